@@ -1,0 +1,175 @@
+"""Where the database is and how many connections may be open to it."""
+
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+
+DEFAULT_URL: Final = "sqlite:///data/cardlink.db"
+
+_DRIVERS: Final = {
+    "sqlite": (Dialect.SQLITE, "sqlite+pysqlite"),
+    "sqlite+pysqlite": (Dialect.SQLITE, "sqlite+pysqlite"),
+    "mysql": (Dialect.MYSQL, "mysql+pymysql"),
+    "mysql+pymysql": (Dialect.MYSQL, "mysql+pymysql"),
+    "mariadb": (Dialect.MYSQL, "mysql+pymysql"),
+    "mariadb+pymysql": (Dialect.MYSQL, "mysql+pymysql"),
+    "postgresql": (Dialect.POSTGRESQL, "postgresql+psycopg"),
+    "postgres": (Dialect.POSTGRESQL, "postgresql+psycopg"),
+    "postgresql+psycopg": (Dialect.POSTGRESQL, "postgresql+psycopg"),
+}
+_URL_FORMS: Final = (
+    "write sqlite:///path/to/file.db, postgresql://user:password@host/database "
+    "or mysql://user:password@host/database"
+)
+_PERCENT_ENCODE: Final = "percent-encode @ as %40 and / as %2F in the user name and the password"
+_SECRET_OPTION: Final = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+
+
+def _default_url() -> str:
+    return os.environ.get("DATABASE_URL") or DEFAULT_URL
+
+
+@dataclass(frozen=True, repr=False)
+class DatabaseConfig:
+    """How to reach the database. Immutable, checked when it is made.
+
+    Args:
+        url: ``sqlite:///file``, ``mysql://…`` (MariaDB too) or ``postgresql://…``; without it
+            ``DATABASE_URL`` is taken, then ``sqlite:///data/cardlink.db``.
+        pool_size: connections kept open, 1 or more.
+        max_overflow: connections opened beyond ``pool_size`` under load, 0 or more.
+        pool_timeout: seconds to wait for a connection when all are in use.
+        echo: log each statement through SQLAlchemy's logger (never its values).
+
+    Raises:
+        ValidationError: a value is refused; the message names the field.
+    """
+
+    url: str = field(default_factory=_default_url)
+    pool_size: int = 5
+    max_overflow: int = 10
+    pool_timeout: float = 30
+    echo: bool = False
+
+    def __post_init__(self) -> None:
+        _check_whole("pool_size", self.pool_size, least=1)
+        _check_whole("max_overflow", self.max_overflow, least=0)
+        _check_seconds("pool_timeout", self.pool_timeout)
+        if not isinstance(self.echo, bool):
+            raise ValidationError(f"{self.echo!r} is not true or false", "config.echo")
+        dialect, engine_url = _parse(self.url)
+        object.__setattr__(self, "_dialect", dialect)
+        object.__setattr__(self, "_engine_url", engine_url)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that the URL names."""
+        dialect: Dialect = self.__dict__["_dialect"]
+        return dialect
+
+    @property
+    def engine_url(self) -> URL:
+        """The URL with the driver filled in, as SQLAlchemy takes it. Holds the password."""
+        url: URL = self.__dict__["_engine_url"]
+        return url
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the URL names SQLite."""
+        return self.dialect is Dialect.SQLITE
+
+    @property
+    def is_mysql(self) -> bool:
+        """Whether the URL names MySQL or MariaDB."""
+        return self.dialect is Dialect.MYSQL
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether the URL names PostgreSQL."""
+        return self.dialect is Dialect.POSTGRESQL
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the URL names an SQLite database that lives in memory only."""
+        return self.is_sqlite and self.engine_url.database in (None, "", ":memory:")
+
+    @property
+    def safe_url(self) -> str:
+        """The URL for people to read: no password, no secret option."""
+        url = self.engine_url.set(drivername=self.dialect.value)
+        hidden = {name: "***" for name in url.query if _SECRET_OPTION.search(name)}
+        return url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return (
+            f"DatabaseConfig(url={self.safe_url!r}, pool_size={self.pool_size}, "
+            f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
+            f"echo={self.echo})"
+        )
+
+
+def _check_whole(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValidationError(f"{value!r} is not a whole number from {least}", f"config.{name}")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
+        raise ValidationError(f"{value!r} is not a number of seconds above 0", f"config.{name}")
+
+
+def _parse(text: object) -> tuple[Dialect, URL]:
+    """Read a URL without ever quoting it: a faulty one may show parts of its password."""
+    where = "config.url"
+    if not isinstance(text, str):
+        raise ValidationError(f"the URL is {type(text).__name__}, not text", where, _URL_FORMS)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValidationError(
+            "the URL cannot be read", where, f"{_URL_FORMS}; {_PERCENT_ENCODE}"
+        ) from None
+    if url.drivername not in _DRIVERS:
+        raise ValidationError(
+            f"{url.drivername!r} is no backend of cardlink-sql", where, _URL_FORMS
+        )
+    dialect, drivername = _DRIVERS[url.drivername]
+    if dialect is Dialect.SQLITE:
+        _check_sqlite(url)
+    else:
+        _check_server(url)
+    return dialect, url.set(drivername=drivername)
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.host or url.username or url.password or url.port:
+        raise ValidationError(
+            "an SQLite URL names a file, not a host",
+            "config.url",
+            "write three slashes for a relative path, sqlite:///data/cardlink.db, "
+            "four for an absolute one",
+        )
+    if url.query:
+        raise ValidationError(
+            "an SQLite URL takes no options",
+            "config.url",
+            "leave out ? and what follows; a file name cannot hold it either",
+        )
+    if url.database and "\0" in url.database:
+        raise ValidationError("the file name holds a NUL character", "config.url")
+
+
+def _check_server(url: URL) -> None:
+    if "@" in (url.host or ""):
+        raise ValidationError("the host name holds an @", "config.url", _PERCENT_ENCODE)
+    if not url.database:
+        raise ValidationError("the URL names no database", "config.url", _URL_FORMS)

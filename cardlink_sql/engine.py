@@ -1,0 +1,184 @@
+"""One SQLAlchemy engine per database: its pool and the settings of each connection.
+
+Every driver connection is in autocommit, and a transaction is opened with an explicit
+``BEGIN``: by the unit of work, or by SQLAlchemy for those who use the engine themselves.
+A read then costs one round trip, where a driver's implicit BEGIN and the pool's ROLLBACK
+would make it three.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ConnectionError
+
+BUSY_TIMEOUT_MS: Final = 10_000
+
+_SQLITE_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA cache_size = -65536",  # KiB, so 64 MB
+)
+
+# The modes are named in full: the lexer's rules and the refusal of bad values rest on them.
+# READ COMMITTED, as on PostgreSQL: after an UPDATE that found no row, the read that explains
+# why must see what the other transaction committed.
+_MYSQL_SETTINGS: Final = (
+    "SET time_zone = '+00:00',"
+    " sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+)
+
+_POSTGRESQL_SETTINGS: Final = "SET TIME ZONE 'UTC'"
+
+_DRIVER_PACKAGES: Final = {
+    Dialect.MYSQL: ("PyMySQL", "mysql"),
+    Dialect.POSTGRESQL: ("psycopg 3", "postgresql"),
+}
+
+
+def make_engine(config: DatabaseConfig) -> Engine:
+    """An engine for the database; nothing is connected yet.
+
+    Raises:
+        ConnectionError: the driver is not installed, or the folder of an SQLite file cannot
+            be made.
+    """
+    if config.is_sqlite and not config.is_memory:
+        _make_parent_folder(config)
+    # A database in memory is its connection: there is one, and the units of work take turns.
+    pool_size, max_overflow = (
+        (1, 0) if config.is_memory else (config.pool_size, config.max_overflow)
+    )
+    try:
+        engine = create_engine(
+            config.engine_url,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=config.pool_timeout,
+            pool_use_lifo=True,
+            pool_reset_on_return=None,
+            echo=config.echo,
+            hide_parameters=True,
+            connect_args=_CONNECT_ARGUMENTS[config.dialect](),
+        )
+    except ModuleNotFoundError as error:
+        package, extra = _DRIVER_PACKAGES[config.dialect]
+        raise ConnectionError(
+            f"the driver for {config.dialect} is not installed: {package}",
+            remedy=f"pip install 'cardlink-sql[{extra}]'",
+        ) from error
+    except TypeError as error:
+        raise ConnectionError(
+            "the database URL has an option that the driver does not take",
+            config.safe_url,
+        ) from error
+    _listen(engine, config.dialect)
+    return engine
+
+
+def in_transaction(dialect: Dialect, connection: Any) -> bool:
+    """Whether a driver connection has a transaction open."""
+    return _IN_TRANSACTION[dialect](connection)
+
+
+def _make_parent_folder(config: DatabaseConfig) -> None:
+    folder = Path(config.engine_url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConnectionError(
+            f"the folder of the database cannot be made: {error.strerror}",
+            str(folder),
+            "name another file in the URL, or make the folder",
+        ) from error
+
+
+def _sqlite_arguments() -> dict[str, Any]:
+    return {
+        "isolation_level": None,
+        "check_same_thread": False,
+        "timeout": BUSY_TIMEOUT_MS / 1000,
+        "cached_statements": 512,
+    }
+
+
+def _mysql_arguments() -> dict[str, Any]:
+    from pymysql import converters
+    from pymysql.constants import FIELD_TYPE
+
+    def read_datetime(text: str) -> datetime:
+        return datetime.fromisoformat(f"{text}+00:00")
+
+    return {
+        "autocommit": True,
+        "charset": "utf8mb4",
+        "conv": {**converters.conversions, FIELD_TYPE.DATETIME: read_datetime},
+    }
+
+
+def _postgresql_arguments() -> dict[str, Any]:
+    return {"autocommit": True, "client_encoding": "utf8", "application_name": "cardlink-sql"}
+
+
+_CONNECT_ARGUMENTS: Final[dict[Dialect, Callable[[], dict[str, Any]]]] = {
+    Dialect.SQLITE: _sqlite_arguments,
+    Dialect.MYSQL: _mysql_arguments,
+    Dialect.POSTGRESQL: _postgresql_arguments,
+}
+
+_SETTINGS: Final = {
+    Dialect.SQLITE: _SQLITE_PRAGMAS,
+    Dialect.MYSQL: _MYSQL_SETTINGS,
+    Dialect.POSTGRESQL: (_POSTGRESQL_SETTINGS,),
+}
+
+
+def _sqlite_in_transaction(connection: sqlite3.Connection) -> bool:
+    return connection.in_transaction
+
+
+def _mysql_in_transaction(connection: Any) -> bool:
+    return bool(connection.server_status & 1)  # SERVER_STATUS_IN_TRANS of the protocol
+
+
+def _postgresql_in_transaction(connection: Any) -> bool:
+    return bool(connection.pgconn.transaction_status)  # 0 is IDLE
+
+
+_IN_TRANSACTION: Final[dict[Dialect, Callable[[Any], bool]]] = {
+    Dialect.SQLITE: _sqlite_in_transaction,
+    Dialect.MYSQL: _mysql_in_transaction,
+    Dialect.POSTGRESQL: _postgresql_in_transaction,
+}
+
+
+def _listen(engine: Engine, dialect: Dialect) -> None:
+    settings = _SETTINGS[dialect]
+    is_open = _IN_TRANSACTION[dialect]
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(setting)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    @event.listens_for(engine, "reset")
+    def reset(connection: Any, _record: Any, _state: Any) -> None:
+        if is_open(connection):
+            connection.rollback()

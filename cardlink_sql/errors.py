@@ -1,0 +1,69 @@
+"""The errors of the layer: one small tree under :class:`DatabaseError`.
+
+Each says what happened, where (``file:line`` for SQL, a field path for data)
+and what to do about it. None carries a key, a PSK or a password.
+"""
+
+
+class DatabaseError(Exception):
+    """Base of every error that the layer raises.
+
+    Args:
+        what: what happened, one sentence.
+        where: the place, such as ``sql/common/devices.sql:12:3`` or ``devices.imei``.
+        remedy: what the reader can do, one sentence.
+    """
+
+    def __init__(self, what: str, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where, remedy)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    @property
+    def headline(self) -> str:
+        """Where and what, without the remedy."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+    def __str__(self) -> str:
+        return f"{self.headline} ({self.remedy})" if self.remedy else self.headline
+
+
+class ConnectionError(DatabaseError):
+    """No connection: server, network, credentials, missing driver or a used-up pool."""
+
+
+class MigrationError(DatabaseError):
+    """A migration failed, or the database and the migration files do not agree."""
+
+
+class DriftError(MigrationError):
+    """Applied migrations and files differ: one was edited, went missing or came out of order."""
+
+
+class IntegrityError(DatabaseError):
+    """A key, a foreign key, a NOT NULL or a CHECK refused the row."""
+
+
+class NotFoundError(DatabaseError):
+    """The row that was named does not exist."""
+
+
+class StateError(DatabaseError):
+    """The row does not allow the change, such as ending a session that has ended."""
+
+
+class ValidationError(DatabaseError, ValueError):
+    """A value was refused before it reached the database."""
+
+
+class EncryptionError(DatabaseError):
+    """A PSK could not be encrypted or decrypted."""
+
+
+class QueryError(DatabaseError):
+    """An SQL file, a query's parameters or its result are not as declared."""
+
+
+class ConflictError(DatabaseError):
+    """Another transaction was in the way; nothing was kept. Run the unit of work again."""

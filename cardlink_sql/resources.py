@@ -1,0 +1,29 @@
+"""Where the ``sql/`` and ``migrations/`` folders are: in the wheel, or beside the package."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from cardlink_sql.errors import DatabaseError
+
+
+def folder(name: str) -> Traversable:
+    """The folder ``sql`` or ``migrations``.
+
+    A wheel carries both inside the package (a zip of it too); a checkout and an editable
+    install have them beside it.
+
+    Raises:
+        DatabaseError: neither place has it, so the installation is damaged.
+    """
+    package = files("cardlink_sql")
+    packaged = package.joinpath(name)
+    if packaged.is_dir():
+        return packaged
+    beside = Path(__file__).resolve().parent.parent / name
+    if beside.is_dir():
+        return beside
+    raise DatabaseError(
+        f"the folder {name}/ of cardlink-sql is missing",
+        remedy="install the package again: pip install --force-reinstall cardlink-sql",
+    )

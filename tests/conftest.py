@@ -1,0 +1,78 @@
+"""Fixtures: an empty or a migrated database on each backend.
+
+The servers come from ``CARDLINK_TEST_POSTGRESQL_URL`` and ``CARDLINK_TEST_MYSQL_URL``
+(``scripts/test`` starts throwaway ones). Each test session makes databases of its own
+there, and drops them.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+
+SERVER_URLS = {
+    Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
+    Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",
+}
+ALL_DIALECTS = tuple(Dialect)
+
+
+def server_url(dialect: Dialect) -> str:
+    """The server's URL; without one the test fails under CI and is skipped, visibly, elsewhere."""
+    variable = SERVER_URLS[dialect]
+    url = os.environ.get(variable)
+    if url:
+        return url
+    reason = f"no {dialect} server: set {variable}, or run scripts/test, which starts one"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def empty_database(dialect: Dialect, folder: Path) -> Iterator[str]:
+    """The URL of a new, empty database, which is dropped afterwards."""
+    name = f"cardlink_test_{uuid.uuid4().hex[:12]}"
+    if dialect is Dialect.SQLITE:
+        yield f"sqlite:///{folder / name}.db"
+        return
+    server = DatabaseConfig(server_url(dialect)).engine_url
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", pool_size=1)
+    force = " WITH (FORCE)" if dialect is Dialect.POSTGRESQL else ""
+    try:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        url = make_url(server_url(dialect)).set(database=name)
+        yield url.render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}{force}")
+        admin.dispose()
+
+
+@pytest.fixture(params=ALL_DIALECTS, ids=str)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Each backend in turn."""
+    chosen: Dialect = request.param
+    return chosen
+
+
+@pytest.fixture
+def make_database(tmp_path: Path) -> Iterator[Callable[[Dialect], str]]:
+    """Makes empty databases for this test; gives their URLs."""
+    with ExitStack() as stack:
+        yield lambda dialect: stack.enter_context(empty_database(dialect, tmp_path))
+
+
+@pytest.fixture
+def empty_url(dialect: Dialect, make_database: Callable[[Dialect], str]) -> str:
+    """The URL of an empty database on each backend in turn."""
+    return make_database(dialect)
