@@ -18,6 +18,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -195,7 +196,7 @@ ota_sessions = Table(
 comm_logs = Table(
     "comm_logs",
     metadata,
-    Column("id", RowNumber, nullable=False, autoincrement=True),
+    Column("id", RowNumber, Identity(), nullable=False),
     Column("session_id", String(36), nullable=False),
     Column("timestamp", UTCDateTime, nullable=False),
     Column("latency_ms", Double),
