@@ -1,0 +1,71 @@
+"""Encrypts PSK keys at rest with Fernet (AES-128-CBC and HMAC-SHA256)."""
+
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from cardlink_sql.errors import EncryptionError
+
+VARIABLE: Final = "CARDLINK_ENCRYPTION_KEY"
+_MAKE_ONE: Final = f"make one with: export {VARIABLE}=$(cardlink-db keys generate)"
+
+
+class Keyring:
+    """The encryption keys: the first encrypts, all decrypt.
+
+    Args:
+        keys: Fernet keys, 32 bytes in URL-safe base64 each.
+
+    Raises:
+        EncryptionError: there is no key, or one is malformed; no key is shown.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        named = [key.strip() for key in keys if key.strip()]
+        if not named:
+            raise EncryptionError("no encryption key is set", VARIABLE, _MAKE_ONE)
+        self._fernet = MultiFernet([_fernet(key, i) for i, key in enumerate(named, 1)])
+
+    @classmethod
+    def from_environment(cls) -> "Keyring":
+        """The keys in ``CARDLINK_ENCRYPTION_KEY``, separated by commas.
+
+        Raises:
+            EncryptionError: the variable is not set, or a key is malformed.
+        """
+        return cls(os.environ.get(VARIABLE, "").split(","))
+
+    @staticmethod
+    def generate() -> str:
+        """A new key."""
+        return Fernet.generate_key().decode()
+
+    def encrypt(self, key: bytes) -> bytes:
+        """A PSK as it is stored."""
+        return self._fernet.encrypt(key)
+
+    def decrypt(self, token: bytes, where: str) -> bytes:
+        """A PSK as it was given.
+
+        Raises:
+            EncryptionError: no key opens it, or the stored bytes are damaged.
+        """
+        try:
+            return self._fernet.decrypt(bytes(token))
+        except InvalidToken:
+            raise EncryptionError(
+                "no encryption key opens the stored PSK, or it is damaged",
+                where,
+                f"add the key it was stored under to {VARIABLE}, or store the PSK again",
+            ) from None
+
+
+def _fernet(key: str, position: int) -> Fernet:
+    try:
+        return Fernet(key)
+    except ValueError:
+        raise EncryptionError(
+            f"key {position} is not 32 bytes in URL-safe base64", VARIABLE, _MAKE_ONE
+        ) from None

@@ -1,0 +1,198 @@
+"""What the gateways take and give: plain dataclasses and the enumerations they use.
+
+A record knows nothing of the database. Times are aware and UTC; durations and latencies are
+milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from cardlink_sql.times import utc_now
+
+JSONValue = dict[str, Any] | list[Any]
+R = TypeVar("R")
+
+
+class DeviceType(StrEnum):
+    """What carries the card."""
+
+    PHONE = "phone"
+    MODEM = "modem"
+
+
+class CardType(StrEnum):
+    """The application platform of the card."""
+
+    UICC = "UICC"
+    USIM = "USIM"
+    EUICC = "eUICC"
+    ISIM = "ISIM"
+
+
+class SessionType(StrEnum):
+    """Who began the session: the server by a trigger, or the card by polling."""
+
+    TRIGGERED = "triggered"
+    POLLED = "polled"
+
+
+class SessionStatus(StrEnum):
+    """Where an OTA session stands; the last three are ends."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether a session in this status has ended."""
+        return self not in (SessionStatus.PENDING, SessionStatus.ACTIVE)
+
+
+class TestStatus(StrEnum):
+    """How a test ended."""
+
+    __test__ = False  # pytest would collect it by its name
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class Direction(StrEnum):
+    """Which way an APDU went: to the card or from it."""
+
+    COMMAND = "command"
+    RESPONSE = "response"
+
+
+@dataclass(slots=True)
+class Device:
+    """A phone or modem. ``id`` is its ADB serial or serial port."""
+
+    id: str
+    device_type: DeviceType
+    name: str | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    firmware_version: str | None = None
+    imei: str | None = None
+    imsi: str | None = None
+    iccid: str | None = None
+    connection_settings: JSONValue | None = None
+    last_seen: datetime | None = None
+    is_active: bool = True
+    notes: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(slots=True)
+class CardProfile:
+    """A card. Its PSK is not here: ask the gateway for it, by ICCID or by identity."""
+
+    iccid: str
+    imsi: str | None = None
+    card_type: CardType = CardType.UICC
+    atr: str | None = None
+    psk_identity: str | None = None
+    has_psk: bool = False
+    admin_url: str | None = None
+    trigger_config: JSONValue | None = None
+    bip_config: JSONValue | None = None
+    security_domains: JSONValue | None = None
+    notes: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(slots=True)
+class OTASession:
+    """One OTA session of a card with the admin server."""
+
+    id: str
+    session_type: SessionType = SessionType.TRIGGERED
+    device_id: str | None = None
+    card_iccid: str | None = None
+    status: SessionStatus = SessionStatus.PENDING
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_ms: int | None = None
+    tls_cipher_suite: str | None = None
+    tls_psk_identity: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(slots=True)
+class CommLog:
+    """One APDU of a session. ``id`` is 0 until the database has numbered it."""
+
+    session_id: str
+    direction: Direction
+    raw_data: str
+    latency_ms: float | None = None
+    decoded_data: str | None = None
+    status_word: str | None = None
+    status_message: str | None = None
+    timestamp: datetime = field(default_factory=utc_now)
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """Sessions created within a window of time.
+
+    ``success_rate`` is the completed share (0 to 1) of all that ended, ``None`` where none
+    did; ``average_duration_ms`` is over those that ended and had started.
+    """
+
+    total: int
+    pending: int
+    active: int
+    completed: int
+    failed: int
+    timeout: int
+    average_duration_ms: float | None
+    success_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """The log of one session in figures. An error is a response whose status word is not 9000."""
+
+    session_id: str
+    total: int
+    commands: int
+    responses: int
+    errors: int
+    average_latency_ms: float | None
+    maximum_latency_ms: float | None
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """One page of a list. ``pages`` is 0 where there are no rows; pages count from 1."""
+
+    items: list[R]
+    total: int
+    page: int
+    per_page: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeysetPage(Generic[R]):
+    """A page of a deep read. ``after`` asks for the next one; ``None`` where this is the last."""
+
+    items: list[R]
+    after: tuple[Any, ...] | None

@@ -1,0 +1,269 @@
+"""The form of what goes into the database. Each check takes a value and gives it back,
+normalised where there is one way to write it, or raises :class:`ValidationError`.
+
+``where`` is the field path that the error names, such as ``devices.imei``.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from cardlink_sql.errors import ValidationError
+
+E = TypeVar("E", bound=StrEnum)
+Check = Callable[[Any, str], Any]
+
+MAX_TEXT: Final = 1_048_576
+MAX_INTEGER: Final = 2**63 - 1
+_HEX_REMEDY: Final = "give whole bytes as hex digits"
+_MAX_PSK_OCTETS: Final = 64
+_MAX_IDENTITY_OCTETS: Final = 128
+
+_ICCID: Final = re.compile(r"[0-9]{18,22}", re.ASCII)
+_IMSI: Final = re.compile(r"[0-9]{6,15}", re.ASCII)
+_IMEI: Final = re.compile(r"[0-9]{14,16}", re.ASCII)
+_STATUS_WORD: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
+_HEX: Final = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
+
+
+def text(value: Any, where: str, longest: int = MAX_TEXT) -> str:
+    """Text that all backends can keep: valid Unicode, no NUL, at most ``longest`` characters."""
+    if not isinstance(value, str):
+        raise ValidationError(f"{_kind(value)} is not text", where)
+    if "\0" in value:
+        raise ValidationError("the text holds a NUL character", where, "take it out")
+    if len(value) > longest:
+        raise ValidationError(f"{len(value)} characters, at most {longest} fit", where, "shorten it")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValidationError("the text holds a lone surrogate", where) from None
+    return str(value)
+
+
+def identifier(value: Any, where: str, longest: int = 128) -> str:
+    """Text that names something: not empty, no blanks around it."""
+    name = text(value, where, longest)
+    if not name or name != name.strip():
+        raise ValidationError(f"{name!r} is empty or has blanks around it", where)
+    return name
+
+
+def choice(kind: type[E]) -> Callable[[Any, str], E]:
+    """A check for a member of an enumeration, given as the member or its value."""
+    members: dict[Any, E] = {member.value: member for member in kind}
+
+    def check(value: Any, where: str) -> E:
+        member = members.get(value) if isinstance(value, str) else None
+        if member is None:
+            listed = ", ".join(members)
+            raise ValidationError(f"{_shown(value)} is none of: {listed}", where)
+        return member
+
+    return check
+
+
+def moment(value: Any, where: str) -> datetime:
+    """An aware time, turned to UTC; MySQL's DATETIME begins with the year 1000."""
+    if not isinstance(value, datetime):
+        raise ValidationError(f"{_kind(value)} is not a time", where)
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise ValidationError("the time has no time zone", where, "use datetime.now(UTC)")
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError:
+        raise ValidationError("the time is out of range in UTC", where) from None
+    if utc.year < 1000:
+        raise ValidationError(f"the year {utc.year} is before 1000", where)
+    return utc
+
+
+def boolean(value: Any, where: str) -> bool:
+    """True or False, nothing that merely resembles them."""
+    if not isinstance(value, bool):
+        raise ValidationError(f"{_shown(value)} is not True or False", where)
+    return value
+
+
+def whole(value: Any, where: str, least: int = -(2**63), most: int = MAX_INTEGER) -> int:
+    """A whole number within bounds, 64 bits at the most."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValidationError(f"{_shown(value)} is not a whole number", where)
+    if not least <= value <= most:
+        raise ValidationError(f"{value} is not within {least} and {most}", where)
+    return value
+
+
+def duration(value: Any, where: str) -> int:
+    """Whole milliseconds, 0 or more."""
+    return whole(value, where, least=0)
+
+
+def latency(value: Any, where: str) -> float:
+    """Milliseconds, finite, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidationError(f"{_kind(value)} is not a number of ms", where)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or number < 0:
+        raise ValidationError(f"{number} is not a finite number of ms from 0", where)
+    return number
+
+
+def document(value: Any, where: str) -> Any:
+    """A JSON object or list that reads back equal on every backend."""
+    if not isinstance(value, dict | list):
+        raise ValidationError(f"{_kind(value)} is not a JSON object or list", where)
+    try:
+        _check_json(value, where)
+        json.dumps(value)
+    except RecursionError:
+        raise ValidationError("the JSON is nested too deeply", where) from None
+    return value
+
+
+def _check_json(value: Any, where: str) -> None:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        text(value, where)
+    elif isinstance(value, int):
+        whole(value, where)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValidationError(f"{value} is no JSON number", where)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_json_key(key, where)
+            _check_json(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_json(item, f"{where}[{index}]")
+    else:
+        raise ValidationError(f"{_kind(value)} is no JSON value", where)
+
+
+def _check_json_key(key: Any, where: str) -> None:
+    if not isinstance(key, str):
+        raise ValidationError(f"the key {_shown(key)} is not text", where)
+    text(key, where)
+
+
+def octets(value: Any, where: str) -> bytes:
+    """Bytes."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ValidationError(f"{_kind(value)} is not bytes", where)
+    return bytes(value)
+
+
+def iccid(value: Any, where: str = "iccid") -> str:
+    """An ICCID, 18 to 22 digits (ITU-T E.118 has 19 or 20; test cards vary)."""
+    return _digits(value, where, _ICCID, "an ICCID of 18 to 22 digits")
+
+
+def imsi(value: Any, where: str = "imsi") -> str:
+    """An IMSI, 6 to 15 digits (3GPP TS 23.003 §2.2)."""
+    return _digits(value, where, _IMSI, "an IMSI of 6 to 15 digits")
+
+
+def imei(value: Any, where: str = "imei") -> str:
+    """An IMEI or IMEISV, 14 to 16 digits (3GPP TS 23.003 §6.2)."""
+    return _digits(value, where, _IMEI, "an IMEI of 14 to 16 digits")
+
+
+def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> str:
+    if not pattern.fullmatch(text(value, where)):
+        raise ValidationError(f"{_shown(value)} is not {wanted}", where)
+    return str(value)
+
+
+def luhn_is_right(number: str) -> bool:
+    """Whether the last digit of an ICCID is its Luhn check digit (ITU-T E.118)."""
+    total = 0
+    for position, digit in enumerate(reversed(number)):
+        value = int(digit) * (1 + position % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def hex_bytes(value: Any, where: str, longest: int = MAX_TEXT) -> str:
+    """Whole bytes as hex of any case, given back in upper case."""
+    digits = text(value, where, longest).upper()
+    if not _HEX.fullmatch(digits):
+        raise ValidationError(f"{_shown(value)} is not hex", where, _HEX_REMEDY)
+    return digits
+
+
+def hex_pattern(value: Any, where: str) -> str:
+    """Hex to search for: any case, blanks allowed, given back in upper case without them."""
+    return hex_bytes("".join(text(value, where).split()), where)
+
+
+def atr(value: Any, where: str = "atr") -> str:
+    """An answer to reset as hex; ISO/IEC 7816-3 §8.2 starts it with 3B or 3F."""
+    digits = hex_bytes(value, where, 128)
+    if not digits.startswith(("3B", "3F")) or len(digits) < 4:
+        raise ValidationError(f"{_shown(value)} is no ATR", where, "an ATR starts with 3B or 3F")
+    return digits
+
+
+def status_word(value: Any, where: str = "status_word") -> str:
+    """SW1 SW2 as four hex digits, given back in upper case (ISO/IEC 7816-4 §5.6)."""
+    digits = text(value, where).upper()
+    if not _STATUS_WORD.fullmatch(digits):
+        raise ValidationError(f"{_shown(value)} is not a status word of four hex digits", where)
+    return digits
+
+
+def session_id(value: Any, where: str = "session_id") -> str:
+    """A UUID in its canonical form, lower case with hyphens (RFC 9562)."""
+    try:
+        return str(UUID(text(value, where, 36)))
+    except ValueError as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise ValidationError(f"{_shown(value)} is not a UUID", where) from None
+
+
+def psk_identity(value: Any, where: str = "psk_identity") -> str:
+    """A PSK identity: UTF-8, 1 to 128 octets (RFC 4279 §5.1, §5.3)."""
+    name = text(value, where, _MAX_IDENTITY_OCTETS)
+    if not 1 <= len(name.encode()) <= _MAX_IDENTITY_OCTETS:
+        raise ValidationError("a PSK identity has 1 to 128 octets", where)
+    return name
+
+
+def psk_key(value: Any, where: str = "psk_key") -> bytes:
+    """A PSK of 1 to 64 octets (RFC 4279 §5.3), as bytes or hex. Never shown in the error."""
+    if isinstance(value, str):
+        try:
+            value = bytes.fromhex(value)
+        except ValueError:
+            raise ValidationError("the PSK is not hex", where, _HEX_REMEDY) from None
+    if not isinstance(value, bytes | bytearray):
+        raise ValidationError("the PSK is neither bytes nor hex text", where)
+    if not 1 <= len(value) <= _MAX_PSK_OCTETS:
+        raise ValidationError(f"the PSK has {len(value)} octets, not 1 to 64", where)
+    return bytes(value)
+
+
+def limit(value: int | None, where: str = "limit") -> int:
+    """How many rows at most; without one, all."""
+    return MAX_INTEGER if value is None else whole(value, where, least=0)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str | int | float) else _kind(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}…"
