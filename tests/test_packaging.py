@@ -1,0 +1,192 @@
+"""What is built and installed: the SQL files travel with the package, the drivers do not."""
+
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql.dialect import Dialect
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_FOLDERS = ("sql", "migrations")
+
+PRINT_FILES = """
+import json, sys
+sys.path[:0] = sys.argv[1:]
+import cardlink_sql
+from cardlink_sql.resources import folder
+
+def files_in(place, path):
+    for entry in place.iterdir():
+        inner = f"{path}/{entry.name}"
+        if entry.is_dir():
+            yield from files_in(entry, inner)
+        else:
+            yield inner, entry.read_text(encoding="utf-8")
+
+files = [files_in(folder(name), name) for name in ("sql", "migrations")]
+print(json.dumps([cardlink_sql.__file__, *map(dict, files)]))
+"""
+
+PRINT_REFUSAL = """
+import sys
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.engine import make_engine
+from cardlink_sql.errors import ConnectionError
+
+try:
+    make_engine(DatabaseConfig(sys.argv[1]))
+except ConnectionError as error:
+    print(error)
+"""
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """The two files that a release would publish."""
+
+    sdist: Path
+    wheel: Path
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    folder: Path
+
+    @property
+    def interpreter(self) -> str:
+        """Its Python."""
+        return str(self.folder / "bin" / "python")
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """The sdist of this tree, and the wheel that is built from the sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run_python(sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT))
+    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return Distributions(sdist, wheel)
+
+
+@pytest.fixture(scope="module")
+def wheel_installed(
+    distributions: Distributions, tmp_path_factory: pytest.TempPathFactory
+) -> Environment:
+    """An environment that holds the wheel and what it requires, no more."""
+    return make_environment(tmp_path_factory.mktemp("wheel"), str(distributions.wheel))
+
+
+@pytest.fixture(scope="module")
+def editable_installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with an editable install of this tree."""
+    return make_environment(tmp_path_factory.mktemp("editable"), "--editable", str(ROOT))
+
+
+def make_environment(folder: Path, *what: str) -> Environment:
+    """A virtual environment with only this installed in it."""
+    environment = Environment(folder)
+    run_python(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    pip = ("-m", "pip", "--python", environment.interpreter, "--disable-pip-version-check")
+    run_python(sys.executable, *pip, "install", "--quiet", "--no-compile", *what)
+    return environment
+
+
+def run_python(interpreter: str, *arguments: str, cwd: Path | None = None) -> str:
+    """What Python prints, deaf to PYTHONPATH and not importing from the current directory."""
+    result = subprocess.run(
+        [interpreter, "-I", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def files_of_the_tree() -> list[dict[str, str]]:
+    """The files of sql/ and of migrations/, by path, with their text."""
+    return [
+        {
+            path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file()
+        }
+        for folder in DATA_FOLDERS
+    ]
+
+
+def found_files(
+    environment: Environment, cwd: Path, *path: str
+) -> tuple[Path, list[dict[str, str]]]:
+    """Where the package was imported from, and the files that it finds in its folders."""
+    printed = run_python(environment.interpreter, "-c", PRINT_FILES, *path, cwd=cwd)
+    package, *files = json.loads(printed)
+    return Path(package).parent, files
+
+
+@pytest.mark.parametrize("folder", DATA_FOLDERS)
+def test_the_tree_has_sql_files(folder: str) -> None:
+    """Without any, the comparisons below would compare nothing with nothing."""
+    assert list((ROOT / folder).rglob("*.sql"))
+
+
+def test_the_sdist_holds_the_sql_files(distributions: Distributions) -> None:
+    with tarfile.open(distributions.sdist) as archive:
+        names = {member.name.partition("/")[2] for member in archive if member.isfile()}
+
+    assert {name for name in names if name.startswith(("sql/", "migrations/"))} == {
+        name for files in files_of_the_tree() for name in files
+    }
+    assert "cardlink_sql/py.typed" in names
+
+
+def test_the_wheel_holds_the_sql_files(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        names = set(archive.namelist())
+
+    assert {
+        name for name in names if name.startswith(("cardlink_sql/sql/", "cardlink_sql/migrations/"))
+    } == {f"cardlink_sql/{name}" for files in files_of_the_tree() for name in files}
+    assert "cardlink_sql/py.typed" in names
+
+
+def test_an_installed_wheel_finds_its_files(wheel_installed: Environment, tmp_path: Path) -> None:
+    package, files = found_files(wheel_installed, tmp_path)
+
+    assert package.is_relative_to(wheel_installed.folder)
+    assert files == files_of_the_tree()
+
+
+def test_an_editable_install_finds_the_files_of_the_tree(
+    editable_installed: Environment, tmp_path: Path
+) -> None:
+    package, files = found_files(editable_installed, tmp_path)
+
+    assert package == ROOT / "cardlink_sql"
+    assert files == files_of_the_tree()
+
+
+def test_a_zipped_package_finds_its_files(
+    distributions: Distributions, wheel_installed: Environment, tmp_path: Path
+) -> None:
+    package, files = found_files(wheel_installed, tmp_path, str(distributions.wheel))
+
+    assert package == distributions.wheel / "cardlink_sql"
+    assert files == files_of_the_tree()
+
+
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], ids=str)
+def test_a_driver_that_is_not_installed_is_named_with_its_extra(
+    dialect: Dialect, wheel_installed: Environment, tmp_path: Path
+) -> None:
+    url = f"{dialect}://somebody:secret@localhost/cards"
+
+    refusal = run_python(wheel_installed.interpreter, "-c", PRINT_REFUSAL, url, cwd=tmp_path)
+
+    assert f"the driver for {dialect} is not installed" in refusal
+    assert f"pip install 'cardlink-sql[{dialect}]'" in refusal
+    assert "secret" not in refusal
