@@ -1,0 +1,25 @@
+"""What the three drivers' errors say, in one form."""
+
+from typing import Any
+
+
+def message(error: BaseException) -> str:
+    """The driver's sentence with the server's code.
+
+    PostgreSQL's DETAIL is left out: it quotes whole rows, and a row may hold a key.
+    """
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    if primary:
+        return f"{primary} (SQLSTATE {error.sqlstate})"  # type: ignore[attr-defined]
+    match error.args:
+        case (int() as number, str() as text):
+            return f"{text} (error {number})"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def code(error: BaseException | None) -> Any:
+    """MySQL's error number or PostgreSQL's SQLSTATE; None where there is none."""
+    state = getattr(error, "sqlstate", None)
+    if state is not None or error is None:
+        return state
+    return error.args[0] if error.args and isinstance(error.args[0], int) else None

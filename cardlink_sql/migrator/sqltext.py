@@ -1,0 +1,87 @@
+"""What a migration file may hold: found in its code, with strings and comments blanked out."""
+
+import re
+from typing import Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import MigrationError
+
+# /*! … */ and /*M! … */ are code to MySQL and MariaDB.
+_HIDDEN: Final = {
+    Dialect.SQLITE: r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]\n]*\]""",
+    Dialect.MYSQL: (
+        r"""--(?=\s)[^\n]*|\#[^\n]*|/\*(?!!|M!).*?\*/"""
+        r"""|'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*"|`[^`]*`"""
+    ),
+    Dialect.POSTGRESQL: (
+        r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
+    ),
+}
+_PATTERNS: Final = {dialect: re.compile(hidden, re.DOTALL) for dialect, hidden in _HIDDEN.items()}
+_UNCLOSED: Final = re.compile(r"['\"`]|/\*(?!!|M!)")
+_DELIMITER: Final = re.compile(r"^[ \t]*DELIMITER\b", re.IGNORECASE | re.MULTILINE)
+_ROUTINE: Final = re.compile(
+    r"\s*CREATE\b[^;(]*?\b(TRIGGER|FUNCTION|PROCEDURE|EVENT)\b", re.IGNORECASE
+)
+_TRANSACTION: Final = re.compile(
+    r"(?:^|;)\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE"
+    r"|SET\s+(?:@@)?(?:SESSION\s+|SESSION\.)?AUTOCOMMIT)\b",
+    re.IGNORECASE,
+)
+
+
+def code(text: str, dialect: Dialect) -> str:
+    """The text with each character of a string, a comment or a quoted name made a space.
+
+    The length and the lines stay as they are.
+    """
+    return _PATTERNS[dialect].sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), text)
+
+
+def check(text: str, dialect: Dialect, where: str) -> None:
+    """Refuse what yoyo's splitter reads wrongly.
+
+    Raises:
+        MigrationError: with ``file:line``.
+    """
+    if dialect is not Dialect.MYSQL and "\\'" in text:
+        raise MigrationError(
+            "a backslash before a quote: yoyo would take it for an escape and join two statements",
+            _line(where, text, text.index("\\'")),
+            "write the backslash as char(92) on SQLite, chr(92) on PostgreSQL",
+        )
+    visible = code(text, dialect)
+    if unclosed := _UNCLOSED.search(visible):
+        raise MigrationError(f"{unclosed[0]} is never closed", _line(where, text, unclosed.start()))
+    if delimiter := _DELIMITER.search(visible):
+        raise MigrationError(
+            "DELIMITER is a command of the mysql client, not SQL",
+            _line(where, text, delimiter.end()),
+            "leave it out: the ; in the body of a routine or a trigger is understood",
+        )
+
+
+def check_statement(visible: str, where: str) -> None:
+    """Refuse a statement that opens or ends a transaction: each migration is given its own.
+
+    Args:
+        visible: the statement as :func:`code` gives it.
+        where: ``file:line``, for the error.
+
+    Raises:
+        MigrationError: it is one of these.
+    """
+    if _ROUTINE.match(visible):
+        return
+    if found := _TRANSACTION.search(visible):
+        raise MigrationError(
+            f"{found[1].upper()} in a migration",
+            where,
+            "leave it out: a migration is one transaction already; "
+            "-- transactional: false in its first line switches that off",
+        )
+
+
+def _line(where: str, text: str, position: int) -> str:
+    line_number = text.count("\n", 0, position) + 1
+    return f"{where}:{line_number}"
