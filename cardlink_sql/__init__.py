@@ -1,1 +1,73 @@
-"""The database layer of CardLink."""
+"""The database layer of CardLink: hand-written SQL, small gateways, dataclasses.
+
+Start with :class:`DatabaseManager` and :class:`UnitOfWork`.
+"""
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import (
+    ConflictError,
+    ConnectionError,
+    DatabaseError,
+    DriftError,
+    EncryptionError,
+    IntegrityError,
+    MigrationError,
+    NotFoundError,
+    QueryError,
+    StateError,
+    ValidationError,
+)
+from cardlink_sql.keyring import Keyring
+from cardlink_sql.manager import DatabaseManager, Health
+from cardlink_sql.records import (
+    CardProfile,
+    CardType,
+    CommLog,
+    Device,
+    DeviceType,
+    Direction,
+    KeysetPage,
+    OTASession,
+    Page,
+    SessionStatistics,
+    SessionStatus,
+    SessionSummary,
+    SessionType,
+    TestStatus,
+)
+from cardlink_sql.unit_of_work import UnitOfWork
+
+__all__ = [
+    "CardProfile",
+    "CardType",
+    "CommLog",
+    "ConflictError",
+    "ConnectionError",
+    "DatabaseConfig",
+    "DatabaseError",
+    "DatabaseManager",
+    "Device",
+    "DeviceType",
+    "Dialect",
+    "Direction",
+    "DriftError",
+    "EncryptionError",
+    "Health",
+    "IntegrityError",
+    "KeysetPage",
+    "Keyring",
+    "MigrationError",
+    "NotFoundError",
+    "OTASession",
+    "Page",
+    "QueryError",
+    "SessionStatistics",
+    "SessionStatus",
+    "SessionSummary",
+    "SessionType",
+    "StateError",
+    "TestStatus",
+    "UnitOfWork",
+    "ValidationError",
+]

@@ -144,6 +144,10 @@ _SETTINGS: Final = {
 }
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _sqlite_in_transaction(connection: sqlite3.Connection) -> bool:
     return connection.in_transaction
 
@@ -169,6 +173,9 @@ def _listen(engine: Engine, dialect: Dialect) -> None:
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:
+        if dialect is Dialect.SQLITE:
+            # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
+            connection.create_function("lower", 1, _lower, deterministic=True)
         cursor = connection.cursor()
         for setting in settings:
             cursor.execute(setting)

@@ -38,7 +38,9 @@ def text(value: Any, where: str, longest: int = MAX_TEXT) -> str:
     if "\0" in value:
         raise ValidationError("the text holds a NUL character", where, "take it out")
     if len(value) > longest:
-        raise ValidationError(f"{len(value)} characters, at most {longest} fit", where, "shorten it")
+        raise ValidationError(
+            f"{len(value)} characters, at most {longest} fit", where, "shorten it"
+        )
     if not value.isascii():
         try:
             value.encode()
@@ -108,13 +110,13 @@ def duration(value: Any, where: str) -> int:
 def latency(value: Any, where: str) -> float:
     """Milliseconds, finite, 0 or more."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValidationError(f"{_kind(value)} is not a number of ms", where)
+        raise ValidationError(f"{_shown(value)} is not a number", where)
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number) or number < 0:
-        raise ValidationError(f"{number} is not a finite number of ms from 0", where)
+        raise ValidationError(f"{number} is not a finite number from 0", where)
     return number
 
 
@@ -253,6 +255,19 @@ def psk_key(value: Any, where: str = "psk_key") -> bytes:
     if not 1 <= len(value) <= _MAX_PSK_OCTETS:
         raise ValidationError(f"the PSK has {len(value)} octets, not 1 to 64", where)
     return bytes(value)
+
+
+def hours(value: Any, where: str = "hours") -> float:
+    """A length of time back from now: finite, above 0, at most a thousand years."""
+    number = latency(value, where)
+    if not 0 < number <= 24 * 365 * 1000:
+        raise ValidationError(f"{number} is not a length of time above 0", where)
+    return number
+
+
+def days(value: Any, where: str = "days") -> float:
+    """A length of time back from now in days: finite, above 0."""
+    return hours(latency(value, where) * 24, where) / 24
 
 
 def limit(value: int | None, where: str = "limit") -> int:

@@ -54,11 +54,11 @@ _BACKSLASH_QUOTED: Final = r"'(?:[^'\\]|\\.|'')*'"
 _PARAMETER: Final = r"(?<![\w:\])$]):[A-Za-z_]\w*"
 
 _COMMON: Final = (
+    (Kind.WORD, r"[^\W\d][\w$]*"),
     (Kind.NEWLINE, r"\r\n|\n|\r"),
     (Kind.SPACE, r"[^\S\r\n]+"),
     (Kind.PARAMETER, _PARAMETER),
     (Kind.SEMICOLON, r";"),
-    (Kind.WORD, r"[^\W\d][\w$]*"),
     (Kind.OTHER, r"::|:=|."),
 )
 
@@ -106,6 +106,10 @@ _UNCLOSED: Final = {
 _DOLLAR_OPENER: Final = re.compile(r"\$(?:[^\W\d]\w*)?\$")
 
 
+_BREAK: Final = re.compile(r"\r\n|\n|\r")
+_MAY_BREAK: Final = frozenset({Kind.NEWLINE, Kind.BLOCK_COMMENT, Kind.STRING, Kind.IDENTIFIER})
+
+
 def tokenize(text: str, dialect: Dialect, file: str = "<sql>") -> list[Token]:
     """The tokens of ``text``; joined, they are the text.
 
@@ -121,8 +125,7 @@ def tokenize(text: str, dialect: Dialect, file: str = "<sql>") -> list[Token]:
         if kind is Kind.OTHER:
             _refuse_unclosed(text, position, dialect, f"{file}:{line}:{column}")
         tokens.append(Token(kind, piece, line, column))
-        breaks = list(re.finditer(r"\r\n|\n|\r", piece))
-        if breaks:
+        if kind in _MAY_BREAK and (breaks := list(_BREAK.finditer(piece))):
             line += len(breaks)
             line_start = position + breaks[-1].end()
         position = end

@@ -15,14 +15,15 @@ A query is a header, its documentation, and one statement that ends in ``;``::
       id;
 
 A line that ends in ``-- when: imei`` is in where ``imei`` is given; of the lines that end in
-``-- order: …`` the one that was asked for is in. With all lines in, the statement is valid.
+``-- order: …`` the one that was asked for is in; ``-- when: a, b`` needs both. With all lines
+in, the statement is valid.
 """
 
 import keyword
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -36,10 +37,11 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DIRECTIVE: Final = re.compile(r"--\s*(?P<word>[a-z_-]+):\s*(?P<value>.*?)\s*$")
 _MARKER: Final = re.compile(r"--\s*(?P<word>when|order)\s*:\s*(?P<value>.*?)\s*$")
 _ORDER: Final = re.compile(r"[a-z][a-z0-9_]*( desc)?\Z")
+# What a driver or a server would take for a parameter of its own.
 _NATIVE_PLACEHOLDERS: Final = {
-    Dialect.SQLITE: re.compile(r"\?|[@$#](?=\w)"),
+    Dialect.SQLITE: re.compile(r"\?|[@$#]\w"),
     Dialect.MYSQL: re.compile(r"\?"),
-    Dialect.POSTGRESQL: re.compile(r"\$(?=\d)"),
+    Dialect.POSTGRESQL: re.compile(r"\$\d"),
 }
 _HEADER_FORM: Final = "write -- name: get_by_id :one"
 
@@ -122,7 +124,7 @@ def _header(file: _File, token: Token) -> _Block | None:
         raise file.fault(
             token, f"{name!r} is no query name", "use lower-case words joined by _, no keyword"
         )
-    if rows not in Rows:
+    if rows not in set(Rows):
         kinds = " ".join(f":{kind}" for kind in Rows)
         raise file.fault(token, "the header does not say what the query gives", f"add one: {kinds}")
     return _Block(token, name, Rows(rows))
@@ -189,17 +191,12 @@ def _statement(file: _File, block: _Block, body: list[Token]) -> list[Token]:
                 f"one statement a query; {_HEADER_FORM} starts another",
             )
     pattern = _NATIVE_PLACEHOLDERS[file.dialect]
-    for token in body[: ends[0]]:
-        if token.kind is Kind.OTHER and pattern.match(file.text, _offset(file, token)):
+    for token, following in pairwise(body[: ends[0] + 1]):
+        if token.kind is Kind.OTHER and pattern.match(token.text + following.text):
             raise file.fault(token, "this is a placeholder of the driver", "write :name")
     # A marker behind the closing ; belongs to the last line.
     rest = list(takewhile(lambda token: token.kind is not Kind.NEWLINE, body[ends[0] + 1 :]))
     return [*body[: ends[0]], *rest]
-
-
-def _offset(file: _File, token: Token) -> int:
-    starts = [0, *(m.end() for m in re.finditer(r"\r\n|\n|\r", file.text))]
-    return starts[token.line - 1] + token.column - 1
 
 
 def _lines(file: _File, tokens: list[Token]) -> Iterator[Line]:
@@ -221,15 +218,16 @@ def _line(file: _File, tokens: list[Token]) -> Line:
         return Line(kept)
     if kept and kept[0].line != comment.line:
         raise file.fault(comment, "the line of this marker starts inside a string or a comment")
-    pattern = _NAME if marker["word"] == "when" else _ORDER
-    if not pattern.match(marker["value"]):
+    names = frozenset(re.split(r"[,\s]+", marker["value"]))
+    is_when = marker["word"] == "when"
+    if not (all(map(_NAME.match, names)) if is_when else _ORDER.match(marker["value"])):
         raise file.fault(
             comment,
             f"{marker['value']!r} cannot follow {marker['word']}:",
             "write -- when: parameter, -- order: column or -- order: column desc",
         )
-    if marker["word"] == "when":
-        return Line(kept, when=marker["value"])
+    if is_when:
+        return Line(kept, when=names)
     return Line(kept, order=marker["value"])
 
 
@@ -237,12 +235,12 @@ def _check(file: _File, block: _Block, source: Source) -> None:
     always = {name for line in source.lines if not line.when for name in line.parameters}
     everywhere = {name for line in source.lines for name in line.parameters}
     for line in source.lines:
-        stray = sorted(set(line.parameters) - always - {line.when}) if line.when else []
+        stray = sorted(set(line.parameters) - always - line.when) if line.when else []
         if stray:
             raise file.fault(
                 line.tokens[0],
-                f"a line for {line.when!r} needs :{stray[0]}, which may not be given",
-                f"mark it -- when: {stray[0]}",
+                f"the line needs :{stray[0]}, which may not be given when the line is in",
+                f"mark it -- when: {', '.join(sorted({*line.when, stray[0]}))}",
             )
         if line.order and line.parameters:
             raise file.fault(line.tokens[0], "an ordering takes no parameter")

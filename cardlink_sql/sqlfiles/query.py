@@ -30,10 +30,13 @@ class Rows(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a statement; in or out by ``when`` or ``order``, always in without either."""
+    """A line of a statement.
+
+    In where all of ``when`` is given, or ``order`` was chosen; always in without either.
+    """
 
     tokens: tuple[Token, ...]
-    when: str | None = None
+    when: frozenset[str] = frozenset()
     order: str | None = None
 
     @property
@@ -75,7 +78,7 @@ class Query:
         plain: the statement, for a query without optional lines and lists.
         required: parameters that must always be given.
         conditions: what may be given to bring ``-- when:`` lines in.
-        orders: the orderings, the default first.
+        orders: the orderings that may be asked for; without one, the statement's last holds.
     """
 
     def __init__(self, source: Source, dialect: Dialect) -> None:
@@ -85,7 +88,7 @@ class Query:
         self.rows = source.rows
         self.where = f"{source.file}:{source.line}"
         lines = source.lines
-        self.conditions = frozenset(line.when for line in lines if line.when)
+        self.conditions = frozenset(name for line in lines for name in line.when)
         self.orders = tuple(dict.fromkeys(line.order for line in lines if line.order))
         self.required = frozenset(
             name for line in lines if not line.when for name in line.parameters
@@ -103,16 +106,12 @@ class Query:
         given = parameters.keys()
         if given - self.conditions - self.required or self.required - given:
             raise self._wrong_parameters(given)
-        if order is None:
-            order = self.orders[0] if self.orders else None
-        elif order not in self.orders:
-            raise QueryError(
-                f"{self.title} has no ordering {order!r}",
-                self.where,
-                f"its orderings are: {', '.join(self.orders) or 'none'}",
+        if order is not None and order not in self.orders:
+            raise self.fault(
+                f"there is no ordering {order!r}", f"there are: {', '.join(self.orders) or 'none'}"
             )
         sizes = {name: self._slots(name, parameters[name]) for name in self.source.lists & given}
-        conditions = self.conditions & given
+        conditions = self.conditions.intersection(given)
         key = (conditions, order, *sorted(sizes.items()))
         statement = self._variants.get(key)
         if statement is None:
@@ -195,7 +194,7 @@ _PLACEHOLDERS: Final = {Dialect.SQLITE: "?", Dialect.MYSQL: "%s", Dialect.POSTGR
 
 def _is_in(line: Line, conditions: frozenset[str], order: str | None) -> bool:
     if line.when:
-        return line.when in conditions
+        return line.when <= conditions
     return line.order is None or line.order == order
 
 

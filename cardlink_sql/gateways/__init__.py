@@ -1,0 +1,8 @@
+"""The gateways: one class a table, one SQL file a gateway, one query a method."""
+
+from cardlink_sql.gateways.cards import CardGateway
+from cardlink_sql.gateways.devices import DeviceGateway
+from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.gateways.sessions import SessionGateway
+
+__all__ = ["CardGateway", "DeviceGateway", "LogGateway", "SessionGateway"]

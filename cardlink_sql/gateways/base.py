@@ -1,0 +1,260 @@
+"""What every gateway can do. The queries of the same names are in ``sql/*/<gateway>.sql``."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import Table
+
+from cardlink_sql import validation
+from cardlink_sql.columns import binders
+from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
+from cardlink_sql.link import Link
+from cardlink_sql.records import KeysetPage, Page
+from cardlink_sql.rows import reader
+from cardlink_sql.sqlfiles import Library, Query
+from cardlink_sql.sqlfiles.library import unknown_query
+from cardlink_sql.times import utc_now
+
+R = TypeVar("R")
+
+_IS_NULL = "_is_null"
+
+
+class Gateway(Generic[R]):
+    """Reads and writes one table as records.
+
+    Raises everywhere: :class:`ValidationError` for a value that is refused before it reaches
+    the database, :class:`QueryError` for use outside the ``with`` block.
+    """
+
+    name: ClassVar[str]
+    table: ClassVar[Table]
+    record: ClassVar[type[Any]]
+    key: ClassVar[str]
+    # The order that find_by has when none is asked for.
+    default_order: ClassVar[str]
+    # Fields of the record that no INSERT or UPDATE writes.
+    not_written: ClassVar[frozenset[str]] = frozenset()
+    # Fields that an UPDATE leaves as they are.
+    not_updated: ClassVar[frozenset[str]] = frozenset({"created_at"})
+
+    __slots__ = ("_bind", "_link", "_queries", "_read")
+
+    def __init__(self, link: Link, library: Library) -> None:
+        self._link = link
+        self._queries = library.gateway(self.name)
+        self._bind = binders(self.table, link.dialect)
+        self._read = reader(self.record, link.dialect)
+
+    # Reading
+
+    def get_by_id(self, key: Any) -> R | None:
+        """The record with this key, or ``None``."""
+        row = self._link.one(self._query("get_by_id"), {self.key: self._key(key)})
+        return None if row is None else self._read(row)
+
+    def get_all(self, limit: int | None = None) -> list[R]:
+        """All records in the gateway's order, at most ``limit``. The query is ``find_by``."""
+        return self._find({}, limit=limit)
+
+    def find_by(self, **filters: Any) -> list[R]:
+        """The records whose columns equal the values given; ``None`` asks for NULL.
+
+        Raises:
+            QueryError: a column is not among those that the query filters by.
+        """
+        return self._find(filters)
+
+    def find_one_by(self, **filters: Any) -> R | None:
+        """The first record that :meth:`find_by` would give, or ``None``."""
+        found = self._find(filters, limit=1)
+        return found[0] if found else None
+
+    def exists(self, key: Any) -> bool:
+        """Whether there is a record with this key."""
+        return bool(self._link.scalar(self._query("exists"), {self.key: self._key(key)}))
+
+    def count(self) -> int:
+        """How many records there are. The query is ``count_by``."""
+        return self.count_by()
+
+    def count_by(self, **filters: Any) -> int:
+        """How many records :meth:`find_by` would give, counted by the database."""
+        query = self._query("count_by")
+        return int(self._link.scalar(query, self._filters(query, filters)))
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: str | None = None,
+        *,
+        descending: bool = False,
+        **filters: Any,
+    ) -> Page[R]:
+        """One page of the records, numbered from 1. The queries are ``find_by``, ``count_by``.
+
+        Deep pages cost as much as all before them; :meth:`page_after` does not.
+
+        Args:
+            page: from 1; beyond the last one it is empty.
+            per_page: 1 to 10,000.
+            order_by: a column that the query can order by; without it the gateway's order.
+            descending: the other way round.
+            filters: as :meth:`find_by` takes them.
+
+        Raises:
+            QueryError: the query does not order by that column.
+        """
+        validation.whole(page, "page", least=1, most=2**40)
+        validation.whole(per_page, "per_page", least=1, most=10_000)
+        validation.boolean(descending, "descending")
+        if descending and order_by is None:
+            raise ValidationError("descending needs order_by", "order_by", "name a column")
+        order = f"{order_by} desc" if descending else order_by
+        items = self._find(filters, limit=per_page, offset=(page - 1) * per_page, order=order)
+        total = self.count_by(**filters)
+        return Page(items, total, page, per_page, -(-total // per_page))
+
+    def page_after(self, after: tuple[Any, ...] | None = None, limit: int = 100) -> KeysetPage[R]:
+        """A page by key: as fast at the end of a table as at its start.
+
+        Args:
+            after: what the page before gave as ``after``; ``None`` for the first page.
+            limit: records in the page, 1 to 10,000.
+        """
+        validation.whole(limit, "limit", least=1, most=10_000)
+        items = self._many("page_after", {**self._position(after), "limit": limit})
+        more = len(items) == limit
+        return KeysetPage(items, self._after(items[-1]) if more else None)
+
+    # Writing
+
+    def create(self, record: R) -> R:
+        """Insert a record and give it back as it was stored.
+
+        Raises:
+            IntegrityError: the key is taken, or a row that it refers to is missing.
+        """
+        self._execute("create", self._values(record, leave=frozenset()))
+        return self._required(getattr(record, self.key))
+
+    def create_all(self, records: Iterable[R]) -> int:
+        """Insert many records, all checked before the first is written; gives their number."""
+        rows = [self._values(record, leave=frozenset()) for record in records]
+        for row in rows:
+            self._execute("create", row)
+        return len(rows)
+
+    def update(self, record: R) -> R:
+        """Write all fields of a record but its key and ``created_at``; sets ``updated_at``.
+
+        Raises:
+            NotFoundError: there is no such record.
+        """
+        values = self._values(record, leave=self.not_updated)
+        if "updated_at" in values:
+            values["updated_at"] = self._bind["updated_at"](utc_now())
+        key = getattr(record, self.key)
+        if not self._execute("update", values):
+            raise self._missing(key)
+        return self._required(key)
+
+    def delete(self, record: R) -> bool:
+        """Delete a record; whether it was there. The query is ``delete_by_id``."""
+        return self.delete_by_id(getattr(record, self.key))
+
+    def delete_by_id(self, key: Any) -> bool:
+        """Delete the record with this key; whether it was there."""
+        return self._execute("delete_by_id", {self.key: self._key(key)}) > 0
+
+    # For the gateways
+
+    def _query(self, name: str) -> Query:
+        try:
+            return self._queries[name]
+        except KeyError:
+            raise unknown_query(self.name, name, self._queries) from None
+
+    def _one(self, name: str, parameters: Mapping[str, Any]) -> R | None:
+        row = self._link.one(self._query(name), parameters)
+        return None if row is None else self._read(row)
+
+    def _many(self, name: str, parameters: Mapping[str, Any], order: str | None = None) -> list[R]:
+        read = self._read
+        return [read(row) for row in self._link.many(self._query(name), parameters, order)]
+
+    def _execute(self, name: str, parameters: Mapping[str, Any]) -> int:
+        return self._link.execute(self._query(name), parameters)
+
+    def _find(
+        self,
+        filters: Mapping[str, Any],
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        order: str | None = None,
+    ) -> list[R]:
+        parameters = self._filters(self._query("find_by"), filters)
+        order = None if order == self.default_order else order
+        return self._many(
+            "find_by", {**parameters, "limit": validation.limit(limit), "offset": offset}, order
+        )
+
+    def _filters(self, query: Query, filters: Mapping[str, Any]) -> dict[str, Any]:
+        parameters: dict[str, Any] = {}
+        for column, value in filters.items():
+            condition = f"{column}{_IS_NULL}" if value is None else column
+            if condition not in query.conditions:
+                raise self._no_filter(query, column, value)
+            parameters[condition] = True if value is None else self._bind[column](value)
+        return parameters
+
+    def _no_filter(self, query: Query, column: str, value: Any) -> QueryError:
+        if value is None and column in query.conditions:
+            return query.fault(f"{column} is never NULL", "give a value")
+        columns = sorted(c for c in query.conditions if not c.endswith(_IS_NULL))
+        return query.fault(
+            f"{self.table.name} cannot be filtered by {column!r}",
+            f"it can by: {', '.join(columns)}",
+        )
+
+    def _key(self, key: Any) -> Any:
+        return self._bind[self.key](key)
+
+    def _values(self, record: R, leave: frozenset[str]) -> dict[str, Any]:
+        if not isinstance(record, self.record):
+            raise ValidationError(
+                f"{type(record).__name__} is no {self.record.__name__}", self.table.name
+            )
+        return {
+            spec.name: self._bind[spec.name](getattr(record, spec.name))
+            for spec in fields(self.record)
+            if spec.name not in self.not_written and spec.name not in leave
+        }
+
+    def _required(self, key: Any) -> R:
+        record = self.get_by_id(key)
+        if record is None:
+            raise self._missing(key)
+        return record
+
+    def _missing(self, key: Any) -> NotFoundError:
+        return NotFoundError(f"there is no row with {self.key} {key!r}", self.table.name)
+
+    def _time(self, at: datetime | None) -> Any:
+        """A time as the driver takes it; now, where none is given."""
+        return self._bind["updated_at"](utc_now() if at is None else at)
+
+    def _position(self, after: tuple[Any, ...] | None) -> dict[str, Any]:
+        """The parameters that ``page_after`` takes for its place: the key, by default."""
+        if after is None:
+            return {}
+        if not isinstance(after, tuple) or len(after) != 1:
+            raise ValidationError("this is not what a page gave as after", "after")
+        return {self.key: self._key(after[0])}
+
+    def _after(self, record: R) -> tuple[Any, ...]:
+        return (getattr(record, self.key),)

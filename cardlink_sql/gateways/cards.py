@@ -1,0 +1,182 @@
+"""Card profiles and their PSKs: ``sql/*/cards.sql``.
+
+A PSK is stored encrypted and leaves the gateway only as the value of a method that asks for
+it by name: never in a record, a log or an error.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from cardlink_sql import validation
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.search import like_pattern
+from cardlink_sql.keyring import Keyring
+from cardlink_sql.link import Link
+from cardlink_sql.records import CardProfile, CardType
+from cardlink_sql.sqlfiles import Library
+from cardlink_sql.tables import card_profiles
+
+
+class CardGateway(Gateway[CardProfile]):
+    """The card profiles, ordered by ICCID where nothing else is said.
+
+    Two cards cannot claim one PSK identity: it authenticates (RFC 4279 §2).
+    """
+
+    __slots__ = ("_keyring",)
+    name = "cards"
+    table = card_profiles
+    record = CardProfile
+    key = "iccid"
+    default_order = "iccid"
+    not_written = frozenset({"has_psk"})
+
+    def __init__(self, link: Link, library: Library, keyring: Callable[[], Keyring]) -> None:
+        super().__init__(link, library)
+        self._keyring = keyring
+
+    def create_with_psk(
+        self, card: CardProfile, psk_identity: str, psk_key: bytes | str
+    ) -> CardProfile:
+        """Insert a card with its PSK, which is encrypted first.
+
+        Args:
+            card: the profile; its own ``psk_identity`` is not looked at.
+            psk_identity: 1 to 128 octets of UTF-8 (RFC 4279 §5.1).
+            psk_key: 1 to 64 octets, as bytes or hex.
+
+        Raises:
+            EncryptionError: no encryption key is set; nothing is stored.
+            IntegrityError: the ICCID or the identity is taken.
+        """
+        values = {**self._values(card, leave=frozenset()), **self._psk(psk_identity, psk_key)}
+        self._execute("create_with_psk", values)
+        return self._required(card.iccid)
+
+    def get_psk_key(self, iccid: str) -> bytes | None:
+        """The card's PSK, or ``None`` where it has none.
+
+        Raises:
+            NotFoundError: there is no such card.
+            EncryptionError: no encryption key opens it.
+        """
+        row = self._link.one(self._query("get_psk_key"), {"iccid": self._key(iccid)})
+        if row is None:
+            raise self._missing(iccid)
+        return None if row[0] is None else self._decrypt(row[0], iccid)
+
+    def get_psk_key_by_identity(self, identity: str) -> bytes | None:
+        """The PSK for a TLS handshake, or ``None`` where no card has one by this identity.
+
+        The identity comes from the other side: text that no card could have is unknown, too.
+
+        Raises:
+            ValidationError: the identity is not text.
+            EncryptionError: no encryption key opens the PSK.
+        """
+        row = self._by_identity("get_psk_key_by_identity", identity)
+        return None if row is None else self._decrypt(row[0], row[1])
+
+    def psk_identity_exists(self, identity: str) -> bool:
+        """Whether a card claims this identity."""
+        return self._by_identity("psk_identity_exists", identity) is not None
+
+    def get_all_psk_identities(self) -> list[str]:
+        """The identities of all cards that have a PSK, in order."""
+        return [row[0] for row in self._link.many(self._query("get_all_psk_identities"), {})]
+
+    def update_psk(self, iccid: str, psk_identity: str, psk_key: bytes | str) -> CardProfile:
+        """Give the card another PSK.
+
+        Raises:
+            NotFoundError: there is no such card.
+            EncryptionError: no encryption key is set; nothing is stored.
+            IntegrityError: another card claims the identity.
+        """
+        values = {**self._psk(psk_identity, psk_key), **self._stamp(iccid)}
+        return self._set_psk(iccid, "update_psk", values)
+
+    def clear_psk(self, iccid: str) -> CardProfile:
+        """Take the PSK and its identity from the card.
+
+        Raises:
+            NotFoundError: there is no such card.
+        """
+        return self._set_psk(iccid, "clear_psk", self._stamp(iccid))
+
+    def find_by_type(self, card_type: CardType | str) -> list[CardProfile]:
+        """The cards of one type."""
+        return self._many("find_by_type", {"card_type": self._bind["card_type"](card_type)})
+
+    def find_with_psk(self) -> list[CardProfile]:
+        """The cards that have a PSK."""
+        return self._many("find_with_psk", {})
+
+    def find_without_psk(self) -> list[CardProfile]:
+        """The cards that have none."""
+        return self._many("find_without_psk", {})
+
+    def find_by_admin_url(self, admin_url: str) -> list[CardProfile]:
+        """The cards that report to this admin server."""
+        return self._many("find_by_admin_url", {"admin_url": self._bind["admin_url"](admin_url)})
+
+    def find_by_imsi(self, imsi: str) -> list[CardProfile]:
+        """The cards with this IMSI."""
+        return self._many("find_by_imsi", {"imsi": self._bind["imsi"](imsi)})
+
+    def find_by_device(self, device_id: str) -> list[CardProfile]:
+        """The cards that the device holds or has run a session with."""
+        device = validation.identifier(device_id, "device_id", 64)
+        return self._many("find_by_device", {"device_id": device})
+
+    def search(self, text: str) -> list[CardProfile]:
+        """The cards whose ICCID, IMSI, PSK identity or notes hold ``text``, in any case.
+
+        ``%`` and ``_`` stand for themselves.
+        """
+        return self._many("search", {"pattern": like_pattern(text)})
+
+    def export_profile(self, iccid: str, *, include_key: bool = False) -> dict[str, Any]:
+        """The card as JSON-ready values; the PSK as hex in ``psk_key``, if it is asked for.
+
+        Raises:
+            NotFoundError: there is no such card.
+            EncryptionError: the PSK was asked for and no encryption key opens it.
+        """
+        validation.boolean(include_key, "include_key")
+        card = self._required(iccid)
+        profile = {spec.name: getattr(card, spec.name) for spec in fields(CardProfile)}
+        profile["card_type"] = card.card_type.value
+        profile["created_at"] = card.created_at.isoformat()
+        profile["updated_at"] = card.updated_at.isoformat()
+        if include_key:
+            key = self.get_psk_key(iccid)
+            profile["psk_key"] = None if key is None else key.hex().upper()
+        return profile
+
+    def _psk(self, psk_identity: str, psk_key: bytes | str) -> dict[str, Any]:
+        identity = validation.psk_identity(psk_identity, "card_profiles.psk_identity")
+        key = validation.psk_key(psk_key, "card_profiles.psk_key")
+        return {"psk_identity": identity, "psk_key_encrypted": self._keyring().encrypt(key)}
+
+    def _stamp(self, iccid: str) -> dict[str, Any]:
+        return {"iccid": self._key(iccid), "updated_at": self._time(None)}
+
+    def _set_psk(self, iccid: str, name: str, values: dict[str, Any]) -> CardProfile:
+        if not self._execute(name, values):
+            raise self._missing(iccid)
+        return self._required(iccid)
+
+    def _by_identity(self, name: str, identity: str) -> Any:
+        if not isinstance(identity, str):
+            raise ValidationError("the PSK identity is not text", "psk_identity")
+        try:
+            validation.psk_identity(identity)
+        except ValidationError:
+            return None
+        return self._link.one(self._query(name), {"psk_identity": identity})
+
+    def _decrypt(self, token: bytes, iccid: str) -> bytes:
+        return self._keyring().decrypt(token, f"card_profiles[{iccid}].psk_key_encrypted")

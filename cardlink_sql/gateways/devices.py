@@ -1,0 +1,100 @@
+"""Phones and modems: ``sql/*/devices.sql``."""
+
+from datetime import datetime, timedelta
+
+from cardlink_sql import validation
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.search import like_pattern
+from cardlink_sql.records import Device, DeviceType
+from cardlink_sql.tables import devices
+from cardlink_sql.times import utc_now
+
+
+class DeviceGateway(Gateway[Device]):
+    """The devices, ordered by id where nothing else is said."""
+
+    __slots__ = ()
+    name = "devices"
+    table = devices
+    record = Device
+    key = "id"
+    default_order = "id"
+
+    def find_by_type(self, device_type: DeviceType | str) -> list[Device]:
+        """The devices of one type."""
+        return self._many("find_by_type", {"device_type": self._bind["device_type"](device_type)})
+
+    def find_phones(self) -> list[Device]:
+        """All phones. The query is ``find_by_type``."""
+        return self.find_by_type(DeviceType.PHONE)
+
+    def find_modems(self) -> list[Device]:
+        """All modems. The query is ``find_by_type``."""
+        return self.find_by_type(DeviceType.MODEM)
+
+    def find_active(self) -> list[Device]:
+        """The devices that are in use."""
+        return self._many("find_active", {})
+
+    def find_recent(self, hours: float = 24) -> list[Device]:
+        """The devices seen within the last ``hours``, latest first."""
+        since = utc_now() - timedelta(hours=validation.hours(hours))
+        return self._many("find_recent", {"since": self._time(since)})
+
+    def find_by_iccid(self, iccid: str) -> Device | None:
+        """The device that holds the card now: the one seen last, if several say so."""
+        return self._one("find_by_iccid", {"iccid": self._bind["iccid"](iccid)})
+
+    def find_by_imei(self, imei: str) -> Device | None:
+        """The device with this IMEI: the one seen last, if several claim it."""
+        return self._one("find_by_imei", {"imei": self._bind["imei"](imei)})
+
+    def find_by_card(self, iccid: str) -> list[Device]:
+        """The devices that hold the card or have run a session with it."""
+        return self._many("find_by_card", {"iccid": self._bind["iccid"](iccid)})
+
+    def search(self, text: str) -> list[Device]:
+        """The devices whose id, name or model holds ``text``, in any case.
+
+        ``%`` and ``_`` stand for themselves.
+        """
+        return self._many("search", {"pattern": like_pattern(text)})
+
+    def update_last_seen(self, device_id: str, at: datetime | None = None) -> Device:
+        """Note that the device was seen, now or ``at``; never moves the time back.
+
+        Raises:
+            NotFoundError: there is no such device.
+        """
+        seen = self._time(at)
+        return self._change(device_id, "update_last_seen", {"last_seen": seen})
+
+    def activate(self, device_id: str) -> Device:
+        """Put the device in use. The query is ``set_active``.
+
+        Raises:
+            NotFoundError: there is no such device.
+        """
+        return self._change(device_id, "set_active", {"is_active": True})
+
+    def deactivate(self, device_id: str) -> Device:
+        """Take the device out of use. The query is ``set_active``.
+
+        Raises:
+            NotFoundError: there is no such device.
+        """
+        return self._change(device_id, "set_active", {"is_active": False})
+
+    def delete_with_sessions(self, device_id: str) -> bool:
+        """Delete a device, its sessions and their logs; whether it was there.
+
+        ``delete`` and ``delete_by_id`` keep the sessions, without their device.
+        """
+        self._execute("delete_sessions", {"device_id": self._key(device_id)})
+        return self.delete_by_id(device_id)
+
+    def _change(self, device_id: str, name: str, values: dict[str, object]) -> Device:
+        parameters = {"id": self._key(device_id), "updated_at": self._time(None), **values}
+        if not self._execute(name, parameters):
+            raise self._missing(device_id)
+        return self._required(device_id)

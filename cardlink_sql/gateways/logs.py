@@ -1,0 +1,400 @@
+"""The APDUs of the sessions: ``sql/*/logs.sql``. Order within a session is that of writing."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from cardlink_sql import validation
+from cardlink_sql.columns import driver_time
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import NotFoundError, ValidationError
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.link import Link
+from cardlink_sql.records import CommLog, Direction, SessionSummary
+from cardlink_sql.rows import reader
+from cardlink_sql.sqlfiles import Library
+from cardlink_sql.status_words import describe
+from cardlink_sql.tables import comm_logs
+from cardlink_sql.times import to_text, utc_now
+
+# The buffer is sent when it holds so many entries; more gain nothing on any backend.
+BUFFER_SIZE = 1000
+
+# Below this, COPY's own round trips cost PostgreSQL more than an INSERT saves.
+COPY_FROM = 8
+
+_PAGE = 2000
+# A member equals its value and hashes alike, so that one table knows both.
+_DIRECTIONS = {member.value: member.value for member in Direction}
+
+
+class LogGateway(Gateway[CommLog]):
+    """The communication log, in the order of writing where nothing else is said.
+
+    ``add_log`` buffers; the buffer is written before any other statement of the unit of work
+    and before its commit, so that nothing overtakes it and nothing is lost.
+    """
+
+    __slots__ = ("_buffer", "_clock", "_sessions")
+    name = "logs"
+    table = comm_logs
+    record = CommLog
+    key = "id"
+    default_order = "id"
+    not_written = frozenset({"id"})
+    not_updated = frozenset()
+
+    def __init__(self, link: Link, library: Library) -> None:
+        super().__init__(link, library)
+        self._buffer: list[tuple[Any, ...]] = []
+        self._sessions: dict[str, str] = {}
+        # COPY takes text, and text is quicker to make than psycopg's own form of a time.
+        is_postgresql = link.dialect is Dialect.POSTGRESQL
+        self._clock = to_text if is_postgresql else driver_time(link.dialect)
+
+    # Writing
+
+    def add_log(
+        self,
+        session_id: str,
+        direction: Direction | str,
+        raw_data: str,
+        *,
+        latency_ms: float | None = None,
+        decoded_data: str | None = None,
+        status_word: str | None = None,
+        status_message: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Log one APDU. It is checked now and written with the next batch.
+
+        Args:
+            session_id: the session's UUID; that it exists is seen when the batch is written.
+            direction: command or response.
+            raw_data: the APDU as hex of any case, without blanks.
+            latency_ms: from the command to this response, in ms.
+            decoded_data: what the APDU means, for people.
+            status_word: four hex digits; without it, a response's last two bytes.
+            status_message: without it, what ISO/IEC 7816-4 or ETSI TS 102 221 says.
+            timestamp: when it was sent or received; now, where none is given.
+        """
+        row = self._row(
+            session_id,
+            utc_now() if timestamp is None else timestamp,
+            latency_ms,
+            direction,
+            raw_data,
+            decoded_data,
+            status_word,
+            status_message,
+        )
+        self._link.hold(self)
+        self._buffer.append(row)
+        if len(self._buffer) >= BUFFER_SIZE:
+            self.flush_batch()
+
+    def add_log_batch(self, entries: Iterable[CommLog]) -> int:
+        """Log many APDUs at once, in their order; all are checked before one is written.
+
+        Their ``id`` is not looked at. Status words and messages are filled in as
+        :meth:`add_log` does. Gives their number. The queries are ``add_log_batch`` and, on
+        PostgreSQL, ``copy_log_batch``.
+
+        Raises:
+            IntegrityError: an entry names a session that does not exist.
+        """
+        row = self._row
+        rows = [
+            row(
+                entry.session_id,
+                entry.timestamp,
+                entry.latency_ms,
+                entry.direction,
+                entry.raw_data,
+                entry.decoded_data,
+                entry.status_word,
+                entry.status_message,
+            )
+            for entry in self._entries(entries)
+        ]
+        self._write(rows)
+        return len(rows)
+
+    def flush_batch(self) -> int:
+        """Write what :meth:`add_log` buffered; gives the number of entries.
+
+        Raises:
+            IntegrityError: an entry names a session that does not exist.
+        """
+        rows, self._buffer = self._buffer, []
+        if rows:
+            self._write(rows)
+        return len(rows)
+
+    def flush(self) -> int:
+        """What the link calls before another statement: :meth:`flush_batch`."""
+        return self.flush_batch()
+
+    def discard(self) -> None:
+        """What the link calls at a rollback: forget the buffer."""
+        self._buffer = []
+
+    def create(self, record: CommLog) -> CommLog:
+        """Insert one entry at once and give it back with its number."""
+        values = self._values(self._completed(record), leave=frozenset())
+        return self._required(self._link.insert(self._query("create"), values))
+
+    def create_all(self, records: Iterable[CommLog]) -> int:
+        """The same as :meth:`add_log_batch`."""
+        return self.add_log_batch(records)
+
+    def update(self, record: CommLog) -> CommLog:
+        """Write all fields of an entry, found by its number.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+        values = self._values(self._completed(record), leave=frozenset())
+        if not self._execute("update", {**values, "id": self._key(record.id)}):
+            raise self._missing(record.id)
+        return self._required(record.id)
+
+    def purge_old(self, days: float) -> int:
+        """Delete the entries older than ``days``; gives their number."""
+        before = utc_now() - timedelta(days=validation.days(days))
+        return self._execute("purge_old", {"before": self._time(before)})
+
+    # Reading
+
+    def find_by_session(
+        self, session_id: str, limit: int | None = None, offset: int = 0
+    ) -> list[CommLog]:
+        """A session's entries. For more than memory holds see :meth:`stream_session`."""
+        return self._many(
+            "find_by_session",
+            {
+                "session_id": self._bind["session_id"](session_id),
+                "limit": validation.limit(limit),
+                "offset": validation.whole(offset, "offset", least=0),
+            },
+        )
+
+    def stream_session(self, session_id: str) -> Iterator[CommLog]:
+        """A session's entries one by one, in flat memory whatever their number.
+
+        They are read in pages by key (``stream_session``), so other statements of the unit of
+        work may run between.
+        """
+        return self._stream({"session_id": self._bind["session_id"](session_id)})
+
+    def stream_all(self) -> Iterator[CommLog]:
+        """Every entry one by one, in flat memory. The query is ``stream_session``."""
+        return self._stream({})
+
+    def find_by_direction(
+        self, direction: Direction | str, session_id: str | None = None, limit: int | None = None
+    ) -> list[CommLog]:
+        """The commands or the responses, of one session or the newest of all."""
+        value = self._bind["direction"](direction)
+        return self._found("find_by_direction", {"direction": value}, session_id, limit)
+
+    def find_commands(
+        self, session_id: str | None = None, limit: int | None = None
+    ) -> list[CommLog]:
+        """The commands. The query is ``find_by_direction``."""
+        return self.find_by_direction(Direction.COMMAND, session_id, limit)
+
+    def find_responses(
+        self, session_id: str | None = None, limit: int | None = None
+    ) -> list[CommLog]:
+        """The responses. The query is ``find_by_direction``."""
+        return self.find_by_direction(Direction.RESPONSE, session_id, limit)
+
+    def find_by_status(
+        self, status_word: str, session_id: str | None = None, limit: int | None = None
+    ) -> list[CommLog]:
+        """The entries with this status word, of one session or the newest of all."""
+        value = self._bind["status_word"](status_word)
+        return self._found("find_by_status", {"status_word": value}, session_id, limit)
+
+    def find_errors(self, session_id: str | None = None, limit: int | None = None) -> list[CommLog]:
+        """The responses whose status word is not 9000, of one session or the newest of all."""
+        return self._found("find_errors", {}, session_id, limit)
+
+    def search_hex(
+        self, pattern: str, session_id: str | None = None, limit: int = 1000
+    ) -> list[CommLog]:
+        """The entries whose bytes hold ``pattern``, in the order of writing.
+
+        Args:
+            pattern: whole bytes as hex, any case, blanks allowed. ``A482`` is found in
+                ``00A482`` and not in ``0A4820``: bytes match bytes.
+            session_id: within this session, which is quick; without one, all logs are read.
+            limit: entries at most.
+        """
+        wanted = validation.hex_pattern(pattern, "pattern")
+        most = validation.whole(limit, "limit", least=0)
+        parameters: dict[str, Any] = {"pattern": f"%{wanted}%", "after": 0, "limit": _PAGE}
+        if session_id is not None:
+            parameters["session_id"] = self._bind["session_id"](session_id)
+        found: list[CommLog] = []
+        while len(found) < most:
+            page = self._many("search_hex", parameters)
+            found += [entry for entry in page if _holds(entry.raw_data, wanted)]
+            if len(page) < _PAGE:
+                break
+            parameters["after"] = page[-1].id
+        return found[:most]
+
+    def count_by_session(self, session_id: str) -> int:
+        """How many entries a session has."""
+        parameters = {"session_id": self._bind["session_id"](session_id)}
+        return int(self._link.scalar(self._query("count_by_session"), parameters))
+
+    def get_session_summary(self, session_id: str) -> SessionSummary:
+        """A session's log in figures, in one statement.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        key = self._bind["session_id"](session_id)
+        row = self._link.one(self._query("get_session_summary"), {"session_id": key})
+        if row is None:
+            raise NotFoundError(f"there is no session {session_id!r}", "ota_sessions")
+        return reader(SessionSummary, self._link.dialect)(row)
+
+    def export_session_logs(self, session_id: str) -> list[dict[str, Any]]:
+        """A session's entries as JSON-ready values, times in ISO 8601."""
+        return [
+            {
+                "id": entry.id,
+                "session_id": entry.session_id,
+                "timestamp": entry.timestamp.isoformat(),
+                "direction": entry.direction.value,
+                "raw_data": entry.raw_data,
+                "latency_ms": entry.latency_ms,
+                "decoded_data": entry.decoded_data,
+                "status_word": entry.status_word,
+                "status_message": entry.status_message,
+            }
+            for entry in self.stream_session(session_id)
+        ]
+
+    def _entries(self, entries: Iterable[CommLog]) -> list[CommLog]:
+        listed = list(entries)
+        for index, entry in enumerate[Any](listed):
+            if not isinstance(entry, CommLog):
+                raise ValidationError(
+                    f"{type(entry).__name__} is no CommLog", f"comm_logs[{index}]"
+                )
+        return listed
+
+    def _row(
+        self,
+        session_id: str,
+        timestamp: datetime,
+        latency_ms: float | None,
+        direction: Direction | str,
+        raw_data: str,
+        decoded_data: str | None,
+        status_word: str | None,
+        status_message: str | None,
+    ) -> tuple[Any, ...]:
+        """One entry in the order of the batch's parameters. This is the hot path."""
+        bind = self._bind
+        is_text = isinstance(session_id, str)
+        session = (self._sessions.get(session_id) if is_text else None) or self._session(session_id)
+        raw = raw_data.upper() if _is_hex(raw_data) else bind["raw_data"](raw_data)
+        is_text = isinstance(direction, str)
+        way = (_DIRECTIONS.get(direction) if is_text else None) or bind["direction"](direction)
+        if status_word is None:
+            if way == "response" and len(raw) >= 4:
+                status_word = raw[-4:]
+        else:
+            status_word = bind["status_word"](status_word)
+        if status_message is not None:
+            status_message = bind["status_message"](status_message)
+        elif status_word is not None:
+            status_message = describe(status_word)
+        if latency_ms is not None:
+            latency_ms = bind["latency_ms"](latency_ms)
+        if decoded_data is not None:
+            decoded_data = bind["decoded_data"](decoded_data)
+        moment = validation.moment(timestamp, "comm_logs.timestamp")
+        return (
+            session, self._clock(moment), latency_ms, way, raw, decoded_data, status_word,
+            status_message,
+        )  # fmt: skip
+
+    def _session(self, session_id: str) -> str:
+        session: str = self._bind["session_id"](session_id)
+        self._sessions[session_id] = session
+        return session
+
+    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+        if self._link.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM:
+            self._link.copy(self._query("copy_log_batch"), rows)
+        elif rows:
+            self._link.batch(self._query("add_log_batch"), rows)
+
+    def _completed(self, record: CommLog) -> CommLog:
+        """The entry with status word and message filled in, as the batches have them."""
+        if not isinstance(record, CommLog):
+            raise ValidationError(f"{type(record).__name__} is no CommLog", self.table.name)
+        row = self._row(
+            record.session_id,
+            record.timestamp,
+            record.latency_ms,
+            record.direction,
+            record.raw_data,
+            record.decoded_data,
+            record.status_word,
+            record.status_message,
+        )
+        return CommLog(
+            id=record.id,
+            session_id=row[0],
+            timestamp=record.timestamp,
+            latency_ms=row[2],
+            direction=Direction(row[3]),
+            raw_data=row[4],
+            decoded_data=row[5],
+            status_word=row[6],
+            status_message=row[7],
+        )
+
+    def _found(
+        self, name: str, values: dict[str, Any], session_id: str | None, limit: int | None
+    ) -> list[CommLog]:
+        parameters = {**values, "limit": validation.limit(limit)}
+        if session_id is None:
+            return self._many(name, parameters, "id desc")
+        session = self._bind["session_id"](session_id)
+        return self._many(name, {**parameters, "session_id": session})
+
+    def _stream(self, scope: dict[str, Any]) -> Iterator[CommLog]:
+        after = 0
+        while True:
+            page = self._many("stream_session", {**scope, "after": after, "limit": _PAGE})
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].id
+
+
+def _is_hex(text: object) -> bool:
+    """Whether ``text`` is whole bytes of hex and nothing else; quicker than the full check."""
+    if not isinstance(text, str):
+        return False
+    try:
+        return 0 < len(bytes.fromhex(text)) * 2 == len(text) <= validation.MAX_TEXT
+    except ValueError:
+        return False
+
+
+def _holds(raw_data: str, wanted: str) -> bool:
+    """Whether the bytes hold the bytes: an odd offset in the hex is between two of them."""
+    at = raw_data.find(wanted)
+    while at > 0 and at % 2:
+        at = raw_data.find(wanted, at + 1)
+    return at >= 0

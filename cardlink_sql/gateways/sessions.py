@@ -1,0 +1,230 @@
+"""OTA sessions: ``sql/*/sessions.sql``.
+
+A session is ``pending``, then ``active``, then ends as ``completed``, ``failed`` or
+``timeout``. Each step is one conditional UPDATE, so that of two workers who end a session one
+succeeds and the other learns that it has ended.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from cardlink_sql import validation
+from cardlink_sql.errors import StateError, ValidationError
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.records import OTASession, SessionStatistics, SessionStatus, SessionType
+from cardlink_sql.rows import reader
+from cardlink_sql.tables import ota_sessions
+from cardlink_sql.times import utc_now
+
+
+class SessionGateway(Gateway[OTASession]):
+    """The OTA sessions, newest first where nothing else is said."""
+
+    __slots__ = ()
+    name = "sessions"
+    table = ota_sessions
+    record = OTASession
+    key = "id"
+    default_order = "created_at desc"
+    # These change by start, complete, fail and timeout only.
+    not_updated = frozenset({"created_at", "status", "started_at", "ended_at", "duration_ms"})
+
+    def create_session(
+        self,
+        *,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        session_type: SessionType | str = SessionType.TRIGGERED,
+        session_id: str | None = None,
+        at: datetime | None = None,
+    ) -> OTASession:
+        """Insert a pending session.
+
+        Args:
+            device_id: the device, if known.
+            card_iccid: the card, if known.
+            session_type: triggered by the server or polled by the card.
+            session_id: its UUID; without one it is made.
+            at: when it was created; now, where none is given.
+
+        Raises:
+            IntegrityError: the id is taken, or there is no such device or card.
+        """
+        moment = utc_now() if at is None else at
+        return self.create(
+            OTASession(
+                id=session_id or str(uuid.uuid4()),
+                session_type=SessionType(self._bind["session_type"](session_type)),
+                device_id=device_id,
+                card_iccid=card_iccid,
+                created_at=moment,
+                updated_at=moment,
+            )
+        )
+
+    def update(self, record: OTASession) -> OTASession:
+        """Write device, card, type, TLS and error fields of a session that has not ended.
+
+        Raises:
+            NotFoundError: there is no such session.
+            StateError: the session has ended.
+        """
+        values = self._values(record, leave=self.not_updated)
+        values["updated_at"] = self._time(None)
+        return self._step("update", record.id, values)
+
+    def start_session(self, session_id: str, at: datetime | None = None) -> OTASession:
+        """Pending becomes active, now or ``at``.
+
+        Raises:
+            NotFoundError: there is no such session.
+            StateError: the session is not pending.
+        """
+        return self._step("start_session", session_id, {"started_at": self._time(at)})
+
+    def complete_session(self, session_id: str, at: datetime | None = None) -> OTASession:
+        """Active becomes completed; ``duration_ms`` is computed from the start.
+
+        Raises:
+            NotFoundError: there is no such session.
+            StateError: the session is not active, or would end before it started.
+        """
+        return self._step("complete_session", session_id, {"ended_at": self._time(at)})
+
+    def fail_session(
+        self,
+        session_id: str,
+        error_code: str | None = None,
+        error_message: str | None = None,
+        at: datetime | None = None,
+    ) -> OTASession:
+        """Pending or active becomes failed.
+
+        Raises:
+            NotFoundError: there is no such session.
+            StateError: the session has ended, or would end before it started.
+        """
+        values = {
+            "error_code": self._bind["error_code"](error_code),
+            "error_message": self._bind["error_message"](error_message),
+            "ended_at": self._time(at),
+        }
+        return self._step("fail_session", session_id, values)
+
+    def timeout_session(self, session_id: str, at: datetime | None = None) -> OTASession:
+        """Pending or active becomes timeout.
+
+        Raises:
+            NotFoundError: there is no such session.
+            StateError: the session has ended, or would end before it started.
+        """
+        return self._step("timeout_session", session_id, {"ended_at": self._time(at)})
+
+    def set_tls_info(self, session_id: str, cipher_suite: str, psk_identity: str) -> OTASession:
+        """Note what the TLS handshake settled (RFC 4279).
+
+        Raises:
+            NotFoundError: there is no such session.
+            StateError: the session has ended.
+        """
+        values = {
+            "tls_cipher_suite": self._bind["tls_cipher_suite"](cipher_suite),
+            "tls_psk_identity": self._bind["tls_psk_identity"](psk_identity),
+        }
+        return self._step("set_tls_info", session_id, values)
+
+    def find_by_device(self, device_id: str, limit: int | None = None) -> list[OTASession]:
+        """The device's sessions, newest first."""
+        device = self._bind["device_id"](validation.identifier(device_id, "device_id", 64))
+        return self._many("find_by_device", {"device_id": device, "limit": validation.limit(limit)})
+
+    def find_by_card(self, iccid: str, limit: int | None = None) -> list[OTASession]:
+        """The card's sessions, newest first."""
+        card = validation.iccid(iccid)
+        return self._many("find_by_card", {"card_iccid": card, "limit": validation.limit(limit)})
+
+    def find_by_status(
+        self, status: SessionStatus | str, limit: int | None = None
+    ) -> list[OTASession]:
+        """The sessions in one status, newest first."""
+        return self._many(
+            "find_by_status",
+            {"status": self._bind["status"](status), "limit": validation.limit(limit)},
+        )
+
+    def find_active(self) -> list[OTASession]:
+        """The sessions that have not ended (pending and active), newest first."""
+        return self._many("find_active", {})
+
+    def find_by_date_range(
+        self, start: datetime, end: datetime, limit: int | None = None
+    ) -> list[OTASession]:
+        """The sessions created from ``start`` to before ``end``, newest first."""
+        first, last = validation.moment(start, "start"), validation.moment(end, "end")
+        if last < first:
+            raise ValidationError("the range ends before it starts", "end")
+        return self._many(
+            "find_by_date_range",
+            {
+                "start": self._time(first),
+                "end": self._time(last),
+                "limit": validation.limit(limit),
+            },
+        )
+
+    def find_stale(self, minutes: float = 60) -> list[OTASession]:
+        """The sessions that have not ended and where nothing happened for ``minutes``.
+
+        What happens is a change of the session or an APDU.
+        """
+        return self._many("find_stale", {"before": self._time(_ago(minutes))})
+
+    def close_stale(self, minutes: float = 60, at: datetime | None = None) -> int:
+        """End the sessions that :meth:`find_stale` gives as ``timeout``; gives their number."""
+        return self._execute(
+            "close_stale", {"before": self._time(_ago(minutes)), "ended_at": self._time(at)}
+        )
+
+    def get_statistics(self, days: float = 30) -> SessionStatistics:
+        """Figures of the sessions created within the last ``days``, in one statement."""
+        since = utc_now() - timedelta(days=validation.days(days))
+        row = self._link.one(self._query("get_statistics"), {"since": self._time(since)})
+        assert row is not None  # noqa: S101 - an aggregate without GROUP BY gives one row
+        return reader(SessionStatistics, self._link.dialect)(row)
+
+    def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
+        key = self._key(session_id)
+        stamp = {"id": key, "updated_at": self._time(None)}
+        if not self._execute(name, {**stamp, **values}):
+            raise self._refusal(name, key)
+        return self._required(key)
+
+    def _refusal(self, name: str, session_id: str) -> Exception:
+        session = self.get_by_id(session_id)
+        if session is None:
+            return self._missing(session_id)
+        where = f"{self.table.name}[{session_id}]"
+        if session.status.is_end:
+            return StateError(f"{name}: the session has ended as {session.status}", where)
+        if name == "complete_session" and session.status is SessionStatus.PENDING:
+            return StateError(f"{name}: the session is pending", where, "start it first")
+        if name == "start_session":
+            return StateError(f"{name}: the session is active already", where)
+        return StateError(
+            f"{name}: the session would end before it started", where, "check the clocks"
+        )
+
+    def _position(self, after: tuple[Any, ...] | None) -> dict[str, Any]:
+        if after is None:
+            return {}
+        if not isinstance(after, tuple) or len(after) != 2:
+            raise ValidationError("this is not what a page gave as after", "after")
+        return {"created_at": self._time(after[0]), "id": self._key(after[1])}
+
+    def _after(self, record: OTASession) -> tuple[Any, ...]:
+        return record.created_at, record.id
+
+
+def _ago(minutes: float) -> datetime:
+    return utc_now() - timedelta(hours=validation.hours(minutes, "minutes") / 60)

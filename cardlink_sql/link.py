@@ -1,0 +1,392 @@
+"""Sends queries over one pooled connection, inside one transaction.
+
+The statement goes to the driver's own cursor; what SQLAlchemy would do for it was done when
+the query was loaded. Every error that leaves here is the project's own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.driver_errors import translate
+from cardlink_sql.engine import in_transaction
+from cardlink_sql.errors import ConnectionError, DatabaseError, QueryError
+from cardlink_sql.rows import Row
+from cardlink_sql.sqlfiles import Query, Statement
+
+if TYPE_CHECKING:
+    from cardlink_sql.manager import DatabaseManager
+
+_BEGIN: Final = {
+    # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
+    # could otherwise fail at its first write, after its work.
+    Dialect.SQLITE: "BEGIN IMMEDIATE",
+    Dialect.MYSQL: "BEGIN",
+    Dialect.POSTGRESQL: "BEGIN",
+}
+
+# Rows in one VALUES: beyond this SQLite gains nothing, and its limit is 32,766 parameters.
+_BATCH_ROWS: Final = 100
+
+_OUTSIDE: Final = "a unit of work is used inside its with block"
+
+
+class Pending(Protocol):
+    """Writes that a gateway holds back to send them together."""
+
+    def flush(self) -> int:
+        """Send them; gives their number."""
+
+    def discard(self) -> None:
+        """Forget them."""
+
+
+class Link:
+    """A connection of the pool for the time of one unit of work.
+
+    Args:
+        manager: where the connection comes from.
+        read_only: no transaction, and no query that writes. Each statement sees what was
+            committed before it, and one that meets a dead connection is sent once more.
+    """
+
+    __slots__ = (
+        "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager", "_pending",
+        "dialect", "read_only",
+    )  # fmt: skip
+
+    def __init__(self, manager: "DatabaseManager", *, read_only: bool) -> None:
+        self.dialect: Final = manager.dialect
+        self.read_only: Final = read_only
+        self._manager = manager
+        self._errors = manager.driver_errors
+        self._connection: PoolProxiedConnection | None = None
+        self._cursor: Any = None
+        self._begun = False
+        self._failed: str | None = None
+        self._pending: Pending | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the link has a connection."""
+        return self._connection is not None
+
+    def open(self) -> None:
+        """Take a connection from the pool.
+
+        Raises:
+            ConnectionError: none is free, or the database does not answer.
+        """
+        self._connection = self._manager.take_connection()
+        self._cursor = self._connection.cursor()
+        self._begun = self.read_only
+        self._failed = None
+
+    def close(self) -> None:
+        """Roll back what is open and give the connection back to the pool."""
+        self._discard_pending()
+        connection, self._connection, self._cursor = self._connection, None, None
+        if connection is None:
+            return
+        try:
+            if self._begun and not self.read_only:
+                _roll_back(self.dialect, connection)
+        except self._errors:
+            connection.invalidate()
+        connection.close()
+
+    def one(self, query: Query, parameters: Mapping[str, Any]) -> Row | None:
+        """The only row, or ``None`` where there is none.
+
+        Raises:
+            QueryError: there are two rows or more.
+        """
+        rows = self._fetch(query, parameters, None)
+        if not rows:
+            return None
+        if len(rows) > 1:
+            raise query.fault(
+                "is declared to give one row and gave more", "declare it :many, or bind its key"
+            )
+        return rows[0]
+
+    def many(
+        self, query: Query, parameters: Mapping[str, Any], order: str | None = None
+    ) -> Sequence[Row]:
+        """All rows."""
+        return self._fetch(query, parameters, order)
+
+    def scalar(self, query: Query, parameters: Mapping[str, Any]) -> Any:
+        """The only value.
+
+        Raises:
+            QueryError: there is not exactly one row of one column.
+        """
+        rows = self._fetch(query, parameters, None)
+        if len(rows) != 1 or len(rows[0]) != 1:
+            raise query.fault("is declared to give one value and did not")
+        return rows[0][0]
+
+    def execute(self, query: Query, parameters: Mapping[str, Any]) -> int:
+        """Run a query that writes; gives the number of rows that it found."""
+        self._ready_to_write(query)
+        statement = self._statement(query, parameters, None)
+        self._send(query, statement.sql, statement.pick(parameters))
+        return int(self._cursor.rowcount)
+
+    def insert(self, query: Query, parameters: Mapping[str, Any]) -> int:
+        """Insert one row; gives the key that the database made for it."""
+        self._ready_to_write(query)
+        statement = self._statement(query, parameters, None)
+        self._send(query, statement.sql, statement.pick(parameters))
+        if self._cursor.description:
+            return int(self._cursor.fetchone()[0])
+        return int(self._cursor.lastrowid)
+
+    def batch(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Insert many rows, each a tuple in the order of the query's parameters."""
+        self._ready_to_write(query)
+        statement = self._statement(query, dict.fromkeys(query.required), None)
+        if self.dialect is Dialect.SQLITE:
+            self._batch_in_chunks(query, rows)
+        else:
+            self._attempt(query, lambda: self._cursor.executemany(statement.sql, rows))
+        return len(rows)
+
+    def copy(self, query: Query, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Insert many rows by PostgreSQL's COPY, each a tuple in the order of its columns."""
+        self._ready_to_write(query)
+        statement = self._statement(query, {}, None)
+
+        def write() -> None:
+            with self._cursor.copy(statement.sql) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+        self._attempt(query, write)
+        return int(self._cursor.rowcount)
+
+    def commit(self) -> None:
+        """Commit. What comes after is a transaction of its own.
+
+        Raises:
+            ConflictError: the commit lost against another transaction.
+            QueryError: a statement of this transaction failed before.
+        """
+        self._check_open()
+        self._refuse_failed()
+        self._flush_pending()
+        if self._begun and not self.read_only:
+            self._begun = False
+            try:
+                self._cursor.execute("COMMIT")
+            except self._errors as error:
+                self._abandon()
+                raise translate(self.dialect, error, "COMMIT") from error
+
+    def rollback(self) -> None:
+        """Undo everything since the last commit."""
+        connection = self._check_open()
+        self._discard_pending()
+        self._failed = None
+        if self._begun and not self.read_only:
+            self._begun = False
+            try:
+                _roll_back(self.dialect, connection)
+            except self._errors as error:
+                raise translate(self.dialect, error, "ROLLBACK") from error
+
+    def savepoint(self, verb: str) -> None:
+        """``SAVEPOINT``, ``RELEASE SAVEPOINT`` or ``ROLLBACK TO SAVEPOINT`` of the one name."""
+        self._check_open()
+        if verb.startswith("ROLLBACK"):
+            self._discard_pending()
+            self._failed = None
+        self._refuse_failed()
+        self._flush_pending()
+        if not self._begun:
+            self._begin()
+        try:
+            self._cursor.execute(f"{verb} cardlink")
+        except self._errors as error:
+            raise translate(self.dialect, error, verb) from error
+
+    def _fetch(
+        self, query: Query, parameters: Mapping[str, Any], order: str | None
+    ) -> Sequence[Row]:
+        statement = query.plain
+        if statement is None or parameters.keys() != statement.keys or order is not None:
+            statement = query.statement(parameters, order)
+        if self._pending is not None:
+            self._flush_pending()
+        if not self._begun:
+            self._begin()
+        try:
+            cursor = self._cursor
+            cursor.execute(statement.sql, statement.pick(parameters))
+            rows: Sequence[Row] = cursor.fetchall()
+        except self._errors as error:
+            self._recover(query, error)
+            return self._fetch_again(query, statement.sql, statement.pick(parameters))
+        except AttributeError:
+            self._check_open()
+            raise
+        return rows
+
+    def _fetch_again(self, query: Query, sql: str, values: tuple[Any, ...]) -> Sequence[Row]:
+        try:
+            self._cursor.execute(sql, values)
+            rows: Sequence[Row] = self._cursor.fetchall()
+        except self._errors as error:
+            raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+        return rows
+
+    def _statement(
+        self, query: Query, parameters: Mapping[str, Any], order: str | None
+    ) -> Statement:
+        statement = query.plain
+        if statement is None or parameters.keys() != statement.keys:
+            statement = query.statement(parameters, order)
+        return statement
+
+    def _send(self, query: Query, sql: str, values: tuple[Any, ...]) -> None:
+        self._attempt(query, lambda: self._cursor.execute(sql, values))
+
+    def _batch_in_chunks(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> None:
+        whole = len(rows) - len(rows) % _BATCH_ROWS
+        sql = query.for_rows(_BATCH_ROWS)
+
+        def write() -> None:
+            for start in range(0, whole, _BATCH_ROWS):
+                chunk = rows[start : start + _BATCH_ROWS]
+                self._cursor.execute(sql, [value for row in chunk for value in row])
+            if whole < len(rows):
+                self._cursor.executemany(query.for_rows(1), rows[whole:])
+
+        self._attempt(query, write)
+
+    def _attempt(self, query: Query, work: Callable[[], Any]) -> None:
+        if not self._begun:
+            self._begin()
+        try:
+            work()
+        except self._errors as error:
+            self._failed = query.title
+            raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+
+    def _ready_to_write(self, query: Query) -> None:
+        self._check_open()
+        if self.read_only:
+            raise query.fault(
+                "writes, and the unit of work is read-only", "open one without read_only"
+            )
+        self._refuse_failed()
+        self._flush_pending()
+
+    def hold(self, pending: Pending) -> None:
+        """Flush ``pending`` before the next statement or commit, so that order is kept.
+
+        Raises:
+            QueryError: the link is closed, read-only or has failed.
+        """
+        self._check_open()
+        if self.read_only:
+            raise QueryError("the unit of work is read-only", remedy="open one without read_only")
+        self._refuse_failed()
+        self._pending = pending
+
+    def _flush_pending(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.flush()
+
+    def _discard_pending(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.discard()
+
+    def _refuse_failed(self) -> None:
+        # PostgreSQL would refuse every further statement; the others would commit the rest.
+        if self._failed:
+            raise QueryError(
+                f"this unit of work cannot go on: {self._failed} failed in it",
+                remedy="roll back, or try what may fail inside uow.savepoint()",
+            )
+
+    def _check_open(self) -> PoolProxiedConnection:
+        if self._connection is None:
+            raise QueryError(_OUTSIDE, remedy="write: with UnitOfWork(manager) as uow: …")
+        return self._connection
+
+    def _begin(self) -> None:
+        """Open the transaction; a connection that died in the pool is replaced, once."""
+        self._check_open()
+        begin = _BEGIN[self.dialect]
+        try:
+            self._cursor.execute(begin)
+        except self._errors as error:
+            if not self._replaced(error):
+                raise translate(self.dialect, error, "BEGIN") from error
+            try:
+                self._cursor.execute(begin)
+            except self._errors as again:
+                raise translate(self.dialect, again, "BEGIN") from again
+        self._begun = True
+
+    def _recover(self, query: Query, error: Exception) -> None:
+        """Return only where the read may be sent again over a new connection."""
+        if self.read_only and self._replaced(error):
+            return
+        self._failed = query.title
+        raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+
+    def _replaced(self, error: Exception) -> bool:
+        connection = self._check_open()
+        if not self._manager.is_disconnect(error, connection, self._cursor):
+            return False
+        connection.invalidate()
+        self._manager.discard_connections()
+        self._connection = self._manager.take_connection()
+        self._cursor = self._connection.cursor()
+        return True
+
+    def _abandon(self) -> None:
+        """After a commit that failed: nothing of it is kept on this connection."""
+        connection = self._check_open()
+        with suppress(*self._errors):
+            _roll_back(self.dialect, connection)
+
+
+def _roll_back(dialect: Dialect, connection: PoolProxiedConnection) -> None:
+    if in_transaction(dialect, connection.driver_connection):
+        connection.rollback()
+
+
+def connection_error(
+    error: Exception, dialect: Dialect, safe_url: str, secret: str | None
+) -> DatabaseError:
+    """The error for a connection that could not be made; the password never shows."""
+    if isinstance(error, PoolTimeoutError):
+        return ConnectionError(
+            "every connection of the pool is in use",
+            safe_url,
+            "end units of work sooner, or raise pool_size or pool_timeout",
+        )
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    text = " ".join(str(part) for part in cause.args[-1:]).strip() or type(cause).__name__
+    line = text.splitlines()[0]
+    if secret:
+        line = line.replace(secret, "***")
+    return ConnectionError(f"cannot connect: {line}", safe_url, _HINTS[dialect])
+
+
+_HINTS: Final = {
+    Dialect.SQLITE: "check that the folder exists and may be written, and that the file is SQLite",
+    Dialect.MYSQL: "check host, port, user and password, and that the server runs",
+    Dialect.POSTGRESQL: "check host, port, user and password, and that the server runs",
+}

@@ -1,0 +1,189 @@
+"""Owns the engine: connects late, tells how the database is, makes and drops the schema."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.engine import make_engine
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.keyring import Keyring
+from cardlink_sql.link import Link, connection_error
+from cardlink_sql.migrator import Migrator
+from cardlink_sql.sqlfiles import Library, load_library
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the database is.
+
+    ``status`` is ``healthy`` or ``unhealthy``; then ``error`` and ``hint`` say why.
+    ``latency_ms`` is the time of one round trip, connecting not counted.
+    """
+
+    status: str
+    backend: str
+    url: str
+    server_version: str | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+    hint: str | None = None
+
+
+class DatabaseManager:
+    """The database, for all threads of a process.
+
+    Args:
+        config: where the database is; without it the environment says (see
+            :class:`DatabaseConfig`).
+        keyring: the encryption keys; without it ``CARDLINK_ENCRYPTION_KEY`` gives them when a
+            PSK is first stored or read.
+    """
+
+    def __init__(
+        self, config: DatabaseConfig | None = None, *, keyring: Keyring | None = None
+    ) -> None:
+        self.config = config or DatabaseConfig()
+        self._given_keyring = keyring
+        self._engine: Engine | None = None
+        self._lock = Lock()
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that the configuration names."""
+        return self.config.dialect
+
+    def initialize(self) -> None:
+        """Make the engine and load the SQL files. Done by the first use; again, it does nothing.
+
+        Raises:
+            ConnectionError: the driver is missing, or an SQLite file's folder cannot be made.
+            QueryError: an SQL file is malformed.
+        """
+        with self._lock:
+            if self._engine is None:
+                load_library(self.dialect)
+                self._engine = make_engine(self.config)
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine."""
+        if self._engine is None:
+            self.initialize()
+        assert self._engine is not None  # noqa: S101 - initialize() made it
+        return self._engine
+
+    @cached_property
+    def library(self) -> Library:
+        """The queries of this dialect."""
+        return load_library(self.dialect)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The encryption keys.
+
+        Raises:
+            EncryptionError: no key is set, or one is malformed.
+        """
+        return self._given_keyring or Keyring.from_environment()
+
+    @cached_property
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """What this backend's driver raises, for the link to translate."""
+        return (self._driver_error, UnicodeError, OverflowError)
+
+    @property
+    def _driver_error(self) -> type[Exception]:
+        error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        return error
+
+    @property
+    def migrator(self) -> Migrator:
+        """What applies migrations to this database."""
+        return Migrator(self.engine, self.dialect)
+
+    def take_connection(self) -> PoolProxiedConnection:
+        """A connection of the pool, for a :class:`Link`; closing it gives it back.
+
+        Raises:
+            ConnectionError: none is free within ``pool_timeout``, or none can be made.
+        """
+        engine = self.engine
+        try:
+            return engine.raw_connection()
+        except (SQLAlchemyError, self._driver_error) as error:
+            url = self.config.engine_url
+            secret = url.password if isinstance(url.password, str) else None
+            raise connection_error(error, self.dialect, self.config.safe_url, secret) from error
+
+    def discard_connections(self) -> None:
+        """Close what is idle in the pool: one connection died, and the others may have, too."""
+        self.engine.dispose()
+
+    def is_disconnect(
+        self, error: Exception, connection: PoolProxiedConnection, cursor: Any
+    ) -> bool:
+        """Whether a driver's error says that the connection is dead."""
+        if not isinstance(error, self._driver_error):
+            return False
+        return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
+
+    def health_check(self) -> Health:
+        """How the database is. Raises nothing: an error is part of the answer."""
+        backend, url = self.dialect.value, self.config.safe_url
+        try:
+            query = load_library(self.dialect).query("server", "version")
+            link = Link(self, read_only=True)
+            link.open()
+            try:
+                version = link.scalar(query, {})
+                started = time.perf_counter()
+                link.scalar(query, {})
+                latency = (time.perf_counter() - started) * 1000
+            finally:
+                link.close()
+        except DatabaseError as error:
+            return Health("unhealthy", backend, url, error=error.headline, hint=error.remedy)
+        return Health("healthy", backend, url, str(version), round(latency, 3))
+
+    def create_tables(self) -> list[str]:
+        """Bring the schema up to date by the migrations; gives the ids applied.
+
+        Raises:
+            MigrationError: a migration failed, or the files and the database do not agree.
+        """
+        return self.migrator.migrate()
+
+    def drop_tables(self) -> None:
+        """Drop the schema with all its rows, and the record of its migrations."""
+        self.migrator.drop_all()
+
+    def close(self) -> None:
+        """Close every connection. A later use opens new ones."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
+
+    def __enter__(self) -> "DatabaseManager":
+        self.initialize()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"DatabaseManager({self.config.safe_url!r})"

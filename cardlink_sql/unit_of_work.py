@@ -1,0 +1,104 @@
+"""A unit of work: one transaction, and the gateways that work inside it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from cardlink_sql.errors import QueryError
+from cardlink_sql.gateways.cards import CardGateway
+from cardlink_sql.gateways.devices import DeviceGateway
+from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.gateways.sessions import SessionGateway
+from cardlink_sql.link import Link
+from cardlink_sql.manager import DatabaseManager
+
+
+class UnitOfWork:
+    """One transaction. Leaving the ``with`` block without :meth:`commit` rolls it back.
+
+    Args:
+        manager: the database.
+        read_only: no transaction is opened and nothing may be written. Each statement sees
+            what was committed before it; a read costs one round trip.
+
+    A statement that the database refused ends the unit of work: only :meth:`rollback` helps,
+    on every backend. What may fail is tried inside :meth:`savepoint`.
+    """
+
+    __slots__ = ("_cards", "_devices", "_link", "_logs", "_manager", "_sessions")
+
+    def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
+        self._manager = manager
+        self._link = Link(manager, read_only=read_only)
+        self._devices: DeviceGateway | None = None
+        self._cards: CardGateway | None = None
+        self._sessions: SessionGateway | None = None
+        self._logs: LogGateway | None = None
+
+    def __enter__(self) -> "UnitOfWork":
+        if self._link.is_open:
+            raise QueryError("this unit of work is open already", remedy="make another one")
+        self._link.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._link.close()
+
+    @property
+    def devices(self) -> DeviceGateway:
+        """Phones and modems."""
+        if self._devices is None:
+            self._devices = DeviceGateway(self._link, self._manager.library)
+        return self._devices
+
+    @property
+    def cards(self) -> CardGateway:
+        """Card profiles and their PSKs."""
+        if self._cards is None:
+            manager = self._manager
+            self._cards = CardGateway(self._link, manager.library, lambda: manager.keyring)
+        return self._cards
+
+    @property
+    def sessions(self) -> SessionGateway:
+        """OTA sessions."""
+        if self._sessions is None:
+            self._sessions = SessionGateway(self._link, self._manager.library)
+        return self._sessions
+
+    @property
+    def logs(self) -> LogGateway:
+        """The APDUs of the sessions."""
+        if self._logs is None:
+            self._logs = LogGateway(self._link, self._manager.library)
+        return self._logs
+
+    def commit(self) -> None:
+        """Write the buffered log, then commit everything. Work may go on afterwards.
+
+        Raises:
+            IntegrityError: the buffered log names a session that does not exist.
+            ConflictError: another transaction won; nothing was kept.
+            QueryError: a statement failed before, or the ``with`` block has been left.
+        """
+        self._link.commit()
+
+    def rollback(self) -> None:
+        """Undo everything since the last commit, the buffered log included."""
+        self._link.rollback()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Try what may fail: an error inside undoes the block alone and is raised on."""
+        self._link.savepoint("SAVEPOINT")
+        try:
+            yield
+            self._link.savepoint("RELEASE SAVEPOINT")
+        except BaseException:
+            self._link.savepoint("ROLLBACK TO SAVEPOINT")
+            raise

@@ -1,0 +1,303 @@
+-- The APDUs of the sessions. Gateway: cardlink_sql/gateways/logs.py
+
+-- name: get_by_id :one
+-- The log entry with this key.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE id = :id;
+
+-- name: find_by :many
+-- The log entries that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND session_id = :session_id                 -- when: session_id
+  AND timestamp = :timestamp                   -- when: timestamp
+  AND latency_ms = :latency_ms                 -- when: latency_ms
+  AND latency_ms IS NULL                       -- when: latency_ms_is_null
+  AND direction = :direction                   -- when: direction
+  AND status_word = :status_word               -- when: status_word
+  AND status_word IS NULL                      -- when: status_word_is_null
+  AND status_message = :status_message         -- when: status_message
+  AND status_message IS NULL                   -- when: status_message_is_null
+ORDER BY
+  id DESC,                                     -- order: id desc
+  timestamp, id,                               -- order: timestamp
+  timestamp DESC, id DESC,                     -- order: timestamp desc
+  id
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many log entries match every filter given. count and paginate send it too.
+SELECT COUNT(*)
+FROM comm_logs
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND session_id = :session_id                 -- when: session_id
+  AND timestamp = :timestamp                   -- when: timestamp
+  AND latency_ms = :latency_ms                 -- when: latency_ms
+  AND latency_ms IS NULL                       -- when: latency_ms_is_null
+  AND direction = :direction                   -- when: direction
+  AND status_word = :status_word               -- when: status_word
+  AND status_word IS NULL                      -- when: status_word_is_null
+  AND status_message = :status_message         -- when: status_message
+  AND status_message IS NULL                   -- when: status_message_is_null
+;
+
+-- name: exists :scalar
+-- Whether there is a log entry with this key.
+SELECT EXISTS (SELECT 1 FROM comm_logs WHERE id = :id);
+
+-- name: page_after :many
+-- A page of the log entries by key: as quick at the end of the table as at its start.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE 1 = 1
+  AND id > :id                                 -- when: id
+ORDER BY id
+LIMIT :limit;
+
+-- name: create :insert
+-- A new log entry.
+INSERT INTO comm_logs (
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp
+)
+VALUES (
+  :session_id,
+  :direction,
+  :raw_data,
+  :latency_ms,
+  :decoded_data,
+  :status_word,
+  :status_message,
+  :timestamp
+);
+
+-- name: update :exec
+-- All fields of a log entry but its key.
+UPDATE comm_logs
+SET
+  session_id = :session_id,
+  direction = :direction,
+  raw_data = :raw_data,
+  latency_ms = :latency_ms,
+  decoded_data = :decoded_data,
+  status_word = :status_word,
+  status_message = :status_message,
+  timestamp = :timestamp
+WHERE id = :id;
+
+-- name: delete_by_id :exec
+-- The log entry with this key, gone. delete sends it too.
+DELETE FROM comm_logs
+WHERE id = :id;
+
+-- name: add_log_batch :batch
+-- Many APDUs in one statement: the hot path of writing. add_log, flush_batch and create_all
+-- send it too.
+INSERT INTO comm_logs (
+  session_id,
+  timestamp,
+  latency_ms,
+  direction,
+  raw_data,
+  decoded_data,
+  status_word,
+  status_message
+)
+VALUES (
+  :session_id,
+  :timestamp,
+  :latency_ms,
+  :direction,
+  :raw_data,
+  :decoded_data,
+  :status_word,
+  :status_message
+);
+
+-- name: find_by_session :many
+-- The log of a session in the order of writing, straight off the index (session_id, id).
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE session_id = :session_id
+ORDER BY id
+LIMIT :limit OFFSET :offset;
+
+-- name: stream_session :many
+-- The next entries of a session, or of all, after a number: flat memory and constant time.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE id > :after
+  AND session_id = :session_id                 -- when: session_id
+ORDER BY id
+LIMIT :limit;
+
+-- name: find_by_direction :many
+-- The commands or the responses: of one session in the order of writing, or the newest of all.
+-- find_commands and find_responses send it too. Without a session it walks the primary key from
+-- the end, and every second row matches.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE direction = :direction
+  AND session_id = :session_id                 -- when: session_id
+ORDER BY
+  id DESC,                                     -- order: id desc
+  id
+LIMIT :limit;
+
+-- name: find_by_status :many
+-- The entries with one status word: of one session, or the newest of all.
+-- Without a session it walks the primary key from the end until the limit: a rare word reads far.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE status_word = :status_word
+  AND session_id = :session_id                 -- when: session_id
+ORDER BY
+  id DESC,                                     -- order: id desc
+  id
+LIMIT :limit;
+
+-- name: find_errors :many
+-- The responses whose status word is not 9000 (ISO/IEC 7816-4): of one session, or the newest
+-- of all, walking the primary key from the end.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE direction = 'response'
+  AND status_word <> '9000'
+  AND session_id = :session_id                 -- when: session_id
+ORDER BY
+  id DESC,                                     -- order: id desc
+  id
+LIMIT :limit;
+
+-- name: search_hex :many
+-- The entries after a number whose hex holds the pattern, at any offset; the gateway keeps those
+-- where it stands on a byte. A trigram index would find them sooner and make writing 8 to 40
+-- times slower.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE id > :after
+  AND raw_data LIKE :pattern
+  AND session_id = :session_id                 -- when: session_id
+ORDER BY id
+LIMIT :limit;
+
+-- name: count_by_session :scalar
+-- How many entries a session has.
+SELECT COUNT(*)
+FROM comm_logs
+WHERE session_id = :session_id;
+
+-- name: get_session_summary :one
+-- The log of a session in figures; no row where there is no such session.
+SELECT
+  s.id AS session_id,
+  COUNT(l.id) AS total,
+  COUNT(CASE WHEN l.direction = 'command' THEN 1 END) AS commands,
+  COUNT(CASE WHEN l.direction = 'response' THEN 1 END) AS responses,
+  COUNT(CASE WHEN l.direction = 'response' AND l.status_word <> '9000' THEN 1 END) AS errors,
+  AVG(l.latency_ms) AS average_latency_ms,
+  MAX(l.latency_ms) AS maximum_latency_ms,
+  MIN(l.timestamp) AS first_at,
+  MAX(l.timestamp) AS last_at
+FROM ota_sessions s
+LEFT JOIN comm_logs l ON l.session_id = s.id
+WHERE s.id = :session_id
+GROUP BY s.id;
+
+-- name: purge_old :exec
+-- The entries older than a time, gone. No index on timestamp serves it: it would cost every APDU
+-- written a third of its speed, to save one scan a day.
+DELETE FROM comm_logs
+WHERE timestamp < :before;

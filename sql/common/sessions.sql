@@ -1,0 +1,384 @@
+-- OTA sessions. Gateway: cardlink_sql/gateways/sessions.py
+
+-- name: get_by_id :one
+-- The session with this key.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE id = :id;
+
+-- name: find_by :many
+-- The sessions that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND session_type = :session_type             -- when: session_type
+  AND device_id = :device_id                   -- when: device_id
+  AND device_id IS NULL                        -- when: device_id_is_null
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND card_iccid IS NULL                       -- when: card_iccid_is_null
+  AND status = :status                         -- when: status
+  AND started_at = :started_at                 -- when: started_at
+  AND started_at IS NULL                       -- when: started_at_is_null
+  AND ended_at = :ended_at                     -- when: ended_at
+  AND ended_at IS NULL                         -- when: ended_at_is_null
+  AND duration_ms = :duration_ms               -- when: duration_ms
+  AND duration_ms IS NULL                      -- when: duration_ms_is_null
+  AND tls_cipher_suite = :tls_cipher_suite     -- when: tls_cipher_suite
+  AND tls_cipher_suite IS NULL                 -- when: tls_cipher_suite_is_null
+  AND tls_psk_identity = :tls_psk_identity     -- when: tls_psk_identity
+  AND tls_psk_identity IS NULL                 -- when: tls_psk_identity_is_null
+  AND error_code = :error_code                 -- when: error_code
+  AND error_code IS NULL                       -- when: error_code_is_null
+  AND created_at = :created_at                 -- when: created_at
+  AND updated_at = :updated_at                 -- when: updated_at
+ORDER BY
+  id,                                          -- order: id
+  id DESC,                                     -- order: id desc
+  session_type, id,                            -- order: session_type
+  session_type DESC, id DESC,                  -- order: session_type desc
+  device_id IS NOT NULL, device_id, id,        -- order: device_id
+  device_id IS NULL, device_id DESC, id DESC,  -- order: device_id desc
+  card_iccid IS NOT NULL, card_iccid, id,      -- order: card_iccid
+  card_iccid IS NULL, card_iccid DESC, id DESC, -- order: card_iccid desc
+  status, id,                                  -- order: status
+  status DESC, id DESC,                        -- order: status desc
+  started_at IS NOT NULL, started_at, id,      -- order: started_at
+  started_at IS NULL, started_at DESC, id DESC, -- order: started_at desc
+  ended_at IS NOT NULL, ended_at, id,          -- order: ended_at
+  ended_at IS NULL, ended_at DESC, id DESC,    -- order: ended_at desc
+  duration_ms IS NOT NULL, duration_ms, id,    -- order: duration_ms
+  duration_ms IS NULL, duration_ms DESC, id DESC, -- order: duration_ms desc
+  tls_cipher_suite IS NOT NULL, tls_cipher_suite, id, -- order: tls_cipher_suite
+  tls_cipher_suite IS NULL, tls_cipher_suite DESC, id DESC, -- order: tls_cipher_suite desc
+  tls_psk_identity IS NOT NULL, tls_psk_identity, id, -- order: tls_psk_identity
+  tls_psk_identity IS NULL, tls_psk_identity DESC, id DESC, -- order: tls_psk_identity desc
+  error_code IS NOT NULL, error_code, id,      -- order: error_code
+  error_code IS NULL, error_code DESC, id DESC, -- order: error_code desc
+  created_at, id,                              -- order: created_at
+  updated_at, id,                              -- order: updated_at
+  updated_at DESC, id DESC,                    -- order: updated_at desc
+  created_at DESC, id DESC
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many sessions match every filter given. count and paginate send it too.
+SELECT COUNT(*)
+FROM ota_sessions
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND session_type = :session_type             -- when: session_type
+  AND device_id = :device_id                   -- when: device_id
+  AND device_id IS NULL                        -- when: device_id_is_null
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND card_iccid IS NULL                       -- when: card_iccid_is_null
+  AND status = :status                         -- when: status
+  AND started_at = :started_at                 -- when: started_at
+  AND started_at IS NULL                       -- when: started_at_is_null
+  AND ended_at = :ended_at                     -- when: ended_at
+  AND ended_at IS NULL                         -- when: ended_at_is_null
+  AND duration_ms = :duration_ms               -- when: duration_ms
+  AND duration_ms IS NULL                      -- when: duration_ms_is_null
+  AND tls_cipher_suite = :tls_cipher_suite     -- when: tls_cipher_suite
+  AND tls_cipher_suite IS NULL                 -- when: tls_cipher_suite_is_null
+  AND tls_psk_identity = :tls_psk_identity     -- when: tls_psk_identity
+  AND tls_psk_identity IS NULL                 -- when: tls_psk_identity_is_null
+  AND error_code = :error_code                 -- when: error_code
+  AND error_code IS NULL                       -- when: error_code_is_null
+  AND created_at = :created_at                 -- when: created_at
+  AND updated_at = :updated_at                 -- when: updated_at
+;
+
+-- name: exists :scalar
+-- Whether there is a session with this key.
+SELECT EXISTS (SELECT 1 FROM ota_sessions WHERE id = :id);
+
+-- name: page_after :many
+-- A page by (created_at, id), newest first: as quick at the end of the table as at its start.
+-- The first condition alone bounds the index; a row-value comparison would not on MariaDB.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE 1 = 1
+  AND created_at <= :created_at                -- when: created_at, id
+  AND (created_at < :created_at OR id < :id)   -- when: created_at, id
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: create :exec
+-- A new session.
+INSERT INTO ota_sessions (
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :session_type,
+  :device_id,
+  :card_iccid,
+  :status,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :tls_cipher_suite,
+  :tls_psk_identity,
+  :error_code,
+  :error_message,
+  :created_at,
+  :updated_at
+);
+
+-- name: update :exec
+-- What describes a session that has not ended; its status, times and duration have statements
+-- of their own.
+UPDATE ota_sessions
+SET
+  session_type = :session_type,
+  device_id = :device_id,
+  card_iccid = :card_iccid,
+  tls_cipher_suite = :tls_cipher_suite,
+  tls_psk_identity = :tls_psk_identity,
+  error_code = :error_code,
+  error_message = :error_message,
+  updated_at = :updated_at
+WHERE id = :id
+  AND status IN ('pending', 'active');
+
+-- name: delete_by_id :exec
+-- The session with this key, gone. delete sends it too.
+DELETE FROM ota_sessions
+WHERE id = :id;
+
+-- name: start_session :exec
+-- Pending becomes active; no row where the session is not pending.
+UPDATE ota_sessions
+SET
+  status = 'active',
+  started_at = :started_at,
+  updated_at = :updated_at
+WHERE id = :id
+  AND status = 'pending';
+
+-- name: set_tls_info :exec
+-- What the TLS handshake settled; no row where the session has ended.
+UPDATE ota_sessions
+SET
+  tls_cipher_suite = :tls_cipher_suite,
+  tls_psk_identity = :tls_psk_identity,
+  updated_at = :updated_at
+WHERE id = :id
+  AND status IN ('pending', 'active');
+
+-- name: find_by_device :many
+-- The sessions of a device, newest first.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE device_id = :device_id
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: find_by_card :many
+-- The sessions of a card, newest first.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE card_iccid = :card_iccid
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: find_by_status :many
+-- The sessions in one status, newest first.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE status = :status
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: find_active :many
+-- The sessions that have not ended, newest first: few at any time.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE status IN ('pending', 'active')
+ORDER BY created_at DESC, id DESC;
+
+-- name: find_by_date_range :many
+-- The sessions created from :start to before :end, newest first.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE created_at >= :start
+  AND created_at < :end
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: find_stale :many
+-- The sessions that have not ended, and neither their row nor their log moved since :before.
+-- The last entry of the log is one step on the index (session_id, id).
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE status IN ('pending', 'active')
+  AND COALESCE(
+    (
+      SELECT l.timestamp
+      FROM comm_logs l
+      WHERE l.session_id = ota_sessions.id
+      ORDER BY l.id DESC
+      LIMIT 1
+    ),
+    updated_at
+  ) < :before
+  AND updated_at < :before
+ORDER BY created_at DESC, id DESC;
+
+-- name: get_statistics :one
+-- Figures of the sessions created since a time; the success rate is over all that ended.
+-- The index (created_at, id, status, duration_ms) holds every column: no row is read.
+SELECT
+  COUNT(*) AS total,
+  COUNT(CASE WHEN status = 'pending' THEN 1 END) AS pending,
+  COUNT(CASE WHEN status = 'active' THEN 1 END) AS active,
+  COUNT(CASE WHEN status = 'completed' THEN 1 END) AS completed,
+  COUNT(CASE WHEN status = 'failed' THEN 1 END) AS failed,
+  COUNT(CASE WHEN status = 'timeout' THEN 1 END) AS timeout,
+  AVG(duration_ms) AS average_duration_ms,
+  COUNT(CASE WHEN status = 'completed' THEN 1 END) * 1.0
+  / NULLIF(COUNT(CASE WHEN status IN ('completed', 'failed', 'timeout') THEN 1 END), 0)
+    AS success_rate
+FROM ota_sessions
+WHERE created_at >= :since;

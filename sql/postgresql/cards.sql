@@ -1,0 +1,26 @@
+-- Card profiles, where PostgreSQL differs from sql/common/cards.sql.
+
+-- name: search :many
+-- The cards whose ICCID, IMSI, PSK identity or notes hold a text, in any case.
+-- :pattern is lower case, with % around it; ! before a literal %, _ or !.
+-- differs: the columns compare byte for byte (COLLATE "C"), where LOWER knows ASCII only
+SELECT
+  iccid,
+  imsi,
+  card_type,
+  atr,
+  psk_identity,
+  psk_key_encrypted IS NOT NULL AS has_psk,
+  admin_url,
+  trigger_config,
+  bip_config,
+  security_domains,
+  notes,
+  created_at,
+  updated_at
+FROM card_profiles
+WHERE LOWER(iccid COLLATE "default") LIKE :pattern ESCAPE '!'
+  OR LOWER(imsi COLLATE "default") LIKE :pattern ESCAPE '!'
+  OR LOWER(psk_identity COLLATE "default") LIKE :pattern ESCAPE '!'
+  OR LOWER(notes COLLATE "default") LIKE :pattern ESCAPE '!'
+ORDER BY iccid;

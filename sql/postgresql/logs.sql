@@ -1,0 +1,41 @@
+-- The APDUs of the sessions, where PostgreSQL differs from sql/common/logs.sql.
+
+-- name: create :insert
+-- A new log entry; gives its number.
+-- differs: PostgreSQL's driver has no last row id, so the statement returns it
+INSERT INTO comm_logs (
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp
+)
+VALUES (
+  :session_id,
+  :direction,
+  :raw_data,
+  :latency_ms,
+  :decoded_data,
+  :status_word,
+  :status_message,
+  :timestamp
+)
+RETURNING id;
+
+-- name: copy_log_batch :copy
+-- Many APDUs by COPY, half again as quick as INSERT: batches of 8 and more take this way.
+-- differs: COPY is PostgreSQL's own; the other backends send add_log_batch
+COPY comm_logs (
+  session_id,
+  timestamp,
+  latency_ms,
+  direction,
+  raw_data,
+  decoded_data,
+  status_word,
+  status_message
+)
+FROM STDIN;
