@@ -4,6 +4,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.engine import URL, make_url
@@ -100,6 +101,12 @@ class DatabaseConfig:
     def is_memory(self) -> bool:
         """Whether the URL names an SQLite database that lives in memory only."""
         return self.is_sqlite and self.engine_url.database in (None, "", ":memory:")
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the URL names an SQLite file that is not there; connecting would make it."""
+        is_file = self.is_sqlite and not self.is_memory
+        return is_file and not Path(self.engine_url.database or "").exists()
 
     @property
     def safe_url(self) -> str:

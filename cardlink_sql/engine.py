@@ -50,11 +50,8 @@ def make_engine(config: DatabaseConfig) -> Engine:
     """An engine for the database; nothing is connected yet.
 
     Raises:
-        ConnectionError: the driver is not installed, or the folder of an SQLite file cannot
-            be made.
+        ConnectionError: the driver is not installed.
     """
-    if config.is_sqlite and not config.is_memory:
-        _make_parent_folder(config)
     # A database in memory is its connection: there is one, and the units of work take turns.
     pool_size, max_overflow = (
         (1, 0) if config.is_memory else (config.pool_size, config.max_overflow)
@@ -83,7 +80,7 @@ def make_engine(config: DatabaseConfig) -> Engine:
             "the database URL has an option that the driver does not take",
             config.safe_url,
         ) from error
-    _listen(engine, config.dialect)
+    _listen(engine, config)
     return engine
 
 
@@ -92,8 +89,13 @@ def in_transaction(dialect: Dialect, connection: Any) -> bool:
     return _IN_TRANSACTION[dialect](connection)
 
 
-def _make_parent_folder(config: DatabaseConfig) -> None:
-    folder = Path(config.engine_url.database or "").parent
+def make_parent_folder(file: Path) -> None:
+    """The folder of an SQLite file, made if it is not there.
+
+    Raises:
+        ConnectionError: it cannot be made.
+    """
+    folder = file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -167,9 +169,15 @@ _IN_TRANSACTION: Final[dict[Dialect, Callable[[Any], bool]]] = {
 }
 
 
-def _listen(engine: Engine, dialect: Dialect) -> None:
+def _listen(engine: Engine, config: DatabaseConfig) -> None:
+    dialect = config.dialect
     settings = _SETTINGS[dialect]
     is_open = _IN_TRANSACTION[dialect]
+
+    @event.listens_for(engine, "do_connect")
+    def prepare(*_arguments: Any) -> None:
+        if config.is_sqlite and not config.is_memory:
+            make_parent_folder(Path(config.engine_url.database or ""))
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:

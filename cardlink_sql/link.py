@@ -6,6 +6,7 @@ the query was loaded. Every error that leaves here is the project's own.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy.exc import DBAPIError
@@ -99,6 +100,18 @@ class Link:
         except self._errors:
             connection.invalidate()
         connection.close()
+
+    def __enter__(self) -> "Link":
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def one(self, query: Query, parameters: Mapping[str, Any]) -> Row | None:
         """The only row, or ``None`` where there is none.

@@ -15,9 +15,11 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import DatabaseError
+from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link, connection_error
 from cardlink_sql.migrator import Migrator
+from cardlink_sql.records import TableSize
 from cardlink_sql.sqlfiles import Library, load_library
 
 
@@ -65,7 +67,7 @@ class DatabaseManager:
         """Make the engine and load the SQL files. Done by the first use; again, it does nothing.
 
         Raises:
-            ConnectionError: the driver is missing, or an SQLite file's folder cannot be made.
+            ConnectionError: the driver is missing.
             QueryError: an SQL file is malformed.
         """
         with self._lock:
@@ -139,20 +141,28 @@ class DatabaseManager:
     def health_check(self) -> Health:
         """How the database is. Raises nothing: an error is part of the answer."""
         backend, url = self.dialect.value, self.config.safe_url
+        if self.config.is_missing:
+            missing = "the database file does not exist"
+            return Health("unhealthy", backend, url, error=missing, hint="run: cardlink-db init")
         try:
-            query = load_library(self.dialect).query("server", "version")
-            link = Link(self, read_only=True)
-            link.open()
-            try:
-                version = link.scalar(query, {})
+            with Link(self, read_only=True) as link:
+                server = ServerGateway(link, self.library)
+                version = server.version()
                 started = time.perf_counter()
-                link.scalar(query, {})
+                server.version()
                 latency = (time.perf_counter() - started) * 1000
-            finally:
-                link.close()
         except DatabaseError as error:
             return Health("unhealthy", backend, url, error=error.headline, hint=error.remedy)
-        return Health("healthy", backend, url, str(version), round(latency, 3))
+        return Health("healthy", backend, url, version, round(latency, 3))
+
+    def table_sizes(self) -> list[TableSize]:
+        """Rows and bytes of each table; on a large database counting takes its time.
+
+        Raises:
+            QueryError: a table is missing.
+        """
+        with Link(self, read_only=True) as link:
+            return ServerGateway(link, self.library).table_sizes()
 
     def create_tables(self) -> list[str]:
         """Bring the schema up to date by the migrations; gives the ids applied.

@@ -180,6 +180,15 @@ class SessionSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSize:
+    """A table's rows and, where the database tells, its bytes with all indexes."""
+
+    name: str
+    rows: int
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
     """One page of a list. ``pages`` is 0 where there are no rows; pages count from 1."""
 

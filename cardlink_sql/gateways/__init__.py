@@ -3,6 +3,7 @@
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 
-__all__ = ["CardGateway", "DeviceGateway", "LogGateway", "SessionGateway"]
+__all__ = ["CardGateway", "DeviceGateway", "LogGateway", "ServerGateway", "SessionGateway"]

@@ -1,6 +1,16 @@
--- What the manager asks the server itself: cardlink_sql/manager.py
+-- What the manager and the status command ask of MySQL and MariaDB themselves.
 
 -- name: version :scalar
 -- The server's version, for health_check.
--- differs: each server has its own function
+-- differs: each server has a function of its own
 SELECT VERSION();
+
+-- name: table_sizes :many
+-- The bytes of each table with its indexes.
+-- differs: the sizes are in information_schema here, as InnoDB last estimated them
+SELECT
+  t.table_name AS name,
+  t.data_length + t.index_length AS bytes
+FROM information_schema.tables t
+WHERE t.table_schema = DATABASE()
+  AND t.table_name IN ('devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings');

@@ -1,6 +1,17 @@
--- What the manager asks the server itself: cardlink_sql/manager.py
+-- What the manager and the status command ask of SQLite itself.
 
 -- name: version :scalar
 -- The server's version, for health_check.
--- differs: each server has its own function
+-- differs: each server has a function of its own
 SELECT SQLITE_VERSION();
+
+-- name: table_sizes :many
+-- The bytes of each table with its indexes.
+-- differs: dbstat is SQLite's own; an SQLite built without it refuses the statement
+SELECT
+  m.tbl_name AS name,
+  SUM(s.pgsize) AS bytes
+FROM sqlite_master m
+JOIN dbstat s ON s.name = m.name
+WHERE m.tbl_name IN ('devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings')
+GROUP BY m.tbl_name;

@@ -1,0 +1,184 @@
+"""``cardlink-db init``, ``migrate`` and ``status``."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from cardlink_sql.cli.common import Exit, Url, Yes, confirm, open_manager, output, row, table
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.migrator import MigrationStatus, PlannedMigration
+from cardlink_sql.schema import differences
+
+
+def init(
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Drop every table of CardLink first, with its rows.")
+    ] = False,
+    yes: Yes = False,
+    url: Url = None,
+) -> None:
+    """Make the schema in a new database.
+
+    Example: cardlink-db init -d sqlite:///data/cardlink.db
+    """
+    with open_manager(url) as manager:
+        if force:
+            confirm(f"Drop all tables and rows of {manager.config.safe_url}?", yes=yes)
+            manager.drop_tables()
+        _print_applied(manager, manager.create_tables())
+
+
+def migrate(
+    *,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Stop at this migration (0001 will do for 0001_initial_schema). One that lies "
+            "behind what is applied rolls back to it; base rolls back everything.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")
+    ] = False,
+    yes: Yes = False,
+    url: Url = None,
+) -> None:
+    """Apply the migrations that are pending, or roll back to an earlier one.
+
+    Example: cardlink-db migrate --dry-run
+    """
+    with open_manager(url) as manager:
+        migrator = manager.migrator
+        plan = migrator.plan(revision)
+        if dry_run:
+            _print_plan(plan)
+        elif revision is not None and any(step.direction == "rollback" for step in plan):
+            names = ", ".join(step.id for step in plan)
+            confirm(f"Roll back {names}, and lose what they hold?", yes=yes)
+            for name in migrator.rollback(revision):
+                output.print(f"Rolled back {name}")
+        else:
+            _print_applied(manager, migrator.migrate(revision))
+
+
+def status(
+    *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Rows and bytes of each table, too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    url: Url = None,
+) -> None:
+    """Show the connection, the migrations applied and pending, and drift. Writes nothing.
+
+    Exit code: 0 fine, 1 no connection, 3 migrations are pending, 4 drift.
+
+    Example: cardlink-db status --verbose
+    """
+    with open_manager(url) as manager:
+        report = _status(manager, verbose=verbose)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        _print_status(report)
+    raise typer.Exit(_exit_code(report))
+
+
+def _print_applied(manager: DatabaseManager, applied: list[str]) -> None:
+    for name in applied:
+        output.print(f"Applied {name}")
+    if not applied:
+        output.print("Nothing to apply: the schema is up to date.")
+    output.print(f"Database: {manager.config.safe_url}")
+
+
+def _print_plan(plan: list[PlannedMigration]) -> None:
+    if not plan:
+        output.print("-- Nothing to apply: the schema is up to date.")
+    for step in plan:
+        typer.echo(f"-- {step.direction} {step.id}")
+        for statement in step.statements:
+            typer.echo(f"{statement.rstrip().rstrip(';')};\n")
+
+
+def _status(manager: DatabaseManager, *, verbose: bool) -> dict[str, Any]:
+    """The report: the form that ``--json`` prints."""
+    health = manager.health_check()
+    report: dict[str, Any] = {**asdict(health)}
+    if health.status != "healthy" and not manager.config.is_missing:
+        return report
+    migrations = manager.migrator.status()
+    report |= _migrations(migrations)
+    report["schema_differences"] = (
+        differences(manager.engine) if migrations.is_current and health.status == "healthy" else []
+    )
+    if verbose and migrations.is_current:
+        report["tables"] = [asdict(size) for size in manager.table_sizes()]
+    return report
+
+
+def _migrations(migrations: MigrationStatus) -> dict[str, Any]:
+    return {
+        "applied": [
+            {"id": one.id, "applied_at": one.applied_at.isoformat(), "applied_by": one.applied_by}
+            for one in migrations.applied
+        ],
+        "pending": migrations.pending,
+        "unfinished": migrations.unfinished,
+        "drift": migrations.drift,
+    }
+
+
+def _exit_code(report: dict[str, Any]) -> Exit:
+    if "pending" not in report:
+        return Exit.ERROR
+    if report["drift"] or report["schema_differences"]:
+        return Exit.DRIFT
+    return Exit.PENDING if report["pending"] or report["unfinished"] else Exit.FINE
+
+
+def _print_status(report: dict[str, Any]) -> None:
+    facts = table("", "")
+    facts.show_header = False
+    for name, value in (
+        ("Database", report["url"]),
+        ("Connection", report["status"]),
+        ("Server", _server(report)),
+        ("Error", report["error"]),
+        ("Hint", report["hint"]),
+    ):
+        if value is not None:
+            facts.add_row(name, str(value))
+    output.print(facts)
+    if "pending" not in report:
+        return
+    for one in report["applied"]:
+        by = f" by {one['applied_by']}" if one["applied_by"] else ""
+        output.print(f"applied  {one['id']}  {one['applied_at']}{by}")
+    for name in report["pending"]:
+        output.print(f"pending  {name}")
+    for sentence in (report["unfinished"], *report["drift"], *report["schema_differences"]):
+        if sentence:
+            output.print(f"drift    {sentence}")
+    if "tables" in report:
+        _print_tables(report["tables"])
+    if report["pending"]:
+        output.print("Run: cardlink-db migrate")
+
+
+def _server(report: dict[str, Any]) -> str | None:
+    if report["server_version"] is None:
+        return None
+    return f"{report['backend']} {report['server_version']}, {report['latency_ms']} ms"
+
+
+def _print_tables(tables: list[dict[str, Any]]) -> None:
+    shown = table("Table", "rows", "bytes", right=("rows", "bytes"))
+    for one in tables:
+        size = None if one["bytes"] is None else f"{one['bytes']:,}"
+        shown.add_row(*row(one["name"], f"{one['rows']:,}", size))
+    output.print(shown)

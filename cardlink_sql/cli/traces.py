@@ -1,0 +1,106 @@
+"""``cardlink-db replay``, and what it shows of a trace."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cardlink_sql import validation
+from cardlink_sql.cli.common import Url, open_manager, output, row, table
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.records import CommLog, SessionSummary
+from cardlink_sql.trace import Replay, Trace, read_trace
+from cardlink_sql.trace import replay as replay_trace
+from cardlink_sql.unit_of_work import UnitOfWork
+
+
+def replay(
+    trace: Annotated[Path, typer.Argument(help="A recorded OTA trace, JSON lines.")],
+    url: Url = None,
+) -> None:
+    """Record a trace of OTA sessions, all of it or nothing, and show what was recorded.
+
+    PSKs are stored encrypted, so CARDLINK_ENCRYPTION_KEY must be set.
+
+    Example: cardlink-db replay trace.jsonl
+    """
+    read = read_trace(trace)
+    with open_manager(url) as manager:
+        _print_replay(replay_trace(manager, read))
+        _print_doubtful_iccids(read)
+        _print_recorded(manager, read)
+
+
+def _print_replay(done: Replay) -> None:
+    output.print(
+        f"Recorded {done.cards} cards, {done.sessions} sessions, {done.entries} APDUs."
+        + (
+            f" In the database already: {done.known_cards} cards, {done.known_sessions} sessions."
+            if done.known_cards or done.known_sessions
+            else ""
+        )
+    )
+
+
+def _print_doubtful_iccids(trace: Trace) -> None:
+    wrong = [iccid for iccid in trace.cards if not validation.luhn_is_right(iccid)]
+    if wrong:
+        output.print(
+            f"{len(wrong)} ICCIDs have a wrong Luhn check digit, as test cards may: "
+            f"{', '.join(wrong[:3])}{', …' if len(wrong) > 3 else ''}"
+        )
+
+
+def _print_recorded(manager: DatabaseManager, trace: Trace) -> None:
+    with UnitOfWork(manager, read_only=True) as uow:
+        sessions = [uow.sessions.get_by_id(session_id) for session_id in trace.sessions]
+        summaries = [uow.logs.get_session_summary(session.id) for session in sessions if session]
+        outcomes: dict[str, list[int]] = {}
+        for session in sessions:
+            if session:
+                outcomes.setdefault(session.status.value, []).append(session.duration_ms or 0)
+        _print_outcomes(outcomes)
+        _print_apdus(summaries)
+        longest = max(summaries, key=lambda summary: summary.total, default=None)
+        if longest is not None and longest.total:
+            _print_log(longest.session_id, uow.logs.find_by_session(longest.session_id, limit=20))
+
+
+def _print_outcomes(outcomes: dict[str, list[int]]) -> None:
+    shown = table("Sessions", "count", "mean duration ms", right=("count", "mean duration ms"))
+    for status, durations in sorted(outcomes.items()):
+        shown.add_row(*row(status, len(durations), f"{sum(durations) / len(durations):.0f}"))
+    output.print(shown)
+
+
+def _print_apdus(summaries: list[SessionSummary]) -> None:
+    responses = [s for s in summaries if s.average_latency_ms is not None]
+    count = sum(summary.responses for summary in responses)
+    total = sum((summary.average_latency_ms or 0) * summary.responses for summary in responses)
+    longest = max((summary.maximum_latency_ms or 0 for summary in responses), default=0)
+    shown = table("APDUs", "count", right=("count",))
+    for name, value in (
+        ("commands", sum(summary.commands for summary in summaries)),
+        ("responses", sum(summary.responses for summary in summaries)),
+        ("not 9000", sum(summary.errors for summary in summaries)),
+    ):
+        shown.add_row(*row(name, value))
+    output.print(shown)
+    if count:
+        output.print(f"Latency: {total / count:.3f} ms on average, {longest:.3f} ms at most.\n")
+
+
+def _print_log(session_id: str, entries: list[CommLog]) -> None:
+    output.print(f"Session {session_id}")
+    shown = table("time (UTC)", "direction", "APDU", "ms", "status word", right=("ms",))
+    for entry in entries:
+        shown.add_row(
+            *row(
+                f"{entry.timestamp:%H:%M:%S.%f}",
+                entry.direction.value,
+                entry.raw_data,
+                f"{entry.latency_ms:.3f}" if entry.latency_ms is not None else None,
+                f"{entry.status_word} {entry.status_message or ''}" if entry.status_word else None,
+            )
+        )
+    output.print(shown)

@@ -1,0 +1,15 @@
+-- What the manager and the status command ask of the database itself.
+
+-- name: table_rows :many
+-- The rows of each table, counted: on a large database this takes its time.
+SELECT 'devices' AS name, COUNT(*) AS row_count FROM devices
+UNION ALL
+SELECT 'card_profiles' AS name, COUNT(*) AS row_count FROM card_profiles
+UNION ALL
+SELECT 'ota_sessions' AS name, COUNT(*) AS row_count FROM ota_sessions
+UNION ALL
+SELECT 'comm_logs' AS name, COUNT(*) AS row_count FROM comm_logs
+UNION ALL
+SELECT 'test_results' AS name, COUNT(*) AS row_count FROM test_results
+UNION ALL
+SELECT 'settings' AS name, COUNT(*) AS row_count FROM settings;
