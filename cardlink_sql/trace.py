@@ -12,6 +12,10 @@ A trace is a file of JSON lines. First the cards, then what happened, in order::
     {"event": "session_ended", "timestamp": "…", "session": "<UUID>", "reason": "normal"}
     {"event": "handshake_failed", "timestamp": "…", "error": "…", "alert": "51"}
 
+A session ends as completed where the reason is ``normal``, as timeout where it is ``timeout``,
+and else as failed, with the reason as its error code. A failed handshake is a failed session
+without a card, its alert the error code. ``protocol`` has no column and is not kept.
+
 The whole file is checked before anything is written, and written in one transaction.
 """
 
@@ -55,7 +59,7 @@ class TraceSession:
     handshake_ms: float = 0
     entries: list[CommLog] = field(default_factory=list)
     ended_at: datetime | None = None
-    error_code: str | None = None
+    reason: str | None = None
     error_message: str | None = None
     last_at: datetime | None = None
 
@@ -165,12 +169,12 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
     if session.started_at is not None:
         sessions.start_session(session.id, at=session.started_at)
     uow.logs.add_log_batch(session.entries)
-    if session.error_code is not None:
-        sessions.fail_session(
-            session.id, session.error_code, session.error_message, at=session.ended_at
-        )
-    elif session.ended_at is not None:
+    if session.reason == "normal":
         sessions.complete_session(session.id, at=session.ended_at)
+    elif session.reason == "timeout":
+        sessions.timeout_session(session.id, at=session.ended_at)
+    elif session.reason is not None:
+        sessions.fail_session(session.id, session.reason, session.error_message, session.ended_at)
 
 
 Fields = dict[str, Any]
@@ -248,8 +252,7 @@ class _Reader:
     def _session_ended(self, fields: Fields, where: str) -> None:
         session = self._open_session(fields, where)
         session.ended_at = fields["timestamp"]
-        if fields["reason"] != "normal":
-            session.error_code = fields["reason"]
+        session.reason = fields["reason"]
 
     def _handshake_failed(self, fields: Fields, where: str) -> None:
         # The same line gives the same id, so that a replay knows it again.
@@ -260,7 +263,7 @@ class _Reader:
             session_id,
             started_at=None,
             ended_at=fields["timestamp"],
-            error_code=fields["alert"],
+            reason=fields["alert"],
             error_message=fields["error"],
         )
 
