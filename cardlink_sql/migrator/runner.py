@@ -1,6 +1,5 @@
 """The migrator: applies, rolls back, reports and plans migrations."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.resources.abc import Traversable
@@ -12,12 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DropTable
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.engine import make_parent_folder
 from cardlink_sql.errors import ConnectionError, MigrationError
 from cardlink_sql.migrator import driver, locks
 from cardlink_sql.migrator import statements as sql
 from cardlink_sql.migrator.backends import BACKENDS, Backend
 from cardlink_sql.migrator.files import Direction, SQLMigration, read_migrations
 from cardlink_sql.migrator.run import run
+from cardlink_sql.migrator.sqlite_file import database_file, open_read_only
 from cardlink_sql.migrator.state import MigrationStatus, PlannedMigration, State, read_state
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.tables import metadata
@@ -153,12 +154,12 @@ class Migrator:
 
     def _read_state(self) -> State:
         files = self._read_files()
-        file = self._database_file()
+        file = database_file(self._engine)
         if file is None:
             return self._read_pooled(files)
         if not file.exists():
             return State(files)
-        connection = _open_read_only(file)
+        connection = open_read_only(file)
         try:
             with self._translated():
                 return read_state(self._backend(connection), files)
@@ -180,7 +181,7 @@ class Migrator:
         with self._translated(), self._lock_of_file():
             pooled = self._connect()
             connection = pooled.driver_connection
-            in_memory = self._dialect is Dialect.SQLITE and self._database_file() is None
+            in_memory = self._dialect is Dialect.SQLITE and database_file(self._engine) is None
             if not in_memory:
                 pooled.detach()
             backend = self._backend(connection)
@@ -195,20 +196,16 @@ class Migrator:
 
     def _lock_of_file(self) -> AbstractContextManager[None]:
         # Taken before the connection: the first one to a new file changes its journal mode.
-        file = self._database_file()
+        file = database_file(self._engine)
         if file is None:
             return nullcontext()
+        make_parent_folder(file)
         return locks.held(locks.FileLock(file), self._lock_timeout)
 
     def _lock_of_server(self, backend: Backend) -> AbstractContextManager[None]:
         if self._dialect is Dialect.SQLITE:
             return nullcontext()
         return locks.held(locks.server_lock(backend), self._lock_timeout)
-
-    def _database_file(self) -> Path | None:
-        name = self._engine.url.database
-        is_file = self._dialect is Dialect.SQLITE and name not in (None, "", ":memory:")
-        return Path(name) if is_file and name is not None else None
 
     def _backend(self, connection: Any) -> Backend:
         return BACKENDS[self._dialect](connection, self._engine.url.database or "")
@@ -229,7 +226,9 @@ class Migrator:
             raise ConnectionError(
                 driver.message(error),
                 self._safe_url,
-                "check that the database runs, and the URL's host, user and password",
+                "check the rights of the file and of its folder"
+                if self._dialect is Dialect.SQLITE
+                else "check that the server runs, and the URL's host, user and password",
             ) from error
 
     @contextmanager
@@ -238,28 +237,7 @@ class Migrator:
             yield
         except self._driver_error as error:
             raise MigrationError(
-                f"the bookkeeping of migrations: {driver.message(error)}",
+                driver.message(error),
                 self._safe_url,
                 "check the rights of the user, and that no other program holds a lock",
             ) from error
-
-
-def _open_read_only(file: Path) -> sqlite3.Connection:
-    """Open a file for reading, also where the folder allows no files of the WAL beside it."""
-    uri = file.resolve().as_uri()
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = None
-        try:
-            connection = sqlite3.connect(f"{uri}?{mode}", uri=True, isolation_level=None)
-            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            failure = error
-            if connection is not None:
-                connection.close()
-        else:
-            return connection
-    raise ConnectionError(
-        f"the file cannot be read: {failure}",
-        str(file),
-        "check that it is an SQLite database, and the rights of the user",
-    ) from failure

@@ -169,6 +169,9 @@ class State:
                     remedy="see what is applied: cardlink-db status",
                 )
         going = [file for file in reversed(self.done) if self.files.index(file) > keep]
+        entry = self.unfinished
+        if entry is not None and entry.migration_id not in {file.id for file in going}:
+            raise MigrationError(_describe(entry), remedy="roll back to a revision before it")
         for file in going:
             file.statements("rollback")
         return going

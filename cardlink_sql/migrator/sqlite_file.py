@@ -1,0 +1,52 @@
+"""Reading an SQLite database without making, changing or locking anything."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from cardlink_sql.errors import ConnectionError
+
+
+def database_file(engine: Engine) -> Path | None:
+    """The file of an SQLite database; None for one in memory and for the servers."""
+    name = engine.url.database
+    if engine.dialect.name != "sqlite" or not name or name == ":memory:":
+        return None
+    return Path(name)
+
+
+def open_read_only(file: Path) -> sqlite3.Connection:
+    """Open a file for reading, also where its folder cannot be written.
+
+    Without a log beside it nobody has the database open, and it is read as a file that does
+    not change: the usual way would leave an empty log and its index there.
+
+    Raises:
+        ConnectionError: the file cannot be read, or is no SQLite database.
+    """
+    resolved = file.resolve()
+    logs = (resolved.with_name(f"{resolved.name}{suffix}") for suffix in ("-wal", "-journal"))
+    in_use = any(log.exists() for log in logs)
+    modes = ("mode=ro", "immutable=1") if in_use else ("immutable=1",)
+    failure: sqlite3.Error | None = None
+    for mode in modes:
+        try:
+            return _open(f"{resolved.as_uri()}?{mode}")
+        except sqlite3.Error as error:
+            failure = error
+    raise ConnectionError(
+        f"the file cannot be read: {failure}",
+        str(file),
+        "check that it is an SQLite database, and the rights of the user",
+    ) from failure
+
+
+def _open(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
