@@ -95,6 +95,12 @@ MYSQL_SETTINGS: Final = (
 )
 
 
+OWN_SERVERS: Final = (
+    "Servers of yours, on which tests may make and drop databases, can be named in "
+    "CARDLINK_TEST_POSTGRESQL_URL and CARDLINK_TEST_MYSQL_URL."
+)
+
+
 class ServerError(Exception):
     """A server did not start."""
 
@@ -151,7 +157,7 @@ class Keeper:
         assert self._process.stdout is not None
         report = self._process.stdout.readline()
         if not report:
-            raise ServerError("The servers did not start; nothing was run.")
+            raise ServerError(f"Nothing was run. {OWN_SERVERS}")
         urls: dict[str, str] = json.loads(report)
         return urls
 
@@ -201,8 +207,9 @@ def report_missing(missing: list[Backend]) -> None:
     """Say what to install; under CI, stop there."""
     for backend in missing:
         say(f"There is no {backend.title} server on this machine. {backend.advice}")
-        say(f"or set {backend.variable} to the URL of one that tests may use as they like.")
         say(f"NOT TESTED: {backend.title}")
+    if missing:
+        say(OWN_SERVERS)
     if missing and os.environ.get("CI"):
         raise ServerError("CI is set, so a backend that is not tested is a failure.")
 
@@ -588,7 +595,7 @@ POSTGRESQL: Final = Backend(
     find=find_postgresql,
     start=start_postgresql,
     apt_package="postgresql",
-    advice="""Install one,
+    advice="""Install one:
     Debian, Ubuntu:  sudo apt-get install postgresql
     Fedora:          sudo dnf install postgresql-server
     macOS:           brew install postgresql""",
@@ -600,7 +607,7 @@ MYSQL: Final = Backend(
     find=find_mysql,
     start=start_mysql,
     apt_package="mariadb-server",
-    advice="""Install one,
+    advice="""Install one:
     Debian, Ubuntu:  sudo apt-get install mariadb-server
     Fedora:          sudo dnf install mariadb-server
     macOS:           brew install mariadb""",

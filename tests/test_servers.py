@@ -1,0 +1,99 @@
+"""The throwaway servers of scripts/_servers.py go away with the process that asked for them."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.engine import make_engine
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "_servers.py"
+
+DATA_FOLDER = {
+    Dialect.POSTGRESQL: "SHOW data_directory",
+    Dialect.MYSQL: "SELECT @@datadir",
+}
+
+TELL_AND_WAIT = """
+import json, os, sys
+print(json.dumps(dict(os.environ)), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """scripts/_servers.py, which is no module of the package."""
+    spec = importlib.util.spec_from_file_location("throwaway_servers", SCRIPT)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def variables(script: ModuleType) -> list[str]:
+    """The variables of the servers that can be started here, with nothing to install."""
+    startable = [backend.variable for backend in script.BACKENDS if backend.find()]
+    if not startable:
+        pytest.skip("no PostgreSQL or MariaDB server program on this machine")
+    return startable
+
+
+def run_command(code: str, without: list[str]) -> subprocess.Popen[str]:
+    """Have the script run Python code with servers around it."""
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), "--", sys.executable, "-c", code],
+        env={name: value for name, value in os.environ.items() if name not in without},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def data_folder(engine: Engine) -> Path:
+    """Where the server keeps its data."""
+    with engine.connect() as connection:
+        query = DATA_FOLDER[Dialect(engine.dialect.name)]
+        return Path(connection.exec_driver_sql(query).scalar_one())
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM], ids=lambda it: it.name)
+def test_nothing_is_left_of_the_servers(variables: list[str], ending: signal.Signals) -> None:
+    with run_command(TELL_AND_WAIT, without=variables) as supervisor:
+        assert supervisor.stdout
+        told = json.loads(supervisor.stdout.readline())
+        engines = [make_engine(DatabaseConfig(told[variable])) for variable in variables]
+        folders = [data_folder(engine) for engine in engines]
+        assert all(folder.parent.exists() for folder in folders)
+        for engine in engines:
+            engine.dispose()
+
+        supervisor.send_signal(ending)
+        # The command and the keeper hold these pipes too: their end is the end of all three.
+        supervisor.communicate(timeout=60)
+
+    assert not any(folder.parent.parent.exists() for folder in folders)
+    for engine in engines:
+        with pytest.raises(OperationalError):
+            engine.connect()
+
+
+def test_the_exit_status_is_that_of_the_command(variables: list[str]) -> None:
+    with run_command("raise SystemExit(7)", without=variables) as supervisor:
+        supervisor.communicate(timeout=60)
+
+    assert supervisor.returncode == 7
