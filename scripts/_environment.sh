@@ -56,7 +56,8 @@ make_environment() {
     # and pip inherits it, so that nobody meets a half-made environment.
     exec 9<"$root/pyproject.toml"
     locker=$(find_python fcntl) || locker=$(python_for_venv) || exit 1
-    "$locker" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    # Some network file systems have no such locks: there, the first two runs may collide.
+    "$locker" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null || :
     if [ "$(cat -- "$stamp" 2>/dev/null)" != "$(describe_installation)" ] ||
         ! "$venv_python" -c '' 2>/dev/null; then
         install_environment "$1"

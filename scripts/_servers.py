@@ -136,6 +136,7 @@ class Backend:
     variable: str
     find: Callable[[], Path | None]
     start: Callable[[Path, "Home"], str]
+    account: str
     apt_package: str
     advice: str
 
@@ -374,7 +375,7 @@ class Home:
     """A server's folder, and the account that owns both."""
 
     folder: Path
-    account: str | None
+    account: pwd.struct_passwd | None
     stack: ExitStack
 
     def write(self, name: str, text: str) -> Path:
@@ -388,7 +389,7 @@ class Home:
     def give(self, path: Path) -> None:
         """Let the server's account own a file or folder."""
         if self.account:
-            shutil.chown(path, self.account)
+            os.chown(path, self.account.pw_uid, self.account.pw_gid)
 
     def launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a program as the server's account, its output in the log."""
@@ -400,7 +401,8 @@ class Home:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                user=self.account,
+                user=self.account.pw_uid if self.account else None,
+                group=self.account.pw_gid if self.account else None,
                 extra_groups=[] if self.account else None,
             )
 
@@ -439,7 +441,7 @@ def start(backend: Backend, folder: Path, stack: ExitStack) -> str:
     program = backend.find()
     if not program:
         raise ServerError(f"{backend.title} is gone")
-    home = Home(folder / backend.name, account_for(backend.name), stack)
+    home = Home(folder / backend.name, account_for(backend), stack)
     home.folder.mkdir(mode=0o700)
     home.give(home.folder)
     url = backend.start(program, home)
@@ -447,13 +449,13 @@ def start(backend: Backend, folder: Path, stack: ExitStack) -> str:
     return url
 
 
-def account_for(name: str) -> str | None:
-    """Root hands the servers to an account that can do less: the usual one, or nobody."""
+def account_for(backend: Backend) -> pwd.struct_passwd | None:
+    """Root hands a server to an account that can do less: the usual one, or nobody."""
     if not is_root():
         return None
-    accounts = {entry.pw_name for entry in pwd.getpwall()}
-    usual = {"postgresql": "postgres", "mysql": "mysql"}[name]
-    return usual if usual in accounts else "nobody"
+    with suppress(KeyError):
+        return pwd.getpwnam(backend.account)
+    return pwd.getpwnam("nobody")
 
 
 def server_environment() -> dict[str, str]:
@@ -594,6 +596,7 @@ POSTGRESQL: Final = Backend(
     variable="CARDLINK_TEST_POSTGRESQL_URL",
     find=find_postgresql,
     start=start_postgresql,
+    account="postgres",
     apt_package="postgresql",
     advice="""Install one:
     Debian, Ubuntu:  sudo apt-get install postgresql
@@ -606,6 +609,7 @@ MYSQL: Final = Backend(
     variable="CARDLINK_TEST_MYSQL_URL",
     find=find_mysql,
     start=start_mysql,
+    account="mysql",
     apt_package="mariadb-server",
     advice="""Install one:
     Debian, Ubuntu:  sudo apt-get install mariadb-server
