@@ -47,7 +47,7 @@ def migrate(
     yes: Yes = False,
     url: Url = None,
 ) -> None:
-    """Apply the migrations that are pending, or roll back to an earlier one.
+    """Apply pending migrations, or roll back to an earlier one.
 
     Example: cardlink-db migrate --dry-run
     """
@@ -73,7 +73,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     url: Url = None,
 ) -> None:
-    """Show the connection, the migrations applied and pending, and drift. Writes nothing.
+    """Show connection, migrations and drift; change nothing.
+
+    Migrations are applied or pending. Drift is where the database does not agree with the
+    migration files or with the tables that the layer expects.
 
     Exit code: 0 fine, 1 no connection, 3 migrations are pending, 4 drift.
 

@@ -15,11 +15,12 @@ from cardlink_sql.unit_of_work import UnitOfWork
 
 
 def replay(
-    trace: Annotated[Path, typer.Argument(help="A recorded OTA trace, JSON lines.")],
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A recorded OTA trace, JSON lines.")],
     url: Url = None,
 ) -> None:
-    """Record a trace of OTA sessions, all of it or nothing, and show what was recorded.
+    """Record a trace of OTA sessions and show what was recorded.
 
+    All of it is recorded, or nothing.
     PSKs are stored encrypted, so CARDLINK_ENCRYPTION_KEY must be set.
 
     Example: cardlink-db replay trace.jsonl

@@ -1,0 +1,169 @@
+"""``cardlink-db`` as an operator runs it: a process, its output and its exit code."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
+COMMAND = [sys.executable, "-c", "from cardlink_sql.cli import main; main()"]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs ``cardlink-db`` in an empty folder."""
+    variables = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "CI")}
+    checkout = str(Path(__file__).parent.parent)
+
+    def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env={**variables, "PYTHONPATH": checkout, "COLUMNS": "120", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return call
+
+
+def test_a_database_from_nothing_to_a_trace_and_back(empty_url: str, run: Run) -> None:
+    before = run("status", "-d", empty_url)
+    assert before.returncode == 3
+    assert "pending  0001_initial_schema" in before.stdout
+
+    made = run("init", "-d", empty_url)
+    assert made.returncode == 0, made.stderr
+    assert "Applied 0001_initial_schema" in made.stdout
+
+    after = run("status", "-d", empty_url)
+    assert after.returncode == 0, after.stdout
+    assert "applied  0001_initial_schema" in after.stdout
+
+    key = {"CARDLINK_ENCRYPTION_KEY": Fernet.generate_key().decode()}
+    replayed = run("replay", str(SAMPLE), "-d", empty_url, **key)
+    assert replayed.returncode == 0, replayed.stderr
+    assert "Recorded 3 cards, 4 sessions, 18 APDUs." in replayed.stdout
+    assert "File or application not found" not in replayed.stdout
+    assert "63C2" in replayed.stdout
+
+    verbose = json.loads(run("status", "--verbose", "--json", "-d", empty_url).stdout)
+    rows = {table["name"]: table["rows"] for table in verbose["tables"]}
+    assert (rows["card_profiles"], rows["ota_sessions"], rows["comm_logs"]) == (3, 4, 18)
+    assert all(table["bytes"] is None or table["bytes"] > 0 for table in verbose["tables"])
+
+    refused = run("init", "--force", "-d", empty_url)
+    assert refused.returncode == 1
+    assert "add --yes" in refused.stderr
+    assert run("init", "--force", "--yes", "-d", empty_url).returncode == 0
+    emptied = json.loads(run("status", "-v", "--json", "-d", empty_url).stdout)
+    assert {table["rows"] for table in emptied["tables"]} == {0}
+
+    plan = run("migrate", "--dry-run", "--revision", "base", "-d", empty_url)
+    assert "DROP TABLE" in plan.stdout
+    assert run("status", "-d", empty_url).returncode == 0
+    assert run("migrate", "--revision", "base", "-d", empty_url).returncode == 1
+    back = run("migrate", "--revision", "base", "--yes", "-d", empty_url)
+    assert back.returncode == 0, back.stderr
+    assert run("status", "-d", empty_url).returncode == 3
+    assert "CREATE TABLE devices" in run("migrate", "--dry-run", "-d", empty_url).stdout
+    assert run("migrate", "-d", empty_url).returncode == 0
+
+
+def test_the_url_comes_from_before_the_command_behind_it_or_the_environment(
+    run: Run, tmp_path: Path
+) -> None:
+    run("--url", "sqlite:///a.db", "init")
+    run("init", "--url", "sqlite:///b.db")
+    run("init", DATABASE_URL="sqlite:///c.db")
+    run("init")
+    made = {path.name for path in tmp_path.rglob("*.db")}
+    assert made == {"a.db", "b.db", "c.db", "cardlink.db"}
+
+
+def test_status_makes_no_database(run: Run, tmp_path: Path) -> None:
+    done = run("status", "-d", "sqlite:///deep/none.db")
+    assert done.returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_of_a_database_that_does_not_answer(run: Run) -> None:
+    done = run("status", "--json", "-d", "sqlite:////proc/version")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["status"] == "unhealthy"
+    assert report["error"]
+    assert report["hint"]
+
+
+def test_drift_has_an_exit_code_of_its_own(run: Run, tmp_path: Path) -> None:
+    run("init", "-d", "sqlite:///a.db")
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("DROP INDEX ix_devices_iccid")
+    connection.close()
+    done = run("status", "-d", "sqlite:///a.db")
+    assert done.returncode == 4
+    assert "ix_devices_iccid" in done.stdout
+
+
+def test_the_password_is_shown_nowhere(run: Run) -> None:
+    url = "postgresql://cardlink:s3cret%40word@127.0.0.1:1/none"
+    for arguments in (["status"], ["init"], ["migrate"], ["status", "--json"]):
+        done = run(*arguments, "-d", url)
+        assert done.returncode == 1
+        assert "s3cret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["init", "--no-such-option"], 2),
+        (["no-such-command"], 2),
+        (["replay"], 2),
+        (["init", "-d", "oracle://x/y"], 1),
+        (["init", "-d", "sqlite://data/x.db"], 1),
+        (["migrate", "--revision", "9999"], 1),
+        (["replay", "none.jsonl"], 1),
+        (["replay", str(SAMPLE)], 1),
+    ],
+)
+def test_wrong_use_is_a_line_or_two_and_no_traceback(
+    arguments: list[str], code: int, run: Run
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+    if code == 1:
+        assert done.stderr.startswith("error: ")
+        assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_bad_trace_names_its_line_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    run("init", "-d", "sqlite:///a.db")
+    (tmp_path / "bad.jsonl").write_text(SAMPLE.read_text("utf-8") + "{}\n", "utf-8")
+    done = run(
+        "replay", "bad.jsonl", "-d", "sqlite:///a.db",
+        CARDLINK_ENCRYPTION_KEY=Fernet.generate_key().decode(),
+    )  # fmt: skip
+    assert done.returncode == 1
+    lines = len(SAMPLE.read_text("utf-8").splitlines())
+    assert done.stderr.startswith(f"error: bad.jsonl:{lines + 1}: event None")
+    report = json.loads(run("status", "-v", "--json", "-d", "sqlite:///a.db").stdout)
+    assert {table["rows"] for table in report["tables"]} == {0}
+
+
+def test_keys_generate_makes_a_key_that_works(run: Run) -> None:
+    first, second = run("keys", "generate").stdout, run("keys", "generate").stdout
+    assert first != second
+    Fernet(first.strip())
