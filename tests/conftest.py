@@ -15,8 +15,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
+from cardlink_sql import tables
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.keyring import Keyring
+from cardlink_sql.manager import DatabaseManager
 
 SERVER_URLS = {
     Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
@@ -76,3 +79,35 @@ def make_database(tmp_path: Path) -> Iterator[Callable[[Dialect], str]]:
 def empty_url(dialect: Dialect, make_database: Callable[[Dialect], str]) -> str:
     """The URL of an empty database on each backend in turn."""
     return make_database(dialect)
+
+
+@pytest.fixture(scope="session")
+def migrated(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[Dialect], DatabaseManager]]:
+    """Gives a manager of each backend's database, which is made and migrated once."""
+    managers: dict[Dialect, DatabaseManager] = {}
+    with ExitStack() as stack:
+
+        def manager_of(dialect: Dialect) -> DatabaseManager:
+            if dialect not in managers:
+                folder = tmp_path_factory.mktemp(dialect.value)
+                config = DatabaseConfig(stack.enter_context(empty_database(dialect, folder)))
+                keyring = Keyring([Keyring.generate()])
+                managers[dialect] = stack.enter_context(DatabaseManager(config, keyring=keyring))
+                managers[dialect].create_tables()
+            return managers[dialect]
+
+        yield manager_of
+
+
+@pytest.fixture
+def manager(
+    dialect: Dialect, migrated: Callable[[Dialect], DatabaseManager]
+) -> Iterator[DatabaseManager]:
+    """A migrated database without rows, on each backend in turn."""
+    of_backend = migrated(dialect)
+    yield of_backend
+    with of_backend.engine.begin() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            connection.execute(table.delete())

@@ -15,7 +15,9 @@ from cardlink_sql.unit_of_work import UnitOfWork
 
 
 def replay(
-    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A recorded OTA trace, JSON lines.")],
+    trace: Annotated[
+        Path, typer.Argument(metavar="TRACE", help="A recorded OTA trace, JSON lines.")
+    ],
     url: Url = None,
 ) -> None:
     """Record a trace of OTA sessions and show what was recorded.
