@@ -1,0 +1,107 @@
+"""Queries as they run: rows as declared, values bound, lists of any size, on each backend."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cardlink_sql import DatabaseManager, QueryError, ValidationError
+from cardlink_sql.link import Link
+from cardlink_sql.sqlfiles import Query
+from cardlink_sql.sqlfiles.parser import parse
+
+IDS = [f"device-{number}" for number in range(5)]
+
+
+@pytest.fixture
+def link(manager: DatabaseManager) -> Iterator[Link]:
+    """An open link on a database with five phones, which is rolled back."""
+    create = manager.library.query("devices", "create")
+    values = dict.fromkeys(create.required)
+    with Link(manager, read_only=False) as opened:
+        for name in IDS:
+            opened.execute(
+                create,
+                {
+                    **values,
+                    "id": name,
+                    "name": f"50% of {name}",
+                    "device_type": "phone",
+                    "is_active": True,
+                    "created_at": "2026-01-01 00:00:00.000000",
+                    "updated_at": "2026-01-01 00:00:00.000000",
+                },
+            )
+        yield opened
+
+
+def query(manager: DatabaseManager, rows: str, statement: str) -> Query:
+    """A query that no file holds."""
+    text = f"-- name: trial :{rows}\n-- A trial.\n{statement}\n"
+    (made,) = parse(text, "sql/common/trials.sql", manager.dialect)
+    return made
+
+
+class TestRows:
+    def test_one_gives_a_row_or_none(self, manager: DatabaseManager, link: Link) -> None:
+        by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
+        assert link.one(by_id, {"id": IDS[0]}) == (IDS[0],)
+        assert link.one(by_id, {"id": "none"}) is None
+
+    def test_one_that_gives_two_is_an_error(self, manager: DatabaseManager, link: Link) -> None:
+        with pytest.raises(QueryError, match="to give one row and gave more") as caught:
+            link.one(query(manager, "one", "SELECT id FROM devices;"), {})
+        assert caught.value.where == "sql/common/trials.sql:1"
+
+    @pytest.mark.parametrize(
+        "statement", ["SELECT id FROM devices;", "SELECT id, name FROM devices WHERE id = 'x';"]
+    )
+    def test_scalar_gives_exactly_one_value(
+        self, statement: str, manager: DatabaseManager, link: Link
+    ) -> None:
+        with pytest.raises(QueryError, match="declared to give one value"):
+            link.scalar(query(manager, "scalar", statement), {})
+
+    def test_exec_gives_the_rows_found(self, manager: DatabaseManager, link: Link) -> None:
+        update = query(manager, "exec", "UPDATE devices SET name = name WHERE id <> :id;")
+        assert link.execute(update, {"id": IDS[0]}) == 4
+
+
+class TestValues:
+    def test_wrong_parameters_are_an_error(self, manager: DatabaseManager, link: Link) -> None:
+        by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
+        for wrong in ({}, {"id": "a", "x": 1}, {"ID": "a"}):
+            with pytest.raises(QueryError, match="it takes: id"):
+                link.one(by_id, wrong)
+
+    def test_a_percent_sign_reaches_the_server_once(
+        self, manager: DatabaseManager, link: Link
+    ) -> None:
+        like = query(
+            manager, "scalar", "SELECT COUNT(*) FROM devices WHERE name LIKE '50!% of%' ESCAPE '!';"
+        )
+        assert link.scalar(like, {}) == 5
+
+    def test_a_comment_with_an_apostrophe_hides_no_parameter(
+        self, manager: DatabaseManager, link: Link
+    ) -> None:
+        text = "SELECT id -- don't lose it\nFROM devices WHERE id = :id; -- it's fine"
+        assert link.one(query(manager, "one", text), {"id": IDS[1]}) == (IDS[1],)
+
+    @pytest.mark.parametrize("size", [0, 1, 2, 3, 1000, 10_000])
+    def test_lists_of_any_size(self, size: int, manager: DatabaseManager, link: Link) -> None:
+        text = "-- list: ids\nSELECT id FROM devices WHERE id IN (:ids) ORDER BY id;"
+        wanted = (IDS + [f"other-{number}" for number in range(size)])[:size]
+        rows = link.many(query(manager, "many", text), {"ids": wanted})
+        assert [row[0] for row in rows] == [name for name in IDS if name in wanted]
+
+    def test_a_value_that_no_database_keeps_is_no_traceback_of_a_driver(
+        self, manager: DatabaseManager, link: Link
+    ) -> None:
+        by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
+        with pytest.raises(ValidationError):
+            link.one(by_id, {"id": "\ud800"})
+
+
+def test_a_statement_carries_the_name_of_its_query(manager: DatabaseManager) -> None:
+    sent = manager.library.query("sessions", "find_active").statement({}).sql
+    assert sent.startswith("SELECT /* cardlink:sessions.find_active */")
