@@ -19,7 +19,8 @@ def message(error: BaseException) -> str:
 
 def code(error: BaseException | None) -> Any:
     """MySQL's error number or PostgreSQL's SQLSTATE; None where there is none."""
-    state = getattr(error, "sqlstate", None)
-    if state is not None or error is None:
-        return state
-    return error.args[0] if error.args and isinstance(error.args[0], int) else None
+    # PyMySQL's errors have a SQLSTATE too, but it does not tell an index from a table.
+    match error.args if error is not None else ():
+        case (int() as number, *_):
+            return number
+    return getattr(error, "sqlstate", None)

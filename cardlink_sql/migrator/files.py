@@ -12,7 +12,6 @@ from importlib.resources.abc import Traversable
 from itertools import zip_longest
 from typing import Any, Final, Literal
 
-from yoyo.exceptions import BadMigration
 from yoyo.migrations import (
     Migration,
     MigrationList,
@@ -20,6 +19,7 @@ from yoyo.migrations import (
     read_sql_migration,
     topological_sort,
 )
+from yoyo.topologicalsort import CycleError
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
@@ -161,8 +161,13 @@ def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]
         migration.resolve(by_id)
     try:
         return list(topological_sort(MigrationList(migrations)))
-    except BadMigration as error:
-        raise MigrationError(str(error), f"{folder.name}/{dialect}") from error
+    except CycleError as error:
+        names = ", ".join(migration.id for migration in error.args[1])
+        raise MigrationError(
+            f"these migrations depend on each other in a circle: {names}",
+            f"{folder.name}/{dialect}",
+            "take out one of their -- depends:",
+        ) from None
 
 
 def statements_checksum(statements: list[Statement]) -> str:

@@ -1,0 +1,988 @@
+"""Applying, rolling back, reporting; failures, kills, races, drift and faulty files."""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.engine import make_url
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.engine import make_engine
+from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
+from cardlink_sql.migrator import MigrationStatus, Migrator, PlannedMigration, locks
+from cardlink_sql.migrator.backends import BACKENDS
+from cardlink_sql.migrator.files import read_migrations
+from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.tables import metadata
+
+SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
+INITIAL = "0001_initial_schema"
+BOOKKEEPING = {"_yoyo_migration", "_yoyo_log", "_yoyo_version", "cardlink_migration_journal"}
+Files = dict[str, str]
+
+THREE: Files = {
+    "0001_one.sql": "CREATE TABLE one (a INTEGER);\nCREATE TABLE uno (a INTEGER);\n",
+    "0001_one.rollback.sql": "DROP TABLE uno;\nDROP TABLE one;\n",
+    "0002_two.sql": "CREATE TABLE two (a INTEGER);\n",
+    "0002_two.rollback.sql": "DROP TABLE two;\n",
+    "0003_three.sql": "CREATE TABLE three (a INTEGER);\n",
+    "0003_three.rollback.sql": "DROP TABLE three;\n",
+}
+FAILING = (
+    "-- Two tables.\nCREATE TABLE one (a INTEGER);\n\nCREATE TABLE one (b INTEGER);\nSELECT 1;\n"
+)
+MENDED = FAILING.replace("one (b", "two (b")
+
+
+class Site:
+    """A database and the folder of migrations that belongs to it."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.config = DatabaseConfig(url)
+        self.dialect = self.config.dialect
+        self.folder = folder
+        self.engine = make_engine(self.config)
+
+    def write(self, files: Files) -> None:
+        place = self.folder / self.dialect.value
+        place.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (place / name).write_bytes(content.encode())
+
+    def remove(self, name: str) -> None:
+        (self.folder / self.dialect.value / name).unlink()
+
+    def migrator(self, lock_timeout: float = 10) -> Migrator:
+        return Migrator(self.engine, self.dialect, folder=self.folder, lock_timeout=lock_timeout)
+
+    def migrate(self, revision: str | None = None) -> list[str]:
+        return self.migrator().migrate(revision)
+
+    def status(self) -> MigrationStatus:
+        return self.migrator().status()
+
+    def tables(self) -> set[str]:
+        with self.engine.connect() as connection:
+            return set(inspect(connection).get_table_names()) - BOOKKEEPING
+
+    def run(self, sql: str, **values: Any) -> list[Any]:
+        with self.engine.begin() as connection:
+            result = connection.execute(text(sql), values)
+            return list(result) if result.returns_rows else []
+
+    def start(self) -> subprocess.Popen[str]:
+        """A process that says "ready", waits for a line, and migrates."""
+        return subprocess.Popen(
+            [sys.executable, "-c", CHILD, self.url, str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.engine import make_engine
+from cardlink_sql.migrator import Migrator
+
+config = DatabaseConfig(sys.argv[1])
+migrator = Migrator(make_engine(config), config.dialect, folder=Path(sys.argv[2]))
+print("ready", flush=True)
+sys.stdin.readline()
+print(*migrator.migrate(), flush=True)
+"""
+
+
+@contextmanager
+def opened(url: str, folder: Path) -> Iterator[Site]:
+    site = Site(url, folder)
+    try:
+        yield site
+    finally:
+        site.engine.dispose()
+
+
+@pytest.fixture
+def site(empty_url: str, tmp_path: Path) -> Iterator[Site]:
+    """An empty database on each backend in turn, and an empty folder of migrations."""
+    with opened(empty_url, tmp_path / "migrations") as made:
+        yield made
+
+
+SiteMaker = Callable[[Dialect], Site]
+
+
+@pytest.fixture
+def make_site(make_database: Callable[[Dialect], str], tmp_path: Path) -> Iterator[SiteMaker]:
+    """Makes such a site on the backend that is named."""
+    made: list[Site] = []
+
+    def make(dialect: Dialect) -> Site:
+        made.append(Site(make_database(dialect), tmp_path / "migrations"))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.engine.dispose()
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)
+    return found
+
+
+# --- applying and rolling back -----------------------------------------------------------
+
+
+def test_the_packages_own_migrations(empty_url: str) -> None:
+    config = DatabaseConfig(empty_url)
+    engine = make_engine(config)
+    migrator = Migrator(engine, config.dialect)
+    before = datetime.now(UTC)
+
+    assert migrator.migrate() == [INITIAL]
+    assert migrator.migrate() == []
+    status = migrator.status()
+
+    assert status.is_current
+    assert status.current == INITIAL
+    (applied,) = status.applied
+    assert applied.applied_at - before < timedelta(minutes=1)
+    assert applied.applied_at.utcoffset() == timedelta(0)
+    assert applied.applied_by == f"{getpass.getuser()}@{socket.gethostname()}"
+    assert migrator.rollback("base") == [INITIAL]
+    assert migrator.status() == MigrationStatus(pending=[INITIAL])
+    engine.dispose()
+
+
+def test_up_to_a_revision_and_back(site: Site) -> None:
+    site.write(THREE)
+    assert site.migrate("0002") == ["0001_one", "0002_two"]
+    assert site.tables() == {"one", "uno", "two"}
+    assert site.migrate("0001") == []
+    assert site.status().pending == ["0003_three"]
+    assert site.migrate() == ["0003_three"]
+    assert site.migrator().rollback("0001_one") == ["0003_three", "0002_two"]
+    assert site.tables() == {"one", "uno"}
+    assert site.migrator().rollback("base") == ["0001_one"]
+    assert site.tables() == set()
+    assert site.migrate() == ["0001_one", "0002_two", "0003_three"]
+
+
+@pytest.mark.parametrize("revision", ["0004", "", "000", "two"])
+def test_a_revision_that_names_none_or_several(revision: str, make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(THREE)
+    for action in (site.migrator().migrate, site.migrator().rollback, site.migrator().plan):
+        with pytest.raises(MigrationError, match=r"names (no|more than one) migration"):
+            action(revision)
+    assert site.tables() == set()
+
+
+def test_rolling_back_to_what_is_not_applied_is_refused(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(THREE)
+    site.migrate("0001")
+    with pytest.raises(MigrationError, match="0002_two is not applied"):
+        site.migrator().rollback("0002")
+
+
+def test_a_missing_rollback_file_is_refused_before_anything_changes(site: Site) -> None:
+    site.write(THREE)
+    site.remove("0001_one.rollback.sql")
+    site.migrate()
+    with pytest.raises(MigrationError, match="0001_one cannot be rolled back"):
+        site.migrator().rollback("base")
+    assert site.tables() == {"one", "uno", "two", "three"}
+    assert site.status().is_current
+
+
+def test_the_plan_is_what_would_be_sent(site: Site) -> None:
+    site.write(THREE)
+    apply_one = PlannedMigration(
+        "0001_one",
+        "apply",
+        ["CREATE TABLE one (a INTEGER);", "CREATE TABLE uno (a INTEGER);"],
+    )
+    assert site.migrator().plan("0001") == [apply_one]
+    assert [planned.id for planned in site.migrator().plan()] == [
+        "0001_one",
+        "0002_two",
+        "0003_three",
+    ]
+    site.migrate()
+    assert site.migrator().plan() == []
+    assert site.migrator().plan("0002") == [
+        PlannedMigration("0003_three", "rollback", ["DROP TABLE three;"])
+    ]
+    last = site.migrator().plan("base")[-1]
+    assert last == PlannedMigration("0001_one", "rollback", ["DROP TABLE uno;", "DROP TABLE one;"])
+    assert site.tables() == {"one", "uno", "two", "three"}
+
+
+def test_depends_orders_migrations(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    late = "-- depends: 0003_three\n" + THREE["0002_two.sql"]
+    site.write({**THREE, "0002_two.sql": late})
+    assert site.migrate() == ["0001_one", "0003_three", "0002_two"]
+    assert site.status().is_current
+
+
+def test_drop_all_leaves_nothing_and_can_be_repeated(empty_url: str) -> None:
+    config = DatabaseConfig(empty_url)
+    engine = make_engine(config)
+    migrator = Migrator(engine, config.dialect)
+    migrator.migrate()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE somebody_elses (id INTEGER)"))
+    migrator.drop_all()
+    migrator.drop_all()
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["somebody_elses"]
+    assert migrator.migrate() == [INITIAL]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
+def test_drop_all_that_fails_drops_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
+    site = make_site(dialect)
+    Migrator(site.engine, dialect).migrate()
+    # The last table to be dropped is a view now, which DROP TABLE refuses.
+    site.run("DROP TABLE _yoyo_version")
+    site.run("CREATE VIEW _yoyo_version AS SELECT 2 AS version")
+    with pytest.raises(MigrationError):
+        Migrator(site.engine, dialect).drop_all()
+    assert site.tables() == set(metadata.tables)
+
+
+# --- failures ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
+def test_a_failed_migration_leaves_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
+    site = make_site(dialect)
+    site.write({"0001_one.sql": FAILING})
+    with pytest.raises(MigrationError) as caught:
+        site.migrate()
+    assert caught.value.where == f"migrations/{dialect}/0001_one.sql:4"
+    assert "one" in caught.value.what
+    assert "exists" in caught.value.what
+    assert "nothing of this migration was kept" in str(caught.value.remedy)
+    assert site.tables() == set()
+    assert site.status() == MigrationStatus(pending=["0001_one"])
+    site.write({"0001_one.sql": MENDED})
+    assert site.migrate() == ["0001_one"]
+    assert site.tables() == {"one", "two"}
+
+
+def _without_transaction(dialect: Dialect, sql: str) -> str:
+    return sql if dialect is MYSQL else f"-- transactional: false\n{sql}"
+
+
+def test_a_failed_migration_without_transaction_is_resumed(site: Site) -> None:
+    shift = 0 if site.dialect is MYSQL else 1
+    site.write({"0001_one.sql": _without_transaction(site.dialect, FAILING)})
+    with pytest.raises(MigrationError) as caught:
+        site.migrate()
+    error = caught.value
+    assert error.where == f"migrations/{site.dialect}/0001_one.sql:{4 + shift}"
+    assert "exists" in error.what
+    assert "SAVEPOINT" not in str(error)
+    assert f"the statements of lines {2 + shift} are committed" in str(error.remedy)
+
+    status = site.status()
+    assert status.pending == ["0001_one"]
+    assert status.unfinished is not None
+    assert "1 of 3 statements are committed; statement 2 failed" in status.unfinished
+    assert not status.is_current
+    site.write({"0001_one.sql": _without_transaction(site.dialect, MENDED)})
+    assert site.migrator().plan()[0].statements[0] == "CREATE TABLE two (b INTEGER);"
+    assert site.migrate() == ["0001_one"]
+    assert site.tables() == {"one", "two"}
+    assert site.status().is_current
+
+
+def test_editing_what_is_committed_is_refused(site: Site) -> None:
+    site.write({"0001_one.sql": _without_transaction(site.dialect, FAILING)})
+    with pytest.raises(MigrationError):
+        site.migrate()
+    edited = MENDED.replace("one (a INTEGER", "one (a BIGINT")
+    site.write({"0001_one.sql": _without_transaction(site.dialect, edited)})
+    with pytest.raises(DriftError, match="which are committed, one was edited"):
+        site.migrate()
+    assert site.tables() == {"one"}
+    with pytest.raises(MigrationError, match="half applied"):
+        site.migrator().rollback("base")
+
+
+def test_a_failed_rollback_is_resumed_too(make_site: SiteMaker) -> None:
+    site = make_site(MYSQL)
+    site.write({**THREE, "0001_one.rollback.sql": "DROP TABLE uno;\nDROP TABLE none;\n"})
+    site.migrate("0001")
+    with pytest.raises(MigrationError) as caught:
+        site.migrator().rollback("base")
+    assert "roll back again" in str(caught.value.remedy)
+    assert "half rolled back" in str(site.status().unfinished)
+    with pytest.raises(MigrationError, match="half rolled back"):
+        site.migrate()
+    with pytest.raises(MigrationError, match="half rolled back"):
+        site.migrator().rollback("0001")
+    site.write(THREE)
+    assert site.migrator().rollback("base") == ["0001_one"]
+    assert site.tables() == set()
+    assert site.status().unfinished is None
+
+
+def test_rows_and_their_journal_are_one_transaction(make_site: SiteMaker) -> None:
+    site = make_site(MYSQL)
+    sql = (
+        "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1);\nINSERT INTO one VALUES ('x');"
+    )
+    site.write({"0001_one.sql": sql})
+    with pytest.raises(MigrationError):
+        site.migrate()
+    site.write({"0001_one.sql": sql.replace("'x'", "2")})
+    site.migrate()
+    assert site.run("SELECT a FROM one ORDER BY a") == [(1,), (2,)]
+
+
+def _cut_off(site: Site, statement: int, done: int) -> None:
+    """The journal as a kill leaves it: a statement started, and nobody to say how it went."""
+    site.run(
+        "UPDATE cardlink_migration_journal SET statement_started = :n, statements_done = :d,"
+        " started_checksum = :c, done_checksum = NULL, error = NULL",
+        n=statement,
+        d=done,
+        c=read_migrations(site.folder, MYSQL)[0].apply_statements[statement - 1].checksum,
+    )
+    site.run("DELETE FROM _yoyo_migration")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE uno (a INTEGER)",
+        "CREATE INDEX ix ON one (a)",
+        "CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW SET NEW.a = 1",
+        "ALTER TABLE one ADD COLUMN b INTEGER",
+        "ALTER TABLE one ADD CONSTRAINT ck CHECK (a > 0)",
+        "ALTER TABLE one ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES other (a)",
+        "ALTER TABLE one DROP COLUMN c",
+        "DROP TABLE gone",
+        "DROP INDEX ix_old ON one",
+    ],
+)
+def test_a_cut_off_statement_that_took_effect_counts_as_done(
+    statement: str, make_site: SiteMaker
+) -> None:
+    site = make_site(MYSQL)
+    site.run("CREATE TABLE one (a INTEGER, c INTEGER, KEY ix_old (c, a))")
+    site.run("CREATE TABLE gone (a INTEGER)")
+    site.run("CREATE TABLE other (a INTEGER PRIMARY KEY)")
+    site.write({"0001_one.sql": f"{statement};\nCREATE TABLE last (a INTEGER);\n"})
+    site.migrate()
+    _cut_off(site, 1, 0)
+    site.run("DROP TABLE last")
+    assert "was under way" in str(site.status().unfinished)
+    assert site.migrate() == ["0001_one"]
+    assert "last" in site.tables()
+
+
+@pytest.mark.parametrize(
+    "statement", ["DO 1", "ALTER TABLE one ADD INDEX (a)", "ALTER TABLE one ADD CHECK (a > 0)"]
+)
+def test_a_cut_off_statement_that_cannot_be_repeated_asks_the_dba(
+    statement: str, make_site: SiteMaker
+) -> None:
+    site = make_site(MYSQL)
+    site.run("CREATE TABLE one (a INTEGER)")
+    site.write({"0001_one.sql": f"SET @x = 1;\n\n{statement};\n"})
+    site.migrate()
+    _cut_off(site, 2, 1)
+    with pytest.raises(MigrationError, match="whether it took effect is not known") as caught:
+        site.migrate()
+    assert caught.value.where == "migrations/mysql/0001_one.sql:3"
+    remedy = str(caught.value.remedy)
+    site.run(remedy[remedy.index("UPDATE") : remedy.index(". If not")])
+    assert site.migrate() == ["0001_one"]
+
+
+def test_a_cut_off_statement_that_was_edited_is_refused(make_site: SiteMaker) -> None:
+    site = make_site(MYSQL)
+    site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);"})
+    site.migrate()
+    _cut_off(site, 1, 0)
+    site.write({"0001_one.sql": "CREATE TABLE two (a INTEGER);"})
+    with pytest.raises(DriftError, match="it was edited since"):
+        site.migrate()
+
+
+def test_an_index_built_concurrently(make_site: SiteMaker) -> None:
+    site = make_site(POSTGRESQL)
+    site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1), (1);"})
+    index = "-- transactional: false\n\nCREATE UNIQUE INDEX CONCURRENTLY ix ON one (a);\n"
+    site.write({"0002_two.sql": index})
+    with pytest.raises(MigrationError, match="could not create unique index"):
+        site.migrate()
+    assert site.run("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass") == [
+        (False,)
+    ]
+    site.run("DELETE FROM one")
+    assert site.migrate() == ["0002_two"]
+    assert site.run("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass") == [
+        (True,)
+    ]
+
+
+def test_a_commit_hidden_in_a_string_ends_no_transaction(make_site: SiteMaker) -> None:
+    site = make_site(POSTGRESQL)
+    site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);\nDO $$BEGIN COMMIT; END$$;"})
+    with pytest.raises(MigrationError, match="invalid transaction termination"):
+        site.migrate()
+    assert site.tables() == set()
+
+
+# --- processes that race or are killed ---------------------------------------------------
+
+
+def test_four_processes_migrate_a_fresh_database(site: Site) -> None:
+    site.write(THREE)
+    processes = [site.start() for _ in range(4)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=30) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, outputs
+    done = sorted(output.strip() for output, _ in outputs)
+    assert done == ["", "", "", "0001_one 0002_two 0003_three"]
+    assert site.status().is_current
+
+
+ENDLESS = {
+    SQLITE: (
+        "INSERT INTO one WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
+        " SELECT n FROM c WHERE n < 0;"
+    ),
+    POSTGRESQL: "SELECT pg_sleep(60);",
+}
+
+
+def _is_writing(site: Site) -> bool:
+    """Whether the migration's transaction is open and its endless statement runs."""
+    if site.dialect is POSTGRESQL:
+        return bool(
+            site.run(
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+                " AND datname = current_database()"
+            )
+        )
+    path = Path(str(site.config.engine_url.database))
+    if not path.exists() or "_yoyo_version" not in _sqlite_tables(path):
+        return False
+    with sqlite3.connect(path, isolation_level=None, timeout=0) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def _sqlite_tables(path: Path) -> set[str]:
+    connection = sqlite3.connect(path)
+    try:
+        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    finally:
+        connection.close()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=10)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
+def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
+    site = make_site(dialect)
+    site.write({"0001_one.sql": f"CREATE TABLE one (a BIGINT);\n{ENDLESS[dialect]}\n"})
+    process = site.start()
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    wait_until(lambda: _is_writing(site))
+    _kill(process)
+    site.write({"0001_one.sql": "CREATE TABLE one (a BIGINT);"})
+    assert site.migrate() == ["0001_one"]
+    assert site.tables() == {"one"}
+    if dialect is SQLITE:
+        assert not list(Path(str(site.config.engine_url.database)).parent.glob("*lock*"))
+
+
+def test_a_kill_before_the_journal_says_done(make_site: SiteMaker) -> None:
+    """The server finishes the ALTER after its client has died; the next run finds that out."""
+    site = make_site(MYSQL)
+    sql = "SELECT 1;\nALTER TABLE one ADD COLUMN b INTEGER;\nCREATE TABLE two (a INTEGER);\n"
+    site.write({"0001_one.sql": sql})
+    site.run("CREATE TABLE one (a INTEGER)")
+    with site.engine.connect() as reader:
+        reader.execute(text("SELECT * FROM one")).all()  # its metadata lock holds up the ALTER
+        process = site.start()
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        waiting = (
+            "SELECT id FROM information_schema.processlist"
+            " WHERE info LIKE 'ALTER TABLE one%' AND db = DATABASE()"
+        )
+        wait_until(lambda: site.run(waiting))
+        _kill(process)
+        assert "statement 2 was under way" in str(site.status().unfinished)
+        with pytest.raises(MigrationError, match="another migrator holds the lock"):
+            site.migrator(lock_timeout=0.1).migrate()
+    assert site.migrate() == ["0001_one"]
+    assert {column["name"] for column in inspect(site.engine).get_columns("one")} == {"a", "b"}
+    assert site.status().is_current
+
+
+def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
+    site.write(THREE)
+    pooled = site.engine.raw_connection()
+    if site.dialect is SQLITE:
+        lock: locks.Lock = locks.FileLock(Path(str(site.config.engine_url.database)))
+        named = f"process {os.getpid()} on {socket.gethostname()}, since 20"
+    else:
+        backend = BACKENDS[site.dialect](pooled.driver_connection, "")
+        lock = locks.server_lock(backend)
+        number = "CONNECTION_ID()" if site.dialect is MYSQL else "pg_backend_pid()"
+        own = backend.execute(f"SELECT {number}").fetchone()[0]
+        named = (
+            f"connection {own} of the server, user root from "
+            if site.dialect is MYSQL
+            else f"process {own} of the server, user root, application 'cardlink-sql'"
+        )
+    with locks.held(lock, 1):
+        started = time.monotonic()
+        with pytest.raises(MigrationError) as caught:
+            site.migrator(lock_timeout=0.2).migrate()
+        assert 0.2 <= time.monotonic() - started < 3
+        assert site.status().pending  # reading needs no lock
+    assert named in str(caught.value)
+    pooled.close()
+    assert len(site.migrate()) == 3
+
+
+# --- drift -------------------------------------------------------------------------------
+
+
+def _edit(site: Site) -> str:
+    site.write({"0001_one.sql": THREE["0001_one.sql"] + "-- a word more\n"})
+    return "0001_one was edited after it was applied"
+
+
+def _lose(site: Site) -> str:
+    site.remove("0002_two.sql")
+    site.remove("0002_two.rollback.sql")
+    return "0002_two is applied, but its file is missing"
+
+
+def _squeeze_in(site: Site) -> str:
+    site.remove("0002_two.sql")
+    site.remove("0002_two.rollback.sql")
+    site.write(
+        {"0002_two.sql": THREE["0002_two.sql"], "0000_zero.sql": "CREATE TABLE zero (a INTEGER);"}
+    )
+    return "0000_zero is not applied, but 0003_three, which comes after it, is"
+
+
+@pytest.mark.parametrize("change", [_edit, _lose, _squeeze_in])
+def test_drift_is_reported_and_refused(change: Callable[[Site], str], site: Site) -> None:
+    site.write(THREE)
+    site.migrate()
+    sentence = change(site)
+    site.write({"0004_four.sql": "CREATE TABLE four (a INTEGER);"})
+    assert site.status().drift == [sentence]
+    assert not site.status().is_current
+    migrator = site.migrator()
+    for action in (
+        migrator.migrate,
+        migrator.plan,
+        lambda: migrator.rollback("base"),
+        lambda: migrator.rollback("0001"),
+    ):
+        with pytest.raises(DriftError, match=sentence):
+            action()
+    assert site.tables() == {"one", "uno", "two", "three"}
+
+
+def test_line_endings_are_no_drift(site: Site) -> None:
+    site.write(THREE)
+    site.migrate()
+    site.write({name: content.replace("\n", "\r\n") for name, content in THREE.items()})
+    assert site.status().is_current
+    assert site.migrator().rollback("base") == ["0003_three", "0002_two", "0001_one"]
+    assert len(site.migrate()) == 3
+
+
+# --- faulty files ------------------------------------------------------------------------
+
+FAULTS = [
+    ("", r"one\.sql:1: the file holds no statement"),
+    ("-- nothing here\n/* nor here */;\n", r"one\.sql:1: the file holds no statement"),
+    ("\ufeffSELECT 1;", r"one\.sql:1: the file begins with a byte order mark"),
+    ("-- why\n-- transactional: false\nSELECT 1;", r"one\.sql:2: a directive stands after"),
+    ("SELECT 1;\n-- depends: 0000_zero\n", r"one\.sql:2: a directive stands after"),
+    ("-- Transactional: false\nSELECT 1;", r"one\.sql:1: the directive is not understood"),
+    ("-- transactional: no\nSELECT 1;", r"one\.sql:1: the directive is not understood"),
+    ("-- depends: 0000_zero\nSELECT 1;", r"one\.sql:1: it depends on 0000_zero, which does not"),
+    ("BEGIN;\nSELECT 1;\nCOMMIT;", r"one\.sql:1: BEGIN in a migration"),
+    ("SELECT 1;\n-- so\n  commit;", r"one\.sql:3: COMMIT in a migration"),
+    ("SELECT 1; /* x */ ROLLBACK;", r"one\.sql:1: ROLLBACK in a migration"),
+    ("START TRANSACTION;\nSELECT 1;", r"one\.sql:1: START TRANSACTION in a migration"),
+    ("SELECT 1;\nDELIMITER //\nSELECT 2//", r"one\.sql:2: DELIMITER is a command"),
+    ("SELECT 'never ends;\n", r"one\.sql:1: ' is never closed"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), FAULTS)
+def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    for dialect in Dialect:
+        place = tmp_path / "migrations" / dialect
+        place.mkdir(parents=True)
+        (place / "0001_one.sql").write_bytes(content.encode())
+        with pytest.raises(MigrationError, match=message) as caught:
+            read_migrations(tmp_path / "migrations", dialect)
+        assert str(caught.value).startswith(f"migrations/{dialect}/0001_one.sql:")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"0001_one.py": "import os"}, "no name of a migration"),
+        ({"one.sql": "SELECT 1;"}, "no name of a migration"),
+        ({"post-apply.sql": "SELECT 1;"}, "no name of a migration"),
+        ({"0001_a.sql": "SELECT 1;", "0001_b.sql": "SELECT 1;"}, "0001_a has the number 0001"),
+        ({"0001_a.rollback.sql": "SELECT 1;"}, "rollback of a migration that does not exist"),
+        (
+            {"0001_a.sql": "-- depends: 0002_b\nSELECT 1;", "0002_b.sql": "-- depends: 0001_a\n;;"},
+            "the file holds no statement",
+        ),
+        (
+            {
+                "0001_a.sql": "-- depends: 0002_b\nSELECT 1;",
+                "0002_b.sql": "-- depends: 0001_a\nSELECT 1;",
+            },
+            "depend on each other in a circle: 0001_a, 0002_b",
+        ),
+        (
+            {
+                "0001_a.sql": "SELECT 1;",
+                "0001_a.rollback.sql": "-- transactional: false\nSELECT 1;",
+            },
+            "in a rollback file",
+        ),
+        ({"0001_a.sql": "SELECT 'C:\\';\nSELECT 2;"}, "a backslash before a quote"),
+    ],
+)
+def test_a_faulty_folder_is_refused(files: Files, message: str, make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(files)
+    for action in (site.migrate, site.status):
+        with pytest.raises(MigrationError, match=message):
+            action()
+    assert not Path(str(site.config.engine_url.database)).exists()
+
+
+def test_a_file_that_is_not_utf8_is_refused(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(THREE)
+    (site.folder / "sqlite" / "0002_two.sql").write_bytes(b"SELECT 1;\n-- \xe4\n")
+    with pytest.raises(MigrationError, match=r"0002_two\.sql:2: byte 0xe4 is not UTF-8"):
+        site.migrate()
+
+
+def test_what_is_let_pass(make_site: SiteMaker) -> None:
+    """Words of transactions inside bodies, strings, comments and names are not refused."""
+    site = make_site(SQLITE)
+    body = (
+        "CREATE TABLE one (a TEXT DEFAULT 'x; COMMIT; y', \"begin\" INTEGER);\n"
+        "-- ; COMMIT; DELIMITER //\n"
+        "CREATE TRIGGER t AFTER INSERT ON one BEGIN\n"
+        "    UPDATE one SET a = 'ä';\n    DELETE FROM one WHERE a = ':x %s ?';\nEND;\n"
+        'INSERT INTO one ("begin") VALUES (1); -- the end\n-- really\n'
+    )
+    site.write({"0001_one.sql": body})
+    assert len(site.migrator().plan()[0].statements) == 3
+    site.migrate()
+    assert site.run("SELECT a FROM one") == [("ä",)]
+
+
+def test_procedural_code_reaches_the_servers_whole(make_site: SiteMaker) -> None:
+    mysql = make_site(MYSQL)
+    mysql.write(
+        {
+            "0001_one.sql": "CREATE TABLE one (a INTEGER);\n"
+            "CREATE PROCEDURE p() BEGIN\n  START TRANSACTION;\n"
+            "  INSERT INTO one VALUES (7 % 4);\n  COMMIT;\nEND;\nCALL p();\n"
+        }
+    )
+    mysql.migrate()
+    assert mysql.run("SELECT a FROM one") == [(3,)]
+    postgresql = make_site(POSTGRESQL)
+    postgresql.write(
+        {
+            "0001_one.sql": "CREATE TABLE one (a INTEGER);\n"
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $body$\nBEGIN\n"
+            "  NEW.a := 7 % 4; RETURN NEW;\nEND;\n$body$;\n"
+            "CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW EXECUTE FUNCTION f();\n"
+            "INSERT INTO one VALUES (1);\n"
+        }
+    )
+    postgresql.migrate()
+    assert postgresql.run("SELECT a FROM one") == [(3,)]
+
+
+def test_dialects_read_in_one_process_do_not_mix(tmp_path: Path) -> None:
+    for dialect in Dialect:
+        place = tmp_path / dialect
+        place.mkdir()
+        (place / "0001_one.sql").write_text(f"SELECT '{dialect}';")
+        (place / "0002_two.sql").write_text("-- depends: 0001_one\nSELECT 2;")
+    read = {dialect: read_migrations(tmp_path, dialect) for dialect in Dialect}
+    for dialect, (one, two) in read.items():
+        assert one.apply_statements[0].text == f"SELECT '{dialect}';"
+        assert two.depends == {one}
+
+
+def test_migrations_in_a_zip(make_database: Callable[[Dialect], str], tmp_path: Path) -> None:
+    source = Path(str(resource_folder("migrations")))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", source.parent, "migrations")
+    url = make_database(SQLITE)
+    engine = make_engine(DatabaseConfig(url))
+    with zipfile.ZipFile(archive) as packed:
+        folder = zipfile.Path(packed, "migrations/")
+        assert Migrator(engine, SQLITE, folder=folder).migrate() == [INITIAL]
+    assert Migrator(engine, SQLITE).status().is_current
+    engine.dispose()
+
+
+# --- reading only ------------------------------------------------------------------------
+
+
+def test_status_makes_no_file_and_no_table(site: Site) -> None:
+    site.write(THREE)
+    path = Path(str(site.config.engine_url.database))
+    assert site.status().pending == ["0001_one", "0002_two", "0003_three"]
+    assert len(site.migrator().plan()) == 3
+    if site.dialect is SQLITE:
+        assert not path.exists()
+    assert site.tables() == set()
+    with site.engine.connect() as connection:
+        assert not BOOKKEEPING & set(inspect(connection).get_table_names())
+
+
+def test_status_leaves_an_sqlite_file_and_its_folder_as_they_are(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(THREE)
+    site.migrate()
+    site.engine.dispose()
+    path = Path(str(site.config.engine_url.database))
+    before = (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir()))
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        assert site.status().is_current
+    finally:
+        path.parent.chmod(0o700)
+    assert before == (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir()))
+
+
+def test_status_sees_what_another_connection_has_in_its_log(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(THREE)
+    with site.engine.connect():  # keeps the log beside the file
+        site.migrate()
+        assert site.status().is_current
+
+
+@pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str)
+def test_status_needs_select_alone(dialect: Dialect, make_site: SiteMaker) -> None:
+    site = make_site(dialect)
+    site.write(THREE)
+    reader = f"reader_{os.getpid()}"
+    database = site.config.engine_url.database
+    if dialect is MYSQL:
+        site.run(f"CREATE USER {reader}@'%' IDENTIFIED BY 'word'")
+        site.run(f"GRANT SELECT ON {database}.* TO {reader}@'%'")
+        drop = [f"DROP USER {reader}@'%'"]
+    else:
+        site.run(f"CREATE ROLE {reader} LOGIN PASSWORD 'word'")
+        drop = [f"DROP OWNED BY {reader}", f"DROP ROLE {reader}"]
+    url = make_url(site.url).set(username=reader, password="word")
+    try:
+        with opened(url.render_as_string(hide_password=False), site.folder) as poor:
+            assert len(poor.status().pending) == 3
+            site.migrate()
+            if dialect is POSTGRESQL:
+                with pytest.raises(MigrationError, match="permission denied") as caught:
+                    poor.status()
+                assert "word" not in str(caught.value)
+                site.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}")
+            assert poor.status().is_current
+            site.write({"0004_four.sql": "CREATE TABLE four (a INTEGER);"})
+            with pytest.raises(MigrationError, match="denied"):
+                poor.migrate()
+    finally:
+        for statement in drop:
+            site.run(statement)
+
+
+# --- what yoyo and its surroundings would do ---------------------------------------------
+
+
+def test_a_user_without_a_name_and_a_host_without_dns(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", refuse)
+    monkeypatch.setattr(socket, "getfqdn", refuse)
+    site.write(THREE)
+    assert len(site.migrate()) == 3
+    who = site.status().applied[0].applied_by
+    assert who == f"uid {os.getuid()}@{socket.gethostname()}"
+
+
+def test_nothing_is_printed_and_no_adapter_changes(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapters, converters = dict(sqlite3.adapters), dict(sqlite3.converters)
+    site.write({"0001_one.sql": "SELECT 1;\nCREATE TABLE one (a INTEGER);\nSELECT 'x', 2;\n"})
+    site.migrate()
+    assert capsys.readouterr() == ("", "")
+    assert sqlite3.adapters == adapters
+    assert sqlite3.converters == converters
+
+
+REBUILD = """
+CREATE TABLE new_parent (id INTEGER PRIMARY KEY, name TEXT);
+INSERT INTO new_parent (id) SELECT id FROM parent{condition};
+DROP TABLE parent;
+ALTER TABLE new_parent RENAME TO parent;
+"""
+
+
+@pytest.fixture
+def family(make_site: SiteMaker) -> Site:
+    """A parent with a child that goes with it."""
+    site = make_site(SQLITE)
+    site.run("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    site.run("CREATE TABLE child (id INTEGER REFERENCES parent (id) ON DELETE CASCADE)")
+    site.run("INSERT INTO parent VALUES (1), (2)")
+    site.run("INSERT INTO child VALUES (1), (2)")
+    return site
+
+
+def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(family: Site) -> None:
+    family.write({"0001_one.sql": REBUILD.format(condition="")})
+    family.migrate()
+    assert family.run("SELECT id FROM child ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_rebuild_that_orphans_rows_is_refused(family: Site) -> None:
+    family.write({"0001_one.sql": REBUILD.format(condition=" WHERE id = 1")})
+    with pytest.raises(MigrationError, match=r"1 row\(s\) of child would refer to rows of parent"):
+        family.migrate()
+    assert family.run("SELECT id FROM parent") == [(1,), (2,)]
+    assert not family.status().applied
+
+
+def test_orphans_of_old_do_not_hinder(family: Site) -> None:
+    with sqlite3.connect(str(family.config.engine_url.database)) as connection:
+        connection.execute("INSERT INTO child VALUES (99)")
+    connection.close()
+    family.write({"0001_one.sql": REBUILD.format(condition="")})
+    assert family.migrate() == ["0001_one"]
+
+
+def test_a_database_in_memory(tmp_path: Path) -> None:
+    with opened("sqlite:///:memory:", tmp_path) as site:
+        site.write({**THREE, "0002_two.sql": FAILING})
+        with pytest.raises(MigrationError):
+            site.migrate()
+        site.write(THREE)
+        assert site.status().pending == ["0002_two", "0003_three"]
+        assert site.migrate() == ["0002_two", "0003_three"]
+        assert site.tables() == {"one", "uno", "two", "three"}
+        assert site.run("PRAGMA foreign_keys") == [(1,)]
+        site.migrator().drop_all()
+        assert site.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert [path.name for path in tmp_path.iterdir()] == ["sqlite"]
+
+
+def test_the_pool_gets_no_connection_that_a_migration_has_changed(site: Site) -> None:
+    change = {
+        SQLITE: "PRAGMA recursive_triggers = ON;",
+        MYSQL: "SET SESSION sql_mode = 'ANSI';",
+        POSTGRESQL: "SET search_path = pg_catalog;",
+    }
+    read = {
+        SQLITE: "PRAGMA recursive_triggers",
+        MYSQL: "SELECT @@sql_mode",
+        POSTGRESQL: "SHOW search_path",
+    }
+    before = site.run(read[site.dialect])
+    site.write({"0001_one.sql": _without_transaction(site.dialect, change[site.dialect])})
+    if site.dialect is POSTGRESQL:
+        site.write({"0001_one.sql": "SELECT set_config('statement_timeout', '12345', false);"})
+        read[POSTGRESQL] = "SHOW statement_timeout"
+        before = site.run(read[POSTGRESQL])
+    site.migrate()
+    assert site.run(read[site.dialect]) == before
+    assert site.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_no_connection_is_a_connection_error_without_the_password() -> None:
+    for url in ("postgresql://u:hush@127.0.0.1:1/x", "mysql://u:hush@127.0.0.1:1/x"):
+        config = DatabaseConfig(url)
+        migrator = Migrator(make_engine(config), config.dialect)
+        for action in (migrator.migrate, migrator.status, migrator.drop_all):
+            with pytest.raises(ConnectionError) as caught:
+                action()
+            assert "hush" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("no database, but long enough to be taken for one" * 40)
+    engine: Engine = make_engine(DatabaseConfig(f"sqlite:///{tmp_path}/x.db"))
+    with pytest.raises(ConnectionError, match="not a database"):
+        Migrator(engine, SQLITE).status()
+    with pytest.raises(ConnectionError, match="not a database"):
+        Migrator(engine, SQLITE).migrate()
