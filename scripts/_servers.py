@@ -485,7 +485,7 @@ def start_postgresql(program: Path, home: Home) -> str:
     def command(port: int) -> list[str]:
         return [str(folder / "postgres"), "-D", str(data), "-p", str(port), *settings]
 
-    port = start_server(home, command, lambda _: postgresql_is_ready(data), signal.SIGQUIT)
+    port = start_server(home, command, lambda: postgresql_is_ready(data), signal.SIGQUIT)
     return f"postgresql://cardlink:{password}@127.0.0.1:{port}/postgres"
 
 
@@ -524,7 +524,10 @@ def start_mysql(program: Path, home: Home) -> str:
     def command(port: int) -> list[str]:
         return [str(program), *where, *MYSQL_SETTINGS, *files, f"--port={port}"]
 
-    port = start_server(home, command, mysql_is_ready, signal.SIGKILL)
+    # Who answers on the port may be another server; the log is this one's own.
+    port = start_server(
+        home, command, lambda: b"ready for connections" in home.log.read_bytes(), signal.SIGKILL
+    )
     return f"mysql://cardlink:{password}@127.0.0.1:{port}/cardlink"
 
 
@@ -540,20 +543,10 @@ def mysql_installer(program: Path, where: list[str]) -> list[str]:
     return [str(program), *where, "--initialize-insecure"]
 
 
-def mysql_is_ready(port: int) -> bool:
-    """Whether the server greets: it listens before its accounts are made, but is silent."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            greeting = connection.recv(5)
-    except OSError:
-        return False
-    return greeting[4:] == b"\x0a"
-
-
 def start_server(
     home: Home,
     command: Callable[[int], list[str]],
-    is_ready: Callable[[int], bool],
+    is_ready: Callable[[], bool],
     stop_signal: signal.Signals,
 ) -> int:
     """Start a server on a free port and wait until it takes connections; the port."""
@@ -563,7 +556,7 @@ def start_server(
         home.stack.callback(stop, process, stop_signal)
         deadline = time.monotonic() + START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
-            if is_ready(port):
+            if is_ready():
                 return port
             time.sleep(POLL_SECONDS)
         # Another process may have taken the port since it was found free.

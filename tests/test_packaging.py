@@ -1,10 +1,13 @@
 """What is built and installed: the SQL files travel with the package, the drivers do not."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,24 +81,29 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
 @pytest.fixture(scope="module")
 def wheel_installed(
     distributions: Distributions, tmp_path_factory: pytest.TempPathFactory
-) -> Environment:
+) -> Iterator[Environment]:
     """An environment that holds the wheel and what it requires, no more."""
-    return make_environment(tmp_path_factory.mktemp("wheel"), str(distributions.wheel))
+    with make_environment(tmp_path_factory.mktemp("wheel"), str(distributions.wheel)) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def editable_installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def editable_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """An environment with an editable install of this tree."""
-    return make_environment(tmp_path_factory.mktemp("editable"), "--editable", str(ROOT))
+    with make_environment(tmp_path_factory.mktemp("editable"), "--editable", str(ROOT)) as made:
+        yield made
 
 
-def make_environment(folder: Path, *what: str) -> Environment:
+@contextmanager
+def make_environment(folder: Path, *what: str) -> Iterator[Environment]:
     """A virtual environment with only this installed in it."""
     environment = Environment(folder)
     run_python(sys.executable, "-m", "venv", "--without-pip", str(folder))
     pip = ("-m", "pip", "--python", environment.interpreter, "--disable-pip-version-check")
     run_python(sys.executable, *pip, "install", "--quiet", "--no-compile", *what)
-    return environment
+    yield environment
+    # Else pytest would keep those of the last three runs.
+    shutil.rmtree(folder)
 
 
 def run_python(interpreter: str, *arguments: str, cwd: Path | None = None) -> str:
@@ -152,6 +160,14 @@ def test_the_wheel_holds_the_sql_files(distributions: Distributions) -> None:
         name for name in names if name.startswith(("cardlink_sql/sql/", "cardlink_sql/migrations/"))
     } == {f"cardlink_sql/{name}" for files in files_of_the_tree() for name in files}
     assert "cardlink_sql/py.typed" in names
+
+
+def test_the_readme_is_the_description_of_the_wheel(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        description = archive.read(metadata).decode("utf-8").partition("\n\n")[2]
+
+    assert description.strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
 
 
 def test_an_installed_wheel_finds_its_files(wheel_installed: Environment, tmp_path: Path) -> None:
