@@ -9,13 +9,15 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from cardlink_sql import tables
+from cardlink_sql import CardProfile, CommLog, Device, DeviceType, Direction, UnitOfWork, tables
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
@@ -26,6 +28,9 @@ SERVER_URLS = {
     Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",
 }
 ALL_DIALECTS = tuple(Dialect)
+
+# A time with microseconds, for records that need one.
+MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)
 
 
 def server_url(dialect: Dialect) -> str:
@@ -111,3 +116,55 @@ def manager(
     with of_backend.engine.begin() as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(table.delete())
+
+
+@pytest.fixture
+def uow(manager: DatabaseManager) -> Iterator[UnitOfWork]:
+    """A unit of work on a migrated database without rows; rolled back after the test."""
+    with UnitOfWork(manager) as open_work:
+        yield open_work
+
+
+def iccid(number: int = 1) -> str:
+    """An ICCID of 19 digits."""
+    return f"8949{number:015d}"
+
+
+def session_id(number: int = 1) -> str:
+    """A UUID."""
+    return str(uuid.UUID(int=number))
+
+
+def device(number: int = 1, **fields: Any) -> Device:
+    """A phone named by its number."""
+    return Device(**{"id": f"device-{number:04d}", "device_type": DeviceType.PHONE, **fields})
+
+
+def card(number: int = 1, **fields: Any) -> CardProfile:
+    """A card with the ICCID of its number."""
+    return CardProfile(**{"iccid": iccid(number), **fields})
+
+
+def entry(session: str = session_id(), raw_data: str = "00A40004", **fields: Any) -> CommLog:
+    """A command of a session."""
+    return CommLog(
+        **{
+            "session_id": session,
+            "direction": Direction.COMMAND,
+            "raw_data": raw_data,
+            "timestamp": MOMENT,
+            **fields,
+        }
+    )
+
+
+def dump(manager: DatabaseManager) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, as committed."""
+    with manager.engine.connect() as connection:
+        return {
+            table.name: [
+                tuple(row)
+                for row in connection.execute(table.select().order_by(*table.primary_key))
+            ]
+            for table in tables.metadata.sorted_tables
+        }

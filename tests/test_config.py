@@ -1,0 +1,206 @@
+"""Where the database is: what a configuration takes, refuses and shows."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardlink_sql import DatabaseConfig, Dialect, ValidationError
+
+ODD_PASSWORD = "p@ss:w/rd#%?é"
+
+
+def test_without_a_url_the_environment_names_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/cardlink")
+
+    assert DatabaseConfig().url == "postgresql://db.example/cardlink"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_an_environment_it_is_a_file(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    if value is not None:
+        monkeypatch.setenv("DATABASE_URL", value)
+
+    assert DatabaseConfig().url == "sqlite:///data/cardlink.db"
+
+
+def test_a_url_that_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/cardlink")
+
+    assert DatabaseConfig("sqlite:///other.db").url == "sqlite:///other.db"
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    config = DatabaseConfig("sqlite:///x.db")
+
+    assert (config.pool_size, config.max_overflow, config.pool_timeout) == (5, 10, 30)
+    assert config.echo is False
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect", "driver"),
+    [
+        ("sqlite:///x.db", Dialect.SQLITE, "sqlite+pysqlite"),
+        ("sqlite://", Dialect.SQLITE, "sqlite+pysqlite"),
+        ("mysql://h/d", Dialect.MYSQL, "mysql+pymysql"),
+        ("mariadb://h/d", Dialect.MYSQL, "mysql+pymysql"),
+        ("mysql+pymysql://h/d", Dialect.MYSQL, "mysql+pymysql"),
+        ("postgresql://h/d", Dialect.POSTGRESQL, "postgresql+psycopg"),
+        ("postgres://h/d", Dialect.POSTGRESQL, "postgresql+psycopg"),
+        ("postgresql+psycopg://h/d", Dialect.POSTGRESQL, "postgresql+psycopg"),
+    ],
+)
+def test_the_right_driver_follows_from_the_url(url: str, dialect: Dialect, driver: str) -> None:
+    config = DatabaseConfig(url)
+
+    assert config.engine_url.drivername == driver
+    assert config.dialect is dialect
+    assert [config.is_sqlite, config.is_mysql, config.is_postgresql] == [
+        dialect is Dialect.SQLITE,
+        dialect is Dialect.MYSQL,
+        dialect is Dialect.POSTGRESQL,
+    ]
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_known_as_one(url: str) -> None:
+    config = DatabaseConfig(url)
+
+    assert config.is_memory
+    assert not config.is_missing
+
+
+def test_a_file_that_is_not_there_is_known_as_missing(tmp_path: Path) -> None:
+    file = tmp_path / "x.db"
+    config = DatabaseConfig(f"sqlite:///{file}")
+
+    assert config.is_missing
+    file.touch()
+    assert not config.is_missing
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x",
+        "://",
+        "/var/data/x.db",
+        "oracle://h/d",
+        "mysql+mysqldb://h/d",
+        "postgresql+psycopg2://h/d",
+        "postgresql://h",
+        "postgresql://h/",
+        "mysql://u:p@h",
+        "postgresql://h:port/d",
+        "sqlite://data/x.db",
+        "sqlite:////x.db?mode=ro",
+        "postgresql://u:p@ss@h@i/d",
+        None,
+        5,
+        b"sqlite:///x.db",
+        Path("x.db"),
+    ],
+)
+def test_a_bad_url_is_refused_with_a_hint(url: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        DatabaseConfig(url)
+
+    assert refused.value.where == "config.url"
+    assert refused.value.remedy
+
+
+def test_a_file_name_with_a_nul_is_refused() -> None:
+    with pytest.raises(ValidationError, match="NUL"):
+        DatabaseConfig("sqlite:///x\0.db")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("pool_size", 0),
+        ("pool_size", -1),
+        ("pool_size", 1.5),
+        ("pool_size", "5"),
+        ("pool_size", True),
+        ("pool_size", None),
+        ("max_overflow", -1),
+        ("max_overflow", 2.0),
+        ("max_overflow", False),
+        ("pool_timeout", 0),
+        ("pool_timeout", -0.1),
+        ("pool_timeout", math.nan),
+        ("pool_timeout", math.inf),
+        ("pool_timeout", "30"),
+        ("pool_timeout", None),
+        ("pool_timeout", True),
+        ("echo", 1),
+        ("echo", "debug"),
+        ("echo", None),
+    ],
+)
+def test_a_bad_value_is_refused_and_the_field_named(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        DatabaseConfig("sqlite://", **{field: value})
+
+    assert refused.value.where == f"config.{field}"
+
+
+def test_a_configuration_does_not_change() -> None:
+    config = DatabaseConfig("sqlite://")
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.url = "sqlite:///x.db"  # type: ignore[misc]
+
+
+def test_a_changed_copy_is_checked_again() -> None:
+    config = dataclasses.replace(DatabaseConfig("sqlite://"), url="postgresql://h/d")
+
+    assert config.is_postgresql
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_the_password_is_in_nothing_that_people_read(scheme: str) -> None:
+    config = DatabaseConfig(f"{scheme}://ann:{quote(ODD_PASSWORD, safe='')}@h/d")
+
+    assert config.engine_url.password == ODD_PASSWORD
+    assert config.safe_url == f"{scheme}://ann:***@h/d"
+    for shown in (repr(config), str(config), f"{config}", config.safe_url):
+        assert "ss:w" not in shown
+        assert quote(ODD_PASSWORD, safe="") not in shown
+
+
+@pytest.mark.parametrize("option", ["password", "sslpassword", "passwd", "auth_token", "ssl_key"])
+def test_a_secret_among_the_options_is_not_shown(option: str) -> None:
+    config = DatabaseConfig(f"postgresql://h/d?{option}=hunter2&connect_timeout=3")
+
+    assert "hunter2" not in repr(config)
+    assert "connect_timeout=3" in config.safe_url
+
+
+@given(st.text(min_size=4, alphabet="!$&'()*+,;=@:/?#[]%éß€ \\\"<>xyz"))
+def test_no_password_shows_whatever_its_characters(password: str) -> None:
+    config = DatabaseConfig(f"mysql://ann:{quote(password, safe='')}@db.example:3306/cards")
+
+    assert config.engine_url.password == password
+    assert config.safe_url == "mysql://ann:***@db.example:3306/cards"
+    assert "ann:***@db.example" in repr(config)
+
+
+@given(st.text(min_size=4, max_size=12, alphabet="@:/?#[]%xyz"))
+def test_a_url_that_is_not_encoded_is_never_quoted_back(password: str) -> None:
+    try:
+        config = DatabaseConfig(f"mysql://ann:SECRET{password}@h/d")
+    except ValidationError as refused:
+        assert "SECRET" not in str(refused)
+        assert refused.__cause__ is None
+    else:
+        assert "SECRET" not in repr(config)

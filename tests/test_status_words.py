@@ -1,0 +1,77 @@
+"""Status words in words: ISO/IEC 7816-4 and ETSI TS 102 221."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardlink_sql.status_words import SUCCESS, describe
+
+WORDS = st.integers(0, 0xFFFF).map("{:04X}".format)
+
+
+@pytest.mark.parametrize(
+    ("status_word", "meaning"),
+    [
+        ("9000", "Normal ending of the command"),
+        ("6283", "Selected file invalidated or deactivated"),
+        ("6581", "Memory problem"),
+        ("6700", "Wrong length"),
+        ("6881", "Logical channel not supported"),
+        ("6982", "Security status not satisfied"),
+        ("6983", "Authentication or PIN method blocked"),
+        ("6985", "Conditions of use not satisfied"),
+        ("6A80", "Incorrect parameters in the data field"),
+        ("6A82", "File or application not found"),
+        ("6A84", "Not enough memory space"),
+        ("6A88", "Referenced data not found"),
+        ("6D00", "Instruction code not supported or invalid"),
+        ("6E00", "Class not supported"),
+        ("9862", "Authentication error, application specific"),
+    ],
+)
+def test_a_word_of_the_standards_has_its_meaning(status_word: str, meaning: str) -> None:
+    assert describe(status_word) == meaning
+
+
+@pytest.mark.parametrize(
+    ("status_word", "meaning"),
+    [
+        ("6101", "Normal ending, 1 more bytes available"),
+        ("61FF", "Normal ending, 255 more bytes available"),
+        ("6C10", "Wrong length Le, 16 bytes available"),
+        ("910F", "Normal ending, proactive command of 15 bytes pending"),
+        ("9F22", "Normal ending, 34 bytes of response data available"),
+    ],
+)
+def test_the_second_byte_counts_bytes(status_word: str, meaning: str) -> None:
+    assert describe(status_word) == meaning
+
+
+@pytest.mark.parametrize("first_byte", ["61", "6C", "91", "9F"])
+def test_a_count_of_00_means_256(first_byte: str) -> None:
+    assert " 256 " in str(describe(f"{first_byte}00"))
+
+
+@pytest.mark.parametrize("left", range(16))
+def test_63cx_counts_the_retries_that_remain(left: int) -> None:
+    assert describe(f"63C{left:X}") == f"Verification failed, {left} retries remaining"
+
+
+def test_a_word_that_a_family_does_not_name_gets_the_meaning_of_the_family() -> None:
+    assert describe("69EE") == "Command not allowed"
+
+
+@pytest.mark.parametrize("status_word", ["0000", "1234", "FFFF", "60AA"])
+def test_an_unknown_word_has_no_meaning(status_word: str) -> None:
+    assert describe(status_word) is None
+
+
+def test_success_is_9000() -> None:
+    assert SUCCESS == "9000"
+
+
+@given(WORDS)
+def test_every_word_has_a_meaning_that_fits_its_column_or_none(status_word: str) -> None:
+    meaning = describe(status_word)
+
+    assert meaning is None or 0 < len(meaning) <= 128

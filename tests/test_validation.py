@@ -1,0 +1,403 @@
+"""The form of values: what each check takes, gives back and refuses."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardlink_sql import Direction, ValidationError, validation
+
+WHERE = "table.column"
+MESSY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+
+
+def test_a_refusal_names_the_place() -> None:
+    with pytest.raises(ValidationError) as refused:
+        validation.text(5, "devices.name")
+
+    assert refused.value.where == "devices.name"
+    assert str(refused.value).startswith("devices.name: ")
+
+
+def test_a_refusal_is_a_value_error_too() -> None:
+    with pytest.raises(ValueError, match="not text"):
+        validation.text(5, WHERE)
+
+
+@given(st.text())
+def test_text_comes_back_as_it_is_or_is_refused(value: str) -> None:
+    if "\0" in value:
+        with pytest.raises(ValidationError):
+            validation.text(value, WHERE)
+    else:
+        assert validation.text(value, WHERE) == value
+
+
+@pytest.mark.parametrize("value", ["\0", "a\0b", "\ud800", "a\udfffb", None, 5, b"a", ["a"], True])
+def test_text_that_not_every_backend_keeps_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.text(value, WHERE)
+
+
+@pytest.mark.parametrize("character", ["a", "é", "😀"])
+def test_length_is_counted_in_characters(character: str) -> None:
+    assert validation.text(character * 10, WHERE, 10) == character * 10
+    with pytest.raises(ValidationError, match="11 characters, at most 10"):
+        validation.text(character * 11, WHERE, 10)
+
+
+@pytest.mark.parametrize("value", ["", " ", " a", "a ", "a\n", "\u2003a"])
+def test_an_identifier_is_not_empty_and_has_no_blanks_around_it(value: str) -> None:
+    with pytest.raises(ValidationError):
+        validation.identifier(value, WHERE)
+
+
+def test_an_identifier_may_have_blanks_inside() -> None:
+    assert validation.identifier("a b", WHERE) == "a b"
+
+
+@pytest.mark.parametrize("value", ["command", Direction.COMMAND])
+def test_an_enumeration_takes_the_member_or_its_value(value: str) -> None:
+    assert validation.choice(Direction)(value, WHERE) is Direction.COMMAND
+
+
+@pytest.mark.parametrize("value", ["Command", "COMMAND", "", "command ", None, 0, True, b"command"])
+def test_an_enumeration_takes_nothing_else_and_lists_its_values(value: Any) -> None:
+    with pytest.raises(ValidationError, match="none of: command, response"):
+        validation.choice(Direction)(value, WHERE)
+
+
+ZONES = st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))
+
+
+@given(st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 29), timezones=ZONES))  # noqa: DTZ001
+def test_a_time_comes_back_equal_and_in_utc(value: datetime) -> None:
+    checked = validation.moment(value, WHERE)
+
+    assert checked == value
+    assert checked.tzinfo is UTC
+
+
+class Nowhere(tzinfo):
+    """A zone that does not know its offset."""
+
+    def utcoffset(self, _dt: datetime | None) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 1, 1),  # noqa: DTZ001
+        datetime(2026, 1, 1, tzinfo=Nowhere()),
+        datetime(999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-1))),
+        datetime(2026, 1, 1, tzinfo=UTC).date(),
+        "2026-01-01T00:00:00+00:00",
+        1_767_225_600,
+        None,
+    ],
+)
+def test_a_time_without_a_zone_or_out_of_range_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.moment(value, WHERE)
+
+
+@pytest.mark.parametrize("value", [1, 0, "true", None, 1.0])
+def test_a_boolean_is_true_or_false_only(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.boolean(value, WHERE)
+
+
+@pytest.mark.parametrize("value", [-(2**63), -1, 0, 2**63 - 1])
+def test_a_whole_number_has_64_bits(value: int) -> None:
+    assert validation.whole(value, WHERE) == value
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400, 1.0, "1", True, None])
+def test_any_other_number_is_no_whole_number(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.whole(value, WHERE)
+
+
+@given(st.floats(0, allow_infinity=False) | st.integers(0, 2**53))
+def test_a_latency_is_finite_and_not_negative(value: float) -> None:
+    assert validation.latency(value, WHERE) == value
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, -0.001, -1, 10**400, True, "1", None, 1j]
+)
+def test_any_other_number_is_no_latency(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.latency(value, WHERE)
+
+
+@pytest.mark.parametrize(
+    ("check", "shortest", "longest"),
+    [(validation.iccid, 18, 22), (validation.imsi, 6, 15), (validation.imei, 14, 16)],
+)
+def test_numbers_of_cards_and_devices_have_their_lengths(
+    check: Callable[[Any, str], str], shortest: int, longest: int
+) -> None:
+    for length in range(30):
+        digits = ("0123456789" * 3)[:length]
+        if shortest <= length <= longest:
+            assert check(digits, WHERE) == digits
+        else:
+            with pytest.raises(ValidationError):
+                check(digits, WHERE)
+
+
+@pytest.mark.parametrize("check", [validation.iccid, validation.imsi, validation.imei])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda digits: f"{digits}\n",
+        lambda digits: f" {digits}",
+        lambda digits: digits.replace("4", "A"),
+        lambda digits: digits.replace("4", "٤"),
+        lambda digits: digits.replace("4", "\uff14"),
+        int,
+        str.encode,
+    ],
+)
+def test_they_are_ascii_digits_and_nothing_else(
+    check: Callable[[Any, str], str], change: Callable[[str], Any]
+) -> None:
+    length = 19 if check is validation.iccid else 15
+
+    with pytest.raises(ValidationError):
+        check(change(("8949" * 5)[:length]), WHERE)
+
+
+def test_the_luhn_digit_of_the_textbook_is_right() -> None:
+    assert validation.luhn_is_right("79927398713")
+
+
+@given(st.text("0123456789", min_size=17, max_size=21))
+def test_one_digit_in_ten_is_the_luhn_digit(body: str) -> None:
+    assert sum(validation.luhn_is_right(body + digit) for digit in "0123456789") == 1
+
+
+def test_an_iccid_with_a_wrong_luhn_digit_is_taken() -> None:
+    digits = "8944501234567890120"
+
+    assert validation.iccid(digits) == digits
+    assert not validation.luhn_is_right(digits)
+
+
+@given(st.binary(min_size=1, max_size=300), st.booleans())
+def test_hex_is_given_back_in_upper_case(data: bytes, upper: bool) -> None:
+    given_hex = data.hex().upper() if upper else data.hex()
+
+    assert validation.hex_bytes(given_hex, WHERE) == data.hex().upper()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "00A", "0G", "00 A4", "0x00", "\uff10\uff10", "00\n", b"00", 0]
+)
+def test_what_is_not_whole_bytes_of_hex_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.hex_bytes(value, WHERE)
+
+
+@pytest.mark.parametrize("value", ["00a4", "00 A4", " 0 0 a 4 ", "00\tA4\n"])
+def test_a_pattern_of_hex_may_have_blanks(value: str) -> None:
+    assert validation.hex_pattern(value, WHERE) == "00A4"
+
+
+@pytest.mark.parametrize("value", ["3B", "00", "", "4B00", "3C9F", "3B9", "3B" * 65, "3B 9F"])
+def test_an_atr_is_hex_that_starts_with_3b_or_3f(value: str) -> None:
+    with pytest.raises(ValidationError):
+        validation.atr(value)
+
+
+@pytest.mark.parametrize("value", ["3B9F", "3f6525", "3B" * 64])
+def test_an_atr_is_given_back_in_upper_case(value: str) -> None:
+    assert validation.atr(value) == value.upper()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "900", "90000", "90 00", "9G00", "\uff19\uff10\uff10\uff10", 9000, None]
+)
+def test_a_status_word_has_four_hex_digits(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.status_word(value)
+
+
+def test_a_status_word_is_given_back_in_upper_case() -> None:
+    assert validation.status_word("6a82") == "6A82"
+
+
+@given(st.uuids())
+def test_a_session_id_is_given_back_in_its_canonical_form(value: Any) -> None:
+    for written in (str(value), str(value).upper(), value.hex, f"{value}"):
+        assert validation.session_id(written) == str(value)
+
+
+@pytest.mark.parametrize("value", ["", "x", "0" * 31, f"{{{'0' * 32}}}x", "0" * 37, None, 5, b"0"])
+def test_what_is_no_uuid_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.session_id(value)
+
+
+@pytest.mark.parametrize("identity", ["a", "a" * 128, "é" * 64, "😀" * 32, " ", "a\nb"])
+def test_a_psk_identity_has_1_to_128_octets_of_utf8(identity: str) -> None:
+    assert validation.psk_identity(identity) == identity
+
+
+@pytest.mark.parametrize("identity", ["", "a" * 129, "é" * 65, "é" * 64 + "a", "😀" * 33])
+def test_a_psk_identity_is_measured_in_octets(identity: str) -> None:
+    with pytest.raises(ValidationError):
+        validation.psk_identity(identity)
+
+
+@pytest.mark.parametrize("key", [b"\0", bytes(64), bytearray(16), "00" * 16, "AB cd"])
+def test_a_psk_is_bytes_or_hex(key: bytes | str) -> None:
+    octets = bytes.fromhex(key) if isinstance(key, str) else bytes(key)
+
+    assert validation.psk_key(key) == octets
+
+
+@pytest.mark.parametrize("key", [b"", bytes(65), "", "00" * 65, "SECRET", "5EC", None, 5, ["00"]])
+def test_a_bad_psk_is_refused_and_not_shown(key: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        validation.psk_key(key)
+
+    assert "SECRET" not in str(refused.value)
+    assert "5EC" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+JSON_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+)
+DOCUMENTS = st.recursive(
+    JSON_LEAVES,
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("abcé😀"), inner),
+).filter(lambda value: isinstance(value, dict | list))
+
+
+@given(DOCUMENTS)
+def test_a_document_is_a_json_object_or_list(value: Any) -> None:
+    assert validation.document(value, WHERE) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("text", WHERE),
+        (5, WHERE),
+        (None, WHERE),
+        ((1, 2), WHERE),
+        ({"a": math.nan}, f"{WHERE}.a"),
+        ({"a": [0, math.inf]}, f"{WHERE}.a[1]"),
+        ({"a": {"b": "\0"}}, f"{WHERE}.a.b"),
+        (["\ud800"], f"{WHERE}[0]"),
+        ([2**63], f"{WHERE}[0]"),
+        ({1: "a"}, WHERE),
+        ({None: "a"}, WHERE),
+        ({"a\0": 1}, WHERE),
+        ({"a": {1, 2}}, f"{WHERE}.a"),
+        ({"a": (1, 2)}, f"{WHERE}.a"),
+        ([b"a"], f"{WHERE}[0]"),
+        ([datetime(2026, 1, 1, tzinfo=UTC)], f"{WHERE}[0]"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_with_its_place(value: Any, place: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        validation.document(value, WHERE)
+
+    assert refused.value.where == place
+
+
+def nested(depth: int) -> list[Any]:
+    """Lists in lists."""
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("depth", [1000, 100_000])
+def test_json_that_is_nested_too_deeply_is_refused(depth: int) -> None:
+    with pytest.raises(ValidationError, match="too deep"):
+        validation.document(nested(depth), WHERE)
+
+
+def test_json_that_holds_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+
+    with pytest.raises(ValidationError):
+        validation.document(value, WHERE)
+
+
+@pytest.mark.parametrize("check", [validation.hours, validation.days])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 1e300, 10**400, True, "1", None])
+def test_a_length_of_time_is_above_0_and_within_a_thousand_years(
+    check: Callable[[Any], float], value: Any
+) -> None:
+    with pytest.raises(ValidationError):
+        check(value)
+
+
+@pytest.mark.parametrize("check", [validation.hours, validation.days])
+@pytest.mark.parametrize("value", [0.001, 1, 365 * 1000])
+def test_a_length_of_time_comes_back(check: Callable[[Any], float], value: float) -> None:
+    assert check(value) == pytest.approx(value)
+
+
+def test_without_a_limit_there_are_as_many_as_there_are() -> None:
+    assert validation.limit(None) == 2**63 - 1
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, "1", True])
+def test_a_limit_is_a_whole_number_from_0(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        validation.limit(value)
+
+
+ALL_CHECKS = [
+    validation.text,
+    validation.identifier,
+    validation.choice(Direction),
+    validation.moment,
+    validation.boolean,
+    validation.whole,
+    validation.duration,
+    validation.latency,
+    validation.document,
+    validation.octets,
+    validation.iccid,
+    validation.imsi,
+    validation.imei,
+    validation.hex_bytes,
+    validation.hex_pattern,
+    validation.atr,
+    validation.status_word,
+    validation.session_id,
+    validation.psk_identity,
+    validation.psk_key,
+    validation.hours,
+    validation.days,
+    validation.limit,
+]
+
+
+@given(st.sampled_from(ALL_CHECKS), MESSY | st.lists(MESSY) | st.dictionaries(MESSY, MESSY))
+def test_a_check_raises_nothing_but_a_validation_error(check: validation.Check, value: Any) -> None:
+    try:
+        check(value, WHERE)
+    except ValidationError as refused:
+        assert str(refused)
