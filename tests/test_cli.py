@@ -1,38 +1,48 @@
-"""``cardlink-db`` as an operator runs it: a process, its output and its exit code."""
+"""``cardlink-db`` as an operator runs it: its output and its exit codes."""
 
+import io
 import json
-import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from cardlink_sql.cli import main
+
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
-COMMAND = [sys.executable, "-c", "from cardlink_sql.cli import main; main()"]
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., "Result"]
+
+
+@dataclass
+class Result:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs ``cardlink-db`` in an empty folder."""
-    variables = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "CI")}
-    checkout = str(Path(__file__).parent.parent)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs ``cardlink-db`` in an empty folder, with nobody at the keyboard."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
 
-    def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=tmp_path,
-            env={**variables, "PYTHONPATH": checkout, "COLUMNS": "120", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    def call(*arguments: str, **environment: str) -> Result:
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            main(list(arguments))
+        printed = capsys.readouterr()
+        return Result(int(ended.value.code or 0), printed.out, printed.err)
 
     return call
 
@@ -167,3 +177,9 @@ def test_keys_generate_makes_a_key_that_works(run: Run) -> None:
     first, second = run("keys", "generate").stdout, run("keys", "generate").stdout
     assert first != second
     Fernet(first.strip())
+
+
+def test_the_command_is_installed() -> None:
+    command = Path(sys.executable).parent / "cardlink-db"
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: cardlink-db")

@@ -35,10 +35,14 @@ for command in (init, migrate, status, replay):
 app.add_typer(keys, name="keys")
 
 
-def main() -> None:
-    """Run ``cardlink-db``: an error is one or two lines on stderr, never a traceback."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``cardlink-db``: an error is one or two lines on stderr, never a traceback.
+
+    Args:
+        arguments: what stands behind the command's name; without it, that of the process.
+    """
     try:
-        app()
+        app(arguments, prog_name="cardlink-db")
     except DatabaseError as error:
         typer.echo(f"error: {error.headline}", err=True)
         if error.remedy:
