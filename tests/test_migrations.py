@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -322,6 +323,66 @@ def test_a_failed_migration_without_transaction_is_resumed(site: Site) -> None:
     assert site.migrate() == ["0001_one"]
     assert site.tables() == {"one", "two"}
     assert site.status().is_current
+
+
+def test_a_first_statement_that_fails_leaves_nothing_unfinished(site: Site) -> None:
+    site.write({"0001_one.sql": _without_transaction(site.dialect, "DROP TABLE none;")})
+    with pytest.raises(MigrationError):
+        site.migrate()
+    assert site.status() == MigrationStatus(pending=["0001_one"])
+    site.remove("0001_one.sql")
+    site.write({"0001_other.sql": "CREATE TABLE one (a INTEGER);"})
+    assert site.migrate() == ["0001_other"]
+
+
+def test_a_first_statement_that_fails_to_roll_back_leaves_it_applied(make_site: SiteMaker) -> None:
+    site = make_site(MYSQL)
+    site.write({**THREE, "0002_two.rollback.sql": "DROP TABLE none;"})
+    site.migrate("0002")
+    with pytest.raises(MigrationError):
+        site.migrator().rollback("0001")
+    assert site.status().unfinished is None
+    assert site.status().drift == []
+    assert site.migrate() == ["0003_three"]
+
+
+@pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str)
+def test_a_lost_connection_is_said_and_survived(dialect: Dialect, make_site: SiteMaker) -> None:
+    site = make_site(dialect)
+    cut = {
+        MYSQL: "KILL CONNECTION_ID();",
+        POSTGRESQL: "SELECT pg_terminate_backend(pg_backend_pid());",
+    }
+    site.write({"0001_one.sql": f"CREATE TABLE one (a INTEGER);\n{cut[dialect]}\n"})
+    with pytest.raises(MigrationError) as caught:
+        site.migrate()
+    assert caught.value.where == f"migrations/{dialect}/0001_one.sql:2"
+    if dialect is MYSQL:
+        assert "the connection is lost" in str(caught.value.remedy)
+        assert "statement 2 was under way" in str(site.status().unfinished)
+    else:
+        assert site.tables() == set()
+
+
+def test_an_sqlite_migration_waits_for_a_writer(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write(THREE)
+    site.migrate("0001")
+    path = Path(str(site.config.engine_url.database))
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO one VALUES (1)")
+
+    def commit_when_it_waits() -> None:
+        wait_until(lambda: list(path.parent.glob("*-lock")))
+        time.sleep(0.2)  # long enough to have read, had it begun with a read
+        writer.execute("COMMIT")
+
+    thread = threading.Thread(target=commit_when_it_waits)
+    thread.start()
+    assert site.migrate("0002") == ["0002_two"]
+    thread.join()
+    writer.close()
 
 
 def test_editing_what_is_committed_is_refused(site: Site) -> None:

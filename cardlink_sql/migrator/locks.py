@@ -1,5 +1,6 @@
 """One migrator at a time: a lock that its process cannot leave behind, however it ends."""
 
+import errno
 import os
 import socket
 import sys
@@ -101,21 +102,21 @@ class FileLock(Lock):
         """
         try:
             file = self._path.open("a+", encoding="utf-8")
+            try:
+                if _lock_file(file) and self._is_still_there(file):
+                    self._sign(file)
+                    self._file = file
+            finally:
+                if self._file is None:
+                    file.close()
         except OSError as error:
             raise MigrationError(
                 f"the lock file cannot be made: {error.strerror}",
                 str(self._path),
-                "migrate as a user who may write the folder of the database",
+                "migrate as a user who may write the folder of the database, on a file system "
+                "that takes locks",
             ) from error
-        if not _lock_file(file) or not self._is_still_there(file):
-            file.close()
-            return False
-        file.truncate(0)
-        now = times.to_text(times.utc_now())
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
-        file.flush()
-        self._file = file
-        return True
+        return self._file is not None
 
     def release(self) -> None:
         """Free the lock and remove its file."""
@@ -130,6 +131,12 @@ class FileLock(Lock):
         with suppress(OSError):
             return self._path.read_text(encoding="utf-8") or "it has not written who it is"
         return "it has just ended"
+
+    def _sign(self, file: IO[str]) -> None:
+        file.truncate(0)
+        now = times.to_text(times.utc_now())
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
+        file.flush()
 
     def _is_still_there(self, file: IO[str]) -> bool:
         # The holder before may have removed the file between our opening and our locking it.
@@ -207,6 +214,8 @@ def _lock_file(file: IO[str]) -> bool:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise
     return True

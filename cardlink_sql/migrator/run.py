@@ -1,7 +1,5 @@
 """Running one migration: in one transaction, or statement by statement with the journal."""
 
-from contextlib import suppress
-
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.migrator import driver, resume
 from cardlink_sql.migrator.backends import Backend
@@ -30,15 +28,6 @@ def run(
         _in_one_transaction(backend, migration, direction)
     else:
         _ByStatement(backend, migration, direction, entry).run()
-
-
-def is_half_run(entry: Entry | None, direction: Direction) -> bool:
-    """Whether a journal's row is of an unfinished run in this direction.
-
-    The row of a rollback is deleted at its end; the row of an applied migration stays, so
-    the caller must know that the migration is not marked as applied.
-    """
-    return entry is not None and entry.direction == direction
 
 
 def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
@@ -108,8 +97,7 @@ class _ByStatement:
     def _run_alone(self, statement: Statement) -> None:
         was_started = statement.number == self._entry.statement_started
         is_uncertain = was_started and self._entry.is_uncertain
-        if was_started:
-            resume.clear_away(self._backend, statement)
+        resume.clear_away(self._backend, statement)
         self._journal.started(self._migration, statement)
         try:
             statement.run(self._backend.connection)
@@ -121,13 +109,24 @@ class _ByStatement:
     def _failed(self, failure: StatementFailed, *, is_uncertain: bool = False) -> MigrationError:
         statement = failure.statement
         what = driver.message(failure.__cause__ or failure)
-        # An uncertain statement stays so: this error may say nothing about its first run.
-        # On a lost connection the row cannot be written, and says "started" as it should.
-        if not is_uncertain:
-            with suppress(self._backend.connection.Error):
-                self._journal.failed(self._migration, statement, what)
         done = self._statements[: statement.number - 1]
         lines = ", ".join(earlier.line for earlier in done)
         kept = f"the statements of lines {lines} are committed and stay; " if done else ""
-        again = f"{_AGAIN[self._direction]} again: it goes on at this statement"
-        return MigrationError(what, statement.where, f"{kept}mend this one and {again}")
+        again = _AGAIN[self._direction]
+        try:
+            # An uncertain statement stays so: this error may say nothing about its first run.
+            if not is_uncertain:
+                self._note_failure(statement, what)
+        except self._backend.connection.Error:
+            advice = f"the connection is lost; {again} again to find out whether it took effect"
+        else:
+            advice = f"mend this one and {again} again: it goes on at this statement"
+        return MigrationError(what, statement.where, kept + advice)
+
+    def _note_failure(self, statement: Statement, what: str) -> None:
+        if statement.number > 1:
+            self._journal.failed(self._migration, statement, what)
+        elif self._direction == "apply":
+            self._journal.forget(self._migration)  # nothing is done, so nothing is unfinished
+        else:
+            self._journal.record(self._migration)
