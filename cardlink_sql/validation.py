@@ -20,6 +20,10 @@ Check = Callable[[Any, str], Any]
 
 MAX_TEXT: Final = 1_048_576
 MAX_INTEGER: Final = 2**63 - 1
+# MariaDB reads no more: objects and lists within each other.
+MAX_JSON_DEPTH: Final = 31
+# From here on PostgreSQL writes a float without its exponent, and it reads back as an integer.
+_FIRST_INEXACT_FLOAT: Final = 1e16
 _HEX_REMEDY: Final = "give whole bytes as hex digits"
 _MAX_PSK_OCTETS: Final = 64
 _MAX_IDENTITY_OCTETS: Final = 128
@@ -124,15 +128,13 @@ def document(value: Any, where: str) -> Any:
     """A JSON object or list that reads back equal on every backend."""
     if not isinstance(value, dict | list):
         raise ValidationError(f"{_kind(value)} is not a JSON object or list", where)
-    try:
-        _check_json(value, where)
-        json.dumps(value)
-    except RecursionError:
-        raise ValidationError("the JSON is nested too deeply", where) from None
+    _check_json(value, where, MAX_JSON_DEPTH)
+    if len(json.dumps(value, ensure_ascii=False)) > MAX_TEXT:
+        raise ValidationError(f"the JSON is longer than {MAX_TEXT} characters", where)
     return value
 
 
-def _check_json(value: Any, where: str) -> None:
+def _check_json(value: Any, where: str, levels: int) -> None:
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, str):
@@ -140,17 +142,27 @@ def _check_json(value: Any, where: str) -> None:
     elif isinstance(value, int):
         whole(value, where)
     elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValidationError(f"{value} is no JSON number", where)
+        _check_json_float(value, where)
+    elif not isinstance(value, dict | list):
+        raise ValidationError(f"{_kind(value)} is no JSON value", where)
+    elif not levels:
+        raise ValidationError(
+            f"the JSON is nested too deeply, at most {MAX_JSON_DEPTH} levels fit", where
+        )
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_json_key(key, where)
-            _check_json(item, f"{where}.{key}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_json(item, f"{where}[{index}]")
+            _check_json(item, f"{where}.{key}", levels - 1)
     else:
-        raise ValidationError(f"{_kind(value)} is no JSON value", where)
+        for index, item in enumerate(value):
+            _check_json(item, f"{where}[{index}]", levels - 1)
+
+
+def _check_json_float(value: float, where: str) -> None:
+    if not math.isfinite(value):
+        raise ValidationError(f"{value} is no JSON number", where)
+    if abs(value) >= _FIRST_INEXACT_FLOAT:
+        raise ValidationError(f"{value} is too large for a float", where, "give a whole number")
 
 
 def _check_json_key(key: Any, where: str) -> None:

@@ -88,6 +88,8 @@ class Nowhere(tzinfo):
     def utcoffset(self, _dt: datetime | None) -> None:
         return None
 
+    dst = tzname = utcoffset
+
 
 @pytest.mark.parametrize(
     "value",
@@ -279,8 +281,8 @@ JSON_LEAVES = (
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+    | st.floats(-1e16, 1e16, exclude_min=True, exclude_max=True)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 )
 DOCUMENTS = st.recursive(
     JSON_LEAVES,
@@ -305,6 +307,7 @@ def test_a_document_is_a_json_object_or_list(value: Any) -> None:
         ({"a": {"b": "\0"}}, f"{WHERE}.a.b"),
         (["\ud800"], f"{WHERE}[0]"),
         ([2**63], f"{WHERE}[0]"),
+        ([-1e16], f"{WHERE}[0]"),
         ({1: "a"}, WHERE),
         ({None: "a"}, WHERE),
         ({"a\0": 1}, WHERE),
@@ -329,10 +332,22 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
+def test_json_is_nested_31_levels_deep_at_most() -> None:
+    assert validation.document(nested(31), WHERE)
+    with pytest.raises(ValidationError, match="at most 31 levels"):
+        validation.document(nested(32), WHERE)
+
+
 @pytest.mark.parametrize("depth", [1000, 100_000])
 def test_json_that_is_nested_too_deeply_is_refused(depth: int) -> None:
     with pytest.raises(ValidationError, match="too deep"):
         validation.document(nested(depth), WHERE)
+
+
+def test_json_is_as_long_as_text_at_most() -> None:
+    assert validation.document(["x" * (validation.MAX_TEXT - 4)], WHERE)
+    with pytest.raises(ValidationError, match="longer than"):
+        validation.document(["x" * (validation.MAX_TEXT - 3)], WHERE)
 
 
 def test_json_that_holds_itself_is_refused() -> None:
