@@ -143,7 +143,7 @@ class Gateway(Generic[R]):
 
     def create_all(self, records: Iterable[R]) -> int:
         """Insert many records, all checked before the first is written; gives their number."""
-        rows = [self._values(record, leave=frozenset()) for record in records]
+        rows = [self._values(record, leave=frozenset()) for record in self._each(records)]
         for row in rows:
             self._execute("create", row)
         return len(rows)
@@ -164,6 +164,7 @@ class Gateway(Generic[R]):
 
     def delete(self, record: R) -> bool:
         """Delete a record; whether it was there. The query is ``delete_by_id``."""
+        self._check_kind(record)
         return self.delete_by_id(getattr(record, self.key))
 
     def delete_by_id(self, key: Any) -> bool:
@@ -207,7 +208,7 @@ class Gateway(Generic[R]):
         parameters: dict[str, Any] = {}
         for column, value in filters.items():
             condition = f"{column}{_IS_NULL}" if value is None else column
-            if condition not in query.conditions:
+            if condition not in query.conditions or column not in self._bind:
                 raise self._no_filter(query, column, value)
             parameters[condition] = True if value is None else self._bind[column](value)
         return parameters
@@ -225,15 +226,25 @@ class Gateway(Generic[R]):
         return self._bind[self.key](key)
 
     def _values(self, record: R, leave: frozenset[str]) -> dict[str, Any]:
-        if not isinstance(record, self.record):
-            raise ValidationError(
-                f"{type(record).__name__} is no {self.record.__name__}", self.table.name
-            )
+        self._check_kind(record)
         return {
             spec.name: self._bind[spec.name](getattr(record, spec.name))
             for spec in fields(self.record)
             if spec.name not in self.not_written and spec.name not in leave
         }
+
+    def _check_kind(self, record: Any) -> None:
+        if not isinstance(record, self.record):
+            raise ValidationError(
+                f"{type(record).__name__} is no {self.record.__name__}", self.table.name
+            )
+
+    def _each(self, records: Iterable[R]) -> Iterable[R]:
+        if not isinstance(records, Iterable):
+            raise ValidationError(
+                f"{type(records).__name__} is no list of {self.record.__name__}", self.table.name
+            )
+        return records
 
     def _required(self, key: Any) -> R:
         record = self.get_by_id(key)

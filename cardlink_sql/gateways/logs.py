@@ -281,7 +281,7 @@ class LogGateway(Gateway[CommLog]):
         ]
 
     def _entries(self, entries: Iterable[CommLog]) -> list[CommLog]:
-        listed = list(entries)
+        listed = list(self._each(entries))
         for index, entry in enumerate[Any](listed):
             if not isinstance(entry, CommLog):
                 raise ValidationError(
