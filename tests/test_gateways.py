@@ -1,0 +1,795 @@
+"""What every gateway does alike, on every backend."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cardlink_sql import (
+    DatabaseManager,
+    DeviceType,
+    IntegrityError,
+    NotFoundError,
+    OTASession,
+    QueryError,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql.gateways.base import Gateway
+from tests.conftest import MOMENT, card, device, entry, iccid, session_id
+
+
+@dataclass(frozen=True)
+class Case:
+    """A gateway and what its tests need to know."""
+
+    name: str
+    make: Callable[[int], Any]
+    change: dict[str, Any]
+    unknown_key: Any
+    number_of: Callable[[Any], int]
+    newest_first: bool = False
+
+    def gateway(self, uow: UnitOfWork) -> Gateway[Any]:
+        """The gateway in a unit of work, with the rows that its records refer to."""
+        if self.name == "logs" and not uow.sessions.exists(session_id()):
+            uow.sessions.create_session(session_id=session_id())
+        gateway: Gateway[Any] = getattr(uow, self.name)
+        return gateway
+
+    def fill(self, uow: UnitOfWork, count: int) -> Gateway[Any]:
+        """The gateway, after ``count`` records were created."""
+        gateway = self.gateway(uow)
+        gateway.create_all(self.make(number) for number in range(1, count + 1))
+        return gateway
+
+    def set_by_the_database(self, record: Any) -> dict[str, Any]:
+        """The fields that a test cannot foretell."""
+        chosen = ["id"] if self.name == "logs" else ["created_at", "updated_at"]
+        chosen += ["status_word", "status_message"] if self.name == "logs" else []
+        return {field: getattr(record, field) for field in chosen}
+
+    def key(self, gateway: Gateway[Any], number: int) -> Any:
+        """The key of the record with this number."""
+        found = next(r for r in gateway.get_all() if self.number_of(r) == number)
+        return getattr(found, gateway.key)
+
+
+def ota_session(number: int, **fields: Any) -> OTASession:
+    """A session, later by a second for each number."""
+    at = MOMENT + timedelta(seconds=number)
+    return OTASession(
+        **{"id": session_id(number), "created_at": at, "updated_at": at, **fields},
+    )
+
+
+CASES = [
+    Case(
+        "devices",
+        lambda n: device(n, name=f"n{n:04d}"),
+        {"name": "another"},
+        "nobody",
+        lambda record: int(record.id[-4:]),
+    ),
+    Case(
+        "cards",
+        lambda n: card(n, imsi=f"{n:015d}"),
+        {"notes": "another"},
+        iccid(999_999),
+        lambda record: int(record.iccid[-4:]),
+    ),
+    Case(
+        "sessions",
+        ota_session,
+        {"error_code": "another"},
+        session_id(999_999),
+        lambda record: int(record.id[-4:], 16),
+        newest_first=True,
+    ),
+    Case(
+        "logs",
+        lambda n: entry(raw_data=f"{n:04X}", timestamp=MOMENT + timedelta(seconds=n)),
+        {"decoded_data": "another"},
+        999_999_999,
+        lambda record: int(record.raw_data, 16),
+    ),
+]
+STAMPED = CASES[:3]
+
+every_gateway = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_stamped_gateway = pytest.mark.parametrize("case", STAMPED, ids=lambda case: case.name)
+
+
+@every_gateway
+def test_a_record_that_was_created_is_read_back_equal(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+
+    created = gateway.create(case.make(1))
+
+    assert gateway.get_by_id(getattr(created, gateway.key)) == created
+    assert replace(case.make(1), **case.set_by_the_database(created)) == created
+
+
+@every_gateway
+def test_an_unknown_key_gives_none(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 2)
+
+    assert gateway.get_by_id(case.unknown_key) is None
+    assert not gateway.exists(case.unknown_key)
+
+
+@every_gateway
+def test_exists_tells_a_key_that_is_there(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 2)
+
+    assert gateway.exists(case.key(gateway, 2)) is True
+
+
+@every_gateway
+def test_an_update_is_read_back(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+    created = gateway.create(case.make(1))
+
+    updated = gateway.update(replace(created, **case.change))
+
+    assert gateway.get_by_id(getattr(created, gateway.key)) == updated
+    for field, value in case.change.items():
+        assert getattr(updated, field) == value
+
+
+@every_gateway
+def test_an_update_changes_the_one_record(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 3)
+    others = [record for record in gateway.get_all() if case.number_of(record) != 2]
+    second: Any = gateway.get_by_id(case.key(gateway, 2))
+
+    gateway.update(replace(second, **case.change))
+
+    assert [record for record in gateway.get_all() if case.number_of(record) != 2] == others
+
+
+@every_stamped_gateway
+def test_an_update_keeps_created_at_and_sets_updated_at(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+    created = gateway.create(replace(case.make(1), created_at=MOMENT, updated_at=MOMENT))
+    before = datetime.now(UTC)
+
+    updated = gateway.update(replace(created, created_at=MOMENT + timedelta(days=1)))
+
+    assert updated.created_at == MOMENT
+    assert before <= updated.updated_at <= datetime.now(UTC)
+
+
+@every_gateway
+def test_an_update_that_changes_nothing_finds_its_record(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+    created = gateway.create(case.make(1))
+
+    assert gateway.update(gateway.update(created))
+
+
+@every_gateway
+def test_an_update_of_nothing_is_an_error(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+    unknown = replace(case.make(1), **{gateway.key: case.unknown_key})
+
+    with pytest.raises(NotFoundError, match=str(case.unknown_key)):
+        gateway.update(unknown)
+
+
+@every_gateway
+def test_delete_takes_the_one_record(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 3)
+    second = gateway.get_by_id(case.key(gateway, 2))
+
+    assert gateway.delete(second) is True
+    assert gateway.delete(second) is False
+    assert sorted(case.number_of(record) for record in gateway.get_all()) == [1, 3]
+
+
+@every_gateway
+def test_delete_by_id_tells_whether_it_was_there(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 1)
+    key = case.key(gateway, 1)
+
+    assert gateway.delete_by_id(key) is True
+    assert gateway.delete_by_id(key) is False
+
+
+@every_gateway
+def test_the_database_counts(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+
+    assert gateway.count() == 0
+    assert case.fill(uow, 3).count() == 3
+
+
+@every_gateway
+def test_get_all_follows_the_order_of_the_gateway(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 3)
+
+    numbers = [case.number_of(record) for record in gateway.get_all()]
+
+    assert numbers == ([3, 2, 1] if case.newest_first else [1, 2, 3])
+
+
+@every_gateway
+@pytest.mark.parametrize(("limit", "count"), [(0, 0), (1, 1), (2, 2), (3, 3), (99, 3), (None, 3)])
+def test_get_all_gives_at_most_limit(
+    case: Case, uow: UnitOfWork, limit: int | None, count: int
+) -> None:
+    gateway = case.fill(uow, 3)
+
+    assert gateway.get_all(limit) == gateway.get_all()[:count]
+    assert len(gateway.get_all(limit)) == count
+
+
+@every_gateway
+def test_create_all_checks_every_record_before_the_first_is_written(
+    case: Case, uow: UnitOfWork
+) -> None:
+    gateway = case.gateway(uow)
+    bad = replace(case.make(3), **dict.fromkeys(case.change, 5))
+
+    with pytest.raises(ValidationError):
+        gateway.create_all([case.make(1), case.make(2), bad])
+
+    assert gateway.count() == 0
+
+
+@every_gateway
+def test_create_all_of_nothing_is_nothing(case: Case, uow: UnitOfWork) -> None:
+    assert case.gateway(uow).create_all([]) == 0
+
+
+@every_gateway
+def test_create_all_gives_the_number(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+
+    assert gateway.create_all(case.make(number) for number in range(1, 6)) == 5
+    assert gateway.count() == 5
+
+
+@every_stamped_gateway
+def test_a_key_that_is_taken_is_an_integrity_error(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 1)
+
+    with pytest.raises(IntegrityError, match="exists already"):
+        gateway.create(case.make(1))
+
+
+# find_by, find_one_by and count_by
+
+
+@every_gateway
+def test_find_by_compares_one_column(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 3)
+    key = case.key(gateway, 2)
+
+    found = gateway.find_by(**{gateway.key: key})
+
+    assert [case.number_of(record) for record in found] == [2]
+    assert gateway.find_one_by(**{gateway.key: key}) == found[0]
+    assert gateway.count_by(**{gateway.key: key}) == 1
+
+
+def test_filters_are_joined_by_and(uow: UnitOfWork) -> None:
+    uow.devices.create_all(
+        [
+            device(1, model="a", is_active=True),
+            device(2, model="a", is_active=False),
+            device(3, model="b", is_active=False),
+        ]
+    )
+
+    assert [d.id for d in uow.devices.find_by(model="a", is_active=False)] == ["device-0002"]
+    assert uow.devices.count_by(model="a") == 2
+    assert uow.devices.count_by(model="b", is_active=True) == 0
+
+
+def test_none_asks_for_null(uow: UnitOfWork) -> None:
+    uow.devices.create_all([device(1, model=None), device(2, model="")])
+
+    assert [d.id for d in uow.devices.find_by(model=None)] == ["device-0001"]
+    assert [d.id for d in uow.devices.find_by(model="")] == ["device-0002"]
+    assert uow.devices.count_by(model=None) == 1
+
+
+def test_a_time_is_found_by_another_zone(uow: UnitOfWork) -> None:
+    uow.devices.create(device(1, last_seen=MOMENT))
+    elsewhere = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=45)))
+
+    assert uow.devices.count_by(last_seen=elsewhere) == 1
+    assert uow.devices.count_by(last_seen=MOMENT + timedelta(microseconds=1)) == 0
+
+
+def test_an_enumeration_is_found_by_member_and_by_value(uow: UnitOfWork) -> None:
+    uow.devices.create_all([device(1), device(2, device_type=DeviceType.MODEM)])
+
+    assert uow.devices.count_by(device_type="modem") == 1
+    assert uow.devices.count_by(device_type=DeviceType.MODEM) == 1
+
+
+@every_gateway
+def test_find_one_by_gives_none_where_find_by_gives_nothing(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 2)
+
+    assert gateway.find_one_by(**{gateway.key: case.unknown_key}) is None
+
+
+@every_gateway
+@pytest.mark.parametrize("method", ["find_by", "find_one_by", "count_by", "paginate"])
+def test_an_unknown_column_is_an_error_and_not_every_row(
+    case: Case, uow: UnitOfWork, method: str
+) -> None:
+    call = getattr(case.fill(uow, 2), method)
+
+    for column in ("nonsense", "limit", "offset", "1=1; --", "", "name_is_null", "notes"):
+        with pytest.raises(QueryError, match="cannot be filtered by"):
+            call(**{column: "x"})
+
+
+@every_gateway
+def test_the_error_for_a_column_lists_those_that_there_are(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+
+    with pytest.raises(QueryError, match=rf"it can by: .*\b{gateway.key}\b"):
+        gateway.find_by(nonsense="x")
+
+
+@every_gateway
+def test_null_in_a_column_that_is_never_null_is_an_error(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+
+    with pytest.raises(QueryError, match="is never NULL"):
+        gateway.find_by(**{gateway.key: None})
+
+
+# Pages
+
+
+@every_gateway
+def test_the_pages_hold_everything_once(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 7)
+
+    pages = [gateway.paginate(page, 3) for page in (1, 2, 3)]
+
+    assert [len(page.items) for page in pages] == [3, 3, 1]
+    assert [item for page in pages for item in page.items] == gateway.get_all()
+    assert {(page.total, page.pages, page.per_page) for page in pages} == {(7, 3, 3)}
+    assert [page.page for page in pages] == [1, 2, 3]
+
+
+@every_gateway
+@pytest.mark.parametrize(("rows", "per_page", "pages"), [(0, 5, 0), (5, 5, 1), (6, 5, 2)])
+def test_the_number_of_pages_is_rounded_up(
+    case: Case, uow: UnitOfWork, rows: int, per_page: int, pages: int
+) -> None:
+    gateway = case.fill(uow, rows)
+
+    page = gateway.paginate(1, per_page)
+
+    assert (page.total, page.pages) == (rows, pages)
+
+
+@every_gateway
+@pytest.mark.parametrize("page", [2, 3, 2**40])
+def test_beyond_the_last_page_there_is_nothing(case: Case, uow: UnitOfWork, page: int) -> None:
+    gateway = case.fill(uow, 3)
+
+    beyond = gateway.paginate(page, 3)
+
+    assert beyond.items == []
+    assert (beyond.total, beyond.pages, beyond.page) == (3, 1, page)
+
+
+@every_gateway
+def test_pages_are_ordered_by_a_column_and_the_other_way_round(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 4)
+    time = "timestamp" if case.name == "logs" else "created_at"
+
+    up = gateway.paginate(order_by=time).items
+    down = gateway.paginate(order_by=time, descending=True).items
+
+    assert [getattr(record, time) for record in up] == sorted(getattr(r, time) for r in up)
+    assert down == up[::-1]
+
+
+@every_gateway
+def test_each_ordering_that_is_offered_works_both_ways(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 3)
+    offered = {order.removesuffix(" desc") for order in gateway._query("find_by").orders}
+
+    for column in sorted(offered):
+        up = gateway.paginate(order_by=column).items
+        down = gateway.paginate(order_by=column, descending=True).items
+        assert down == up[::-1], column
+
+
+@every_gateway
+@pytest.mark.parametrize("descending", [False, True])
+def test_an_unknown_ordering_is_an_error(case: Case, uow: UnitOfWork, descending: bool) -> None:
+    gateway = case.fill(uow, 2)
+
+    for order_by in ("nonsense", "", "id; --", "id desc desc", "notes", "1", "(SELECT 1)"):
+        with pytest.raises(QueryError, match="no ordering"):
+            gateway.paginate(order_by=order_by, descending=descending)
+
+
+def test_descending_needs_a_column(uow: UnitOfWork) -> None:
+    with pytest.raises(ValidationError, match="order_by"):
+        uow.devices.paginate(descending=True)
+
+
+def test_a_page_takes_filters(uow: UnitOfWork) -> None:
+    uow.devices.create_all(device(n, model="a" if n % 2 else "b") for n in range(1, 6))
+
+    page = uow.devices.paginate(2, 2, "id", descending=True, model="a")
+
+    assert [d.id for d in page.items] == ["device-0001"]
+    assert (page.total, page.pages) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("descending", "expected"), [(False, [None, None, "A", "a"]), (True, ["a", "A", None, None])]
+)
+def test_null_sorts_first_on_every_backend(
+    uow: UnitOfWork, descending: bool, expected: list[str | None]
+) -> None:
+    models = ["a", None, "A", None]
+    uow.devices.create_all(device(n, model=model) for n, model in enumerate(models))
+
+    page = uow.devices.paginate(order_by="model", descending=descending)
+
+    assert [d.model for d in page.items] == expected
+
+
+def test_text_is_ordered_by_code_point_on_every_backend(uow: UnitOfWork) -> None:
+    models = ["Z", "a", "_", "é", "B", "\U0001f600", "\uffee", "1", "ab", "a b", "e\u0301", ""]
+    uow.devices.create_all(device(n, model=model) for n, model in enumerate(models))
+
+    page = uow.devices.paginate(order_by="model")
+
+    assert [d.model for d in page.items] == sorted(models)
+
+
+@every_gateway
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+def test_paging_by_key_walks_everything_once(case: Case, uow: UnitOfWork, limit: int) -> None:
+    gateway = case.fill(uow, 7)
+    walked, after = [], None
+
+    while True:
+        page = gateway.page_after(after, limit)
+        walked += page.items
+        after = page.after
+        if after is None:
+            break
+
+    assert walked == gateway.get_all()
+
+
+@every_gateway
+def test_paging_by_key_is_not_disturbed_by_rows_that_come_in_between(
+    case: Case, uow: UnitOfWork
+) -> None:
+    gateway = case.fill(uow, 6)
+    expected = gateway.get_all()
+    walked: list[Any] = []
+    after, number = None, 100
+
+    while True:
+        page = gateway.page_after(after, 2)
+        walked += page.items
+        after = page.after
+        if after is None:
+            break
+        # A row before the place of the reader: newer, or of a smaller key.
+        number += 1
+        if case.newest_first:
+            gateway.create(ota_session(number))
+        elif case.name == "devices":
+            gateway.create(device(0, id=f"a{number}"))
+        elif case.name == "cards":
+            gateway.create(card(iccid=f"1{number:018d}"))
+        else:
+            gateway.delete_by_id(walked[0].id)
+
+    assert walked == expected
+
+
+def test_sessions_created_at_one_time_are_each_seen_once(uow: UnitOfWork) -> None:
+    uow.sessions.create_all(ota_session(n, created_at=MOMENT) for n in range(1, 8))
+    walked: list[str] = []
+    after: tuple[Any, ...] | None = None
+
+    while True:
+        page = uow.sessions.page_after(after, 3)
+        walked += [session.id for session in page.items]
+        after = page.after
+        if after is None:
+            break
+
+    assert walked == [session_id(n) for n in range(7, 0, -1)]
+
+
+@every_gateway
+def test_a_place_that_no_page_gave_is_refused(case: Case, uow: UnitOfWork) -> None:
+    for after in ("x", 5, (), ("a", "b", "c"), [1], (None,), {}, (None, None)):
+        with pytest.raises(ValidationError):
+            case.gateway(uow).page_after(after)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"page": 0},
+        {"page": -1},
+        {"page": 1.0},
+        {"page": "1"},
+        {"page": None},
+        {"page": True},
+        {"page": 2**63},
+        {"per_page": 0},
+        {"per_page": -1},
+        {"per_page": 10_001},
+        {"per_page": None},
+        {"descending": 1, "order_by": "id"},
+        {"descending": None},
+    ],
+)
+def test_bad_arguments_of_a_page_are_refused(uow: UnitOfWork, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        uow.devices.paginate(**arguments)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10_001, 1.0, "1", None, True])
+def test_bad_limits_of_a_page_by_key_are_refused(uow: UnitOfWork, limit: Any) -> None:
+    with pytest.raises(ValidationError):
+        uow.devices.page_after(limit=limit)
+
+
+# Values survive
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(1000, 1, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999999, UTC),
+        datetime(2026, 3, 29, 1, 30, 0, 1, UTC),
+        datetime(2026, 10, 25, 1, 30, tzinfo=UTC, fold=1),
+        datetime(2038, 1, 19, 3, 14, 8, 0, UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+        MOMENT.astimezone(timezone(timedelta(hours=-11, minutes=-30))),
+        MOMENT.astimezone(timezone(timedelta(hours=14, seconds=7))),
+    ],
+    ids=str,
+)
+def test_a_time_comes_back_equal_in_utc_to_the_microsecond(
+    uow: UnitOfWork, value: datetime
+) -> None:
+    created = uow.devices.create(device(last_seen=value))
+
+    assert created.last_seen == value
+    assert created.last_seen is not None
+    assert created.last_seen.utcoffset() == timedelta(0)
+    assert created.last_seen.microsecond == value.microsecond
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "a ",
+        " a",
+        "a\n\r\t",
+        "\x01\x1a\x7f",
+        'O\'Brien "quoted" `back`',
+        "back\\slash \\' \\n \\0 \\N",
+        "100% %s %(name)s %%",
+        ":name ? $1 @x #{y} {0}",
+        "-- no comment /* nor here */ ;",
+        "😀 é e\u0301 ß İ 日本 \u200b\ufeff\U0010ffff",
+        "\\.",
+        "NULL",
+        "x" * 100_000,
+    ],
+)
+def test_text_comes_back_equal(uow: UnitOfWork, text: str) -> None:
+    created = uow.devices.create(device(notes=text, name=text[:128]))
+    uow.sessions.create_session(session_id=session_id())
+    uow.logs.add_log_batch([entry(decoded_data=text, status_message=text[:128])] * 10)
+
+    assert created.notes == text
+    assert uow.devices.count_by(name=text[:128]) == 1
+    assert {log.decoded_data for log in uow.logs.find_by_session(session_id())} == {text}
+    assert {log.status_message for log in uow.logs.get_all()} == {text[:128]}
+
+
+PAIRS = [
+    ("a", "A"),
+    ("a", "a "),
+    ("a", " a"),
+    ("é", "e"),
+    ("é", "e\u0301"),
+    ("ß", "ss"),
+    ("i", "\u0131"),
+    ("a", "a\u200b"),
+    ("", " "),
+    ("1", "1.0"),
+    ("😀", "😁"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_strings_compare_byte_for_byte(uow: UnitOfWork, one: str, other: str) -> None:
+    uow.devices.create_all([device(1, name=one), device(2, name=other)])
+
+    assert [d.id for d in uow.devices.find_by(name=one)] == ["device-0001"]
+    assert [d.id for d in uow.devices.find_by(name=other)] == ["device-0002"]
+
+
+@pytest.mark.parametrize(("one", "other"), [pair for pair in PAIRS if pair == ("é", "e\u0301")])
+def test_keys_that_differ_in_one_byte_are_two_keys(uow: UnitOfWork, one: str, other: str) -> None:
+    uow.devices.create_all([device(id=key) for key in (one, other, "a", "A", "ä", "Ä")])
+
+    assert [d.id for d in uow.devices.get_all()] == sorted([one, other, "a", "A", "ä", "Ä"])
+    assert uow.devices.get_by_id("B") is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        [],
+        {"a": None, "b": True, "c": False, "d": 0, "e": -1.5, "f": "1.0", "g": "null"},
+        {"nested": {"list": [1, [2, [{"deep": []}]]]}},
+        [2**63 - 1, -(2**63), 2**53 + 1, 0.1, 1e-300, 5e-324, 1e15],
+        {"é": "😀", "quotes": "'\"\\`", "percent": "%s %%", "colon": ":x ?"},
+        {"": "empty key", " ": "blank key", "a.b": 1, "$": 2},
+        ["\x01\u2028\ufeff", "\\u0000 as text", "</script>"],
+        {"1": "a", "A": 1, "a": 2},
+    ],
+    ids=json.dumps,
+)
+def test_a_document_comes_back_equal(uow: UnitOfWork, document: Any) -> None:
+    created = uow.devices.create(device(connection_settings=document))
+
+    assert created.connection_settings == document
+    assert [type(v) for v in document] == [type(v) for v in created.connection_settings or ()]
+
+
+def test_no_document_is_null_and_not_the_json_null(uow: UnitOfWork) -> None:
+    created = uow.cards.create(card(trigger_config=None, bip_config={}, security_domains=[]))
+
+    assert (created.trigger_config, created.bip_config, created.security_domains) == (None, {}, [])
+
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(-1e16, 1e16, exclude_min=True, exclude_max=True)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+)
+KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4)
+DOCUMENTS = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+).filter(lambda value: isinstance(value, dict | list))
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(document=DOCUMENTS)
+def test_every_document_that_is_taken_comes_back_equal(uow: UnitOfWork, document: Any) -> None:
+    uow.rollback()
+
+    created = uow.devices.create(device(connection_settings=document))
+
+    assert created.connection_settings == document
+
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(text=TEXTS, at=st.datetimes(datetime(1000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_every_text_and_time_that_is_taken_comes_back_equal(
+    uow: UnitOfWork, text: str, at: datetime
+) -> None:
+    uow.rollback()
+
+    created = uow.devices.create(device(name=text, notes=text, last_seen=at))
+
+    assert (created.name, created.notes, created.last_seen) == (text, text, at)
+    assert uow.devices.count_by(name=text, last_seen=at) == 1
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(latencies=st.lists(st.floats(0, allow_infinity=False), min_size=1, max_size=12))
+def test_every_latency_that_is_taken_comes_back_equal(
+    uow: UnitOfWork, latencies: list[float]
+) -> None:
+    uow.rollback()
+    uow.sessions.create_session(session_id=session_id())
+
+    uow.logs.add_log_batch([entry(latency_ms=latency) for latency in latencies])
+
+    assert [log.latency_ms for log in uow.logs.get_all()] == latencies
+
+
+# Records
+
+
+@every_gateway
+def test_a_record_of_another_kind_is_refused(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.gateway(uow)
+    others: list[Any] = [device(), card(), ota_session(1), entry(), None, {}, "x", 5]
+    others = [other for other in others if not isinstance(other, gateway.record)]
+
+    for other in others:
+        for call in (gateway.create, gateway.update, gateway.delete):
+            with pytest.raises(ValidationError):
+                call(other)
+        with pytest.raises(ValidationError):
+            gateway.create_all([case.make(1), other])
+
+    assert gateway.count() == 0
+
+
+@every_gateway
+@pytest.mark.parametrize("records", [None, 5, device()])
+def test_what_is_no_list_of_records_is_refused(case: Case, uow: UnitOfWork, records: Any) -> None:
+    with pytest.raises(ValidationError):
+        case.gateway(uow).create_all(records)
+
+
+def test_records_are_slotted_and_know_nothing_of_the_database() -> None:
+    records: list[Any] = [device(), card(), ota_session(1), entry()]
+
+    for record in records:
+        with pytest.raises(AttributeError):
+            record.colour = "red"
+
+
+def test_a_record_can_be_used_after_its_unit_of_work(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        created = uow.devices.create(device(name="phone"))
+
+    assert created.name == "phone"
+
+
+def test_reads_give_the_declared_types(uow: UnitOfWork) -> None:
+    uow.devices.create(device(is_active=False, last_seen=MOMENT, connection_settings={}))
+    uow.cards.create(card())
+    uow.sessions.create(ota_session(1, duration_ms=5))
+    uow.logs.create(entry(latency_ms=1))
+
+    (phone,), (profile,) = uow.devices.get_all(), uow.cards.get_all()
+    (session,), (log,) = uow.sessions.get_all(), uow.logs.get_all()
+
+    assert phone.is_active is False
+    assert phone.device_type is DeviceType.PHONE
+    assert profile.has_psk is False
+    assert type(session.duration_ms) is int
+    assert type(log.latency_ms) is float
