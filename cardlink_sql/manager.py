@@ -152,7 +152,7 @@ class DatabaseManager:
                 server.version()
                 latency = (time.perf_counter() - started) * 1000
         except DatabaseError as error:
-            return Health("unhealthy", backend, url, error=error.headline, hint=error.remedy)
+            return Health("unhealthy", backend, url, error=error.what, hint=error.remedy)
         return Health("healthy", backend, url, version, round(latency, 3))
 
     def table_sizes(self) -> list[TableSize]:
