@@ -2,12 +2,12 @@
 
 -- name: complete_session :exec
 -- Active becomes completed; no row where the session is not active or would end before its start.
--- differs: a time is text of fixed width here, and JULIANDAY would lose microseconds
+-- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
   duration_ms =
-    (CAST(STRFTIME('%s', :ended_at) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', started_at) AS INTEGER) * 1000000
+    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
       - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
   status = 'completed',
   ended_at = :ended_at,
@@ -18,12 +18,12 @@ WHERE id = :id
 
 -- name: fail_session :exec
 -- Pending or active becomes failed; no row where the session has ended or would end before its start.
--- differs: a time is text of fixed width here, and JULIANDAY would lose microseconds
+-- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
   duration_ms =
-    (CAST(STRFTIME('%s', :ended_at) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', started_at) AS INTEGER) * 1000000
+    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
       - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
   status = 'failed',
   ended_at = :ended_at,
@@ -36,12 +36,12 @@ WHERE id = :id
 
 -- name: timeout_session :exec
 -- Pending or active becomes timeout; no row where the session has ended or would end before its start.
--- differs: a time is text of fixed width here, and JULIANDAY would lose microseconds
+-- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
   duration_ms =
-    (CAST(STRFTIME('%s', :ended_at) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', started_at) AS INTEGER) * 1000000
+    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
       - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
   status = 'timeout',
   ended_at = :ended_at,
@@ -52,12 +52,12 @@ WHERE id = :id
 
 -- name: close_stale :exec
 -- What find_stale gives becomes timeout.
--- differs: a time is text of fixed width here, and JULIANDAY would lose microseconds
+-- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
   duration_ms =
-    (CAST(STRFTIME('%s', :ended_at) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', started_at) AS INTEGER) * 1000000
+    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
       - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
   status = 'timeout',
   ended_at = :ended_at,
