@@ -462,7 +462,8 @@ def test_text_is_ordered_by_code_point_on_every_backend(uow: UnitOfWork) -> None
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
 def test_paging_by_key_walks_everything_once(case: Case, uow: UnitOfWork, limit: int) -> None:
     gateway = case.fill(uow, 7)
-    walked, after = [], None
+    walked: list[Any] = []
+    after: tuple[Any, ...] | None = None
 
     while True:
         page = gateway.page_after(after, limit)
@@ -481,7 +482,8 @@ def test_paging_by_key_is_not_disturbed_by_rows_that_come_in_between(
     gateway = case.fill(uow, 6)
     expected = gateway.get_all()
     walked: list[Any] = []
-    after, number = None, 100
+    after: tuple[Any, ...] | None = None
+    number = 100
 
     while True:
         page = gateway.page_after(after, 2)

@@ -1,0 +1,622 @@
+"""OTA sessions: their steps, their lists and their figures."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from threading import Barrier
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from cardlink_sql import (
+    DatabaseManager,
+    IntegrityError,
+    NotFoundError,
+    OTASession,
+    SessionStatus,
+    SessionType,
+    StateError,
+    UnitOfWork,
+    ValidationError,
+)
+from tests.conftest import MOMENT, card, device, iccid, session_id
+
+Step = Callable[[UnitOfWork, datetime | None], OTASession]
+KEY = session_id()
+
+STEPS: dict[str, Step] = {
+    "start": lambda uow, at: uow.sessions.start_session(KEY, at),
+    "complete": lambda uow, at: uow.sessions.complete_session(KEY, at),
+    "fail": lambda uow, at: uow.sessions.fail_session(KEY, "E1", "no answer", at),
+    "timeout": lambda uow, at: uow.sessions.timeout_session(KEY, at),
+}
+LEGAL = {
+    (SessionStatus.PENDING, "start"): SessionStatus.ACTIVE,
+    (SessionStatus.PENDING, "fail"): SessionStatus.FAILED,
+    (SessionStatus.PENDING, "timeout"): SessionStatus.TIMEOUT,
+    (SessionStatus.ACTIVE, "complete"): SessionStatus.COMPLETED,
+    (SessionStatus.ACTIVE, "fail"): SessionStatus.FAILED,
+    (SessionStatus.ACTIVE, "timeout"): SessionStatus.TIMEOUT,
+}
+ILLEGAL = [(s, step) for s in SessionStatus for step in STEPS if (s, step) not in LEGAL]
+
+
+def in_status(uow: UnitOfWork, status: SessionStatus) -> OTASession:
+    """The session in a status, by legal steps from MOMENT on."""
+    session = uow.sessions.create_session(session_id=KEY, at=MOMENT)
+    if status is not SessionStatus.PENDING:
+        session = uow.sessions.start_session(KEY, MOMENT)
+    if status.is_end:
+        step = {"completed": "complete", "failed": "fail"}.get(status.value, status.value)
+        session = STEPS[step](uow, MOMENT + timedelta(seconds=1))
+    assert session.status is status
+    return session
+
+
+def create(uow: UnitOfWork, number: int, **fields: Any) -> OTASession:
+    """A session with these fields, created a second later for each number."""
+    at = MOMENT + timedelta(seconds=number)
+    record = OTASession(**{"id": session_id(number), "created_at": at, "updated_at": at, **fields})
+    return uow.sessions.create(record)
+
+
+def ids(sessions: list[OTASession]) -> list[int]:
+    """The numbers that the sessions were created with."""
+    return [int(session.id[-4:], 16) for session in sessions]
+
+
+# Creating
+
+
+def test_a_new_session_is_pending(uow: UnitOfWork) -> None:
+    session = uow.sessions.create_session()
+
+    assert session.status is SessionStatus.PENDING
+    assert session.session_type is SessionType.TRIGGERED
+    assert (session.started_at, session.ended_at, session.duration_ms) == (None, None, None)
+
+
+def test_a_new_session_gets_an_id_of_its_own(uow: UnitOfWork) -> None:
+    created = {uow.sessions.create_session().id for _ in range(20)}
+
+    assert len(created) == 20
+
+
+def test_a_session_may_bring_its_id_and_its_time(uow: UnitOfWork) -> None:
+    session = uow.sessions.create_session(session_id=KEY.upper(), at=MOMENT)
+
+    assert session.id == KEY
+    assert (session.created_at, session.updated_at) == (MOMENT, MOMENT)
+
+
+def test_a_session_names_its_device_card_and_type(uow: UnitOfWork) -> None:
+    uow.devices.create(device())
+    uow.cards.create(card())
+
+    session = uow.sessions.create_session(
+        device_id="device-0001", card_iccid=iccid(), session_type="polled"
+    )
+
+    assert (session.device_id, session.card_iccid) == ("device-0001", iccid())
+    assert session.session_type is SessionType.POLLED
+
+
+def test_an_id_that_is_taken_is_refused(uow: UnitOfWork) -> None:
+    uow.sessions.create_session(session_id=KEY)
+
+    with pytest.raises(IntegrityError, match="exists already"):
+        uow.sessions.create_session(session_id=KEY)
+
+
+@pytest.mark.parametrize("parent", [{"device_id": "nobody"}, {"card_iccid": iccid(99)}])
+def test_a_device_or_card_that_does_not_exist_is_refused(
+    uow: UnitOfWork, parent: dict[str, Any]
+) -> None:
+    with pytest.raises(IntegrityError, match="does not exist"):
+        uow.sessions.create_session(**parent)
+
+
+# Steps
+
+
+@pytest.mark.parametrize(("status", "step"), LEGAL, ids=str)
+def test_a_legal_step_leads_to_its_status(
+    uow: UnitOfWork, status: SessionStatus, step: str
+) -> None:
+    in_status(uow, status)
+
+    session = STEPS[step](uow, MOMENT + timedelta(seconds=2))
+
+    assert session.status is LEGAL[status, step]
+    assert session == uow.sessions.get_by_id(KEY)
+
+
+@pytest.mark.parametrize(("status", "step"), ILLEGAL, ids=str)
+def test_an_illegal_step_is_refused_and_changes_nothing(
+    uow: UnitOfWork, status: SessionStatus, step: str
+) -> None:
+    before = in_status(uow, status)
+
+    with pytest.raises(StateError):
+        STEPS[step](uow, MOMENT + timedelta(seconds=2))
+
+    assert uow.sessions.get_by_id(KEY) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "step", "reason"),
+    [
+        (SessionStatus.PENDING, "complete", "the session is pending .start it first"),
+        (SessionStatus.ACTIVE, "start", "the session is active already"),
+        (SessionStatus.COMPLETED, "fail", "the session has ended as completed"),
+        (SessionStatus.TIMEOUT, "start", "the session has ended as timeout"),
+    ],
+)
+def test_the_refusal_says_why(
+    uow: UnitOfWork, status: SessionStatus, step: str, reason: str
+) -> None:
+    in_status(uow, status)
+
+    with pytest.raises(StateError, match=reason):
+        STEPS[step](uow, None)
+
+
+def test_a_step_that_was_refused_does_not_end_the_unit_of_work(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.PENDING)
+
+    with pytest.raises(StateError):
+        uow.sessions.complete_session(KEY)
+
+    assert uow.sessions.start_session(KEY).status is SessionStatus.ACTIVE
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_of_no_session_is_an_error(uow: UnitOfWork, step: str) -> None:
+    with pytest.raises(NotFoundError, match=KEY):
+        STEPS[step](uow, None)
+
+
+@pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
+def test_a_session_does_not_end_before_it_started(uow: UnitOfWork, step: str) -> None:
+    before = in_status(uow, SessionStatus.ACTIVE)
+
+    with pytest.raises(StateError, match="end before it started"):
+        STEPS[step](uow, MOMENT - timedelta(microseconds=1))
+
+    assert uow.sessions.get_by_id(KEY) == before
+
+
+@pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
+def test_a_session_may_end_the_moment_it_started(uow: UnitOfWork, step: str) -> None:
+    in_status(uow, SessionStatus.ACTIVE)
+
+    assert STEPS[step](uow, MOMENT).duration_ms == 0
+
+
+def test_a_step_without_a_time_happens_now(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.PENDING)
+    before = datetime.now(UTC)
+
+    started = uow.sessions.start_session(KEY)
+    ended = uow.sessions.complete_session(KEY)
+
+    assert started.started_at is not None
+    assert ended.ended_at is not None
+    assert before <= started.started_at <= ended.ended_at <= datetime.now(UTC)
+
+
+def test_a_step_with_a_time_keeps_it_and_stamps_the_row_now(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.PENDING)
+    before = datetime.now(UTC)
+
+    session = uow.sessions.start_session(KEY, MOMENT)
+
+    assert session.started_at == MOMENT
+    assert before <= session.updated_at <= datetime.now(UTC)
+
+
+def test_a_failure_keeps_its_code_and_its_message(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.ACTIVE)
+
+    session = uow.sessions.fail_session(KEY, "TLS-40", "handshake_failure: 'no key'", MOMENT)
+
+    assert (session.error_code, session.error_message) == ("TLS-40", "handshake_failure: 'no key'")
+
+
+def test_a_session_that_never_started_ends_without_a_duration(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.PENDING)
+
+    session = uow.sessions.fail_session(KEY, at=MOMENT)
+
+    assert (session.ended_at, session.duration_ms) == (MOMENT, None)
+
+
+@pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
+@pytest.mark.parametrize(
+    ("start", "end", "duration"),
+    [
+        (0, 999, 0),
+        (0, 1_000, 1),
+        (0, 1_999, 1),
+        (999, 1_998, 0),
+        (999, 1_999, 1),
+        (999_500, 1_000_499, 0),
+        (999_500, 1_000_500, 1),
+        (999_999, 1_000_000, 0),
+        (400, 999_600, 999),
+        (999_600, 1_999_600, 1_000),
+        (0, 86_400_000_000, 86_400_000),
+        (1, 86_400_000_000, 86_399_999),
+    ],
+)
+def test_the_duration_is_whole_milliseconds_rounded_down(
+    uow: UnitOfWork, step: str, start: int, end: int, duration: int
+) -> None:
+    second = MOMENT.replace(microsecond=0)
+    uow.sessions.create_session(session_id=KEY)
+    uow.sessions.start_session(KEY, second + timedelta(microseconds=start))
+
+    session = STEPS[step](uow, second + timedelta(microseconds=end))
+
+    assert session.duration_ms == duration
+
+
+DAYS = st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@example(start=datetime(2026, 3, 29, 0, 59, 59, 999_999, UTC), lasted=timedelta(hours=2))
+@example(start=datetime(1000, 1, 3, tzinfo=UTC), lasted=timedelta(days=3_000_000))
+@given(
+    start=DAYS,
+    lasted=st.timedeltas(timedelta(0), timedelta(hours=3)),
+)
+def test_every_duration_is_exact(uow: UnitOfWork, start: datetime, lasted: timedelta) -> None:
+    uow.rollback()
+    uow.sessions.create_session(session_id=KEY)
+    uow.sessions.start_session(KEY, start)
+
+    session = uow.sessions.complete_session(KEY, start + lasted)
+
+    assert session.duration_ms == lasted // timedelta(milliseconds=1)
+
+
+def test_the_zone_of_a_time_does_not_change_the_duration(uow: UnitOfWork) -> None:
+    uow.sessions.create_session(session_id=KEY)
+    uow.sessions.start_session(KEY, MOMENT.astimezone(timezone(timedelta(hours=2))))
+
+    session = uow.sessions.complete_session(KEY, MOMENT + timedelta(hours=1))
+
+    assert session.duration_ms == 3_600_000
+
+
+@pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
+def test_of_two_workers_who_end_a_session_exactly_one_does(
+    manager: DatabaseManager, step: str
+) -> None:
+    with UnitOfWork(manager) as uow:
+        in_status(uow, SessionStatus.ACTIVE)
+        uow.commit()
+    together = Barrier(2)
+
+    def end(number: int) -> str:
+        with UnitOfWork(manager, read_only=True) as before:
+            assert before.sessions.find_active()
+        together.wait(10)
+        with UnitOfWork(manager) as uow:
+            try:
+                STEPS[step](uow, MOMENT + timedelta(seconds=number))
+                uow.commit()
+            except StateError as refused:
+                return refused.what
+            return "ended"
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(end, (1, 2)))
+
+    assert results.count("ended") == 1
+    assert sum("the session has ended as" in result for result in results) == 1
+
+
+def test_workers_with_sessions_of_their_own_are_not_in_each_others_way(
+    manager: DatabaseManager,
+) -> None:
+    def run(number: int) -> SessionStatus:
+        with UnitOfWork(manager) as uow:
+            key = session_id(number)
+            uow.sessions.create_session(session_id=key)
+            uow.sessions.start_session(key)
+            status = uow.sessions.complete_session(key).status
+            uow.commit()
+            return status
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(run, range(1, 21))) == {SessionStatus.COMPLETED}
+
+
+# Describing
+
+
+def test_tls_info_is_kept(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.PENDING)
+
+    session = uow.sessions.set_tls_info(KEY, "TLS_PSK_WITH_AES_128_CBC_SHA256", "card-é")
+
+    assert session.tls_cipher_suite == "TLS_PSK_WITH_AES_128_CBC_SHA256"
+    assert session.tls_psk_identity == "card-é"
+    assert session.status is SessionStatus.PENDING
+
+
+@pytest.mark.parametrize("status", [status for status in SessionStatus if status.is_end])
+def test_an_ended_session_does_not_change(uow: UnitOfWork, status: SessionStatus) -> None:
+    ended = in_status(uow, status)
+
+    with pytest.raises(StateError, match="has ended"):
+        uow.sessions.set_tls_info(KEY, "suite", "identity")
+    with pytest.raises(StateError, match="has ended"):
+        uow.sessions.update(ended)
+
+    assert uow.sessions.get_by_id(KEY) == ended
+
+
+def test_an_update_does_not_change_what_the_steps_change(uow: UnitOfWork) -> None:
+    session = in_status(uow, SessionStatus.ACTIVE)
+    session.status = SessionStatus.COMPLETED
+    session.started_at = session.ended_at = MOMENT + timedelta(days=1)
+    session.duration_ms = 5
+    session.error_code = "E1"
+
+    updated = uow.sessions.update(session)
+
+    assert updated.error_code == "E1"
+    assert updated.status is SessionStatus.ACTIVE
+    assert (updated.started_at, updated.ended_at, updated.duration_ms) == (MOMENT, None, None)
+
+
+# Lists
+
+
+def test_sessions_are_listed_newest_first(uow: UnitOfWork) -> None:
+    for number in (2, 3, 1):
+        create(uow, number)
+
+    assert ids(uow.sessions.get_all()) == [3, 2, 1]
+
+
+def test_sessions_of_one_moment_have_one_order(uow: UnitOfWork) -> None:
+    uow.devices.create(device())
+    uow.cards.create(card())
+    for number in (2, 4, 1, 3):
+        create(uow, number, created_at=MOMENT, device_id="device-0001", card_iccid=iccid())
+
+    for found in (
+        uow.sessions.get_all(),
+        uow.sessions.find_by_device("device-0001"),
+        uow.sessions.find_by_card(iccid()),
+        uow.sessions.find_by_status("pending"),
+        uow.sessions.find_active(),
+        uow.sessions.find_by_date_range(MOMENT, MOMENT + timedelta(seconds=1)),
+    ):
+        assert ids(found) == [4, 3, 2, 1]
+
+
+def test_sessions_are_found_by_device(uow: UnitOfWork) -> None:
+    uow.devices.create_all([device(1), device(2)])
+    for number in range(1, 6):
+        create(uow, number, device_id=f"device-000{1 + number % 2}")
+
+    assert ids(uow.sessions.find_by_device("device-0001")) == [4, 2]
+    assert ids(uow.sessions.find_by_device("device-0002", limit=2)) == [5, 3]
+    assert uow.sessions.find_by_device("device-0003") == []
+
+
+def test_sessions_are_found_by_card(uow: UnitOfWork) -> None:
+    uow.cards.create_all([card(1), card(2)])
+    for number in range(1, 6):
+        create(uow, number, card_iccid=iccid(1 + number % 2))
+
+    assert ids(uow.sessions.find_by_card(iccid(1))) == [4, 2]
+    assert ids(uow.sessions.find_by_card(iccid(2), limit=1)) == [5]
+
+
+def test_sessions_are_found_by_status(uow: UnitOfWork) -> None:
+    for number, status in enumerate(SessionStatus):
+        create(uow, number, status=status)
+
+    for number, status in enumerate(SessionStatus):
+        assert ids(uow.sessions.find_by_status(status)) == [number]
+        assert ids(uow.sessions.find_by_status(status.value, limit=1)) == [number]
+
+
+def test_active_are_those_that_have_not_ended(uow: UnitOfWork) -> None:
+    for number, status in enumerate(SessionStatus):
+        create(uow, number, status=status)
+
+    assert {s.status for s in uow.sessions.find_active()} == {"pending", "active"}
+
+
+def test_a_date_range_holds_its_start_and_not_its_end(uow: UnitOfWork) -> None:
+    for number in range(1, 6):
+        create(uow, number)
+    second = timedelta(seconds=1)
+
+    found = uow.sessions.find_by_date_range(MOMENT + 2 * second, MOMENT + 4 * second)
+
+    assert ids(found) == [3, 2]
+
+
+def test_a_date_range_is_exact_to_the_microsecond(uow: UnitOfWork) -> None:
+    create(uow, 1)
+    at = MOMENT + timedelta(seconds=1)
+    step = timedelta(microseconds=1)
+
+    assert ids(uow.sessions.find_by_date_range(at, at + step)) == [1]
+    assert uow.sessions.find_by_date_range(at - step, at) == []
+    assert uow.sessions.find_by_date_range(at, at) == []
+
+
+def test_a_date_range_takes_any_zone_and_a_limit(uow: UnitOfWork) -> None:
+    for number in range(1, 4):
+        create(uow, number)
+    zone = timezone(timedelta(hours=-7))
+
+    found = uow.sessions.find_by_date_range(
+        MOMENT.astimezone(zone), (MOMENT + timedelta(days=1)).astimezone(zone), limit=2
+    )
+
+    assert ids(found) == [3, 2]
+
+
+def test_a_date_range_that_ends_before_it_starts_is_refused(uow: UnitOfWork) -> None:
+    with pytest.raises(ValidationError, match="ends before it starts"):
+        uow.sessions.find_by_date_range(MOMENT, MOMENT - timedelta(microseconds=1))
+
+
+# Stale sessions
+
+
+@pytest.fixture
+def two_hours_ago() -> datetime:
+    """Longer ago than a session may stand still in these tests."""
+    return datetime.now(UTC) - timedelta(hours=2)
+
+
+def test_a_session_where_nothing_happened_is_stale(
+    uow: UnitOfWork, two_hours_ago: datetime
+) -> None:
+    uow.sessions.create_session(session_id=session_id(1), at=two_hours_ago)
+    uow.sessions.create_session(session_id=session_id(2))
+
+    assert ids(uow.sessions.find_stale(60)) == [1]
+    assert ids(uow.sessions.find_stale(121)) == []
+
+
+def test_a_session_whose_log_moved_is_not_stale(uow: UnitOfWork, two_hours_ago: datetime) -> None:
+    for number in (1, 2):
+        uow.sessions.create_session(session_id=session_id(number), at=two_hours_ago)
+    uow.logs.add_log(session_id(1), "command", "00", timestamp=two_hours_ago)
+    uow.logs.add_log(session_id(2), "command", "00", timestamp=two_hours_ago)
+    uow.logs.add_log(session_id(2), "response", "9000")
+
+    assert ids(uow.sessions.find_stale(60)) == [1]
+
+
+def test_a_session_that_was_changed_is_not_stale(uow: UnitOfWork, two_hours_ago: datetime) -> None:
+    uow.sessions.create_session(session_id=KEY, at=two_hours_ago)
+    uow.sessions.start_session(KEY, two_hours_ago)
+
+    assert uow.sessions.find_stale(60) == []
+
+
+def test_a_session_that_ended_is_never_stale(uow: UnitOfWork, two_hours_ago: datetime) -> None:
+    for number, status in enumerate(SessionStatus):
+        create(uow, number, status=status, created_at=two_hours_ago, updated_at=two_hours_ago)
+
+    assert {s.status for s in uow.sessions.find_stale(60)} == {"pending", "active"}
+
+
+def test_close_stale_ends_what_find_stale_gives(uow: UnitOfWork, two_hours_ago: datetime) -> None:
+    old = {"created_at": two_hours_ago, "updated_at": two_hours_ago}
+    create(uow, 1, **old)
+    create(uow, 2, **old, status=SessionStatus.ACTIVE, started_at=two_hours_ago)
+    create(uow, 3, **old, status=SessionStatus.FAILED)
+    create(uow, 4, **old)
+    uow.logs.add_log(session_id(4), "command", "00")
+    uow.sessions.create_session(session_id=session_id(5))
+    end = two_hours_ago + timedelta(seconds=90, microseconds=500)
+
+    assert uow.sessions.close_stale(60, at=end) == 2
+
+    closed = uow.sessions.find_by_status("timeout")
+    assert sorted(ids(closed)) == [1, 2]
+    assert {session.ended_at for session in closed} == {end}
+    assert {session.id: session.duration_ms for session in closed} == {
+        session_id(1): None,
+        session_id(2): 90_000,
+    }
+    assert uow.sessions.find_stale(60) == []
+    assert uow.sessions.close_stale(60) == 0
+
+
+def test_close_stale_does_not_end_a_session_before_it_started(
+    uow: UnitOfWork, two_hours_ago: datetime
+) -> None:
+    create(
+        uow,
+        1,
+        status=SessionStatus.ACTIVE,
+        created_at=two_hours_ago,
+        updated_at=two_hours_ago,
+        started_at=two_hours_ago,
+    )
+
+    assert uow.sessions.close_stale(60, at=two_hours_ago - timedelta(seconds=1)) == 0
+    assert ids(uow.sessions.find_active()) == [1]
+
+
+# Statistics
+
+
+def test_without_sessions_the_figures_are_empty(uow: UnitOfWork) -> None:
+    figures = uow.sessions.get_statistics()
+
+    assert figures.total == 0
+    assert figures.success_rate is None
+    assert figures.average_duration_ms is None
+
+
+def test_without_an_end_there_is_no_success_rate(uow: UnitOfWork) -> None:
+    uow.sessions.create_session()
+
+    figures = uow.sessions.get_statistics()
+
+    assert (figures.total, figures.pending, figures.success_rate) == (1, 1, None)
+
+
+def test_the_success_rate_is_over_everything_that_ended(uow: UnitOfWork) -> None:
+    now = datetime.now(UTC)
+    statuses = [
+        SessionStatus.PENDING,
+        SessionStatus.ACTIVE,
+        SessionStatus.COMPLETED,
+        SessionStatus.FAILED,
+        SessionStatus.TIMEOUT,
+    ]
+    for number, status in enumerate(statuses):
+        create(uow, number, status=status, created_at=now)
+
+    assert uow.sessions.get_statistics().success_rate == pytest.approx(1 / 3, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_figures_equal_a_count_by_hand(uow: UnitOfWork, seed: int) -> None:
+    chance = random.Random(seed)
+    now = datetime.now(UTC)
+    sessions = [
+        OTASession(
+            id=session_id(number),
+            status=chance.choice(list(SessionStatus)),
+            duration_ms=chance.choice([None, chance.randrange(10_000_000)]),
+            created_at=now - timedelta(days=chance.uniform(0, 14)),
+        )
+        for number in range(1, 101)
+    ]
+    uow.sessions.create_all(sessions)
+    recent = [s for s in sessions if s.created_at >= now - timedelta(days=7)]
+    count = {status: sum(s.status is status for s in recent) for status in SessionStatus}
+    durations = [s.duration_ms for s in recent if s.duration_ms is not None]
+    ended = sum(n for status, n in count.items() if status.is_end)
+
+    figures = uow.sessions.get_statistics(days=7)
+
+    assert figures.total == len(recent)
+    assert {s: getattr(figures, s.value) for s in SessionStatus} == count
+    assert figures.average_duration_ms == pytest.approx(sum(durations) / len(durations), rel=1e-12)
+    assert figures.success_rate == pytest.approx(count[SessionStatus.COMPLETED] / ended, rel=1e-12)
