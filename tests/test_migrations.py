@@ -28,6 +28,7 @@ from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
 from cardlink_sql.migrator import MigrationStatus, Migrator, PlannedMigration, locks
 from cardlink_sql.migrator.backends import BACKENDS
 from cardlink_sql.migrator.files import read_migrations
+from cardlink_sql.migrator.journal import Journal
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.tables import metadata
 
@@ -366,12 +367,13 @@ def test_a_lost_connection_is_said_and_survived(dialect: Dialect, make_site: Sit
 
 def test_an_sqlite_migration_waits_for_a_writer(make_site: SiteMaker) -> None:
     site = make_site(SQLITE)
-    site.write(THREE)
+    one = "CREATE TABLE one (a INTEGER PRIMARY KEY, b INTEGER REFERENCES one (a));"
+    site.write({**THREE, "0001_one.sql": one})
     site.migrate("0001")
     path = Path(str(site.config.engine_url.database))
     writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     writer.execute("BEGIN IMMEDIATE")
-    writer.execute("INSERT INTO one VALUES (1)")
+    writer.execute("INSERT INTO one VALUES (1, 1)")
 
     def commit_when_it_waits() -> None:
         wait_until(lambda: list(path.parent.glob("*-lock")))
@@ -427,6 +429,27 @@ def test_rows_and_their_journal_are_one_transaction(make_site: SiteMaker) -> Non
     site.write({"0001_one.sql": sql.replace("'x'", "2")})
     site.migrate()
     assert site.run("SELECT a FROM one ORDER BY a") == [(1,), (2,)]
+
+
+def test_rows_without_their_journal_are_not_kept(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1);"
+    site.write({"0001_one.sql": _without_transaction(site.dialect, sql)})
+    write = Journal.done
+
+    def break_at_the_rows(self: Journal, *arguments: Any) -> None:
+        write(self, *arguments)
+        if arguments[-1].number == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "done", break_at_the_rows)
+        with pytest.raises(KeyboardInterrupt):
+            site.migrate()
+    assert site.run("SELECT a FROM one") == []
+    site.migrate()
+    assert site.run("SELECT a FROM one") == [(1,)]
 
 
 def _cut_off(site: Site, statement: int, done: int) -> None:
@@ -498,6 +521,21 @@ def test_a_cut_off_statement_that_was_edited_is_refused(make_site: SiteMaker) ->
     site.write({"0001_one.sql": "CREATE TABLE two (a INTEGER);"})
     with pytest.raises(DriftError, match="it was edited since"):
         site.migrate()
+
+
+def test_a_cut_off_statement_stays_so_when_its_repetition_fails(make_site: SiteMaker) -> None:
+    site = make_site(MYSQL)
+    site.run("CREATE TABLE one (a INTEGER)")
+    statements = "SET @x = 1;\nALTER TABLE one ADD COLUMN b INTEGER;"
+    site.write({"0001_one.sql": statements})
+    site.migrate()
+    _cut_off(site, 2, 1)
+    site.run("RENAME TABLE one TO away")
+    with pytest.raises(MigrationError, match="doesn't exist"):
+        site.migrate()
+    assert "was under way" in str(site.status().unfinished)
+    site.run("RENAME TABLE away TO one")
+    assert site.migrate() == ["0001_one"]
 
 
 def test_an_index_built_concurrently(make_site: SiteMaker) -> None:
@@ -657,6 +695,25 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
     assert named in str(caught.value)
     pooled.close()
     assert len(site.migrate()) == 3
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = locks.FileLock(tmp_path / "x.db")
+    take = locks._lock_file
+
+    def remove_and_take(file: Any) -> bool:
+        Path(file.name).unlink()
+        return take(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "_lock_file", remove_and_take)
+        assert not lock.try_acquire()
+    assert lock.try_acquire()
+    assert not locks.FileLock(tmp_path / "x.db").try_acquire()
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- drift -------------------------------------------------------------------------------
@@ -887,7 +944,9 @@ def test_status_leaves_an_sqlite_file_and_its_folder_as_they_are(make_site: Site
 def test_status_sees_what_another_connection_has_in_its_log(make_site: SiteMaker) -> None:
     site = make_site(SQLITE)
     site.write(THREE)
-    with site.engine.connect():  # keeps the log beside the file
+    site.migrate("0001")
+    with site.engine.connect() as reader:
+        reader.execute(text("SELECT * FROM one")).all()  # keeps the log beside the file
         site.migrate()
         assert site.status().is_current
 
@@ -983,6 +1042,15 @@ def test_a_rebuild_that_orphans_rows_is_refused(family: Site) -> None:
         family.migrate()
     assert family.run("SELECT id FROM parent") == [(1,), (2,)]
     assert not family.status().applied
+
+
+def test_a_foreign_key_to_no_key_is_refused(make_site: SiteMaker) -> None:
+    site = make_site(SQLITE)
+    site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER REFERENCES one (a));"})
+    with pytest.raises(MigrationError, match="foreign key mismatch") as caught:
+        site.migrate()
+    assert caught.value.where == "migrations/sqlite/0001_one.sql"
+    assert site.tables() == set()
 
 
 def test_orphans_of_old_do_not_hinder(family: Site) -> None:

@@ -25,6 +25,7 @@ from cardlink_sql import times
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.engine import in_transaction
 from cardlink_sql.errors import MigrationError
+from cardlink_sql.migrator import driver
 from cardlink_sql.migrator import statements as sql
 
 _NAME_LENGTH: Final = 255
@@ -171,9 +172,9 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
             MigrationError: a row has; or as on the others.
             StatementFailed: a statement was refused.
         """
-        before = self._orphans()
+        before = self._orphans(migration)
         super().run_whole(migration, direction)
-        if lost := self._orphans() - before:
+        if lost := self._orphans(migration) - before:
             (child, parent), count = lost.most_common(1)[0]
             raise MigrationError(
                 f"{count} row(s) of {child} would refer to rows of {parent} that do not exist",
@@ -181,8 +182,15 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
                 "nothing was kept; mend the migration",
             )
 
-    def _orphans(self) -> Counter[tuple[str, str]]:
-        rows = self.execute(sql.SQLITE_FOREIGN_KEY_CHECK).fetchall()
+    def _orphans(self, migration: Any) -> Counter[tuple[str, str]]:
+        try:
+            rows = self.execute(sql.SQLITE_FOREIGN_KEY_CHECK).fetchall()
+        except self.connection.Error as error:
+            raise MigrationError(
+                driver.message(error),
+                migration.where,
+                "nothing was kept; a foreign key must refer to a primary key or a unique one",
+            ) from error
         return Counter((child, parent) for child, _rowid, parent, _key in rows)
 
     def _bind(self, value: Any) -> Any:
