@@ -522,9 +522,11 @@ def test_sessions_created_at_one_time_are_each_seen_once(uow: UnitOfWork) -> Non
 
 @every_gateway
 def test_a_place_that_no_page_gave_is_refused(case: Case, uow: UnitOfWork) -> None:
-    for after in ("x", 5, (), ("a", "b", "c"), [1], (None,), {}, (None, None)):
+    places: list[Any] = ["x", 5, (), ("a", "b", "c"), [1], (None,), {}, (None, None)]
+
+    for place in places:
         with pytest.raises(ValidationError):
-            case.gateway(uow).page_after(after)  # type: ignore[arg-type]
+            case.gateway(uow).page_after(place)
 
 
 @pytest.mark.parametrize(

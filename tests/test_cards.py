@@ -1,0 +1,590 @@
+"""Card profiles and their PSKs."""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from cardlink_sql import (
+    CardProfile,
+    CardType,
+    DatabaseManager,
+    EncryptionError,
+    IntegrityError,
+    Keyring,
+    NotFoundError,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql.tables import card_profiles
+from tests.conftest import MOMENT, card, device, dump, iccid
+
+KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+FORMS_OF_KEY = (KEY.hex(), KEY.hex().upper(), repr(KEY), repr(KEY)[2:-1], str(list(KEY)))
+
+
+def ids(cards: list[CardProfile]) -> list[int]:
+    """The numbers that the cards were created with."""
+    return [int(found.iccid[-4:]) for found in cards]
+
+
+def stored(manager: DatabaseManager) -> list[Any]:
+    """The encrypted keys as they are in the database."""
+    with manager.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT psk_key_encrypted FROM card_profiles ORDER BY iccid"
+        )
+        return [None if row[0] is None else bytes(row[0]) for row in rows]
+
+
+def store(manager: DatabaseManager, number: int = 1, identity: str = "card-1") -> None:
+    """A card with the key, committed."""
+    with UnitOfWork(manager) as uow:
+        uow.cards.create_with_psk(card(number), identity, KEY)
+        uow.commit()
+
+
+@pytest.fixture
+def sharing(manager: DatabaseManager) -> Iterator[Callable[..., DatabaseManager]]:
+    """Managers of the same database with other encryption keys, or those of the environment."""
+    with ExitStack() as stack:
+
+        def make(*keys: str) -> DatabaseManager:
+            keyring = Keyring(keys) if keys else None
+            return stack.enter_context(DatabaseManager(manager.config, keyring=keyring))
+
+        yield make
+
+
+def test_a_card_keeps_all_its_fields(uow: UnitOfWork) -> None:
+    full = CardProfile(
+        iccid="8949012345678901234",
+        imsi="262011234567890",
+        card_type=CardType.EUICC,
+        atr="3B9F96801FC78031A073BE21136743200718000001A5",
+        psk_identity="card-1",
+        admin_url="https://admin.example:8443/ota",
+        trigger_config={"sms": {"tar": "B00001"}},
+        bip_config={"apn": "iot.example", "buffer": 1400},
+        security_domains=[{"aid": "A000000151000000"}],
+        notes="n",
+        created_at=MOMENT,
+        updated_at=MOMENT,
+    )
+
+    assert uow.cards.create(full) == full
+
+
+@pytest.mark.parametrize("card_type", list(CardType))
+def test_every_type_of_card_is_kept(uow: UnitOfWork, card_type: CardType) -> None:
+    assert uow.cards.create(card(card_type=card_type.value)).card_type is card_type
+    assert ids(uow.cards.find_by_type(card_type)) == [1]
+
+
+@pytest.mark.parametrize("digits", ["8" * 18, "8" * 22, "8944501234567890120"])
+def test_an_iccid_has_18_to_22_digits_whatever_its_luhn_digit(uow: UnitOfWork, digits: str) -> None:
+    assert uow.cards.create(card(iccid=digits)).iccid == digits
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"iccid": "8" * 17},
+        {"iccid": "8" * 23},
+        {"iccid": "8949A12345678901234"},
+        {"imsi": "26201"},
+        {"imsi": "2" * 16},
+        {"atr": "00"},
+        {"atr": "3B9"},
+        {"card_type": "SIM"},
+        {"card_type": "uicc"},
+    ],
+)
+def test_numbers_of_another_form_are_refused(uow: UnitOfWork, fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        uow.cards.create(card(**fields))
+
+
+def test_hex_of_the_card_is_upper_case(uow: UnitOfWork) -> None:
+    assert uow.cards.create(card(atr="3b9f96")).atr == "3B9F96"
+
+
+# Keys
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.hex(), KEY.hex().upper(), bytearray(KEY)])
+def test_a_key_is_given_as_bytes_or_hex_and_read_as_bytes(uow: UnitOfWork, key: Any) -> None:
+    created = uow.cards.create_with_psk(card(), "card-1", key)
+
+    assert created.has_psk is True
+    assert created.psk_identity == "card-1"
+    assert uow.cards.get_psk_key(iccid()) == KEY
+
+
+@pytest.mark.parametrize("key", [b"\0", bytes(range(256))[:64], b"\xff" * 32])
+def test_any_bytes_are_a_key(uow: UnitOfWork, key: bytes) -> None:
+    uow.cards.create_with_psk(card(), "card-1", key)
+
+    assert uow.cards.get_psk_key(iccid()) == key
+
+
+def test_a_card_without_a_key_has_none(uow: UnitOfWork) -> None:
+    uow.cards.create(card())
+
+    assert uow.cards.get_psk_key(iccid()) is None
+
+
+def test_the_key_of_no_card_is_an_error(uow: UnitOfWork) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: uow.cards.get_psk_key(iccid()),
+        lambda: uow.cards.update_psk(iccid(), "card-1", KEY),
+        lambda: uow.cards.clear_psk(iccid()),
+        lambda: uow.cards.export_profile(iccid()),
+    ]
+    for call in calls:
+        with pytest.raises(NotFoundError, match=iccid()):
+            call()
+
+
+def test_the_handshake_finds_the_key_by_identity(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(2), "card-2", b"other")
+
+    assert uow.cards.get_psk_key_by_identity("card-1") == KEY
+    assert uow.cards.get_psk_key_by_identity("card-2") == b"other"
+
+
+def test_the_handshake_can_run_in_a_read_only_unit_of_work(manager: DatabaseManager) -> None:
+    store(manager)
+
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.cards.get_psk_key_by_identity("card-1") == KEY
+
+
+@pytest.mark.parametrize(
+    "identity", ["nobody", "CARD-1", "card-1 ", " card-1", "card-%", "", "x" * 129, "a\0", "\ud800"]
+)
+def test_an_identity_that_no_card_has_is_unknown(uow: UnitOfWork, identity: str) -> None:
+    uow.cards.create_with_psk(card(), "card-1", KEY)
+
+    assert uow.cards.get_psk_key_by_identity(identity) is None
+    assert uow.cards.psk_identity_exists(identity) is False
+
+
+@pytest.mark.parametrize("identity", [None, 5, b"card-1", ["card-1"]])
+def test_an_identity_that_is_no_text_is_refused(uow: UnitOfWork, identity: Any) -> None:
+    with pytest.raises(ValidationError):
+        uow.cards.get_psk_key_by_identity(identity)
+
+
+def test_an_identity_without_a_key_opens_nothing(uow: UnitOfWork) -> None:
+    uow.cards.create(card(psk_identity="card-1"))
+
+    assert uow.cards.psk_identity_exists("card-1") is True
+    assert uow.cards.get_psk_key_by_identity("card-1") is None
+    assert uow.cards.get_all_psk_identities() == []
+
+
+def test_the_identities_are_those_of_cards_with_a_key_in_order(uow: UnitOfWork) -> None:
+    for number, identity in enumerate(["b", "a", "é", "B", "😀"], 1):
+        uow.cards.create_with_psk(card(number), identity, KEY)
+    uow.cards.create(card(9))
+
+    assert uow.cards.get_all_psk_identities() == ["B", "a", "b", "é", "😀"]
+
+
+@pytest.mark.parametrize(
+    "identity", ["x" * 128, "é" * 64, "😀" * 32, "e\u0301", " ", "a\nb", "%s ' :x \\", "\u202eabc"]
+)
+def test_an_identity_is_any_text_of_128_octets(uow: UnitOfWork, identity: str) -> None:
+    uow.cards.create_with_psk(card(), identity, KEY)
+
+    assert uow.cards.get_psk_key_by_identity(identity) == KEY
+    assert uow.cards.get_all_psk_identities() == [identity]
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 129, "é" * 65, "😀" * 33, "a\0", "\udcff", None, 5])
+def test_any_other_identity_is_refused(uow: UnitOfWork, identity: Any) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: uow.cards.create_with_psk(card(), identity, KEY),
+        lambda: uow.cards.update_psk(iccid(), identity, KEY),
+    ]
+    for call in calls:
+        with pytest.raises(ValidationError):
+            call()
+
+
+def test_two_cards_may_not_claim_one_identity(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+
+    with pytest.raises(IntegrityError, match="psk_identity"):
+        uow.cards.create_with_psk(card(2), "card-1", b"other")
+
+
+def test_a_card_may_not_take_the_identity_of_another(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create(card(2))
+
+    with pytest.raises(IntegrityError, match="exists already"):
+        uow.cards.update_psk(iccid(2), "card-1", KEY)
+
+
+@pytest.mark.parametrize("other", ["Card-1", "card-1 ", "cárd-1", "card-1\u0301"])
+def test_identities_that_differ_in_one_byte_are_two(uow: UnitOfWork, other: str) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(2), other, b"other")
+
+    assert uow.cards.get_psk_key_by_identity("card-1") == KEY
+    assert uow.cards.get_psk_key_by_identity(other) == b"other"
+
+
+def test_a_key_is_replaced(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(created_at=MOMENT, updated_at=MOMENT), "old", b"old")
+
+    changed = uow.cards.update_psk(iccid(), "new", KEY)
+
+    assert (changed.psk_identity, changed.has_psk) == ("new", True)
+    assert changed.created_at == MOMENT < changed.updated_at
+    assert uow.cards.get_psk_key_by_identity("new") == KEY
+    assert uow.cards.get_psk_key_by_identity("old") is None
+
+
+def test_a_key_is_cleared_with_its_identity(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(), "card-1", KEY)
+
+    cleared = uow.cards.clear_psk(iccid())
+
+    assert (cleared.psk_identity, cleared.has_psk) == (None, False)
+    assert uow.cards.get_psk_key(iccid()) is None
+    assert uow.cards.psk_identity_exists("card-1") is False
+
+
+def test_an_update_of_the_profile_keeps_the_key(uow: UnitOfWork) -> None:
+    created = uow.cards.create_with_psk(card(), "card-1", KEY)
+    created.notes = "changed"
+
+    assert uow.cards.update(created).has_psk is True
+    assert uow.cards.get_psk_key(iccid()) == KEY
+
+
+# Encryption
+
+
+def test_what_is_stored_is_not_the_key(manager: DatabaseManager) -> None:
+    store(manager)
+
+    (token,) = stored(manager)
+
+    assert KEY not in token
+    assert KEY.hex().encode() not in token.lower()
+    assert all(form not in repr(dump(manager)) for form in FORMS_OF_KEY)
+
+
+def test_one_key_stored_twice_looks_different(manager: DatabaseManager) -> None:
+    store(manager, 1, "card-1")
+    store(manager, 2, "card-2")
+
+    one, other = stored(manager)
+
+    assert one != other
+
+
+def test_the_first_encryption_key_encrypts_and_all_decrypt(
+    manager: DatabaseManager, sharing: Callable[..., DatabaseManager]
+) -> None:
+    old, new = Keyring.generate(), Keyring.generate()
+    store(sharing(old), 1, "stored under the old")
+    store(sharing(new, old), 2, "stored under the new")
+
+    with UnitOfWork(sharing(new, old)) as uow:
+        assert uow.cards.get_psk_key(iccid(1)) == uow.cards.get_psk_key(iccid(2)) == KEY
+    assert Fernet(old).decrypt(stored(manager)[0]) == KEY
+    assert Fernet(new).decrypt(stored(manager)[1]) == KEY
+
+
+def test_a_key_that_is_stored_again_is_under_the_first_encryption_key(
+    manager: DatabaseManager, sharing: Callable[..., DatabaseManager]
+) -> None:
+    old, new = Keyring.generate(), Keyring.generate()
+    store(sharing(old))
+
+    with UnitOfWork(sharing(new, old)) as uow:
+        key = uow.cards.get_psk_key(iccid())
+        assert key is not None
+        uow.cards.update_psk(iccid(), "card-1", key)
+        uow.commit()
+
+    with UnitOfWork(sharing(new)) as uow:
+        assert uow.cards.get_psk_key(iccid()) == KEY
+
+
+def test_a_wrong_encryption_key_is_an_error_that_names_the_card_and_the_remedy(
+    manager: DatabaseManager, sharing: Callable[..., DatabaseManager]
+) -> None:
+    store(manager)
+    wrong = Keyring.generate()
+
+    with (
+        UnitOfWork(sharing(wrong)) as uow,
+        pytest.raises(EncryptionError, match="no encryption key opens") as refused,
+    ):
+        uow.cards.get_psk_key_by_identity("card-1")
+
+    assert iccid() in str(refused.value)
+    assert "CARDLINK_ENCRYPTION_KEY" in str(refused.value)
+    assert wrong not in str(refused.value)
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"\xff\x00", b"gAAAAABn", bytes(200)])
+def test_a_damaged_token_is_an_error(manager: DatabaseManager, damage: bytes) -> None:
+    store(manager)
+    with manager.engine.begin() as connection:
+        connection.execute(card_profiles.update().values(psk_key_encrypted=damage))
+
+    with UnitOfWork(manager) as uow:
+        reads: list[Callable[[], object]] = [
+            lambda: uow.cards.get_psk_key(iccid()),
+            lambda: uow.cards.get_psk_key_by_identity("card-1"),
+            lambda: uow.cards.export_profile(iccid(), include_key=True),
+        ]
+        for read in reads:
+            with pytest.raises(EncryptionError, match="damaged"):
+                read()
+
+
+def test_one_changed_byte_is_noticed(manager: DatabaseManager) -> None:
+    store(manager)
+    (token,) = stored(manager)
+    changed = token[:-10] + bytes([token[-10] ^ 1]) + token[-9:]
+    with manager.engine.begin() as connection:
+        connection.execute(card_profiles.update().values(psk_key_encrypted=changed))
+
+    with UnitOfWork(manager) as uow, pytest.raises(EncryptionError):
+        uow.cards.get_psk_key(iccid())
+
+
+@pytest.mark.parametrize("value", [None, "", " , "])
+def test_without_an_encryption_key_nothing_is_stored(
+    manager: DatabaseManager,
+    sharing: Callable[..., DatabaseManager],
+    monkeypatch: pytest.MonkeyPatch,
+    value: str | None,
+) -> None:
+    monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", value)
+    with UnitOfWork(manager) as uow:
+        uow.cards.create(card(1))
+        uow.commit()
+    before = dump(manager)
+
+    with UnitOfWork(sharing()) as uow:
+        writes: list[Callable[[], object]] = [
+            lambda: uow.cards.create_with_psk(card(2), "card-2", KEY),
+            lambda: uow.cards.update_psk(iccid(1), "card-1", KEY),
+        ]
+        for write in writes:
+            with pytest.raises(EncryptionError, match="cardlink-db keys generate"):
+                write()
+        uow.commit()
+
+    assert dump(manager) == before
+
+
+def test_without_an_encryption_key_nothing_is_read(
+    manager: DatabaseManager,
+    sharing: Callable[..., DatabaseManager],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store(manager)
+    monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
+
+    with (
+        UnitOfWork(sharing()) as uow,
+        pytest.raises(EncryptionError, match="cardlink-db keys generate"),
+    ):
+        uow.cards.get_psk_key(iccid())
+
+
+def test_without_an_encryption_key_the_profiles_can_be_read(
+    manager: DatabaseManager,
+    sharing: Callable[..., DatabaseManager],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store(manager)
+    monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
+
+    with UnitOfWork(sharing()) as uow:
+        assert uow.cards.find_with_psk()[0].has_psk
+        assert uow.cards.export_profile(iccid())["psk_identity"] == "card-1"
+        assert uow.cards.psk_identity_exists("card-1")
+
+
+def test_the_environment_gives_the_encryption_keys(
+    manager: DatabaseManager,
+    sharing: Callable[..., DatabaseManager],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new, old = Keyring.generate(), Keyring.generate()
+    store(sharing(old))
+    monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", f"{new}, {old}")
+
+    with UnitOfWork(sharing()) as uow:
+        assert uow.cards.get_psk_key(iccid()) == KEY
+
+
+@pytest.mark.parametrize("bad", ["SECRET", "SECRET" * 8, "é" * 44])
+def test_a_malformed_encryption_key_is_named_by_its_place_and_not_shown(bad: str) -> None:
+    with pytest.raises(EncryptionError, match="key 2 is not 32 bytes") as refused:
+        Keyring([Keyring.generate(), bad])
+
+    assert "SECRET" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_generated_keys_differ() -> None:
+    assert len({Keyring.generate() for _ in range(10)}) == 10
+
+
+# Nothing shows a key
+
+
+def test_no_repr_shows_a_key(uow: UnitOfWork, manager: DatabaseManager) -> None:
+    created = uow.cards.create_with_psk(card(), "card-1", KEY)
+    shown = [repr(created), str(created), repr(asdict(created)), repr(uow.cards), repr(uow)]
+    shown += [repr(manager), repr(manager.keyring), repr(vars(manager.keyring))]
+
+    for text in shown:
+        assert all(form not in text for form in FORMS_OF_KEY)
+
+
+def test_no_error_shows_a_key(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+
+    with pytest.raises(IntegrityError) as refused:
+        uow.cards.create_with_psk(card(2), "card-1", KEY)
+
+    shown = "".join(traceback.format_exception(refused.value))
+    assert all(form not in shown for form in FORMS_OF_KEY)
+    assert "gAAAA" not in shown
+
+
+def test_no_log_shows_a_key(manager: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        store(manager)
+        with UnitOfWork(manager) as uow:
+            assert uow.cards.get_psk_key_by_identity("card-1") == KEY
+
+    assert all(form not in caplog.text for form in FORMS_OF_KEY)
+    assert "gAAAA" not in caplog.text
+
+
+# Lists
+
+
+def test_cards_are_found_by_whether_they_have_a_key(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create(card(2, psk_identity="card-2"))
+    uow.cards.create(card(3))
+
+    assert ids(uow.cards.find_with_psk()) == [1]
+    assert ids(uow.cards.find_without_psk()) == [2, 3]
+
+
+def test_cards_are_found_by_type_url_and_imsi(uow: UnitOfWork) -> None:
+    url = "https://admin.example/ota?a=%20"
+    uow.cards.create_all(
+        [
+            card(1, card_type=CardType.USIM, admin_url=url),
+            card(2, imsi="262011234567890", admin_url=url.upper()),
+            card(3, imsi="262011234567890"),
+        ]
+    )
+
+    assert ids(uow.cards.find_by_type("USIM")) == [1]
+    assert ids(uow.cards.find_by_type(CardType.UICC)) == [2, 3]
+    assert ids(uow.cards.find_by_admin_url(url)) == [1]
+    assert ids(uow.cards.find_by_imsi("262011234567890")) == [2, 3]
+
+
+def test_cards_of_a_device_are_in_it_or_ran_a_session_with_it(uow: UnitOfWork) -> None:
+    uow.cards.create_all([card(1), card(2), card(3)])
+    uow.devices.create_all([device(1, iccid=iccid(1)), device(2)])
+    for _ in range(2):
+        uow.sessions.create_session(device_id="device-0001", card_iccid=iccid(3))
+    uow.sessions.create_session(device_id="device-0002", card_iccid=iccid(2))
+
+    assert ids(uow.cards.find_by_device("device-0001")) == [1, 3]
+    assert uow.cards.find_by_device("nobody") == []
+
+
+def test_search_looks_into_iccid_imsi_identity_and_notes_in_any_case(uow: UnitOfWork) -> None:
+    uow.cards.create_all(
+        [
+            card(1, iccid="8949777000000000001"),
+            card(2, imsi="777000000000002"),
+            card(3, psk_identity="x777y"),
+            card(4, notes="777"),
+            card(5, admin_url="https://777.example"),
+        ]
+    )
+    uow.cards.create_all([card(6, psk_identity="ÄRGER"), card(7, notes="Ärger")])
+
+    assert ids(uow.cards.search("777")) == [2, 3, 4, 1]
+    assert ids(uow.cards.search("ärgER")) == [6, 7]
+
+
+@pytest.mark.parametrize("sign", ["%", "_", "!", "\\"])
+def test_search_takes_every_sign_as_itself(uow: UnitOfWork, sign: str) -> None:
+    uow.cards.create_all([card(1, notes=f"a{sign}b"), card(2, notes="axb")])
+
+    assert ids(uow.cards.search(f"a{sign}b")) == [1]
+
+
+def test_a_card_leaves_its_sessions_without_it(uow: UnitOfWork) -> None:
+    uow.cards.create(card())
+    session = uow.sessions.create_session(card_iccid=iccid())
+
+    uow.cards.delete_by_id(iccid())
+
+    left = uow.sessions.get_by_id(session.id)
+    assert left is not None
+    assert left.card_iccid is None
+
+
+# Export
+
+
+def test_an_export_is_json_and_holds_no_key(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(trigger_config={"a": [1]}, created_at=MOMENT), "card-1", KEY)
+
+    profile = json.loads(json.dumps(uow.cards.export_profile(iccid())))
+
+    assert profile["iccid"] == iccid()
+    assert profile["card_type"] == "UICC"
+    assert profile["has_psk"] is True
+    assert profile["trigger_config"] == {"a": [1]}
+    assert profile["created_at"] == MOMENT.isoformat()
+    assert "psk_key" not in profile
+    assert all(form not in json.dumps(profile) for form in FORMS_OF_KEY)
+
+
+def test_an_export_holds_the_key_where_it_is_asked_for(uow: UnitOfWork) -> None:
+    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create(card(2))
+
+    assert uow.cards.export_profile(iccid(1), include_key=True)["psk_key"] == KEY.hex().upper()
+    assert uow.cards.export_profile(iccid(2), include_key=True)["psk_key"] is None
+
+
+@pytest.mark.parametrize("asked", [1, "yes", None])
+def test_the_key_is_asked_for_by_true_only(uow: UnitOfWork, asked: Any) -> None:
+    uow.cards.create_with_psk(card(), "card-1", KEY)
+
+    with pytest.raises(ValidationError):
+        uow.cards.export_profile(iccid(), include_key=asked)
