@@ -162,7 +162,7 @@ class LogGateway(Gateway[CommLog]):
     def purge_old(self, days: float) -> int:
         """Delete the entries older than ``days``; gives their number."""
         before = utc_now() - timedelta(days=validation.days(days))
-        return self._execute("purge_old", {"before": self._time(before)})
+        return self._execute("purge_old", {"before": self._bind["timestamp"](before)})
 
     # Reading
 
