@@ -1,0 +1,568 @@
+"""The communication log."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cardlink_sql import (
+    CommLog,
+    DatabaseManager,
+    Direction,
+    IntegrityError,
+    NotFoundError,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql.gateways import LogGateway
+from tests.conftest import MOMENT, dump, entry, session_id
+
+KEY = session_id()
+BATCHES = [1, 7, 8, 100, 101, 999, 1000, 2500]
+
+
+@pytest.fixture
+def logs(uow: UnitOfWork) -> LogGateway:
+    """The log, with two sessions."""
+    uow.sessions.create_session(session_id=session_id(1))
+    uow.sessions.create_session(session_id=session_id(2))
+    return uow.logs
+
+
+def commands(count: int, **fields: Any) -> Iterator[CommLog]:
+    """Commands that hold their numbers."""
+    return (entry(raw_data=f"{number:08X}", **fields) for number in range(count))
+
+
+def numbers(entries: list[CommLog]) -> list[int]:
+    """The numbers that :func:`commands` put in."""
+    return [int(found.raw_data, 16) for found in entries]
+
+
+def response(raw_data: str, **fields: Any) -> CommLog:
+    """A response of the session."""
+    return entry(raw_data=raw_data, direction=Direction.RESPONSE, **fields)
+
+
+# Writing
+
+WRITERS: dict[str, Callable[[LogGateway, CommLog], object]] = {
+    "add_log": lambda logs, log: logs.add_log(
+        log.session_id,
+        log.direction,
+        log.raw_data,
+        latency_ms=log.latency_ms,
+        decoded_data=log.decoded_data,
+        status_word=log.status_word,
+        status_message=log.status_message,
+        timestamp=log.timestamp,
+    ),
+    "batch of one": lambda logs, log: logs.add_log_batch([log]),
+    "create": lambda logs, log: logs.create(log),
+}
+every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=list(WRITERS))
+
+
+@every_writer
+def test_an_entry_keeps_all_its_fields(
+    logs: LogGateway, write: Callable[[LogGateway, CommLog], object]
+) -> None:
+    full = response(
+        "6F108408A0000000039000", latency_ms=12.345678, decoded_data="FCI", status_word="9000",
+        status_message="as the tester calls it",
+    )  # fmt: skip
+
+    write(logs, full)
+
+    (found,) = logs.get_all()
+    full.id = found.id
+    assert found == full
+    assert found.id > 0
+
+
+@every_writer
+@pytest.mark.parametrize(
+    ("raw_data", "status_word", "message"),
+    [
+        ("9000", "9000", "Normal ending of the command"),
+        ("6f00ab9000", "9000", "Normal ending of the command"),
+        ("6A82", "6A82", "File or application not found"),
+        ("611C", "611C", "Normal ending, 28 more bytes available"),
+        ("6100", "6100", "Normal ending, 256 more bytes available"),
+        ("6C0F", "6C0F", "Wrong length Le, 15 bytes available"),
+        ("63c2", "63C2", "Verification failed, 2 retries remaining"),
+        ("1234", "1234", None),
+        ("00", None, None),
+    ],
+)
+def test_status_word_and_message_are_read_from_a_response(
+    logs: LogGateway,
+    write: Callable[[LogGateway, CommLog], object],
+    raw_data: str,
+    status_word: str | None,
+    message: str | None,
+) -> None:
+    write(logs, response(raw_data))
+
+    (found,) = logs.get_all()
+    assert (found.status_word, found.status_message) == (status_word, message)
+    assert found.raw_data == raw_data.upper()
+
+
+@every_writer
+def test_a_command_has_no_status_word(
+    logs: LogGateway, write: Callable[[LogGateway, CommLog], object]
+) -> None:
+    write(logs, entry(raw_data="00A4040C9000"))
+
+    (found,) = logs.get_all()
+    assert (found.status_word, found.status_message) == (None, None)
+
+
+@every_writer
+def test_a_status_word_that_is_given_wins(
+    logs: LogGateway, write: Callable[[LogGateway, CommLog], object]
+) -> None:
+    write(logs, response("AABB9000", status_word="6a82"))
+
+    (found,) = logs.get_all()
+    assert found.status_word == "6A82"
+    assert found.status_message == "File or application not found"
+
+
+def test_without_a_time_it_is_now(logs: LogGateway) -> None:
+    before = datetime.now(UTC)
+
+    logs.add_log(KEY, "command", "00")
+
+    (found,) = logs.get_all()
+    assert before <= found.timestamp <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("direction", ["response", Direction.RESPONSE])
+def test_a_direction_is_a_member_or_its_value(logs: LogGateway, direction: Direction | str) -> None:
+    logs.add_log(KEY, direction, "9000")
+
+    assert logs.get_all()[0].direction is Direction.RESPONSE
+
+
+def test_a_session_id_is_written_in_its_canonical_form(logs: LogGateway) -> None:
+    logs.add_log(KEY.upper().replace("-", ""), "command", "00")
+
+    assert logs.count_by_session(KEY) == 1
+
+
+@pytest.mark.parametrize("count", BATCHES)
+def test_a_batch_of_any_size_keeps_its_order(logs: LogGateway, count: int) -> None:
+    assert logs.add_log_batch(commands(count)) == count
+
+    assert numbers(logs.find_by_session(KEY)) == list(range(count))
+
+
+@pytest.mark.parametrize("count", BATCHES)
+def test_the_buffer_keeps_the_order_at_any_size(logs: LogGateway, count: int) -> None:
+    for log in commands(count):
+        logs.add_log(log.session_id, log.direction, log.raw_data, timestamp=log.timestamp)
+
+    assert numbers(logs.find_by_session(KEY)) == list(range(count))
+
+
+def test_the_order_is_that_of_writing_and_not_of_the_times(logs: LogGateway) -> None:
+    times = [MOMENT - timedelta(seconds=n) for n in range(20)]
+
+    logs.add_log_batch(entry(raw_data=f"{n:02X}", timestamp=at) for n, at in enumerate(times))
+
+    assert numbers(logs.find_by_session(KEY)) == list(range(20))
+
+
+def test_entries_of_one_time_keep_their_order(logs: LogGateway) -> None:
+    logs.add_log_batch(commands(50, timestamp=MOMENT))
+
+    assert numbers(logs.paginate(order_by="timestamp").items) == list(range(50))
+
+
+def test_buffer_batch_and_single_entries_do_not_overtake_each_other(logs: LogGateway) -> None:
+    for number in range(0, 30, 3):
+        logs.add_log(KEY, "command", f"{number:08X}")
+        logs.add_log_batch([entry(raw_data=f"{number + 1:08X}")])
+        logs.create(entry(raw_data=f"{number + 2:08X}"))
+
+    assert numbers(logs.find_by_session(KEY)) == list(range(30))
+
+
+def test_two_sessions_are_kept_apart(logs: LogGateway) -> None:
+    for number in range(40):
+        logs.add_log(session_id(1 + number % 2), "command", f"{number:08X}")
+
+    assert numbers(logs.find_by_session(session_id(1))) == list(range(0, 40, 2))
+    assert numbers(logs.find_by_session(session_id(2))) == list(range(1, 40, 2))
+
+
+def test_the_log_of_a_session_is_read_in_parts(logs: LogGateway) -> None:
+    logs.add_log_batch(commands(10))
+
+    assert numbers(logs.find_by_session(KEY, limit=3, offset=4)) == [4, 5, 6]
+    assert logs.find_by_session(KEY, limit=0) == []
+    assert logs.find_by_session(KEY, offset=10) == []
+
+
+# The buffer
+
+
+def test_flush_writes_the_buffer_and_gives_its_size(logs: LogGateway) -> None:
+    for _ in range(3):
+        logs.add_log(KEY, "command", "00")
+
+    assert logs.flush_batch() == 3
+    assert logs.flush_batch() == 0
+    assert logs.count() == 3
+
+
+def test_every_statement_writes_the_buffer_first(uow: UnitOfWork, logs: LogGateway) -> None:
+    logs.add_log(KEY, "command", "00")
+    assert logs.count_by_session(KEY) == 1
+
+    logs.add_log(KEY, "command", "00")
+    uow.sessions.delete_by_id(KEY)
+    assert logs.count() == 0
+
+
+def test_commit_writes_the_buffer_first(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=KEY)
+        uow.logs.add_log(KEY, "command", "00")
+        uow.commit()
+
+    with UnitOfWork(manager) as uow:
+        assert uow.logs.count() == 1
+
+
+def test_rollback_empties_the_buffer(uow: UnitOfWork, logs: LogGateway) -> None:
+    logs.add_log(KEY, "command", "00")
+
+    uow.rollback()
+
+    assert logs.count() == 0
+    assert logs.flush_batch() == 0
+
+
+def test_leaving_without_commit_writes_nothing(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=KEY)
+        uow.commit()
+        uow.logs.add_log(KEY, "command", "00")
+
+    assert dump(manager)["comm_logs"] == []
+
+
+def test_a_bad_entry_is_refused_at_once_and_the_buffer_kept(logs: LogGateway) -> None:
+    logs.add_log(KEY, "command", "00")
+
+    with pytest.raises(ValidationError):
+        logs.add_log(KEY, "command", "0")
+
+    assert logs.count() == 1
+
+
+@pytest.mark.parametrize("count", [3, 20, 250])
+def test_a_batch_with_one_bad_entry_writes_nothing(logs: LogGateway, count: int) -> None:
+    with pytest.raises(ValidationError, match="raw_data"):
+        logs.add_log_batch([*commands(count), entry(raw_data="0")])
+
+    assert logs.count() == 0
+
+
+@pytest.mark.parametrize("count", [1, 20, 250])
+def test_a_batch_for_no_session_is_an_integrity_error(logs: LogGateway, count: int) -> None:
+    with pytest.raises(IntegrityError, match="does not exist"):
+        logs.add_log_batch([*commands(count), entry(session_id(99))])
+
+
+def test_a_buffered_entry_for_no_session_is_found_by_commit(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.logs.add_log(session_id(99), "command", "00")
+        with pytest.raises(IntegrityError, match="does not exist"):
+            uow.commit()
+
+    assert dump(manager)["comm_logs"] == []
+
+
+def test_what_is_no_entry_is_refused(logs: LogGateway) -> None:
+    bad: list[Any] = [None, "x", {}, 5]
+
+    for item in bad:
+        with pytest.raises(ValidationError, match=r"comm_logs\[1\]"):
+            logs.add_log_batch([entry(), item])
+
+    assert logs.count() == 0
+
+
+def test_a_long_apdu_is_kept(logs: LogGateway) -> None:
+    # An extended APDU: 65,535 bytes of data, header, lengths.
+    raw_data = "AB" * 65_544
+
+    logs.add_log_batch([entry(raw_data=raw_data)] * 12)
+
+    assert {found.raw_data for found in logs.get_all()} == {raw_data}
+
+
+def test_an_entry_is_updated_with_its_status_word(logs: LogGateway) -> None:
+    created = logs.create(response("9000"))
+    created.raw_data = "6a82"
+    created.status_word = created.status_message = None
+
+    updated = logs.update(created)
+
+    assert (updated.raw_data, updated.status_word) == ("6A82", "6A82")
+    assert updated.status_message == "File or application not found"
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    texts=st.lists(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_any_text_survives_every_way_of_writing(uow: UnitOfWork, texts: list[str]) -> None:
+    uow.rollback()
+    uow.sessions.create_session(session_id=KEY)
+
+    uow.logs.add_log_batch(entry(decoded_data=text) for text in texts)
+
+    assert [log.decoded_data for log in uow.logs.get_all()] == texts
+
+
+# Reading
+
+
+@pytest.fixture
+def dialogue(logs: LogGateway) -> LogGateway:
+    """Four exchanges in two sessions, in the order of their numbers."""
+    logs.add_log_batch(
+        [
+            entry(session_id(1), "00A40004023F00"),
+            response("6A82", session=session_id(1)),
+            entry(session_id(2), "00B0000010"),
+            response("AABB9000", session=session_id(2)),
+            entry(session_id(1), "00B2010410"),
+            response("61FF", session=session_id(1)),
+            entry(session_id(2), "00A4"),
+            response("AA", session=session_id(2)),
+        ]
+    )
+    return logs
+
+
+def raw(entries: list[CommLog]) -> list[str]:
+    """The bytes of the entries."""
+    return [found.raw_data for found in entries]
+
+
+def test_entries_are_found_by_direction(dialogue: LogGateway) -> None:
+    assert raw(dialogue.find_by_direction("command", session_id(1))) == [
+        "00A40004023F00",
+        "00B2010410",
+    ]
+    assert dialogue.find_commands(KEY) == dialogue.find_by_direction("command", KEY)
+    assert dialogue.find_responses(KEY) == dialogue.find_by_direction(Direction.RESPONSE, KEY)
+    assert raw(dialogue.find_responses(KEY)) == ["6A82", "61FF"]
+
+
+def test_without_a_session_the_newest_come_first(dialogue: LogGateway) -> None:
+    assert raw(dialogue.find_commands(limit=2)) == ["00A4", "00B2010410"]
+    assert raw(dialogue.find_responses()) == ["AA", "61FF", "AABB9000", "6A82"]
+
+
+def test_entries_are_found_by_status_word(dialogue: LogGateway) -> None:
+    assert raw(dialogue.find_by_status("6a82")) == ["6A82"]
+    assert raw(dialogue.find_by_status("9000", session_id(2))) == ["AABB9000"]
+    assert dialogue.find_by_status("9000", session_id(1)) == []
+
+
+def test_errors_are_responses_whose_status_word_is_not_9000(dialogue: LogGateway) -> None:
+    dialogue.add_log(KEY, "command", "00", status_word="6A82")
+
+    assert raw(dialogue.find_errors(session_id(1))) == ["6A82", "61FF"]
+    assert dialogue.find_errors(session_id(2)) == []
+    assert raw(dialogue.find_errors(limit=1)) == ["61FF"]
+
+
+def test_entries_are_counted_by_session(dialogue: LogGateway) -> None:
+    assert dialogue.count_by_session(session_id(1)) == 4
+    assert dialogue.count_by_session(session_id(3)) == 0
+
+
+@pytest.mark.parametrize("pattern", ["A482", "a482", "a4 82", " A4\t82 ", "A 4 8 2"])
+def test_hex_is_searched_in_any_case_with_blanks(logs: LogGateway, pattern: str) -> None:
+    logs.add_log_batch([entry(raw_data="00A482"), entry(raw_data="00A483")])
+
+    assert raw(logs.search_hex(pattern)) == ["00A482"]
+
+
+@pytest.mark.parametrize(
+    ("raw_data", "found"),
+    [
+        ("A482", True),
+        ("00A482FF", True),
+        ("0A4820", False),
+        ("0A48200A482F", False),
+        ("0A4820A482", True),
+        ("A4A482", True),
+        ("A400A482", True),
+        ("A44820", False),
+    ],
+)
+def test_bytes_match_bytes(logs: LogGateway, raw_data: str, found: bool) -> None:
+    logs.add_log_batch([entry(raw_data=raw_data)])
+
+    assert bool(logs.search_hex("A482")) is found
+
+
+def test_hex_is_searched_within_a_session(dialogue: LogGateway) -> None:
+    assert raw(dialogue.search_hex("00A4")) == ["00A40004023F00", "00A4"]
+    assert raw(dialogue.search_hex("00A4", session_id(2))) == ["00A4"]
+    assert raw(dialogue.search_hex("00A4", limit=1)) == ["00A40004023F00"]
+    assert dialogue.search_hex("00A4", limit=0) == []
+
+
+@pytest.mark.parametrize("pattern", ["", " ", "A", "0G", "%", "__", "A4%", "'", None, 5, b"A4"])
+def test_a_pattern_that_is_not_hex_is_refused(logs: LogGateway, pattern: Any) -> None:
+    with pytest.raises(ValidationError):
+        logs.search_hex(pattern)
+
+
+def test_a_search_goes_on_behind_many_that_match_between_bytes(logs: LogGateway) -> None:
+    logs.add_log_batch([entry(raw_data="0A4820")] * 2100)
+    logs.add_log_batch([entry(raw_data="A482")] * 3)
+
+    assert raw(logs.search_hex("A482")) == ["A482"] * 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 1999, 2000, 2001, 4000])
+def test_a_session_is_streamed_in_order_over_several_pages(logs: LogGateway, count: int) -> None:
+    logs.add_log_batch(commands(count))
+    logs.add_log_batch([entry(session_id(2))] * 3)
+
+    assert numbers(list(logs.stream_session(KEY))) == list(range(count))
+
+
+def test_other_statements_may_run_while_a_session_is_streamed(logs: LogGateway) -> None:
+    logs.add_log_batch(commands(2500))
+    seen = 0
+
+    for log in logs.stream_session(KEY):
+        seen += 1
+        if seen % 500 == 0:
+            assert logs.get_by_id(log.id) == log
+
+    assert seen == 2500
+
+
+def test_every_entry_is_streamed(dialogue: LogGateway) -> None:
+    assert list(dialogue.stream_all()) == dialogue.get_all()
+
+
+# Figures
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_summary_equals_a_count_by_hand(logs: LogGateway, seed: int) -> None:
+    chance = random.Random(seed)
+    entries = [
+        entry(
+            raw_data=chance.choice(["9000", "6A82", "00", "AB9000", "6101"]),
+            direction=chance.choice(list(Direction)),
+            latency_ms=chance.choice([None, chance.uniform(0, 1000)]),
+            timestamp=MOMENT + timedelta(microseconds=chance.randrange(10**9)),
+        )
+        for _ in range(100)
+    ]
+    logs.add_log_batch(entries)
+    logs.add_log_batch([response("6F00", session=session_id(2))])
+    responses = [e for e in entries if e.direction is Direction.RESPONSE]
+    latencies = [e.latency_ms for e in entries if e.latency_ms is not None]
+
+    summary = logs.get_session_summary(KEY)
+
+    assert summary.session_id == KEY
+    assert (summary.total, summary.commands) == (100, 100 - len(responses))
+    assert summary.responses == len(responses)
+    assert summary.errors == sum(
+        len(e.raw_data) > 2 and not e.raw_data.endswith("9000") for e in responses
+    )
+    assert summary.average_latency_ms == pytest.approx(sum(latencies) / len(latencies), rel=1e-12)
+    assert summary.maximum_latency_ms == max(latencies)
+    assert summary.first_at == min(e.timestamp for e in entries)
+    assert summary.last_at == max(e.timestamp for e in entries)
+
+
+def test_the_summary_of_an_empty_session_is_empty(logs: LogGateway) -> None:
+    summary = logs.get_session_summary(KEY)
+
+    assert (summary.total, summary.commands, summary.responses, summary.errors) == (0, 0, 0, 0)
+    assert (summary.average_latency_ms, summary.maximum_latency_ms) == (None, None)
+    assert (summary.first_at, summary.last_at) == (None, None)
+
+
+def test_the_summary_of_no_session_is_an_error(logs: LogGateway) -> None:
+    with pytest.raises(NotFoundError, match=session_id(99)):
+        logs.get_session_summary(session_id(99))
+
+
+# Keeping and taking away
+
+
+def test_old_entries_are_purged(logs: LogGateway) -> None:
+    now = datetime.now(UTC)
+    ages = [timedelta(days=days) for days in (0, 6.99, 7.01, 30)]
+    logs.add_log_batch(
+        entry(raw_data=f"{n:08X}", timestamp=now - age) for n, age in enumerate(ages)
+    )
+
+    assert logs.purge_old(days=7) == 2
+    assert numbers(logs.get_all()) == [0, 1]
+    assert logs.purge_old(days=7) == 0
+
+
+def test_a_session_takes_its_log_with_it(uow: UnitOfWork, logs: LogGateway) -> None:
+    logs.add_log_batch([entry(session_id(1)), entry(session_id(2))])
+
+    uow.sessions.delete_by_id(session_id(1))
+
+    assert [log.session_id for log in logs.get_all()] == [session_id(2)]
+
+
+def test_a_number_is_never_given_twice(logs: LogGateway) -> None:
+    first = logs.create(entry())
+    logs.delete(first)
+
+    assert logs.create(entry()).id > first.id
+
+
+def test_an_export_is_json_and_holds_every_entry(dialogue: LogGateway) -> None:
+    exported = json.loads(json.dumps(dialogue.export_session_logs(KEY)))
+
+    assert [item["raw_data"] for item in exported] == raw(dialogue.find_by_session(KEY))
+    assert exported[1] == {
+        "id": dialogue.find_by_session(KEY)[1].id,
+        "session_id": KEY,
+        "timestamp": MOMENT.isoformat(),
+        "direction": "response",
+        "raw_data": "6A82",
+        "latency_ms": None,
+        "decoded_data": None,
+        "status_word": "6A82",
+        "status_message": "File or application not found",
+    }
+    assert dialogue.export_session_logs(session_id(99)) == []
