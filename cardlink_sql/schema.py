@@ -290,7 +290,8 @@ def _server_default(column: Column[Any]) -> str:
 
 def _default(sql: str) -> str:
     plain = re.sub(r"::[a-z ]+", "", sql)
-    return {"true": "1", "false": "0"}.get(plain.lower(), plain)
+    # PostgreSQL gives a truth value as a word, MySQL as quoted text, the others as a number.
+    return {"true": "1", "false": "0", "'1'": "1", "'0'": "0"}.get(plain.lower(), plain)
 
 
 def _condition(sql: str) -> str:

@@ -759,6 +759,16 @@ def test_drift_is_reported_and_refused(change: Callable[[Site], str], site: Site
     assert site.tables() == {"one", "uno", "two", "three"}
 
 
+def test_a_file_before_a_half_applied_one_is_drift(make_site: SiteMaker) -> None:
+    site = make_site(MYSQL)
+    site.write({"0002_two.sql": FAILING})
+    with pytest.raises(MigrationError):
+        site.migrate()
+    site.write({"0001_one.sql": "CREATE TABLE early (a INTEGER);"})
+    with pytest.raises(DriftError, match="0001_one is not applied, but 0002_two"):
+        site.migrate()
+
+
 def test_line_endings_are_no_drift(site: Site) -> None:
     site.write(THREE)
     site.migrate()

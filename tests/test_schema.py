@@ -16,7 +16,7 @@ from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.migrator import Migrator
 from cardlink_sql.resources import folder as resource_folder
-from cardlink_sql.schema import differences
+from cardlink_sql.schema import _condition, _default, differences
 from cardlink_sql.tables import metadata
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
@@ -134,6 +134,27 @@ def test_a_difference_is_seen(
     with migrated(make_database(dialect), folder) as engine:
         found = differences(engine)
     assert any(said in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "status IN ('new', 'eUICC')",
+        "(`status` in (_utf8mb4'new',_utf8mb4'eUICC'))",
+        "(`status` in (_utf8mb4\\'new\\',_utf8mb4\\'eUICC\\'))",
+        "`status` in ('new','eUICC')",
+        "((status)::text = ANY ((ARRAY['new'::character varying, "
+        "'eUICC'::character varying])::text[]))",
+        "status::text = ANY (ARRAY['new'::character varying, 'eUICC'::character varying]::text[])",
+    ],
+)
+def test_a_condition_is_one_however_a_server_writes_it(written: str) -> None:
+    assert _condition(written) == _condition("status IN ('new', 'eUICC')")
+    assert _condition(written) != _condition("status IN ('new', 'euicc')")
+
+
+def test_a_truth_value_is_one_however_a_server_writes_it() -> None:
+    assert {_default(written) for written in ("TRUE", "true", "1", "'1'")} == {"1"}
 
 
 def test_tables_of_others_are_no_difference(empty_url: str) -> None:
