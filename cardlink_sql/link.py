@@ -214,8 +214,8 @@ class Link:
             except self._errors as error:
                 raise translate(self.dialect, error, "ROLLBACK") from error
 
-    def savepoint(self, verb: str) -> None:
-        """``SAVEPOINT``, ``RELEASE SAVEPOINT`` or ``ROLLBACK TO SAVEPOINT`` of the one name."""
+    def savepoint(self, verb: str, name: str) -> None:
+        """``SAVEPOINT``, ``RELEASE SAVEPOINT`` or ``ROLLBACK TO SAVEPOINT`` of this name."""
         self._check_open()
         if verb.startswith("ROLLBACK"):
             self._discard_pending()
@@ -225,8 +225,9 @@ class Link:
         if not self._begun:
             self._begin()
         try:
-            self._cursor.execute(f"{verb} cardlink")
+            self._cursor.execute(f"{verb} {name}")
         except self._errors as error:
+            self._failed = verb
             raise translate(self.dialect, error, verb) from error
 
     def _fetch(
@@ -235,6 +236,8 @@ class Link:
         statement = query.plain
         if statement is None or parameters.keys() != statement.keys or order is not None:
             statement = query.statement(parameters, order)
+        if self._failed is not None:
+            self._refuse_failed()
         if self._pending is not None:
             self._flush_pending()
         if not self._begun:
@@ -355,7 +358,7 @@ class Link:
         """Return only where the read may be sent again over a new connection."""
         if self.read_only and self._replaced(error):
             return
-        self._failed = query.title
+        self._failed = None if self.read_only else query.title
         raise translate(self.dialect, error, f"{query.where} {query.title}") from error
 
     def _replaced(self, error: Exception) -> bool:

@@ -1,10 +1,10 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
-from cardlink_sql.errors import QueryError
+from cardlink_sql.errors import DatabaseError, QueryError
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
@@ -25,11 +25,12 @@ class UnitOfWork:
     on every backend. What may fail is tried inside :meth:`savepoint`.
     """
 
-    __slots__ = ("_cards", "_devices", "_link", "_logs", "_manager", "_sessions")
+    __slots__ = ("_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_sessions")
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
         self._manager = manager
         self._link = Link(manager, read_only=read_only)
+        self._depth = 0
         self._devices: DeviceGateway | None = None
         self._cards: CardGateway | None = None
         self._sessions: SessionGateway | None = None
@@ -95,10 +96,20 @@ class UnitOfWork:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Try what may fail: an error inside undoes the block alone and is raised on."""
-        self._link.savepoint("SAVEPOINT")
+        if self._link.read_only:
+            raise QueryError("the unit of work is read-only", remedy="open one without read_only")
+        # One name for all would make MySQL forget the outer of two.
+        name = f"cardlink_{self._depth}"
+        self._link.savepoint("SAVEPOINT", name)
+        self._depth += 1
         try:
             yield
-            self._link.savepoint("RELEASE SAVEPOINT")
+            self._link.savepoint("RELEASE SAVEPOINT", name)
         except BaseException:
-            self._link.savepoint("ROLLBACK TO SAVEPOINT")
+            # It cannot be undone alone where a deadlock has undone the whole transaction, or
+            # the connection broke: then the unit of work cannot go on, and that error says why.
+            with suppress(DatabaseError):
+                self._link.savepoint("ROLLBACK TO SAVEPOINT", name)
             raise
+        finally:
+            self._depth -= 1
