@@ -1,0 +1,589 @@
+"""A unit of work: one transaction, from ``with`` to its end."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+
+from cardlink_sql import (
+    ConflictError,
+    DatabaseManager,
+    Dialect,
+    IntegrityError,
+    QueryError,
+    UnitOfWork,
+    ValidationError,
+)
+from tests.conftest import MOMENT, card, device, dump, entry, iccid, session_id
+
+KEY = session_id()
+on_servers = pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], indirect=True)
+
+
+def names(manager: DatabaseManager) -> list[str]:
+    """The ids of the devices that are committed."""
+    return [row[0] for row in dump(manager)["devices"]]
+
+
+class BrokenError(Exception):
+    """What a caller's own code raises."""
+
+
+# The end
+
+
+def test_commit_keeps_the_work(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.commit()
+
+    assert names(manager) == ["device-0001"]
+
+
+def test_leaving_without_commit_rolls_back(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+
+    assert names(manager) == []
+
+
+def test_an_error_inside_rolls_back_and_goes_on_to_the_caller(manager: DatabaseManager) -> None:
+    with pytest.raises(BrokenError), UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        raise BrokenError
+
+    assert names(manager) == []
+
+
+def test_rollback_undoes_everything_since_the_last_commit(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.commit()
+        uow.devices.create(device(2))
+        uow.rollback()
+        uow.devices.create(device(3))
+        uow.commit()
+
+    assert names(manager) == ["device-0001", "device-0003"]
+
+
+def test_work_after_a_commit_is_a_transaction_of_its_own(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.commit()
+        uow.devices.create(device(2))
+
+    assert names(manager) == ["device-0001"]
+
+
+def test_commit_and_rollback_of_nothing_are_allowed(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.commit()
+        uow.rollback()
+        uow.commit()
+
+
+def test_the_work_of_all_gateways_is_one_transaction(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device())
+        uow.cards.create(card())
+        uow.sessions.create_session(session_id=KEY, device_id="device-0001", card_iccid=iccid())
+        uow.logs.add_log(KEY, "command", "00")
+        uow.logs.flush_batch()
+
+    assert not any(dump(manager).values())
+
+
+def test_commit_writes_the_buffered_log_first(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=KEY)
+        for _ in range(5):
+            uow.logs.add_log(KEY, "command", "00")
+        uow.commit()
+
+    assert len(dump(manager)["comm_logs"]) == 5
+
+
+def test_others_see_nothing_before_the_commit(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow, UnitOfWork(manager, read_only=True) as other:
+        uow.devices.create(device(1))
+        assert other.devices.count() == 0
+
+        uow.commit()
+        assert other.devices.count() == 1
+
+
+def test_a_unit_of_work_sees_its_own_work(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        assert uow.devices.count() == 1
+
+
+# Outside
+
+
+def outside_calls(uow: UnitOfWork) -> list[Callable[[], Any]]:
+    """What may be done inside the ``with`` block only."""
+    return [
+        uow.commit,
+        uow.rollback,
+        lambda: uow.savepoint().__enter__(),
+        lambda: uow.devices.get_by_id("x"),
+        lambda: uow.devices.find_by(model="x"),
+        lambda: uow.devices.create(device()),
+        lambda: uow.devices.delete_by_id("x"),
+        lambda: uow.cards.get_psk_key_by_identity("x"),
+        uow.sessions.get_statistics,
+        uow.sessions.create_session,
+        lambda: uow.logs.add_log(KEY, "command", "00"),
+        lambda: uow.logs.add_log_batch([entry()]),
+        lambda: uow.logs.create(entry()),
+        lambda: uow.logs.find_by_session(KEY),
+        lambda: list(uow.logs.stream_all()),
+    ]
+
+
+def test_before_the_with_block_it_is_an_error(manager: DatabaseManager) -> None:
+    uow = UnitOfWork(manager)
+
+    for call in outside_calls(uow):
+        with pytest.raises(QueryError, match="inside its with block"):
+            call()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_after_the_with_block_it_is_an_error(manager: DatabaseManager, read_only: bool) -> None:
+    with UnitOfWork(manager, read_only=read_only) as uow:
+        uow.devices.count()
+
+    for call in outside_calls(uow):
+        with pytest.raises(QueryError, match=r"with block|read-only"):
+            call()
+
+
+def test_a_gateway_that_is_kept_does_not_work_after_the_block(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        devices, logs = uow.devices, uow.logs
+        devices.create(device())
+        uow.commit()
+
+    with pytest.raises(QueryError, match="inside its with block"):
+        devices.create(device(2))
+    with pytest.raises(QueryError, match="inside its with block"):
+        logs.add_log(KEY, "command", "00")
+    assert names(manager) == ["device-0001"]
+
+
+def test_a_unit_of_work_is_not_entered_twice(manager: DatabaseManager) -> None:
+    with (
+        UnitOfWork(manager) as uow,
+        pytest.raises(QueryError, match="open already"),
+        uow,
+    ):
+        pass
+
+
+def test_the_refused_second_entry_leaves_the_first_open(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device())
+        with pytest.raises(QueryError):
+            uow.__enter__()
+        uow.commit()
+
+    assert names(manager) == ["device-0001"]
+
+
+def test_a_unit_of_work_can_be_entered_again_after_its_end(manager: DatabaseManager) -> None:
+    uow = UnitOfWork(manager)
+
+    for number in (1, 2):
+        with uow:
+            uow.devices.create(device(number))
+            uow.commit()
+
+    assert len(names(manager)) == 2
+
+
+def test_the_connection_goes_back_to_the_pool(manager: DatabaseManager) -> None:
+    for _ in range(30):
+        with UnitOfWork(manager) as uow:
+            uow.devices.create(device())
+
+    assert names(manager) == []
+
+
+# Read-only
+
+
+def writes(uow: UnitOfWork) -> list[Callable[[], Any]]:
+    """Every way to write."""
+    return [
+        lambda: uow.devices.create(device(2)),
+        lambda: uow.devices.create_all([device(2)]),
+        lambda: uow.devices.update(device(1)),
+        lambda: uow.devices.delete(device(1)),
+        lambda: uow.devices.delete_by_id("device-0001"),
+        lambda: uow.devices.delete_with_sessions("device-0001"),
+        lambda: uow.devices.update_last_seen("device-0001", MOMENT),
+        lambda: uow.devices.activate("device-0001"),
+        lambda: uow.devices.deactivate("device-0001"),
+        lambda: uow.cards.create(card(2)),
+        lambda: uow.cards.create_with_psk(card(2), "x", b"x"),
+        lambda: uow.cards.update_psk(iccid(1), "x", b"x"),
+        lambda: uow.cards.clear_psk(iccid(1)),
+        uow.sessions.create_session,
+        lambda: uow.sessions.start_session(KEY),
+        lambda: uow.sessions.complete_session(KEY),
+        lambda: uow.sessions.fail_session(KEY),
+        lambda: uow.sessions.timeout_session(KEY),
+        lambda: uow.sessions.set_tls_info(KEY, "x", "x"),
+        uow.sessions.close_stale,
+        lambda: uow.logs.add_log(KEY, "command", "00"),
+        lambda: uow.logs.add_log_batch([entry()]),
+        lambda: uow.logs.add_log_batch([entry()] * 20),
+        lambda: uow.logs.create(entry()),
+        lambda: uow.logs.purge_old(1),
+        lambda: uow.savepoint().__enter__(),
+    ]
+
+
+def test_read_only_refuses_every_write(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.cards.create(card(1))
+        uow.sessions.create_session(session_id=KEY, at=MOMENT)
+        uow.logs.add_log(KEY, "command", "00", timestamp=MOMENT)
+        uow.commit()
+    before = dump(manager)
+
+    with UnitOfWork(manager, read_only=True) as reader:
+        for write in writes(reader):
+            with pytest.raises(QueryError, match="read-only"):
+                write()
+        reader.commit()
+
+    assert dump(manager) == before
+
+
+def test_read_only_goes_on_after_a_refusal(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager, read_only=True) as uow:
+        with pytest.raises(QueryError):
+            uow.devices.create(device())
+
+        assert uow.devices.count() == 0
+        uow.rollback()
+        assert uow.devices.count() == 0
+
+
+def test_a_reader_does_not_wait_for_a_writer(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as writer:
+        writer.devices.create(device())
+        with UnitOfWork(manager, read_only=True) as reader:
+            assert reader.devices.find_by() == []
+
+
+# Failing
+
+
+def fail(uow: UnitOfWork) -> None:
+    """A statement that every database refuses."""
+    with pytest.raises(IntegrityError):
+        uow.sessions.create_session(device_id="nobody")
+
+
+def test_a_failed_statement_ends_the_unit_of_work(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        fail(uow)
+
+        for call in (
+            uow.commit,
+            lambda: uow.devices.create(device(2)),
+            lambda: uow.logs.add_log(KEY, "command", "00"),
+            lambda: uow.savepoint().__enter__(),
+        ):
+            with pytest.raises(QueryError, match=r"sessions\.create failed in it .roll back"):
+                call()
+
+    assert names(manager) == []
+
+
+def test_a_failed_unit_of_work_reads_no_more_on_any_backend(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        fail(uow)
+
+        for call in (uow.devices.count, lambda: uow.devices.get_by_id("x"), uow.logs.get_all):
+            with pytest.raises(QueryError, match=r"sessions\.create failed in it"):
+                call()
+
+
+def test_rollback_lets_a_failed_unit_of_work_go_on(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        fail(uow)
+        uow.rollback()
+        uow.devices.create(device(2))
+        uow.commit()
+
+    assert names(manager) == ["device-0002"]
+
+
+def test_a_refused_value_does_not_end_the_unit_of_work(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        with pytest.raises(ValidationError):
+            uow.devices.create(device(2, imei="x"))
+        uow.commit()
+
+    assert names(manager) == ["device-0001"]
+
+
+# Savepoints
+
+
+def test_a_savepoint_keeps_what_went_well(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        with uow.savepoint():
+            uow.devices.create(device(1))
+        uow.devices.create(device(2))
+        uow.commit()
+
+    assert names(manager) == ["device-0001", "device-0002"]
+
+
+def test_a_savepoint_undoes_its_block_alone(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        with pytest.raises(IntegrityError), uow.savepoint():
+            uow.devices.create(device(2))
+            uow.devices.create(device(1))
+        uow.devices.create(device(3))
+        uow.commit()
+
+    assert names(manager) == ["device-0001", "device-0003"]
+
+
+def test_a_savepoint_raises_on_what_the_caller_raised(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        with pytest.raises(BrokenError), uow.savepoint():
+            uow.devices.create(device(1))
+            raise BrokenError
+        uow.devices.create(device(2))
+        uow.commit()
+
+    assert names(manager) == ["device-0002"]
+
+
+def test_an_error_that_is_caught_inside_undoes_the_block_all_the_same(
+    manager: DatabaseManager,
+) -> None:
+    with UnitOfWork(manager) as uow:
+        with pytest.raises(QueryError, match="failed in it"), uow.savepoint():
+            uow.devices.create(device(1))
+            fail(uow)
+        uow.devices.create(device(2))
+        uow.commit()
+
+    assert names(manager) == ["device-0002"]
+
+
+def test_savepoints_within_each_other_undo_their_own_part(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        with uow.savepoint():
+            uow.devices.create(device(1))
+            with pytest.raises(IntegrityError), uow.savepoint():
+                uow.devices.create(device(2))
+                uow.devices.create(device(2))
+            uow.devices.create(device(3))
+        uow.commit()
+
+    assert names(manager) == ["device-0001", "device-0003"]
+
+
+def test_the_outer_savepoint_undoes_the_inner_one(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        with pytest.raises(BrokenError), uow.savepoint():
+            uow.devices.create(device(1))
+            with uow.savepoint():
+                uow.devices.create(device(2))
+            raise BrokenError
+        uow.devices.create(device(3))
+        uow.commit()
+
+    assert names(manager) == ["device-0003"]
+
+
+def test_savepoints_one_after_the_other(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in (1, 2, 1, 3):
+            try:
+                with uow.savepoint():
+                    uow.devices.create(device(number))
+            except IntegrityError as refused:
+                assert "exists already" in refused.what
+        uow.commit()
+
+    assert names(manager) == ["device-0001", "device-0002", "device-0003"]
+
+
+def test_the_buffer_from_before_a_savepoint_survives_it(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=KEY)
+        uow.logs.add_log(KEY, "command", "AA")
+        with pytest.raises(BrokenError), uow.savepoint():
+            uow.logs.add_log(KEY, "command", "BB")
+            raise BrokenError
+        uow.logs.add_log(KEY, "command", "CC")
+        uow.commit()
+
+    with UnitOfWork(manager) as uow:
+        assert [log.raw_data for log in uow.logs.get_all()] == ["AA", "CC"]
+
+
+# Threads
+
+
+def test_threads_each_have_a_unit_of_work(manager: DatabaseManager) -> None:
+    def work(number: int) -> None:
+        with UnitOfWork(manager) as uow:
+            uow.devices.create(device(number))
+            uow.sessions.create_session(session_id=session_id(number), device_id=device(number).id)
+            uow.logs.add_log_batch([entry(session_id(number))] * 20)
+            uow.commit()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(1, 41)))
+
+    rows = dump(manager)
+    assert (len(rows["devices"]), len(rows["ota_sessions"]), len(rows["comm_logs"])) == (
+        40,
+        40,
+        800,
+    )
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+def test_two_writers_on_sqlite_wait_for_each_other(manager: DatabaseManager) -> None:
+    second_begins = Event()
+
+    def second() -> int:
+        second_begins.set()
+        with UnitOfWork(manager) as uow:
+            # A deferred transaction could not write after this read.
+            seen = uow.devices.count()
+            uow.devices.create(device(2))
+            uow.commit()
+            return seen
+
+    with ThreadPoolExecutor(1) as threads:
+        with UnitOfWork(manager) as first:
+            first.devices.create(device(1))
+            waiting: Future[int] = threads.submit(second)
+            assert second_begins.wait(10)
+            assert first.devices.count() == 1
+            assert not waiting.done()
+            first.commit()
+        assert waiting.result(10) == 1
+
+    assert names(manager) == ["device-0001", "device-0002"]
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+def test_writers_on_sqlite_that_read_first_all_succeed(manager: DatabaseManager) -> None:
+    def work(number: int) -> None:
+        with UnitOfWork(manager) as uow:
+            assert uow.devices.count() < 24
+            uow.devices.create(device(number))
+            uow.commit()
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(24)))
+
+    assert len(names(manager)) == 24
+
+
+@on_servers
+def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
+    manager: DatabaseManager,
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all([device(1), device(2)])
+        uow.commit()
+    both_hold_one = Barrier(2, timeout=10)
+
+    def work(first: int, second: int) -> str:
+        with UnitOfWork(manager) as uow:
+            uow.devices.update(device(first, notes=f"by {first}"))
+            both_hold_one.wait()
+            try:
+                uow.devices.update(device(second, notes=f"by {first}"))
+            except ConflictError:
+                with pytest.raises(QueryError, match="failed in it"):
+                    uow.commit()
+                return "lost"
+            uow.commit()
+            return f"by {first}"
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(work, (1, 2), (2, 1)))
+
+    assert results.count("lost") == 1
+    with UnitOfWork(manager) as uow:
+        assert {d.notes for d in uow.devices.get_all()} == {*results} - {"lost"}
+
+
+@on_servers
+def test_after_a_deadlock_a_savepoint_does_not_go_on_without_its_transaction(
+    manager: DatabaseManager,
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all([device(1), device(2)])
+        uow.commit()
+    both_hold_one = Barrier(2, timeout=10)
+
+    def work(first: int, second: int) -> str:
+        with UnitOfWork(manager) as uow:
+            uow.devices.update(device(first, notes=f"by {first}"))
+            both_hold_one.wait()
+            try:
+                with uow.savepoint():
+                    uow.devices.update(device(second, notes=f"by {first}"))
+                uow.commit()
+            except ConflictError:
+                # PostgreSQL undoes the block alone, MySQL the whole transaction.
+                try:
+                    uow.devices.create(device(3, notes="lost"))
+                except QueryError as refused:
+                    assert "failed in it" in refused.what
+                return "lost"
+            return f"by {first}"
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(work, (1, 2), (2, 1)))
+
+    assert results.count("lost") == 1
+    assert names(manager) == ["device-0001", "device-0002"]
+
+
+def test_a_unit_of_work_may_be_used_in_another_thread_than_the_manager(
+    manager: DatabaseManager,
+) -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with UnitOfWork(manager) as uow:
+                uow.devices.create(device())
+                uow.commit()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+
+    assert failures == []
+    assert names(manager) == ["device-0001"]
