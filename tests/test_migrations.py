@@ -12,7 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -604,7 +604,7 @@ def _is_writing(site: Site) -> bool:
     path = Path(str(site.config.engine_url.database))
     if not path.exists() or "_yoyo_version" not in _sqlite_tables(path):
         return False
-    with sqlite3.connect(path, isolation_level=None, timeout=0) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
@@ -614,11 +614,8 @@ def _is_writing(site: Site) -> bool:
 
 
 def _sqlite_tables(path: Path) -> set[str]:
-    connection = sqlite3.connect(path)
-    try:
+    with closing(sqlite3.connect(path)) as connection:
         return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    finally:
-        connection.close()
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -626,7 +623,6 @@ def _kill(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=10)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
 def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
     site = make_site(dialect)
