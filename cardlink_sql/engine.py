@@ -175,9 +175,13 @@ def _listen(engine: Engine, config: DatabaseConfig) -> None:
     is_open = _IN_TRANSACTION[dialect]
 
     @event.listens_for(engine, "do_connect")
-    def prepare(*_arguments: Any) -> None:
+    def prepare(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
         if config.is_sqlite and not config.is_memory:
             make_parent_folder(Path(config.engine_url.database or ""))
+        password = options.get("password")
+        if config.is_mysql and isinstance(password, str):
+            # PyMySQL would send Latin-1, and give up where there is no such character.
+            options["password"] = password.encode()
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:
