@@ -84,7 +84,7 @@ class Link:
             ConnectionError: none is free, or the database does not answer.
         """
         self._connection = self._manager.take_connection()
-        self._cursor = self._connection.cursor()
+        self._cursor = self._manager.cursor(self._connection)
         self._begun = self.read_only
         self._failed = None
 
@@ -368,7 +368,7 @@ class Link:
         connection.invalidate()
         self._manager.discard_connections()
         self._connection = self._manager.take_connection()
-        self._cursor = self._connection.cursor()
+        self._cursor = self._manager.cursor(self._connection)
         return True
 
     def _abandon(self) -> None:

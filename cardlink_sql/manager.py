@@ -13,7 +13,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.engine import make_engine
+from cardlink_sql.engine import EchoCursor, make_engine
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
@@ -125,6 +125,11 @@ class DatabaseManager:
             url = self.config.engine_url
             secret = url.password if isinstance(url.password, str) else None
             raise connection_error(error, self.dialect, self.config.safe_url, secret) from error
+
+    def cursor(self, connection: PoolProxiedConnection) -> Any:
+        """A cursor of the driver, for a :class:`Link`; with ``echo`` it logs the statements."""
+        cursor = connection.cursor()
+        return EchoCursor(cursor, self.engine.logger.info) if self.config.echo else cursor
 
     def discard_connections(self) -> None:
         """Close what is idle in the pool: one connection died, and the others may have, too."""
