@@ -1,0 +1,737 @@
+"""The database as a whole: connecting, its health, its pool, its schema."""
+
+import logging
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import inspect
+from sqlalchemy.engine import make_url
+
+from cardlink_sql import (
+    ConnectionError,
+    DatabaseConfig,
+    DatabaseError,
+    DatabaseManager,
+    Dialect,
+    QueryError,
+    UnitOfWork,
+    tables,
+)
+from tests.conftest import device, dump, empty_database, entry, server_url, session_id
+
+ODD_PASSWORD = "p@ss:w/rd#%?é"
+FORMS_OF_PASSWORD = (ODD_PASSWORD, quote(ODD_PASSWORD, safe=""), quote(ODD_PASSWORD), "ss:w/rd")
+# A port where nothing listens.
+NOBODY = 1
+
+on_servers = pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], indirect=True)
+on_sqlite = pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+on_mysql = pytest.mark.parametrize("dialect", [Dialect.MYSQL], indirect=True)
+on_postgresql = pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
+
+
+def value(manager: DatabaseManager, sql: str) -> Any:
+    """What a statement gives over a connection of the pool."""
+    with manager.engine.connect() as connection:
+        return connection.exec_driver_sql(sql).scalar()
+
+
+def unreachable(dialect: Dialect, password: str = "secret") -> str:
+    """The URL of a server that is not there."""
+    return f"{dialect}://ann:{quote(password, safe='')}@127.0.0.1:{NOBODY}/cards"
+
+
+def shown(error: BaseException) -> str:
+    """All that a log would show of an error, its causes included."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.fixture
+def small(manager: DatabaseManager) -> Iterator[DatabaseManager]:
+    """A manager of its own for the database, whose pool holds two connections at most."""
+    config = DatabaseConfig(manager.config.url, pool_size=1, max_overflow=1, pool_timeout=0.1)
+    with DatabaseManager(config) as one:
+        yield one
+
+
+# Connecting
+
+
+def test_a_manager_connects_to_nothing_before_its_first_use() -> None:
+    manager = DatabaseManager(DatabaseConfig(unreachable(Dialect.POSTGRESQL)))
+
+    manager.initialize()
+
+    assert manager.dialect is Dialect.POSTGRESQL
+    with pytest.raises(ConnectionError), UnitOfWork(manager):
+        pass
+
+
+def test_initialize_does_its_work_once() -> None:
+    manager = DatabaseManager(DatabaseConfig("sqlite://"))
+
+    manager.initialize()
+    engine = manager.engine
+    manager.initialize()
+
+    assert manager.engine is engine
+
+
+def test_threads_that_come_first_together_share_one_engine() -> None:
+    manager = DatabaseManager(DatabaseConfig("sqlite://"))
+
+    with ThreadPoolExecutor(8) as threads:
+        engines = set(threads.map(lambda _: manager.engine, range(64)))
+
+    assert len(engines) == 1
+
+
+def test_the_environment_names_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'x.db'}")
+
+    assert DatabaseManager().config.url == f"sqlite:///{tmp_path / 'x.db'}"
+
+
+def test_the_default_is_a_file_in_the_folder_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    with DatabaseManager() as manager:
+        manager.create_tables()
+
+    assert (tmp_path / "data" / "cardlink.db").is_file()
+
+
+def test_a_manager_that_was_closed_can_be_used_again(manager: DatabaseManager) -> None:
+    with DatabaseManager(manager.config) as again:
+        with UnitOfWork(again) as uow:
+            uow.devices.create(device())
+            uow.commit()
+        again.close()
+        again.close()
+
+        with UnitOfWork(again) as uow:
+            assert uow.devices.count() == 1
+
+
+def test_close_ends_every_connection(manager: DatabaseManager) -> None:
+    one = DatabaseManager(manager.config)
+    with UnitOfWork(one) as uow:
+        connection = uow._link._connection
+        assert connection is not None
+        driver_connection: Any = connection.driver_connection
+
+    one.close()
+
+    with pytest.raises(one.driver_errors):
+        driver_connection.cursor().execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "module", "extra"),
+    [(Dialect.MYSQL, "pymysql", "mysql"), (Dialect.POSTGRESQL, "psycopg", "postgresql")],
+)
+def test_a_missing_driver_gives_the_pip_command(
+    monkeypatch: pytest.MonkeyPatch, dialect: Dialect, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(ConnectionError, match=re.escape(f"pip install 'cardlink-sql[{extra}]'")):
+        DatabaseManager(DatabaseConfig(unreachable(dialect))).initialize()
+
+
+# Health
+
+
+def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
+    health = manager.health_check()
+
+    assert health.status == "healthy"
+    assert health.backend == manager.dialect
+    assert health.url == manager.config.safe_url
+    assert re.match(r"\d+\.\d+", health.server_version or "")
+    assert health.latency_ms is not None
+    assert 0 < health.latency_ms < 10_000
+    assert (health.error, health.hint) == (None, None)
+
+
+def test_an_empty_database_is_healthy(empty_url: str) -> None:
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        if manager.config.is_sqlite:
+            manager.engine.connect().close()
+
+        assert manager.health_check().status == "healthy"
+
+
+@on_servers
+def test_a_server_that_is_not_there_is_an_answer_with_a_hint(dialect: Dialect) -> None:
+    health = DatabaseManager(DatabaseConfig(unreachable(dialect))).health_check()
+
+    assert health.status == "unhealthy"
+    assert health.error is not None
+    assert "cannot connect" in health.error
+    assert health.hint is not None
+    assert "check host, port" in health.hint
+    assert (health.server_version, health.latency_ms) == (None, None)
+    assert health.url == f"{dialect}://ann:***@127.0.0.1:{NOBODY}/cards"
+
+
+@on_servers
+def test_a_database_that_is_not_there_is_an_answer(dialect: Dialect) -> None:
+    url = make_url(server_url(dialect)).set(database="cardlink_no_such_database")
+
+    health = DatabaseManager(
+        DatabaseConfig(url.render_as_string(hide_password=False))
+    ).health_check()
+
+    assert health.status == "unhealthy"
+    assert "cardlink_no_such_database" in str(health.error)
+
+
+def test_a_file_that_is_not_there_is_an_answer_and_is_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "x.db"
+
+    health = DatabaseManager(DatabaseConfig(f"sqlite:///{file}")).health_check()
+
+    assert health.status == "unhealthy"
+    assert health.hint == "run: cardlink-db init"
+    assert not file.parent.exists()
+
+
+def test_a_file_that_is_no_database_is_an_answer(tmp_path: Path) -> None:
+    file = tmp_path / "x.db"
+    file.write_text("no database " * 200)
+
+    health = DatabaseManager(DatabaseConfig(f"sqlite:///{file}")).health_check()
+
+    assert health.status == "unhealthy"
+    assert health.error
+    assert health.hint
+
+
+def test_a_folder_that_cannot_be_made_is_a_connection_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    manager = DatabaseManager(DatabaseConfig(f"sqlite:///{tmp_path}/file/x.db"))
+
+    with pytest.raises(ConnectionError, match="folder"):
+        manager.create_tables()
+
+
+# The pool
+
+
+def test_a_pool_that_is_used_up_waits_and_then_says_so(small: DatabaseManager) -> None:
+    with UnitOfWork(small), UnitOfWork(small, read_only=True):
+        started = time.monotonic()
+        with pytest.raises(ConnectionError, match="every connection of the pool is in use") as used:
+            UnitOfWork(small).__enter__()
+
+    assert time.monotonic() - started >= 0.1
+    assert "pool_size" in str(used.value)
+
+
+def test_a_pool_that_was_used_up_works_again(small: DatabaseManager) -> None:
+    with UnitOfWork(small), UnitOfWork(small, read_only=True), pytest.raises(ConnectionError):
+        UnitOfWork(small).__enter__()
+
+    with UnitOfWork(small) as uow:
+        assert uow.devices.count() == 0
+
+
+def test_who_waits_gets_the_connection_that_comes_free(manager: DatabaseManager) -> None:
+    config = DatabaseConfig(manager.config.url, pool_size=1, max_overflow=0, pool_timeout=10)
+
+    def count() -> int:
+        with UnitOfWork(one, read_only=True) as uow:
+            return uow.devices.count()
+
+    with DatabaseManager(config) as one, ThreadPoolExecutor(4) as threads:
+        with UnitOfWork(one):
+            waiting = [threads.submit(count) for _ in range(4)]
+        assert [future.result(10) for future in waiting] == [0] * 4
+
+
+def test_an_exhausted_pool_shows_in_the_health(small: DatabaseManager) -> None:
+    with UnitOfWork(small), UnitOfWork(small, read_only=True):
+        health = small.health_check()
+
+    assert health.status == "unhealthy"
+    assert "pool" in str(health.error)
+
+
+def other_connections(manager: DatabaseManager) -> set[int]:
+    """The server's numbers of the connections to the database but the one that asks."""
+    sql = {
+        Dialect.POSTGRESQL: "SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        Dialect.MYSQL: "SELECT id FROM information_schema.processlist"
+        " WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+    }[manager.dialect]
+    with manager.engine.connect() as connection:
+        return {row[0] for row in connection.exec_driver_sql(sql)}
+
+
+def kill_connections(manager: DatabaseManager) -> int:
+    """Kill every connection to the database; their number."""
+    how = "SELECT pg_terminate_backend({})" if manager.config.is_postgresql else "KILL {}"
+    with DatabaseManager(DatabaseConfig(manager.config.url, pool_size=1)) as killer:
+        victims = other_connections(killer)
+        with killer.engine.connect() as connection:
+            for victim in victims:
+                connection.exec_driver_sql(how.format(victim))
+        end = time.monotonic() + 10
+        while other_connections(killer) & victims:
+            assert time.monotonic() < end, "the server keeps the connections"
+        return len(victims)
+
+
+@contextmanager
+def pooled(manager: DatabaseManager, count: int) -> Iterator[DatabaseManager]:
+    """A manager of its own, with idle connections in its pool."""
+    with DatabaseManager(manager.config) as one:
+        manager.engine.dispose()
+        units = [UnitOfWork(one) for _ in range(count)]
+        for unit in units:
+            unit.__enter__()
+        for unit in units:
+            unit.__exit__(None, None, None)
+        yield one
+
+
+@on_servers
+@pytest.mark.parametrize("read_only", [False, True])
+def test_stale_connections_are_replaced(manager: DatabaseManager, read_only: bool) -> None:
+    with pooled(manager, 3) as one:
+        assert kill_connections(one) == 3
+
+        for _ in range(4):
+            with UnitOfWork(one, read_only=read_only) as uow:
+                assert uow.devices.count() == 0
+
+
+@on_servers
+def test_a_writer_meets_a_stale_connection_and_writes(manager: DatabaseManager) -> None:
+    with pooled(manager, 2) as one:
+        kill_connections(one)
+
+        with UnitOfWork(one) as uow:
+            uow.devices.create(device())
+            uow.commit()
+
+    assert len(dump(manager)["devices"]) == 1
+
+
+@on_servers
+def test_a_read_only_unit_of_work_goes_on_over_a_new_connection(manager: DatabaseManager) -> None:
+    with pooled(manager, 1) as one, UnitOfWork(one, read_only=True) as uow:
+        assert uow.devices.count() == 0
+        kill_connections(one)
+
+        assert uow.devices.count() == 0
+
+
+@on_servers
+def test_a_transaction_that_lost_its_connection_is_an_error_and_keeps_nothing(
+    manager: DatabaseManager,
+) -> None:
+    with pooled(manager, 1) as one:
+        with UnitOfWork(one) as uow:
+            uow.devices.create(device(1))
+            kill_connections(one)
+            with pytest.raises(ConnectionError, match="connection to the database broke"):
+                uow.devices.create(device(2))
+            with pytest.raises(DatabaseError):
+                uow.commit()
+
+        with UnitOfWork(one) as uow:
+            assert uow.devices.count() == 0
+
+
+@on_servers
+def test_a_commit_that_lost_its_connection_is_an_error(manager: DatabaseManager) -> None:
+    with pooled(manager, 1) as one:
+        with UnitOfWork(one) as uow:
+            uow.devices.create(device(1))
+            kill_connections(one)
+            with pytest.raises(ConnectionError):
+                uow.commit()
+
+        with UnitOfWork(one) as uow:
+            assert uow.devices.count() == 0
+
+
+@on_servers
+def test_a_rollback_that_lost_its_connection_can_be_followed_by_work(
+    manager: DatabaseManager,
+) -> None:
+    with pooled(manager, 1) as one:
+        with UnitOfWork(one) as uow:
+            uow.devices.create(device(1))
+            kill_connections(one)
+
+        with UnitOfWork(one) as uow:
+            uow.devices.create(device(2))
+            uow.commit()
+
+    assert [row[0] for row in dump(manager)["devices"]] == ["device-0002"]
+
+
+# SQLite
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("pragma", "expected"),
+    [
+        ("journal_mode", "wal"),
+        ("foreign_keys", 1),
+        ("synchronous", 1),
+        ("cache_size", -65536),
+        ("busy_timeout", 10_000),
+    ],
+)
+def test_sqlite_is_set_as_promised(manager: DatabaseManager, pragma: str, expected: Any) -> None:
+    assert value(manager, f"PRAGMA {pragma}") == expected
+
+
+@on_sqlite
+def test_every_connection_to_sqlite_is_set(manager: DatabaseManager) -> None:
+    with manager.engine.connect() as one, manager.engine.connect() as other:
+        for connection in (one, other):
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b c" / "x.db"
+
+    with DatabaseManager(DatabaseConfig(f"sqlite:///{file}")) as manager:
+        manager.create_tables()
+
+    assert file.is_file()
+
+
+@pytest.fixture
+def in_memory() -> Iterator[DatabaseManager]:
+    """A migrated database in memory."""
+    with DatabaseManager(DatabaseConfig("sqlite:///:memory:", pool_timeout=10)) as manager:
+        manager.create_tables()
+        yield manager
+
+
+def test_a_database_in_memory_lasts_across_units_of_work(in_memory: DatabaseManager) -> None:
+    with UnitOfWork(in_memory) as uow:
+        uow.devices.create(device())
+        uow.commit()
+    with UnitOfWork(in_memory) as uow:
+        uow.devices.create(device(2))
+
+    with UnitOfWork(in_memory, read_only=True) as uow:
+        assert [d.id for d in uow.devices.get_all()] == ["device-0001"]
+    assert in_memory.health_check().status == "healthy"
+
+
+def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -> None:
+    def work(number: int) -> None:
+        with UnitOfWork(in_memory) as uow:
+            uow.devices.create(device(number))
+            uow.commit()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(40)))
+
+    with UnitOfWork(in_memory) as uow:
+        assert uow.devices.count() == 40
+
+
+def test_two_databases_in_memory_are_two(in_memory: DatabaseManager) -> None:
+    with (
+        DatabaseManager(DatabaseConfig("sqlite://")) as other,
+        UnitOfWork(other) as uow,
+        pytest.raises(QueryError, match="cardlink-db migrate"),
+    ):
+        uow.devices.count()
+
+    with UnitOfWork(in_memory) as uow:
+        assert uow.devices.count() == 0
+
+
+# Servers
+
+
+@on_mysql
+def test_mysql_is_set_as_promised(manager: DatabaseManager) -> None:
+    assert value(manager, "SELECT @@session.time_zone") == "+00:00"
+    assert "STRICT_ALL_TABLES" in value(manager, "SELECT @@session.sql_mode")
+    assert value(manager, "SELECT @@character_set_client") == "utf8mb4"
+    assert value(manager, "SELECT @@character_set_connection") == "utf8mb4"
+    assert value(manager, "SELECT @@character_set_results") == "utf8mb4"
+
+
+@on_mysql
+def test_mysql_counts_time_in_utc(manager: DatabaseManager) -> None:
+    assert value(manager, "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())") == 0
+
+
+@on_postgresql
+def test_postgresql_is_set_as_promised(manager: DatabaseManager) -> None:
+    assert value(manager, "SHOW TIME ZONE") == "UTC"
+    assert value(manager, "SHOW client_encoding") == "UTF8"
+
+
+@on_postgresql
+def test_the_zone_is_utc_whatever_the_role_prefers(manager: DatabaseManager) -> None:
+    url = make_url(manager.config.url)
+    options = url.update_query_dict({"options": "-c TimeZone=Asia/Kathmandu"})
+
+    config = DatabaseConfig(options.render_as_string(hide_password=False))
+    with DatabaseManager(config) as one:
+        assert value(one, "SHOW TIME ZONE") == "UTC"
+
+
+# The engine, for those who use SQLAlchemy themselves
+
+
+def test_begin_of_the_engine_commits(manager: DatabaseManager) -> None:
+    with manager.engine.begin() as connection:
+        connection.execute(tables.settings.insert(), ROW)
+
+    assert len(dump(manager)["settings"]) == 1
+
+
+def test_begin_of_the_engine_really_rolls_back(manager: DatabaseManager) -> None:
+    with pytest.raises(ZeroDivisionError), manager.engine.begin() as connection:
+        connection.execute(tables.settings.insert(), ROW)
+        raise ZeroDivisionError
+
+    assert dump(manager)["settings"] == []
+
+
+def test_a_connection_without_commit_leaves_nothing_to_the_next(manager: DatabaseManager) -> None:
+    with manager.engine.connect() as connection:
+        connection.execute(tables.settings.insert(), ROW)
+
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device())
+        uow.commit()
+
+    rows = dump(manager)
+    assert (rows["settings"], len(rows["devices"])) == ([], 1)
+
+
+ROW = {
+    "key": "k",
+    "value": {"a": [1, "é"]},
+    "category": "general",
+    "created_at": device().created_at,
+    "updated_at": device().updated_at,
+}
+
+
+def test_the_tables_read_what_the_gateways_write(manager: DatabaseManager) -> None:
+    settings = {"baud": 115200}
+    with UnitOfWork(manager) as uow:
+        written = uow.devices.create(device(connection_settings=settings))
+        uow.commit()
+
+    with manager.engine.connect() as connection:
+        row = connection.execute(tables.devices.select()).one()
+
+    assert row.connection_settings == settings
+    assert row.created_at == written.created_at
+    assert row.is_active is True
+
+
+# Schema
+
+
+def table_names(manager: DatabaseManager) -> set[str]:
+    """The tables that the database has."""
+    return set(inspect(manager.engine).get_table_names())
+
+
+def test_the_schema_is_made_once_and_dropped_whole(empty_url: str) -> None:
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        assert manager.create_tables() == ["0001_initial_schema"]
+        assert manager.create_tables() == []
+        assert set(tables.metadata.tables) <= table_names(manager)
+
+        manager.drop_tables()
+        assert table_names(manager) == set()
+
+        assert manager.create_tables() == ["0001_initial_schema"]
+        with UnitOfWork(manager) as uow:
+            assert uow.devices.count() == 0
+
+
+def test_dropping_takes_the_rows_with_it(make_database: Callable[[Dialect], str]) -> None:
+    with DatabaseManager(DatabaseConfig(make_database(Dialect.SQLITE))) as manager:
+        manager.create_tables()
+        with UnitOfWork(manager) as uow:
+            uow.sessions.create_session(session_id=session_id())
+            uow.logs.add_log_batch([entry()] * 3)
+            uow.commit()
+
+        manager.drop_tables()
+        manager.create_tables()
+
+        with UnitOfWork(manager) as uow:
+            assert (uow.logs.count(), uow.sessions.count()) == (0, 0)
+
+
+def test_without_its_schema_a_database_gives_the_command(empty_url: str) -> None:
+    with (
+        DatabaseManager(DatabaseConfig(empty_url)) as manager,
+        UnitOfWork(manager) as uow,
+        pytest.raises(QueryError, match="cardlink-db migrate"),
+    ):
+        uow.devices.count()
+
+
+def test_the_sizes_of_the_tables_are_told(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all([device(1), device(2)])
+        uow.commit()
+
+    sizes = {size.name: size for size in manager.table_sizes()}
+
+    assert set(sizes) == set(tables.metadata.tables)
+    assert (sizes["devices"].rows, sizes["card_profiles"].rows) == (2, 0)
+    assert all(size.bytes is None or size.bytes >= 0 for size in sizes.values())
+
+
+# The password
+
+
+@pytest.fixture
+def account(dialect: Dialect) -> Iterator[str]:
+    """The URL of an account whose password has odd characters, in an empty database."""
+    name = "cardlink_odd_password"
+    config = DatabaseConfig(server_url(dialect))
+    password = ODD_PASSWORD.replace("%", "%%")
+    statements = {
+        Dialect.POSTGRESQL: (
+            f"DROP ROLE IF EXISTS {name}",
+            f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",
+        ),
+        Dialect.MYSQL: (
+            f"DROP USER IF EXISTS {name}@'%%'",
+            f"CREATE USER {name}@'%%' IDENTIFIED BY '{password}'",
+            f"GRANT SELECT ON *.* TO {name}@'%%'",
+        ),
+    }[dialect]
+    with DatabaseManager(config) as admin, empty_database(dialect, Path()) as url:
+        with admin.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        odd = make_url(url).set(username=name, password=ODD_PASSWORD)
+        yield odd.render_as_string(hide_password=False)
+        with admin.engine.begin() as connection:
+            connection.exec_driver_sql(statements[0])
+
+
+@on_servers
+def test_an_odd_password_opens_its_account(account: str) -> None:
+    with DatabaseManager(DatabaseConfig(account)) as manager:
+        health = manager.health_check()
+
+    assert health.status == "healthy", health.error
+
+
+@on_servers
+def test_no_error_shows_the_password(dialect: Dialect) -> None:
+    manager = DatabaseManager(DatabaseConfig(unreachable(dialect, ODD_PASSWORD)))
+
+    calls: list[Callable[[], object]] = [
+        UnitOfWork(manager).__enter__,
+        UnitOfWork(manager, read_only=True).__enter__,
+        manager.create_tables,
+        manager.drop_tables,
+        manager.table_sizes,
+    ]
+    for call in calls:
+        with pytest.raises(ConnectionError) as refused:
+            call()
+        assert all(form not in shown(refused.value) for form in FORMS_OF_PASSWORD)
+    assert all(form not in repr(manager.health_check()) for form in FORMS_OF_PASSWORD)
+
+
+@on_servers
+def test_a_wrong_password_is_not_shown_either(account: str) -> None:
+    wrong = make_url(account).set(username="cardlink_nobody").render_as_string(hide_password=False)
+
+    health = DatabaseManager(DatabaseConfig(wrong)).health_check()
+
+    assert health.status == "unhealthy"
+    assert all(form not in repr(health) for form in FORMS_OF_PASSWORD)
+
+
+@on_servers
+@pytest.mark.parametrize("password", ["€", "пароль", "日本", "a\tb", "😀", " "])
+def test_a_password_is_any_text(dialect: Dialect, password: str) -> None:
+    manager = DatabaseManager(DatabaseConfig(unreachable(dialect, password)))
+
+    assert "cannot connect" in str(manager.health_check().error)
+
+
+@on_servers
+def test_no_log_and_no_repr_shows_the_password(
+    account: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        caplog.at_level(logging.DEBUG),
+        DatabaseManager(DatabaseConfig(account, echo=True)) as manager,
+    ):
+        manager.health_check()
+        value(manager, "SELECT 1")
+        texts = [repr(manager), repr(manager.config), repr(manager.engine), manager.config.safe_url]
+        texts += [repr(manager.engine.pool), repr(manager.migrator), repr(UnitOfWork(manager))]
+        texts += [caplog.text, *capfd.readouterr()]
+
+    assert "SELECT 1" in caplog.text
+    for text in texts:
+        assert all(form not in text for form in FORMS_OF_PASSWORD)
+
+
+# Echo
+
+
+def test_echo_logs_each_statement_and_never_its_values(
+    manager: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "sqlalchemy.engine"),
+        DatabaseManager(DatabaseConfig(manager.config.url, echo=True)) as loud,
+        UnitOfWork(loud) as uow,
+    ):
+        uow.devices.create(device(name="SECRET"))
+        uow.devices.find_by(name="SECRET")
+        uow.sessions.create_session(session_id=session_id())
+        uow.logs.add_log_batch([entry(decoded_data="SECRET")] * 20)
+        uow.commit()
+
+    for statement in ("devices.create", "devices.find_by", "comm_logs", "COMMIT"):
+        assert statement in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+def test_without_echo_nothing_is_logged(
+    manager: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), UnitOfWork(manager) as uow:
+        uow.devices.create(device())
+
+    assert caplog.text == ""
