@@ -225,6 +225,12 @@ class Gateway(Generic[R]):
     def _key(self, key: Any) -> Any:
         return self._bind[self.key](key)
 
+    def _given(self, column: str, value: Any) -> Any:
+        """A value that a method asks for; NULL equals nothing and is no such value."""
+        if value is None:
+            raise ValidationError("a value is needed here, not None", f"{self.table.name}.{column}")
+        return self._bind[column](value)
+
     def _values(self, record: R, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
         return {

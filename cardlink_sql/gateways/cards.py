@@ -120,11 +120,11 @@ class CardGateway(Gateway[CardProfile]):
 
     def find_by_admin_url(self, admin_url: str) -> list[CardProfile]:
         """The cards that report to this admin server."""
-        return self._many("find_by_admin_url", {"admin_url": self._bind["admin_url"](admin_url)})
+        return self._many("find_by_admin_url", {"admin_url": self._given("admin_url", admin_url)})
 
     def find_by_imsi(self, imsi: str) -> list[CardProfile]:
         """The cards with this IMSI."""
-        return self._many("find_by_imsi", {"imsi": self._bind["imsi"](imsi)})
+        return self._many("find_by_imsi", {"imsi": self._given("imsi", imsi)})
 
     def find_by_device(self, device_id: str) -> list[CardProfile]:
         """The cards that the device holds or has run a session with."""

@@ -43,15 +43,15 @@ class DeviceGateway(Gateway[Device]):
 
     def find_by_iccid(self, iccid: str) -> Device | None:
         """The device that holds the card now: the one seen last, if several say so."""
-        return self._one("find_by_iccid", {"iccid": self._bind["iccid"](iccid)})
+        return self._one("find_by_iccid", {"iccid": self._given("iccid", iccid)})
 
     def find_by_imei(self, imei: str) -> Device | None:
         """The device with this IMEI: the one seen last, if several claim it."""
-        return self._one("find_by_imei", {"imei": self._bind["imei"](imei)})
+        return self._one("find_by_imei", {"imei": self._given("imei", imei)})
 
     def find_by_card(self, iccid: str) -> list[Device]:
         """The devices that hold the card or have run a session with it."""
-        return self._many("find_by_card", {"iccid": self._bind["iccid"](iccid)})
+        return self._many("find_by_card", {"iccid": self._given("iccid", iccid)})
 
     def search(self, text: str) -> list[Device]:
         """The devices whose id, name or model holds ``text``, in any case.

@@ -129,8 +129,8 @@ class SessionGateway(Gateway[OTASession]):
             StateError: the session has ended.
         """
         values = {
-            "tls_cipher_suite": self._bind["tls_cipher_suite"](cipher_suite),
-            "tls_psk_identity": self._bind["tls_psk_identity"](psk_identity),
+            "tls_cipher_suite": self._given("tls_cipher_suite", cipher_suite),
+            "tls_psk_identity": self._given("tls_psk_identity", psk_identity),
         }
         return self._step("set_tls_info", session_id, values)
 
