@@ -214,7 +214,7 @@ class LogGateway(Gateway[CommLog]):
         self, status_word: str, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
         """The entries with this status word, of one session or the newest of all."""
-        value = self._bind["status_word"](status_word)
+        value = self._given("status_word", status_word)
         return self._found("find_by_status", {"status_word": value}, session_id, limit)
 
     def find_errors(self, session_id: str | None = None, limit: int | None = None) -> list[CommLog]:
