@@ -113,7 +113,12 @@ def manager(
     """A migrated database without rows, on each backend in turn."""
     of_backend = migrated(dialect)
     yield of_backend
-    with of_backend.engine.begin() as connection:
+    delete_rows(of_backend)
+
+
+def delete_rows(manager: DatabaseManager) -> None:
+    """Delete every row of every table."""
+    with manager.engine.begin() as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(table.delete())
 
