@@ -111,9 +111,7 @@ class DatabaseConfig:
     @property
     def safe_url(self) -> str:
         """The URL for people to read: no password, no secret option."""
-        url = self.engine_url.set(drivername=self.dialect.value)
-        hidden = {name: "***" for name in url.query if _SECRET_OPTION.search(name)}
-        return url.update_query_dict(hidden).render_as_string(hide_password=True)
+        return without_secrets(self.engine_url)
 
     def __repr__(self) -> str:
         return (
@@ -121,6 +119,13 @@ class DatabaseConfig:
             f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
             f"echo={self.echo})"
         )
+
+
+def without_secrets(url: URL) -> str:
+    """A URL for people to read: no driver, no password, no secret option."""
+    plain = url.set(drivername=url.get_backend_name())
+    hidden = {name: "***" for name in url.query if _SECRET_OPTION.search(name)}
+    return plain.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:

@@ -10,6 +10,11 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Final
 
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from cardlink_sql.config import without_secrets
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import (
     ConflictError,
@@ -139,11 +144,35 @@ def translate(dialect: Dialect, error: Exception, where: str | None) -> Database
     return kind(f"{what}: {detail}" if detail else what, where, remedy)
 
 
-def is_duplicate(error: DatabaseError) -> bool:
-    """Whether a translated error says that a key exists already."""
-    return isinstance(error, IntegrityError) and error.what.startswith(
-        _SENTENCES[Fault.DUPLICATE][1]
-    )
+def connection_error(dialect: Dialect, error: Exception, url: URL) -> ConnectionError:
+    """The error for a connection that could not be had; the password never shows.
+
+    Args:
+        dialect: whose driver raised it.
+        error: what it raised, or what the pool did.
+        url: where the connection was to go.
+    """
+    where = without_secrets(url)
+    if isinstance(error, PoolTimeoutError):
+        return ConnectionError(
+            "every connection of the pool is in use",
+            where,
+            "end units of work sooner, or raise pool_size or pool_timeout",
+        )
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    text = " ".join(str(part) for part in cause.args[-1:]).strip() or type(cause).__name__
+    line = text.splitlines()[0]
+    if url.password:
+        line = line.replace(str(url.password), "***")
+    return ConnectionError(f"cannot connect: {line}", where, _HINTS[dialect])
+
+
+_CHECK_SERVER: Final = "check host, port, user, password and database, and that the server runs"
+_HINTS: Final = {
+    Dialect.SQLITE: "check that the folder exists and may be written, and that the file is SQLite",
+    Dialect.MYSQL: _CHECK_SERVER,
+    Dialect.POSTGRESQL: _CHECK_SERVER,
+}
 
 
 def _sqlite(error: Exception) -> tuple[Fault, str | None]:

@@ -13,11 +13,12 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.driver_errors import connection_error
 from cardlink_sql.engine import EchoCursor, make_engine
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
-from cardlink_sql.link import Link, connection_error
+from cardlink_sql.link import Link
 from cardlink_sql.migrator import Migrator
 from cardlink_sql.records import TableSize
 from cardlink_sql.sqlfiles import Library, load_library
@@ -122,9 +123,7 @@ class DatabaseManager:
         try:
             return engine.raw_connection()
         except (SQLAlchemyError, self._driver_error) as error:
-            url = self.config.engine_url
-            secret = url.password if isinstance(url.password, str) else None
-            raise connection_error(error, self.dialect, self.config.safe_url, secret) from error
+            raise connection_error(self.dialect, error, self.config.engine_url) from error
 
     def cursor(self, connection: PoolProxiedConnection) -> Any:
         """A cursor of the driver, for a :class:`Link`; with ``echo`` it logs the statements."""

@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
+from cardlink_sql.config import without_secrets
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.migrator import driver
 from cardlink_sql.migrator.sqlite_file import database_file, open_read_only
@@ -76,7 +77,7 @@ def differences(engine: Engine) -> list[str]:
     except DBAPIError as error:
         raise ConnectionError(
             driver.message(error.orig or error),
-            engine.url.render_as_string(hide_password=True),
+            without_secrets(engine.url),
             "check that the server runs, and the rights of the user",
         ) from error
 

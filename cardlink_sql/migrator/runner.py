@@ -10,9 +10,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DropTable
 
+from cardlink_sql.config import without_secrets
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.driver_errors import connection_error
 from cardlink_sql.engine import make_parent_folder
-from cardlink_sql.errors import ConnectionError, MigrationError
+from cardlink_sql.errors import MigrationError
 from cardlink_sql.migrator import driver, locks
 from cardlink_sql.migrator import statements as sql
 from cardlink_sql.migrator.backends import BACKENDS, Backend
@@ -217,19 +219,13 @@ class Migrator:
 
     @property
     def _safe_url(self) -> str:
-        return self._engine.url.render_as_string(hide_password=True)
+        return without_secrets(self._engine.url)
 
     def _connect(self) -> Any:
         try:
             return self._engine.raw_connection()
         except (self._driver_error, SQLAlchemyError) as error:
-            raise ConnectionError(
-                driver.message(error),
-                self._safe_url,
-                "check the rights of the file and of its folder"
-                if self._dialect is Dialect.SQLITE
-                else "check that the server runs, and the URL's host, user and password",
-            ) from error
+            raise connection_error(self._dialect, error, self._engine.url) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
