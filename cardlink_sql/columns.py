@@ -66,7 +66,7 @@ def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
 
 
 def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
-    """What turns an aware time into the driver's form: text, but for PostgreSQL."""
+    """What turns a time in UTC into the driver's form: text, but for PostgreSQL."""
     return _TIMES[dialect]
 
 
@@ -123,7 +123,7 @@ def _conversion(column: Column[Any], dialect: Dialect) -> Binder | None:
 
 
 def _mysql_time(moment: datetime) -> str:
-    return times.to_text(moment)[:26]
+    return times.utc_to_text(moment)[:26]
 
 
 def _postgresql_time(moment: datetime) -> datetime:
@@ -131,7 +131,7 @@ def _postgresql_time(moment: datetime) -> datetime:
 
 
 _TIMES: Final[dict[Dialect, Callable[[datetime], Any]]] = {
-    Dialect.SQLITE: times.to_text,
+    Dialect.SQLITE: times.utc_to_text,
     Dialect.MYSQL: _mysql_time,
     Dialect.POSTGRESQL: _postgresql_time,
 }

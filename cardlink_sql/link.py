@@ -6,6 +6,7 @@ the query was loaded. Every error that leaves here is the project's own.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,7 +32,7 @@ _BEGIN: Final = {
     Dialect.POSTGRESQL: "BEGIN",
 }
 
-# Rows in one VALUES: beyond this SQLite gains nothing, and its limit is 32,766 parameters.
+# Rows in one VALUES on SQLite: more gain little, and an SQLite before 3.32 takes 999 parameters.
 _BATCH_ROWS: Final = 100
 
 _OUTSIDE: Final = "a unit of work is used inside its with block"
@@ -166,7 +167,7 @@ class Link:
         self._ready_to_write(query)
         statement = self._statement(query, dict.fromkeys(query.required), None)
         if self.dialect is Dialect.SQLITE:
-            self._batch_in_chunks(query, rows)
+            self._attempt(query, lambda: self._write_in_chunks(query, statement.sql, rows))
         else:
             self._attempt(query, lambda: self._cursor.executemany(statement.sql, rows))
         return len(rows)
@@ -178,8 +179,9 @@ class Link:
 
         def write() -> None:
             with self._cursor.copy(statement.sql) as copy:
+                write_row = copy.write_row
                 for row in rows:
-                    copy.write_row(row)
+                    write_row(row)
 
         self._attempt(query, write)
         return int(self._cursor.rowcount)
@@ -273,18 +275,13 @@ class Link:
     def _send(self, query: Query, sql: str, values: tuple[Any, ...]) -> None:
         self._attempt(query, lambda: self._cursor.execute(sql, values))
 
-    def _batch_in_chunks(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _write_in_chunks(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         whole = len(rows) - len(rows) % _BATCH_ROWS
-        sql = query.for_rows(_BATCH_ROWS)
-
-        def write() -> None:
-            for start in range(0, whole, _BATCH_ROWS):
-                chunk = rows[start : start + _BATCH_ROWS]
-                self._cursor.execute(sql, [value for row in chunk for value in row])
-            if whole < len(rows):
-                self._cursor.executemany(query.for_rows(1), rows[whole:])
-
-        self._attempt(query, write)
+        for start in range(0, whole, _BATCH_ROWS):
+            chunk = rows[start : start + _BATCH_ROWS]
+            self._cursor.execute(query.for_rows(_BATCH_ROWS), list(chain.from_iterable(chunk)))
+        if whole < len(rows):
+            self._cursor.executemany(sql, rows[whole:])
 
     def _attempt(self, query: Query, work: Callable[[], Any]) -> None:
         if not self._begun:

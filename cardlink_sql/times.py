@@ -13,7 +13,12 @@ def to_text(moment: datetime) -> str:
 
     The width is fixed, so that text order is time order.
     """
-    return moment.astimezone(UTC).isoformat(" ", "microseconds")
+    return utc_to_text(moment.astimezone(UTC))
+
+
+def utc_to_text(moment: datetime) -> str:
+    """The same for a time that is in UTC already."""
+    return f"{moment.date().isoformat()} {moment.time().isoformat('microseconds')}+00:00"
 
 
 def from_text(text: str) -> datetime:

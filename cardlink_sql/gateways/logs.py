@@ -1,8 +1,9 @@
 """The APDUs of the sessions: ``sql/*/logs.sql``. Order within a session is that of writing."""
 
+import math
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 from cardlink_sql import validation
 from cardlink_sql.columns import driver_time
@@ -15,7 +16,7 @@ from cardlink_sql.rows import reader
 from cardlink_sql.sqlfiles import Library
 from cardlink_sql.status_words import describe
 from cardlink_sql.tables import comm_logs
-from cardlink_sql.times import to_text, utc_now
+from cardlink_sql.times import utc_now, utc_to_text
 
 # The buffer is sent when it holds so many entries; more gain nothing on any backend.
 BUFFER_SIZE = 1000
@@ -35,7 +36,7 @@ class LogGateway(Gateway[CommLog]):
     and before its commit, so that nothing overtakes it and nothing is lost.
     """
 
-    __slots__ = ("_buffer", "_clock", "_sessions")
+    __slots__ = ("_buffer", "_log_time", "_sessions")
     name = "logs"
     table = comm_logs
     record = CommLog
@@ -50,7 +51,7 @@ class LogGateway(Gateway[CommLog]):
         self._sessions: dict[str, str] = {}
         # COPY takes text, and text is quicker to make than psycopg's own form of a time.
         is_postgresql = link.dialect is Dialect.POSTGRESQL
-        self._clock = to_text if is_postgresql else driver_time(link.dialect)
+        self._log_time = utc_to_text if is_postgresql else driver_time(link.dialect)
 
     # Writing
 
@@ -78,16 +79,17 @@ class LogGateway(Gateway[CommLog]):
             status_message: without it, what ISO/IEC 7816-4 or ETSI TS 102 221 says.
             timestamp: when it was sent or received; now, where none is given.
         """
-        row = self._row(
+        entry = CommLog(
             session_id,
-            utc_now() if timestamp is None else timestamp,
-            latency_ms,
-            direction,
+            cast("Direction", direction),
             raw_data,
+            latency_ms,
             decoded_data,
             status_word,
             status_message,
+            utc_now() if timestamp is None else timestamp,
         )
+        row = self._row(entry)
         self._link.hold(self)
         self._buffer.append(row)
         if len(self._buffer) >= BUFFER_SIZE:
@@ -103,20 +105,7 @@ class LogGateway(Gateway[CommLog]):
         Raises:
             IntegrityError: an entry names a session that does not exist.
         """
-        row = self._row
-        rows = [
-            row(
-                entry.session_id,
-                entry.timestamp,
-                entry.latency_ms,
-                entry.direction,
-                entry.raw_data,
-                entry.decoded_data,
-                entry.status_word,
-                entry.status_message,
-            )
-            for entry in self._entries(entries)
-        ]
+        rows = list(map(self._row, self._entries(entries)))
         self._write(rows)
         return len(rows)
 
@@ -282,6 +271,8 @@ class LogGateway(Gateway[CommLog]):
 
     def _entries(self, entries: Iterable[CommLog]) -> list[CommLog]:
         listed = list(self._each(entries))
+        if set(map(type, listed)) == {CommLog}:
+            return listed
         for index, entry in enumerate[Any](listed):
             if not isinstance(entry, CommLog):
                 raise ValidationError(
@@ -289,42 +280,41 @@ class LogGateway(Gateway[CommLog]):
                 )
         return listed
 
-    def _row(
-        self,
-        session_id: str,
-        timestamp: datetime,
-        latency_ms: float | None,
-        direction: Direction | str,
-        raw_data: str,
-        decoded_data: str | None,
-        status_word: str | None,
-        status_message: str | None,
-    ) -> tuple[Any, ...]:
-        """One entry in the order of the batch's parameters. This is the hot path."""
+    def _row(self, entry: CommLog) -> tuple[Any, ...]:
+        """One entry in the order of the batch's parameters.
+
+        This is the hot path: what is plainly right passes here, and only the rest goes through
+        the full checks.
+        """
         bind = self._bind
-        is_text = isinstance(session_id, str)
-        session = (self._sessions.get(session_id) if is_text else None) or self._session(session_id)
-        raw = raw_data.upper() if _is_hex(raw_data) else bind["raw_data"](raw_data)
-        is_text = isinstance(direction, str)
-        way = (_DIRECTIONS.get(direction) if is_text else None) or bind["direction"](direction)
-        if status_word is None:
-            if way == "response" and len(raw) >= 4:
-                status_word = raw[-4:]
-        else:
-            status_word = bind["status_word"](status_word)
-        if status_message is not None:
-            status_message = bind["status_message"](status_message)
-        elif status_word is not None:
-            status_message = describe(status_word)
-        if latency_ms is not None:
-            latency_ms = bind["latency_ms"](latency_ms)
-        if decoded_data is not None:
-            decoded_data = bind["decoded_data"](decoded_data)
-        moment = validation.moment(timestamp, "comm_logs.timestamp")
-        return (
-            session, self._clock(moment), latency_ms, way, raw, decoded_data, status_word,
-            status_message,
-        )  # fmt: skip
+        try:
+            session = self._sessions[entry.session_id]
+        except (KeyError, TypeError):
+            session = self._session(entry.session_id)
+        raw = entry.raw_data
+        raw = raw.upper() if _is_hex(raw) else bind["raw_data"](raw)
+        try:
+            direction = _DIRECTIONS[entry.direction]
+        except (KeyError, TypeError):
+            direction = bind["direction"](entry.direction)
+        word, message = entry.status_word, entry.status_message
+        if word is not None:
+            word = bind["status_word"](word)
+        elif direction == "response" and len(raw) >= 4:
+            word = raw[-4:]
+        if message is not None:
+            message = bind["status_message"](message)
+        elif word is not None:
+            message = describe(word)
+        latency, decoded, timestamp = entry.latency_ms, entry.decoded_data, entry.timestamp
+        if latency is not None and not (type(latency) is float and 0.0 <= latency < math.inf):
+            latency = bind["latency_ms"](latency)
+        if decoded is not None:
+            decoded = bind["decoded_data"](decoded)
+        if not (type(timestamp) is datetime and timestamp.tzinfo is UTC and timestamp.year >= 1000):
+            timestamp = validation.moment(timestamp, "comm_logs.timestamp")
+        time = self._log_time(timestamp)
+        return session, time, latency, direction, raw, decoded, word, message
 
     def _session(self, session_id: str) -> str:
         session: str = self._bind["session_id"](session_id)
@@ -341,16 +331,7 @@ class LogGateway(Gateway[CommLog]):
         """The entry with status word and message filled in, as the batches have them."""
         if not isinstance(record, CommLog):
             raise ValidationError(f"{type(record).__name__} is no CommLog", self.table.name)
-        row = self._row(
-            record.session_id,
-            record.timestamp,
-            record.latency_ms,
-            record.direction,
-            record.raw_data,
-            record.decoded_data,
-            record.status_word,
-            record.status_message,
-        )
+        row = self._row(record)
         return CommLog(
             id=record.id,
             session_id=row[0],

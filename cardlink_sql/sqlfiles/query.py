@@ -94,6 +94,7 @@ class Query:
             name for line in lines if not line.when for name in line.parameters
         )
         self._variants: dict[tuple[Any, ...], Statement] = {}
+        self._for_rows: dict[int, str] = {}
         is_plain = not (self.conditions or self.orders or source.lists)
         self.plain = self._render(frozenset(), None, {}) if is_plain else None
 
@@ -124,8 +125,11 @@ class Query:
 
     def for_rows(self, count: int) -> str:
         """A ``:batch`` statement whose VALUES holds ``count`` rows."""
-        head, row = self._split_values()
-        return head + ", ".join([row] * count)
+        sql = self._for_rows.get(count)
+        if sql is None:
+            head, row = self._split_values()
+            sql = self._for_rows[count] = head + ", ".join([row] * count)
+        return sql
 
     def fault(self, what: str, remedy: str | None = None) -> QueryError:
         """An error that names this query and its place."""
