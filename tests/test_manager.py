@@ -716,7 +716,10 @@ def test_echo_logs_each_statement_and_never_its_values(
         caplog.at_level(logging.INFO, "sqlalchemy.engine"),
         DatabaseManager(DatabaseConfig(manager.config.url, echo=True)) as loud,
         UnitOfWork(loud) as uow,
+        loud.engine.connect() as connection,
     ):
+        connection.execute(tables.devices.select().where(tables.devices.c.name == "SECRET"))
+        connection.close()
         uow.devices.create(device(name="SECRET"))
         uow.devices.find_by(name="SECRET")
         uow.sessions.create_session(session_id=session_id())
