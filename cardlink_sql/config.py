@@ -1,6 +1,5 @@
 """Where the database is and how many connections may be open to it."""
 
-import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ _DRIVERS: Final = {
     "postgres": (Dialect.POSTGRESQL, "postgresql+psycopg"),
     "postgresql+psycopg": (Dialect.POSTGRESQL, "postgresql+psycopg"),
 }
+_LONGEST_WAIT: Final = 365 * 24 * 3600.0
 _URL_FORMS: Final = (
     "write sqlite:///path/to/file.db, postgresql://user:password@host/database "
     "or mysql://user:password@host/database"
@@ -106,7 +106,7 @@ class DatabaseConfig:
     def is_missing(self) -> bool:
         """Whether the URL names an SQLite file that is not there; connecting would make it."""
         is_file = self.is_sqlite and not self.is_memory
-        return is_file and not Path(self.engine_url.database or "").exists()
+        return is_file and not _exists(Path(self.engine_url.database or ""))
 
     @property
     def safe_url(self) -> str:
@@ -130,13 +130,20 @@ def without_secrets(url: URL) -> str:
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValidationError(f"{value!r} is not a whole number from {least}", f"config.{name}")
+        raise ValidationError(f"this is not a whole number from {least}", f"config.{name}")
 
 
 def _check_seconds(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
-        raise ValidationError(f"{value!r} is not a number of seconds above 0", f"config.{name}")
+    if not is_number or not 0 < value <= _LONGEST_WAIT:  # type: ignore[operator]
+        raise ValidationError("this is not a number of seconds above 0", f"config.{name}")
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except (OSError, ValueError):
+        return True  # connecting says what is wrong with it
 
 
 def _parse(text: object) -> tuple[Dialect, URL]:
@@ -181,7 +188,8 @@ def _check_sqlite(url: URL) -> None:
 
 
 def _check_server(url: URL) -> None:
-    if "@" in (url.host or ""):
-        raise ValidationError("the host name holds an @", "config.url", _PERCENT_ENCODE)
+    options = "".join(f"{name}{value}" for name, value in url.query.items())
+    if "@" in f"{url.host}{url.database}{options}":
+        raise ValidationError("an @ stands behind the host", "config.url", _PERCENT_ENCODE)
     if not url.database:
         raise ValidationError("the URL names no database", "config.url", _URL_FORMS)

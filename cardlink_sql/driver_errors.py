@@ -159,15 +159,24 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> Connection
             where,
             "end units of work sooner, or raise pool_size or pool_timeout",
         )
+    if isinstance(error, UnicodeError):
+        return ConnectionError(
+            "the user, the password or the host holds a character that cannot be sent", where
+        )
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     text = " ".join(str(part) for part in cause.args[-1:]).strip() or type(cause).__name__
     line = text.splitlines()[0]
     if url.password:
         line = line.replace(str(url.password), "***")
-    return ConnectionError(f"cannot connect: {line}", where, _HINTS[dialect])
+    if _NO_DATABASE.search(line):
+        return ConnectionError(f"cannot connect: {line}", where, "create the database first")
+    is_option = not isinstance(error, DBAPIError) and bool(url.query)
+    hint = "check the options behind ? in the URL" if is_option else _HINTS[dialect]
+    return ConnectionError(f"cannot connect: {line}", where, hint)
 
 
 _CHECK_SERVER: Final = "check host, port, user, password and database, and that the server runs"
+_NO_DATABASE: Final = re.compile(r'database ".*" does not exist|Unknown database')
 _HINTS: Final = {
     Dialect.SQLITE: "check that the folder exists and may be written, and that the file is SQLite",
     Dialect.MYSQL: _CHECK_SERVER,

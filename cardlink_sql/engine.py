@@ -18,11 +18,13 @@ from sqlalchemy.pool import QueuePool
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
+from cardlink_sql.sqlite_file import open_read_only
 
-BUSY_TIMEOUT_MS: Final = 10_000
+# How long a statement waits for a lock that another transaction holds, on every backend.
+LOCK_TIMEOUT_MS: Final = 10_000
 
+_SQLITE_WAL: Final = "PRAGMA journal_mode = WAL"
 _SQLITE_PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA cache_size = -65536",  # KiB, so 64 MB
@@ -38,9 +40,11 @@ _MYSQL_SETTINGS: Final = (
     " sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    f"SET innodb_lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000},"
+    f" lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000}",
 )
 
-_POSTGRESQL_SETTINGS: Final = "SET TIME ZONE 'UTC'"
+_POSTGRESQL_SETTINGS: Final = ("SET TIME ZONE 'UTC'", f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
 
 _DRIVER_PACKAGES: Final = {
     Dialect.MYSQL: ("PyMySQL", "mysql"),
@@ -48,8 +52,13 @@ _DRIVER_PACKAGES: Final = {
 }
 
 
-def make_engine(config: DatabaseConfig) -> Engine:
+def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
     """An engine for the database; nothing is connected yet.
+
+    Args:
+        config: where the database is.
+        read_only: an SQLite file is opened so that nothing of it or beside it is written; a
+            server refuses to write.
 
     Raises:
         ConnectionError: the driver is not installed.
@@ -70,6 +79,7 @@ def make_engine(config: DatabaseConfig) -> Engine:
             echo=config.echo,
             hide_parameters=True,
             connect_args=_CONNECT_ARGUMENTS[config.dialect](),
+            **_read_only_creator(config) if read_only else {},
         )
     except ModuleNotFoundError as error:
         package, extra = _DRIVER_PACKAGES[config.dialect]
@@ -82,7 +92,7 @@ def make_engine(config: DatabaseConfig) -> Engine:
             "the database URL has an option that the driver does not take",
             config.safe_url,
         ) from error
-    _listen(engine, config)
+    _listen(engine, config, read_only=read_only)
     return engine
 
 
@@ -136,7 +146,7 @@ def _sqlite_arguments() -> dict[str, Any]:
     return {
         "isolation_level": None,
         "check_same_thread": False,
-        "timeout": BUSY_TIMEOUT_MS / 1000,
+        "timeout": LOCK_TIMEOUT_MS / 1000,
         "cached_statements": 512,
     }
 
@@ -168,12 +178,19 @@ _CONNECT_ARGUMENTS: Final[dict[Dialect, Callable[[], dict[str, Any]]]] = {
 _SETTINGS: Final = {
     Dialect.SQLITE: _SQLITE_PRAGMAS,
     Dialect.MYSQL: _MYSQL_SETTINGS,
-    Dialect.POSTGRESQL: (_POSTGRESQL_SETTINGS,),
+    Dialect.POSTGRESQL: _POSTGRESQL_SETTINGS,
+}
+
+_READ_ONLY: Final = {
+    Dialect.SQLITE: "PRAGMA query_only = ON",
+    Dialect.MYSQL: "SET SESSION TRANSACTION READ ONLY",
+    Dialect.POSTGRESQL: "SET default_transaction_read_only = on",
 }
 
 
 def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
+    # Letter by letter, as the servers do: Python's own lower() looks at the letters around.
+    return "".join(map(str.lower, value)) if isinstance(value, str) else value
 
 
 def _sqlite_in_transaction(connection: sqlite3.Connection) -> bool:
@@ -195,14 +212,29 @@ _IN_TRANSACTION: Final[dict[Dialect, Callable[[Any], bool]]] = {
 }
 
 
-def _listen(engine: Engine, config: DatabaseConfig) -> None:
+def _read_only_creator(config: DatabaseConfig) -> dict[str, Any]:
+    if not config.is_sqlite or config.is_memory:
+        return {}
+    return {"creator": lambda: open_read_only(Path(config.engine_url.database or ""))}
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal of an SQLite file, which keeps it; one that is read-only stays as it is."""
+    try:
+        connection.execute(_SQLITE_WAL)
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            raise
+
+
+def _listen(engine: Engine, config: DatabaseConfig, *, read_only: bool) -> None:
     dialect = config.dialect
-    settings = _SETTINGS[dialect]
+    settings = (*_SETTINGS[dialect], *((_READ_ONLY[dialect],) if read_only else ()))
     is_open = _IN_TRANSACTION[dialect]
 
     @event.listens_for(engine, "do_connect")
     def prepare(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
-        if config.is_sqlite and not config.is_memory:
+        if config.is_sqlite and not config.is_memory and not read_only:
             make_parent_folder(Path(config.engine_url.database or ""))
         password = options.get("password")
         if config.is_mysql and isinstance(password, str):
@@ -214,6 +246,8 @@ def _listen(engine: Engine, config: DatabaseConfig) -> None:
         if dialect is Dialect.SQLITE:
             # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
             connection.create_function("lower", 1, _lower, deterministic=True)
+            if not read_only:
+                _use_wal(connection)
         cursor = connection.cursor()
         for setting in settings:
             cursor.execute(setting)
@@ -224,6 +258,10 @@ def _listen(engine: Engine, config: DatabaseConfig) -> None:
         connection.exec_driver_sql("BEGIN")
 
     @event.listens_for(engine, "reset")
-    def reset(connection: Any, _record: Any, _state: Any) -> None:
-        if is_open(connection):
-            connection.rollback()
+    def reset(connection: Any, record: Any, _state: Any) -> None:
+        try:
+            if is_open(connection):
+                connection.rollback()
+        except engine.dialect.loaded_dbapi.Error:
+            if record is not None:
+                record.invalidate()

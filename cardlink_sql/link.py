@@ -10,14 +10,12 @@ from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.driver_errors import translate
 from cardlink_sql.engine import in_transaction
-from cardlink_sql.errors import ConnectionError, DatabaseError, QueryError
+from cardlink_sql.errors import QueryError
 from cardlink_sql.rows import Row
 from cardlink_sql.sqlfiles import Query, Statement
 
@@ -59,7 +57,7 @@ class Link:
 
     __slots__ = (
         "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager", "_pending",
-        "dialect", "read_only",
+        "_spoiled", "dialect", "read_only",
     )  # fmt: skip
 
     def __init__(self, manager: "DatabaseManager", *, read_only: bool) -> None:
@@ -71,6 +69,7 @@ class Link:
         self._cursor: Any = None
         self._begun = False
         self._failed: str | None = None
+        self._spoiled = False
         self._pending: Pending | None = None
 
     @property
@@ -88,6 +87,7 @@ class Link:
         self._cursor = self._manager.cursor(self._connection)
         self._begun = self.read_only
         self._failed = None
+        self._spoiled = False
 
     def close(self) -> None:
         """Roll back what is open and give the connection back to the pool."""
@@ -96,7 +96,9 @@ class Link:
         if connection is None:
             return
         try:
-            if self._begun and not self.read_only:
+            if self._spoiled:
+                connection.invalidate()
+            elif self._begun and not self.read_only:
                 _roll_back(self.dialect, connection)
         except self._errors:
             connection.invalidate()
@@ -201,8 +203,12 @@ class Link:
             try:
                 self._cursor.execute("COMMIT")
             except self._errors as error:
+                self._failed = "COMMIT"
                 self._abandon()
                 raise translate(self.dialect, error, "COMMIT") from error
+            except BaseException:
+                self._spoil("COMMIT")
+                raise
 
     def rollback(self) -> None:
         """Undo everything since the last commit."""
@@ -251,8 +257,9 @@ class Link:
         except self._errors as error:
             self._recover(query, error)
             return self._fetch_again(query, statement.sql, statement.pick(parameters))
-        except AttributeError:
+        except BaseException:
             self._check_open()
+            self._spoil(query.title)
             raise
         return rows
 
@@ -291,6 +298,9 @@ class Link:
         except self._errors as error:
             self._failed = query.title
             raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+        except BaseException:
+            self._spoil(query.title)
+            raise
 
     def _ready_to_write(self, query: Query) -> None:
         self._check_open()
@@ -340,6 +350,8 @@ class Link:
         """Open the transaction; a connection that died in the pool is replaced, once."""
         self._check_open()
         begin = _BEGIN[self.dialect]
+        # What was buffered is gone if this fails, so that nothing may be committed later on.
+        self._failed = "BEGIN"
         try:
             self._cursor.execute(begin)
         except self._errors as error:
@@ -349,7 +361,17 @@ class Link:
                 self._cursor.execute(begin)
             except self._errors as again:
                 raise translate(self.dialect, again, "BEGIN") from again
+        self._failed = None
         self._begun = True
+
+    def _spoil(self, title: str) -> None:
+        """After an exception that is not the driver's, such as an interrupt.
+
+        It may have left the answer to a statement unread, which the next one over the same
+        connection would take for its own. SQLite has no answer under way.
+        """
+        self._failed = title
+        self._spoiled = self.dialect is not Dialect.SQLITE
 
     def _recover(self, query: Query, error: Exception) -> None:
         """Return only where the read may be sent again over a new connection."""
@@ -378,28 +400,3 @@ class Link:
 def _roll_back(dialect: Dialect, connection: PoolProxiedConnection) -> None:
     if in_transaction(dialect, connection.driver_connection):
         connection.rollback()
-
-
-def connection_error(
-    error: Exception, dialect: Dialect, safe_url: str, secret: str | None
-) -> DatabaseError:
-    """The error for a connection that could not be made; the password never shows."""
-    if isinstance(error, PoolTimeoutError):
-        return ConnectionError(
-            "every connection of the pool is in use",
-            safe_url,
-            "end units of work sooner, or raise pool_size or pool_timeout",
-        )
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    text = " ".join(str(part) for part in cause.args[-1:]).strip() or type(cause).__name__
-    line = text.splitlines()[0]
-    if secret:
-        line = line.replace(secret, "***")
-    return ConnectionError(f"cannot connect: {line}", safe_url, _HINTS[dialect])
-
-
-_HINTS: Final = {
-    Dialect.SQLITE: "check that the folder exists and may be written, and that the file is SQLite",
-    Dialect.MYSQL: "check host, port, user and password, and that the server runs",
-    Dialect.POSTGRESQL: "check host, port, user and password, and that the server runs",
-}

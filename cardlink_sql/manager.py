@@ -1,21 +1,22 @@
 """Owns the engine: connects late, tells how the database is, makes and drops the schema."""
 
+import os
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.driver_errors import connection_error
 from cardlink_sql.engine import EchoCursor, make_engine
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
@@ -49,12 +50,26 @@ class DatabaseManager:
             :class:`DatabaseConfig`).
         keyring: the encryption keys; without it ``CARDLINK_ENCRYPTION_KEY`` gives them when a
             PSK is first stored or read.
+        read_only: nothing may be written, not even the journal mode of an SQLite file.
+
+    A process that forks after connecting is safe: the child opens connections of its own.
     """
 
     def __init__(
-        self, config: DatabaseConfig | None = None, *, keyring: Keyring | None = None
+        self,
+        config: DatabaseConfig | None = None,
+        *,
+        keyring: Keyring | None = None,
+        read_only: bool = False,
     ) -> None:
-        self.config = config or DatabaseConfig()
+        self.config = DatabaseConfig() if config is None else config
+        if not isinstance(self.config, DatabaseConfig):
+            raise ValidationError(
+                f"{type(config).__name__} is no DatabaseConfig",
+                "config",
+                "write DatabaseManager(DatabaseConfig(url))",
+            )
+        self._read_only = read_only
         self._given_keyring = keyring
         self._engine: Engine | None = None
         self._lock = Lock()
@@ -74,7 +89,8 @@ class DatabaseManager:
         with self._lock:
             if self._engine is None:
                 load_library(self.dialect)
-                self._engine = make_engine(self.config)
+                self._engine = make_engine(self.config, read_only=self._read_only)
+                _MANAGERS.add(self)
 
     @property
     def engine(self) -> Engine:
@@ -122,8 +138,10 @@ class DatabaseManager:
         engine = self.engine
         try:
             return engine.raw_connection()
-        except (SQLAlchemyError, self._driver_error) as error:
-            raise connection_error(self.dialect, error, self.config.engine_url) from error
+        except DatabaseError:
+            raise
+        except Exception as error:
+            raise connection_error(self.dialect, error, self.config.engine_url) from None
 
     def cursor(self, connection: PoolProxiedConnection) -> Any:
         """A cursor of the driver, for a :class:`Link`; with ``echo`` it logs the statements."""
@@ -187,6 +205,12 @@ class DatabaseManager:
         if engine is not None:
             engine.dispose()
 
+    def forget_connections(self) -> None:
+        """Leave the connections to the parent process, which goes on using them."""
+        self._lock = Lock()
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+
     def __enter__(self) -> "DatabaseManager":
         self.initialize()
         return self
@@ -201,3 +225,15 @@ class DatabaseManager:
 
     def __repr__(self) -> str:
         return f"DatabaseManager({self.config.safe_url!r})"
+
+
+_MANAGERS: Final[WeakSet[DatabaseManager]] = WeakSet()
+
+
+def _after_fork() -> None:
+    for manager in _MANAGERS:
+        manager.forget_connections()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -28,7 +28,7 @@ from sqlalchemy.types import TypeEngine
 from cardlink_sql.config import without_secrets
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.migrator import driver
-from cardlink_sql.migrator.sqlite_file import database_file, open_read_only
+from cardlink_sql.sqlite_file import database_file, open_read_only
 from cardlink_sql.tables import metadata
 
 # MySQL has the first, MariaDB the second; both compare byte for byte and pad nothing.
@@ -42,8 +42,11 @@ _COLLATIONS: Final = {
         " WHERE table_schema = DATABASE()"
     ),
     "postgresql": (
-        "SELECT table_name, column_name, collation_name FROM information_schema.columns"
-        " WHERE table_schema = CURRENT_SCHEMA()"
+        "SELECT t.relname, a.attname, NULLIF(c.collname, 'default') FROM pg_catalog.pg_attribute a"
+        " JOIN pg_catalog.pg_class t ON t.oid = a.attrelid"
+        " JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation"
+        " WHERE a.attnum > 0 AND t.relkind IN ('r', 'p')"
+        " AND pg_catalog.pg_table_is_visible(t.oid)"
     ),
 }
 _SQLITE_NUMBERED: Final = (

@@ -87,11 +87,20 @@ class UnitOfWork:
             ConflictError: another transaction won; nothing was kept.
             QueryError: a statement failed before, or the ``with`` block has been left.
         """
+        self._refuse_in_savepoint("commit")
         self._link.commit()
 
     def rollback(self) -> None:
         """Undo everything since the last commit, the buffered log included."""
+        self._refuse_in_savepoint("roll back")
         self._link.rollback()
+
+    def _refuse_in_savepoint(self, what: str) -> None:
+        if self._depth:
+            raise QueryError(
+                f"a savepoint is open, so the unit of work cannot {what}",
+                remedy=f"{what} behind the block of savepoint()",
+            )
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -675,12 +675,13 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
     else:
         backend = BACKENDS[site.dialect](pooled.driver_connection, "")
         lock = locks.server_lock(backend)
+        user = site.engine.url.username
         number = "CONNECTION_ID()" if site.dialect is MYSQL else "pg_backend_pid()"
         own = backend.execute(f"SELECT {number}").fetchone()[0]
         named = (
-            f"connection {own} of the server, user root from "
+            f"connection {own} of the server, user {user} from "
             if site.dialect is MYSQL
-            else f"process {own} of the server, user root, application 'cardlink-sql'"
+            else f"process {own} of the server, user {user}, application 'cardlink-sql'"
         )
     with locks.held(lock, 1):
         started = time.monotonic()

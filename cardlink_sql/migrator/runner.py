@@ -20,9 +20,15 @@ from cardlink_sql.migrator import statements as sql
 from cardlink_sql.migrator.backends import BACKENDS, Backend
 from cardlink_sql.migrator.files import Direction, SQLMigration, read_migrations
 from cardlink_sql.migrator.run import run
-from cardlink_sql.migrator.sqlite_file import database_file, open_read_only
-from cardlink_sql.migrator.state import MigrationStatus, PlannedMigration, State, read_state
+from cardlink_sql.migrator.state import (
+    MigrationStatus,
+    PlannedMigration,
+    State,
+    read_state,
+    refuse_unrecorded,
+)
 from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.sqlite_file import database_file, open_read_only
 from cardlink_sql.tables import metadata
 
 
@@ -66,6 +72,7 @@ class Migrator:
         """
         files = self._read_files()
         with self._locked() as backend:
+            refuse_unrecorded(backend.table_names())
             backend.create_bookkeeping()
             state = read_state(backend, files)
             state.check("apply")

@@ -9,6 +9,7 @@ from cardlink_sql.migrator import statements as sql
 from cardlink_sql.migrator.backends import Backend
 from cardlink_sql.migrator.files import Direction, SQLMigration
 from cardlink_sql.migrator.journal import Entry, Journal
+from cardlink_sql.tables import metadata
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,7 @@ def read_state(backend: Backend, files: list[SQLMigration]) -> State:
     """What the bookkeeping says; where it has no tables yet, nothing is applied."""
     present = backend.table_names()
     if sql.MIGRATION_TABLE not in present:
+        refuse_unrecorded(present)
         return State(files)
     who = _read_who(backend) if sql.LOG_TABLE in present else {}
     applied = {
@@ -223,6 +225,21 @@ def read_state(backend: Backend, files: list[SQLMigration]) -> State:
     }
     journal = Journal(backend).read() if sql.JOURNAL_TABLE in present else {}
     return State(files, applied, journal)
+
+
+def refuse_unrecorded(present: set[str]) -> None:
+    """Refuse to take a database for an empty one.
+
+    Raises:
+        MigrationError: it has tables of the schema, and no record of migrations to be seen.
+    """
+    known = sorted(present & metadata.tables.keys())
+    if known and sql.MIGRATION_TABLE not in present:
+        raise MigrationError(
+            f"the table {known[0]} is there, but no record of migrations is to be seen",
+            remedy=f"let the role read {', '.join(sql.BOOKKEEPING_TABLES)}; "
+            "or, where the tables were made by other means, use another database",
+        )
 
 
 def _read_who(backend: Backend) -> dict[str, str]:
@@ -245,7 +262,7 @@ def _describe(entry: Entry) -> str:
         return f"{sentence}; statement {entry.statement_started} failed: {entry.error}"
     if entry.statement_started is not None:
         return (
-            f"{sentence}; statement {entry.statement_started} was under way when its process "
-            "or its connection ended"
+            f"{sentence}; statement {entry.statement_started} was under way when last noted, "
+            "and may be still"
         )
     return sentence
