@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from sqlalchemy import Table
 
 from cardlink_sql import validation
-from cardlink_sql.columns import binders
+from cardlink_sql.columns import binders, driver_time
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.link import Link
 from cardlink_sql.records import KeysetPage, Page
@@ -40,20 +40,20 @@ class Gateway(Generic[R]):
     # Fields that an UPDATE leaves as they are.
     not_updated: ClassVar[frozenset[str]] = frozenset({"created_at"})
 
-    __slots__ = ("_bind", "_link", "_queries", "_read")
+    __slots__ = ("_bind", "_clock", "_link", "_queries", "_read")
 
     def __init__(self, link: Link, library: Library) -> None:
         self._link = link
         self._queries = library.gateway(self.name)
         self._bind = binders(self.table, link.dialect)
         self._read = reader(self.record, link.dialect)
+        self._clock = driver_time(link.dialect)
 
     # Reading
 
     def get_by_id(self, key: Any) -> R | None:
         """The record with this key, or ``None``."""
-        row = self._link.one(self._query("get_by_id"), {self.key: self._key(key)})
-        return None if row is None else self._read(row)
+        return self._one("get_by_id", {self.key: self._key(key)})
 
     def get_all(self, limit: int | None = None) -> list[R]:
         """All records in the gateway's order, at most ``limit``. The query is ``find_by``."""
@@ -180,12 +180,27 @@ class Gateway(Generic[R]):
             raise unknown_query(self.name, name, self._queries) from None
 
     def _one(self, name: str, parameters: Mapping[str, Any]) -> R | None:
-        row = self._link.one(self._query(name), parameters)
-        return None if row is None else self._read(row)
+        query = self._query(name)
+        row = self._link.one(query, parameters)
+        try:
+            return None if row is None else self._read(row)
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._damaged(query) from error
 
     def _many(self, name: str, parameters: Mapping[str, Any], order: str | None = None) -> list[R]:
-        read = self._read
-        return [read(row) for row in self._link.many(self._query(name), parameters, order)]
+        query, read = self._query(name), self._read
+        rows = self._link.many(query, parameters, order)
+        try:
+            return [read(row) for row in rows]
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._damaged(query) from error
+
+    def _damaged(self, query: Query) -> QueryError:
+        # SQLite keeps whatever another program writes, whatever the column's type.
+        return query.fault(
+            f"a row of {self.table.name} holds a value that no gateway wrote",
+            "look for a time, a JSON document or a word that is malformed",
+        )
 
     def _execute(self, name: str, parameters: Mapping[str, Any]) -> int:
         return self._link.execute(self._query(name), parameters)
@@ -263,7 +278,7 @@ class Gateway(Generic[R]):
 
     def _time(self, at: datetime | None) -> Any:
         """A time as the driver takes it; now, where none is given."""
-        return self._bind["updated_at"](utc_now() if at is None else at)
+        return self._clock(validation.moment(utc_now() if at is None else at, self.table.name))
 
     def _position(self, after: tuple[Any, ...] | None) -> dict[str, Any]:
         """The parameters that ``page_after`` takes for its place: the key, by default."""

@@ -32,10 +32,22 @@ class CardGateway(Gateway[CardProfile]):
     key = "iccid"
     default_order = "iccid"
     not_written = frozenset({"has_psk"})
+    # A record read before another worker changed the PSK must not bring the old identity back.
+    not_updated = frozenset({"created_at", "psk_identity"})
 
     def __init__(self, link: Link, library: Library, keyring: Callable[[], Keyring]) -> None:
         super().__init__(link, library)
         self._keyring = keyring
+
+    def update(self, record: CardProfile) -> CardProfile:
+        """Write all fields of a card but its ICCID, its PSK identity and ``created_at``.
+
+        The identity belongs to the PSK: ``update_psk`` and ``clear_psk`` change both.
+
+        Raises:
+            NotFoundError: there is no such card.
+        """
+        return super().update(record)
 
     def create_with_psk(
         self, card: CardProfile, psk_identity: str, psk_key: bytes | str

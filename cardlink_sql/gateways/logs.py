@@ -148,10 +148,17 @@ class LogGateway(Gateway[CommLog]):
             raise self._missing(record.id)
         return self._required(record.id)
 
-    def purge_old(self, days: float) -> int:
-        """Delete the entries older than ``days``; gives their number."""
-        before = utc_now() - timedelta(days=validation.days(days))
-        return self._execute("purge_old", {"before": self._bind["timestamp"](before)})
+    def purge_old(self, days: float, limit: int = 10_000) -> int:
+        """Delete entries older than ``days``, the first ``limit`` of them; gives their number.
+
+        Fewer than ``limit`` say that none is left. Commit between two calls: one transaction
+        over a great many rows holds up writers on SQLite, and replicas and Galera elsewhere.
+        The queries are ``find_purge_end`` and ``purge_old``.
+        """
+        before = self._time(utc_now() - timedelta(days=validation.days(days)))
+        most = validation.whole(limit, "limit", least=1)
+        end = self._link.scalar(self._query("find_purge_end"), {"before": before, "limit": most})
+        return 0 if end is None else self._execute("purge_old", {"before": before, "end": end})
 
     # Reading
 

@@ -4,12 +4,12 @@ from cardlink_sql import validation
 
 
 def like_pattern(text: str) -> str:
-    """A lower-case LIKE pattern that finds ``text`` anywhere, for ``ESCAPE '!'``.
+    """A LIKE pattern that finds ``text`` anywhere, for ``ESCAPE '!'``.
 
     Raises:
         ValidationError: the text is empty, or cannot be in the database.
     """
-    literal = validation.identifier(text, "text", 256).lower()
+    literal = validation.identifier(text, "text", 256)
     for sign in "!%_":
         literal = literal.replace(sign, f"!{sign}")
     return f"%{literal}%"

@@ -54,7 +54,7 @@ class SessionGateway(Gateway[OTASession]):
         moment = utc_now() if at is None else at
         return self.create(
             OTASession(
-                id=session_id or str(uuid.uuid4()),
+                id=str(uuid.uuid4()) if session_id is None else session_id,
                 session_type=SessionType(self._bind["session_type"](session_type)),
                 device_id=device_id,
                 card_iccid=card_iccid,

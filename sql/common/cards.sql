@@ -146,13 +146,12 @@ VALUES (
 );
 
 -- name: update :exec
--- All fields of a card but its key and created_at.
+-- All fields of a card but its ICCID, its PSK with the identity, and created_at.
 UPDATE card_profiles
 SET
   imsi = :imsi,
   card_type = :card_type,
   atr = :atr,
-  psk_identity = :psk_identity,
   admin_url = :admin_url,
   trigger_config = :trigger_config,
   bip_config = :bip_config,
@@ -370,7 +369,8 @@ ORDER BY iccid;
 
 -- name: search :many
 -- The cards whose ICCID, IMSI, PSK identity or notes hold a text, in any case.
--- :pattern is lower case, with % around it; ! before a literal %, _ or !.
+-- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
+-- the layer gives it one that knows all letters.
 SELECT
   iccid,
   imsi,
@@ -386,8 +386,8 @@ SELECT
   created_at,
   updated_at
 FROM card_profiles
-WHERE LOWER(iccid) LIKE :pattern ESCAPE '!'
-  OR LOWER(imsi) LIKE :pattern ESCAPE '!'
-  OR LOWER(psk_identity) LIKE :pattern ESCAPE '!'
-  OR LOWER(notes) LIKE :pattern ESCAPE '!'
+WHERE LOWER(iccid) LIKE LOWER(:pattern) ESCAPE '!'
+  OR LOWER(imsi) LIKE LOWER(:pattern) ESCAPE '!'
+  OR LOWER(psk_identity) LIKE LOWER(:pattern) ESCAPE '!'
+  OR LOWER(notes) LIKE LOWER(:pattern) ESCAPE '!'
 ORDER BY iccid;

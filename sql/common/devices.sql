@@ -273,7 +273,7 @@ SELECT
   updated_at
 FROM devices
 WHERE last_seen >= :since
-ORDER BY last_seen DESC, id;
+ORDER BY last_seen DESC, id DESC;
 
 -- name: find_by_iccid :one
 -- The device that holds a card: of several that say so, the one seen last.
@@ -370,7 +370,8 @@ WHERE device_id = :device_id;
 
 -- name: search :many
 -- The devices whose id, name or model hold a text, in any case.
--- :pattern is lower case, with % around it; ! before a literal %, _ or !.
+-- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
+-- the layer gives it one that knows all letters.
 SELECT
   id,
   device_type,
@@ -388,7 +389,7 @@ SELECT
   created_at,
   updated_at
 FROM devices
-WHERE LOWER(id) LIKE :pattern ESCAPE '!'
-  OR LOWER(name) LIKE :pattern ESCAPE '!'
-  OR LOWER(model) LIKE :pattern ESCAPE '!'
+WHERE LOWER(id) LIKE LOWER(:pattern) ESCAPE '!'
+  OR LOWER(name) LIKE LOWER(:pattern) ESCAPE '!'
+  OR LOWER(model) LIKE LOWER(:pattern) ESCAPE '!'
 ORDER BY id;

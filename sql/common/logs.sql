@@ -232,7 +232,7 @@ LIMIT :limit;
 
 -- name: find_errors :many
 -- The responses whose status word is not 9000 (ISO/IEC 7816-4): of one session, or the newest
--- of all, walking the primary key from the end.
+-- of all, walking the primary key from the end: where errors are rare it reads far.
 SELECT
   session_id,
   direction,
@@ -296,8 +296,23 @@ LEFT JOIN comm_logs l ON l.session_id = s.id
 WHERE s.id = :session_id
 GROUP BY s.id;
 
+-- name: find_purge_end :scalar
+-- The number of the last entry of a batch to purge; NULL where nothing is that old.
+-- It walks the primary key from the start. Old entries stand there, so it stops soon; only the
+-- last batch, which finds too few, reads the table to its end. An index on timestamp would save
+-- that and cost every APDU written a third of its speed.
+SELECT MAX(oldest.id)
+FROM (
+  SELECT id
+  FROM comm_logs
+  WHERE timestamp < :before
+  ORDER BY id
+  LIMIT :limit
+) AS oldest;
+
 -- name: purge_old :exec
--- The entries older than a time, gone. No index on timestamp serves it: it would cost every APDU
--- written a third of its speed, to save one scan a day.
+-- The entries older than a time up to the number that find_purge_end gave, gone: a range of the
+-- primary key, so that no more rows are locked than are read.
 DELETE FROM comm_logs
-WHERE timestamp < :before;
+WHERE id <= :end
+  AND timestamp < :before;

@@ -6,7 +6,8 @@
 SELECT VERSION();
 
 -- name: table_sizes :many
--- The bytes of each table with its indexes.
+-- The bytes of each table with its indexes; MySQL 8 may give figures of up to a day ago
+-- (information_schema_stats_expiry).
 -- differs: the sizes are in information_schema here, as InnoDB last estimated them
 SELECT
   t.table_name AS name,

@@ -1,4 +1,7 @@
--- OTA sessions, where MySQL and MariaDB differs: the duration of a session, in whole ms.
+-- OTA sessions, where MySQL and MariaDB differ: the duration of a session, in whole ms.
+-- Two units of work that log to a session hold a shared lock on its row, by the foreign key; the
+-- UPDATE that ends it waits for the other, and one of two that both end it may be a deadlock's
+-- victim (ConflictError).
 
 -- name: complete_session :exec
 -- Active becomes completed; no row where the session is not active or would end before its start.

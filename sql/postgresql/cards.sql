@@ -2,7 +2,8 @@
 
 -- name: search :many
 -- The cards whose ICCID, IMSI, PSK identity or notes hold a text, in any case.
--- :pattern is lower case, with % around it; ! before a literal %, _ or !.
+-- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
+-- the layer gives it one that knows all letters.
 -- differs: the columns compare byte for byte (COLLATE "C"), where LOWER knows ASCII only
 SELECT
   iccid,
@@ -19,8 +20,8 @@ SELECT
   created_at,
   updated_at
 FROM card_profiles
-WHERE LOWER(iccid COLLATE "default") LIKE :pattern ESCAPE '!'
-  OR LOWER(imsi COLLATE "default") LIKE :pattern ESCAPE '!'
-  OR LOWER(psk_identity COLLATE "default") LIKE :pattern ESCAPE '!'
-  OR LOWER(notes COLLATE "default") LIKE :pattern ESCAPE '!'
+WHERE LOWER(iccid COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
+  OR LOWER(imsi COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
+  OR LOWER(psk_identity COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
+  OR LOWER(notes COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
 ORDER BY iccid;

@@ -2,7 +2,8 @@
 
 -- name: search :many
 -- The devices whose id, name or model hold a text, in any case.
--- :pattern is lower case, with % around it; ! before a literal %, _ or !.
+-- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
+-- the layer gives it one that knows all letters.
 -- differs: the columns compare byte for byte (COLLATE "C"), where LOWER knows ASCII only
 SELECT
   id,
@@ -21,7 +22,7 @@ SELECT
   created_at,
   updated_at
 FROM devices
-WHERE LOWER(id COLLATE "default") LIKE :pattern ESCAPE '!'
-  OR LOWER(name COLLATE "default") LIKE :pattern ESCAPE '!'
-  OR LOWER(model COLLATE "default") LIKE :pattern ESCAPE '!'
+WHERE LOWER(id COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
+  OR LOWER(name COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
+  OR LOWER(model COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
 ORDER BY id;

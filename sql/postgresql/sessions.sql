@@ -2,11 +2,12 @@
 
 -- name: complete_session :exec
 -- Active becomes completed; no row where the session is not active or would end before its start.
--- differs: the difference of two times is an interval here
+-- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
   duration_ms =
-    FLOOR(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000),
+    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
+      AS NUMERIC)) / 1000),
   status = 'completed',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -16,11 +17,12 @@ WHERE id = :id
 
 -- name: fail_session :exec
 -- Pending or active becomes failed; no row where the session has ended or would end before its start.
--- differs: the difference of two times is an interval here
+-- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
   duration_ms =
-    FLOOR(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000),
+    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
+      AS NUMERIC)) / 1000),
   status = 'failed',
   ended_at = :ended_at,
   error_code = :error_code,
@@ -32,11 +34,12 @@ WHERE id = :id
 
 -- name: timeout_session :exec
 -- Pending or active becomes timeout; no row where the session has ended or would end before its start.
--- differs: the difference of two times is an interval here
+-- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
   duration_ms =
-    FLOOR(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000),
+    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
+      AS NUMERIC)) / 1000),
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -46,11 +49,12 @@ WHERE id = :id
 
 -- name: close_stale :exec
 -- What find_stale gives becomes timeout.
--- differs: the difference of two times is an interval here
+-- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
   duration_ms =
-    FLOOR(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000),
+    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
+      AS NUMERIC)) / 1000),
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :ended_at

@@ -1,4 +1,4 @@
--- OTA sessions, where SQLite differs: the duration of a session, in whole ms.
+-- OTA sessions, where SQLite differs: the duration of a session in whole ms, and an index by its name.
 
 -- name: complete_session :exec
 -- Active becomes completed; no row where the session is not active or would end before its start.
@@ -53,7 +53,7 @@ WHERE id = :id
 -- name: close_stale :exec
 -- What find_stale gives becomes timeout.
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
-UPDATE ota_sessions
+UPDATE ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id
 SET
   duration_ms =
     (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
@@ -75,3 +75,59 @@ WHERE status IN ('pending', 'active')
     updated_at
   ) < :before
   AND updated_at < :before;
+
+-- name: find_active :many
+-- The sessions that have not ended, newest first: few at any time.
+-- differs: after ANALYZE SQLite takes the open sessions for most of the table and scans it
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id
+WHERE status IN ('pending', 'active')
+ORDER BY created_at DESC, id DESC;
+
+-- name: find_stale :many
+-- The sessions that have not ended, and neither their row nor their log moved since :before.
+-- The last entry of the log is one step on the index (session_id, id).
+-- differs: after ANALYZE SQLite takes the open sessions for most of the table and scans it
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id
+WHERE status IN ('pending', 'active')
+  AND COALESCE(
+    (
+      SELECT l.timestamp
+      FROM comm_logs l
+      WHERE l.session_id = ota_sessions.id
+      ORDER BY l.id DESC
+      LIMIT 1
+    ),
+    updated_at
+  ) < :before
+  AND updated_at < :before
+ORDER BY created_at DESC, id DESC;
