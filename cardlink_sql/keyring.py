@@ -53,8 +53,8 @@ class Keyring:
             EncryptionError: no key opens it, or the stored bytes are damaged.
         """
         try:
-            return self._fernet.decrypt(bytes(token))
-        except InvalidToken:
+            return self._fernet.decrypt(token)
+        except (InvalidToken, TypeError):
             raise EncryptionError(
                 "no encryption key opens the stored PSK, or it is damaged",
                 where,
@@ -64,7 +64,7 @@ class Keyring:
 
 def _fernet(key: str, position: int) -> Fernet:
     try:
-        return Fernet(key)
+        return Fernet(key if key.isascii() else "")
     except ValueError:
         raise EncryptionError(
             f"key {position} is not 32 bytes in URL-safe base64", VARIABLE, _MAKE_ONE

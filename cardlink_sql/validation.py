@@ -18,7 +18,10 @@ from cardlink_sql.errors import ValidationError
 E = TypeVar("E", bound=StrEnum)
 Check = Callable[[Any, str], Any]
 
-MAX_TEXT: Final = 1_048_576
+MAX_TEXT: Final = 262_144
+MAX_HEX: Final = 1_048_576
+# SQLite's LIKE takes patterns of 50,000 bytes.
+MAX_HEX_PATTERN: Final = 32_768
 MAX_INTEGER: Final = 2**63 - 1
 # MariaDB reads no more: objects and lists within each other.
 MAX_JSON_DEPTH: Final = 31
@@ -32,6 +35,7 @@ _ICCID: Final = re.compile(r"[0-9]{18,22}", re.ASCII)
 _IMSI: Final = re.compile(r"[0-9]{6,15}", re.ASCII)
 _IMEI: Final = re.compile(r"[0-9]{14,16}", re.ASCII)
 _STATUS_WORD: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
 
 
@@ -79,12 +83,16 @@ def moment(value: Any, where: str) -> datetime:
     """An aware time, turned to UTC; MySQL's DATETIME begins with the year 1000."""
     if not isinstance(value, datetime):
         raise ValidationError(f"{_kind(value)} is not a time", where)
-    if value.tzinfo is None or value.utcoffset() is None:
-        raise ValidationError("the time has no time zone", where, "use datetime.now(UTC)")
     try:
+        if value.tzinfo is None or value.utcoffset() is None:
+            raise ValidationError("the time has no time zone", where, "give one, such as UTC")
         utc = value.astimezone(UTC)
     except OverflowError:
         raise ValidationError("the time is out of range in UTC", where) from None
+    except (NotImplementedError, ValueError, TypeError) as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise ValidationError("the time zone does not say its offset", where) from error
     if utc.year < 1000:
         raise ValidationError(f"the year {utc.year} is before 1000", where)
     return utc
@@ -102,7 +110,7 @@ def whole(value: Any, where: str, least: int = -(2**63), most: int = MAX_INTEGER
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValidationError(f"{_shown(value)} is not a whole number", where)
     if not least <= value <= most:
-        raise ValidationError(f"{value} is not within {least} and {most}", where)
+        raise ValidationError(f"{_shown(value)} is not within {least} and {most}", where)
     return value
 
 
@@ -208,9 +216,11 @@ def luhn_is_right(number: str) -> bool:
     return total % 10 == 0
 
 
-def hex_bytes(value: Any, where: str, longest: int = MAX_TEXT) -> str:
+def hex_bytes(value: Any, where: str, longest: int = MAX_HEX) -> str:
     """Whole bytes as hex of any case, given back in upper case."""
-    digits = text(value, where, longest).upper()
+    digits = text(value, where, longest)
+    # Some letters become hex digits in upper case, such as the ligature ff.
+    digits = digits.upper() if digits.isascii() else ""
     if not _HEX.fullmatch(digits):
         raise ValidationError(f"{_shown(value)} is not hex", where, _HEX_REMEDY)
     return digits
@@ -218,7 +228,7 @@ def hex_bytes(value: Any, where: str, longest: int = MAX_TEXT) -> str:
 
 def hex_pattern(value: Any, where: str) -> str:
     """Hex to search for: any case, blanks allowed, given back in upper case without them."""
-    return hex_bytes("".join(text(value, where).split()), where)
+    return hex_bytes("".join(text(value, where).split()), where, MAX_HEX_PATTERN)
 
 
 def atr(value: Any, where: str = "atr") -> str:
@@ -231,20 +241,19 @@ def atr(value: Any, where: str = "atr") -> str:
 
 def status_word(value: Any, where: str = "status_word") -> str:
     """SW1 SW2 as four hex digits, given back in upper case (ISO/IEC 7816-4 §5.6)."""
-    digits = text(value, where).upper()
+    digits = text(value, where)
+    digits = digits.upper() if digits.isascii() else ""
     if not _STATUS_WORD.fullmatch(digits):
         raise ValidationError(f"{_shown(value)} is not a status word of four hex digits", where)
     return digits
 
 
 def session_id(value: Any, where: str = "session_id") -> str:
-    """A UUID in its canonical form, lower case with hyphens (RFC 9562)."""
-    try:
-        return str(UUID(text(value, where, 36)))
-    except ValueError as error:
-        if isinstance(error, ValidationError):
-            raise
-        raise ValidationError(f"{_shown(value)} is not a UUID", where) from None
+    """A UUID, given back in lower case with hyphens (RFC 9562 §4)."""
+    name = text(value, where, 36).lower()
+    if not _UUID.fullmatch(name):
+        raise ValidationError(f"{_shown(value)} is not a UUID", where)
+    return str(UUID(name))
 
 
 def psk_identity(value: Any, where: str = "psk_identity") -> str:
@@ -292,5 +301,7 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of so many digits"
     shown = repr(value) if isinstance(value, str | int | float) else _kind(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}…"

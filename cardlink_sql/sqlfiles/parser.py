@@ -232,6 +232,10 @@ def _line(file: _File, tokens: list[Token]) -> Line:
 
 
 def _check(file: _File, block: _Block, source: Source) -> None:
+    first = next(line for line in source.lines if any(t.kind not in BLANK for t in line.tokens))
+    opening = next(token for token in first.tokens if token.kind not in BLANK)
+    if first.when or first.order or opening.kind is not Kind.WORD:
+        raise file.fault(opening, "a statement starts with a word, on a line that is always in")
     always = {name for line in source.lines if not line.when for name in line.parameters}
     everywhere = {name for line in source.lines for name in line.parameters}
     for line in source.lines:
