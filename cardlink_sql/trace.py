@@ -56,7 +56,7 @@ class TraceSession:
     started_at: datetime | None
     psk_identity: str | None = None
     cipher_suite: str | None = None
-    handshake_ms: float = 0
+    created_at: datetime | None = None
     entries: list[CommLog] = field(default_factory=list)
     ended_at: datetime | None = None
     reason: str | None = None
@@ -91,9 +91,10 @@ def read_trace(path: Path) -> Trace:
     """
     try:
         lines = path.read_bytes().split(b"\n")
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise ValidationError(
-            f"the trace cannot be read: {error.strerror}", str(path), "name another file"
+            f"the trace cannot be read: {reason}", str(path), "name another file"
         ) from error
     reader = _Reader()
     for number, line in enumerate(lines, 1):
@@ -139,8 +140,9 @@ def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
             )
         except IntegrityError as error:
             raise IntegrityError(
-                f"another card of the database claims the identity {card.psk_identity!r}",
+                f"card {card.iccid} or its identity {card.psk_identity!r} is taken by another card",
                 card.where,
+                "a replay of the same trace may be under way: try again",
             ) from error
         return True
     is_same = known.psk_identity == card.psk_identity
@@ -154,15 +156,12 @@ def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
 
 
 def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, str]) -> None:
-    moment = session.started_at or session.ended_at
-    assert moment is not None  # noqa: S101 - the reader sets one of them
-    created_at = moment - timedelta(milliseconds=session.handshake_ms)
     sessions = uow.sessions
     sessions.create_session(
         session_id=session.id,
         session_type=SessionType.POLLED,
         card_iccid=iccids.get(session.psk_identity or ""),
-        at=created_at,
+        at=session.created_at,
     )
     if session.cipher_suite is not None and session.psk_identity is not None:
         sessions.set_tls_info(session.id, session.cipher_suite, session.psk_identity)
@@ -222,7 +221,7 @@ class _Reader:
             started_at=fields["timestamp"],
             psk_identity=identity,
             cipher_suite=fields["cipher_suite"],
-            handshake_ms=fields["handshake_ms"],
+            created_at=_handshake_start(fields),
             last_at=fields["timestamp"],
         )
 
@@ -262,6 +261,7 @@ class _Reader:
             where,
             session_id,
             started_at=None,
+            created_at=fields["timestamp"],
             ended_at=fields["timestamp"],
             reason=fields["alert"],
             error_message=fields["error"],
@@ -279,20 +279,38 @@ class _Reader:
         return session
 
 
+def _handshake_start(fields: Fields) -> datetime:
+    moment: datetime = fields["timestamp"]
+    try:
+        start = moment - timedelta(milliseconds=fields["handshake_ms"])
+    except OverflowError:
+        raise ValidationError("handshake_ms: the handshake began before time did") from None
+    return validation.moment(start, "handshake_ms")
+
+
 def _parse(line: bytes, where: str) -> Fields:
     try:
-        event = json.loads(line.decode("utf-8"))
+        event = json.loads(line.decode("utf-8"), object_pairs_hook=_distinct)
     except UnicodeDecodeError:
         raise ValidationError("the line is not UTF-8", where) from None
     except json.JSONDecodeError as error:
         raise ValidationError(f"no JSON: {error.msg} at column {error.colno}", where) from None
     except RecursionError:
         raise ValidationError("the JSON is nested too deeply", where) from None
+    except ValidationError as error:
+        raise ValidationError(error.what, where) from None
     except ValueError as error:
         raise ValidationError(f"no JSON: {error}", where) from None
     if not isinstance(event, dict):
         raise ValidationError(f"{type(event).__name__} is not a JSON object", where)
     return event
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> Fields:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValidationError("a field stands twice in the line")
+    return fields
 
 
 def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:

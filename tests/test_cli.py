@@ -107,8 +107,9 @@ def test_status_makes_no_database(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_status_of_a_database_that_does_not_answer(run: Run) -> None:
-    done = run("status", "--json", "-d", "sqlite:////proc/version")
+def test_status_of_a_file_that_is_no_database(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "noise.db").write_bytes(b"noise" * 1000)
+    done = run("status", "--json", "-d", "sqlite:///noise.db")
     assert done.returncode == 1
     report = json.loads(done.stdout)
     assert report["status"] == "unhealthy"

@@ -1,6 +1,7 @@
 """``cardlink-db``: the layer from the command line."""
 
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -48,6 +49,11 @@ def main(arguments: list[str] | None = None) -> None:
         if error.remedy:
             typer.echo(f"hint: {error.remedy}", err=True)
         sys.exit(Exit.DRIFT if isinstance(error, DriftError) else Exit.ERROR)
+    except OSError as error:
+        # Such as a full disk behind the output. A second failure there has nowhere to go.
+        with suppress(OSError):
+            typer.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(Exit.ERROR)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)

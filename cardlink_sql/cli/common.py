@@ -26,7 +26,7 @@ class Exit(IntEnum):
 
 
 def _url_or_that_before_the_command(context: typer.Context, value: str | None) -> str | None:
-    return value or context.find_root().params.get("url")
+    return context.find_root().params.get("url") if value is None else value
 
 
 Url = Annotated[
@@ -45,9 +45,24 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 output: Final = Console(highlight=False, markup=False, soft_wrap=True)
 
 
-def open_manager(url: str | None) -> DatabaseManager:
+def open_manager(url: str | None, *, read_only: bool = False) -> DatabaseManager:
     """The database that the command names, or else the environment."""
-    return DatabaseManager(DatabaseConfig(url) if url else DatabaseConfig())
+    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    return DatabaseManager(config, read_only=read_only)
+
+
+def refuse_missing(manager: DatabaseManager) -> None:
+    """Refuse to work on an SQLite file that is not there: connecting would make an empty one.
+
+    Raises:
+        DatabaseError: it is not there.
+    """
+    if manager.config.is_missing:
+        raise DatabaseError(
+            "the database file does not exist",
+            manager.config.safe_url,
+            "check the path, or make it: cardlink-db init",
+        )
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -56,6 +56,8 @@ def migrate(
         plan = migrator.plan(revision)
         if dry_run:
             _print_plan(plan)
+        elif revision == "base" and not plan:
+            output.print("Nothing to roll back: no migration is applied.")
         elif revision is not None and any(step.direction == "rollback" for step in plan):
             names = ", ".join(step.id for step in plan)
             confirm(f"Roll back {names}, and lose what they hold?", yes=yes)
@@ -82,7 +84,7 @@ def status(
 
     Example: cardlink-db status --verbose
     """
-    with open_manager(url) as manager:
+    with open_manager(url, read_only=True) as manager:
         report = _status(manager, verbose=verbose)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
@@ -95,13 +97,13 @@ def _print_applied(manager: DatabaseManager, applied: list[str]) -> None:
     for name in applied:
         output.print(f"Applied {name}")
     if not applied:
-        output.print("Nothing to apply: the schema is up to date.")
+        output.print("Nothing to apply: no migration is pending.")
     output.print(f"Database: {manager.config.safe_url}")
 
 
 def _print_plan(plan: list[PlannedMigration]) -> None:
     if not plan:
-        output.print("-- Nothing to apply: the schema is up to date.")
+        output.print("-- Nothing to apply: no migration is pending.")
     for step in plan:
         typer.echo(f"-- {step.direction} {step.id}")
         for statement in step.statements:
@@ -169,7 +171,7 @@ def _print_status(report: dict[str, Any]) -> None:
             output.print(f"drift    {sentence}")
     if "tables" in report:
         _print_tables(report["tables"])
-    if report["pending"]:
+    if report["pending"] and report["status"] == "healthy":
         output.print("Run: cardlink-db migrate")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cardlink_sql import validation
-from cardlink_sql.cli.common import Url, open_manager, output, row, table
+from cardlink_sql.cli.common import Url, open_manager, output, refuse_missing, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.records import CommLog, SessionSummary
 from cardlink_sql.trace import Replay, Trace, read_trace
@@ -29,6 +29,7 @@ def replay(
     """
     read = read_trace(trace)
     with open_manager(url) as manager:
+        refuse_missing(manager)
         _print_replay(replay_trace(manager, read))
         _print_doubtful_iccids(read)
         _print_recorded(manager, read)
@@ -58,10 +59,10 @@ def _print_recorded(manager: DatabaseManager, trace: Trace) -> None:
     with UnitOfWork(manager, read_only=True) as uow:
         sessions = [uow.sessions.get_by_id(session_id) for session_id in trace.sessions]
         summaries = [uow.logs.get_session_summary(session.id) for session in sessions if session]
-        outcomes: dict[str, list[int]] = {}
+        outcomes: dict[str, list[int | None]] = {}
         for session in sessions:
             if session:
-                outcomes.setdefault(session.status.value, []).append(session.duration_ms or 0)
+                outcomes.setdefault(session.status.value, []).append(session.duration_ms)
         _print_outcomes(outcomes)
         _print_apdus(summaries)
         longest = max(summaries, key=lambda summary: summary.total, default=None)
@@ -69,10 +70,12 @@ def _print_recorded(manager: DatabaseManager, trace: Trace) -> None:
             _print_log(longest.session_id, uow.logs.find_by_session(longest.session_id, limit=20))
 
 
-def _print_outcomes(outcomes: dict[str, list[int]]) -> None:
+def _print_outcomes(outcomes: dict[str, list[int | None]]) -> None:
     shown = table("Sessions", "count", "mean duration ms", right=("count", "mean duration ms"))
     for status, durations in sorted(outcomes.items()):
-        shown.add_row(*row(status, len(durations), f"{sum(durations) / len(durations):.0f}"))
+        known = [duration for duration in durations if duration is not None]
+        mean = f"{sum(known) / len(known):.0f}" if known else None
+        shown.add_row(*row(status, len(durations), mean))
     output.print(shown)
 
 
