@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import make_url
 
 from cardlink_sql import (
@@ -88,9 +89,14 @@ def test_initialize_does_its_work_once() -> None:
 
 def test_threads_that_come_first_together_share_one_engine() -> None:
     manager = DatabaseManager(DatabaseConfig("sqlite://"))
+    together = Barrier(8, timeout=10)
+
+    def first(_number: int) -> Engine:
+        together.wait()
+        return manager.engine
 
     with ThreadPoolExecutor(8) as threads:
-        engines = set(threads.map(lambda _: manager.engine, range(64)))
+        engines = set(threads.map(first, range(8)))
 
     assert len(engines) == 1
 
