@@ -588,3 +588,14 @@ def test_the_key_is_asked_for_by_true_only(uow: UnitOfWork, asked: Any) -> None:
 
     with pytest.raises(ValidationError):
         uow.cards.export_profile(iccid(), include_key=asked)
+
+
+def test_a_stale_record_brings_no_old_identity_back(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        stale = uow.cards.create_with_psk(CardProfile("894900000000000010"), "old", b"o" * 16)
+        uow.cards.update_psk(stale.iccid, "new", b"n" * 16)
+        stale.notes = "edited"
+        updated = uow.cards.update(stale)
+        assert (updated.notes, updated.psk_identity) == ("edited", "new")
+        assert uow.cards.get_psk_key_by_identity("new") == b"n" * 16
+        assert uow.cards.get_psk_key_by_identity("old") is None

@@ -1,10 +1,23 @@
 """Queries as they run: rows as declared, values bound, lists of any size, on each backend."""
 
+import os
+import signal
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
-from cardlink_sql import DatabaseManager, QueryError, ValidationError
+from cardlink_sql import (
+    DatabaseManager,
+    Device,
+    DeviceType,
+    Dialect,
+    Direction,
+    QueryError,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql import link as link_module
 from cardlink_sql.link import Link
 from cardlink_sql.sqlfiles import Query
 from cardlink_sql.sqlfiles.parser import parse
@@ -105,3 +118,81 @@ class TestValues:
 def test_a_statement_carries_the_name_of_its_query(manager: DatabaseManager) -> None:
     sent = manager.library.query("sessions", "find_active").statement({}).sql
     assert sent.startswith("SELECT /* cardlink:sessions.find_active */")
+
+
+class Interrupt(Exception):  # noqa: N818
+    """What a signal raises in the middle of a statement."""
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True)
+def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
+    manager: DatabaseManager, *, read_only: bool
+) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise Interrupt
+
+    wait = "SLEEP(30)" if manager.dialect is Dialect.MYSQL else "CAST(PG_SLEEP(30) AS TEXT)"
+    sleep = query(manager, "scalar", f"SELECT {wait};")
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupt), Link(manager, read_only=read_only) as link:
+            link.scalar(sleep, {})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with Link(manager, read_only=True) as link:
+        assert link.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
+
+
+def test_a_forked_child_opens_connections_of_its_own(manager: DatabaseManager) -> None:
+    whose = query(manager, "scalar", "SELECT :name;")
+
+    def ask(name: str) -> bool:
+        with Link(manager, read_only=True) as link:
+            return all(link.scalar(whose, {"name": name}) == name for _ in range(50))
+
+    assert ask("before")
+    child = os.fork()
+    if not child:
+        os._exit(0 if ask("child") else 1)
+    assert ask("parent")
+    assert os.waitpid(child, 0)[1] == 0
+
+
+class TestAfterAFailure:
+    def test_a_commit_that_could_not_begin_does_not_succeed_the_second_time(
+        self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with UnitOfWork(manager) as uow:
+            session_id = uow.sessions.create_session().id
+            uow.commit()
+        with UnitOfWork(manager) as uow:
+            uow.logs.add_log(session_id, Direction.COMMAND, "00A40400")
+            with monkeypatch.context() as patch:
+                patch.setitem(link_module._BEGIN, manager.dialect, "BEGIN NONSENSE")
+                with pytest.raises(QueryError, match="BEGIN"):
+                    uow.commit()
+            with pytest.raises(QueryError, match="cannot go on"):
+                uow.commit()
+
+    def test_commit_and_rollback_wait_for_the_end_of_a_savepoint(
+        self, manager: DatabaseManager
+    ) -> None:
+        with UnitOfWork(manager) as uow:
+            with uow.savepoint():
+                uow.devices.create(Device("a", DeviceType.PHONE))
+                for end in (uow.commit, uow.rollback):
+                    with pytest.raises(QueryError, match="a savepoint is open"):
+                        end()
+            uow.commit()
+        with UnitOfWork(manager, read_only=True) as uow:
+            assert uow.devices.exists("a")
+
+
+def test_a_read_only_manager_writes_nothing(manager: DatabaseManager) -> None:
+    with DatabaseManager(manager.config, read_only=True) as reader:
+        with UnitOfWork(reader) as uow, pytest.raises(QueryError):
+            uow.devices.create(Device("a", DeviceType.PHONE))
+        with UnitOfWork(reader, read_only=True) as uow:
+            assert uow.devices.count() == 0
