@@ -87,6 +87,16 @@ def test_initialize_does_its_work_once() -> None:
     assert manager.engine is engine
 
 
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_threads_that_come_first_together_share_one_engine() -> None:
     manager = DatabaseManager(DatabaseConfig("sqlite://"))
     together = Barrier(8, timeout=10)
