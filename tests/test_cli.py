@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from cardlink_sql import DatabaseConfig, DatabaseManager
 from cardlink_sql.cli import main
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
@@ -184,3 +185,43 @@ def test_the_command_is_installed() -> None:
     command = Path(sys.executable).parent / "cardlink-db"
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: cardlink-db")
+
+
+def test_status_changes_no_byte_of_a_database(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    before = file.read_bytes()
+    assert run("status", "--verbose", "-d", "sqlite:///old.db").returncode == 3
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_base_that_is_reached_is_no_error(run: Run) -> None:
+    run("init", "-d", "sqlite:///a.db")
+    assert run("migrate", "--revision", "base", "-y", "-d", "sqlite:///a.db").returncode == 0
+    again = run("migrate", "--revision", "base", "-y", "-d", "sqlite:///a.db")
+    assert again.returncode == 0
+    assert "Nothing to roll back" in again.stdout
+
+
+def test_replay_makes_no_database(run: Run, tmp_path: Path) -> None:
+    done = run("replay", str(SAMPLE), "-d", "sqlite:///mistyped.db")
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_made_by_other_means_are_not_taken_for_an_empty_database(
+    empty_url: str, run: Run, tmp_path: Path
+) -> None:
+    run("init", "-d", empty_url)
+    manager = DatabaseManager(DatabaseConfig(empty_url))
+    with manager, manager.engine.begin() as connection:
+        for name in ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "cardlink_migration_journal"):
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    for command in (["status"], ["migrate"], ["init"]):
+        done = run(*command, "-d", empty_url)
+        assert done.returncode == 1
+        assert "no record of migrations is to be seen" in done.stderr

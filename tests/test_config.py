@@ -204,3 +204,20 @@ def test_a_url_that_is_not_encoded_is_never_quoted_back(password: str) -> None:
         assert refused.__cause__ is None
     else:
         assert "SECRET" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://cl:p@ssw0rd/tail@127.0.0.1/db",
+        "mysql://cl:p@s/s3cr3t@127.0.0.1/db",
+        "mysql://cl:p@s/s:w%#?s3cr3t@127.0.0.1/db",
+        "postgresql://cl:p@s3cr3t@127.0.0.1/db",
+    ],
+)
+def test_a_password_with_a_bare_at_sign_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        DatabaseConfig(url)
+    assert "percent-encode" in str(caught.value.remedy)
+    for piece in ("ss", "s3cr3t", "tail"):
+        assert piece not in caught.value.what
