@@ -165,7 +165,7 @@ def _parse(text: object) -> tuple[Dialect, URL]:
     if dialect is Dialect.SQLITE:
         _check_sqlite(url)
     else:
-        _check_server(url)
+        _check_server(url, text)
     return dialect, url.set(drivername=drivername)
 
 
@@ -187,9 +187,8 @@ def _check_sqlite(url: URL) -> None:
         raise ValidationError("the file name holds a NUL character", "config.url")
 
 
-def _check_server(url: URL) -> None:
-    options = "".join(f"{name}{value}" for name, value in url.query.items())
-    if "@" in f"{url.host}{url.database}{options}":
-        raise ValidationError("an @ stands behind the host", "config.url", _PERCENT_ENCODE)
+def _check_server(url: URL, text: str) -> None:
+    if text.count("@") > (url.username is not None):
+        raise ValidationError("an @ stands in the URL as it is", "config.url", _PERCENT_ENCODE)
     if not url.database:
         raise ValidationError("the URL names no database", "config.url", _URL_FORMS)

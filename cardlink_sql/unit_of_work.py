@@ -119,6 +119,7 @@ class UnitOfWork:
             # the connection broke: then the unit of work cannot go on, and that error says why.
             with suppress(DatabaseError):
                 self._link.savepoint("ROLLBACK TO SAVEPOINT", name)
+                self._link.savepoint("RELEASE SAVEPOINT", name)
             raise
         finally:
             self._depth -= 1
