@@ -202,8 +202,8 @@ def imei(value: Any, where: str = "imei") -> str:
 
 
 def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> str:
-    if not pattern.fullmatch(text(value, where)):
-        raise ValidationError(f"{_shown(value)} is not {wanted}", where)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValidationError(f"{_shown(text(value, where))} is not {wanted}", where)
     return str(value)
 
 
@@ -253,7 +253,7 @@ def session_id(value: Any, where: str = "session_id") -> str:
     name = text(value, where, 36).lower()
     if not _UUID.fullmatch(name):
         raise ValidationError(f"{_shown(value)} is not a UUID", where)
-    return str(UUID(name))
+    return name if "-" in name else str(UUID(name))
 
 
 def psk_identity(value: Any, where: str = "psk_identity") -> str:

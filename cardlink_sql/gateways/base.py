@@ -53,7 +53,7 @@ class Gateway(Generic[R]):
 
     def get_by_id(self, key: Any) -> R | None:
         """The record with this key, or ``None``."""
-        return self._one("get_by_id", {self.key: self._key(key)})
+        return self._one("get_by_id", {self.key: self._bind[self.key](key)})
 
     def get_all(self, limit: int | None = None) -> list[R]:
         """All records in the gateway's order, at most ``limit``. The query is ``find_by``."""
@@ -278,7 +278,7 @@ class Gateway(Generic[R]):
 
     def _time(self, at: datetime | None) -> Any:
         """A time as the driver takes it; now, where none is given."""
-        return self._clock(validation.moment(utc_now() if at is None else at, self.table.name))
+        return self._clock(validation.moment(utc_now() if at is None else at, "at"))
 
     def _position(self, after: tuple[Any, ...] | None) -> dict[str, Any]:
         """The parameters that ``page_after`` takes for its place: the key, by default."""
