@@ -305,9 +305,12 @@ class Bench:
         names = [card.psk_identity or "" for card in cards[:reads]]
         ids = [session.id for session in sessions[:: len(sessions) // reads]][:reads]
         self.compare("card by key", lambda one: one.cards(iccids), reads)
+        self.compare(
+            "card by key, in a transaction", lambda one: one.cards_in_transaction(iccids), reads
+        )
         self.compare("session by key", lambda one: one.sessions(ids), reads)
         self.compare("unit of work around one read", lambda one: one.units(iccids), reads)
-        self.compare("PSK by identity", lambda one: one.psks(names), reads)
+        self.compare("PSK by identity, still encrypted", lambda one: one.psks(names), reads)
         title = f"{self.sizes.one_log:,} entries of a session"
         self.compare(title, lambda one: one.log_of(sessions[0].id))
 
@@ -408,7 +411,7 @@ def stream(url: str, name: str) -> None:
         if name == "orm":
             contender = Orm(manager.config.engine_url)
         else:
-            contender = Bare(manager) if name == "driver" else Ours(manager, read_only=True)
+            contender = Bare(manager) if name == "driver" else Ours(manager)
         started = time.perf_counter()
         count = total = 0
         for entry in contender.stream():

@@ -33,6 +33,9 @@ class Contender(Protocol):
     def sessions(self, ids: Sequence[str]) -> list[Any]:
         """Sessions by key."""
 
+    def cards_in_transaction(self, iccids: Sequence[str]) -> list[Any]:
+        """The same within one transaction."""
+
     def units(self, iccids: Sequence[str]) -> list[Any]:
         """Cards by key, each in a unit of work of its own."""
 
@@ -133,14 +136,7 @@ class Bare:
         self._cursor.execute("COMMIT")
 
     def cards(self, iccids: Sequence[str]) -> list[CardProfile]:
-        """One statement for each, in a transaction."""
-        self._cursor.execute("BEGIN")
-        found = self.units(iccids)
-        self._cursor.execute("COMMIT")
-        return found
-
-    def units(self, iccids: Sequence[str]) -> list[CardProfile]:
-        """One statement for each, which is its own transaction."""
+        """One statement for each."""
         cursor = self._cursor
         sql = self._sql(f"SELECT {CARD_COLUMNS} FROM card_profiles WHERE iccid = ?")
         as_card = card_of_text if self.dialect is Dialect.SQLITE else card_of_times
@@ -150,29 +146,36 @@ class Bare:
             found.append(as_card(cursor.fetchone()))
         return found
 
+    def cards_in_transaction(self, iccids: Sequence[str]) -> list[CardProfile]:
+        """The same between BEGIN and COMMIT."""
+        self._cursor.execute(self._begin)
+        found = self.cards(iccids)
+        self._cursor.execute("COMMIT")
+        return found
+
+    def units(self, iccids: Sequence[str]) -> list[CardProfile]:
+        """There is no unit of work: the same as :meth:`cards`."""
+        return self.cards(iccids)
+
     def sessions(self, ids: Sequence[str]) -> list[OTASession]:
-        """One statement for each, in a transaction."""
+        """One statement for each."""
         cursor = self._cursor
         sql = self._sql(f"SELECT {SESSION_COLUMNS} FROM ota_sessions WHERE id = ?")
         as_session = session_of_text if self.dialect is Dialect.SQLITE else session_of_times
         found = []
-        cursor.execute("BEGIN")
         for key in ids:
             cursor.execute(sql, (key,))
             found.append(as_session(cursor.fetchone()))
-        cursor.execute("COMMIT")
         return found
 
     def psks(self, identities: Sequence[str]) -> list[bytes]:
-        """One statement for each, in a transaction."""
+        """One statement for each."""
         cursor = self._cursor
         sql = self._sql("SELECT psk_key_encrypted, iccid FROM card_profiles WHERE psk_identity = ?")
         found = []
-        cursor.execute("BEGIN")
         for identity in identities:
             cursor.execute(sql, (identity,))
             found.append(cursor.fetchone()[0])
-        cursor.execute("COMMIT")
         return found
 
     def log_of(self, session_id: str) -> list[CommLog]:
@@ -295,9 +298,9 @@ class Undeciphered(Keyring):
 class Ours:
     """The layer, used as its README says."""
 
-    def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
+    def __init__(self, manager: DatabaseManager) -> None:
         self._manager = manager
-        self._uow = UnitOfWork(manager, read_only=read_only)
+        self._uow = UnitOfWork(manager, read_only=True)
         self._uow.__enter__()
 
     def close(self) -> None:
@@ -311,12 +314,17 @@ class Ours:
             uow.commit()
 
     def cards(self, iccids: Sequence[str]) -> list[Any]:
-        """In an open unit of work."""
+        """In an open unit of work that only reads."""
         uow = self._uow
         return [uow.cards.get_by_id(iccid) for iccid in iccids]
 
+    def cards_in_transaction(self, iccids: Sequence[str]) -> list[Any]:
+        """In a unit of work that may write."""
+        with UnitOfWork(self._manager) as uow:
+            return [uow.cards.get_by_id(iccid) for iccid in iccids]
+
     def sessions(self, ids: Sequence[str]) -> list[Any]:
-        """In an open unit of work."""
+        """In an open unit of work that only reads."""
         uow = self._uow
         return [uow.sessions.get_by_id(key) for key in ids]
 
@@ -329,12 +337,12 @@ class Ours:
         return found
 
     def psks(self, identities: Sequence[str]) -> list[Any]:
-        """In an open unit of work."""
+        """In an open unit of work that only reads."""
         uow = self._uow
         return [uow.cards.get_psk_key_by_identity(identity) for identity in identities]
 
     def log_of(self, session_id: str) -> list[CommLog]:
-        """In an open unit of work."""
+        """In an open unit of work that only reads."""
         return self._uow.logs.find_by_session(session_id)
 
     def statistics(self, since: datetime) -> SessionStatistics:
