@@ -34,6 +34,8 @@ from cardlink_sql.records import (
     SessionStatus,
     SessionSummary,
     SessionType,
+    Setting,
+    TestResult,
     TestStatus,
 )
 from cardlink_sql.unit_of_work import UnitOfWork
@@ -66,7 +68,9 @@ __all__ = [
     "SessionStatus",
     "SessionSummary",
     "SessionType",
+    "Setting",
     "StateError",
+    "TestResult",
     "TestStatus",
     "UnitOfWork",
     "ValidationError",

@@ -146,6 +146,44 @@ class CommLog:
     id: int = 0
 
 
+@dataclass(slots=True)
+class TestResult:
+    """How one test of a run ended. A run is what its results name as ``run_id``.
+
+    A result without ``ended_at`` is still open.
+    """
+
+    __test__ = False
+
+    id: str
+    run_id: str
+    suite_name: str
+    test_name: str
+    status: TestStatus
+    device_id: str | None = None
+    card_iccid: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_ms: int | None = None
+    error_message: str | None = None
+    assertions: JSONValue | None = None
+    metadata: JSONValue | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(slots=True)
+class Setting:
+    """A setting. ``value`` is any JSON value; ``None`` is a value, too."""
+
+    key: str
+    value: Any
+    description: str | None = None
+    category: str = "general"
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
     """Sessions created within a window of time.

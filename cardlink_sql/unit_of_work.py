@@ -9,6 +9,8 @@ from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.gateways.sessions import SessionGateway
+from cardlink_sql.gateways.settings import SettingGateway
+from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
 
@@ -25,7 +27,10 @@ class UnitOfWork:
     on every backend. What may fail is tried inside :meth:`savepoint`.
     """
 
-    __slots__ = ("_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_sessions")
+    __slots__ = (
+        "_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_sessions", "_settings",
+        "_tests",
+    )  # fmt: skip
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
         self._manager = manager
@@ -35,6 +40,8 @@ class UnitOfWork:
         self._cards: CardGateway | None = None
         self._sessions: SessionGateway | None = None
         self._logs: LogGateway | None = None
+        self._tests: TestGateway | None = None
+        self._settings: SettingGateway | None = None
 
     def __enter__(self) -> "UnitOfWork":
         if self._link.is_open:
@@ -78,6 +85,20 @@ class UnitOfWork:
         if self._logs is None:
             self._logs = LogGateway(self._link, self._manager.library)
         return self._logs
+
+    @property
+    def tests(self) -> TestGateway:
+        """Test results."""
+        if self._tests is None:
+            self._tests = TestGateway(self._link, self._manager.library)
+        return self._tests
+
+    @property
+    def settings(self) -> SettingGateway:
+        """Settings."""
+        if self._settings is None:
+            self._settings = SettingGateway(self._link, self._manager.library)
+        return self._settings
 
     def commit(self) -> None:
         """Write the buffered log, then commit everything. Work may go on afterwards.

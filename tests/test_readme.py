@@ -1,18 +1,20 @@
-"""The README: its samples run, its help texts are the real ones, its SQL sample parses."""
+"""The README: its samples run, its table of commands is complete, its SQL sample parses."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from typer.testing import CliRunner
 
-from cardlink_sql.cli import app
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.sqlfiles.parser import parse
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-COMMANDS = ["", "init", "migrate", "status", "replay", "keys generate"]
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "scripts"))
+from _command_line import commands  # noqa: E402
+
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -20,27 +22,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def help_of(command: str) -> str:
-    """What ``cardlink-db COMMAND --help`` prints on a terminal of 80 columns."""
-    result = CliRunner().invoke(
-        app,
-        [*command.split(), "--help"],
-        prog_name="cardlink-db",
-        env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"},
-    )
-    assert result.exit_code == 0
-    return "\n".join(line.rstrip() for line in result.output.strip().splitlines())
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_texts_are_the_real_ones(command: str) -> None:
-    assert help_of(command) in README
-
-
-def test_every_command_is_documented() -> None:
-    listed = re.findall(r"^  (\w+)  ", help_of("").partition("Commands:")[2], re.MULTILINE)
-    assert listed
-    assert set(listed) <= {command.partition(" ")[0] for command in COMMANDS}
+def test_every_command_is_in_the_table() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \|", README, re.MULTILINE)
+    assert listed == [path[0] for path in commands() if len(path) == 1]
 
 
 def test_the_samples_run(

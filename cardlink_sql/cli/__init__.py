@@ -1,9 +1,11 @@
 """``cardlink-db``: the layer from the command line."""
 
+import os
 import sys
 from contextlib import suppress
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from cardlink_sql.cli.common import Exit, Url
 from cardlink_sql.cli.keys import keys
@@ -31,9 +33,16 @@ def _everywhere(url: Url = None) -> None:
     """Take --url in front of the command, too."""
 
 
-for command in (init, migrate, status, replay):
+# In the order of the help.
+for command in (
+    init,
+    migrate,
+    status,
+    replay,
+):
     app.command()(command)
-app.add_typer(keys, name="keys")
+for group in (keys,):
+    app.add_typer(group)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,17 +52,38 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: what stands behind the command's name; without it, that of the process.
     """
     try:
-        app(arguments, prog_name="cardlink-db")
+        sys.exit(app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE)
+    except TyperException as error:
+        _print_usage_error(error)
+        sys.exit(error.exit_code)
     except DatabaseError as error:
-        typer.echo(f"error: {error.headline}", err=True)
-        if error.remedy:
-            typer.echo(f"hint: {error.remedy}", err=True)
+        _print_error(error.headline, error.remedy)
         sys.exit(Exit.DRIFT if isinstance(error, DriftError) else Exit.ERROR)
+    except BrokenPipeError:
+        # Whoever read the output has read enough. Python would complain again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.ERROR)
     except OSError as error:
         # Such as a full disk behind the output. A second failure there has nowhere to go.
         with suppress(OSError):
-            typer.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+            _print_error(f"the output cannot be written: {error.strerror}", None)
         sys.exit(Exit.ERROR)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Abort):
         typer.echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
+
+
+def _print_usage_error(error: TyperException) -> None:
+    message = error.format_message()
+    if "\n" in message:
+        typer.echo(message, err=True)  # the help of a command that was given nothing
+        return
+    context: typer.Context | None = getattr(error, "ctx", None)
+    command = context.command_path if context else "cardlink-db"
+    _print_error(message.rstrip("."), f"{command} --help shows what it takes")
+
+
+def _print_error(what: str, remedy: str | None) -> None:
+    typer.echo(f"error: {what}", err=True)
+    if remedy:
+        typer.echo(f"hint: {remedy}", err=True)

@@ -1,6 +1,9 @@
 """What the commands have in common: the URL option, exit codes, printing."""
 
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any, Final
 
@@ -10,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 
 
@@ -40,6 +43,7 @@ Url = Annotated[
         callback=_url_or_that_before_the_command,
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 output: Final = Console(highlight=False, markup=False, soft_wrap=True)
@@ -79,6 +83,24 @@ def confirm(question: str, *, yes: bool) -> None:
     if not typer.confirm(question, err=True):
         output.print("Nothing was changed.")
         raise typer.Exit(Exit.ERROR)
+
+
+@contextmanager
+def argument(name: str) -> Iterator[None]:
+    """Turn a value that is refused inside the block into wrong usage of this option.
+
+    Raises:
+        typer.BadParameter: the value is refused; the exit code is 2.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise typer.BadParameter(f"{error.what}", param_hint=name) from None
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document; what stands behind ``--json``."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:

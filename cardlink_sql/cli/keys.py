@@ -4,7 +4,7 @@ import typer
 
 from cardlink_sql.keyring import Keyring
 
-keys = typer.Typer(help="The keys that PSKs are encrypted with.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="The keys that PSKs are encrypted with.", no_args_is_help=True)
 
 
 @keys.callback()

@@ -1,12 +1,22 @@
 """``cardlink-db init``, ``migrate`` and ``status``."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.common import Exit, Url, Yes, confirm, open_manager, output, row, table
+from cardlink_sql.cli.common import (
+    AsJson,
+    Exit,
+    Url,
+    Yes,
+    confirm,
+    open_manager,
+    output,
+    print_json,
+    row,
+    table,
+)
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.migrator import MigrationStatus, PlannedMigration
 from cardlink_sql.schema import differences
@@ -72,7 +82,7 @@ def status(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Rows and bytes of each table, too.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Show connection, migrations and drift; change nothing.
@@ -87,7 +97,7 @@ def status(
     with open_manager(url, read_only=True) as manager:
         report = _status(manager, verbose=verbose)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
         _print_status(report)
     raise typer.Exit(_exit_code(report))

@@ -5,5 +5,15 @@ from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.gateways.sessions import SessionGateway
+from cardlink_sql.gateways.settings import SettingGateway
+from cardlink_sql.gateways.tests import TestGateway
 
-__all__ = ["CardGateway", "DeviceGateway", "LogGateway", "ServerGateway", "SessionGateway"]
+__all__ = [
+    "CardGateway",
+    "DeviceGateway",
+    "LogGateway",
+    "ServerGateway",
+    "SessionGateway",
+    "SettingGateway",
+    "TestGateway",
+]

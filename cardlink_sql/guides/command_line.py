@@ -1,0 +1,150 @@
+r"""# The command line
+
+Every command takes the database from `--url`/`-d`, before or behind the command, or from
+`DATABASE_URL`. What it prints for people goes to stdout and what it says of itself to stderr.
+Colours are shown on a terminal only, and never with `NO_COLOR` set. Work that takes longer than
+a second shows its progress on stderr.
+
+Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, 4 the database does not
+agree with its migrations or tables (drift), 130 interrupted. An error is one line that says what
+and where, and often a second that says what to do.
+
+`cardlink-db --install-completion` installs completion for bash, zsh, fish and PowerShell.
+
+<!-- help -->
+
+## cardlink-db
+
+```text
+Usage: cardlink-db [OPTIONS] COMMAND [ARGS]...
+
+  The database of CardLink: schema, migrations, state.
+
+Options:
+  -d, --url URL         The database. Without it DATABASE_URL is taken, then
+                        sqlite:///data/cardlink.db.
+  --install-completion  Install completion for the current shell.
+  --show-completion     Show completion for the current shell, to copy it or
+                        customize the installation.
+  --help                Show this message and exit.
+
+Commands:
+  init     Make the schema in a new database.
+  migrate  Apply pending migrations, or roll back to an earlier one.
+  status   Show connection, migrations and drift; change nothing.
+  replay   Record a trace of OTA sessions and show what was recorded.
+  keys     The keys that PSKs are encrypted with.
+
+  Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, 4 the
+  database does not agree with its migrations (drift).
+```
+
+## cardlink-db init
+
+```text
+Usage: cardlink-db init [OPTIONS]
+
+  Make the schema in a new database.
+
+  Example: cardlink-db init -d sqlite:///data/cardlink.db
+
+Options:
+  --force        Drop every table of CardLink first, with its rows.
+  -y, --yes      Do not ask.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db migrate
+
+```text
+Usage: cardlink-db migrate [OPTIONS]
+
+  Apply pending migrations, or roll back to an earlier one.
+
+  Example: cardlink-db migrate --dry-run
+
+Options:
+  --revision ID  Stop at this migration (0001 will do for 0001_initial_schema).
+                 One that lies behind what is applied rolls back to it; base
+                 rolls back everything.
+  --dry-run      Print the SQL that would run; change nothing.
+  -y, --yes      Do not ask.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db status
+
+```text
+Usage: cardlink-db status [OPTIONS]
+
+  Show connection, migrations and drift; change nothing.
+
+  Migrations are applied or pending. Drift is where the database does not agree
+  with the migration files or with the tables that the layer expects.
+
+  Exit code: 0 fine, 1 no connection, 3 migrations are pending, 4 drift.
+
+  Example: cardlink-db status --verbose
+
+Options:
+  -v, --verbose  Rows and bytes of each table, too.
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db replay
+
+```text
+Usage: cardlink-db replay [OPTIONS] {TRACE}
+
+  Record a trace of OTA sessions and show what was recorded.
+
+  All of it is recorded, or nothing. PSKs are stored encrypted, so
+  CARDLINK_ENCRYPTION_KEY must be set.
+
+  Example: cardlink-db replay trace.jsonl
+
+Arguments:
+  TRACE <path>  A recorded OTA trace, JSON lines.  [required]
+
+Options:
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db keys
+
+```text
+Usage: cardlink-db keys [OPTIONS] COMMAND [ARGS]...
+
+  The keys that PSKs are encrypted with.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  generate  Print a new encryption key.
+```
+
+## cardlink-db keys generate
+
+```text
+Usage: cardlink-db keys generate [OPTIONS]
+
+  Print a new encryption key.
+
+  Example: export CARDLINK_ENCRYPTION_KEY=$(cardlink-db keys generate)
+
+Options:
+  --help  Show this message and exit.
+```
+
+<!-- end of help -->
+"""

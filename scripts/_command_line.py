@@ -1,0 +1,43 @@
+"""Writes the help of every command into the guide of the command line."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from typer.testing import CliRunner
+
+from cardlink_sql.cli import app
+
+GUIDE = Path(__file__).parent.parent / "cardlink_sql" / "guides" / "command_line.py"
+MARKED = re.compile(r"(?<=<!-- help -->\n).*(?=<!-- end of help -->)", re.DOTALL)
+
+
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every command, groups before what is in them."""
+    command = command or typer.main.get_command(app)
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*path, name))
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    """What ``cardlink-db PATH --help`` prints on a terminal of 80 columns."""
+    environment = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+    result = CliRunner().invoke(app, [*path, "--help"], prog_name="cardlink-db", env=environment)
+    assert result.exit_code == 0, result.output
+    return "\n".join(line.rstrip() for line in result.output.strip().splitlines())
+
+
+def rendered() -> str:
+    """The help of every command, as the guide holds it."""
+    return "\n".join(
+        f"## {' '.join(('cardlink-db', *path))}\n\n```text\n{help_of(path)}\n```\n"
+        for path in commands()
+    )
+
+
+if __name__ == "__main__":
+    text = GUIDE.read_text("utf-8")
+    GUIDE.write_text(MARKED.sub(lambda _: f"\n{rendered()}\n", text), "utf-8")

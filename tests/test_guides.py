@@ -1,0 +1,101 @@
+"""The guides: their samples run, and the help texts in them are the real ones."""
+
+import importlib
+import pkgutil
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from cardlink_sql import guides
+from cardlink_sql.cli import main
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "scripts"))
+from _command_line import commands, rendered  # noqa: E402
+
+GUIDES = [module.name for module in pkgutil.iter_modules(guides.__path__)]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def text_of(guide: str) -> str:
+    """The guide."""
+    return importlib.import_module(f"cardlink_sql.guides.{guide}").__doc__ or ""
+
+
+def test_every_help_text_is_the_real_one() -> None:
+    assert rendered() in text_of("command_line"), "run scripts/docs and commit what it changed"
+
+
+def test_every_command_says_what_it_does_with_an_example() -> None:
+    help_texts = re.findall(r"^```text\n(.*?)^```", rendered(), re.DOTALL | re.MULTILINE)
+    for path, shown in zip(commands(), help_texts, strict=True):
+        if "Commands:" not in shown:
+            example = re.sub(r"\s+", " ", shown).partition("Example: ")[2]
+            assert f"cardlink-db {' '.join(path)}" in example, path
+
+
+def run_command(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a ``cardlink-db`` line as a shell would; gives what it printed."""
+    words = shlex.split(line)
+    target = None
+    if ">" in words:
+        at = words.index(">")
+        words, target = words[:at], Path(words[at + 1])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(words[1:])
+    printed = capsys.readouterr()
+    assert not ended.value.code, f"{line}\n{printed.out}{printed.err}"
+    if target is not None:
+        target.write_text(printed.out, "utf-8")
+        return ""
+    return printed.out
+
+
+def run_console(
+    block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run the lines of a console block and hold what they print to what is written there.
+
+    A line of output that holds ``…`` may have anything in its place.
+    """
+    for sample in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, _, expected = sample.replace("\\\n", " ").partition("\n")
+        line = line.partition("  # ")[0].strip()
+        exported = re.fullmatch(r"export (\w+)=(?:\$\((.*)\)|(.*))", line)
+        if exported:
+            command, value = exported[2], exported[3]
+            value = run_command(command, capsys).strip() if command else value
+            monkeypatch.setenv(exported[1], value)
+            continue
+        assert line.startswith("cardlink-db "), f"nothing runs this line of a sample: {line}"
+        printed = run_command(line, capsys)
+        for written in filter(None, map(str.strip, expected.splitlines())):
+            pattern = re.escape(re.sub(r"\s+", " ", written)).replace("…", ".*")
+            assert re.search(pattern, re.sub(r"[^\S\n]+", " ", printed)), f"{written}\n{printed}"
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_samples_of_a_guide_run(
+    guide: str,
+    empty_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "guide").mkdir()
+    monkeypatch.chdir(tmp_path / "guide")
+    monkeypatch.setenv("DATABASE_URL", empty_url)
+    monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", Fernet.generate_key().decode())
+    monkeypatch.setenv("COLUMNS", "120")
+    names: dict[str, Any] = {"__name__": guide}
+    for language, block in BLOCK.findall(text_of(guide)):
+        if language == "python":
+            exec(compile(block, guide, "exec"), names)
+        elif language == "console":
+            run_console(block, capsys, monkeypatch)
