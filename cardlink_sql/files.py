@@ -1,0 +1,116 @@
+"""Output files: whole, or not there at all."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final, Literal, overload
+
+from cardlink_sql.errors import DatabaseError
+
+_PREFIX: Final = ".cardlink-"
+
+
+@overload
+def write_atomically(
+    path: Path, *, binary: Literal[False] = False, private: bool = False
+) -> AbstractContextManager[IO[str]]: ...
+
+
+@overload
+def write_atomically(
+    path: Path, *, binary: Literal[True], private: bool = False
+) -> AbstractContextManager[IO[bytes]]: ...
+
+
+def write_atomically(
+    path: Path, *, binary: bool = False, private: bool = False
+) -> AbstractContextManager[IO[Any]]:
+    """A file to write in a ``with`` block; at its end it takes its place, safe on the disk.
+
+    Until then it is a temporary file in the same folder, and what is at ``path`` stays as it
+    is. An error inside the block, Ctrl-C too, removes the temporary file; a kill leaves it, as
+    ``.cardlink-….part``. ``file.name`` is where it is meanwhile, for what writes by path, such
+    as SQLite's backup.
+
+    What is no regular file, such as ``/dev/stdout`` or a pipe, is written to directly. A
+    symbolic link stays one: the file that it leads to is replaced.
+
+    Args:
+        path: the file, new or to be replaced; its folder must exist.
+        binary: for bytes. Without it for text, as UTF-8, with line ends as they are given.
+        private: only its owner may read it (0600). Without it a new file has the rights that
+            the umask leaves, and one that replaces another has the rights of that one.
+
+    Raises:
+        DatabaseError: the file cannot be written; what was there is there still.
+    """
+    return _file(path, binary=binary, private=private)
+
+
+@contextmanager
+def _file(path: Path, *, binary: bool, private: bool) -> Iterator[IO[Any]]:
+    try:
+        before = path.stat() if path.exists() else None
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            with _opened(path, "w", binary=binary) as file:
+                yield file
+        else:
+            rights = None if before is None else stat.S_IMODE(before.st_mode)
+            with _part(path.resolve(), 0o600 if private else rights, binary=binary) as file:
+                yield file
+    except BrokenPipeError:
+        raise  # whoever reads a pipe has read enough
+    except OSError as error:
+        if not _is_about(error, path):
+            raise
+        raise DatabaseError(
+            f"the file cannot be written: {error.strerror or error}",
+            str(path),
+            "check its folder, the rights there and the room on the disk",
+        ) from error
+
+
+@contextmanager
+def _part(target: Path, rights: int | None, *, binary: bool) -> Iterator[IO[Any]]:
+    part = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}.part")
+    file = _opened(part, "x", binary=binary, rights=0o666 if rights is None else 0o600)
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if rights is not None:
+            part.chmod(rights)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _opened(path: Path, mode: str, *, binary: bool, rights: int = 0o666) -> IO[Any]:
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, rights)
+
+    if binary:
+        return open(path, f"{mode}b", opener=opener)
+    return open(path, mode, encoding="utf-8", newline="", opener=opener)
+
+
+def _is_about(error: OSError, path: Path) -> bool:
+    """Whether it is this file that failed, and not another one that the block works with."""
+    named = error.filename
+    return named in (None, str(path)) or Path(os.fsdecode(named)).name.startswith(_PREFIX)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without it a power cut may forget the new name. Windows has no such thing.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

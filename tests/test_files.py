@@ -1,0 +1,115 @@
+"""Output files: whole, or not there at all."""
+
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.files import write_atomically
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    made = tmp_path / "out"
+    made.mkdir()
+    return made
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_file_appears_whole_at_the_end_of_the_block(folder: Path) -> None:
+    target = folder / "export.json"
+    with write_atomically(target) as file:
+        file.write("größer\r\n")
+        assert not target.exists()
+    assert target.read_bytes() == "größer\r\n".encode()
+    assert list(folder.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_what_was_there(folder: Path, error: type[BaseException]) -> None:
+    target = folder / "export.json"
+    target.write_text("before")
+    with pytest.raises(error), write_atomically(target, binary=True) as file:
+        file.write(b"half")
+        raise error
+    assert target.read_text() == "before"
+    assert list(folder.iterdir()) == [target]
+
+
+def test_its_name_is_a_file_in_the_same_folder_meanwhile(folder: Path) -> None:
+    with write_atomically(folder / "copy.db", binary=True) as file:
+        part = Path(file.name)
+        assert part.parent == folder
+        part.write_bytes(b"written by path")
+    assert (folder / "copy.db").read_bytes() == b"written by path"
+
+
+def test_the_rights_of_a_new_file_of_a_replaced_one_and_of_a_private_one(folder: Path) -> None:
+    new, replaced, private = folder / "new", folder / "replaced", folder / "private"
+    for path in (replaced, private):
+        path.touch()
+        path.chmod(0o664)
+    before = os.umask(0o027)
+    try:
+        with write_atomically(new):
+            pass
+        with write_atomically(replaced):
+            pass
+        with write_atomically(private, private=True) as file:
+            assert rights(Path(file.name)) == 0o600
+    finally:
+        os.umask(before)
+    assert (rights(new), rights(replaced), rights(private)) == (0o640, 0o664, 0o600)
+
+
+def test_a_link_stays_a_link(folder: Path) -> None:
+    target, link = folder / "target", folder / "link"
+    target.write_text("before")
+    link.symlink_to("target")
+    with write_atomically(link) as file:
+        file.write("after")
+    assert link.is_symlink()
+    assert target.read_text() == "after"
+
+
+def test_a_pipe_is_written_to_directly(folder: Path) -> None:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    with write_atomically(pipe) as file:
+        file.write("through")
+    reader.join()
+    assert read == ["through"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["missing/export.json", ".", f"{'x' * 300}.json"])
+def test_a_file_that_cannot_be_written_is_named(folder: Path, name: str) -> None:
+    with (
+        pytest.raises(DatabaseError, match="cannot be written") as refused,
+        write_atomically(folder / name),
+    ):
+        pass
+    assert refused.value.where == str(folder / name)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_names_the_file_and_another_files_error_stays_as_it_is(folder: Path) -> None:
+    target = folder / "export.json"
+    with pytest.raises(DatabaseError, match="No space left"), write_atomically(target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError), write_atomically(target):
+        (folder / "input.json").read_text()
+    with pytest.raises(BrokenPipeError), write_atomically(target):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    assert list(folder.iterdir()) == []
