@@ -13,6 +13,8 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql import guides
 from cardlink_sql.cli import main
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.sqlfiles.parser import parse
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))
@@ -99,3 +101,5 @@ def test_the_samples_of_a_guide_run(
             exec(compile(block, guide, "exec"), names)
         elif language == "console":
             run_console(block, capsys, monkeypatch)
+        elif language == "sql":
+            parse(block, f"{guide}.sql", Dialect.SQLITE)
