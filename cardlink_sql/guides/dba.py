@@ -1,4 +1,4 @@
-r'''# For the DBA
+r"""# For the DBA
 
 What reaches your server, which rights it needs, what it locks, how it grows, and what to watch.
 
@@ -127,4 +127,4 @@ applied  0001_initial_schema…
 3. Read what differs for your dialect: `sql/<dialect>/`, each with its reason.
 4. Run a component, or replay a trace, with `log_min_duration_statement = 0` or the general log on,
    and hold what you see against `sql/`.
-'''
+"""

@@ -1,4 +1,4 @@
-r'''# Gateways and the unit of work
+r"""# Gateways and the unit of work
 
 For the developer who imports the layer. A `DatabaseManager` stands for the database and serves
 all threads of a process. A `UnitOfWork` is one transaction, of one thread; its gateways read and
@@ -187,4 +187,4 @@ fields; a test holds every query of every dialect to its record on the real sche
 ```python
 manager.close()
 ```
-'''
+"""

@@ -1,4 +1,4 @@
-r'''# Migrations
+r"""# Migrations
 
 For who changes the schema, and for who applies the change. The files are in
 `migrations/<dialect>/`, the same numbers and names in each of the three folders:
@@ -94,4 +94,4 @@ A schema that was made by hand from `--dry-run` is not recorded as migrated, and
 
 What is refused when the files are read: a BOM, `DELIMITER`, a stray `COMMIT` or `BEGIN`, a
 directive behind a comment, an unknown directive, an empty file.
-'''
+"""
