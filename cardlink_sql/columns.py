@@ -25,7 +25,14 @@ from sqlalchemy import (
 from cardlink_sql import times, validation
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.records import CardType, DeviceType, Direction, SessionStatus, SessionType
+from cardlink_sql.records import (
+    CardType,
+    DeviceType,
+    Direction,
+    SessionStatus,
+    SessionType,
+    TestStatus,
+)
 from cardlink_sql.tables import JSONDocument, UTCDateTime
 from cardlink_sql.validation import Check
 
@@ -48,6 +55,14 @@ _DOMAIN: Final[dict[str, Check]] = {
     "ota_sessions.session_type": validation.choice(SessionType),
     "ota_sessions.status": validation.choice(SessionStatus),
     "ota_sessions.duration_ms": validation.duration,
+    "test_results.id": partial(validation.identifier, longest=36),
+    "test_results.run_id": partial(validation.identifier, longest=36),
+    "test_results.suite_name": partial(validation.filled, longest=128),
+    "test_results.test_name": partial(validation.filled, longest=256),
+    "test_results.device_id": partial(validation.identifier, longest=64),
+    "test_results.card_iccid": validation.iccid,
+    "test_results.status": validation.choice(TestStatus),
+    "test_results.duration_ms": validation.duration,
     "comm_logs.session_id": validation.session_id,
     "comm_logs.direction": validation.choice(Direction),
     "comm_logs.latency_ms": validation.latency,

@@ -65,6 +65,14 @@ def identifier(value: Any, where: str, longest: int = 128) -> str:
     return name
 
 
+def filled(value: Any, where: str, longest: int = MAX_TEXT) -> str:
+    """Text that is not empty; blanks around it belong to it."""
+    content = text(value, where, longest)
+    if not content:
+        raise ValidationError("the text is empty", where)
+    return content
+
+
 def choice(kind: type[E]) -> Callable[[Any, str], E]:
     """A check for a member of an enumeration, given as the member or its value."""
     members: dict[Any, E] = {member.value: member for member in kind}

@@ -17,7 +17,17 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from cardlink_sql import CardProfile, CommLog, Device, DeviceType, Direction, UnitOfWork, tables
+from cardlink_sql import (
+    CardProfile,
+    CommLog,
+    Device,
+    DeviceType,
+    Direction,
+    TestResult,
+    TestStatus,
+    UnitOfWork,
+    tables,
+)
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
@@ -158,6 +168,22 @@ def entry(session: str = session_id(), raw_data: str = "00A40004", **fields: Any
             "direction": Direction.COMMAND,
             "raw_data": raw_data,
             "timestamp": MOMENT,
+            **fields,
+        }
+    )
+
+
+def result(number: int = 1, **fields: Any) -> TestResult:
+    """A passed test of the run ``run`` that took a second."""
+    return TestResult(
+        **{
+            "id": session_id(number),
+            "run_id": "run",
+            "suite_name": "suite",
+            "test_name": f"test_{number:04d}",
+            "status": TestStatus.PASSED,
+            "started_at": MOMENT,
+            "duration_ms": 1000,
             **fields,
         }
     )

@@ -32,6 +32,7 @@ from tests.conftest import (
     dump,
     entry,
     iccid,
+    result,
     session_id,
 )
 
@@ -78,12 +79,14 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "card_profiles": card,
     "ota_sessions": lambda **given: OTASession(**{"id": session_id(9), **given}),
     "comm_logs": entry,
+    "test_results": result,
 }
 GATEWAYS = {
     "devices": "devices",
     "card_profiles": "cards",
     "ota_sessions": "sessions",
     "comm_logs": "logs",
+    "test_results": "tests",
 }
 
 

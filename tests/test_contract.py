@@ -23,12 +23,19 @@ from cardlink_sql.records import (
     OTASession,
     SessionStatistics,
     SessionSummary,
+    TestResult,
 )
 from cardlink_sql.sqlfiles import Query, Rows, load_library
 from cardlink_sql.sqlfiles.lexer import Kind
 from tests.conftest import ALL_DIALECTS
 
-RECORDS = {"devices": Device, "cards": CardProfile, "sessions": OTASession, "logs": CommLog}
+RECORDS = {
+    "devices": Device,
+    "cards": CardProfile,
+    "sessions": OTASession,
+    "logs": CommLog,
+    "tests": TestResult,
+}
 OWN_RECORDS = {
     "sessions.get_statistics": SessionStatistics,
     "logs.get_session_summary": SessionSummary,
@@ -38,6 +45,8 @@ OWN_COLUMNS = {
     "cards.get_psk_key_by_identity": ["psk_key_encrypted", "iccid"],
     "cards.psk_identity_exists": ["claimed"],
     "cards.get_all_psk_identities": ["psk_identity"],
+    "tests.get_run_ids": ["run_id"],
+    "tests.get_suite_names": ["suite_name"],
     "server.table_rows": ["name", "row_count"],
     "server.table_sizes": ["name", "bytes"],
 }
@@ -169,6 +178,7 @@ CLASSES = {
     "cards": "CardGateway",
     "sessions": "SessionGateway",
     "logs": "LogGateway",
+    "tests": "TestGateway",
     "server": "ServerGateway",
 }
 

@@ -21,7 +21,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.gateways.base import Gateway
-from tests.conftest import MOMENT, card, device, entry, iccid, session_id
+from tests.conftest import MOMENT, card, device, entry, iccid, result, session_id
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,17 @@ CASES = [
         newest_first=True,
     ),
     Case(
+        "tests",
+        lambda n: result(
+            n,
+            started_at=MOMENT + timedelta(seconds=n),
+            ended_at=MOMENT + timedelta(seconds=n + 1),
+        ),
+        {"error_message": "another"},
+        session_id(999_999),
+        lambda record: int(record.id[-4:], 16),
+    ),
+    Case(
         "logs",
         lambda n: entry(raw_data=f"{n:04X}", timestamp=MOMENT + timedelta(seconds=n)),
         {"decoded_data": "another"},
@@ -99,7 +110,7 @@ CASES = [
         lambda record: int(record.raw_data, 16),
     ),
 ]
-STAMPED = CASES[:3]
+STAMPED = [case for case in CASES if case.name != "logs"]
 
 every_gateway = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_stamped_gateway = pytest.mark.parametrize("case", STAMPED, ids=lambda case: case.name)

@@ -1,12 +1,33 @@
-"""Test results: ``sql/*/tests.sql``."""
+"""Test results: ``sql/*/tests.sql``.
 
+A run is what its results name as ``run_id``: any identifier of up to 36 characters. A result
+without an end is open. A test is known by its suite and its name together.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cardlink_sql import validation
+from cardlink_sql.errors import ValidationError
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.records import TestResult
+from cardlink_sql.records import JSONValue, TestResult, TestStatus
 from cardlink_sql.tables import test_results
+from cardlink_sql.times import utc_now
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class TestGateway(Gateway[TestResult]):
-    """The test results, in the order of their start where nothing else is said."""
+    """The test results, in the order of their start where nothing else is said.
+
+    Whatever writes a result derives a missing start, end or duration from the other two, and
+    refuses an end before the start. Where all three are given they are kept: the duration is
+    the runner's stopwatch, the times are the wall clock, which may be set meanwhile. Figures
+    and comparisons take the duration.
+    """
 
     __test__ = False  # pytest would collect it by its name
 
@@ -16,3 +37,252 @@ class TestGateway(Gateway[TestResult]):
     record = TestResult
     key = "id"
     default_order = "started_at"
+
+    # Writing
+
+    def create_result(
+        self,
+        run_id: str,
+        suite_name: str,
+        test_name: str,
+        status: TestStatus | str,
+        started_at: datetime | None = None,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        ended_at: datetime | None = None,
+        duration_ms: int | None = None,
+        error_message: str | None = None,
+        assertions: JSONValue | None = None,
+        metadata: JSONValue | None = None,
+        *,
+        result_id: str | None = None,
+    ) -> TestResult:
+        """Record how a test ended, or that it began. The query is ``create``.
+
+        Args:
+            run_id: the run, up to 36 characters.
+            suite_name: the suite, up to 128 characters.
+            test_name: the test, up to 256 characters.
+            status: passed, failed, skipped or error; of an open result, how it stands.
+            started_at: when it began; now, where neither an end nor a duration is given.
+            device_id: the device, if one took part.
+            card_iccid: the card, if one took part.
+            ended_at: when it ended; with a duration alone, now. Without an end and a
+                duration the result is open: :meth:`update` ends it.
+            duration_ms: whole milliseconds.
+            error_message: why it failed.
+            assertions: what was checked, a JSON object or list.
+            metadata: anything else, a JSON object or list.
+            result_id: the key, up to 36 characters; without one a UUID is made.
+
+        Raises:
+            ValidationError: a value is refused, or the end is before the start.
+            IntegrityError: the key is taken, or there is no such device or card.
+        """
+        moment = utc_now()
+        if started_at is None and ended_at is None:
+            if duration_ms is None:
+                started_at = moment
+            else:
+                ended_at = moment
+        return self.create(
+            TestResult(
+                id=str(uuid.uuid4()) if result_id is None else result_id,
+                run_id=run_id,
+                suite_name=suite_name,
+                test_name=test_name,
+                status=TestStatus(self._given("status", status)),
+                device_id=device_id,
+                card_iccid=card_iccid,
+                started_at=started_at,
+                ended_at=ended_at,
+                duration_ms=duration_ms,
+                error_message=error_message,
+                assertions=assertions,
+                metadata=metadata,
+                created_at=moment,
+                updated_at=moment,
+            )
+        )
+
+    def create_results(self, results: Iterable[TestResult]) -> int:
+        """Insert many results, all checked before the first is written; gives their number.
+
+        Raises:
+            ValidationError: a value is refused, or an end is before its start.
+            IntegrityError: a key is taken, or there is no such device or card.
+        """
+        query = self._query("create_results")
+        columns = query.statement(dict.fromkeys(query.required)).names
+        rows = []
+        for result in self._each(results):
+            values = self._values(result, leave=frozenset())
+            rows.append(tuple(values[column] for column in columns))
+        return self._link.batch(query, rows) if rows else 0
+
+    def create_all(self, records: Iterable[TestResult]) -> int:
+        """The same as :meth:`create_results`."""
+        return self.create_results(records)
+
+    def purge_old(self, days: float, limit: int = 10_000) -> int:
+        """Delete results recorded more than ``days`` ago, the first ``limit`` of them.
+
+        Gives their number; fewer than ``limit`` say that none is left. Commit between two
+        calls, so that writers come in between.
+        """
+        before = self._time(utc_now() - timedelta(days=validation.days(days)))
+        most = validation.whole(limit, "limit", least=1)
+        return self._execute("purge_old", {"before": before, "limit": most})
+
+    # Reading
+
+    def find_by_run(self, run_id: str) -> list[TestResult]:
+        """The results of a run, in the order of their start."""
+        return self._many("find_by_run", {"run_id": self._given("run_id", run_id)})
+
+    def find_by_suite(self, suite_name: str, limit: int | None = None) -> list[TestResult]:
+        """The results of a suite, newest first. The query is ``find_by_filters``."""
+        return self._filtered(limit, suite_name=self._given("suite_name", suite_name))
+
+    def find_by_status(
+        self, status: TestStatus | str, limit: int | None = None
+    ) -> list[TestResult]:
+        """The results with one status, newest first. The query is ``find_by_filters``."""
+        return self._filtered(limit, status=self._given("status", status))
+
+    def find_by_device(self, device_id: str, limit: int | None = None) -> list[TestResult]:
+        """The results of a device, newest first. The query is ``find_by_filters``."""
+        return self._filtered(limit, device_id=self._given("device_id", device_id))
+
+    def find_by_card(self, iccid: str, limit: int | None = None) -> list[TestResult]:
+        """The results of a card, newest first. The query is ``find_by_filters``."""
+        return self._filtered(limit, card_iccid=validation.iccid(iccid))
+
+    def find_by_date_range(
+        self, start: datetime, end: datetime, limit: int | None = None
+    ) -> list[TestResult]:
+        """What started from ``start`` to before ``end``, newest first.
+
+        The query is ``find_by_filters``.
+        """
+        return self.find_by_filters(
+            start=validation.moment(start, "start"), end=validation.moment(end, "end"), limit=limit
+        )
+
+    def find_by_filters(
+        self,
+        *,
+        run_id: str | None = None,
+        suite_name: str | None = None,
+        status: TestStatus | str | None = None,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[TestResult]:
+        """The results that match all that is given, newest first, those without a start last.
+
+        Args:
+            run_id: of this run.
+            suite_name: of this suite.
+            status: with this status.
+            device_id: of this device.
+            card_iccid: of this card.
+            start: started then or later.
+            end: started before.
+            limit: results at most.
+        """
+        equal = {
+            "run_id": run_id,
+            "suite_name": suite_name,
+            "status": status,
+            "device_id": device_id,
+            "card_iccid": card_iccid,
+        }
+        filters = {
+            column: self._bind[column](value)
+            for column, value in equal.items()
+            if value is not None
+        }
+        dates = {
+            name: validation.moment(moment, name)
+            for name, moment in (("start", start), ("end", end))
+            if moment is not None
+        }
+        if len(dates) == 2 and dates["end"] < dates["start"]:
+            raise ValidationError("the range ends before it starts", "end")
+        filters |= {name: self._time(moment) for name, moment in dates.items()}
+        return self._filtered(limit, **filters)
+
+    def find_failures(
+        self, run_id: str | None = None, limit: int | None = None
+    ) -> list[TestResult]:
+        """What failed or broke off with an error: of a run in its order, or the newest of all."""
+        parameters: dict[str, Any] = {"limit": validation.limit(limit)}
+        if run_id is None:
+            return self._many("find_failures", parameters, "started_at desc")
+        return self._many("find_failures", {**parameters, "run_id": self._bind["run_id"](run_id)})
+
+    def history(
+        self, suite_name: str, test_name: str, limit: int | None = None
+    ) -> list[TestResult]:
+        """How a test ended, newest first."""
+        return self._many(
+            "history",
+            {
+                "suite_name": self._given("suite_name", suite_name),
+                "test_name": self._given("test_name", test_name),
+                "limit": validation.limit(limit),
+            },
+        )
+
+    def get_run_ids(self, limit: int | None = None) -> list[str]:
+        """The runs, the one that began last first; those of no known start behind."""
+        rows = self._link.many(self._query("get_run_ids"), {"limit": validation.limit(limit)})
+        return [row[0] for row in rows]
+
+    def get_suite_names(self) -> list[str]:
+        """The names of all suites, in their order."""
+        return [row[0] for row in self._link.many(self._query("get_suite_names"), {})]
+
+    def count_old(self, days: float) -> int:
+        """How many results were recorded more than ``days`` ago: what a purge would delete."""
+        before = self._time(utc_now() - timedelta(days=validation.days(days)))
+        return int(self._link.scalar(self._query("count_old"), {"before": before}))
+
+    def _filtered(self, limit: int | None, **filters: Any) -> list[TestResult]:
+        return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
+
+    def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
+        self._check_kind(record)
+        return super()._values(_timed(record), leave)
+
+
+def _timed(result: TestResult) -> TestResult:
+    """The result with the one of start, end and duration derived that is missing."""
+    where = test_results.name
+    start, end, lasted = result.started_at, result.ended_at, result.duration_ms
+    if start is not None:
+        start = validation.moment(start, f"{where}.started_at")
+    if end is not None:
+        end = validation.moment(end, f"{where}.ended_at")
+    if lasted is not None:
+        validation.duration(lasted, f"{where}.duration_ms")
+    if start is not None and end is not None:
+        if end < start:
+            raise ValidationError(
+                "the test would end before it started", f"{where}.ended_at", "check the clocks"
+            )
+        derived = (end - start) // _MILLISECOND if lasted is None else lasted
+        return replace(result, duration_ms=derived)
+    if lasted is None:
+        return result
+    try:
+        if start is not None:
+            return replace(result, ended_at=start + lasted * _MILLISECOND)
+        if end is not None:
+            return replace(result, started_at=end - lasted * _MILLISECOND)
+    except OverflowError:
+        raise ValidationError("the test lasted beyond time", f"{where}.duration_ms") from None
+    return result

@@ -1,0 +1,374 @@
+-- Test results. Gateway: cardlink_sql/gateways/tests.py
+-- A run is what its results name as run_id; it begins with the first of them. A result without an
+-- end is open. Within a run the order is that of the starts, then that of writing.
+
+-- name: get_by_id :one
+-- The test result with this key.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE id = :id;
+
+-- name: find_by :many
+-- The test results that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND run_id = :run_id                         -- when: run_id
+  AND suite_name = :suite_name                 -- when: suite_name
+  AND test_name = :test_name                   -- when: test_name
+  AND status = :status                         -- when: status
+  AND device_id = :device_id                   -- when: device_id
+  AND device_id IS NULL                        -- when: device_id_is_null
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND card_iccid IS NULL                       -- when: card_iccid_is_null
+  AND started_at = :started_at                 -- when: started_at
+  AND started_at IS NULL                       -- when: started_at_is_null
+  AND ended_at = :ended_at                     -- when: ended_at
+  AND ended_at IS NULL                         -- when: ended_at_is_null
+  AND duration_ms = :duration_ms               -- when: duration_ms
+  AND duration_ms IS NULL                      -- when: duration_ms_is_null
+  AND created_at = :created_at                 -- when: created_at
+  AND updated_at = :updated_at                 -- when: updated_at
+ORDER BY
+  id,                                          -- order: id
+  id DESC,                                     -- order: id desc
+  run_id, id,                                  -- order: run_id
+  run_id DESC, id DESC,                        -- order: run_id desc
+  suite_name, id,                              -- order: suite_name
+  suite_name DESC, id DESC,                    -- order: suite_name desc
+  test_name, id,                               -- order: test_name
+  test_name DESC, id DESC,                     -- order: test_name desc
+  status, id,                                  -- order: status
+  status DESC, id DESC,                        -- order: status desc
+  device_id IS NOT NULL, device_id, id,        -- order: device_id
+  device_id IS NULL, device_id DESC, id DESC,  -- order: device_id desc
+  card_iccid IS NOT NULL, card_iccid, id,      -- order: card_iccid
+  card_iccid IS NULL, card_iccid DESC, id DESC, -- order: card_iccid desc
+  started_at IS NULL, started_at DESC, created_at DESC, id DESC, -- order: started_at desc
+  ended_at IS NOT NULL, ended_at, id,          -- order: ended_at
+  ended_at IS NULL, ended_at DESC, id DESC,    -- order: ended_at desc
+  duration_ms IS NOT NULL, duration_ms, id,    -- order: duration_ms
+  duration_ms IS NULL, duration_ms DESC, id DESC, -- order: duration_ms desc
+  created_at, id,                              -- order: created_at
+  created_at DESC, id DESC,                    -- order: created_at desc
+  updated_at, id,                              -- order: updated_at
+  updated_at DESC, id DESC,                    -- order: updated_at desc
+  started_at IS NOT NULL, started_at, created_at, id
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many test results match every filter given. count, paginate and compare_runs send it too.
+SELECT COUNT(*)
+FROM test_results
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND run_id = :run_id                         -- when: run_id
+  AND suite_name = :suite_name                 -- when: suite_name
+  AND test_name = :test_name                   -- when: test_name
+  AND status = :status                         -- when: status
+  AND device_id = :device_id                   -- when: device_id
+  AND device_id IS NULL                        -- when: device_id_is_null
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND card_iccid IS NULL                       -- when: card_iccid_is_null
+  AND started_at = :started_at                 -- when: started_at
+  AND started_at IS NULL                       -- when: started_at_is_null
+  AND ended_at = :ended_at                     -- when: ended_at
+  AND ended_at IS NULL                         -- when: ended_at_is_null
+  AND duration_ms = :duration_ms               -- when: duration_ms
+  AND duration_ms IS NULL                      -- when: duration_ms_is_null
+  AND created_at = :created_at                 -- when: created_at
+  AND updated_at = :updated_at                 -- when: updated_at
+;
+
+-- name: exists :scalar
+-- Whether there is a test result with this key.
+SELECT EXISTS (SELECT 1 FROM test_results WHERE id = :id);
+
+-- name: page_after :many
+-- A page of the test results by key: as quick at the end of the table as at its start.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE 1 = 1
+  AND id > :id                                 -- when: id
+ORDER BY id
+LIMIT :limit;
+
+-- name: create :exec
+-- A new test result. create_result sends it too.
+INSERT INTO test_results (
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :run_id,
+  :suite_name,
+  :test_name,
+  :status,
+  :device_id,
+  :card_iccid,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :error_message,
+  :assertions,
+  :metadata,
+  :created_at,
+  :updated_at
+);
+
+-- name: create_results :batch
+-- Many new test results in one statement. create_all and import_junit_xml send it too.
+INSERT INTO test_results (
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :run_id,
+  :suite_name,
+  :test_name,
+  :status,
+  :device_id,
+  :card_iccid,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :error_message,
+  :assertions,
+  :metadata,
+  :created_at,
+  :updated_at
+);
+
+-- name: update :exec
+-- All fields of a test result but its key and created_at.
+UPDATE test_results
+SET
+  run_id = :run_id,
+  suite_name = :suite_name,
+  test_name = :test_name,
+  status = :status,
+  device_id = :device_id,
+  card_iccid = :card_iccid,
+  started_at = :started_at,
+  ended_at = :ended_at,
+  duration_ms = :duration_ms,
+  error_message = :error_message,
+  assertions = :assertions,
+  metadata = :metadata,
+  updated_at = :updated_at
+WHERE id = :id;
+
+-- name: delete_by_id :exec
+-- The test result with this key, gone. delete sends it too.
+DELETE FROM test_results
+WHERE id = :id;
+
+-- name: find_by_run :many
+-- The results of a run in their order. export_junit_xml sends it too.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE run_id = :run_id
+ORDER BY started_at IS NOT NULL, started_at, created_at, id;
+
+-- name: find_by_filters :many
+-- The results that match all that is given, newest first, those without a start last.
+-- find_by_suite, find_by_status, find_by_device, find_by_card and find_by_date_range send it too.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE 1 = 1
+  AND run_id = :run_id                         -- when: run_id
+  AND suite_name = :suite_name                 -- when: suite_name
+  AND status = :status                         -- when: status
+  AND device_id = :device_id                   -- when: device_id
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND started_at >= :start                     -- when: start
+  AND started_at < :end                        -- when: end
+ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: find_failures :many
+-- What failed or broke off with an error: of one run in its order, or the newest of all.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE status IN ('failed', 'error')
+  AND run_id = :run_id                         -- when: run_id
+ORDER BY
+  started_at IS NULL, started_at DESC, created_at DESC, id DESC, -- order: started_at desc
+  started_at IS NOT NULL, started_at, created_at, id
+LIMIT :limit;
+
+-- name: get_run_ids :many
+-- The runs, the one that began last first. The index (run_id, started_at) holds both columns.
+SELECT run_id
+FROM test_results
+GROUP BY run_id
+ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
+LIMIT :limit;
+
+-- name: get_suite_names :many
+-- The names of the suites, in their order.
+SELECT DISTINCT suite_name
+FROM test_results
+ORDER BY suite_name;
+
+-- name: history :many
+-- How one test ended, newest first, off the index (suite_name, test_name, started_at).
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE suite_name = :suite_name
+  AND test_name = :test_name
+ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: count_old :scalar
+-- How many results were recorded before a time.
+SELECT COUNT(*)
+FROM test_results
+WHERE created_at < :before;
+
+-- name: purge_old :exec
+-- The first of the results that were recorded before a time, gone: one range of the index on
+-- created_at.
+DELETE FROM test_results
+WHERE id IN (
+  SELECT id
+  FROM test_results
+  WHERE created_at < :before
+  ORDER BY created_at
+  LIMIT :limit
+);

@@ -1,0 +1,398 @@
+"""Test results: how they are recorded and found, and what runs of them show."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cardlink_sql import (
+    IntegrityError,
+    TestResult,
+    TestStatus,
+    UnitOfWork,
+    ValidationError,
+)
+from tests.conftest import MOMENT, card, device, iccid, result, session_id
+
+SECOND = timedelta(seconds=1)
+
+
+def create(uow: UnitOfWork, status: TestStatus | str = "passed", **fields: Any) -> TestResult:
+    """A result of the run ``run``, by create_result."""
+    return uow.tests.create_result(
+        **{
+            "run_id": "run",
+            "suite_name": "suite",
+            "test_name": "test",
+            "status": status,
+            **fields,
+        }
+    )
+
+
+def numbers(results: list[TestResult]) -> list[int]:
+    """The numbers that the results were created with."""
+    return [int(one.id[-4:], 16) for one in results]
+
+
+# Recording
+
+
+def test_a_result_is_recorded_with_all_that_is_given(uow: UnitOfWork) -> None:
+    uow.devices.create(device())
+    uow.cards.create(card())
+
+    recorded = uow.tests.create_result(
+        "nightly #7",
+        "ota.install",
+        "test_cap[1 kB, 'é']",
+        "failed",
+        MOMENT,
+        "device-0001",
+        iccid(),
+        MOMENT + SECOND,
+        1000,
+        "expected 9000, got 6A84",
+        [{"expected": "9000", "got": "6A84"}],
+        {"firmware": "1.2"},
+    )
+
+    assert recorded == uow.tests.get_by_id(recorded.id)
+    assert (recorded.run_id, recorded.suite_name) == ("nightly #7", "ota.install")
+    assert recorded.test_name == "test_cap[1 kB, 'é']"
+    assert recorded.status is TestStatus.FAILED
+    assert (recorded.device_id, recorded.card_iccid) == ("device-0001", iccid())
+    assert (recorded.started_at, recorded.ended_at) == (MOMENT, MOMENT + SECOND)
+    assert recorded.duration_ms == 1000
+    assert recorded.error_message == "expected 9000, got 6A84"
+    assert recorded.assertions == [{"expected": "9000", "got": "6A84"}]
+    assert recorded.metadata == {"firmware": "1.2"}
+
+
+@pytest.mark.parametrize(
+    ("given", "derived"),
+    [
+        ({"ended_at": MOMENT + SECOND}, (MOMENT, MOMENT + SECOND, 1000)),
+        ({"duration_ms": 2500}, (MOMENT, MOMENT + 2.5 * SECOND, 2500)),
+        ({"ended_at": MOMENT, "duration_ms": 0}, (MOMENT, MOMENT, 0)),
+        # Cut, as the duration of a session is.
+        ({"ended_at": MOMENT + timedelta(microseconds=1999)},
+         (MOMENT, MOMENT + timedelta(microseconds=1999), 1)),
+        # The stopwatch and the wall clock, which differ.
+        ({"ended_at": MOMENT + SECOND, "duration_ms": 1003}, (MOMENT, MOMENT + SECOND, 1003)),
+        ({}, (MOMENT, None, None)),
+        ({"started_at": None, "ended_at": MOMENT + SECOND, "duration_ms": 1000},
+         (MOMENT, MOMENT + SECOND, 1000)),
+        ({"started_at": None, "ended_at": MOMENT}, (None, MOMENT, None)),
+        ({"started_at": MOMENT.astimezone(timezone(timedelta(hours=2))),
+          "ended_at": MOMENT + SECOND}, (MOMENT, MOMENT + SECOND, 1000)),
+    ],
+)  # fmt: skip
+def test_what_is_missing_of_start_end_and_duration_is_derived(
+    uow: UnitOfWork, given: dict[str, Any], derived: tuple[Any, ...]
+) -> None:
+    one = create(uow, **{"started_at": MOMENT, **given})
+
+    assert (one.started_at, one.ended_at, one.duration_ms) == derived
+
+
+def test_a_result_without_times_begins_now_and_is_open(uow: UnitOfWork) -> None:
+    before = datetime.now(UTC)
+
+    one = create(uow)
+
+    assert one.started_at is not None
+    assert before <= one.started_at <= datetime.now(UTC)
+    assert (one.ended_at, one.duration_ms) == (None, None)
+
+
+def test_a_result_with_a_duration_alone_ended_now(uow: UnitOfWork) -> None:
+    before = datetime.now(UTC)
+
+    one = create(uow, duration_ms=1500)
+
+    assert one.started_at is not None
+    assert one.ended_at is not None
+    assert before <= one.ended_at <= datetime.now(UTC)
+    assert one.ended_at - one.started_at == 1.5 * SECOND
+
+
+def test_an_open_result_is_ended_by_an_update(uow: UnitOfWork) -> None:
+    begun = create(uow, started_at=MOMENT)
+
+    ended = uow.tests.update(
+        replace(begun, status=TestStatus.ERROR, ended_at=MOMENT + 2 * SECOND, error_message="lost")
+    )
+
+    assert (ended.status, ended.duration_ms) == (TestStatus.ERROR, 2000)
+    assert (ended.error_message, ended.created_at) == ("lost", begun.created_at)
+
+
+WAYS: dict[str, Callable[[UnitOfWork, TestResult], object]] = {
+    "create": lambda uow, one: uow.tests.create(one),
+    "create_all": lambda uow, one: uow.tests.create_all([result(1), one]),
+    "create_results": lambda uow, one: uow.tests.create_results([result(1), one]),
+    "update": lambda uow, one: uow.tests.update(one),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_end_before_the_start_is_refused(uow: UnitOfWork, way: str) -> None:
+    wrong = result(2, ended_at=MOMENT - timedelta(microseconds=1), duration_ms=None)
+
+    with pytest.raises(ValidationError, match="end before it started") as caught:
+        WAYS[way](uow, wrong)
+
+    assert caught.value.where == "test_results.ended_at"
+    assert uow.tests.count() == 0
+
+
+@pytest.mark.parametrize(
+    "times", [{"started_at": MOMENT}, {"started_at": None, "ended_at": MOMENT}]
+)
+def test_a_duration_that_leads_out_of_time_is_refused(
+    uow: UnitOfWork, times: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError, match="beyond time"):
+        create(uow, duration_ms=2**62, **times)
+
+
+@pytest.mark.parametrize(
+    "missing", [{"device_id": "nobody"}, {"card_iccid": iccid(99)}, {"result_id": session_id(1)}]
+)
+def test_a_missing_parent_and_a_key_that_is_taken_are_refused(
+    uow: UnitOfWork, missing: dict[str, Any]
+) -> None:
+    uow.tests.create(result(1))
+
+    with pytest.raises(IntegrityError):
+        create(uow, **missing)
+
+
+def test_many_results_are_recorded_at_once(uow: UnitOfWork) -> None:
+    many = [result(n, duration_ms=n, metadata={"n": n}) for n in range(1, 250)]
+
+    assert uow.tests.create_results(iter(many)) == 249
+
+    assert uow.tests.count() == 249
+    found = uow.tests.get_by_id(session_id(123))
+    assert found is not None
+    assert (found.duration_ms, found.metadata) == (123, {"n": 123})
+    assert found.ended_at == MOMENT + timedelta(milliseconds=123)
+
+
+def test_no_results_are_no_statement(uow: UnitOfWork) -> None:
+    assert uow.tests.create_results([]) == 0
+
+
+def test_one_bad_result_among_many_leaves_none(uow: UnitOfWork) -> None:
+    with pytest.raises(ValidationError, match=r"test_results\.test_name"):
+        uow.tests.create_results([result(1), result(2, test_name=""), result(3)])
+
+    assert uow.tests.count() == 0
+
+
+@pytest.mark.parametrize("run", ["1", "build-4711", "Ä" * 36, "main/2026-11-23T05:00"])
+def test_a_run_is_any_identifier(uow: UnitOfWork, run: str) -> None:
+    create(uow, run_id=run)
+
+    assert uow.tests.get_run_ids() == [run]
+    assert len(uow.tests.find_by_run(run)) == 1
+
+
+@pytest.mark.parametrize("run", ["", " run", "x" * 37, None, 7])
+def test_what_names_no_run_is_refused(uow: UnitOfWork, run: Any) -> None:
+    with pytest.raises(ValidationError, match=r"test_results\.run_id"):
+        create(uow, run_id=run)
+    with pytest.raises(ValidationError):
+        uow.tests.find_by_run(run)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    suite=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1,
+                  max_size=128),
+    test=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1,
+                 max_size=256),
+)  # fmt: skip
+def test_any_text_names_a_test(uow: UnitOfWork, suite: str, test: str) -> None:
+    uow.rollback()
+
+    created = create(uow, suite_name=suite, test_name=test)
+
+    assert uow.tests.history(suite, test) == [created]
+    assert uow.tests.get_suite_names() == [suite]
+
+
+# Finding
+
+
+@pytest.fixture
+def runs(uow: UnitOfWork) -> UnitOfWork:
+    """Three runs, an hour after each other, of two suites; the last with an open result."""
+    uow.devices.create_all([device(1), device(2)])
+    uow.cards.create(card(1))
+    hour = timedelta(hours=1)
+    plan = [
+        # number, run, suite, test, status, hour, device, card
+        (1, "first", "a", "one", "passed", 0, 1, True),
+        (2, "first", "a", "two", "failed", 0.1, 1, False),
+        (3, "first", "b", "one", "skipped", 0.2, 2, False),
+        (4, "second", "a", "one", "error", 1, 2, True),
+        (5, "second", "a", "two", "passed", 1.1, 1, False),
+        (6, "third", "b", "one", "failed", 2, 1, False),
+    ]
+    uow.tests.create_results(
+        result(
+            number,
+            run_id=run,
+            suite_name=suite,
+            test_name=test,
+            status=TestStatus(status),
+            started_at=MOMENT + at * hour,
+            device_id=f"device-{on:04d}",
+            card_iccid=iccid() if with_card else None,
+        )
+        for number, run, suite, test, status, at, on, with_card in plan
+    )
+    uow.tests.create(
+        result(7, run_id="third", suite_name="b", test_name="two",
+               started_at=MOMENT + 2.5 * hour, duration_ms=None)
+    )  # fmt: skip
+    return uow
+
+
+def test_a_run_is_read_in_the_order_of_its_starts(runs: UnitOfWork) -> None:
+    assert numbers(runs.tests.find_by_run("first")) == [1, 2, 3]
+    assert numbers(runs.tests.find_by_run("third")) == [6, 7]
+    assert runs.tests.find_by_run("fourth") == []
+
+
+def test_results_that_started_together_keep_the_order_of_writing(uow: UnitOfWork) -> None:
+    for number in (5, 3, 9, 1):
+        uow.tests.create(result(number))
+
+    assert numbers(uow.tests.find_by_run("run")) == [5, 3, 9, 1]
+
+
+def test_lists_are_newest_first_and_limited(runs: UnitOfWork) -> None:
+    tests = runs.tests
+
+    assert numbers(tests.find_by_suite("a")) == [5, 4, 2, 1]
+    assert numbers(tests.find_by_suite("a", limit=2)) == [5, 4]
+    assert numbers(tests.find_by_status("failed")) == [6, 2]
+    assert numbers(tests.find_by_status(TestStatus.PASSED, 2)) == [7, 5]
+    assert numbers(tests.find_by_device("device-0001")) == [6, 5, 2, 1]
+    assert numbers(tests.find_by_device("device-0002", 1)) == [4]
+    assert numbers(tests.find_by_card(iccid())) == [4, 1]
+    assert numbers(tests.find_by_card(iccid(), 0)) == []
+
+
+def test_results_without_a_start_come_last_in_the_lists(uow: UnitOfWork) -> None:
+    uow.tests.create(result(1, started_at=None, duration_ms=None))
+    uow.tests.create(result(2))
+
+    assert numbers(uow.tests.find_by_suite("suite")) == [2, 1]
+    assert numbers(uow.tests.find_by_run("run")) == [1, 2]
+
+
+def test_a_range_of_dates_holds_its_start_and_not_its_end(runs: UnitOfWork) -> None:
+    hour = timedelta(hours=1)
+    found = runs.tests.find_by_date_range
+
+    assert numbers(found(MOMENT, MOMENT + hour)) == [3, 2, 1]
+    assert numbers(found(MOMENT + hour, MOMENT + 2 * hour + SECOND)) == [6, 5, 4]
+    assert numbers(found(MOMENT, MOMENT + 9 * hour, 2)) == [7, 6]
+    assert found(MOMENT, MOMENT) == []
+    with pytest.raises(ValidationError, match="ends before it starts"):
+        found(MOMENT, MOMENT - SECOND)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, [7, 6, 5, 4, 3, 2, 1]),
+        ({"suite_name": "a", "status": "passed"}, [5, 1]),
+        ({"suite_name": "a", "status": "passed", "start": MOMENT + SECOND}, [5]),
+        ({"suite_name": "a", "status": "passed", "end": MOMENT + SECOND}, [1]),
+        ({"suite_name": "b", "start": MOMENT, "end": MOMENT + timedelta(hours=2)}, [3]),
+        ({"run_id": "second", "device_id": "device-0001"}, [5]),
+        ({"card_iccid": iccid(), "status": "error"}, [4]),
+        ({"limit": 3}, [7, 6, 5]),
+        ({"suite_name": "c"}, []),
+    ],
+)
+def test_filters_are_joined(runs: UnitOfWork, filters: dict[str, Any], found: list[int]) -> None:
+    assert numbers(runs.tests.find_by_filters(**filters)) == found
+
+
+def test_failures_are_what_failed_or_broke_off(runs: UnitOfWork) -> None:
+    assert numbers(runs.tests.find_failures("first")) == [2]
+    assert numbers(runs.tests.find_failures("second")) == [4]
+    assert numbers(runs.tests.find_failures()) == [6, 4, 2]
+    assert numbers(runs.tests.find_failures(limit=1)) == [6]
+
+
+def test_runs_are_listed_newest_first_and_suites_by_name(runs: UnitOfWork) -> None:
+    runs.tests.create(result(8, run_id="timeless", started_at=None, duration_ms=None))
+
+    assert runs.tests.get_run_ids() == ["third", "second", "first", "timeless"]
+    assert runs.tests.get_run_ids(2) == ["third", "second"]
+    assert runs.tests.get_suite_names() == ["a", "b", "suite"]
+
+
+def test_the_history_of_a_test_is_newest_first(runs: UnitOfWork) -> None:
+    assert numbers(runs.tests.history("a", "one")) == [4, 1]
+    assert numbers(runs.tests.history("b", "one")) == [6, 3]
+    assert numbers(runs.tests.history("b", "one", 1)) == [6]
+    assert runs.tests.history("c", "one") == []
+
+
+def test_a_result_outlives_its_device_and_its_card(runs: UnitOfWork) -> None:
+    runs.devices.delete_by_id("device-0001")
+    runs.cards.delete_by_id(iccid())
+
+    (one,) = runs.tests.find_by_filters(run_id="first", suite_name="a", status="passed")
+    assert (one.device_id, one.card_iccid) == (None, None)
+
+
+# Purging
+
+
+def test_a_purge_deletes_the_oldest_in_batches(uow: UnitOfWork) -> None:
+    now = datetime.now(UTC)
+    ages = {1: 40, 2: 31, 3: 35, 4: 29, 5: 1, 6: 50}
+    uow.tests.create_results(
+        result(number, created_at=now - timedelta(days=days)) for number, days in ages.items()
+    )
+
+    assert uow.tests.count_old(30) == 4
+    assert uow.tests.purge_old(30, limit=3) == 3
+    assert sorted(numbers(uow.tests.get_all())) == [2, 4, 5]
+    assert uow.tests.purge_old(30, limit=3) == 1
+    assert uow.tests.purge_old(30, limit=3) == 0
+    assert sorted(numbers(uow.tests.get_all())) == [4, 5]
+    assert uow.tests.count_old(30) == 0
+
+
+def test_a_batch_is_no_larger_than_its_limit_where_results_are_of_one_time(
+    uow: UnitOfWork,
+) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    uow.tests.create_results(result(number, created_at=old) for number in range(1, 8))
+
+    assert [uow.tests.purge_old(1, limit=3) for _ in range(3)] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("days", [0, -1, float("nan"), "30", None])
+def test_a_purge_takes_days_above_zero_only(uow: UnitOfWork, days: Any) -> None:
+    with pytest.raises(ValidationError, match="days"):
+        uow.tests.purge_old(days)
+    with pytest.raises(ValidationError, match="days"):
+        uow.tests.count_old(days)
