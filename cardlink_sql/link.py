@@ -30,6 +30,17 @@ _BEGIN: Final = {
     Dialect.POSTGRESQL: "BEGIN",
 }
 
+# One state of all tables for as long as the transaction lasts; no writer is held up by it.
+_SNAPSHOT: Final = {
+    Dialect.SQLITE: ("BEGIN DEFERRED",),
+    # Under READ COMMITTED, which the sessions have, MySQL would take no snapshot.
+    Dialect.MYSQL: (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ),
+    Dialect.POSTGRESQL: ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",),
+}
+
 # Rows in one VALUES on SQLite: more gain little, and an SQLite before 3.32 takes 999 parameters.
 _BATCH_ROWS: Final = 100
 
@@ -53,16 +64,22 @@ class Link:
         manager: where the connection comes from.
         read_only: no transaction, and no query that writes. Each statement sees what was
             committed before it, and one that meets a dead connection is sent once more.
+        snapshot: for reading only, too, but in one transaction: all statements see the state
+            that the first of them saw.
     """
 
     __slots__ = (
-        "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager", "_pending",
-        "_spoiled", "dialect", "read_only",
+        "_autocommit", "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager",
+        "_pending", "_snapshot", "_spoiled", "dialect", "read_only",
     )  # fmt: skip
 
-    def __init__(self, manager: "DatabaseManager", *, read_only: bool) -> None:
+    def __init__(
+        self, manager: "DatabaseManager", *, read_only: bool, snapshot: bool = False
+    ) -> None:
         self.dialect: Final = manager.dialect
-        self.read_only: Final = read_only
+        self.read_only: Final = read_only or snapshot
+        self._autocommit = read_only and not snapshot
+        self._snapshot = snapshot
         self._manager = manager
         self._errors = manager.driver_errors
         self._connection: PoolProxiedConnection | None = None
@@ -85,7 +102,7 @@ class Link:
         """
         self._connection = self._manager.take_connection()
         self._cursor = self._manager.cursor(self._connection)
-        self._begun = self.read_only
+        self._begun = self._autocommit
         self._failed = None
         self._spoiled = False
 
@@ -98,7 +115,7 @@ class Link:
         try:
             if self._spoiled:
                 connection.invalidate()
-            elif self._begun and not self.read_only:
+            elif self._begun and not self._autocommit:
                 _roll_back(self.dialect, connection)
         except self._errors:
             connection.invalidate()
@@ -198,7 +215,7 @@ class Link:
         self._check_open()
         self._refuse_failed()
         self._flush_pending()
-        if self._begun and not self.read_only:
+        if self._begun and not self._autocommit:
             self._begun = False
             try:
                 self._cursor.execute("COMMIT")
@@ -215,7 +232,7 @@ class Link:
         connection = self._check_open()
         self._discard_pending()
         self._failed = None
-        if self._begun and not self.read_only:
+        if self._begun and not self._autocommit:
             self._begun = False
             try:
                 _roll_back(self.dialect, connection)
@@ -349,20 +366,23 @@ class Link:
     def _begin(self) -> None:
         """Open the transaction; a connection that died in the pool is replaced, once."""
         self._check_open()
-        begin = _BEGIN[self.dialect]
         # What was buffered is gone if this fails, so that nothing may be committed later on.
         self._failed = "BEGIN"
         try:
-            self._cursor.execute(begin)
+            self._send_begin()
         except self._errors as error:
             if not self._replaced(error):
                 raise translate(self.dialect, error, "BEGIN") from error
             try:
-                self._cursor.execute(begin)
+                self._send_begin()
             except self._errors as again:
                 raise translate(self.dialect, again, "BEGIN") from again
         self._failed = None
         self._begun = True
+
+    def _send_begin(self) -> None:
+        for statement in _SNAPSHOT[self.dialect] if self._snapshot else (_BEGIN[self.dialect],):
+            self._cursor.execute(statement)
 
     def _spoil(self, title: str) -> None:
         """After an exception that is not the driver's, such as an interrupt.
@@ -375,9 +395,9 @@ class Link:
 
     def _recover(self, query: Query, error: Exception) -> None:
         """Return only where the read may be sent again over a new connection."""
-        if self.read_only and self._replaced(error):
+        if self._autocommit and self._replaced(error):
             return
-        self._failed = None if self.read_only else query.title
+        self._failed = None if self._autocommit else query.title
         raise translate(self.dialect, error, f"{query.where} {query.title}") from error
 
     def _replaced(self, error: Exception) -> bool:

@@ -160,6 +160,26 @@ def test_a_forked_child_opens_connections_of_its_own(manager: DatabaseManager) -
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_a_snapshot_is_one_state_that_writes_nothing_and_stops_no_writer(
+    manager: DatabaseManager,
+) -> None:
+    count = manager.library.query("devices", "count_by")
+    delete = manager.library.query("devices", "delete_by_id")
+    with Link(manager, read_only=True, snapshot=True) as link:
+        assert link.scalar(count, {}) == 0
+        with UnitOfWork(manager) as uow:
+            uow.devices.create(Device("a", DeviceType.PHONE))
+            uow.commit()
+        assert link.scalar(count, {}) == 0
+        with pytest.raises(QueryError, match="read-only"):
+            link.execute(delete, {"id": "a"})
+        link.commit()
+        assert link.scalar(count, {}) == 1
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(Device("b", DeviceType.PHONE))
+        uow.commit()
+
+
 class TestAfterAFailure:
     def test_a_commit_that_could_not_begin_does_not_succeed_the_second_time(
         self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
