@@ -35,6 +35,7 @@ from cardlink_sql.records import (
     SessionSummary,
     SessionType,
     Setting,
+    SettingInForce,
     TestResult,
     TestStatus,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "SessionSummary",
     "SessionType",
     "Setting",
+    "SettingInForce",
     "StateError",
     "TestResult",
     "TestStatus",

@@ -68,7 +68,12 @@ _DOMAIN: Final[dict[str, Check]] = {
     "comm_logs.latency_ms": validation.latency,
     "comm_logs.raw_data": validation.hex_bytes,
     "comm_logs.status_word": validation.status_word,
+    "settings.key": partial(validation.identifier, longest=128),
+    "settings.value": validation.json_value,
+    "settings.category": partial(validation.identifier, longest=64),
 }
+# None is a value here: it is kept as JSON's null, for NULL would be no value.
+_NONE_IS_A_VALUE: Final = frozenset({"settings.value"})
 
 
 @cache
@@ -90,6 +95,8 @@ def _binder(table: Table, column: Column[Any], dialect: Dialect) -> Binder:
     check = _DOMAIN.get(where) or _check_of_type(column)
     convert = _conversion(column, dialect)
     may_be_null = column.nullable
+    if where in _NONE_IS_A_VALUE:
+        return lambda value: json.dumps(check(value, where), ensure_ascii=False, allow_nan=False)
 
     def bind(value: Any) -> Any:
         if value is None:

@@ -185,6 +185,26 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingInForce:
+    """What holds for a key: the stored value, or else the declared default.
+
+    ``form`` says what values a declared setting takes, and ``default`` is what it has without
+    a stored one; both are ``None`` where the key is not declared. ``updated_at`` is ``None``
+    where nothing is stored.
+    """
+
+    key: str
+    value: Any
+    category: str
+    description: str | None
+    is_stored: bool
+    is_declared: bool
+    default: Any
+    form: str | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStatistics:
     """Sessions created within a window of time.
 

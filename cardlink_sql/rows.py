@@ -50,6 +50,8 @@ def _compiled(record: type[Any], dialect: Dialect) -> Callable[[Row], Any]:
 
 
 def _split(hint: Any) -> tuple[frozenset[Any], bool]:
+    if hint is Any:
+        return _JSON_TYPES, True  # any JSON value: what another program left NULL is null, too
     if get_origin(hint) in (Union, types.UnionType):
         kinds = frozenset(get_args(hint))
         return kinds - {type(None)}, type(None) in kinds

@@ -122,6 +122,13 @@ def whole(value: Any, where: str, least: int = -(2**63), most: int = MAX_INTEGER
     return value
 
 
+def number(value: Any, where: str) -> float:
+    """A number, given back as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidationError(f"{_shown(value)} is not a number", where)
+    return float(value)
+
+
 def duration(value: Any, where: str) -> int:
     """Whole milliseconds, 0 or more."""
     return whole(value, where, least=0)
@@ -144,6 +151,11 @@ def document(value: Any, where: str) -> Any:
     """A JSON object or list that reads back equal on every backend."""
     if not isinstance(value, dict | list):
         raise ValidationError(f"{_kind(value)} is not a JSON object or list", where)
+    return json_value(value, where)
+
+
+def json_value(value: Any, where: str) -> Any:
+    """Any JSON value, ``None`` among them, that reads back equal on every backend."""
     _check_json(value, where, MAX_JSON_DEPTH)
     if len(json.dumps(value, ensure_ascii=False)) > MAX_TEXT:
         raise ValidationError(f"the JSON is longer than {MAX_TEXT} characters", where)

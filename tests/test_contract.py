@@ -23,6 +23,7 @@ from cardlink_sql.records import (
     OTASession,
     SessionStatistics,
     SessionSummary,
+    Setting,
     TestResult,
 )
 from cardlink_sql.sqlfiles import Query, Rows, load_library
@@ -35,6 +36,7 @@ RECORDS = {
     "sessions": OTASession,
     "logs": CommLog,
     "tests": TestResult,
+    "settings": Setting,
 }
 OWN_RECORDS = {
     "sessions.get_statistics": SessionStatistics,
@@ -47,6 +49,7 @@ OWN_COLUMNS = {
     "cards.get_all_psk_identities": ["psk_identity"],
     "tests.get_run_ids": ["run_id"],
     "tests.get_suite_names": ["suite_name"],
+    "settings.get_categories": ["category"],
     "server.table_rows": ["name", "row_count"],
     "server.table_sizes": ["name", "bytes"],
 }
@@ -179,6 +182,7 @@ CLASSES = {
     "sessions": "SessionGateway",
     "logs": "LogGateway",
     "tests": "TestGateway",
+    "settings": "SettingGateway",
     "server": "ServerGateway",
 }
 

@@ -1,12 +1,26 @@
-"""Settings: ``sql/*/settings.sql``."""
+"""Settings: ``sql/*/settings.sql``.
 
+What CardLink knows is declared in ``cardlink_sql/declared_settings.py``: such a key has a
+default and takes certain values only. Any other key may be stored, with any JSON value.
+"""
+
+from types import EllipsisType
+from typing import Any
+
+from cardlink_sql import validation
+from cardlink_sql.declared_settings import DECLARED, DeclaredSetting, category_of
+from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.records import Setting
+from cardlink_sql.records import Setting, SettingInForce
 from cardlink_sql.tables import settings
 
 
 class SettingGateway(Gateway[Setting]):
-    """The settings, ordered by key where nothing else is said."""
+    """The settings, ordered by key where nothing else is said.
+
+    What every gateway can do works on the stored rows alone; the methods here know the
+    declared defaults, too.
+    """
 
     __slots__ = ()
     name = "settings"
@@ -14,3 +28,210 @@ class SettingGateway(Gateway[Setting]):
     record = Setting
     key = "key"
     default_order = "key"
+
+    # Reading
+
+    def get_value(self, key: str, default: Any = ...) -> Any:
+        """The value of a key: the stored one, or else the declared default, or else ``default``.
+
+        A stored ``None``, ``False``, ``0`` or ``""`` is a value. The query is ``get_by_id``.
+
+        Args:
+            key: the setting.
+            default: the value where nothing is stored or declared; ``None`` is one, too.
+
+        Raises:
+            NotFoundError: nothing is stored or declared, and no ``default`` was given.
+        """
+        stored = self.get_by_id(key)
+        if stored is not None:
+            return stored.value
+        if key in DECLARED:
+            return DECLARED[key].default
+        if default is ...:
+            raise NotFoundError(
+                f"no setting {key!r} is stored or declared",
+                self.table.name,
+                "store it with set_value, or give a default",
+            )
+        return default
+
+    def get_int(self, key: str, default: int | EllipsisType = ...) -> int:
+        """:meth:`get_value`, held to be a whole number; a boolean is none.
+
+        Raises:
+            ValidationError: the value is of another type.
+            NotFoundError: as :meth:`get_value`.
+        """
+        value: int = validation.whole(self.get_value(key, default), _path(key))
+        return value
+
+    def get_bool(self, key: str, default: bool | EllipsisType = ...) -> bool:  # noqa: FBT001
+        """:meth:`get_value`, held to be true or false; a number is neither.
+
+        Raises:
+            ValidationError: the value is of another type.
+            NotFoundError: as :meth:`get_value`.
+        """
+        value: bool = validation.boolean(self.get_value(key, default), _path(key))
+        return value
+
+    def get_float(self, key: str, default: float | EllipsisType = ...) -> float:
+        """:meth:`get_value`, held to be a number, as a float; a boolean is none.
+
+        Raises:
+            ValidationError: the value is of another type.
+            NotFoundError: as :meth:`get_value`.
+        """
+        value: float = validation.number(self.get_value(key, default), _path(key))
+        return value
+
+    def get_str(self, key: str, default: str | EllipsisType = ...) -> str:
+        """:meth:`get_value`, held to be text.
+
+        Raises:
+            ValidationError: the value is of another type.
+            NotFoundError: as :meth:`get_value`.
+        """
+        value: str = validation.text(self.get_value(key, default), _path(key))
+        return value
+
+    def get_all_settings(self) -> list[SettingInForce]:
+        """What holds: every stored setting, and the declared ones that are not, by key.
+
+        The query is ``find_by``.
+        """
+        stored = {setting.key: setting for setting in self.get_all()}
+        return [_in_force(key, stored.get(key)) for key in sorted(stored.keys() | DECLARED.keys())]
+
+    def get_by_category(self, category: str) -> list[SettingInForce]:
+        """What :meth:`get_all_settings` gives of one category. The query is ``find_by``."""
+        wanted = self._given("category", category)
+        return [setting for setting in self.get_all_settings() if setting.category == wanted]
+
+    def get_categories(self) -> list[str]:
+        """The categories of all stored and declared settings, in order."""
+        stored = {row[0] for row in self._link.many(self._query("get_categories"), {})}
+        return sorted(stored | {declared.category for declared in DECLARED.values()})
+
+    # Writing
+
+    def set_value(
+        self,
+        key: str,
+        value: Any,
+        description: str | None = None,
+        category: str | None = None,
+    ) -> Setting:
+        """Store a value, whether or not the key has one; gives the setting as it is stored.
+
+        Args:
+            key: 1 to 128 characters.
+            value: any JSON value; for a declared key one that it takes.
+            description: at most 256 characters. Without one it stays as it was; at first it is
+                the declared one.
+            category: for a key that is not declared. Without one it stays as it was; at first
+                it is what stands before the first period of the key, or ``general``.
+
+        Raises:
+            ValidationError: key or value is refused; the error names what is accepted.
+        """
+        self._execute("set_value", self._new_values(key, value, description, category))
+        return self._required(key)
+
+    def delete(self, record: Setting | str) -> bool:
+        """Delete a setting, named by its record or its key; whether it was stored.
+
+        A declared one has its default then. The query is ``delete_by_id``.
+        """
+        return self.delete_by_id(record) if isinstance(record, str) else super().delete(record)
+
+    def reset_to_defaults(self, category: str | None = None) -> list[str]:
+        """Delete the stored values of declared settings; gives the keys that had one.
+
+        What is not declared has no default and stays. The query is ``delete_by_id``.
+
+        Args:
+            category: of these alone; without it, of all.
+
+        Raises:
+            ValidationError: no declared setting has this category.
+        """
+        categories = sorted({declared.category for declared in DECLARED.values()})
+        if category is not None and category not in categories:
+            raise ValidationError(
+                f"{category!r} is no category with defaults", "category", ", ".join(categories)
+            )
+        return [
+            key
+            for key, declared in DECLARED.items()
+            if category in (None, declared.category) and self.delete_by_id(key)
+        ]
+
+    # Inside
+
+    def _new_values(
+        self, key: str, value: Any, description: str | None, category: str | None
+    ) -> dict[str, Any]:
+        """The parameters of ``set_value``, checked."""
+        name = validation.identifier(key, "settings.key")
+        _check_value(name, value)
+        declared = DECLARED.get(name)
+        _check_category(name, category, declared)
+        now = self._time(None)
+        values = {
+            "key": self._key(name),
+            "value": self._bind["value"](value),
+            "description": self._bind["description"](
+                declared.description if description is None and declared else description
+            ),
+            "category": self._bind["category"](category_of(name) if category is None else category),
+            "created_at": now,
+            "updated_at": now,
+        }
+        if description is not None:
+            values["new_description"] = True
+        if category is not None:
+            values["new_category"] = True
+        return values
+
+    def _values(self, record: Setting, leave: frozenset[str]) -> dict[str, Any]:
+        values = super()._values(record, leave)
+        _check_value(record.key, record.value)
+        _check_category(record.key, record.category, DECLARED.get(record.key))
+        return values
+
+
+def _path(key: str) -> str:
+    return f"settings[{key}]"
+
+
+def _check_value(key: str, value: Any) -> None:
+    validation.json_value(value, _path(key))
+    if key in DECLARED:
+        DECLARED[key].check(value, _path(key))
+
+
+def _check_category(key: str, category: str | None, declared: DeclaredSetting | None) -> None:
+    if declared is not None and category not in (None, declared.category):
+        raise ValidationError(
+            f"the category of {key} is {declared.category}, not {category!r}",
+            f"{_path(key)}.category",
+        )
+
+
+def _in_force(key: str, stored: Setting | None) -> SettingInForce:
+    declared = DECLARED.get(key)
+    default = declared.default if declared else None
+    description = declared.description if declared else None
+    return SettingInForce(
+        key=key,
+        value=stored.value if stored else default,
+        category=declared.category if declared else stored.category if stored else category_of(key),
+        description=(stored.description if stored else None) or description,
+        is_stored=stored is not None,
+        is_declared=declared is not None,
+        default=default,
+        form=declared.form if declared else None,
+        updated_at=stored.updated_at if stored else None,
+    )

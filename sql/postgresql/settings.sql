@@ -1,0 +1,47 @@
+-- Settings, where PostgreSQL differs from MySQL: key in a list of columns, and the upsert.
+
+-- name: create :exec
+-- A new setting.
+-- differs: MySQL has to quote key in a list of columns
+INSERT INTO settings (
+  key,
+  value,
+  description,
+  category,
+  created_at,
+  updated_at
+)
+VALUES (
+  :key,
+  :value,
+  :description,
+  :category,
+  :created_at,
+  :updated_at
+);
+
+-- name: set_value :exec
+-- A value for a key, new or not; created_at is kept, and so is what is not given.
+-- import_yaml sends it too. Two writers of one new key do not collide.
+-- differs: the upsert is ON CONFLICT, and MySQL has none
+INSERT INTO settings (
+  key,
+  value,
+  description,
+  category,
+  created_at,
+  updated_at
+)
+VALUES (
+  :key,
+  :value,
+  :description,
+  :category,
+  :created_at,
+  :updated_at
+)
+ON CONFLICT (key) DO UPDATE SET
+  value = EXCLUDED.value,
+  description = EXCLUDED.description,          -- when: new_description
+  category = EXCLUDED.category,                -- when: new_category
+  updated_at = EXCLUDED.updated_at;
