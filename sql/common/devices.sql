@@ -341,7 +341,7 @@ SELECT
   updated_at
 FROM devices
 WHERE iccid = :iccid
-  OR id IN (SELECT device_id FROM ota_sessions WHERE card_iccid = :iccid)
+  OR id IN (SELECT s.device_id FROM ota_sessions s WHERE s.card_iccid = :iccid)
 ORDER BY id;
 
 -- name: update_last_seen :exec

@@ -308,7 +308,7 @@ FROM (
   WHERE timestamp < :before
   ORDER BY id
   LIMIT :limit
-) AS oldest;
+) oldest;
 
 -- name: purge_old :exec
 -- The entries older than a time up to the number that find_purge_end gave, gone: a range of the

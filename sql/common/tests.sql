@@ -365,10 +365,11 @@ WHERE created_at < :before;
 -- The first of the results that were recorded before a time, gone: one range of the index on
 -- created_at.
 DELETE FROM test_results
-WHERE id IN (
-  SELECT id
-  FROM test_results
-  WHERE created_at < :before
-  ORDER BY created_at
-  LIMIT :limit
-);
+WHERE
+  id IN (
+    SELECT id
+    FROM test_results
+    WHERE created_at < :before
+    ORDER BY created_at
+    LIMIT :limit
+  );

@@ -8,8 +8,7 @@
 -- differs: the difference of two times is TIMESTAMPDIFF here
 UPDATE ota_sessions
 SET
-  duration_ms =
-    TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
+  duration_ms = TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
   status = 'completed',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -22,8 +21,7 @@ WHERE id = :id
 -- differs: the difference of two times is TIMESTAMPDIFF here
 UPDATE ota_sessions
 SET
-  duration_ms =
-    TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
+  duration_ms = TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
   status = 'failed',
   ended_at = :ended_at,
   error_code = :error_code,
@@ -38,8 +36,7 @@ WHERE id = :id
 -- differs: the difference of two times is TIMESTAMPDIFF here
 UPDATE ota_sessions
 SET
-  duration_ms =
-    TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
+  duration_ms = TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -52,8 +49,7 @@ WHERE id = :id
 -- differs: the difference of two times is TIMESTAMPDIFF here
 UPDATE ota_sessions
 SET
-  duration_ms =
-    TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
+  duration_ms = TIMESTAMPDIFF(MICROSECOND, started_at, :ended_at) DIV 1000,
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :ended_at

@@ -5,9 +5,9 @@
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
-  duration_ms =
-    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
-      AS NUMERIC)) / 1000),
+  duration_ms = FLOOR(
+    ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
+  ),
   status = 'completed',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -20,9 +20,9 @@ WHERE id = :id
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
-  duration_ms =
-    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
-      AS NUMERIC)) / 1000),
+  duration_ms = FLOOR(
+    ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
+  ),
   status = 'failed',
   ended_at = :ended_at,
   error_code = :error_code,
@@ -37,9 +37,9 @@ WHERE id = :id
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
-  duration_ms =
-    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
-      AS NUMERIC)) / 1000),
+  duration_ms = FLOOR(
+    ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
+  ),
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -52,9 +52,9 @@ WHERE id = :id
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
-  duration_ms =
-    FLOOR(ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000
-      AS NUMERIC)) / 1000),
+  duration_ms = FLOOR(
+    ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
+  ),
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :ended_at

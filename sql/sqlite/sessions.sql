@@ -5,10 +5,12 @@
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
-  duration_ms =
-    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
-      - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
+  duration_ms = (
+    CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000
+    + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+    - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
+    - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)
+  ) / 1000,
   status = 'completed',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -21,10 +23,12 @@ WHERE id = :id
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
-  duration_ms =
-    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
-      - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
+  duration_ms = (
+    CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000
+    + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+    - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
+    - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)
+  ) / 1000,
   status = 'failed',
   ended_at = :ended_at,
   error_code = :error_code,
@@ -39,10 +43,12 @@ WHERE id = :id
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
-  duration_ms =
-    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
-      - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
+  duration_ms = (
+    CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000
+    + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+    - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
+    - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)
+  ) / 1000,
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :updated_at
@@ -55,10 +61,12 @@ WHERE id = :id
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id
 SET
-  duration_ms =
-    (CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000 + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
-      - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
-      - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)) / 1000,
+  duration_ms = (
+    CAST(STRFTIME('%s', SUBSTR(:ended_at, 1, 19)) AS INTEGER) * 1000000
+    + CAST(SUBSTR(:ended_at, 21, 6) AS INTEGER)
+    - CAST(STRFTIME('%s', SUBSTR(started_at, 1, 19)) AS INTEGER) * 1000000
+    - CAST(SUBSTR(started_at, 21, 6) AS INTEGER)
+  ) / 1000,
   status = 'timeout',
   ended_at = :ended_at,
   updated_at = :ended_at
