@@ -18,6 +18,7 @@ from cardlink_sql.errors import (
     StateError,
     ValidationError,
 )
+from cardlink_sql.events import DatabaseEvent, EventBus, EventType
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager, Health
 from cardlink_sql.records import (
@@ -49,6 +50,7 @@ __all__ = [
     "ConnectionError",
     "DatabaseConfig",
     "DatabaseError",
+    "DatabaseEvent",
     "DatabaseManager",
     "Device",
     "DeviceType",
@@ -56,6 +58,8 @@ __all__ = [
     "Direction",
     "DriftError",
     "EncryptionError",
+    "EventBus",
+    "EventType",
     "Health",
     "IntegrityError",
     "Keyring",

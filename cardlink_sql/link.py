@@ -15,7 +15,8 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.driver_errors import translate
 from cardlink_sql.engine import in_transaction
-from cardlink_sql.errors import QueryError
+from cardlink_sql.errors import DatabaseError, QueryError
+from cardlink_sql.events import Notes
 from cardlink_sql.rows import Row
 from cardlink_sql.sqlfiles import Query, Statement
 
@@ -70,7 +71,7 @@ class Link:
 
     __slots__ = (
         "_autocommit", "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager",
-        "_pending", "_snapshot", "_spoiled", "dialect", "read_only",
+        "_notes", "_pending", "_snapshot", "_spoiled", "dialect", "events", "read_only",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +89,8 @@ class Link:
         self._failed: str | None = None
         self._spoiled = False
         self._pending: Pending | None = None
+        self.events: Final = manager.events
+        self._notes: Notes | None = None
 
     @property
     def is_open(self) -> bool:
@@ -105,6 +108,7 @@ class Link:
         self._begun = self._autocommit
         self._failed = None
         self._spoiled = False
+        self._notes = None
 
     def close(self) -> None:
         """Roll back what is open and give the connection back to the pool."""
@@ -215,6 +219,7 @@ class Link:
         self._check_open()
         self._refuse_failed()
         self._flush_pending()
+        notes, self._notes = self._notes, None
         if self._begun and not self._autocommit:
             self._begun = False
             try:
@@ -222,22 +227,25 @@ class Link:
             except self._errors as error:
                 self._failed = "COMMIT"
                 self._abandon()
-                raise translate(self.dialect, error, "COMMIT") from error
+                raise self._fault(error, "COMMIT") from error
             except BaseException:
                 self._spoil("COMMIT")
                 raise
+        if notes is not None:
+            self.events.fire(notes.events)
 
     def rollback(self) -> None:
         """Undo everything since the last commit."""
         connection = self._check_open()
         self._discard_pending()
         self._failed = None
+        self._notes = None
         if self._begun and not self._autocommit:
             self._begun = False
             try:
                 _roll_back(self.dialect, connection)
             except self._errors as error:
-                raise translate(self.dialect, error, "ROLLBACK") from error
+                raise self._fault(error, "ROLLBACK") from error
 
     def savepoint(self, verb: str, name: str) -> None:
         """``SAVEPOINT``, ``RELEASE SAVEPOINT`` or ``ROLLBACK TO SAVEPOINT`` of this name."""
@@ -253,7 +261,14 @@ class Link:
             self._cursor.execute(f"{verb} {name}")
         except self._errors as error:
             self._failed = verb
-            raise translate(self.dialect, error, verb) from error
+            raise self._fault(error, verb) from error
+
+    @property
+    def notes(self) -> Notes:
+        """The events that the commit will fire; a rollback forgets them."""
+        if self._notes is None:
+            self._notes = Notes()
+        return self._notes
 
     def _fetch(
         self, query: Query, parameters: Mapping[str, Any], order: str | None
@@ -285,7 +300,7 @@ class Link:
             self._cursor.execute(sql, values)
             rows: Sequence[Row] = self._cursor.fetchall()
         except self._errors as error:
-            raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+            raise self._fault(error, f"{query.where} {query.title}") from error
         return rows
 
     def _statement(
@@ -314,7 +329,7 @@ class Link:
             work()
         except self._errors as error:
             self._failed = query.title
-            raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+            raise self._fault(error, f"{query.where} {query.title}") from error
         except BaseException:
             self._spoil(query.title)
             raise
@@ -372,17 +387,22 @@ class Link:
             self._send_begin()
         except self._errors as error:
             if not self._replaced(error):
-                raise translate(self.dialect, error, "BEGIN") from error
+                raise self._fault(error, "BEGIN") from error
             try:
                 self._send_begin()
             except self._errors as again:
-                raise translate(self.dialect, again, "BEGIN") from again
+                raise self._fault(again, "BEGIN") from again
         self._failed = None
         self._begun = True
 
     def _send_begin(self) -> None:
         for statement in _SNAPSHOT[self.dialect] if self._snapshot else (_BEGIN[self.dialect],):
             self._cursor.execute(statement)
+
+    def _fault(self, error: Exception, where: str) -> DatabaseError:
+        fault = translate(self.dialect, error, where)
+        self.events.fail(fault)
+        return fault
 
     def _spoil(self, title: str) -> None:
         """After an exception that is not the driver's, such as an interrupt.
@@ -398,7 +418,7 @@ class Link:
         if self._autocommit and self._replaced(error):
             return
         self._failed = None if self._autocommit else query.title
-        raise translate(self.dialect, error, f"{query.where} {query.title}") from error
+        raise self._fault(error, f"{query.where} {query.title}") from error
 
     def _replaced(self, error: Exception) -> bool:
         connection = self._check_open()

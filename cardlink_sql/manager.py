@@ -17,6 +17,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.driver_errors import connection_error
 from cardlink_sql.engine import EchoCursor, make_engine
 from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.events import EventBus
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
@@ -52,6 +53,9 @@ class DatabaseManager:
             PSK is first stored or read.
         read_only: nothing may be written, not even the journal mode of an SQLite file.
 
+    Attributes:
+        events: tells the handlers of this process what was committed through this manager.
+
     A process that forks after connecting is safe: the child opens connections of its own.
     """
 
@@ -73,6 +77,7 @@ class DatabaseManager:
         self._given_keyring = keyring
         self._engine: Engine | None = None
         self._lock = Lock()
+        self.events: Final = EventBus()
 
     @property
     def dialect(self) -> Dialect:
@@ -141,7 +146,9 @@ class DatabaseManager:
         except DatabaseError:
             raise
         except Exception as error:
-            raise connection_error(self.dialect, error, self.config.engine_url) from None
+            fault = connection_error(self.dialect, error, self.config.engine_url)
+            self.events.fail(fault)
+            raise fault from None
 
     def cursor(self, connection: PoolProxiedConnection) -> Any:
         """A cursor of the driver, for a :class:`Link`; with ``echo`` it logs the statements."""
@@ -208,6 +215,7 @@ class DatabaseManager:
     def forget_connections(self) -> None:
         """Leave the connections to the parent process, which goes on using them."""
         self._lock = Lock()
+        self.events.after_fork()
         if self._engine is not None:
             self._engine.dispose(close=False)
 

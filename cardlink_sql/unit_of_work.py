@@ -131,11 +131,13 @@ class UnitOfWork:
         # One name for all would make MySQL forget the outer of two.
         name = f"cardlink_{self._depth}"
         self._link.savepoint("SAVEPOINT", name)
+        mark = self._link.notes.mark()
         self._depth += 1
         try:
             yield
             self._link.savepoint("RELEASE SAVEPOINT", name)
         except BaseException:
+            self._link.notes.undo(mark)
             # It cannot be undone alone where a deadlock has undone the whole transaction, or
             # the connection broke: then the unit of work cannot go on, and that error says why.
             with suppress(DatabaseError):

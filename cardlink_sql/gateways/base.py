@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from cardlink_sql import validation
 from cardlink_sql.columns import binders, driver_time
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
+from cardlink_sql.events import DatabaseEvent, EventType, as_data
 from cardlink_sql.link import Link
 from cardlink_sql.records import KeysetPage, Page
 from cardlink_sql.rows import reader
@@ -33,6 +34,9 @@ class Gateway(Generic[R]):
     table: ClassVar[Table]
     record: ClassVar[type[Any]]
     key: ClassVar[str]
+    # What a write of one record fires, and how events name what it is about.
+    event: ClassVar[EventType]
+    entity: ClassVar[str]
     # The order that find_by has when none is asked for.
     default_order: ClassVar[str]
     # Fields of the record that no INSERT or UPDATE writes.
@@ -139,13 +143,15 @@ class Gateway(Generic[R]):
             IntegrityError: the key is taken, or a row that it refers to is missing.
         """
         self._execute("create", self._values(record, leave=frozenset()))
-        return self._required(getattr(record, self.key))
+        return self._note("created", self._required(getattr(record, self.key)))
 
     def create_all(self, records: Iterable[R]) -> int:
         """Insert many records, all checked before the first is written; gives their number."""
         rows = [self._values(record, leave=frozenset()) for record in self._each(records)]
         for row in rows:
             self._execute("create", row)
+        self._note_many("created", len(rows))
+        self._note_batch("create_all", len(rows))
         return len(rows)
 
     def update(self, record: R) -> R:
@@ -160,7 +166,7 @@ class Gateway(Generic[R]):
         key = getattr(record, self.key)
         if not self._execute("update", values):
             raise self._missing(key)
-        return self._required(key)
+        return self._note("updated", self._required(key))
 
     def delete(self, record: R) -> bool:
         """Delete a record; whether it was there. The query is ``delete_by_id``."""
@@ -169,9 +175,45 @@ class Gateway(Generic[R]):
 
     def delete_by_id(self, key: Any) -> bool:
         """Delete the record with this key; whether it was there."""
-        return self._execute("delete_by_id", {self.key: self._key(key)}) > 0
+        name = self._key(key)
+        if not self._execute("delete_by_id", {self.key: name}):
+            return False
+        self._note_key("deleted", name)
+        return True
 
-    # For the gateways
+    # For the gateways: every method that writes notes what it wrote, for the events that the
+    # commit fires. Where nobody waits for them this costs one look.
+
+    def _note(self, action: str, record: R) -> R:
+        """Note a record as it was written; gives it back."""
+        if self.event in self._link.events.wanted:
+            name, data = str(getattr(record, self.key)), as_data(record)
+            self._link.notes.add(DatabaseEvent(self.event, self.entity, name, action, data=data))
+        return record
+
+    def _note_key(self, action: str, key: str) -> None:
+        """Note a row of which only the key is known, such as one that is gone."""
+        if self.event in self._link.events.wanted:
+            self._link.notes.add(DatabaseEvent(self.event, self.entity, key, action))
+
+    def _note_many(self, action: str, count: int, **scope: str) -> None:
+        """Note that many rows were written at once, as one event without a key.
+
+        Args:
+            action: what was done to each.
+            count: how many there were; nothing is noted of none.
+            scope: what they have in common, such as their run.
+        """
+        if count and self.event in self._link.events.wanted:
+            data = {"count": count, **scope}
+            self._link.notes.add(DatabaseEvent(self.event, self.entity, None, action, data=data))
+
+    def _note_batch(self, operation: str, count: int) -> None:
+        """Note that a method has done its work on many rows; nothing is noted of none."""
+        if count and EventType.BATCH_COMPLETED in self._link.events.wanted:
+            kind = EventType.BATCH_COMPLETED
+            data = {"table": self.table.name, "operation": operation, "count": count}
+            self._link.notes.add(DatabaseEvent(kind, self.entity, None, "completed", data=data))
 
     def _query(self, name: str) -> Query:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cardlink_sql import validation
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.keyring import Keyring
@@ -29,6 +30,8 @@ class CardGateway(Gateway[CardProfile]):
     name = "cards"
     table = card_profiles
     record = CardProfile
+    event = EventType.PROFILE_CHANGED
+    entity = "card"
     key = "iccid"
     default_order = "iccid"
     not_written = frozenset({"has_psk"})
@@ -65,7 +68,7 @@ class CardGateway(Gateway[CardProfile]):
         """
         values = {**self._values(card, leave=frozenset()), **self._psk(psk_identity, psk_key)}
         self._execute("create_with_psk", values)
-        return self._required(card.iccid)
+        return self._note("created", self._required(card.iccid))
 
     def get_psk_key(self, iccid: str) -> bytes | None:
         """The card's PSK, or ``None`` where it has none.
@@ -108,7 +111,7 @@ class CardGateway(Gateway[CardProfile]):
             IntegrityError: another card claims the identity.
         """
         values = {**self._psk(psk_identity, psk_key), **self._stamp(iccid)}
-        return self._set_psk(iccid, "update_psk", values)
+        return self._set_psk(iccid, "update_psk", "psk_updated", values)
 
     def clear_psk(self, iccid: str) -> CardProfile:
         """Take the PSK and its identity from the card.
@@ -116,7 +119,7 @@ class CardGateway(Gateway[CardProfile]):
         Raises:
             NotFoundError: there is no such card.
         """
-        return self._set_psk(iccid, "clear_psk", self._stamp(iccid))
+        return self._set_psk(iccid, "clear_psk", "psk_cleared", self._stamp(iccid))
 
     def find_by_type(self, card_type: CardType | str) -> list[CardProfile]:
         """The cards of one type."""
@@ -176,10 +179,10 @@ class CardGateway(Gateway[CardProfile]):
     def _stamp(self, iccid: str) -> dict[str, Any]:
         return {"iccid": self._key(iccid), "updated_at": self._time(None)}
 
-    def _set_psk(self, iccid: str, name: str, values: dict[str, Any]) -> CardProfile:
+    def _set_psk(self, iccid: str, name: str, action: str, values: dict[str, Any]) -> CardProfile:
         if not self._execute(name, values):
             raise self._missing(iccid)
-        return self._required(iccid)
+        return self._note(action, self._required(iccid))
 
     def _by_identity(self, name: str, identity: str) -> Any:
         if not isinstance(identity, str):

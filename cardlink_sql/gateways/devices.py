@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from cardlink_sql import validation
+from cardlink_sql.events import DatabaseEvent, EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.records import Device, DeviceType
@@ -17,6 +18,8 @@ class DeviceGateway(Gateway[Device]):
     name = "devices"
     table = devices
     record = Device
+    event = EventType.DEVICE_CHANGED
+    entity = "device"
     key = "id"
     default_order = "id"
 
@@ -67,7 +70,7 @@ class DeviceGateway(Gateway[Device]):
             NotFoundError: there is no such device.
         """
         seen = self._time(at)
-        return self._change(device_id, "update_last_seen", {"last_seen": seen})
+        return self._change(device_id, "update_last_seen", "seen", {"last_seen": seen})
 
     def activate(self, device_id: str) -> Device:
         """Put the device in use. The query is ``set_active``.
@@ -75,7 +78,7 @@ class DeviceGateway(Gateway[Device]):
         Raises:
             NotFoundError: there is no such device.
         """
-        return self._change(device_id, "set_active", {"is_active": True})
+        return self._change(device_id, "set_active", "activated", {"is_active": True})
 
     def deactivate(self, device_id: str) -> Device:
         """Take the device out of use. The query is ``set_active``.
@@ -83,18 +86,23 @@ class DeviceGateway(Gateway[Device]):
         Raises:
             NotFoundError: there is no such device.
         """
-        return self._change(device_id, "set_active", {"is_active": False})
+        return self._change(device_id, "set_active", "deactivated", {"is_active": False})
 
     def delete_with_sessions(self, device_id: str) -> bool:
         """Delete a device, its sessions and their logs; whether it was there.
 
         ``delete`` and ``delete_by_id`` keep the sessions, without their device.
         """
-        self._execute("delete_sessions", {"device_id": self._key(device_id)})
-        return self.delete_by_id(device_id)
+        key = self._key(device_id)
+        gone = self._execute("delete_sessions", {"device_id": key})
+        if gone and EventType.SESSION_CHANGED in self._link.events.wanted:
+            data = {"count": gone, "device_id": key}
+            kind = EventType.SESSION_CHANGED
+            self._link.notes.add(DatabaseEvent(kind, "session", None, "deleted", data=data))
+        return self.delete_by_id(key)
 
-    def _change(self, device_id: str, name: str, values: dict[str, object]) -> Device:
+    def _change(self, device_id: str, name: str, action: str, values: dict[str, object]) -> Device:
         parameters = {"id": self._key(device_id), "updated_at": self._time(None), **values}
         if not self._execute(name, parameters):
             raise self._missing(device_id)
-        return self._required(device_id)
+        return self._note(action, self._required(device_id))

@@ -1,6 +1,7 @@
 """The APDUs of the sessions: ``sql/*/logs.sql``. Order within a session is that of writing."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -9,6 +10,7 @@ from cardlink_sql import validation
 from cardlink_sql.columns import driver_time
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
+from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.link import Link
 from cardlink_sql.records import CommLog, Direction, SessionSummary
@@ -40,6 +42,8 @@ class LogGateway(Gateway[CommLog]):
     name = "logs"
     table = comm_logs
     record = CommLog
+    event = EventType.LOG_ADDED
+    entity = "log"
     key = "id"
     default_order = "id"
     not_written = frozenset({"id"})
@@ -107,6 +111,7 @@ class LogGateway(Gateway[CommLog]):
         """
         rows = list(map(self._row, self._entries(entries)))
         self._write(rows)
+        self._note_batch("add_log_batch", len(rows))
         return len(rows)
 
     def flush_batch(self) -> int:
@@ -131,7 +136,8 @@ class LogGateway(Gateway[CommLog]):
     def create(self, record: CommLog) -> CommLog:
         """Insert one entry at once and give it back with its number."""
         values = self._values(self._completed(record), leave=frozenset())
-        return self._required(self._link.insert(self._query("create"), values))
+        number = self._link.insert(self._query("create"), values)
+        return self._note("created", self._required(number))
 
     def create_all(self, records: Iterable[CommLog]) -> int:
         """The same as :meth:`add_log_batch`."""
@@ -146,7 +152,7 @@ class LogGateway(Gateway[CommLog]):
         values = self._values(self._completed(record), leave=frozenset())
         if not self._execute("update", {**values, "id": self._key(record.id)}):
             raise self._missing(record.id)
-        return self._required(record.id)
+        return self._note("updated", self._required(record.id))
 
     def purge_old(self, days: float, limit: int = 10_000) -> int:
         """Delete entries older than ``days``, the first ``limit`` of them; gives their number.
@@ -158,7 +164,11 @@ class LogGateway(Gateway[CommLog]):
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
         most = validation.whole(limit, "limit", least=1)
         end = self._link.scalar(self._query("find_purge_end"), {"before": before, "limit": most})
-        return 0 if end is None else self._execute("purge_old", {"before": before, "end": end})
+        if end is None:
+            return 0
+        gone = self._execute("purge_old", {"before": before, "end": end})
+        self._note_batch("purge_old", gone)
+        return gone
 
     # Reading
 
@@ -333,6 +343,20 @@ class LogGateway(Gateway[CommLog]):
             self._link.copy(self._query("copy_log_batch"), rows)
         elif rows:
             self._link.batch(self._query("add_log_batch"), rows)
+        if rows and EventType.LOG_ADDED in self._link.events.wanted:
+            self._link.notes.add_logs(Counter(row[0] for row in rows))
+
+    def _note(self, action: str, record: CommLog) -> CommLog:
+        # What is added is told by its session; a change of what was logged is rare.
+        if action == "created":
+            if EventType.LOG_ADDED in self._link.events.wanted:
+                self._link.notes.add_logs({record.session_id: 1})
+        else:
+            self._note_batch("update", 1)
+        return record
+
+    def _note_key(self, action: str, key: str) -> None:
+        self._note_batch("delete_by_id", 1)
 
     def _completed(self, record: CommLog) -> CommLog:
         """The entry with status word and message filled in, as the batches have them."""

@@ -7,15 +7,26 @@ succeeds and the other learns that it has ended.
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cardlink_sql import validation
 from cardlink_sql.errors import StateError, ValidationError
+from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.records import OTASession, SessionStatistics, SessionStatus, SessionType
 from cardlink_sql.rows import reader
 from cardlink_sql.tables import ota_sessions
 from cardlink_sql.times import utc_now
+
+# How an event names what each step did.
+_ACTIONS: Final = {
+    "update": "updated",
+    "start_session": "started",
+    "complete_session": "completed",
+    "fail_session": "failed",
+    "timeout_session": "timeout",
+    "set_tls_info": "tls_info_set",
+}
 
 
 class SessionGateway(Gateway[OTASession]):
@@ -25,6 +36,8 @@ class SessionGateway(Gateway[OTASession]):
     name = "sessions"
     table = ota_sessions
     record = OTASession
+    event = EventType.SESSION_CHANGED
+    entity = "session"
     key = "id"
     default_order = "created_at desc"
     # These change by start, complete, fail and timeout only.
@@ -182,9 +195,12 @@ class SessionGateway(Gateway[OTASession]):
 
     def close_stale(self, minutes: float = 60, at: datetime | None = None) -> int:
         """End the sessions that :meth:`find_stale` gives as ``timeout``; gives their number."""
-        return self._execute(
+        closed = self._execute(
             "close_stale", {"before": self._time(_ago(minutes)), "ended_at": self._time(at)}
         )
+        self._note_many("timeout", closed)
+        self._note_batch("close_stale", closed)
+        return closed
 
     def get_statistics(self, days: float = 30) -> SessionStatistics:
         """Figures of the sessions created within the last ``days``, in one statement."""
@@ -198,7 +214,7 @@ class SessionGateway(Gateway[OTASession]):
         stamp = {"id": key, "updated_at": self._time(None)}
         if not self._execute(name, {**stamp, **values}):
             raise self._refusal(name, key)
-        return self._required(key)
+        return self._note(_ACTIONS[name], self._required(key))
 
     def _refusal(self, name: str, session_id: str) -> Exception:
         session = self.get_by_id(session_id)

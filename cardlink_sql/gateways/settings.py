@@ -10,6 +10,7 @@ from typing import Any
 from cardlink_sql import validation
 from cardlink_sql.declared_settings import DECLARED, DeclaredSetting, category_of
 from cardlink_sql.errors import NotFoundError, ValidationError
+from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.records import Setting, SettingInForce
 from cardlink_sql.tables import settings
@@ -26,6 +27,8 @@ class SettingGateway(Gateway[Setting]):
     name = "settings"
     table = settings
     record = Setting
+    event = EventType.SETTINGS_CHANGED
+    entity = "setting"
     key = "key"
     default_order = "key"
 
@@ -137,7 +140,7 @@ class SettingGateway(Gateway[Setting]):
             ValidationError: key or value is refused; the error names what is accepted.
         """
         self._execute("set_value", self._new_values(key, value, description, category))
-        return self._required(key)
+        return self._note("set", self._required(key))
 
     def delete(self, record: Setting | str) -> bool:
         """Delete a setting, named by its record or its key; whether it was stored.

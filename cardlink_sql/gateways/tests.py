@@ -5,6 +5,7 @@ without an end is open. A test is known by its suite and its name together.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from cardlink_sql import validation
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.records import JSONValue, TestResult, TestStatus
 from cardlink_sql.tables import test_results
@@ -35,6 +37,8 @@ class TestGateway(Gateway[TestResult]):
     name = "tests"
     table = test_results
     record = TestResult
+    event = EventType.TEST_RESULT_ADDED
+    entity = "test_result"
     key = "id"
     default_order = "started_at"
 
@@ -115,10 +119,18 @@ class TestGateway(Gateway[TestResult]):
         query = self._query("create_results")
         columns = query.statement(dict.fromkeys(query.required)).names
         rows = []
+        runs: Counter[str] = Counter()
         for result in self._each(results):
             values = self._values(result, leave=frozenset())
             rows.append(tuple(values[column] for column in columns))
-        return self._link.batch(query, rows) if rows else 0
+            runs[values["run_id"]] += 1
+        if not rows:
+            return 0
+        self._link.batch(query, rows)
+        for run_id, count in runs.items():
+            self._note_many("created", count, run_id=run_id)
+        self._note_batch("create_results", len(rows))
+        return len(rows)
 
     def create_all(self, records: Iterable[TestResult]) -> int:
         """The same as :meth:`create_results`."""
@@ -132,7 +144,9 @@ class TestGateway(Gateway[TestResult]):
         """
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
         most = validation.whole(limit, "limit", least=1)
-        return self._execute("purge_old", {"before": before, "limit": most})
+        gone = self._execute("purge_old", {"before": before, "limit": most})
+        self._note_batch("purge_old", gone)
+        return gone
 
     # Reading
 
@@ -253,6 +267,10 @@ class TestGateway(Gateway[TestResult]):
 
     def _filtered(self, limit: int | None, **filters: Any) -> list[TestResult]:
         return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
+
+    def _note_key(self, action: str, key: str) -> None:
+        # What is gone is no result that was added.
+        self._note_batch("delete_by_id", 1)
 
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)

@@ -1,0 +1,675 @@
+"""Events in process: after the commit, in order, never for what was rolled back."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cardlink_sql import (
+    ConflictError,
+    DatabaseConfig,
+    DatabaseError,
+    DatabaseEvent,
+    DatabaseManager,
+    Dialect,
+    EventType,
+    IntegrityError,
+    NotFoundError,
+    QueryError,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql.link import Link
+from cardlink_sql.times import utc_now
+from tests.conftest import card, device, entry, iccid, session_id
+from tests.test_link import query
+
+KEY, OTHER = session_id(1), session_id(2)
+PSK = "00112233445566778899AABBCCDDEEFF"
+ALL_BUT_ERRORS = set(EventType) - {EventType.DATABASE_ERROR}
+
+
+@pytest.fixture
+def heard(manager: DatabaseManager) -> Iterator[list[DatabaseEvent]]:
+    """Every event of the manager, as it is told."""
+    events: list[DatabaseEvent] = []
+    manager.events.on("*", events.append)
+    yield events
+    manager.events.off("*", events.append)
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left(manager: DatabaseManager) -> Iterator[None]:
+    """The manager serves all tests of a backend."""
+    yield
+    for kind, handler in manager.events._registered:
+        manager.events.off(kind, handler)
+
+
+def short(events: list[DatabaseEvent]) -> list[tuple[str, str | None, str]]:
+    """What tells events apart."""
+    return [(event.event_type.value, event.entity_id, event.action) for event in events]
+
+
+def told(manager: DatabaseManager, work: Callable[[UnitOfWork], Any]) -> list[DatabaseEvent]:
+    """What is told of some work that is committed."""
+    events: list[DatabaseEvent] = []
+    manager.events.on("*", events.append)
+    try:
+        with UnitOfWork(manager) as uow:
+            work(uow)
+            assert events == []
+            uow.commit()
+    finally:
+        manager.events.off("*", events.append)
+    return events
+
+
+# When they fire
+
+
+def test_they_fire_after_the_commit_in_the_order_of_the_writes(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.sessions.create_session(session_id=KEY, device_id="device-0001")
+        uow.devices.update_last_seen("device-0001")
+        assert heard == []
+        uow.commit()
+
+    assert short(heard) == [
+        ("device_changed", "device-0001", "created"),
+        ("session_changed", KEY, "created"),
+        ("device_changed", "device-0001", "seen"),
+    ]
+    assert [event.timestamp for event in heard] == sorted(event.timestamp for event in heard)
+    assert all(event.timestamp.tzinfo is UTC for event in heard)
+
+
+def test_the_work_is_committed_when_they_fire(manager: DatabaseManager) -> None:
+    seen = []
+
+    def look(_event: DatabaseEvent) -> None:
+        with UnitOfWork(manager, read_only=True) as other:
+            seen.append(other.devices.count())
+
+    manager.events.on("device_changed", look)
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.commit()
+    assert seen == [1]
+
+
+def test_nothing_fires_for_what_was_rolled_back(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.rollback()
+        uow.devices.create(device(2))
+        uow.commit()
+        uow.devices.create(device(3))
+    with UnitOfWork(manager) as uow:
+        uow.commit()
+
+    assert short(heard) == [("device_changed", "device-0002", "created")]
+
+
+def test_a_unit_of_work_used_again_does_not_tell_what_it_left_uncommitted(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    uow = UnitOfWork(manager)
+    with uow:
+        uow.devices.create(device(1))
+    with uow:
+        uow.commit()
+    assert heard == []
+
+
+def test_nothing_fires_for_what_a_savepoint_undid(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    def work(uow: UnitOfWork) -> None:
+        uow.sessions.create_session(session_id=KEY)
+        uow.logs.add_log(KEY, "command", "00")
+        with suppress(ValueError), uow.savepoint():
+            uow.logs.add_log(KEY, "command", "00")
+            uow.logs.flush_batch()
+            uow.devices.create(device(1))
+            with uow.savepoint():
+                uow.devices.create(device(2))
+            raise ValueError
+        with uow.savepoint():
+            uow.logs.add_log(KEY, "command", "00")
+            with suppress(NotFoundError), uow.savepoint():
+                uow.devices.update_last_seen("nobody")
+        uow.devices.create(device(3))
+
+    with UnitOfWork(manager) as uow:
+        work(uow)
+        uow.commit()
+
+    assert short(heard) == [
+        ("session_changed", KEY, "created"),
+        ("log_added", KEY, "logged"),
+        ("log_added", KEY, "logged"),
+        ("device_changed", "device-0003", "created"),
+    ]
+    assert [event.data for event in heard[1:3]] == [{"count": 1}, {"count": 1}]
+
+
+def test_nothing_fires_for_a_commit_that_failed(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.logs.add_log(KEY, "command", "00")
+        with pytest.raises(IntegrityError):
+            uow.commit()
+        uow.rollback()
+        uow.commit()
+    assert [event.event_type for event in heard] == [EventType.DATABASE_ERROR]
+
+
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
+def test_nothing_fires_when_the_connection_breaks_before_the_commit(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow, manager.engine.connect() as other:
+        uow.devices.create(device(1))
+        connection = uow._link._connection
+        assert connection is not None
+        pid = connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        other.exec_driver_sql(f"SELECT PG_TERMINATE_BACKEND({pid})")
+        with pytest.raises(DatabaseError):
+            uow.commit()
+    assert [event.event_type for event in heard] == [EventType.DATABASE_ERROR]
+
+
+# What they say
+
+
+def test_devices(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        made = uow.devices.create(device(1, connection_settings={"baud": [9600]}))
+        assert made.connection_settings is not None
+        made.connection_settings["baud"] = "changed by the caller"  # type: ignore[call-overload]
+        uow.devices.update(device(1, name="Lab"))
+        uow.devices.activate("device-0001")
+        uow.devices.deactivate("device-0001")
+        uow.devices.update_last_seen("device-0001")
+        uow.sessions.create_session(session_id=KEY, device_id="device-0001")
+        assert uow.devices.delete_with_sessions("device-0001")
+        assert not uow.devices.delete_by_id("device-0001")
+
+    events = told(manager, work)
+    assert short(events) == [
+        *[
+            ("device_changed", "device-0001", action)
+            for action in ("created", "updated", "activated", "deactivated", "seen")
+        ],
+        ("session_changed", KEY, "created"),
+        ("session_changed", None, "deleted"),
+        ("device_changed", "device-0001", "deleted"),
+    ]
+    assert events[0].data["connection_settings"] == {"baud": [9600]}
+    assert events[1].data["name"] == "Lab"
+    assert events[4].data["last_seen"].endswith("+00:00")
+    assert events[6].data == {"count": 1, "device_id": "device-0001"}
+    assert events[7].data == {}
+
+
+def test_cards_without_their_keys(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        uow.cards.create_with_psk(card(1), "identity", PSK)
+        uow.cards.update_psk(iccid(1), "other", PSK)
+        uow.cards.clear_psk(iccid(1))
+        uow.cards.delete_by_id(iccid(1))
+
+    events = told(manager, work)
+    assert short(events) == [
+        ("profile_changed", iccid(1), action)
+        for action in ("created", "psk_updated", "psk_cleared", "deleted")
+    ]
+    assert [event.data.get("has_psk") for event in events] == [True, True, False, None]
+    assert events[1].data["psk_identity"] == "other"
+    for event in events:
+        assert not {"psk", "psk_key", "psk_key_encrypted"} & event.data.keys()
+        assert PSK not in repr(event)
+        assert "gAAAA" not in repr(event)
+
+
+def test_sessions(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        session = uow.sessions.create_session(session_id=KEY)
+        uow.sessions.update(session)
+        uow.sessions.start_session(KEY)
+        uow.sessions.set_tls_info(KEY, "TLS_PSK_WITH_AES_128_CBC_SHA256", "identity")
+        uow.sessions.complete_session(KEY)
+        uow.sessions.create_session(session_id=OTHER)
+        uow.sessions.fail_session(OTHER, "E1")
+
+    events = told(manager, work)
+    assert short(events) == [
+        *[
+            ("session_changed", KEY, action)
+            for action in ("created", "updated", "started", "tls_info_set", "completed")
+        ],
+        ("session_changed", OTHER, "created"),
+        ("session_changed", OTHER, "failed"),
+    ]
+    assert events[4].data["status"] == "completed"
+    assert events[6].data["error_code"] == "E1"
+
+
+def test_a_session_that_may_not_change_tells_nothing(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        with pytest.raises(NotFoundError):
+            uow.sessions.timeout_session(KEY)
+        assert uow.sessions.close_stale() == 0
+        assert uow.logs.purge_old(1) == 0
+        assert uow.logs.add_log_batch([]) == 0
+        assert uow.devices.create_all([]) == 0
+        uow.commit()
+    assert heard == []
+
+
+def test_close_stale_is_one_event(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        for number in (1, 2):
+            at = utc_now() - timedelta(hours=3)
+            uow.sessions.create_session(session_id=session_id(number), at=at)
+        assert uow.sessions.close_stale() == 2
+
+    events = told(manager, work)[2:]
+    assert short(events) == [
+        ("session_changed", None, "timeout"),
+        ("batch_completed", None, "completed"),
+    ]
+    assert events[0].data == {"count": 2}
+    assert events[1].data == {"table": "ota_sessions", "operation": "close_stale", "count": 2}
+
+
+def test_a_log_is_one_event_a_session(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        for key in (KEY, OTHER):
+            uow.sessions.create_session(session_id=key)
+        for _ in range(3):
+            uow.logs.add_log(KEY, "command", "00")
+            uow.logs.add_log(OTHER, "command", "00")
+            uow.logs.flush_batch()
+        uow.logs.create(entry(OTHER))
+        uow.devices.create(device(1))
+        uow.logs.add_log(KEY, "command", "00")
+
+    events = told(manager, work)[2:]
+    assert [(event.entity_id, event.data.get("count")) for event in events] == [
+        (KEY, 3),
+        (OTHER, 4),
+        ("device-0001", None),
+        (KEY, 1),
+    ]
+    assert {event.entity_type for event in events} == {"session", "device"}
+
+
+def test_many_rows_are_told_as_a_batch(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        uow.devices.create_all([device(1), device(2)])
+        uow.sessions.create_session(session_id=KEY)
+        uow.logs.add_log_batch([entry(KEY)] * 20)
+        last = uow.logs.create(entry(KEY))
+        uow.logs.update(last)
+        uow.logs.delete_by_id(last.id)
+        assert uow.logs.purge_old(1) == 20
+
+    events = told(manager, work)
+    assert short(events)[:2] == [
+        ("device_changed", None, "created"),
+        ("batch_completed", None, "completed"),
+    ]
+    batches = [event for event in events if event.event_type is EventType.BATCH_COMPLETED]
+    assert [tuple(event.data.values()) for event in batches] == [
+        ("devices", "create_all", 2),
+        ("comm_logs", "add_log_batch", 20),
+        ("comm_logs", "update", 1),
+        ("comm_logs", "delete_by_id", 1),
+        ("comm_logs", "purge_old", 20),
+    ]
+
+
+def test_test_results(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        made = uow.tests.create_result("run", "suite", "test", "passed", metadata={"a": [1]})
+        uow.tests.update(made)
+        uow.tests.create_results(
+            [replace(made, id=f"{n}", run_id="even" if n % 2 == 0 else "odd") for n in range(3)]
+        )
+        assert uow.tests.create_all([]) == 0
+        uow.tests.delete(made)
+        assert uow.tests.purge_old(1) == 0
+
+    events = told(manager, work)
+    assert [(event.event_type.value, event.action) for event in events] == [
+        ("test_result_added", "created"),
+        ("test_result_added", "updated"),
+        ("test_result_added", "created"),
+        ("test_result_added", "created"),
+        ("batch_completed", "completed"),
+        ("batch_completed", "completed"),
+    ]
+    assert events[0].data["metadata"] == {"a": [1]}
+    assert events[0].entity_id == events[0].data["id"]
+    assert [event.data for event in events[2:5]] == [
+        {"count": 2, "run_id": "even"},
+        {"count": 1, "run_id": "odd"},
+        {"table": "test_results", "operation": "create_results", "count": 3},
+    ]
+    assert events[5].data["operation"] == "delete_by_id"
+
+
+def test_settings(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> None:
+        uow.settings.set_value("lab.name", None)
+        uow.settings.set_value("server.port", 9000)
+        assert uow.settings.reset_to_defaults() == ["server.port"]
+        uow.settings.delete("lab.name")
+
+    events = told(manager, work)
+    assert short(events) == [
+        ("settings_changed", "lab.name", "set"),
+        ("settings_changed", "server.port", "set"),
+        ("settings_changed", "server.port", "deleted"),
+        ("settings_changed", "lab.name", "deleted"),
+    ]
+    assert [event.data.get("value", "none") for event in events] == [None, 9000, "none", "none"]
+
+
+def test_an_event_does_not_change() -> None:
+    event = DatabaseEvent(EventType.DEVICE_CHANGED, "device", "x", "created")
+    with pytest.raises(FrozenInstanceError):
+        event.action = "deleted"  # type: ignore[misc]
+
+
+# Errors of the database
+
+
+def test_an_error_of_the_database_fires_at_once(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        with pytest.raises(IntegrityError):
+            uow.devices.create(device(1, notes="secret"))
+        (event,) = heard
+    assert event.event_type is EventType.DATABASE_ERROR
+    assert (event.entity_type, event.entity_id, event.action) == ("database", None, "failed")
+    assert event.data["error"] == "IntegrityError"
+    assert "exists already" in event.data["what"]
+    assert "devices.create" in event.data["where"]
+    assert "secret" not in repr(event)
+    assert len(heard) == 1
+
+
+def test_a_database_that_does_not_answer_is_told() -> None:
+    url = "postgresql://nobody:secret@127.0.0.1:1/none"
+    with DatabaseManager(DatabaseConfig(url)) as manager:
+        heard: list[DatabaseEvent] = []
+        manager.events.on(EventType.DATABASE_ERROR, heard.append)
+        assert manager.health_check().status == "unhealthy"
+    assert [event.data["error"] for event in heard] == ["ConnectionError"]
+    assert "secret" not in repr(heard)
+
+
+def test_what_the_caller_got_wrong_is_no_error_of_the_database(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        with pytest.raises(ValidationError):
+            uow.devices.create(device(1, iccid="x"))
+        with pytest.raises(NotFoundError):
+            uow.devices.activate("nobody")
+    assert heard == []
+
+
+def test_a_handler_of_errors_that_runs_into_one_does_not_go_round(
+    manager: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+
+    def ask_for_nothing() -> None:
+        with Link(manager, read_only=True) as link:
+            link.scalar(query(manager, "scalar", "SELECT nothing FROM nowhere;"), {})
+
+    def ask_again(event: DatabaseEvent) -> None:
+        calls.append(event)
+        ask_for_nothing()
+
+    manager.events.on("database_error", ask_again)
+    for _ in range(2):
+        with pytest.raises(QueryError):
+            ask_for_nothing()
+    assert len(calls) == 2
+    assert "ask_again of database_error raised" in caplog.text
+
+
+# Handlers
+
+
+def test_a_handler_that_raises_is_named_and_stops_nobody(
+    manager: DatabaseManager, caplog: pytest.LogCaptureFixture, heard: list[DatabaseEvent]
+) -> None:
+    def broken(event: DatabaseEvent, _more: str = "") -> None:
+        raise RuntimeError(event.action)
+
+    after: list[DatabaseEvent] = []
+    for handler in (broken, partial(broken, _more="secret"), after.append):
+        manager.events.on("device_changed", handler)
+    with UnitOfWork(manager) as uow, caplog.at_level(logging.ERROR, "cardlink_sql.events"):
+        uow.devices.create(device(1))
+        uow.commit()
+        uow.devices.create(device(2))
+        uow.commit()
+
+    assert len(heard) == len(after) == 2
+    records = [r.getMessage() for r in caplog.records if r.name == "cardlink_sql.events"]
+    assert len(records) == 4
+    assert all("test_events" in line and "broken of device_changed" in line for line in records)
+    assert "secret" not in caplog.text
+
+
+def test_a_handler_hears_the_types_it_asked_for_once_each(manager: DatabaseManager) -> None:
+    heard: list[DatabaseEvent] = []
+    for kind in ("device_changed", EventType.DEVICE_CHANGED, "*"):
+        manager.events.on(kind, heard.append)
+    work = [lambda u: u.devices.create(device(1)), lambda u: u.cards.create(card(1))]
+    with UnitOfWork(manager) as uow:
+        for step in work:
+            step(uow)
+        uow.commit()
+    assert short(heard) == [
+        ("device_changed", "device-0001", "created"),
+        ("profile_changed", iccid(1), "created"),
+    ]
+    assert manager.events.off("*", heard.append)
+    assert manager.events.wanted == {EventType.DEVICE_CHANGED}
+    assert manager.events.off("device_changed", heard.append)
+    assert not manager.events.off("device_changed", heard.append)
+    assert not manager.events.wanted
+
+
+def test_handlers_are_called_in_the_order_of_their_registration(manager: DatabaseManager) -> None:
+    calls: list[int] = []
+    handlers = [lambda _event, number=number: calls.append(number) for number in range(5)]
+    for number, handler in enumerate(handlers):
+        manager.events.on("*" if number % 2 else "device_changed", handler)
+    manager.events.emit(DatabaseEvent(EventType.DEVICE_CHANGED, "device", None, "seen"))
+    assert calls == [0, 1, 2, 3, 4]
+
+
+def test_handlers_come_and_go_while_events_are_told(manager: DatabaseManager) -> None:
+    heard: list[tuple[str, str | None]] = []
+
+    def late(event: DatabaseEvent) -> None:
+        heard.append(("late", event.entity_id))
+
+    def gone(event: DatabaseEvent) -> None:
+        heard.append(("gone", event.entity_id))
+
+    def first(event: DatabaseEvent) -> None:
+        heard.append(("first", event.entity_id))
+        manager.events.on("device_changed", late)
+        manager.events.off("device_changed", gone)
+        manager.events.off("device_changed", first)
+
+    for handler in (first, gone):
+        manager.events.on("device_changed", handler)
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.devices.create(device(2))
+        uow.commit()
+    assert heard == [("first", "device-0001"), ("late", "device-0002")]
+
+
+def test_what_a_handler_commits_is_told_after_what_came_before(
+    manager: DatabaseManager,
+) -> None:
+    heard: list[tuple[str, str | None]] = []
+
+    def writer(event: DatabaseEvent) -> None:
+        heard.append(("writer", event.entity_id))
+        if event.entity_id == "device-0001":
+            with UnitOfWork(manager) as uow:
+                uow.devices.create(device(3))
+                uow.commit()
+            heard.append(("committed", "device-0003"))
+
+    manager.events.on("*", writer)
+    manager.events.on("*", lambda event: heard.append(("second", event.entity_id)))
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.devices.create(device(2))
+        uow.commit()
+    assert heard == [
+        ("writer", "device-0001"),
+        ("committed", "device-0003"),
+        ("second", "device-0001"),
+        ("writer", "device-0002"),
+        ("second", "device-0002"),
+        ("writer", "device-0003"),
+        ("second", "device-0003"),
+    ]
+
+
+def test_what_an_interrupted_handler_left_is_told_next(manager: DatabaseManager) -> None:
+    heard: list[str | None] = []
+
+    def interrupted(event: DatabaseEvent) -> None:
+        heard.append(event.entity_id)
+        if event.entity_id == "device-0001":
+            raise KeyboardInterrupt
+
+    manager.events.on("*", interrupted)
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.devices.create(device(2))
+        with pytest.raises(KeyboardInterrupt):
+            uow.commit()
+        uow.devices.create(device(3))
+        uow.commit()
+    assert heard == ["device-0001", "device-0002", "device-0003"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bus: bus.on("device", print),
+        lambda bus: bus.on(None, print),
+        lambda bus: bus.off("device", print),
+        lambda bus: bus.on("*", "print"),
+        lambda bus: bus.emit("device_changed"),
+    ],
+)
+def test_what_is_no_type_no_handler_or_no_event_is_refused(call: Callable[[Any], Any]) -> None:
+    with pytest.raises(ValidationError):
+        call(DatabaseManager(DatabaseConfig("sqlite:///:memory:")).events)
+
+
+# Threads
+
+
+def test_each_thread_tells_its_own_in_order(manager: DatabaseManager) -> None:
+    heard: list[tuple[int, int, str | None]] = []
+    manager.events.on(
+        "device_changed",
+        lambda event: heard.append((threading.get_ident(), event.data["notes"], event.entity_id)),
+    )
+    rounds, failures = 10, []
+
+    def work(first: int) -> None:
+        ident = threading.get_ident()
+        try:
+            for number in range(first, first + rounds):
+                with UnitOfWork(manager) as uow:
+                    uow.devices.create(device(number, notes=str(ident)))
+                    uow.commit()
+        except DatabaseError as error:
+            failures.append(error)
+
+    def come_and_go() -> None:
+        for _ in range(200):
+            handler = [].append
+            manager.events.on("*", handler)
+            manager.events.off("*", handler)
+
+    threads = [threading.Thread(target=work, args=(100 * n,)) for n in range(8)]
+    threads.append(threading.Thread(target=come_and_go))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert all(str(told_by) == written_by for told_by, written_by, _ in heard)
+    for first in range(0, 800, 100):
+        own = [name for _, _, name in heard if name and first <= int(name[7:]) < first + 100]
+        assert own == [f"device-{n:04d}" for n in range(first, first + rounds)]
+
+
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], indirect=True)
+def test_what_lost_a_conflict_tells_nothing(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all([device(1), device(2)])
+        uow.commit()
+    heard.clear()
+    manager.events.off("*", heard.append)
+    manager.events.on("device_changed", heard.append)
+    barrier, outcomes = threading.Barrier(2), []
+
+    def work(first: int, second: int) -> None:
+        try:
+            with UnitOfWork(manager) as uow:
+                uow.devices.activate(f"device-{first:04d}")
+                barrier.wait()
+                uow.devices.activate(f"device-{second:04d}")
+                uow.commit()
+            outcomes.append("won")
+        except ConflictError:
+            outcomes.append("lost")
+
+    threads = [threading.Thread(target=work, args=pair) for pair in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["lost", "won"]
+    assert len(heard) == 2
