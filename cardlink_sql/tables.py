@@ -237,9 +237,12 @@ test_results = Table(
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
     _one_of("status", "passed", "failed", "skipped", "error"),
     CheckConstraint("duration_ms >= 0", name="duration_ms"),
-    Index(None, "run_id"),
-    Index(None, "suite_name"),
+    # The runs with their starts, from the index alone.
+    Index(None, "run_id", "started_at"),
+    # The history of a test.
+    Index(None, "suite_name", "test_name", "started_at"),
     Index(None, "status"),
+    Index(None, "started_at"),
     Index(None, "created_at"),
     # A foreign key without an index scans this table for each device or card deleted.
     Index(None, "device_id"),

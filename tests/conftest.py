@@ -32,12 +32,20 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.resources import folder as resource_folder
 
 SERVER_URLS = {
     Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
     Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",
 }
 ALL_DIALECTS = tuple(Dialect)
+
+# The migrations of the layer, in their order.
+MIGRATIONS = sorted(
+    file.name.removesuffix(".sql")
+    for file in resource_folder("migrations").joinpath(Dialect.SQLITE.value).iterdir()
+    if file.name.endswith(".sql") and not file.name.endswith(".rollback.sql")
+)
 
 # A time with microseconds, for records that need one.
 MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)

@@ -20,11 +20,15 @@ from cardlink_sql.records import (
     CardProfile,
     CommLog,
     Device,
+    FlakyTest,
     OTASession,
     SessionStatistics,
     SessionSummary,
     Setting,
+    SuiteSummary,
+    TestChange,
     TestResult,
+    TestRun,
 )
 from cardlink_sql.sqlfiles import Query, Rows, load_library
 from cardlink_sql.sqlfiles.lexer import Kind
@@ -41,6 +45,10 @@ RECORDS = {
 OWN_RECORDS = {
     "sessions.get_statistics": SessionStatistics,
     "logs.get_session_summary": SessionSummary,
+    "tests.get_run_summary": SuiteSummary,
+    "tests.get_runs": TestRun,
+    "tests.compare_runs": TestChange,
+    "tests.find_flaky": FlakyTest,
 }
 OWN_COLUMNS = {
     "cards.get_psk_key": ["psk_key_encrypted"],

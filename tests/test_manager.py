@@ -27,7 +27,15 @@ from cardlink_sql import (
     UnitOfWork,
     tables,
 )
-from tests.conftest import device, dump, empty_database, entry, server_url, session_id
+from tests.conftest import (
+    MIGRATIONS,
+    device,
+    dump,
+    empty_database,
+    entry,
+    server_url,
+    session_id,
+)
 
 ODD_PASSWORD = "p@ss:w/rd#%?é"
 FORMS_OF_PASSWORD = (ODD_PASSWORD, quote(ODD_PASSWORD, safe=""), quote(ODD_PASSWORD), "ss:w/rd")
@@ -581,14 +589,14 @@ def table_names(manager: DatabaseManager) -> set[str]:
 
 def test_the_schema_is_made_once_and_dropped_whole(empty_url: str) -> None:
     with DatabaseManager(DatabaseConfig(empty_url)) as manager:
-        assert manager.create_tables() == ["0001_initial_schema"]
+        assert manager.create_tables() == MIGRATIONS
         assert manager.create_tables() == []
         assert set(tables.metadata.tables) <= table_names(manager)
 
         manager.drop_tables()
         assert table_names(manager) == set()
 
-        assert manager.create_tables() == ["0001_initial_schema"]
+        assert manager.create_tables() == MIGRATIONS
         with UnitOfWork(manager) as uow:
             assert uow.devices.count() == 0
 

@@ -31,9 +31,9 @@ from cardlink_sql.migrator.files import read_migrations
 from cardlink_sql.migrator.journal import Journal
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.tables import metadata
+from tests.conftest import MIGRATIONS
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
-INITIAL = "0001_initial_schema"
 BOOKKEEPING = {"_yoyo_migration", "_yoyo_log", "_yoyo_version", "cardlink_migration_journal"}
 Files = dict[str, str]
 
@@ -164,18 +164,18 @@ def test_the_packages_own_migrations(empty_url: str) -> None:
     migrator = Migrator(engine, config.dialect)
     before = datetime.now(UTC)
 
-    assert migrator.migrate() == [INITIAL]
+    assert migrator.migrate() == MIGRATIONS
     assert migrator.migrate() == []
     status = migrator.status()
 
     assert status.is_current
-    assert status.current == INITIAL
-    (applied,) = status.applied
+    assert status.current == MIGRATIONS[-1]
+    applied = status.applied[-1]
     assert applied.applied_at - before < timedelta(minutes=1)
     assert applied.applied_at.utcoffset() == timedelta(0)
     assert applied.applied_by == f"{getpass.getuser()}@{socket.gethostname()}"
-    assert migrator.rollback("base") == [INITIAL]
-    assert migrator.status() == MigrationStatus(pending=[INITIAL])
+    assert migrator.rollback("base") == MIGRATIONS[::-1]
+    assert migrator.status() == MigrationStatus(pending=MIGRATIONS)
     engine.dispose()
 
 
@@ -263,7 +263,7 @@ def test_drop_all_leaves_nothing_and_can_be_repeated(empty_url: str) -> None:
     migrator.drop_all()
     with engine.connect() as connection:
         assert inspect(connection).get_table_names() == ["somebody_elses"]
-    assert migrator.migrate() == [INITIAL]
+    assert migrator.migrate() == MIGRATIONS
     engine.dispose()
 
 
@@ -912,7 +912,7 @@ def test_migrations_in_a_zip(make_database: Callable[[Dialect], str], tmp_path: 
     engine = make_engine(DatabaseConfig(url))
     with zipfile.ZipFile(archive) as packed:
         folder = zipfile.Path(packed, "migrations/")
-        assert Migrator(engine, SQLITE, folder=folder).migrate() == [INITIAL]
+        assert Migrator(engine, SQLITE, folder=folder).migrate() == MIGRATIONS
     assert Migrator(engine, SQLITE).status().is_current
     engine.dispose()
 

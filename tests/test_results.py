@@ -1,7 +1,7 @@
 """Test results: how they are recorded and found, and what runs of them show."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,7 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cardlink_sql import (
+    ChangeKind,
+    FlakyTest,
     IntegrityError,
+    NotFoundError,
+    RunComparison,
+    TestChange,
     TestResult,
     TestStatus,
     UnitOfWork,
@@ -360,6 +365,264 @@ def test_a_result_outlives_its_device_and_its_card(runs: UnitOfWork) -> None:
 
     (one,) = runs.tests.find_by_filters(run_id="first", suite_name="a", status="passed")
     assert (one.device_id, one.card_iccid) == (None, None)
+
+
+# Figures
+
+
+def test_a_summary_counts_a_run_and_each_suite(runs: UnitOfWork) -> None:
+    summary = runs.tests.get_run_summary("first")
+
+    assert (summary.run_id, summary.total) == ("first", 3)
+    assert (summary.passed, summary.failed, summary.error, summary.skipped) == (1, 1, 0, 1)
+    assert summary.open == 0
+    assert summary.pass_rate == 0.5
+    assert summary.duration_ms == 3000
+    assert type(summary.duration_ms) is int
+    assert summary.first_start == MOMENT
+    assert summary.last_end == MOMENT + timedelta(hours=0.2) + SECOND
+    a, b = summary.suites
+    assert (a.suite_name, a.total, a.passed, a.failed, a.pass_rate) == ("a", 2, 1, 1, 0.5)
+    assert (a.duration_ms, a.first_start) == (2000, MOMENT)
+    assert (b.suite_name, b.total, b.skipped, b.pass_rate) == ("b", 1, 1, None)
+
+
+def test_what_is_open_counts_as_open_alone(runs: UnitOfWork) -> None:
+    summary = runs.tests.get_run_summary("third")
+
+    assert (summary.total, summary.failed, summary.passed, summary.open) == (2, 1, 0, 1)
+    assert summary.pass_rate == 0.0
+    assert summary.last_end == MOMENT + timedelta(hours=2) + SECOND
+
+
+def test_a_run_of_open_results_alone_has_a_summary(uow: UnitOfWork) -> None:
+    uow.tests.create(result(1, started_at=None, duration_ms=None))
+
+    summary = uow.tests.get_run_summary("run")
+
+    assert (summary.total, summary.open, summary.pass_rate) == (1, 1, None)
+    assert (summary.duration_ms, summary.first_start, summary.last_end) == (0, None, None)
+
+
+def test_a_summary_sums_more_than_an_integer_of_32_bits(uow: UnitOfWork) -> None:
+    uow.tests.create_results(
+        result(n, ended_at=MOMENT, duration_ms=2**61) for n in (1, 2, 3)
+    )  # fmt: skip
+
+    assert uow.tests.get_run_summary("run").duration_ms == 3 * 2**61
+
+
+def test_an_unknown_run_has_no_summary(runs: UnitOfWork) -> None:
+    with pytest.raises(NotFoundError, match="there is no run 'fourth'"):
+        runs.tests.get_run_summary("fourth")
+
+
+def test_runs_are_given_in_figures(runs: UnitOfWork) -> None:
+    third, second, first = runs.tests.get_runs()
+
+    assert [run.run_id for run in (third, second, first)] == ["third", "second", "first"]
+    for run in (third, second, first):
+        summary = runs.tests.get_run_summary(run.run_id)
+        assert all(getattr(run, f.name) == getattr(summary, f.name) for f in fields(run))
+    assert runs.tests.get_runs(1) == [third]
+    assert runs.tests.get_runs(0) == []
+
+
+def kinds(comparison: RunComparison) -> dict[str, str]:
+    """The changes by test."""
+    return {f"{c.suite_name}.{c.test_name}": c.kind.value for c in comparison.changes}
+
+
+def test_two_runs_are_compared_by_suite_and_test(runs: UnitOfWork) -> None:
+    assert kinds(runs.tests.compare_runs("first", "second")) == {
+        "a.one": "regression",
+        "a.two": "improvement",
+        "b.one": "removed",
+    }
+    assert kinds(runs.tests.compare_runs("first", "third")) == {
+        "a.one": "removed",
+        "a.two": "removed",
+        "b.one": "changed",
+        "b.two": "new",
+    }
+
+
+def fill(uow: UnitOfWork, run: str, *outcomes: tuple[Any, ...]) -> None:
+    """Results of a run: (test, status or None for an open one, duration)."""
+    for test, status, duration in outcomes:
+        times = {} if status is None else {"duration_ms": duration, "started_at": MOMENT}
+        create(uow, status or "error", run_id=run, test_name=test, **times)
+
+
+def test_each_kind_of_change_is_told_apart(uow: UnitOfWork) -> None:
+    fill(
+        uow, "a",
+        ("broke", "passed", 10), ("broke off", "passed", 10), ("healed", "failed", 10),
+        ("recovered", "error", 1), ("bad", "failed", 10), ("worse", "failed", 1),
+        ("gone", "passed", 1), ("same", "passed", 10), ("idle", "skipped", 1),
+        ("slow", "passed", 100), ("just not", "passed", 100), ("hidden", "failed", 10),
+        ("woken", "skipped", 10), ("running", "passed", 5), ("ran", None, 0),
+        ("instant", "passed", 0), ("blink", "passed", 0), ("slow and bad", "failed", 1),
+    )  # fmt: skip
+    fill(
+        uow, "b",
+        ("broke", "failed", 10), ("broke off", "error", 10), ("healed", "passed", 900),
+        ("recovered", "passed", 1), ("bad", "failed", 10), ("worse", "error", 1),
+        ("added", "failed", 1), ("same", "passed", 11), ("idle", "skipped", 900),
+        ("slow", "passed", 151), ("just not", "passed", 150), ("hidden", "skipped", 10),
+        ("woken", "failed", 10), ("running", None, 0), ("ran", "passed", 5),
+        ("instant", "passed", 1), ("blink", "passed", 2), ("slow and bad", "failed", 900),
+        ("begun", None, 0),
+    )  # fmt: skip
+
+    comparison = uow.tests.compare_runs("a", "b", slower_factor=1.5)
+
+    def names(changes: list[TestChange]) -> list[str]:
+        return [change.test_name for change in changes]
+
+    assert names(comparison.regressions) == ["broke", "broke off"]
+    assert names(comparison.improvements) == ["healed", "recovered"]
+    assert names(comparison.still_failing) == ["bad", "slow and bad", "worse"]
+    assert names(comparison.new) == ["added", "begun"]
+    assert names(comparison.removed) == ["gone"]
+    assert names(comparison.slower) == ["blink", "slow"]
+    assert names(comparison.changed) == ["hidden", "woken"]
+    assert names(comparison.open) == ["ran", "running"]
+    (slow,) = (change for change in comparison.slower if change.test_name == "slow")
+    assert (slow.before_ms, slow.after_ms) == (100, 151)
+    assert (slow.before_status, slow.after_status) == (TestStatus.PASSED, TestStatus.PASSED)
+
+
+def test_of_a_test_that_was_tried_again_the_last_result_counts(uow: UnitOfWork) -> None:
+    for run, outcomes in {"a": ["failed", "passed"], "b": ["passed", "error", "failed"]}.items():
+        for number, status in enumerate(outcomes):
+            create(uow, status, run_id=run, started_at=MOMENT + number * SECOND, duration_ms=1,
+                   error_message=f"try {number}")  # fmt: skip
+
+    (change,) = uow.tests.compare_runs("a", "b").changes
+
+    assert change.kind is ChangeKind.REGRESSION
+    assert (change.before_status, change.after_status) == (TestStatus.PASSED, TestStatus.FAILED)
+    assert change.error_message == "try 2"
+
+
+def test_tests_of_one_name_in_two_suites_are_two_tests(uow: UnitOfWork) -> None:
+    for run, suite, status in [("a", "x", "passed"), ("a", "y", "failed"),
+                               ("b", "x", "failed"), ("b", "y", "failed")]:  # fmt: skip
+        create(uow, status, run_id=run, suite_name=suite, duration_ms=1)
+
+    assert kinds(uow.tests.compare_runs("a", "b")) == {
+        "x.test": "regression",
+        "y.test": "still_failing",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("first", "none"), NotFoundError, "there is no run 'none'"),
+        (("none", "first"), NotFoundError, "there is no run 'none'"),
+        (("first", "first"), ValidationError, "both are the run 'first'"),
+        (("first", "second", 0.99), ValidationError, "below 1"),
+        (("first", "second", float("inf")), ValidationError, "slower_factor"),
+        (("first", "second", "2"), ValidationError, "slower_factor"),
+        (("first", None), ValidationError, "run_id"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    runs: UnitOfWork, arguments: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        runs.tests.compare_runs(*arguments)
+
+
+OUTCOME = st.tuples(
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(["one", "two", "three"]),
+    st.sampled_from([*TestStatus, None]),
+    st.integers(0, 9),
+)
+
+
+def expected_kind(before: Any, after: Any, factor: float) -> str | None:
+    """What compare_runs should say of the last outcomes of a test, in plain Python."""
+    if before is None or after is None:
+        return "new" if before is None else "removed"
+    (old, old_ms), (now, now_ms) = before, after
+    if old is None or now is None:
+        return "open"
+    was_bad, is_bad = old in ("failed", "error"), now in ("failed", "error")
+    if was_bad and is_bad:
+        return "still_failing"
+    if old != now:
+        known = {"passed": "regression"} if is_bad else {"passed": "improvement"}
+        return known.get(old if is_bad else now, "changed") if was_bad or is_bad else "changed"
+    return "slower" if old == "passed" and now_ms > factor * max(old_ms, 1) else None
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    before=st.lists(OUTCOME, min_size=1, max_size=8),
+    after=st.lists(OUTCOME, min_size=1, max_size=8),
+    factor=st.sampled_from([1, 1.5, 2.0]),
+)
+def test_the_comparison_is_that_of_a_plain_model(
+    uow: UnitOfWork, before: list[Any], after: list[Any], factor: float
+) -> None:
+    uow.rollback()
+    last: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
+    for run, outcomes in (("a", before), ("b", after)):
+        for number, (suite, test, status, duration) in enumerate(outcomes):
+            start = MOMENT + number * SECOND
+            ended = {} if status is None else {"duration_ms": duration}
+            create(uow, status or "error", run_id=run, suite_name=suite, test_name=test,
+                   started_at=start, **ended)  # fmt: skip
+            last[run][f"{suite}.{test}"] = (status, duration)
+
+    expected = {
+        test: expected_kind(last["a"].get(test), last["b"].get(test), factor)
+        for test in {**last["a"], **last["b"]}
+    }
+
+    found = kinds(uow.tests.compare_runs("a", "b", factor))
+    assert found == {test: kind for test, kind in expected.items() if kind}
+
+
+def test_flaky_tests_both_passed_and_failed_over_the_last_runs(uow: UnitOfWork) -> None:
+    plan = {
+        # The newest run is the last; r1 is too old to count.
+        "r1": {"steady": "failed", "flaky": "passed", "healed": "failed"},
+        "r2": {"steady": "passed", "flaky": "failed", "healed": "passed", "skips": "skipped"},
+        "r3": {"steady": "passed", "flaky": "passed", "healed": "passed", "skips": "failed"},
+        "r4": {"steady": "passed", "flaky": "error", "healed": "passed", "broken": "failed"},
+    }
+    for number, (run, outcomes) in enumerate(plan.items()):
+        for test, status in outcomes.items():
+            create(uow, status, run_id=run, test_name=test, duration_ms=1,
+                   started_at=MOMENT + number * SECOND)  # fmt: skip
+
+    (flaky,) = uow.tests.find_flaky(3)
+
+    assert flaky == FlakyTest("suite", "flaky", 3, 1, 2, MOMENT + 3 * SECOND)
+    assert [one.test_name for one in uow.tests.find_flaky(4)] == ["flaky", "healed", "steady"]
+    assert uow.tests.find_flaky(1) == []
+
+
+def test_a_test_that_passed_when_it_was_tried_again_is_flaky(uow: UnitOfWork) -> None:
+    create(uow, "failed", started_at=MOMENT, duration_ms=1)
+    create(uow, "passed", started_at=MOMENT + SECOND, duration_ms=1)
+    create(uow, "failed", test_name="other", started_at=MOMENT, duration_ms=1)
+    create(uow, "passed", test_name="other", started_at=MOMENT)
+
+    assert [one.test_name for one in uow.tests.find_flaky()] == ["test"]
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, None, True])
+def test_flakiness_takes_a_number_of_runs(uow: UnitOfWork, count: Any) -> None:
+    with pytest.raises(ValidationError, match="runs"):
+        uow.tests.find_flaky(count)
 
 
 # Purging

@@ -7,17 +7,30 @@ without an end is open. A test is known by its suite and its name together.
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cardlink_sql import validation
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.records import JSONValue, TestResult, TestStatus
+from cardlink_sql.records import (
+    FlakyTest,
+    JSONValue,
+    RunComparison,
+    SuiteSummary,
+    TestChange,
+    TestResult,
+    TestRun,
+    TestRunSummary,
+    TestStatus,
+)
+from cardlink_sql.rows import Row, reader
 from cardlink_sql.tables import test_results
 from cardlink_sql.times import utc_now
+
+F = TypeVar("F", SuiteSummary, TestRun)
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -260,6 +273,70 @@ class TestGateway(Gateway[TestResult]):
         """The names of all suites, in their order."""
         return [row[0] for row in self._link.many(self._query("get_suite_names"), {})]
 
+    # Figures
+
+    def get_run_summary(self, run_id: str) -> TestRunSummary:
+        """A run in figures, and each of its suites, in one statement.
+
+        Raises:
+            NotFoundError: the run has no result.
+        """
+        query, run = self._query("get_run_summary"), self._given("run_id", run_id)
+        rows = self._link.many(query, {"run_id": run})
+        whole, *suites = self._figures(SuiteSummary, rows)
+        if not whole.total:
+            raise self._no_run(run_id)
+        figures: dict[str, Any] = asdict(whole)
+        del figures["suite_name"]
+        return TestRunSummary(run_id=run, suites=tuple(suites), **figures)
+
+    def get_runs(self, limit: int = 20) -> list[TestRun]:
+        """The figures of the runs that began last, newest first, in one statement."""
+        parameters = {"limit": validation.whole(limit, "limit", least=0)}
+        return self._figures(TestRun, self._link.many(self._query("get_runs"), parameters))
+
+    def compare_runs(self, before: str, after: str, slower_factor: float = 2.0) -> RunComparison:
+        """What differs between two runs, matched by suite and test, in one statement.
+
+        Of a test that ran several times within a run the last result counts. What is open
+        counts as neither passed nor failed. ``count_by`` tells whether the runs exist.
+
+        Args:
+            before: the earlier run.
+            after: the later run.
+            slower_factor: from how many times the duration a test that passed in both is
+                slower; 1 or more. Below a millisecond a duration counts as one.
+
+        Raises:
+            NotFoundError: one of the runs has no result.
+            ValidationError: both are one run, or the factor is below 1.
+        """
+        runs = {"before": self._given("run_id", before), "after": self._given("run_id", after)}
+        if runs["before"] == runs["after"]:
+            raise ValidationError(f"both are the run {before!r}", "after", "name another run")
+        factor = validation.latency(slower_factor, "slower_factor")
+        if factor < 1:
+            raise ValidationError(f"{factor} is below 1", "slower_factor", "2 is twice as long")
+        for run in runs.values():
+            if not self.count_by(run_id=run):
+                raise self._no_run(run)
+        rows = self._link.many(self._query("compare_runs"), {**runs, "slower_factor": factor})
+        read = reader(TestChange, self._link.dialect)
+        return RunComparison(runs["before"], runs["after"], tuple(map(read, rows)))
+
+    def find_flaky(self, runs: int = 10) -> list[FlakyTest]:
+        """The tests that both passed and failed within the runs that began last.
+
+        Every result counts: a test that failed and passed when it was tried again within a
+        run is flaky, too. Those with most failures come first.
+
+        Args:
+            runs: how many runs, 1 or more.
+        """
+        parameters = {"runs": validation.whole(runs, "runs", least=1)}
+        rows = self._link.many(self._query("find_flaky"), parameters)
+        return list(map(reader(FlakyTest, self._link.dialect), rows))
+
     def count_old(self, days: float) -> int:
         """How many results were recorded more than ``days`` ago: what a purge would delete."""
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
@@ -271,6 +348,14 @@ class TestGateway(Gateway[TestResult]):
     def _note_key(self, action: str, key: str) -> None:
         # What is gone is no result that was added.
         self._note_batch("delete_by_id", 1)
+
+    def _figures(self, record: type[F], rows: Iterable[Row]) -> list[F]:
+        # PostgreSQL and MySQL give the sum of BIGINTs as a Decimal.
+        read = reader(record, self._link.dialect)
+        return [replace(one, duration_ms=int(one.duration_ms)) for one in map(read, rows)]
+
+    def _no_run(self, run_id: str) -> NotFoundError:
+        return NotFoundError(f"there is no run {run_id!r}", self.table.name)
 
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)

@@ -373,3 +373,158 @@ WHERE
     ORDER BY created_at
     LIMIT :limit
   );
+
+-- name: get_run_summary :many
+-- The figures of a run, in the first row, whose suite has an empty name, and of its suites.
+-- What is open counts as open alone. The pass rate is the passed share of what ended and was not
+-- skipped; 1e0 makes a float of it.
+SELECT
+  '' AS suite_name,
+  COUNT(*) AS total,
+  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN ended_at IS NULL THEN 1 END) AS open,
+  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
+    AS pass_rate,
+  COALESCE(SUM(duration_ms), 0) AS duration_ms,
+  MIN(started_at) AS first_start,
+  MAX(ended_at) AS last_end
+FROM test_results
+WHERE run_id = :run_id
+UNION ALL
+SELECT
+  suite_name,
+  COUNT(*) AS total,
+  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN ended_at IS NULL THEN 1 END) AS open,
+  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
+    AS pass_rate,
+  COALESCE(SUM(duration_ms), 0) AS duration_ms,
+  MIN(started_at) AS first_start,
+  MAX(ended_at) AS last_end
+FROM test_results
+WHERE run_id = :run_id
+GROUP BY suite_name
+ORDER BY suite_name;
+
+-- name: get_runs :many
+-- The figures of the runs that began last, as get_run_summary counts them.
+-- The runs are chosen on the index (run_id, started_at), and only their rows are read.
+SELECT
+  r.run_id,
+  COUNT(*) AS total,
+  COUNT(CASE WHEN r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN r.status = 'failed' AND r.ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN r.status = 'error' AND r.ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN r.status = 'skipped' AND r.ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN r.ended_at IS NULL THEN 1 END) AS open,
+  COUNT(CASE WHEN r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN r.status <> 'skipped' AND r.ended_at IS NOT NULL THEN 1 END), 0)
+    AS pass_rate,
+  COALESCE(SUM(r.duration_ms), 0) AS duration_ms,
+  MIN(r.started_at) AS first_start,
+  MAX(r.ended_at) AS last_end
+FROM (
+  SELECT run_id
+  FROM test_results
+  GROUP BY run_id
+  ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
+  LIMIT :limit
+) latest
+JOIN test_results r ON r.run_id = latest.run_id
+GROUP BY r.run_id
+ORDER BY MIN(r.started_at) IS NULL, MIN(r.started_at) DESC, r.run_id;
+
+-- name: compare_runs :many
+-- What differs between two runs, test by test, and what fails in both.
+-- Of a test that ran several times within a run the last result counts. A test that took less
+-- than a millisecond before counts as one, so that no factor is of nothing.
+SELECT
+  CASE
+    WHEN before_status IS NULL THEN 'new'
+    WHEN after_status IS NULL THEN 'removed'
+    WHEN open > 0 THEN 'open'
+    WHEN before_status = 'passed' AND after_status IN ('failed', 'error') THEN 'regression'
+    WHEN before_status IN ('failed', 'error') AND after_status = 'passed' THEN 'improvement'
+    WHEN before_status IN ('failed', 'error') AND after_status IN ('failed', 'error')
+      THEN 'still_failing'
+    WHEN before_status <> after_status THEN 'changed'
+    ELSE 'slower'
+  END AS kind,
+  suite_name,
+  test_name,
+  before_status,
+  after_status,
+  before_ms,
+  after_ms,
+  error_message
+FROM (
+  SELECT
+    suite_name,
+    test_name,
+    MAX(CASE WHEN run_id = :before THEN status END) AS before_status,
+    MAX(CASE WHEN run_id = :after THEN status END) AS after_status,
+    MAX(CASE WHEN run_id = :before THEN duration_ms END) AS before_ms,
+    MAX(CASE WHEN run_id = :after THEN duration_ms END) AS after_ms,
+    MAX(CASE WHEN run_id = :after THEN error_message END) AS error_message,
+    COUNT(CASE WHEN ended_at IS NULL THEN 1 END) AS open
+  FROM (
+    SELECT
+      run_id,
+      suite_name,
+      test_name,
+      status,
+      ended_at,
+      duration_ms,
+      error_message,
+      ROW_NUMBER() OVER (
+        PARTITION BY run_id, suite_name, test_name
+        ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
+      ) AS place
+    FROM test_results
+    WHERE run_id IN (:before, :after)
+  ) placed
+  WHERE place = 1
+  GROUP BY suite_name, test_name
+) pairs
+WHERE before_status IS NULL
+  OR after_status IS NULL
+  OR open > 0
+  OR before_status <> after_status
+  OR before_status IN ('failed', 'error')
+  OR (
+    before_status = 'passed'
+    AND after_ms > :slower_factor * CASE WHEN before_ms < 1 THEN 1 ELSE before_ms END
+  )
+ORDER BY suite_name, test_name;
+
+-- name: find_flaky :many
+-- The tests that both passed and failed within the runs that began last, most failures first.
+-- Every result counts: a test that failed and passed when it was tried again is flaky, too.
+SELECT
+  r.suite_name,
+  r.test_name,
+  COUNT(DISTINCT r.run_id) AS runs,
+  COUNT(CASE WHEN r.status = 'passed' THEN 1 END) AS passed,
+  COUNT(CASE WHEN r.status IN ('failed', 'error') THEN 1 END) AS failed,
+  MAX(CASE WHEN r.status IN ('failed', 'error') THEN r.started_at END) AS last_failure
+FROM (
+  SELECT run_id
+  FROM test_results
+  GROUP BY run_id
+  ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
+  LIMIT :runs
+) latest
+JOIN test_results r ON r.run_id = latest.run_id
+WHERE r.ended_at IS NOT NULL
+GROUP BY r.suite_name, r.test_name
+HAVING COUNT(CASE WHEN r.status = 'passed' THEN 1 END) > 0
+  AND COUNT(CASE WHEN r.status IN ('failed', 'error') THEN 1 END) > 0
+ORDER BY failed DESC, r.suite_name, r.test_name;
