@@ -36,6 +36,7 @@ _IMSI: Final = re.compile(r"[0-9]{6,15}", re.ASCII)
 _IMEI: Final = re.compile(r"[0-9]{14,16}", re.ASCII)
 _STATUS_WORD: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII)
+_UUID_DIGITS: Final = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
 
 
@@ -274,6 +275,15 @@ def session_id(value: Any, where: str = "session_id") -> str:
     if not _UUID.fullmatch(name):
         raise ValidationError(f"{_shown(value)} is not a UUID", where)
     return name if "-" in name else str(UUID(name))
+
+
+def uuid_prefix(value: Any, where: str = "session_id") -> str:
+    """The first digits of a UUID, given back in lower case with the hyphens in their places."""
+    digits = text(value, where, 36).lower().replace("-", "")
+    if not _UUID_DIGITS.fullmatch(digits):
+        raise ValidationError(f"{_shown(value)} is no UUID, nor the beginning of one", where)
+    groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(filter(None, groups))
 
 
 def psk_identity(value: Any, where: str = "psk_identity") -> str:

@@ -151,7 +151,25 @@ class CardGateway(Gateway[CardProfile]):
 
         ``%`` and ``_`` stand for themselves.
         """
-        return self._many("search", {"pattern": like_pattern(text)})
+        return self.find_matching(text=text)
+
+    def find_matching(
+        self, *, text: str | None = None, has_psk: bool | None = None, limit: int | None = None
+    ) -> list[CardProfile]:
+        """The cards that have everything asked for, by ICCID. The query is ``search``.
+
+        Args:
+            text: as :meth:`search` takes it.
+            has_psk: with a PSK, or without one.
+            limit: cards at most.
+        """
+        parameters: dict[str, Any] = {"limit": validation.limit(limit)}
+        if text is not None:
+            parameters["pattern"] = like_pattern(text)
+        if has_psk is not None:
+            validation.boolean(has_psk, "has_psk")
+            parameters["with_psk" if has_psk else "without_psk"] = True
+        return self._many("search", parameters)
 
     def export_profile(self, iccid: str, *, include_key: bool = False) -> dict[str, Any]:
         """The card as JSON-ready values; the PSK as hex in ``psk_key``, if it is asked for.

@@ -1,6 +1,7 @@
 """Phones and modems: ``sql/*/devices.sql``."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from cardlink_sql import validation
 from cardlink_sql.events import DatabaseEvent, EventType
@@ -61,7 +62,32 @@ class DeviceGateway(Gateway[Device]):
 
         ``%`` and ``_`` stand for themselves.
         """
-        return self._many("search", {"pattern": like_pattern(text)})
+        return self.find_matching(text=text)
+
+    def find_matching(
+        self,
+        *,
+        text: str | None = None,
+        device_type: DeviceType | str | None = None,
+        is_active: bool | None = None,
+        limit: int | None = None,
+    ) -> list[Device]:
+        """The devices that have everything asked for, by id. The query is ``search``.
+
+        Args:
+            text: as :meth:`search` takes it.
+            device_type: phone or modem.
+            is_active: whether they are in use.
+            limit: devices at most.
+        """
+        parameters: dict[str, Any] = {"limit": validation.limit(limit)}
+        if text is not None:
+            parameters["pattern"] = like_pattern(text)
+        if device_type is not None:
+            parameters["device_type"] = self._bind["device_type"](device_type)
+        if is_active is not None:
+            parameters["is_active"] = self._bind["is_active"](is_active)
+        return self._many("search", parameters)
 
     def update_last_seen(self, device_id: str, at: datetime | None = None) -> Device:
         """Note that the device was seen, now or ``at``; never moves the time back.

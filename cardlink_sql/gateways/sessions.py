@@ -186,6 +186,44 @@ class SessionGateway(Gateway[OTASession]):
             },
         )
 
+    def find_matching(
+        self,
+        *,
+        status: SessionStatus | str | None = None,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        days: float | None = None,
+        limit: int | None = None,
+    ) -> list[OTASession]:
+        """The sessions that have everything asked for, newest first.
+
+        Args:
+            status: where they stand.
+            device_id: their device.
+            card_iccid: their card.
+            days: created within the last so many days.
+            limit: sessions at most.
+        """
+        asked = {"status": status, "device_id": device_id, "card_iccid": card_iccid}
+        parameters: dict[str, Any] = {
+            name: self._bind[name](value) for name, value in asked.items() if value is not None
+        }
+        if days is not None:
+            parameters["since"] = self._time(utc_now() - timedelta(days=validation.days(days)))
+        return self._many("find_matching", {**parameters, "limit": validation.limit(limit)})
+
+    def find_by_prefix(self, prefix: str, limit: int | None = None) -> list[OTASession]:
+        """The sessions whose id begins with ``prefix``, in the order of their ids.
+
+        Args:
+            prefix: the first hex digits of a UUID, any case, with or without its hyphens.
+            limit: sessions at most.
+        """
+        first = validation.uuid_prefix(prefix)
+        # g comes behind every digit, and behind the hyphen.
+        parameters = {"prefix": first, "end": f"{first}g", "limit": validation.limit(limit)}
+        return self._many("find_by_prefix", parameters)
+
     def find_stale(self, minutes: float = 60) -> list[OTASession]:
         """The sessions that have not ended and where nothing happened for ``minutes``.
 

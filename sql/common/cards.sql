@@ -369,6 +369,7 @@ ORDER BY iccid;
 
 -- name: search :many
 -- The cards whose ICCID, IMSI, PSK identity or notes hold a text, in any case.
+-- find_matching sends it too, and without a text.
 -- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
 -- the layer gives it one that knows all letters.
 SELECT
@@ -386,8 +387,14 @@ SELECT
   created_at,
   updated_at
 FROM card_profiles
-WHERE LOWER(iccid) LIKE LOWER(:pattern) ESCAPE '!'
-  OR LOWER(imsi) LIKE LOWER(:pattern) ESCAPE '!'
-  OR LOWER(psk_identity) LIKE LOWER(:pattern) ESCAPE '!'
-  OR LOWER(notes) LIKE LOWER(:pattern) ESCAPE '!'
-ORDER BY iccid;
+WHERE 1 = 1
+  AND (                                        -- when: pattern
+    LOWER(iccid) LIKE LOWER(:pattern) ESCAPE '!' -- when: pattern
+    OR LOWER(imsi) LIKE LOWER(:pattern) ESCAPE '!' -- when: pattern
+    OR LOWER(psk_identity) LIKE LOWER(:pattern) ESCAPE '!' -- when: pattern
+    OR LOWER(notes) LIKE LOWER(:pattern) ESCAPE '!' -- when: pattern
+  )                                            -- when: pattern
+  AND psk_key_encrypted IS NOT NULL            -- when: with_psk
+  AND psk_key_encrypted IS NULL                -- when: without_psk
+ORDER BY iccid
+LIMIT :limit;

@@ -370,6 +370,7 @@ WHERE device_id = :device_id;
 
 -- name: search :many
 -- The devices whose id, name or model hold a text, in any case.
+-- find_matching sends it too, and without a text.
 -- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
 -- the layer gives it one that knows all letters.
 SELECT
@@ -389,7 +390,13 @@ SELECT
   created_at,
   updated_at
 FROM devices
-WHERE LOWER(id) LIKE LOWER(:pattern) ESCAPE '!'
-  OR LOWER(name) LIKE LOWER(:pattern) ESCAPE '!'
-  OR LOWER(model) LIKE LOWER(:pattern) ESCAPE '!'
-ORDER BY id;
+WHERE 1 = 1
+  AND (                                        -- when: pattern
+    LOWER(id) LIKE LOWER(:pattern) ESCAPE '!'  -- when: pattern
+    OR LOWER(name) LIKE LOWER(:pattern) ESCAPE '!' -- when: pattern
+    OR LOWER(model) LIKE LOWER(:pattern) ESCAPE '!' -- when: pattern
+  )                                            -- when: pattern
+  AND device_type = :device_type               -- when: device_type
+  AND is_active = :is_active                   -- when: is_active
+ORDER BY id
+LIMIT :limit;

@@ -333,6 +333,55 @@ WHERE created_at >= :start
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
+-- name: find_matching :many
+-- The sessions that have everything asked for, newest first; :since is a time of creation.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE 1 = 1
+  AND status = :status                         -- when: status
+  AND device_id = :device_id                   -- when: device_id
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND created_at >= :since                     -- when: since
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: find_by_prefix :many
+-- The sessions whose id begins with a text: a range of the primary key, up to before :end.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE id >= :prefix
+  AND id < :end
+ORDER BY id
+LIMIT :limit;
+
 -- name: find_stale :many
 -- The sessions that have not ended, and neither their row nor their log moved since :before.
 -- The last entry of the log is one step on the index (session_id, id).

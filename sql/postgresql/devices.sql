@@ -2,6 +2,7 @@
 
 -- name: search :many
 -- The devices whose id, name or model hold a text, in any case.
+-- find_matching sends it too, and without a text.
 -- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
 -- the layer gives it one that knows all letters.
 -- differs: the columns compare byte for byte (COLLATE "C"), where LOWER knows ASCII only
@@ -22,7 +23,13 @@ SELECT
   created_at,
   updated_at
 FROM devices
-WHERE LOWER(id COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
-  OR LOWER(name COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
-  OR LOWER(model COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!'
-ORDER BY id;
+WHERE 1 = 1
+  AND (                                        -- when: pattern
+    LOWER(id COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!' -- when: pattern
+    OR LOWER(name COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!' -- when: pattern
+    OR LOWER(model COLLATE "default") LIKE LOWER(CAST(:pattern AS TEXT) COLLATE "default") ESCAPE '!' -- when: pattern
+  )                                            -- when: pattern
+  AND device_type = :device_type               -- when: device_type
+  AND is_active = :is_active                   -- when: is_active
+ORDER BY id
+LIMIT :limit;
