@@ -5,10 +5,13 @@ The servers come from ``CARDLINK_TEST_POSTGRESQL_URL`` and ``CARDLINK_TEST_MYSQL
 there, and drops them.
 """
 
+import io
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from cardlink_sql import (
     UnitOfWork,
     tables,
 )
+from cardlink_sql.cli import main
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
@@ -39,6 +43,7 @@ SERVER_URLS = {
     Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",
 }
 ALL_DIALECTS = tuple(Dialect)
+Run = Callable[..., "Result"]
 
 # The migrations of the layer, in their order.
 MIGRATIONS = sorted(
@@ -146,6 +151,35 @@ def uow(manager: DatabaseManager) -> Iterator[UnitOfWork]:
     """A unit of work on a migrated database without rows; rolled back after the test."""
     with UnitOfWork(manager) as open_work:
         yield open_work
+
+
+@dataclass
+class Result:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs ``cardlink-db`` in an empty folder, with nobody at the keyboard."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
+
+    def call(*arguments: str, **environment: str) -> Result:
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            main(list(arguments))
+        printed = capsys.readouterr()
+        return Result(int(ended.value.code or 0), printed.out, printed.err)
+
+    return call
 
 
 def iccid(number: int = 1) -> str:

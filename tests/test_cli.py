@@ -1,51 +1,18 @@
 """``cardlink-db`` as an operator runs it: its output and its exit codes."""
 
-import io
 import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
 from cardlink_sql import DatabaseConfig, DatabaseManager
-from cardlink_sql.cli import main
+from tests.conftest import Run
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
-Run = Callable[..., "Result"]
-
-
-@dataclass
-class Result:
-    """What a command printed, and its exit code."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs ``cardlink-db`` in an empty folder, with nobody at the keyboard."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
-
-    def call(*arguments: str, **environment: str) -> Result:
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            main(list(arguments))
-        printed = capsys.readouterr()
-        return Result(int(ended.value.code or 0), printed.out, printed.err)
-
-    return call
 
 
 def test_a_database_from_nothing_to_a_trace_and_back(empty_url: str, run: Run) -> None:

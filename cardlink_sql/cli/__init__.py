@@ -7,9 +7,12 @@ from contextlib import suppress
 import typer
 from typer.exceptions import Abort, TyperException
 
-from cardlink_sql.cli.common import Exit, Url
+from cardlink_sql.cli.cards import cards
+from cardlink_sql.cli.common import Exit, Url, settle_streams, visible
+from cardlink_sql.cli.devices import devices
 from cardlink_sql.cli.keys import keys
 from cardlink_sql.cli.schema import init, migrate, status
+from cardlink_sql.cli.sessions import sessions
 from cardlink_sql.cli.traces import replay
 from cardlink_sql.errors import DatabaseError, DriftError
 
@@ -41,7 +44,7 @@ for command in (
     replay,
 ):
     app.command()(command)
-for group in (keys,):
+for group in (devices, cards, sessions, keys):
     app.add_typer(group)
 
 
@@ -51,8 +54,12 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: what stands behind the command's name; without it, that of the process.
     """
+    settle_streams()
     try:
-        sys.exit(app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE)
+        code = app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE
+        # Here, and not at the end of the process, a closed pipe is still noticed quietly.
+        sys.stdout.flush()
+        sys.exit(code)
     except TyperException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)
@@ -80,10 +87,12 @@ def _print_usage_error(error: TyperException) -> None:
         return
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "cardlink-db"
-    _print_error(message.rstrip("."), f"{command} --help shows what it takes")
+    # A refused choice is told in the words of the library that read it.
+    what = message.rstrip(".").replace("Value error, ", "")
+    _print_error(what, f"{command} --help shows what it takes")
 
 
 def _print_error(what: str, remedy: str | None) -> None:
-    typer.echo(f"error: {what}", err=True)
+    typer.echo(f"error: {visible(what)}", err=True)
     if remedy:
-        typer.echo(f"hint: {remedy}", err=True)
+        typer.echo(f"hint: {visible(remedy)}", err=True)

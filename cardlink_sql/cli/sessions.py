@@ -1,0 +1,169 @@
+"""``cardlink-db sessions``: the list, and one session's APDUs as a dialogue."""
+
+from typing import Annotated
+
+import typer
+
+from cardlink_sql import validation
+from cardlink_sql.cli.common import (
+    AsJson,
+    Limit,
+    Url,
+    argument,
+    json_ready,
+    open_to_read,
+    output,
+    print_json_list,
+    print_rows,
+    seconds,
+    styled,
+)
+from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
+from cardlink_sql.errors import DatabaseError, NotFoundError
+from cardlink_sql.records import OTASession, SessionStatus
+from cardlink_sql.unit_of_work import UnitOfWork
+
+sessions = typer.Typer(name="sessions", help="OTA sessions and their APDUs.", no_args_is_help=True)
+
+STATUS_STYLES = {
+    SessionStatus.COMPLETED: "green",
+    SessionStatus.FAILED: "red",
+    SessionStatus.TIMEOUT: "yellow",
+    SessionStatus.ACTIVE: "cyan",
+    SessionStatus.PENDING: "",
+}
+# How many of the sessions that a prefix fits are named.
+_NAMED = 5
+
+
+@sessions.command("list")
+def list_sessions(
+    *,
+    status: Annotated[
+        SessionStatus | None, typer.Option(help="Only these.", show_default=False)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of this device.", show_default=False)
+    ] = None,
+    card: Annotated[
+        str | None, typer.Option(metavar="ICCID", help="Of this card.", show_default=False)
+    ] = None,
+    days: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Created within so many days.", show_default=False),
+    ] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """List sessions, newest first.
+
+    An id is cut where it still tells the sessions listed apart, and show takes it so; --json
+    has it whole.
+
+    Example: cardlink-db sessions list --status failed --days 7
+    """
+    if device is not None:
+        with argument("--device"):
+            validation.identifier(device, "device", 64)
+    if card is not None:
+        with argument("--card"):
+            validation.iccid(card)
+    if days is not None:
+        with argument("--days"):
+            validation.days(days)
+    with open_to_read(url) as uow:
+        found = uow.sessions.find_matching(
+            status=status, device_id=device, card_iccid=card, days=days, limit=limit
+        )
+    if as_json:
+        print_json_list(map(json_ready, found))
+    else:
+        _print_list(found, limit)
+
+
+@sessions.command()
+def show(
+    session: Annotated[
+        str, typer.Argument(metavar="ID", help="A session's UUID, or enough of its beginning.")
+    ],
+    *,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, metavar="N", help="Only the first so many APDUs."),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show a session and its APDUs, as the dialogue that they were.
+
+    A command stands with its name (ETSI TS 102 221, ISO/IEC 7816-4, GlobalPlatform), a response
+    with what its status word means and the time from the command to it; in front stands the
+    time since the session's start.
+
+    Example: cardlink-db sessions show 6f0c7a1e
+    """
+    with argument("ID"):
+        validation.uuid_prefix(session, "ID")
+    with open_to_read(url) as uow:
+        found = _find(uow, session)
+        if as_json:
+            print_dialogue_json(uow, found, limit)
+        else:
+            print_dialogue(uow, found, limit)
+
+
+def _find(uow: UnitOfWork, prefix: str) -> OTASession:
+    """The only session whose id begins so.
+
+    Raises:
+        NotFoundError: there is none.
+        DatabaseError: there are several.
+    """
+    found = uow.sessions.find_by_prefix(prefix, limit=_NAMED + 1)
+    if not found:
+        raise NotFoundError(
+            f"there is no session {prefix!r}", remedy="run: cardlink-db sessions list"
+        )
+    if len(found) > 1:
+        named = ", ".join(session.id for session in found[:_NAMED])
+        raise DatabaseError(
+            f"several sessions begin with {prefix!r}",
+            remedy=f"they are {named}{', …' if len(found) > _NAMED else ''}",
+        )
+    return found[0]
+
+
+def _print_list(found: list[OTASession], limit: int) -> None:
+    if not found:
+        output.print("No sessions.")
+        return
+    length = _telling_length([session.id for session in found])
+    print_rows(
+        ("Session", "created (UTC)", "status", "type", "device", "card", "duration", "error"),
+        [
+            (
+                session.id[:length],
+                seconds(session.created_at),
+                styled(session.status.value, STATUS_STYLES[session.status]),
+                session.session_type.value,
+                session.device_id,
+                session.card_iccid,
+                None if session.duration_ms is None else f"{session.duration_ms:,} ms",
+                session.error_code or session.error_message,
+            )
+            for session in found
+        ],
+        right=("duration",),
+        folding=("device", "error"),
+    )
+    if len(found) == limit:
+        output.print(f"The newest {limit:,}; --limit shows more.")
+
+
+def _telling_length(ids: list[str]) -> int:
+    """How much of the ids tells them apart, at least eight digits."""
+    length = 8
+    while length < 36 and len({one[:length] for one in ids}) < len(ids):
+        length += 1
+    return length

@@ -1,0 +1,478 @@
+"""``cardlink-db devices``, ``cards`` and ``sessions``, and what all commands share."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardlink_sql import (
+    DatabaseConfig,
+    DatabaseManager,
+    Direction,
+    OTASession,
+    SessionStatus,
+    UnitOfWork,
+)
+from cardlink_sql.apdu_names import command_name, name_of
+from cardlink_sql.cli.common import visible
+from cardlink_sql.times import utc_now
+from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id
+
+CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"
+COMMAND = Path(sys.executable).parent / "cardlink-db"
+
+
+@pytest.fixture
+def url(manager: DatabaseManager) -> str:
+    """A database with devices, cards and sessions, on each backend in turn."""
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1, name="Pixel 8", manufacturer="Google", last_seen=MOMENT))
+        uow.devices.create(device(2, device_type="modem", is_active=False, name=CLEAR_SCREEN))
+        uow.devices.create(device(3, name="pixel 7"))
+        uow.cards.create_with_psk(card(1), "card_1", "00112233445566778899AABBCCDDEEFF")
+        uow.cards.create(card(2, notes="spare"))
+        for number, (status, age) in enumerate(
+            [(SessionStatus.COMPLETED, 0), (SessionStatus.FAILED, 2), (SessionStatus.PENDING, 40)]
+        ):
+            at = utc_now() - timedelta(days=age, hours=1)
+            uow.sessions.create(
+                OTASession(
+                    session_id(16 + number),
+                    status=status,
+                    device_id="device-0001" if number < 2 else None,
+                    card_iccid=iccid(1 + number % 2),
+                    started_at=at if status.is_end else None,
+                    ended_at=at if status.is_end else None,
+                    error_message="no answer" if status is SessionStatus.FAILED else None,
+                    created_at=at,
+                )
+            )
+        uow.commit()
+    return manager.config.url
+
+
+def listed(run: Run, *arguments: str) -> list[str]:
+    """The keys of the records that a list prints as JSON."""
+    done = run(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return [record.get("id") or record["iccid"] for record in json.loads(done.stdout)]
+
+
+# Devices
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], [1, 2, 3]),
+        (["--type", "modem"], [2]),
+        (["--active"], [1, 3]),
+        (["--inactive"], [2]),
+        (["--search", "PIXEL"], [1, 3]),
+        (["--search", "pixel", "--type", "modem"], []),
+        (["--search", "%"], []),
+        (["--limit", "2"], [1, 2]),
+    ],
+)
+def test_devices_are_listed_by_what_they_are(
+    url: str, run: Run, options: list[str], expected: list[int]
+) -> None:
+    found = listed(run, "devices", "list", *options, "-d", url)
+    assert found == [f"device-{number:04d}" for number in expected]
+
+
+def test_a_list_says_where_it_was_cut(url: str, run: Run) -> None:
+    cut = run("devices", "list", "--limit", "2", "-d", url).stdout
+    assert "device-0002" in cut
+    assert "device-0003" not in cut
+    assert "The first 2; --limit shows more." in cut
+    assert "--limit" not in run("devices", "list", "-d", url).stdout
+    assert run("devices", "list", "--search", "nobody", "-d", url).stdout == "No devices.\n"
+
+
+def test_a_device_is_shown_with_its_cards_and_sessions(url: str, run: Run) -> None:
+    shown = run("devices", "show", "device-0001", "-d", url).stdout
+    assert "Google" in shown
+    assert f"{iccid(1)}, {iccid(2)}" in shown
+    record = json.loads(run("devices", "show", "device-0001", "--json", "-d", url).stdout)
+    assert record["last_seen"] == "2026-03-29T00:59:59.987654+00:00"
+    assert (record["cards"], record["sessions"]) == ([iccid(1), iccid(2)], 2)
+
+
+# Cards
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], [1, 2]),
+        (["--with-psk"], [1]),
+        (["--without-psk"], [2]),
+        (["--search", "CARD_1"], [1]),
+        (["--search", "spare", "--with-psk"], []),
+        (["--limit", "1"], [1]),
+    ],
+)
+def test_cards_are_listed_by_what_they_have(
+    url: str, run: Run, options: list[str], expected: list[int]
+) -> None:
+    found = listed(run, "cards", "list", *options, "-d", url)
+    assert found == [iccid(number) for number in expected]
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", iccid(1)]])
+def test_a_psk_is_not_shown(
+    manager: DatabaseManager, url: str, run: Run, arguments: list[str]
+) -> None:
+    with manager.engine.connect() as connection:
+        token = connection.exec_driver_sql(
+            "SELECT psk_key_encrypted FROM card_profiles WHERE psk_key_encrypted IS NOT NULL"
+        ).scalar_one()
+    for form in ([], ["--json"]):
+        shown = run("cards", *arguments, *form, "-d", url).stdout
+        assert "card_1" in shown
+        assert "8899AABB" not in shown.upper()
+        assert bytes(token).decode()[:20] not in shown
+
+
+def test_a_card_is_shown_with_its_devices_and_sessions(url: str, run: Run) -> None:
+    record = json.loads(run("cards", "show", iccid(1), "--json", "-d", url).stdout)
+    assert (record["has_psk"], record["psk_identity"]) == (True, "card_1")
+    assert (record["devices"], record["sessions"]) == (["device-0001"], 2)
+    assert "device-0001" in run("cards", "show", iccid(1), "-d", url).stdout
+
+
+# Sessions
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], [16, 17, 18]),
+        (["--status", "failed"], [17]),
+        (["--device", "device-0001"], [16, 17]),
+        (["--card", iccid(1)], [16, 18]),
+        (["--days", "1"], [16]),
+        (["--days", "2.5", "--status", "pending"], []),
+        (["--limit", "2"], [16, 17]),
+    ],
+)
+def test_sessions_are_listed_newest_first(
+    url: str, run: Run, options: list[str], expected: list[int]
+) -> None:
+    found = listed(run, "sessions", "list", *options, "-d", url)
+    assert found == [session_id(number) for number in expected]
+
+
+def test_ids_of_sessions_are_cut_where_they_tell_them_apart(
+    manager: DatabaseManager, run: Run
+) -> None:
+    ids = ["6f0c7a1e-0000-4000-8000-000000000000", "6f0c7a1e-1000-4000-8000-000000000000"]
+    with UnitOfWork(manager) as uow:
+        for key in ids:
+            uow.sessions.create_session(session_id=key)
+        uow.commit()
+    shown = run("sessions", "list", "-d", manager.config.url).stdout
+    assert "6f0c7a1e-0 " in shown
+    assert "6f0c7a1e-1 " in shown
+    found = run("sessions", "show", "6F0C7A1E-1", "--json", "-d", manager.config.url)
+    assert json.loads(found.stdout)["id"] == ids[1]
+    both = run("sessions", "show", "6f0c7a1e", "-d", manager.config.url)
+    assert both.returncode == 1
+    assert both.stderr.startswith("error: several sessions begin with '6f0c7a1e'\n")
+    assert all(key in both.stderr for key in ids)
+
+
+@pytest.fixture
+def dialogue(manager: DatabaseManager) -> str:
+    """The id of a session of a few APDUs, on each backend in turn."""
+    data = "A0000001510000" * 20
+    spoken = [
+        (Direction.COMMAND, "00A4040007A0000001510000", None),
+        (Direction.RESPONSE, "6F109000", 24.31),
+        (Direction.COMMAND, f"80E288008C{data}", None),
+        (Direction.RESPONSE, "6985", 17.5),
+        (Direction.COMMAND, "805A0000", None),
+        (Direction.RESPONSE, "9110", 8.0),
+    ]
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=session_id(), at=MOMENT)
+        uow.sessions.start_session(session_id(), MOMENT)
+        uow.logs.add_log_batch(
+            entry(
+                direction=direction,
+                raw_data=raw,
+                latency_ms=latency,
+                timestamp=MOMENT + timedelta(milliseconds=250 * number),
+            )
+            for number, (direction, raw, latency) in enumerate(spoken)
+        )
+        uow.commit()
+    return session_id()
+
+
+def test_a_session_is_shown_as_a_dialogue(
+    manager: DatabaseManager, dialogue: str, run: Run
+) -> None:
+    shown = run("sessions", "show", dialogue, "-d", manager.config.url, COLUMNS="80").stdout
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "+0.000 s → SELECT 00A40400 07 A0000001 510000" in lines
+    assert "+0.250 s ← 9000 24.3 ms Normal ending of the command" in lines
+    assert "6F10" in lines
+    assert "+0.750 s ← 6985 17.5 ms Conditions of use not satisfied" in lines
+    assert "+1.000 s → INS 5A 805A0000" in lines
+    assert "+1.250 s ← 9110 8.0 ms Normal ending, proactive command of 16 bytes" in lines
+    assert lines[-1] == "pending"
+    store = next(at for at, line in enumerate(lines) if "STORE DATA" in line)
+    folded = "".join(lines[store : store + 8]).replace(" ", "")
+    assert f"8C{'A0000001510000' * 20}" in folded
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_dialogue_is_cut_by_a_limit(manager: DatabaseManager, dialogue: str, run: Run) -> None:
+    shown = run("sessions", "show", dialogue, "-n", "2", "-d", manager.config.url).stdout
+    assert "STORE DATA" not in shown
+    assert "The first 2 of 6 APDUs" in shown
+
+
+def test_a_dialogue_as_json_is_one_document(
+    manager: DatabaseManager, dialogue: str, run: Run
+) -> None:
+    printed = run("sessions", "show", dialogue, "--json", "-d", manager.config.url).stdout
+    record = json.loads(printed)
+    assert [apdu["command"] for apdu in record["apdus"][::2]] == ["SELECT", "STORE DATA", "INS 5A"]
+    assert record["apdus"][3]["offset_ms"] == 750.0
+    assert record["apdus"][3]["status_message"] == "Conditions of use not satisfied"
+    empty = run("sessions", "show", dialogue, "--json", "-n", "1", "-d", manager.config.url)
+    assert len(json.loads(empty.stdout)["apdus"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw_data", "name"),
+    [
+        ("00A40004023F00", "SELECT"),
+        ("01B0000000", "READ BINARY"),
+        ("A0F2000016", "STATUS"),
+        ("80F2000C00", "STATUS"),
+        ("80F28002024F0000", "GET STATUS"),
+        ("00E20000", "APPEND RECORD"),
+        ("84E28000", "STORE DATA"),
+        ("80E60C00", "INSTALL"),
+        ("00E60000", "TERMINATE DF"),
+        ("80CB008000", "RETRIEVE DATA"),
+        ("80CB3FFF", "GET DATA"),
+        ("805A0000", "INS 5A"),
+        ("80", "80"),
+    ],
+)
+def test_commands_have_the_names_of_their_specifications(raw_data: str, name: str) -> None:
+    assert name_of(raw_data) == name
+
+
+def test_a_protocol_selection_is_no_command() -> None:
+    assert command_name("FFA400") is None
+
+
+# Every command
+
+
+def test_control_characters_do_not_reach_the_terminal(url: str, run: Run) -> None:
+    for form in ([], ["--json"]):
+        shown = run("devices", "list", *form, "-d", url).stdout
+        assert "Pixel 8" in shown
+        assert not set(CLEAR_SCREEN[:1] + "\x9b\u202e") & set(shown)
+    records = json.loads(run("devices", "list", "--json", "-d", url).stdout)
+    assert records[1]["name"] == CLEAR_SCREEN
+    missing = run("devices", "show", "\x1b[2Jnobody", "-d", url)
+    assert "\x1b" not in missing.stderr
+
+
+def test_control_characters_are_shown_as_escapes() -> None:
+    assert visible("a\x1b[1mb\n\x7f\x9b\u202e\u2028 ü→") == (
+        r"a\x1b[1mb\x0a\x7f\x9b\u202e\u2028 ü→"
+    )
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["devices", "list"], ["cards", "list"], ["sessions", "list"], ["cards", "show", iccid(1)]],
+    ids=" ".join,
+)
+def test_lists_fit_a_narrow_terminal_and_lose_nothing(
+    url: str, run: Run, arguments: list[str], columns: str
+) -> None:
+    wide = run(*arguments, "-d", url, COLUMNS="300").stdout.split()
+    done = run(*arguments, "-d", url, COLUMNS=columns)
+    assert max(map(len, done.stdout.splitlines())) <= int(columns)
+    whole = done.stdout.replace("\n", "").replace(" ", "")
+    assert all(word in whole for word in wide if set(word) - {"─"})
+
+
+def test_a_missing_database_is_said_and_not_made(run: Run, tmp_path: Path) -> None:
+    for arguments in (["devices", "list"], ["sessions", "show", "00"], ["cards", "show", iccid()]):
+        done = run(*arguments, "-d", "sqlite:///none.db")
+        assert done.returncode == 1
+        assert "does not exist" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["devices", "show", "nobody"], "nobody"),
+        (["cards", "show", iccid(9)], iccid(9)),
+        (["sessions", "show", session_id(99)], session_id(99)),
+    ],
+)
+def test_what_is_not_there_is_an_error_with_a_hint(
+    url: str, run: Run, arguments: list[str], named: str
+) -> None:
+    done = run(*arguments, "-d", url)
+    assert done.returncode == 1
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert named in error
+    assert hint == f"hint: run: cardlink-db {arguments[0]} list"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["devices", "list", "--type", "tablet"], "'tablet' is not one of 'phone', 'modem'"),
+        (["devices", "list", "--search", ""], "--search"),
+        (["devices", "list", "--limit", "0"], "--limit"),
+        (["devices", "show"], "ID"),
+        (["devices", "show", " x"], "ID"),
+        (["cards", "list", "--search", " "], "--search"),
+        (["cards", "show", "12"], "ICCID"),
+        (["sessions", "list", "--status", "done"], "'done' is not one of 'pending', 'active'"),
+        (["sessions", "list", "--device", ""], "--device"),
+        (["sessions", "list", "--card", "12"], "--card"),
+        (["sessions", "list", "--days", "0"], "--days"),
+        (["sessions", "list", "--days", "nan"], "--days"),
+        (["sessions", "list", "--limit", "many"], "--limit"),
+        (["sessions", "show", "xyz"], "ID"),
+        (["sessions", "show", session_id(), "--limit", "0"], "--limit"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], named: str) -> None:
+    run("init", "-d", "sqlite:///a.db")
+    done = run(*arguments, "-d", "sqlite:///a.db")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert named in error
+    assert hint.endswith("--help shows what it takes")
+
+
+def in_process(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run ``cardlink-db`` as a process of its own, without the terminal's settings."""
+    unset = ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "DATABASE_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= options.pop("env", {})
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        **{"capture_output": True, **options},
+    )
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What ``cardlink-db`` writes to a terminal."""
+    reader, writer = pty.openpty()
+    done = in_process(
+        *arguments,
+        env={"TERM": "xterm-256color", "COLUMNS": "120", **environment},
+        capture_output=False, stdin=writer, stdout=writer, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writer)
+    assert done.returncode == 0, done.stderr
+    printed = b""
+    with os.fdopen(reader, "rb", buffering=0) as terminal:
+        while chunk := _read(terminal):
+            printed += chunk
+    return printed.decode()
+
+
+def _read(terminal: Any) -> bytes:
+    try:
+        chunk: bytes = terminal.read(65536)
+    except OSError:  # Linux ends a terminal without a writer so
+        return b""
+    return chunk
+
+
+def test_colours_are_for_a_terminal_that_wants_them(run: Run, tmp_path: Path) -> None:
+    file = f"sqlite:///{tmp_path}/a.db"
+    run("init", "-d", file)
+    with DatabaseManager(DatabaseConfig(file)) as manager, UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=session_id())
+        uow.sessions.fail_session(session_id())
+        uow.commit()
+    command = ("sessions", "list", "-d", file)
+    assert "\x1b[31mfailed" in on_a_terminal(*command)
+    assert "\x1b[31m" not in on_a_terminal(*command, NO_COLOR="1")
+    assert "\x1b" not in in_process(*command).stdout
+    assert "\x1b[31mfailed" in in_process(*command, env={"FORCE_COLOR": "1"}).stdout
+
+
+def test_a_pipe_folds_nothing_and_takes_any_encoding(url: str) -> None:
+    plain = in_process("cards", "list", "-d", url)
+    assert any(iccid(1) in line and "card_1" in line for line in plain.stdout.splitlines())
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    for arguments in (["sessions", "list"], ["sessions", "show", session_id(16)]):
+        done = in_process(*arguments, "-d", url, env=ascii_only)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_that_goes_away_ends_it_quietly(run: Run, tmp_path: Path, form: list[str]) -> None:
+    file = f"sqlite:///{tmp_path}/a.db"
+    run("init", "-d", file)
+    with DatabaseManager(DatabaseConfig(file)) as manager, UnitOfWork(manager) as uow:
+        uow.devices.create_all(device(number) for number in range(3000))
+        uow.commit()
+    line = f"{COMMAND} devices list -n 3000 {' '.join(form)} -d {file} | head -1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+    closed = f"{COMMAND} devices list -n 1 {' '.join(form)} -d {file} | true"
+    assert subprocess.run(["bash", "-c", closed], capture_output=True, check=True).stderr == b""
+
+
+def test_completion_gives_the_commands() -> None:
+    complete = {"_CARDLINK_DB_COMPLETE": "complete_bash"}
+    asked = {**complete, "COMP_WORDS": "cardlink-db ", "COMP_CWORD": "1"}
+    offered = in_process(env=asked).stdout.split()
+    assert {"init", "replay", "sessions"} <= set(offered)
+    within = {**complete, "COMP_WORDS": "cardlink-db sessions ", "COMP_CWORD": "2"}
+    assert {"list", "show"} <= set(in_process(env=within).stdout.split())
+
+
+def test_completion_works_in_bash() -> None:
+    script = in_process("--show-completion", "bash").stdout
+    assert "complete" in script
+    asked = (
+        f"{script}\n"
+        "COMP_WORDS=(cardlink-db sess); COMP_CWORD=1\n"
+        '_cardlink_db_completion cardlink-db sess cardlink-db; echo "${COMPREPLY[@]}"\n'
+    )
+    path = f"{COMMAND.parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", asked],
+        env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["sessions"]
