@@ -151,7 +151,8 @@ class CardGateway(Gateway[CardProfile]):
 
         ``%`` and ``_`` stand for themselves.
         """
-        return self.find_matching(text=text)
+        parameters = {"pattern": like_pattern(text), "limit": validation.limit(None)}
+        return self._many("search", parameters)
 
     def find_matching(
         self, *, text: str | None = None, has_psk: bool | None = None, limit: int | None = None

@@ -62,7 +62,8 @@ class DeviceGateway(Gateway[Device]):
 
         ``%`` and ``_`` stand for themselves.
         """
-        return self.find_matching(text=text)
+        parameters = {"pattern": like_pattern(text), "limit": validation.limit(None)}
+        return self._many("search", parameters)
 
     def find_matching(
         self,

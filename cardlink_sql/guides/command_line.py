@@ -29,11 +29,14 @@ Options:
   --help                Show this message and exit.
 
 Commands:
-  init     Make the schema in a new database.
-  migrate  Apply pending migrations, or roll back to an earlier one.
-  status   Show connection, migrations and drift; change nothing.
-  replay   Record a trace of OTA sessions and show what was recorded.
-  keys     The keys that PSKs are encrypted with.
+  init      Make the schema in a new database.
+  migrate   Apply pending migrations, or roll back to an earlier one.
+  status    Show connection, migrations and drift; change nothing.
+  replay    Record a trace of OTA sessions and show what was recorded.
+  devices   Phones and modems.
+  cards     Card profiles.
+  sessions  OTA sessions and their APDUs.
+  keys      The keys that PSKs are encrypted with.
 
   Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, 4 the
   database does not agree with its migrations (drift).
@@ -114,6 +117,179 @@ Arguments:
   TRACE <path>  A recorded OTA trace, JSON lines.  [required]
 
 Options:
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db devices
+
+```text
+Usage: cardlink-db devices [OPTIONS] COMMAND [ARGS]...
+
+  Phones and modems.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  list  List devices, by id.
+  show  Show a device, with the cards and the sessions that it had.
+```
+
+## cardlink-db devices list
+
+```text
+Usage: cardlink-db devices list [OPTIONS]
+
+  List devices, by id.
+
+  Example: cardlink-db devices list --type phone --search pixel
+
+Options:
+  --type <phone|modem>   Only these.
+  --active / --inactive  In use, or out of use.
+  --search TEXT          Id, name or model holds this, in any case.
+  -n, --limit N          Rows at most.  [default: 100; x>=1]
+  --json                 As JSON.
+  -d, --url URL          The database. Without it DATABASE_URL is taken, then
+                         sqlite:///data/cardlink.db.
+  --help                 Show this message and exit.
+```
+
+## cardlink-db devices show
+
+```text
+Usage: cardlink-db devices show [OPTIONS] {ID}
+
+  Show a device, with the cards and the sessions that it had.
+
+  Example: cardlink-db devices show R58M42ABCDE
+
+Arguments:
+  ID <str>  ADB serial or serial port.  [required]
+
+Options:
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db cards
+
+```text
+Usage: cardlink-db cards [OPTIONS] COMMAND [ARGS]...
+
+  Card profiles.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  list  List card profiles, by ICCID.
+  show  Show a card profile, with the devices and the sessions that it had.
+```
+
+## cardlink-db cards list
+
+```text
+Usage: cardlink-db cards list [OPTIONS]
+
+  List card profiles, by ICCID. The PSKs are not shown.
+
+  Example: cardlink-db cards list --without-psk
+
+Options:
+  --with-psk / --without-psk  That have a PSK, or none.
+  --search TEXT               ICCID, IMSI, PSK identity or notes hold this, in
+                              any case.
+  -n, --limit N               Rows at most.  [default: 100; x>=1]
+  --json                      As JSON.
+  -d, --url URL               The database. Without it DATABASE_URL is taken,
+                              then sqlite:///data/cardlink.db.
+  --help                      Show this message and exit.
+```
+
+## cardlink-db cards show
+
+```text
+Usage: cardlink-db cards show [OPTIONS] {ICCID}
+
+  Show a card profile, with the devices and the sessions that it had. Its PSK is
+  not shown.
+
+  Example: cardlink-db cards show 89882110000000000312
+
+Arguments:
+  ICCID <str>  18 to 22 digits.  [required]
+
+Options:
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db sessions
+
+```text
+Usage: cardlink-db sessions [OPTIONS] COMMAND [ARGS]...
+
+  OTA sessions and their APDUs.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  list  List sessions, newest first.
+  show  Show a session and its APDUs, as the dialogue that they were.
+```
+
+## cardlink-db sessions list
+
+```text
+Usage: cardlink-db sessions list [OPTIONS]
+
+  List sessions, newest first.
+
+  An id is cut where it still tells the sessions listed apart, and show takes it
+  so; --json has it whole.
+
+  Example: cardlink-db sessions list --status failed --days 7
+
+Options:
+  --status <pending|active|completed|failed|timeout>
+                                  Only these.
+  --device ID                     Of this device.
+  --card ICCID                    Of this card.
+  --days N                        Created within so many days.
+  -n, --limit N                   Rows at most.  [default: 50; x>=1]
+  --json                          As JSON.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
+  --help                          Show this message and exit.
+```
+
+## cardlink-db sessions show
+
+```text
+Usage: cardlink-db sessions show [OPTIONS] {ID}
+
+  Show a session and its APDUs, as the dialogue that they were.
+
+  A command stands with its name (ETSI TS 102 221, ISO/IEC 7816-4,
+  GlobalPlatform), a response with what its status word means and the time from
+  the command to it; in front stands the time since the session's start.
+
+  Example: cardlink-db sessions show 6f0c7a1e
+
+Arguments:
+  ID <str>  A session's UUID, or enough of its beginning.  [required]
+
+Options:
+  -n, --limit N  Only the first so many APDUs.  [x>=1]
+  --json         As JSON.
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
   --help         Show this message and exit.
