@@ -13,6 +13,7 @@ from cardlink_sql.cli.devices import devices
 from cardlink_sql.cli.keys import keys
 from cardlink_sql.cli.schema import init, migrate, status
 from cardlink_sql.cli.sessions import sessions
+from cardlink_sql.cli.sql import sql
 from cardlink_sql.cli.traces import replay
 from cardlink_sql.errors import DatabaseError, DriftError
 
@@ -44,7 +45,7 @@ for command in (
     replay,
 ):
     app.command()(command)
-for group in (devices, cards, sessions, keys):
+for group in (devices, cards, sessions, keys, sql):
     app.add_typer(group)
 
 

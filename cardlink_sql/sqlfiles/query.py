@@ -123,6 +123,17 @@ class Query:
         """The statement with every optional line in, as a DBA pastes it."""
         return self._render(self.conditions, None, dict.fromkeys(self.source.lists, 1), every=True)
 
+    def tokens(
+        self, conditions: frozenset[str], order: str | None, *, every: bool = False
+    ) -> list[Token]:
+        """The tokens of the lines that are in, or of every line."""
+        return [
+            token
+            for line in self.source.lines
+            if every or _is_in(line, conditions, order)
+            for token in line.tokens
+        ]
+
     def for_rows(self, count: int) -> str:
         """A ``:batch`` statement whose VALUES holds ``count`` rows."""
         sql = self._for_rows.get(count)
@@ -165,15 +176,10 @@ class Query:
         *,
         every: bool = False,
     ) -> Statement:
-        tokens = [
-            token
-            for line in self.source.lines
-            if every or _is_in(line, conditions, order)
-            for token in line.tokens
-        ]
+        tokens = self.tokens(conditions, order, every=every)
         names = tuple(token.text[1:] for token in tokens if token.kind is Kind.PARAMETER)
         pieces = [self._piece(token, sizes) for token in tokens]
-        sql = _squeeze(_label(pieces, tokens, self.title))
+        sql = _squeeze(labelled(pieces, tokens, self.title))
         return Statement(sql, names, frozenset(names), _picker(names, sizes))
 
     def _piece(self, token: Token, sizes: Mapping[str, int]) -> str:
@@ -202,8 +208,8 @@ def _is_in(line: Line, conditions: frozenset[str], order: str | None) -> bool:
     return line.order is None or line.order == order
 
 
-def _label(pieces: list[str], tokens: list[Token], title: str) -> list[str]:
-    """The query's name behind the first word, where PyMySQL still sees an INSERT."""
+def labelled(pieces: list[str], tokens: list[Token], title: str) -> list[str]:
+    """The pieces with the query's name behind the first word, where PyMySQL sees an INSERT."""
     verb = next(i for i, token in enumerate(tokens) if token.kind is Kind.WORD)
     return [*pieces[: verb + 1], f" /* cardlink:{title} */", *pieces[verb + 1 :]]
 

@@ -1,0 +1,22 @@
+"""``cardlink-db sql``: the statements, for those who review them."""
+
+import typer
+
+from cardlink_sql.cli.sql.listing import impact, list_queries, show
+
+__all__ = ["sql"]
+
+sql = typer.Typer(
+    name="sql", help="The statements, for those who review them.", no_args_is_help=True
+)
+
+
+@sql.callback()
+def _sql() -> None:
+    """The statements, for those who review them."""
+
+
+# In the order of the help.
+sql.command("list")(list_queries)
+sql.command()(show)
+sql.command()(impact)

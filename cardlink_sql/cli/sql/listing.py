@@ -1,0 +1,203 @@
+"""``cardlink-db sql list``, ``show`` and ``impact``: what there is, and what it touches."""
+
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from cardlink_sql.cli.common import AsJson, argument, output, print_json, row, table
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.review.footprint import footprints
+from cardlink_sql.review.impact import find_query
+from cardlink_sql.review.impact import impact as find_impact
+from cardlink_sql.review.source import source_text
+from cardlink_sql.sqlfiles import Query, load_library
+
+DialectName = Annotated[
+    Dialect | None, typer.Option("--dialect", help="Of this dialect.", show_default=False)
+]
+
+
+def list_queries(
+    *,
+    gateway: Annotated[
+        str | None, typer.Option("--gateway", metavar="NAME", help="Of this gateway alone.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List every query: what it takes, gives, reads and writes.
+
+    Parameters in brackets may be left out. A query that differs has a form of its own in the
+    dialects named.
+
+    Example: cardlink-db sql list --gateway sessions
+    """
+    queries = _queries()
+    gateways = sorted({title.partition(".")[0] for title in queries})
+    with argument("--gateway"):
+        if gateway is not None and gateway not in gateways:
+            raise ValidationError(f"there is no gateway {gateway!r}: {', '.join(gateways)}")
+    listed = [
+        _described(forms)
+        for title, forms in sorted(queries.items())
+        if gateway in (None, title.partition(".")[0])
+    ]
+    if as_json:
+        print_json(listed)
+        return
+    shown = table("Query", "Gives", "Parameters", "Reads", "Writes", "Differs")
+    shown.columns[0].no_wrap = True
+    for one in listed:
+        optional = [f"[{name}]" for name in one["optional"]]
+        shown.add_row(
+            *row(
+                one["name"],
+                one["rows"],
+                ", ".join([*one["parameters"], *optional]),
+                ", ".join(one["tables_read"]),
+                ", ".join(one["tables_written"]),
+                ", ".join(one["differs"]),
+            )
+        )
+    output.print(shown)
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_active.")],
+    *,
+    dialect: DialectName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a query as it reaches the server, with its documentation, ready to paste.
+
+    Each form that differs is shown, or that of one dialect. Every optional line is in and marked:
+    of those that end in "-- when:" the ones whose parameter is given are sent, of those that end
+    in "-- order:" the one that was asked for. Parameters are written :name; the drivers send
+    placeholders in their places, and the values apart.
+
+    Example: cardlink-db sql show sessions.find_by --dialect postgresql
+    """
+    with argument("NAME"):
+        forms = [f for f in find_query(name) if dialect in (None, f.dialect)]
+        if not forms:
+            raise ValidationError(f"{name} is no query of {dialect}")
+    shown = [_shown(same) for same in _same_text(forms).values()]
+    if as_json:
+        print_json(shown)
+    else:
+        typer.echo("\n\n".join(map(_commented, shown)))
+
+
+def impact(
+    name: Annotated[
+        str, typer.Argument(metavar="TABLE[.COLUMN]", help="Such as card_profiles.psk_identity.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show which queries read or write a table or a column.
+
+    Inserting or deleting a row counts for each of its columns. What foreign keys and triggers
+    do because of a query is said with it.
+
+    Example: cardlink-db sql impact card_profiles.psk_key_encrypted
+    """
+    table_name, _, column = name.partition(".")
+    with argument("TABLE[.COLUMN]"):
+        found = find_impact(table_name, column or None)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    shown = table("Query", "Does", "Columns", "By", "Dialects")
+    shown.columns[0].no_wrap = True
+    for one in found:
+        dialects = "" if len(one.dialects) == len(Dialect) else ", ".join(one.dialects)
+        columns = column if column in one.columns else ", ".join(one.columns)
+        if column and column not in one.columns:
+            columns = "its default" if one.does == "inserts" else "the row"
+        shown.add_row(*row(one.query, one.does, columns, one.by, dialects))
+    output.print(shown)
+
+
+def _queries() -> dict[str, list[Query]]:
+    """The forms of each query, by title."""
+    queries = defaultdict(list)
+    for dialect in Dialect:
+        for query in load_library(dialect).all():
+            queries[query.title].append(query)
+    return queries
+
+
+def _described(forms: list[Query]) -> dict[str, Any]:
+    first = forms[0]
+    access = [footprints(form.dialect)[form.title].own for form in forms]
+    read = {name for one in access for name in one.tables_read}
+    written = {name for one in access for name in one.tables_written}
+    return {
+        "name": first.title,
+        "rows": first.rows.value,
+        "parameters": sorted(first.required),
+        "optional": sorted(first.conditions),
+        "orders": list(first.orders),
+        "tables_read": sorted(read),
+        "tables_written": sorted(written),
+        "differs": [form.dialect.value for form in forms if form.source.differs],
+        "documentation": first.source.doc,
+    }
+
+
+def _same_text(forms: list[Query]) -> dict[str, list[Query]]:
+    """The forms by their place: dialects that share one stand together."""
+    same = defaultdict(list)
+    for form in forms:
+        same[form.where].append(form)
+    return same
+
+
+def _shown(forms: list[Query]) -> dict[str, Any]:
+    first = forms[0]
+    footprint = footprints(first.dialect)[first.title]
+    return {
+        "name": first.title,
+        "rows": first.rows.value,
+        "dialects": [form.dialect.value for form in forms],
+        "place": first.where,
+        "documentation": first.source.doc,
+        "differs": first.source.differs,
+        "parameters": sorted(first.required),
+        "optional": sorted(first.conditions),
+        "orders": list(first.orders),
+        "access": footprint.own.as_json(),
+        "by_foreign_key": footprint.by_foreign_key.as_json(),
+        "by_trigger": footprint.by_trigger.as_json(),
+        "is_exact": footprint.is_exact,
+        "sql": source_text(first),
+    }
+
+
+def _commented(shown: dict[str, Any]) -> str:
+    takes = [*shown["parameters"], *(f"[{name}]" for name in shown["optional"])]
+    about = [
+        f"{shown['name']} :{shown['rows']}",
+        *shown["documentation"].splitlines(),
+        *([f"differs: {shown['differs']}"] if shown["differs"] else []),
+        f"for {', '.join(shown['dialects'])}, from {shown['place']}",
+        f"takes: {', '.join(takes) or 'nothing'}",
+        *_sentences(shown["access"], ""),
+        *_sentences(shown["by_foreign_key"], "by foreign key: "),
+        *_sentences(shown["by_trigger"], "by trigger: "),
+    ]
+    return "\n".join([*(f"-- {line}".rstrip() for line in about), shown["sql"]])
+
+
+def _sentences(access: dict[str, Any], by: str) -> list[str]:
+    """Lines such as ``reads: ota_sessions (id, status)``."""
+    return [
+        f"{by}{does}: {name}" + (f" ({', '.join(columns)})" if columns else "")
+        for does, tables in access.items()
+        for name, columns in (
+            tables.items() if isinstance(tables, dict) else ((name, []) for name in tables)
+        )
+    ]

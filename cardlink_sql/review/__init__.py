@@ -1,0 +1,7 @@
+"""What a DBA reviews: what each query reads and writes, and whether it fits the schema.
+
+``variants`` renders a query as a server knows it, ``clauses`` and ``authorizer`` find what it
+reads and writes, ``footprint`` puts that together, ``scratch`` makes databases to try queries
+on, ``describe`` asks a database about a query without running it, ``check`` holds the answers
+to the records, ``lock`` keeps them in files, ``grants`` makes rights of them.
+"""

@@ -1,0 +1,70 @@
+"""Tables and columns that are read and written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Final
+
+Columns = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Access:
+    """What is read and written, as columns by table.
+
+    A table without columns in ``reads`` is read as rows: COUNT(*), EXISTS.
+    """
+
+    reads: Columns = field(default_factory=dict)
+    inserts: Columns = field(default_factory=dict)
+    updates: Columns = field(default_factory=dict)
+    deletes: frozenset[str] = frozenset()
+
+    @property
+    def tables_read(self) -> list[str]:
+        """The tables that are read, in order."""
+        return sorted(self.reads)
+
+    @property
+    def tables_written(self) -> list[str]:
+        """The tables that are written, in order."""
+        return sorted({*self.inserts, *self.updates, *self.deletes})
+
+    def __or__(self, other: "Access") -> "Access":
+        return Access(
+            _merged(self.reads, other.reads),
+            _merged(self.inserts, other.inserts),
+            _merged(self.updates, other.updates),
+            self.deletes | other.deletes,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.reads or self.inserts or self.updates or self.deletes)
+
+    def as_json(self) -> dict[str, object]:
+        """JSON-ready, in order; what is empty is left out."""
+        listed = {
+            kind: {table: sorted(columns[table]) for table in sorted(columns)}
+            for kind, columns in (
+                ("reads", self.reads),
+                ("inserts", self.inserts),
+                ("updates", self.updates),
+            )
+            if columns
+        }
+        return {**listed, **({"deletes": sorted(self.deletes)} if self.deletes else {})}
+
+
+NOTHING: Final = Access()
+
+
+def union(all_of: Iterable[Access]) -> Access:
+    """What any of them reads or writes."""
+    return reduce(Access.__or__, all_of, NOTHING)
+
+
+def _merged(one: Columns, other: Columns) -> Columns:
+    return {
+        table: one.get(table, frozenset()) | other.get(table, frozenset())
+        for table in sorted({*one, *other})
+    }

@@ -1,0 +1,110 @@
+"""Which queries read or write a table or a column."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.review.access import Access
+from cardlink_sql.review.footprint import Footprint, footprints
+from cardlink_sql.sqlfiles import Query, load_library
+from cardlink_sql.tables import metadata
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a query does to a table.
+
+    Attributes:
+        query: its title.
+        does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
+        columns: which columns; none where whole rows are counted or deleted.
+        by: ``statement``, ``foreign key`` or ``trigger``.
+        dialects: whose form does so.
+        is_exact: see :class:`Footprint`.
+    """
+
+    query: str
+    does: str
+    columns: tuple[str, ...]
+    by: str
+    dialects: tuple[Dialect, ...]
+    is_exact: bool
+
+
+def impact(table: str, column: str | None = None) -> list[Impact]:
+    """Which queries read or write a table, or one column of it, in the order of their titles.
+
+    Inserting or deleting a row counts for each of its columns.
+
+    Raises:
+        ValidationError: the schema has no such table or column; the error has the nearest names.
+    """
+    check_names(table, column)
+    found: dict[tuple[str, str, tuple[str, ...], str], list[tuple[Dialect, bool]]] = {}
+    for dialect in Dialect:
+        for title, footprint in footprints(dialect).items():
+            for does, columns, by in _effects(footprint, table):
+                if column is None or column in columns or does in ("inserts", "deletes"):
+                    key = (title, does, columns, by)
+                    found.setdefault(key, []).append((dialect, footprint.is_exact))
+    return [
+        Impact(*key, tuple(dialect for dialect, _ in where), all(exact for _, exact in where))
+        for key, where in sorted(found.items())
+    ]
+
+
+def check_names(table: str, column: str | None) -> None:
+    """Refuse a table or column that the schema does not have.
+
+    Raises:
+        ValidationError: with the nearest names.
+    """
+    if table not in metadata.tables:
+        raise ValidationError(f"there is no table {table!r}; {_near(table, [*metadata.tables])}")
+    columns = metadata.tables[table].columns.keys()
+    if column is not None and column not in columns:
+        raise ValidationError(f"{table} has no column {column!r}; {_near(column, columns)}")
+
+
+def find_query(title: str) -> list[Query]:
+    """The forms of a query, one for each dialect that has it.
+
+    Raises:
+        ValidationError: no dialect has it; the error has the nearest names.
+    """
+    libraries = [{q.title: q for q in load_library(dialect).all()} for dialect in Dialect]
+    forms = [library[title] for library in libraries if title in library]
+    if not forms:
+        titles = sorted(set().union(*libraries))
+        raise ValidationError(f"there is no query {title!r}; {_near(title, titles)}")
+    return forms
+
+
+def _near(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return f"near: {', '.join(near)}"
+    return f"there are: {', '.join(names)}" if len(names) < 20 else "cardlink-db sql list has all"
+
+
+def _effects(footprint: Footprint, table: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    for by, access in (
+        ("statement", footprint.own),
+        ("foreign key", footprint.by_foreign_key),
+        ("trigger", footprint.by_trigger),
+    ):
+        yield from ((does, columns, by) for does, columns in _done(access, table))
+
+
+def _done(access: Access, table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for does, columns in (
+        ("reads", access.reads),
+        ("inserts", access.inserts),
+        ("updates", access.updates),
+    ):
+        if table in columns:
+            yield does, tuple(sorted(columns[table]))
+    if table in access.deletes:
+        yield "deletes", ()

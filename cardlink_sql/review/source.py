@@ -1,0 +1,30 @@
+"""The text of a query as people read it: its own lines, with their markers and its name."""
+
+from cardlink_sql.review.variants import as_written
+from cardlink_sql.sqlfiles import Query
+from cardlink_sql.sqlfiles.lexer import BLANK, Kind
+from cardlink_sql.sqlfiles.query import Line
+
+
+def source_text(query: Query) -> str:
+    """The statement with every line in and marked, parameters as ``:name``, and a ``;``."""
+    verb = next(t for t in as_written(query).tokens if t.kind is Kind.WORD)
+    lines = []
+    for line in query.source.lines:
+        text = "".join(
+            f"{token.text} /* cardlink:{query.title} */" if token is verb else token.text
+            for token in line.tokens
+        ).rstrip()
+        if any(token.kind not in BLANK for token in line.tokens):
+            lines.append((text, _marker(line)))
+    # The ; stands on a line of its own where the last one is optional.
+    text, marker = lines[-1]
+    lines[-1:] = [(text, marker), (";", "")] if marker else [(f"{text};", "")]
+    width = max((len(text) for text, marker in lines if marker), default=0)
+    return "\n".join(f"{text.ljust(width)}  {marker}" if marker else text for text, marker in lines)
+
+
+def _marker(line: Line) -> str:
+    if line.when:
+        return f"-- when: {', '.join(sorted(line.when))}"
+    return f"-- order: {line.order}" if line.order else ""

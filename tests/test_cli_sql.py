@@ -1,0 +1,90 @@
+"""``cardlink-db sql``, as a DBA runs it."""
+
+import json
+
+import pytest
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.sqlfiles import load_library
+from cardlink_sql.sqlfiles.parser import parse
+from tests.test_cli import Run, run
+
+__all__ = ["run"]
+
+
+def test_list_has_every_query_with_what_it_takes_and_touches(run: Run) -> None:
+    listed = {one["name"]: one for one in json.loads(run("sql", "list", "--json").stdout)}
+    assert listed.keys() == {q.title for d in Dialect for q in load_library(d).all()}
+    stale = listed["sessions.close_stale"]
+    assert stale["rows"] == "exec"
+    assert stale["parameters"] == ["before", "ended_at"]
+    assert stale["tables_read"] == ["comm_logs", "ota_sessions"]
+    assert stale["tables_written"] == ["ota_sessions"]
+    assert stale["differs"] == ["sqlite", "mysql", "postgresql"]
+    assert "status" in listed["sessions.find_by"]["optional"]
+    assert "status desc" in listed["sessions.find_by"]["orders"]
+
+    shown = run("sql", "list", "--gateway", "logs").stdout
+    assert "logs.copy_log_batch" in shown
+    assert "sessions." not in shown
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_show_prints_every_query_so_that_it_reads_back_the_same(run: Run, dialect: Dialect) -> None:
+    for query in load_library(dialect).all()[::7]:
+        printed = run("sql", "show", query.title, "--dialect", dialect).stdout
+        assert f"/* cardlink:{query.title} */" in printed
+        assert query.source.doc.splitlines()[0] in printed
+        body = "\n".join(s for s in printed.splitlines() if not s.startswith("-- "))
+        text = f"-- name: {query.source.name} :{query.rows}\n-- As shown.\n{body}"
+        (again,) = parse(text, query.source.file, dialect)
+        label = f" /* cardlink:{query.title} */"
+        assert again.as_written().sql.replace(label, "", 1) == query.as_written().sql
+        assert again.conditions == query.conditions
+        assert again.orders == query.orders
+
+
+def test_show_gives_each_form_that_differs(run: Run) -> None:
+    forms = json.loads(run("sql", "show", "sessions.find_active", "--json").stdout)
+    assert [form["dialects"] for form in forms] == [["sqlite"], ["mysql", "postgresql"]]
+    assert "INDEXED BY" in forms[0]["sql"]
+    assert forms[0]["differs"]
+    both = run("sql", "show", "sessions.find_active").stdout
+    assert "-- for sqlite, from sql/sqlite/sessions.sql:" in both
+    assert "-- for mysql, postgresql, from sql/common/sessions.sql:" in both
+
+
+def test_impact_names_who_touches_a_column_and_how(run: Run) -> None:
+    found = json.loads(run("sql", "impact", "card_profiles.psk_key_encrypted", "--json").stdout)
+    does = {(one["query"], one["does"]) for one in found}
+    assert ("cards.get_psk_key", "reads") in does
+    assert ("cards.update_psk", "updates") in does
+    assert ("cards.delete_by_id", "deletes") in does
+    assert not [name for name, _ in does if not name.startswith("cards.")]
+    assert ("cards.update", "updates") not in does
+
+    taken_along = json.loads(run("sql", "impact", "comm_logs", "--json").stdout)
+    assert ("sessions.delete_by_id", "foreign key") in {(o["query"], o["by"]) for o in taken_along}
+    shown = run("sql", "impact", "comm_logs.status_word").stdout
+    assert "logs.find_errors" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["impact", "comm_log"], "there is no table 'comm_log'; near: comm_logs"),
+        (["impact", "comm_logs.staus_word"], "has no column 'staus_word'; near: status_word"),
+        (["impact", "x"], "there are: "),
+        (["show", "sessions.find_activ"], "there is no query 'sessions.find_activ'; near: sessio"),
+        (["show", "logs.copy_log_batch", "--dialect", "mysql"], "is no query of mysql"),
+        (["list", "--gateway", "session"], "there is no gateway 'session': cards, "),
+        (["show"], "NAME"),
+    ],
+)
+def test_an_unknown_name_is_wrong_usage_with_the_nearest_ones(
+    arguments: list[str], said: str, run: Run
+) -> None:
+    done = run("sql", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
