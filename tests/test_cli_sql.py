@@ -7,9 +7,7 @@ import pytest
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.sqlfiles import load_library
 from cardlink_sql.sqlfiles.parser import parse
-from tests.test_cli import Run, run
-
-__all__ = ["run"]
+from tests.conftest import Run
 
 
 def test_list_has_every_query_with_what_it_takes_and_touches(run: Run) -> None:

@@ -37,6 +37,7 @@ Commands:
   cards     Card profiles.
   sessions  OTA sessions and their APDUs.
   keys      The keys that PSKs are encrypted with.
+  sql       The statements, for those who review them.
 
   Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, 4 the
   database does not agree with its migrations (drift).
@@ -319,6 +320,85 @@ Usage: cardlink-db keys generate [OPTIONS]
   Example: export CARDLINK_ENCRYPTION_KEY=$(cardlink-db keys generate)
 
 Options:
+  --help  Show this message and exit.
+```
+
+## cardlink-db sql
+
+```text
+Usage: cardlink-db sql [OPTIONS] COMMAND [ARGS]...
+
+  The statements, for those who review them.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  list    List every query: what it takes, gives, reads and writes.
+  show    Show a query as it reaches the server, with its documentation,...
+  impact  Show which queries read or write a table or a column.
+```
+
+## cardlink-db sql list
+
+```text
+Usage: cardlink-db sql list [OPTIONS]
+
+  List every query: what it takes, gives, reads and writes.
+
+  Parameters in brackets may be left out. A query that differs has a form of its
+  own in the dialects named.
+
+  Example: cardlink-db sql list --gateway sessions
+
+Options:
+  --gateway NAME  Of this gateway alone.
+  --json          As JSON.
+  --help          Show this message and exit.
+```
+
+## cardlink-db sql show
+
+```text
+Usage: cardlink-db sql show [OPTIONS] {NAME}
+
+  Show a query as it reaches the server, with its documentation, ready to paste.
+
+  Each form that differs is shown, or that of one dialect. Every optional line
+  is in and marked: of those that end in "-- when:" the ones whose parameter is
+  given are sent, of those that end in "-- order:" the one that was asked for.
+  Parameters are written :name; the drivers send placeholders in their places,
+  and the values apart.
+
+  Example: cardlink-db sql show sessions.find_by --dialect postgresql
+
+Arguments:
+  NAME <str>  Such as sessions.find_active.  [required]
+
+Options:
+  --dialect <sqlite|mysql|postgresql>
+                                  Of this dialect.
+  --json                          As JSON.
+  --help                          Show this message and exit.
+```
+
+## cardlink-db sql impact
+
+```text
+Usage: cardlink-db sql impact [OPTIONS] {TABLE[.COLUMN]}
+
+  Show which queries read or write a table or a column.
+
+  Inserting or deleting a row counts for each of its columns. What foreign keys
+  and triggers do because of a query is said with it.
+
+  Example: cardlink-db sql impact card_profiles.psk_key_encrypted
+
+Arguments:
+  TABLE[.COLUMN] <str>  Such as card_profiles.psk_identity.  [required]
+
+Options:
+  --json  As JSON.
   --help  Show this message and exit.
 ```
 

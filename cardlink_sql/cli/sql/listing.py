@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.common import AsJson, argument, output, print_json, row, table
+from cardlink_sql.cli.common import AsJson, argument, print_json, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.review.footprint import footprints
-from cardlink_sql.review.impact import find_query
+from cardlink_sql.review.impact import Impact, find_query
 from cardlink_sql.review.impact import impact as find_impact
 from cardlink_sql.review.source import source_text
 from cardlink_sql.sqlfiles import Query, load_library
@@ -47,21 +47,21 @@ def list_queries(
     if as_json:
         print_json(listed)
         return
-    shown = table("Query", "Gives", "Parameters", "Reads", "Writes", "Differs")
-    shown.columns[0].no_wrap = True
-    for one in listed:
-        optional = [f"[{name}]" for name in one["optional"]]
-        shown.add_row(
-            *row(
+    print_rows(
+        ("Query", "Gives", "Parameters", "Reads", "Writes", "Differs"),
+        (
+            (
                 one["name"],
                 one["rows"],
-                ", ".join([*one["parameters"], *optional]),
+                ", ".join([*one["parameters"], *(f"[{name}]" for name in one["optional"])]),
                 ", ".join(one["tables_read"]),
                 ", ".join(one["tables_written"]),
                 ", ".join(one["differs"]),
             )
-        )
-    output.print(shown)
+            for one in listed
+        ),
+        folding=("Parameters", "Reads", "Differs"),
+    )
 
 
 def show(
@@ -110,15 +110,23 @@ def impact(
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    shown = table("Query", "Does", "Columns", "By", "Dialects")
-    shown.columns[0].no_wrap = True
-    for one in found:
-        dialects = "" if len(one.dialects) == len(Dialect) else ", ".join(one.dialects)
-        columns = column if column in one.columns else ", ".join(one.columns)
-        if column and column not in one.columns:
-            columns = "its default" if one.does == "inserts" else "the row"
-        shown.add_row(*row(one.query, one.does, columns, one.by, dialects))
-    output.print(shown)
+    print_rows(
+        ("Query", "Does", "Columns", "By", "Dialects"),
+        ((one.query, one.does, _touched(one, column), one.by, _of(one.dialects)) for one in found),
+        folding=("Columns",),
+    )
+
+
+def _touched(one: Impact, column: str) -> str:
+    if not column:
+        return ", ".join(one.columns)
+    if column in one.columns:
+        return column
+    return "its default" if one.does == "inserts" else "the row"
+
+
+def _of(dialects: tuple[Dialect, ...]) -> str | None:
+    return None if len(dialects) == len(Dialect) else ", ".join(dialects)
 
 
 def _queries() -> dict[str, list[Query]]:
