@@ -88,7 +88,7 @@ def _part(target: Path, rights: int | None, *, binary: bool) -> Iterator[IO[Any]
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _opened(path: Path, mode: str, *, binary: bool, rights: int = 0o666) -> IO[Any]:
@@ -106,8 +106,9 @@ def _is_about(error: OSError, path: Path) -> bool:
     return named in (None, str(path)) or Path(os.fsdecode(named)).name.startswith(_PREFIX)
 
 
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may forget the new name. Windows has no such thing.
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in a folder, as a power cut might forget a new one."""
+    # Windows has no such thing.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

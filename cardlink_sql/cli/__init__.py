@@ -7,6 +7,7 @@ from contextlib import suppress
 import typer
 from typer.exceptions import Abort, TyperException
 
+from cardlink_sql.cli.backup import backup, restore
 from cardlink_sql.cli.cards import cards
 from cardlink_sql.cli.common import Exit, Url, settle_streams, visible
 from cardlink_sql.cli.devices import devices
@@ -43,6 +44,8 @@ for command in (
     migrate,
     status,
     replay,
+    backup,
+    restore,
 ):
     app.command()(command)
 for group in (devices, cards, sessions, keys, sql):

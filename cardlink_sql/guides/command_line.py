@@ -33,6 +33,8 @@ Commands:
   migrate   Apply pending migrations, or roll back to an earlier one.
   status    Show connection, migrations and drift; change nothing.
   replay    Record a trace of OTA sessions and show what was recorded.
+  backup    Back up the database into one file, while others use it.
+  restore   Put a backup in the place of the database, which is kept under...
   devices   Phones and modems.
   cards     Card profiles.
   sessions  OTA sessions and their APDUs.
@@ -118,6 +120,55 @@ Arguments:
   TRACE <path>  A recorded OTA trace, JSON lines.  [required]
 
 Options:
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db backup
+
+```text
+Usage: cardlink-db backup [OPTIONS] {FILE}
+
+  Back up the database into one file, while others use it.
+
+  The file holds the PSKs as they are stored, encrypted; only its owner may read
+  it. The encryption keys are not in it: back them up elsewhere.
+
+  Example: cardlink-db backup cardlink-2026-11-23.backup
+
+Arguments:
+  FILE <path>  The backup to make.  [required]
+
+Options:
+  --force        Replace FILE if it is there.
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db restore
+
+```text
+Usage: cardlink-db restore [OPTIONS] {FILE}
+
+  Put a backup in the place of the database, which is kept under another name.
+
+  Stop what uses the database first. The backup is unpacked aside and looked
+  through: integrity, migrations, the rows of each table. Only then the database
+  is replaced, in one step; until then an error, Ctrl-C or a kill leaves it as
+  it was.
+
+  Example: cardlink-db restore cardlink-2026-11-23.backup
+
+Arguments:
+  FILE <file>  A backup.  [required]
+
+Options:
+  --check        Only read FILE and say whether it is whole.
+  -y, --yes      Do not ask.
+  --json         As JSON.
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
   --help         Show this message and exit.

@@ -1,0 +1,18 @@
+"""Backup and restore: one file for every backend."""
+
+from cardlink_sql.backup.create import Backup, create_backup
+from cardlink_sql.backup.manifest import Contents, Kind, Manifest
+from cardlink_sql.backup.restore import check_backup, restore_backup
+from cardlink_sql.backup.restored import Replaced, Restored
+
+__all__ = [
+    "Backup",
+    "Contents",
+    "Kind",
+    "Manifest",
+    "Replaced",
+    "Restored",
+    "check_backup",
+    "create_backup",
+    "restore_backup",
+]

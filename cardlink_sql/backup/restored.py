@@ -1,0 +1,33 @@
+"""What a restore did."""
+
+from dataclasses import dataclass
+
+from cardlink_sql.backup.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The database that was replaced.
+
+    Args:
+        name: where it is kept: a file, a schema or a database.
+        removal: what removes it: a command or a statement.
+    """
+
+    name: str
+    removal: str
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A database that was restored.
+
+    Args:
+        manifest: of the backup.
+        replaced: what was there before; None where there was nothing.
+        pending: the migrations that the backup is older than.
+    """
+
+    manifest: Manifest
+    replaced: Replaced | None
+    pending: list[str]
