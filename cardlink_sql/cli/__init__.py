@@ -13,6 +13,7 @@ from cardlink_sql.cli.common import Exit, Url, settle_streams, visible
 from cardlink_sql.cli.devices import devices
 from cardlink_sql.cli.keys import keys
 from cardlink_sql.cli.schema import init, migrate, status
+from cardlink_sql.cli.schema_review import schema
 from cardlink_sql.cli.sessions import sessions
 from cardlink_sql.cli.sql import sql
 from cardlink_sql.cli.traces import replay
@@ -48,7 +49,7 @@ for command in (
     restore,
 ):
     app.command()(command)
-for group in (devices, cards, sessions, keys, sql):
+for group in (devices, cards, sessions, keys, schema, sql):
     app.add_typer(group)
 
 

@@ -1,0 +1,65 @@
+"""``cardlink-db schema``: what the migrations make, for review."""
+
+from typing import Annotated
+
+import typer
+
+from cardlink_sql.cli.common import Url
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.ddl import committed_schema, fresh_schema
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.scratch import scratch_database
+
+schema = typer.Typer(
+    name="schema", help="The schema and its migrations, for review.", no_args_is_help=True
+)
+
+DialectOption = Annotated[
+    Dialect | None,
+    typer.Option("--dialect", help="Without it, the dialect of the database's URL."),
+]
+
+
+@schema.callback()
+def _schema() -> None:
+    """The schema and its migrations, for review."""
+
+
+@schema.command()
+def dump(
+    *,
+    dialect: DialectOption = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Make it anew: migrate a scratch database on the URL's server, read it and "
+            "drop it.",
+        ),
+    ] = False,
+    url: Url = None,
+) -> None:
+    """Print the schema as canonical DDL, the same text from every version of a server.
+
+    Example: cardlink-db schema dump --dialect postgresql
+    """
+    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    chosen = dialect or config.dialect
+    if not fresh:
+        typer.echo(committed_schema(chosen), nl=False)
+        return
+    with scratch_database(_config_of(chosen, config)) as manager:
+        manager.create_tables()
+        typer.echo(fresh_schema(manager), nl=False)
+
+
+def _config_of(dialect: Dialect, config: DatabaseConfig) -> DatabaseConfig:
+    """The server for a scratch database; SQLite needs none."""
+    if dialect is Dialect.SQLITE:
+        return DatabaseConfig("sqlite:///:memory:")
+    if config.dialect is not dialect:
+        raise typer.BadParameter(
+            f"a scratch database needs a server of {dialect}, and the URL names {config.dialect}",
+            param_hint="--url",
+        )
+    return config
