@@ -39,6 +39,7 @@ Commands:
   cards     Card profiles.
   sessions  OTA sessions and their APDUs.
   keys      The keys that PSKs are encrypted with.
+  schema    The schema and its migrations, for review.
   sql       The statements, for those who review them.
 
   Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, 4 the
@@ -372,6 +373,40 @@ Usage: cardlink-db keys generate [OPTIONS]
 
 Options:
   --help  Show this message and exit.
+```
+
+## cardlink-db schema
+
+```text
+Usage: cardlink-db schema [OPTIONS] COMMAND [ARGS]...
+
+  The schema and its migrations, for review.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  dump  Print the schema as canonical DDL, the same text from every version...
+```
+
+## cardlink-db schema dump
+
+```text
+Usage: cardlink-db schema dump [OPTIONS]
+
+  Print the schema as canonical DDL, the same text from every version of a
+  server.
+
+  Example: cardlink-db schema dump --dialect postgresql
+
+Options:
+  --dialect <sqlite|mysql|postgresql>
+                                  Without it, the dialect of the database's URL.
+  --fresh                         Make it anew: migrate a scratch database on
+                                  the URL's server, read it and drop it.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
+  --help                          Show this message and exit.
 ```
 
 ## cardlink-db sql
