@@ -218,6 +218,15 @@ class SettingInForce:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsImport:
+    """The keys that an import of settings named, by what became of them."""
+
+    created: list[str]
+    updated: list[str]
+    unchanged: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStatistics:
     """Sessions created within a window of time.
 

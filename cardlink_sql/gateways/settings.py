@@ -8,11 +8,13 @@ from types import EllipsisType
 from typing import Any
 
 from cardlink_sql import validation
-from cardlink_sql.declared_settings import DECLARED, DeclaredSetting, category_of
+from cardlink_sql.declared_settings import DECLARED, category_of
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
+from cardlink_sql.faults import Faults
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.records import Setting, SettingInForce
+from cardlink_sql.records import Setting, SettingInForce, SettingsImport
+from cardlink_sql.settings_yaml import SettingEntry, read_settings, write_settings
 from cardlink_sql.tables import settings
 
 
@@ -139,7 +141,7 @@ class SettingGateway(Gateway[Setting]):
         Raises:
             ValidationError: key or value is refused; the error names what is accepted.
         """
-        self._execute("set_value", self._new_values(key, value, description, category))
+        self._execute("set_value", self._new_values(key, value, description, category, _path(key)))
         return self._note("set", self._required(key))
 
     def delete(self, record: Setting | str) -> bool:
@@ -171,67 +173,135 @@ class SettingGateway(Gateway[Setting]):
             if category in (None, declared.category) and self.delete_by_id(key)
         ]
 
+    # YAML
+
+    def export_yaml(self) -> str:
+        """Every setting as YAML that :meth:`import_yaml` reads; the query is ``find_by``.
+
+        A declared setting that is not stored stands in a comment, with its default. The form
+        is told in ``cardlink_sql/settings_yaml.py``.
+        """
+        return write_settings(self.get_all_settings())
+
+    def import_yaml(self, text: str, name: str = "settings") -> SettingsImport:
+        """Store the settings of a YAML text, all or none; those that it does not name stay.
+
+        A description or category that the text does not give stays as it was.
+        The queries are ``find_by`` and ``set_value``.
+
+        Args:
+            text: YAML without aliases, dates and tags beyond JSON's types, at most a MiB.
+            name: how errors name the text.
+
+        Raises:
+            ValidationError: a value is refused; each one is named, with its line.
+        """
+        faults = Faults(name)
+        new = [
+            (entry, values)
+            for entry in read_settings(text, faults)
+            if (values := self._import_values(entry, faults)) is not None
+        ]
+        faults.refuse()
+        stored = {setting.key: setting for setting in self.get_all()}
+        done = SettingsImport([], [], [])
+        for entry, values in new:
+            before = stored.get(entry.key)
+            if before is not None and _says_nothing_new(entry, before):
+                done.unchanged.append(entry.key)
+                continue
+            self._execute("set_value", values)
+            self._note("set", self._required(entry.key))
+            (done.created if before is None else done.updated).append(entry.key)
+        self._note_batch("import_yaml", len(done.created) + len(done.updated))
+        return done
+
+    def _import_values(self, entry: SettingEntry, faults: Faults) -> dict[str, Any] | None:
+        try:
+            return self._new_values(
+                entry.key, entry.value, entry.description, entry.category, where=entry.key
+            )
+        except ValidationError as error:
+            faults.add_refusal(error, entry.line)
+            return None
+
     # Inside
 
     def _new_values(
-        self, key: str, value: Any, description: str | None, category: str | None
+        self, key: str, value: Any, description: str | None, category: str | None, where: str
     ) -> dict[str, Any]:
         """The parameters of ``set_value``, checked."""
-        name = validation.identifier(key, "settings.key")
-        _check_value(name, value)
-        declared = DECLARED.get(name)
-        _check_category(name, category, declared)
+        _check(key, value, category, where)
+        declared = DECLARED.get(key)
+        first_description = declared.description if declared else None
         now = self._time(None)
         values = {
-            "key": self._key(name),
+            "key": self._key(key),
             "value": self._bind["value"](value),
-            "description": self._bind["description"](
-                declared.description if description is None and declared else description
-            ),
-            "category": self._bind["category"](category_of(name) if category is None else category),
+            "description": first_description,
+            "category": category_of(key),
             "created_at": now,
             "updated_at": now,
         }
         if description is not None:
-            values["new_description"] = True
+            text = validation.text(description, f"{where}.description", 256)
+            values |= {"description": text, "new_description": True}
         if category is not None:
-            values["new_category"] = True
+            text = validation.identifier(category, f"{where}.category", 64)
+            values |= {"category": text, "new_category": True}
         return values
 
     def _values(self, record: Setting, leave: frozenset[str]) -> dict[str, Any]:
-        values = super()._values(record, leave)
-        _check_value(record.key, record.value)
-        _check_category(record.key, record.category, DECLARED.get(record.key))
-        return values
+        self._check_kind(record)
+        _check(record.key, record.value, record.category, _path(record.key))
+        return super()._values(record, leave)
 
 
 def _path(key: str) -> str:
     return f"settings[{key}]"
 
 
-def _check_value(key: str, value: Any) -> None:
-    validation.json_value(value, _path(key))
-    if key in DECLARED:
-        DECLARED[key].check(value, _path(key))
-
-
-def _check_category(key: str, category: str | None, declared: DeclaredSetting | None) -> None:
-    if declared is not None and category not in (None, declared.category):
+def _check(key: str, value: Any, category: str | None, where: str) -> None:
+    name = validation.identifier(key, "settings.key")
+    validation.json_value(value, where)
+    declared = DECLARED.get(name)
+    if declared is None:
+        return
+    declared.check(value, where)
+    if category not in (None, declared.category):
         raise ValidationError(
-            f"the category of {key} is {declared.category}, not {category!r}",
-            f"{_path(key)}.category",
+            f"the category of {key} is {declared.category}, not {category!r}", f"{where}.category"
         )
+
+
+def _says_nothing_new(entry: SettingEntry, stored: Setting) -> bool:
+    return (
+        _same(entry.value, stored.value)
+        and entry.description in (None, stored.description)
+        and entry.category in (None, stored.category)
+    )
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Whether two JSON values are equal; to Python, 1 equals 1.0 and True as well."""
+    if type(first) is not type(second) or first != second:
+        return False
+    if isinstance(first, dict):
+        return all(_same(value, second[key]) for key, value in first.items())
+    return not isinstance(first, list) or all(map(_same, first, second))
 
 
 def _in_force(key: str, stored: Setting | None) -> SettingInForce:
     declared = DECLARED.get(key)
     default = declared.default if declared else None
-    description = declared.description if declared else None
+    description = stored.description if stored else None
+    if description is None and declared:
+        description = declared.description
     return SettingInForce(
         key=key,
         value=stored.value if stored else default,
         category=declared.category if declared else stored.category if stored else category_of(key),
-        description=(stored.description if stored else None) or description,
+        description=description,
         is_stored=stored is not None,
         is_declared=declared is not None,
         default=default,

@@ -1,0 +1,255 @@
+"""``cardlink-db settings``."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from cardlink_sql.cli.common import (
+    AsJson,
+    Url,
+    Yes,
+    argument,
+    confirm,
+    open_manager,
+    output,
+    print_json,
+    refuse_missing,
+    row,
+    table,
+)
+from cardlink_sql.declared_settings import DECLARED
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.files import write_atomically
+from cardlink_sql.records import SettingInForce
+from cardlink_sql.unit_of_work import UnitOfWork
+from cardlink_sql.yaml_text import read_file
+
+_LONGEST_SHOWN: Final = 60
+_ARGUMENTS: Final = {
+    "settings.key": "KEY", "].description": "--description", "].category": "--category"
+}  # fmt: skip
+
+settings = typer.Typer(
+    name="settings", help="What CardLink's components are set to.", no_args_is_help=True
+)
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as server.port.")]
+
+
+@settings.callback()
+def _settings() -> None:
+    """What CardLink's components are set to."""
+
+
+@settings.command("list")
+def list_settings(
+    *,
+    category: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of this category only.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show the settings that hold: the stored ones, and the defaults of the others.
+
+    Example: cardlink-db settings list --category server
+    """
+    with open_manager(url, read_only=True) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager, read_only=True) as uow, argument("--category"):
+            shown = (
+                uow.settings.get_all_settings()
+                if category is None
+                else uow.settings.get_by_category(category)
+            )
+    if as_json:
+        print_json([_document(setting) for setting in shown])
+        return
+    listed = table("setting", "value", "set (UTC)", "description")
+    for setting in shown:
+        changed = setting.updated_at
+        when = f"{changed:%Y-%m-%d %H:%M:%S}" if changed else "default"
+        listed.add_row(*row(setting.key, _cut(_json(setting.value)), when, setting.description))
+    output.print(listed)
+
+
+@settings.command()
+def get(key: Key, *, as_json: AsJson = False, url: Url = None) -> None:
+    """Print the value that holds for a key: text as it is, anything else as JSON.
+
+    With --json what is known of the setting, too.
+
+    Example: cardlink-db settings get server.port
+    """
+    with open_manager(url, read_only=True) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager, read_only=True) as uow, _arguments():
+            held = uow.settings.get_in_force(key)
+    if as_json:
+        print_json(_document(held))
+    else:
+        typer.echo(held.value if isinstance(held.value, str) else _json(held.value))
+
+
+@settings.command("set", context_settings={"ignore_unknown_options": True})  # so that -5 is one
+def set_setting(
+    key: Key,
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="VALUE",
+            help="JSON, such as 9443, true, null or '\"12\"'; anything else is text.",
+        ),
+    ],
+    *,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What it is for; else it stays as it was.")
+    ] = None,
+    category: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Without it, what stands before the first period of a new key, or general.",
+        ),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Store the value of a setting.
+
+    Example: cardlink-db settings set server.port 9443
+    """
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager) as uow, _arguments():
+            stored = uow.settings.set_value(key, _parsed(value), description, category)
+            uow.commit()
+    output.print(f"{stored.key}: {_json(stored.value)}")
+
+
+@settings.command()
+def export(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write this file, not the terminal."),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Write all settings as YAML; what only has a default stands in a comment.
+
+    Example: cardlink-db settings export --output settings.yaml
+    """
+    with open_manager(url, read_only=True) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager, read_only=True) as uow:
+            text = uow.settings.export_yaml()
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    with write_atomically(file) as written:
+        written.write(text)
+
+
+@settings.command("import")
+def import_settings(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML as export writes it.")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Store the settings of a YAML file, all or none; what it does not name stays.
+
+    Example: cardlink-db settings import settings.yaml --dry-run
+    """
+    text = read_file(file)
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager) as uow:
+            done = uow.settings.import_yaml(text, str(file))
+            if not dry_run:
+                uow.commit()
+    if as_json:
+        print_json({**asdict(done), "dry_run": dry_run})
+        return
+    for verb, keys in (("created", done.created), ("updated", done.updated)):
+        for key in keys:
+            output.print(f"{verb}  {key}")
+    output.print(
+        f"{len(done.created)} created, {len(done.updated)} updated, "
+        f"{len(done.unchanged)} unchanged{'; a dry run, so nothing was written' if dry_run else ''}."
+    )
+
+
+@settings.command()
+def reset(
+    *,
+    category: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of this category only.")
+    ] = None,
+    yes: Yes = False,
+    url: Url = None,
+) -> None:
+    """Give declared settings their defaults again; other settings stay.
+
+    Example: cardlink-db settings reset --category server --yes
+    """
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager) as uow, argument("--category"):
+            found = uow.settings.reset_to_defaults(category)  # not committed: to ask about them
+        if not found:
+            output.print("Nothing to reset: the defaults hold.")
+            return
+        confirm(f"Reset {', '.join(found)}?", yes=yes)
+        with UnitOfWork(manager) as uow:
+            done = uow.settings.reset_to_defaults(category)
+            uow.commit()
+    for key in done:
+        output.print(f"{key}: {_json(DECLARED[key].default)}")
+
+
+@contextmanager
+def _arguments() -> Iterator[None]:
+    """Name the argument that a refused value came by; the exit code is 2."""
+    try:
+        yield
+    except ValidationError as error:
+        place = error.where or ""
+        name = next((name for end, name in _ARGUMENTS.items() if place.endswith(end)), "VALUE")
+        raise typer.BadParameter(error.what, param_hint=name) from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_json)
+    except json.JSONDecodeError:
+        return text
+    except RecursionError:
+        raise ValidationError("the JSON is nested too deeply", "VALUE") from None
+    except ValueError:
+        raise ValidationError("a number has too many digits", "VALUE") from None
+
+
+def _no_json(name: str) -> None:
+    """NaN and the infinities, which Python's reader would take."""
+    raise json.JSONDecodeError("no JSON", name, 0)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def _document(setting: SettingInForce) -> dict[str, Any]:
+    changed = setting.updated_at
+    return {**asdict(setting), "updated_at": changed.isoformat() if changed else None}

@@ -1,0 +1,55 @@
+"""Everything that is wrong with an input, as one error."""
+
+from typing import Final
+
+from cardlink_sql.errors import ValidationError
+
+_MOST_SHOWN: Final = 100
+
+
+class Faults:
+    """Collects what is wrong with a file, so that one reading of it names everything.
+
+    Args:
+        name: how the error names the file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self._found: list[tuple[int | None, str]] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._found)
+
+    def add(self, what: str, path: str | None = None, line: int | None = None) -> None:
+        """Note a fault.
+
+        Args:
+            what: what is wrong, and what to write in its place.
+            path: the value's path in the file, such as ``devices[3].device_type``.
+            line: its line, from 1.
+        """
+        self._found.append((line, f"{path}: {what}" if path else what))
+
+    def add_refusal(self, error: ValidationError, line: int | None = None) -> None:
+        """Note a value that a check refused, at the path that the check named."""
+        self.add(f"{error.what}: {error.remedy}" if error.remedy else error.what, error.where, line)
+
+    def refuse(self) -> None:
+        """Raise what was found, in the order of the lines.
+
+        Raises:
+            ValidationError: there is a fault.
+        """
+        if not self._found:
+            return
+        found = sorted(self._found, key=lambda fault: fault[0] or 0)
+        if len(found) == 1:
+            line, what = found[0]
+            raise ValidationError(what, self.name if line is None else f"{self.name}:{line}")
+        lines = [what if line is None else f"line {line}: {what}" for line, what in found]
+        if len(lines) > _MOST_SHOWN:
+            lines[_MOST_SHOWN:] = [f"and {len(lines) - _MOST_SHOWN} more"]
+        raise ValidationError("\n  ".join([f"{len(found)} faults", *lines]), self.name)
