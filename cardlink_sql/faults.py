@@ -31,7 +31,8 @@ class Faults:
             path: the value's path in the file, such as ``devices[3].device_type``.
             line: its line, from 1.
         """
-        self._found.append((line, f"{path}: {what}" if path else what))
+        told = f"{path}: {what}" if path else what
+        self._found.append((line, told.replace("\n", "\\n")))
 
     def add_refusal(self, error: ValidationError, line: int | None = None) -> None:
         """Note a value that a check refused, at the path that the check named."""

@@ -379,5 +379,5 @@ def test_reset_takes_the_stored_values_of_declared_settings(uow: UnitOfWork) -> 
     assert uow.settings.get_value("metrics.port") == 1
     assert uow.settings.reset_to_defaults() == ["metrics.port"]
     assert uow.settings.get_value("lab.name") == 1
-    with pytest.raises(ValidationError, match="'lab' is no category with defaults"):
+    with pytest.raises(ValidationError, match="'lab' is none of: dashboard, metrics, ret"):
         uow.settings.reset_to_defaults("lab")

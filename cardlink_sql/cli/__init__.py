@@ -15,6 +15,7 @@ from cardlink_sql.cli.keys import keys
 from cardlink_sql.cli.schema import init, migrate, status
 from cardlink_sql.cli.schema_review import schema
 from cardlink_sql.cli.sessions import sessions
+from cardlink_sql.cli.settings import settings
 from cardlink_sql.cli.sql import sql
 from cardlink_sql.cli.traces import replay
 from cardlink_sql.errors import DatabaseError, DriftError
@@ -49,7 +50,7 @@ for command in (
     restore,
 ):
     app.command()(command)
-for group in (devices, cards, sessions, keys, schema, sql):
+for group in (devices, cards, sessions, settings, keys, schema, sql):
     app.add_typer(group)
 
 
@@ -98,6 +99,7 @@ def _print_usage_error(error: TyperException) -> None:
 
 
 def _print_error(what: str, remedy: str | None) -> None:
-    typer.echo(f"error: {visible(what)}", err=True)
+    # A list of faults has a line for each.
+    typer.echo("\n".join(map(visible, f"error: {what}".split("\n"))), err=True)
     if remedy:
         typer.echo(f"hint: {visible(remedy)}", err=True)

@@ -15,17 +15,20 @@ from cardlink_sql.cli.common import (
     Yes,
     argument,
     confirm,
+    json_ready,
     open_manager,
+    open_to_read,
     output,
     print_json,
+    print_json_list,
+    print_rows,
     refuse_missing,
-    row,
-    table,
+    seconds,
+    visible,
 )
 from cardlink_sql.declared_settings import DECLARED
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.files import write_atomically
-from cardlink_sql.records import SettingInForce
 from cardlink_sql.unit_of_work import UnitOfWork
 from cardlink_sql.yaml_text import read_file
 
@@ -38,11 +41,6 @@ settings = typer.Typer(
     name="settings", help="What CardLink's components are set to.", no_args_is_help=True
 )
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as server.port.")]
-
-
-@settings.callback()
-def _settings() -> None:
-    """What CardLink's components are set to."""
 
 
 @settings.command("list")
@@ -58,23 +56,26 @@ def list_settings(
 
     Example: cardlink-db settings list --category server
     """
-    with open_manager(url, read_only=True) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager, read_only=True) as uow, argument("--category"):
-            shown = (
-                uow.settings.get_all_settings()
-                if category is None
-                else uow.settings.get_by_category(category)
-            )
+    with open_to_read(url) as uow, argument("--category"):
+        shown = (
+            uow.settings.get_all_settings()
+            if category is None
+            else uow.settings.get_by_category(category)
+        )
     if as_json:
-        print_json([_document(setting) for setting in shown])
+        print_json_list(map(json_ready, shown))
         return
-    listed = table("setting", "value", "set (UTC)", "description")
-    for setting in shown:
-        changed = setting.updated_at
-        when = f"{changed:%Y-%m-%d %H:%M:%S}" if changed else "default"
-        listed.add_row(*row(setting.key, _cut(_json(setting.value)), when, setting.description))
-    output.print(listed)
+    if not shown:
+        output.print("No setting has this category.")
+        return
+    print_rows(
+        ("Setting", "value", "set (UTC)", "description"),
+        [
+            (one.key, _cut(_json(one.value)), seconds(one.updated_at) or "default", one.description)
+            for one in shown
+        ],
+        folding=("value", "description"),
+    )
 
 
 @settings.command()
@@ -85,12 +86,10 @@ def get(key: Key, *, as_json: AsJson = False, url: Url = None) -> None:
 
     Example: cardlink-db settings get server.port
     """
-    with open_manager(url, read_only=True) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager, read_only=True) as uow, _arguments():
-            held = uow.settings.get_in_force(key)
+    with open_to_read(url) as uow, _arguments():
+        held = uow.settings.get_in_force(key)
     if as_json:
-        print_json(_document(held))
+        print_json(json_ready(held))
     else:
         typer.echo(held.value if isinstance(held.value, str) else _json(held.value))
 
@@ -122,12 +121,14 @@ def set_setting(
 
     Example: cardlink-db settings set server.port 9443
     """
+    if key.startswith("-"):  # ignore_unknown_options would store a mistyped option
+        raise typer.BadParameter(f"there is no option {key}")
     with open_manager(url) as manager:
         refuse_missing(manager)
         with UnitOfWork(manager) as uow, _arguments():
             stored = uow.settings.set_value(key, _parsed(value), description, category)
             uow.commit()
-    output.print(f"{stored.key}: {_json(stored.value)}")
+    output.print(visible(f"{stored.key}: {_json(stored.value)}"))
 
 
 @settings.command()
@@ -143,10 +144,8 @@ def export(
 
     Example: cardlink-db settings export --output settings.yaml
     """
-    with open_manager(url, read_only=True) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager, read_only=True) as uow:
-            text = uow.settings.export_yaml()
+    with open_to_read(url) as uow:
+        text = uow.settings.export_yaml()
     if file is None:
         typer.echo(text, nl=False)
         return
@@ -180,10 +179,10 @@ def import_settings(
         return
     for verb, keys in (("created", done.created), ("updated", done.updated)):
         for key in keys:
-            output.print(f"{verb}  {key}")
+            output.print(f"{verb}  {visible(key)}")
     output.print(
         f"{len(done.created)} created, {len(done.updated)} updated, "
-        f"{len(done.unchanged)} unchanged{'; a dry run, so nothing was written' if dry_run else ''}."
+        f"{len(done.unchanged)} unchanged{' by a dry run: nothing was written' if dry_run else ''}."
     )
 
 
@@ -248,8 +247,3 @@ def _json(value: Any) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
-
-
-def _document(setting: SettingInForce) -> dict[str, Any]:
-    changed = setting.updated_at
-    return {**asdict(setting), "updated_at": changed.isoformat() if changed else None}

@@ -54,12 +54,19 @@ class SettingGateway(Gateway[Setting]):
         if key in DECLARED:
             return DECLARED[key].default
         if default is ...:
-            raise NotFoundError(
-                f"no setting {key!r} is stored or declared",
-                self.table.name,
-                "store it with set_value, or give a default",
-            )
+            raise _absent(key)
         return default
+
+    def get_in_force(self, key: str) -> SettingInForce:
+        """What holds for one key, with what is known of it. The query is ``get_by_id``.
+
+        Raises:
+            NotFoundError: nothing is stored or declared.
+        """
+        stored = self.get_by_id(key)
+        if stored is None and key not in DECLARED:
+            raise _absent(key)
+        return _in_force(key, stored)
 
     def get_int(self, key: str, default: int | EllipsisType = ...) -> int:
         """:meth:`get_value`, held to be a whole number; a boolean is none.
@@ -164,9 +171,7 @@ class SettingGateway(Gateway[Setting]):
         """
         categories = sorted({declared.category for declared in DECLARED.values()})
         if category is not None and category not in categories:
-            raise ValidationError(
-                f"{category!r} is no category with defaults", "category", ", ".join(categories)
-            )
+            raise ValidationError(f"{category!r} is none of: {', '.join(categories)}", "category")
         return [
             key
             for key, declared in DECLARED.items()
@@ -255,6 +260,14 @@ class SettingGateway(Gateway[Setting]):
         self._check_kind(record)
         _check(record.key, record.value, record.category, _path(record.key))
         return super()._values(record, leave)
+
+
+def _absent(key: str) -> NotFoundError:
+    return NotFoundError(
+        f"no setting {key!r} is stored or declared",
+        "settings",
+        "store it, or give a default where it is read",
+    )
 
 
 def _path(key: str) -> str:

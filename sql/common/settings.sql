@@ -2,7 +2,7 @@
 -- key is a reserved word of MySQL, but for a name behind a period: hence settings.key.
 
 -- name: get_by_id :one
--- The setting with this key. get_value and the typed reads send it too.
+-- The setting with this key. get_value, get_in_force and the typed reads send it too.
 SELECT
   settings.key,
   value,

@@ -1,0 +1,236 @@
+"""``cardlink-db settings`` as an operator uses it, on each backend."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cardlink_sql import UnitOfWork
+from cardlink_sql.manager import DatabaseManager
+from tests.conftest import Run, dump
+from tests.test_settings import DEFAULTS
+
+COMMAND = Path(sys.executable).parent / "cardlink-db"
+
+
+@pytest.fixture
+def url(manager: DatabaseManager) -> str:
+    """A database without settings, on each backend in turn."""
+    return manager.config.url
+
+
+def test_list_shows_what_holds(run: Run, url: str, manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.settings.set_value("server.port", 9443)
+        uow.settings.set_value("lab.note", "clear \x1b[2J", "a\x9bb", "people")
+        uow.commit()
+    done = run("settings", "list", "-d", url)
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert DEFAULTS.keys() <= lines.keys()
+    assert lines["server.timeout"].split()[1:3] == ["60", "default"]
+    assert lines["server.port"].split()[1] == "9443"
+    assert "default" not in lines["server.port"]
+    assert not {"\x1b", "\x9b"} & set(done.stdout)
+
+    held = json.loads(run("settings", "list", "--json", "-d", url).stdout)
+    by_key = {one["key"]: one for one in held}
+    assert {key: by_key[key]["default"] for key in DEFAULTS} == DEFAULTS
+    assert by_key["lab.note"]["value"] == "clear \x1b[2J"
+    assert by_key["server.port"]["updated_at"].endswith("+00:00")
+    one = json.loads(run("settings", "list", "--category", "people", "--json", "-d", url).stdout)
+    assert [setting["key"] for setting in one] == ["lab.note"]
+    assert "No setting" in run("settings", "list", "--category", "none", "-d", url).stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "printed"),
+    [
+        ("9443", 9443, "9443"),
+        ("-5", -5, "-5"),
+        ("1.5", 1.5, "1.5"),
+        ("true", True, "true"),
+        ("null", None, "null"),
+        ("yes", "yes", "yes"),
+        ("", "", ""),
+        ('"12"', "12", "12"),
+        ("[1, 2", "[1, 2", "[1, 2"),
+        ('{"a": [null]}', {"a": [None]}, '{"a": [null]}'),
+        ("NaN", "NaN", "NaN"),
+        ("größer", "größer", "größer"),
+    ],
+)
+def test_a_value_is_json_or_else_text(
+    run: Run, url: str, written: str, value: object, printed: str
+) -> None:
+    done = run("settings", "set", "lab.x", written, "-d", url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"lab.x: {json.dumps(value, ensure_ascii=False)}\n"
+    assert run("settings", "get", "lab.x", "-d", url).stdout == f"{printed}\n"
+    shown = json.loads(run("settings", "get", "lab.x", "--json", "-d", url).stdout)
+    assert shown["value"] == value
+    assert type(shown["value"]) is type(value)
+
+
+def test_set_takes_a_description_and_a_category(run: Run, url: str) -> None:
+    options = ["--description", "who to call", "--category", "people", "-d", url]
+    run("settings", "set", "lab.operator", "Ada", *options)
+    run("settings", "set", "lab.operator", "Eve", "-d", url)
+    shown = json.loads(run("settings", "get", "lab.operator", "--json", "-d", url).stdout)
+    assert (shown["value"], shown["description"], shown["category"]) == (
+        "Eve",
+        "who to call",
+        "people",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["set", "server.port", "70000"], "VALUE: 70000 is not a whole number from 1 to 65535"),
+        (["set", "retention.logs_days", "-1"], "VALUE: -1 is not a whole number from 1 to 36500"),
+        (["set", "dashboard.enabled", "yes"], "VALUE: 'yes' is not true or false"),
+        (["set", "lab.x", "1e999"], "VALUE: inf is no JSON number"),
+        (["set", "lab.x", "9" * 5000], "VALUE: a number has too many digits"),
+        (["set", "lab.x", "[" * 9000], "VALUE: the JSON is nested too deeply"),
+        (["set", " x", "1"], "KEY: ' x' is empty or has blanks around it"),
+        (["set", "--categry", "1"], "there is no option --categry"),
+        (["set", "lab.x", "1", "--category", ""], "--category: '' is empty"),
+        (["set", "server.port", "1", "--category", "x"], "--category: the category of server.port"),
+        (["set", "lab.x", "1", "--description", "x" * 257], "--description: 257 characters"),
+        (["set", "lab.x"], "Missing argument 'VALUE'"),
+        (["get", ""], "KEY: '' is empty"),
+        (["list", "--category", ""], "--category: '' is empty"),
+        (["reset", "--category", "lab"], "--category: 'lab' is none of: dashboard, metrics"),
+        (["import"], "Missing argument 'FILE'"),
+    ],
+)
+def test_wrong_use_is_one_clear_line(
+    run: Run, url: str, manager: DatabaseManager, arguments: list[str], named: str
+) -> None:
+    before = dump(manager)
+    done = run("settings", *arguments, "-d", url)
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr.splitlines()[0]
+    assert len(done.stderr.splitlines()) == 2
+    assert dump(manager) == before
+
+
+def test_an_absent_key_is_an_error(run: Run, url: str) -> None:
+    done = run("settings", "get", "lab.none", "-d", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no setting 'lab.none' is stored or declared" in done.stderr
+
+
+def test_export_and_import_carry_settings_over(
+    run: Run, url: str, manager: DatabaseManager, tmp_path: Path
+) -> None:
+    run("settings", "set", "server.port", "9443", "-d", url)
+    run("settings", "set", "lab.x", '{"a": 1}', "--category", "people", "-d", url)
+    before = dump(manager)
+    file = tmp_path / "settings.yaml"
+    exported = run("settings", "export", "--output", str(file), "-d", url)
+    assert (exported.returncode, exported.stdout) == (0, "")
+    assert file.read_text("utf-8") == run("settings", "export", "-d", url).stdout
+    assert yaml.safe_load(file.read_text("utf-8"))["server.port"] == 9443
+
+    file.write_text(file.read_text("utf-8").replace("9443", "10443") + "lab.new: on\n", "utf-8")
+    tried = run("settings", "import", str(file), "--dry-run", "-d", url)
+    assert "1 created, 1 updated, 1 unchanged by a dry run: nothing was written." in tried.stdout
+    assert dump(manager) == before
+    done = run("settings", "import", str(file), "-d", url)
+    assert done.stdout.splitlines() == [
+        "created  lab.new",
+        "updated  server.port",
+        "1 created, 1 updated, 1 unchanged.",
+    ]
+    assert run("settings", "get", "lab.new", "-d", url).stdout == "true\n"
+    again = json.loads(run("settings", "import", str(file), "--json", "-d", url).stdout)
+    assert again == {
+        "created": [],
+        "updated": [],
+        "unchanged": ["lab.x", "server.port", "lab.new"],
+        "dry_run": False,
+    }
+
+
+def test_a_file_with_faults_changes_nothing_and_names_each(
+    run: Run, url: str, manager: DatabaseManager, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "lab.good: 1\nserver.port: 0\n'a\\nb\\e[2J': 2026-11-23\n", "utf-8"
+    )
+    done = run("settings", "import", "bad.yaml", "-d", url)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: bad.yaml: 2 faults",
+        "  line 2: server.port: 0 is not a whole number from 1 to 65535",
+        "  line 3: a\\nb\\e[2J: a date is no JSON value: write it in quotes",
+    ]
+    assert dump(manager)["settings"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "the file cannot be read: No such file"),
+        (b"lab.x: \xff", "bad.yaml:1: the file is not UTF-8"),
+        (b"#" * 1_048_577, "longer than 1048576 bytes"),
+        (b"lab.x: !!python/name:os.system ''", "a tag that JSON has no type for"),
+    ],
+)
+def test_a_file_that_cannot_be_taken(
+    run: Run, url: str, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "bad.yaml").write_bytes(content)
+    done = run("settings", "import", "bad.yaml", "-d", url)
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[0]
+
+
+def test_reset_asks_and_gives_the_defaults_again(
+    run: Run, url: str, manager: DatabaseManager
+) -> None:
+    assert "Nothing to reset" in run("settings", "reset", "-d", url).stdout
+    for key in ("server.port", "metrics.port", "lab.x"):
+        run("settings", "set", key, "1", "-d", url)
+    before = dump(manager)
+    refused = run("settings", "reset", "-d", url)
+    assert refused.returncode == 1
+    assert "add --yes" in refused.stderr
+    assert dump(manager) == before
+    done = run("settings", "reset", "--category", "server", "--yes", "-d", url)
+    assert done.stdout == "server.port: 8443\n"
+    assert run("settings", "reset", "--yes", "-d", url).stdout == "metrics.port: 9090\n"
+    assert run("settings", "get", "lab.x", "-d", url).stdout == "1\n"
+
+
+def test_reset_asks_on_a_terminal_and_takes_no_for_an_answer(run: Run, url: str) -> None:
+    run("settings", "set", "server.port", "1", "-d", url)
+    controller, terminal = pty.openpty()
+    try:
+        os.write(controller, b"n\n")
+        done = subprocess.run(
+            [COMMAND, "settings", "reset", "-d", url],
+            stdin=terminal, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert done.returncode == 1
+    assert "Reset server.port?" in done.stderr
+    assert done.stdout.strip() == "Nothing was changed."
+    assert run("settings", "get", "server.port", "-d", url).stdout == "1\n"
+
+
+@pytest.mark.parametrize("command", [["list"], ["get", "x"], ["set", "x", "1"], ["export"]])
+def test_no_database_is_made(run: Run, tmp_path: Path, command: list[str]) -> None:
+    done = run("settings", *command, "-d", "sqlite:///none.db")
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert list(tmp_path.iterdir()) == []
