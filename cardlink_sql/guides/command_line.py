@@ -38,6 +38,7 @@ Commands:
   devices   Phones and modems.
   cards     Card profiles.
   sessions  OTA sessions and their APDUs.
+  settings  What CardLink's components are set to.
   keys      The keys that PSKs are encrypted with.
   schema    The schema and its migrations, for review.
   sql       The statements, for those who review them.
@@ -346,6 +347,139 @@ Options:
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
   --help         Show this message and exit.
+```
+
+## cardlink-db settings
+
+```text
+Usage: cardlink-db settings [OPTIONS] COMMAND [ARGS]...
+
+  What CardLink's components are set to.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  list    Show the settings that hold: the stored ones, and the defaults of...
+  get     Print the value that holds for a key: text as it is, anything...
+  set     Store the value of a setting.
+  export  Write all settings as YAML; what only has a default stands in a...
+  import  Store the settings of a YAML file, all or none; what it does not...
+  reset   Give declared settings their defaults again; other settings stay.
+```
+
+## cardlink-db settings list
+
+```text
+Usage: cardlink-db settings list [OPTIONS]
+
+  Show the settings that hold: the stored ones, and the defaults of the others.
+
+  Example: cardlink-db settings list --category server
+
+Options:
+  --category NAME  Of this category only.
+  --json           As JSON.
+  -d, --url URL    The database. Without it DATABASE_URL is taken, then
+                   sqlite:///data/cardlink.db.
+  --help           Show this message and exit.
+```
+
+## cardlink-db settings get
+
+```text
+Usage: cardlink-db settings get [OPTIONS] {KEY}
+
+  Print the value that holds for a key: text as it is, anything else as JSON.
+
+  With --json what is known of the setting, too.
+
+  Example: cardlink-db settings get server.port
+
+Arguments:
+  KEY <str>  Such as server.port.  [required]
+
+Options:
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db settings set
+
+```text
+Usage: cardlink-db settings set [OPTIONS] {KEY} {VALUE}
+
+  Store the value of a setting.
+
+  Example: cardlink-db settings set server.port 9443
+
+Arguments:
+  KEY <str>    Such as server.port.  [required]
+  VALUE <str>  JSON, such as 9443, true, null or '"12"'; anything else is text.
+               [required]
+
+Options:
+  --description TEXT  What it is for; else it stays as it was.
+  --category NAME     Without it, what stands before the first period of a new
+                      key, or general.
+  -d, --url URL       The database. Without it DATABASE_URL is taken, then
+                      sqlite:///data/cardlink.db.
+  --help              Show this message and exit.
+```
+
+## cardlink-db settings export
+
+```text
+Usage: cardlink-db settings export [OPTIONS]
+
+  Write all settings as YAML; what only has a default stands in a comment.
+
+  Example: cardlink-db settings export --output settings.yaml
+
+Options:
+  --output FILE  Write this file, not the terminal.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db settings import
+
+```text
+Usage: cardlink-db settings import [OPTIONS] {FILE}
+
+  Store the settings of a YAML file, all or none; what it does not name stays.
+
+  Example: cardlink-db settings import settings.yaml --dry-run
+
+Arguments:
+  FILE <path>  YAML as export writes it.  [required]
+
+Options:
+  --dry-run      Say what would change; change nothing.
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db settings reset
+
+```text
+Usage: cardlink-db settings reset [OPTIONS]
+
+  Give declared settings their defaults again; other settings stay.
+
+  Example: cardlink-db settings reset --category server --yes
+
+Options:
+  --category NAME  Of this category only.
+  -y, --yes        Do not ask.
+  -d, --url URL    The database. Without it DATABASE_URL is taken, then
+                   sqlite:///data/cardlink.db.
+  --help           Show this message and exit.
 ```
 
 ## cardlink-db keys
