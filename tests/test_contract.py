@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cardlink_sql import gateways
+from cardlink_sql import gateways, tables
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.gateways import base
 from cardlink_sql.manager import DatabaseManager
@@ -60,6 +60,24 @@ OWN_COLUMNS = {
     "settings.get_categories": ["category"],
     "server.table_rows": ["name", "row_count"],
     "server.table_sizes": ["name", "bytes"],
+}
+# The queries of the exchange give every column of a table, in the table's order.
+EXCHANGED = {
+    "devices": tables.devices,
+    "cards": tables.card_profiles,
+    "sessions": tables.ota_sessions,
+    "logs": tables.comm_logs,
+    "tests": tables.test_results,
+    "settings": tables.settings,
+}
+OWN_COLUMNS |= {
+    f"exchange.{verb}_{word}": table.columns.keys()
+    for word, table in EXCHANGED.items()
+    for verb in ("page", "find")
+}
+OWN_COLUMNS |= {
+    "exchange.find_psk_identities": ["psk_identity", "iccid"],
+    "exchange.find_taken_numbers": ["id"],
 }
 QUERIES = [
     pytest.param(dialect, query, id=f"{dialect}-{query.title}")
@@ -146,21 +164,48 @@ def test_every_query_fits_the_schema_and_its_record(manager: DatabaseManager) ->
     assert faults == []
 
 
-def test_the_copy_of_logs_takes_what_the_batch_takes() -> None:
+# COPY and the setting of a sequence are PostgreSQL's own; their gateway methods do without.
+ONLY_POSTGRESQL = {
+    "logs.copy_log_batch",
+    "exchange.copy_logs",
+    "exchange.copy_new_logs",
+    "exchange.may_reserve_numbers",
+    "exchange.reserve_numbers",
+}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "copy", "batch"),
+    [
+        ("logs", "copy_log_batch", "add_log_batch"),
+        ("exchange", "copy_logs", "insert_logs"),
+        ("exchange", "copy_new_logs", "append_logs"),
+    ],
+)
+def test_a_copy_takes_what_the_batch_takes(gateway: str, copy: str, batch: str) -> None:
     library = load_library(Dialect.POSTGRESQL)
-    copy = library.query("logs", "copy_log_batch").as_written().sql
-    listed = re.search(r"\(([^)]*)\)", copy.partition("comm_logs")[2])
+    sql = library.query(gateway, copy).as_written().sql
+    listed = re.search(r"\(([^)]*)\)", sql.partition("comm_logs")[2])
     assert listed is not None
     columns = tuple(name.strip() for name in listed[1].split(","))
-    assert columns == library.query("logs", "add_log_batch").as_written().names
+    assert columns == library.query(gateway, batch).as_written().names
+
+
+def test_an_import_writes_every_column() -> None:
+    library = load_library(Dialect.SQLITE)
+    for word, table in EXCHANGED.items():
+        insert = library.query("exchange", f"insert_{word}").as_written()
+        assert insert.names == tuple(table.columns.keys())
+        if word != "logs":
+            assert library.query("exchange", f"update_{word}").required == set(insert.names)
 
 
 def test_the_dialects_have_the_same_queries() -> None:
-    # COPY is PostgreSQL's own, and its gateway method falls back to add_log_batch.
     names = {
         dialect: {query.title for query in load_library(dialect).all()} for dialect in ALL_DIALECTS
     }
-    names[Dialect.POSTGRESQL].remove("logs.copy_log_batch")
+    assert names[Dialect.POSTGRESQL] > ONLY_POSTGRESQL
+    names[Dialect.POSTGRESQL] -= ONLY_POSTGRESQL
     assert names[Dialect.SQLITE] == names[Dialect.MYSQL] == names[Dialect.POSTGRESQL]
 
 
@@ -176,7 +221,7 @@ def test_the_dialects_agree_on_each_query() -> None:
 
 
 def test_every_query_is_sent_by_its_gateway_and_every_name_exists() -> None:
-    for name in (*RECORDS, "server"):
+    for name in (*RECORDS, "exchange", "server"):
         module = inspect.getmodule(getattr(gateways, CLASSES[name]))
         assert module is not None
         source = inspect.getsource(module) + inspect.getsource(base)
@@ -191,6 +236,7 @@ CLASSES = {
     "logs": "LogGateway",
     "tests": "TestGateway",
     "settings": "SettingGateway",
+    "exchange": "ExchangeGateway",
     "server": "ServerGateway",
 }
 

@@ -2,6 +2,7 @@
 
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
+from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.gateways.sessions import SessionGateway
@@ -11,6 +12,7 @@ from cardlink_sql.gateways.tests import TestGateway
 __all__ = [
     "CardGateway",
     "DeviceGateway",
+    "ExchangeGateway",
     "LogGateway",
     "ServerGateway",
     "SessionGateway",

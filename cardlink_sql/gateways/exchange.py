@@ -1,0 +1,149 @@
+"""What an export reads and an import writes: ``sql/*/exchange.sql``.
+
+The only gateway of more than one table. A table is named by the word of its own gateway
+(``devices``, ``cards``, …), and the query by the method and that word: ``page("cards", …)``
+sends ``page_cards``. Rows are tuples of the driver's values in the order of the table's columns.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.gateways.logs import COPY_FROM
+from cardlink_sql.link import Link
+from cardlink_sql.rows import Row
+from cardlink_sql.sqlfiles import Library, Query
+
+_PAGES: Final = {
+    "devices": "page_devices",
+    "cards": "page_cards",
+    "sessions": "page_sessions",
+    "logs": "page_logs",
+    "tests": "page_tests",
+    "settings": "page_settings",
+}
+_FINDS: Final = {
+    "devices": "find_devices",
+    "cards": "find_cards",
+    "sessions": "find_sessions",
+    "tests": "find_tests",
+    "settings": "find_settings",
+}
+_INSERTS: Final = {
+    "devices": "insert_devices",
+    "cards": "insert_cards",
+    "sessions": "insert_sessions",
+    "tests": "insert_tests",
+    "settings": "insert_settings",
+}
+_UPDATES: Final = {
+    "devices": "update_devices",
+    "cards": "update_cards",
+    "sessions": "update_sessions",
+    "logs": "update_logs",
+    "tests": "update_tests",
+    "settings": "update_settings",
+}
+
+
+class ExchangeGateway:
+    """Every table of the schema, as rows."""
+
+    __slots__ = ("_library", "_link")
+
+    def __init__(self, link: Link, library: Library) -> None:
+        self._link = link
+        self._library = library
+
+    def page(
+        self, word: str, after: str | int, limit: int, scope: Mapping[str, Any]
+    ) -> Sequence[Row]:
+        """The rows behind a key, in the order of the key.
+
+        Args:
+            word: the table.
+            after: the key of the last row of the page before; ``""`` or 0 for the first page.
+            limit: rows at most.
+            scope: ``since`` (a time in the driver's form) or ``session_id``; the table's query
+                takes what it has a line for.
+        """
+        query = self._query(_PAGES[word])
+        given = {name: value for name, value in scope.items() if name in query.conditions}
+        return self._link.many(query, {**given, "after": after, "limit": limit})
+
+    def find(self, word: str, keys: Sequence[str]) -> Sequence[Row]:
+        """The rows with these keys, at most a few thousand, in no order."""
+        return self._link.many(self._query(_FINDS[word]), {"keys": keys})
+
+    def insert(self, word: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """New rows.
+
+        Raises:
+            IntegrityError: a key is taken, or a row that one refers to is missing.
+        """
+        if rows:
+            self._link.batch(self._query(_INSERTS[word]), rows)
+
+    def update(self, word: str, values: Mapping[str, Any]) -> None:
+        """Write a row, found by its key; of a log entry what is not its identity."""
+        self._link.execute(self._query(_UPDATES[word]), values)
+
+    def find_psk_identities(self, identities: Sequence[str]) -> dict[str, str]:
+        """The ICCIDs of the cards that claim these PSK identities, by identity."""
+        query = self._query("find_psk_identities")
+        return dict(self._link.many(query, {"identities": identities}))  # type: ignore[arg-type]
+
+    def release_psk_identity(self, iccid: str) -> None:
+        """Take the PSK identity from a card that gets another one."""
+        self._link.execute(self._query("release_psk_identity"), {"iccid": iccid})
+
+    # Log entries
+
+    def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
+        """The log entries with these numbers."""
+        return self._link.many(self._query("find_logs"), {"numbers": numbers})
+
+    def find_taken_numbers(self, numbers: Sequence[int]) -> set[int]:
+        """Which of these numbers log entries have."""
+        rows = self._link.many(self._query("find_taken_numbers"), {"numbers": numbers})
+        return {row[0] for row in rows}
+
+    def get_highest_number(self) -> int:
+        """The highest number of a log entry, 0 where there is none."""
+        return int(self._link.scalar(self._query("get_highest_number"), {}))
+
+    def reserve_numbers(self, highest: int) -> bool:
+        """Keep the numbers up to ``highest`` from other writers; whether they may be used.
+
+        The query, and ``may_reserve_numbers`` before it, are PostgreSQL's alone: the other
+        backends number behind the highest number by themselves.
+        """
+        if self._link.dialect is not Dialect.POSTGRESQL:
+            return True
+        if not self._link.scalar(self._query("may_reserve_numbers"), {}):
+            return False
+        self._link.scalar(self._query("reserve_numbers"), {"highest": highest})
+        return True
+
+    def insert_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """New log entries with numbers. The query is ``copy_logs`` on PostgreSQL."""
+        if self._copies(rows):
+            self._link.copy(self._query("copy_logs"), rows)
+        elif rows:
+            self._link.batch(self._query("insert_logs"), rows)
+
+    def append_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """New log entries, their number left out: the database gives one behind all others.
+
+        The query is ``copy_new_logs`` on PostgreSQL.
+        """
+        if self._copies(rows):
+            self._link.copy(self._query("copy_new_logs"), rows)
+        elif rows:
+            self._link.batch(self._query("append_logs"), rows)
+
+    def _copies(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        return self._link.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM
+
+    def _query(self, name: str) -> Query:
+        return self._library.query("exchange", name)
