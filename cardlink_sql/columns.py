@@ -73,7 +73,7 @@ _DOMAIN: Final[dict[str, Check]] = {
     "settings.category": partial(validation.identifier, longest=64),
 }
 # None is a value here: it is kept as JSON's null, for NULL would be no value.
-_NONE_IS_A_VALUE: Final = frozenset({"settings.value"})
+NONE_IS_A_VALUE: Final = frozenset({"settings.value"})
 
 
 @cache
@@ -85,17 +85,45 @@ def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
     return {column.name: _binder(table, column, dialect) for column in table.columns}
 
 
+@cache
+def checks(table: Table) -> Mapping[str, Binder]:
+    """For each column of a table, what checks a value and gives it back as Python has it.
+
+    A check raises :class:`ValidationError`, with ``table.column`` as the place.
+    """
+    return {column.name: _checked(table, column) for column in table.columns}
+
+
 def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
     """What turns a time in UTC into the driver's form: text, but for PostgreSQL."""
     return _TIMES[dialect]
 
 
+def _checked(table: Table, column: Column[Any]) -> Binder:
+    where = f"{table.name}.{column.name}"
+    check = _check_of(where, column)
+    may_be_null = column.nullable
+
+    def accept(value: Any) -> Any:
+        if value is None and may_be_null:
+            return None
+        if value is None and where not in NONE_IS_A_VALUE:
+            raise ValidationError("a value is needed here, not None", where)
+        return check(value, where)
+
+    return accept
+
+
+def _check_of(where: str, column: Column[Any]) -> Check:
+    return _DOMAIN.get(where) or _check_of_type(column)
+
+
 def _binder(table: Table, column: Column[Any], dialect: Dialect) -> Binder:
     where = f"{table.name}.{column.name}"
-    check = _DOMAIN.get(where) or _check_of_type(column)
+    check = _check_of(where, column)
     convert = _conversion(column, dialect)
     may_be_null = column.nullable
-    if where in _NONE_IS_A_VALUE:
+    if where in NONE_IS_A_VALUE:
         return lambda value: json.dumps(check(value, where), ensure_ascii=False, allow_nan=False)
 
     def bind(value: Any) -> Any:

@@ -81,8 +81,9 @@ def choice(kind: type[E]) -> Callable[[Any, str], E]:
     def check(value: Any, where: str) -> E:
         member = members.get(value) if isinstance(value, str) else None
         if member is None:
-            listed = ", ".join(members)
-            raise ValidationError(f"{_shown(value)} is none of: {listed}", where)
+            *others, last = members
+            accepted = f"{', '.join(others)} or {last}" if others else last
+            raise ValidationError(f"{_shown(value)} is not {accepted}", where)
         return member
 
     return check

@@ -11,6 +11,7 @@ from cardlink_sql.cli.backup import backup, restore
 from cardlink_sql.cli.cards import cards
 from cardlink_sql.cli.common import Exit, Url, settle_streams, visible
 from cardlink_sql.cli.devices import devices
+from cardlink_sql.cli.exchange import export_, import_
 from cardlink_sql.cli.keys import keys
 from cardlink_sql.cli.schema import init, migrate, status
 from cardlink_sql.cli.schema_review import schema
@@ -46,10 +47,13 @@ for command in (
     migrate,
     status,
     replay,
+    export_,
+    import_,
     backup,
     restore,
 ):
-    app.command()(command)
+    # export_ and import_ cannot have their own names: import is a word of Python.
+    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 for group in (devices, cards, sessions, settings, keys, schema, sql):
     app.add_typer(group)
 

@@ -1,0 +1,279 @@
+"""``cardlink-db export`` and ``import``."""
+
+import os
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cardlink_sql.cli.common import (
+    AsJson,
+    Exit,
+    Url,
+    Yes,
+    argument,
+    confirm,
+    open_manager,
+    output,
+    print_json,
+    refuse_missing,
+    row,
+    table,
+    visible,
+)
+from cardlink_sql.cli.progress import progress
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.exchange import (
+    Conflict,
+    Format,
+    ImportReport,
+    Keys,
+    Selection,
+    export,
+    import_file,
+    write_to,
+)
+from cardlink_sql.exchange.faults import FaultyFileError
+from cardlink_sql.exchange.formats import format_of
+from cardlink_sql.exchange.keys import MIN_PASSPHRASE
+from cardlink_sql.exchange.shapes import BY_NAME
+from cardlink_sql.exchange.values import parse_time
+
+PASSPHRASE_VARIABLE: Final = "CARDLINK_EXPORT_PASSPHRASE"  # noqa: S105 - a name
+_STDOUT: Final = Path("-")
+
+FileFormat = Annotated[
+    Format | None,
+    typer.Option("--format", help="Without it the file's name tells.", show_default=False),
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"The passphrase of the keys, its first line. Without it {PASSPHRASE_VARIABLE} is "
+        "taken, then it is asked for.",
+        show_default=False,
+    ),
+]
+
+
+def export_(
+    *,
+    file: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write; - is stdout."),
+    ],
+    file_format: FileFormat = None,
+    tables: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Which tables, with commas between: devices, cards, sessions, logs, tests, "
+            "settings. Without it all of them.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Sessions, logs and tests from then on; the other tables are whole. ISO 8601 "
+            "with a zone, or a date: its midnight in UTC.",
+            show_default=False,
+        ),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="One session, with its log, device and card.", show_default=False
+        ),
+    ] = None,
+    include_keys: Annotated[
+        bool, typer.Option("--include-keys", help="The PSKs, too, encrypted under a passphrase.")
+    ] = False,
+    unencrypted_keys: Annotated[
+        bool,
+        typer.Option(
+            "--unencrypted-keys",
+            help="With --include-keys: the PSKs as hex, for everyone who reads the file.",
+        ),
+    ] = False,
+    passphrase_file: PassphraseFile = None,
+    yes: Yes = False,
+    url: Url = None,
+) -> None:
+    """Write tables to a file: json, yaml, jsonl, or csv for a spreadsheet.
+
+    All tables are as they stood at one moment, and no writer waits. jsonl takes a database of
+    any size in flat memory. csv holds one table and is not imported.
+
+    Example: cardlink-db export --tables devices,cards --output cards.yaml
+    """
+    selection = _selection(tables, since, session)
+    to_stdout = file == _STDOUT
+    with argument("--format"):
+        chosen = file_format or (Format.JSONL if to_stdout else format_of(file, None))
+    keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
+    with argument("--tables" if chosen is Format.CSV else "--include-keys"):
+        selection.check(chosen, keys)
+    with open_manager(url, read_only=True) as manager:
+        refuse_missing(manager)
+        if keys is not Keys.NONE:
+            _confirm_keys(file, keys, yes=yes)
+        secret = _new_passphrase(passphrase_file) if keys is Keys.ENCRYPTED else None
+        with progress("Exporting") as on_progress:
+            if to_stdout:
+                rows = write_to(
+                    manager, sys.stdout.buffer, chosen, selection=selection, keys=keys,
+                    passphrase=secret, on_progress=on_progress,
+                )  # fmt: skip
+                sys.stdout.buffer.flush()
+            else:
+                rows = export(
+                    manager, file, file_format=chosen, selection=selection, keys=keys,
+                    passphrase=secret, on_progress=on_progress,
+                )  # fmt: skip
+    written = ", ".join(f"{count:,} {BY_NAME[name].word}" for name, count in rows.items())
+    typer.echo(f"Exported {written}", err=to_stdout)
+
+
+def import_(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An export: json, yaml or jsonl.")],
+    file_format: FileFormat = None,
+    conflict: Annotated[
+        Conflict,
+        typer.Option(
+            help="What happens to a row that the database has: skip keeps it, overwrite writes "
+            "every field of the file, merge fills what is NULL and adds to JSON objects the "
+            "keys that they lack."
+        ),
+    ] = Conflict.SKIP,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do all of it, and roll it back.")
+    ] = False,
+    passphrase_file: PassphraseFile = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Import an export: all of it, or nothing.
+
+    The file is checked first, and every fault is named with its place. Keys in it need its
+    passphrase, and CARDLINK_ENCRYPTION_KEY to be stored.
+
+    Example: cardlink-db import lab.jsonl --conflict merge --dry-run
+    """
+    with argument("--format"):
+        chosen = format_of(file, file_format)
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        try:
+            with progress("Importing") as on_progress:
+                report = import_file(
+                    manager,
+                    file,
+                    file_format=chosen,
+                    conflict=conflict,
+                    dry_run=dry_run,
+                    passphrase=lambda: _passphrase(passphrase_file),
+                    on_progress=on_progress,
+                )
+        except FaultyFileError as error:
+            _print_faults(error)
+            raise typer.Exit(Exit.ERROR) from None
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _print_report(report)
+
+
+def _print_faults(error: FaultyFileError) -> None:
+    typer.echo(f"error: {visible(f'{error.where}: {error.summary}')}", err=True)
+    for line in error.lines:
+        typer.echo(f"  {visible(line)}", err=True)
+
+
+def _print_report(report: ImportReport) -> None:
+    columns = ("created", "updated", "skipped", "unchanged")
+    shown = table("Table", *columns, right=columns)
+    for name, counts in report.tables.items():
+        shown.add_row(*row(BY_NAME[name].word, *(f"{n:,}" for n in asdict(counts).values())))
+    output.print(shown)
+    if report.dry_run:
+        output.print("Nothing was changed: this is what an import would do.")
+
+
+def _selection(tables: str | None, since: str | None, session: str | None) -> Selection:
+    with argument("--since"):
+        start = None if since is None else _start(since)
+    if start is not None and session is not None:
+        raise typer.BadParameter("it excludes --session", param_hint="--since")
+    with argument("--session"):
+        whole = Selection(session_id=session)
+    words = () if tables is None else tuple(word.strip() for word in tables.split(","))
+    with argument("--tables"):
+        return Selection(words, start, whole.session_id)
+
+
+def _start(text: str) -> datetime:
+    is_date = len(text) == len("2026-11-22") and text.count("-") == 2
+    return parse_time(f"{text}T00:00:00+00:00" if is_date else text, "since")
+
+
+def _keys(*, include: bool, unencrypted: bool) -> Keys:
+    if unencrypted and not include:
+        raise typer.BadParameter("it needs --include-keys", param_hint="--unencrypted-keys")
+    if not include:
+        return Keys.NONE
+    return Keys.PLAIN if unencrypted else Keys.ENCRYPTED
+
+
+def _confirm_keys(file: Path, keys: Keys, *, yes: bool) -> None:
+    how = (
+        "UNENCRYPTED, for everyone who reads the file"
+        if keys is Keys.PLAIN
+        else "encrypted under a passphrase"
+    )
+    confirm(f"Write the PSKs of the cards to {file}, {how}?", yes=yes)
+
+
+def _new_passphrase(file: Path | None) -> str:
+    given = _given_passphrase(file)
+    if given is None:
+        given = _ask("Passphrase of the keys in the file", twice=True)
+    if len(given) < MIN_PASSPHRASE:
+        raise DatabaseError(f"the passphrase has less than {MIN_PASSPHRASE} characters")
+    return given
+
+
+def _passphrase(file: Path | None) -> str:
+    given = _given_passphrase(file)
+    return _ask("Passphrase of the keys in the file", twice=False) if given is None else given
+
+
+def _given_passphrase(file: Path | None) -> str | None:
+    if file is None:
+        return os.environ.get(PASSPHRASE_VARIABLE) or None
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise DatabaseError(f"the passphrase cannot be read: {reason}", str(file)) from None
+    if not lines or not lines[0]:
+        raise DatabaseError(
+            "the file's first line is empty, and should be the passphrase", str(file)
+        )
+    return lines[0]
+
+
+def _ask(what: str, *, twice: bool) -> str:
+    if not sys.stdin.isatty():
+        raise DatabaseError(
+            "a passphrase is needed, and nobody is there to ask",
+            remedy=f"give --passphrase-file, or set {PASSPHRASE_VARIABLE}",
+        )
+    asked: str = typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
+    return asked

@@ -1,0 +1,42 @@
+"""The formats of a file, and how its name tells them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from cardlink_sql.errors import ValidationError
+
+
+class Format(StrEnum):
+    """How a file is written."""
+
+    JSON = "json"
+    YAML = "yaml"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+_EXTENSIONS: Final = {
+    ".json": Format.JSON,
+    ".yaml": Format.YAML,
+    ".yml": Format.YAML,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".csv": Format.CSV,
+}
+
+
+def format_of(path: Path, given: Format | None) -> Format:
+    """The format that is asked for, or else the one that the file's name tells.
+
+    Raises:
+        ValidationError: none is given and the name tells none.
+    """
+    found = given or _EXTENSIONS.get(path.suffix.lower())
+    if found is None:
+        raise ValidationError(
+            f"the name {path.name!r} does not tell the format",
+            "format",
+            f"give one: {', '.join(Format)}",
+        )
+    return found

@@ -1,0 +1,109 @@
+"""What one backend exports, every other imports, and has equal rows then."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardlink_sql import DatabaseManager, Dialect, UnitOfWork
+from cardlink_sql.exchange import Conflict, Format, Keys, export, import_file, write_jsonl
+from cardlink_sql.files import write_atomically
+from tests.conftest import ALL_DIALECTS, delete_rows, dump, iccid
+from tests.exchange_data import KEY, fill
+
+FORMATS = [Format.JSON, Format.YAML, Format.JSONL]
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module")
+def exported(
+    migrated: Callable[[Dialect], DatabaseManager], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Dialect, Format], tuple[Path, Rows]]:
+    """Gives a backend's export in a format, and the rows that it came from."""
+    made: dict[Dialect, tuple[Path, Rows]] = {}
+
+    def make(dialect: Dialect, file_format: Format) -> tuple[Path, Rows]:
+        if dialect not in made:
+            manager = migrated(dialect)
+            folder = tmp_path_factory.mktemp(f"from-{dialect}")
+            try:
+                fill(manager)
+                for each in FORMATS:
+                    export(manager, folder / f"all.{each}")
+                with write_atomically(folder / "backup.jsonl", binary=True) as file:
+                    write_jsonl(manager, file)
+                export(
+                    manager, folder / "keys.jsonl", keys=Keys.ENCRYPTED, passphrase="long enough"
+                )
+                made[dialect] = (folder, dump(manager))
+            finally:
+                delete_rows(manager)
+        folder, rows = made[dialect]
+        return folder / f"all.{file_format}", rows
+
+    return make
+
+
+def without_keys(rows: Rows) -> Rows:
+    """The rows of a dump without the cards' keys."""
+    return {**rows, "card_profiles": [row[:5] + row[6:] for row in rows["card_profiles"]]}
+
+
+@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_an_export_of_any_backend_gives_equal_rows_in_any_other(
+    source: Dialect,
+    manager: DatabaseManager,
+    file_format: Format,
+    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+) -> None:
+    path, rows = exported(source, file_format)
+    report = import_file(manager, path)
+    imported = dump(manager)
+    assert without_keys(imported) == without_keys(rows)
+    assert {name: table.created for name, table in report.tables.items()} == {
+        name: len(table) for name, table in rows.items()
+    }
+
+
+@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
+def test_an_import_that_is_repeated_changes_nothing(
+    source: Dialect,
+    manager: DatabaseManager,
+    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+) -> None:
+    path, _ = exported(source, Format.JSONL)
+    import_file(manager, path)
+    imported = dump(manager)
+    for rule in Conflict:
+        again = import_file(manager, path, conflict=rule)
+        changes = {(t.created, t.updated, t.skipped) for t in again.tables.values()}
+        assert changes == {(0, 0, 0)}
+        assert dump(manager) == imported
+
+
+@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
+def test_keys_under_a_passphrase_open_in_any_other_backend(
+    source: Dialect,
+    manager: DatabaseManager,
+    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+) -> None:
+    path, rows = exported(source, Format.JSONL)
+    import_file(manager, path.with_name("keys.jsonl"), passphrase="long enough")
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.cards.get_psk_key(iccid(3)) == KEY
+        assert uow.cards.get_psk_key("0" * 18) == b"\0" * 64
+        assert uow.cards.get_psk_key(iccid(2)) is None
+    assert without_keys(dump(manager)) == without_keys(rows)
+
+
+@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
+def test_a_backup_gives_every_byte_back(
+    source: Dialect,
+    manager: DatabaseManager,
+    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+) -> None:
+    path, rows = exported(source, Format.JSONL)
+    import_file(manager, path.with_name("backup.jsonl"), keys=Keys.STORED)
+    assert dump(manager) == rows
