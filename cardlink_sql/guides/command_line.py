@@ -33,6 +33,8 @@ Commands:
   migrate   Apply pending migrations, or roll back to an earlier one.
   status    Show connection, migrations and drift; change nothing.
   replay    Record a trace of OTA sessions and show what was recorded.
+  export    Write tables to a file: json, yaml, jsonl, or csv for a...
+  import    Import an export: all of it, or nothing.
   backup    Back up the database into one file, while others use it.
   restore   Put a backup in the place of the database, which is kept under...
   devices   Phones and modems.
@@ -125,6 +127,73 @@ Options:
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
   --help         Show this message and exit.
+```
+
+## cardlink-db export
+
+```text
+Usage: cardlink-db export [OPTIONS]
+
+  Write tables to a file: json, yaml, jsonl, or csv for a spreadsheet.
+
+  All tables are as they stood at one moment, and no writer waits. jsonl takes a
+  database of any size in flat memory. csv holds one table and is not imported.
+
+  Example: cardlink-db export --tables devices,cards --output cards.yaml
+
+Options:
+  -o, --output FILE               The file to write; - is stdout.  [required]
+  --format <json|yaml|jsonl|csv>  Without it the file's name tells.
+  --tables LIST                   Which tables, with commas between: devices,
+                                  cards, sessions, logs, tests, settings.
+                                  Without it all of them.
+  --since TIME                    Sessions, logs and tests from then on; the
+                                  other tables are whole. ISO 8601 with a zone,
+                                  or a date: its midnight in UTC.
+  --session ID                    One session, with its log, device and card.
+  --include-keys                  The PSKs, too, encrypted under a passphrase.
+  --unencrypted-keys              With --include-keys: the PSKs as hex, for
+                                  everyone who reads the file.
+  --passphrase-file FILE          The passphrase of the keys, its first line.
+                                  Without it CARDLINK_EXPORT_PASSPHRASE is
+                                  taken, then it is asked for.
+  -y, --yes                       Do not ask.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
+  --help                          Show this message and exit.
+```
+
+## cardlink-db import
+
+```text
+Usage: cardlink-db import [OPTIONS] {FILE}
+
+  Import an export: all of it, or nothing.
+
+  The file is checked first, and every fault is named with its place. Keys in it
+  need its passphrase, and CARDLINK_ENCRYPTION_KEY to be stored.
+
+  Example: cardlink-db import lab.jsonl --conflict merge --dry-run
+
+Arguments:
+  FILE <path>  An export: json, yaml or jsonl.  [required]
+
+Options:
+  --format <json|yaml|jsonl|csv>  Without it the file's name tells.
+  --conflict <skip|overwrite|merge>
+                                  What happens to a row that the database has:
+                                  skip keeps it, overwrite writes every field of
+                                  the file, merge fills what is NULL and adds to
+                                  JSON objects the keys that they lack.
+                                  [default: skip]
+  --dry-run                       Do all of it, and roll it back.
+  --passphrase-file FILE          The passphrase of the keys, its first line.
+                                  Without it CARDLINK_EXPORT_PASSPHRASE is
+                                  taken, then it is asked for.
+  --json                          As JSON.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
+  --help                          Show this message and exit.
 ```
 
 ## cardlink-db backup
