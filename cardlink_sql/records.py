@@ -395,6 +395,14 @@ class FlakyTest:
 
 
 @dataclass(frozen=True, slots=True)
+class JUnitImport:
+    """How many results of a report were recorded, and how many were known."""
+
+    created: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
 class TableSize:
     """A table's rows and, where the database tells, its bytes with all indexes."""
 

@@ -9,15 +9,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from cardlink_sql import validation
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.durations import completed
+from cardlink_sql.junit import read_report, report_of
 from cardlink_sql.records import (
     FlakyTest,
     JSONValue,
+    JUnitImport,
     RunComparison,
     SuiteSummary,
     TestChange,
@@ -27,12 +31,11 @@ from cardlink_sql.records import (
     TestStatus,
 )
 from cardlink_sql.rows import Row, reader
+from cardlink_sql.sqlfiles.query import MAX_LIST
 from cardlink_sql.tables import test_results
 from cardlink_sql.times import utc_now
 
 F = TypeVar("F", SuiteSummary, TestRun)
-
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class TestGateway(Gateway[TestResult]):
@@ -273,6 +276,72 @@ class TestGateway(Gateway[TestResult]):
         """The names of all suites, in their order."""
         return [row[0] for row in self._link.many(self._query("get_suite_names"), {})]
 
+    # JUnit
+
+    def export_junit_xml(self, run_id: str) -> str:
+        """A run as JUnit XML: :mod:`cardlink_sql.junit.writing`. The query is ``find_by_run``.
+
+        Raises:
+            NotFoundError: the run has no result.
+        """
+        results = self.find_by_run(run_id)
+        if not results:
+            raise self._no_run(run_id)
+        return report_of(run_id, results)
+
+    def import_junit_xml(
+        self,
+        source: str | bytes | Path,
+        run_id: str,
+        *,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        started_at: datetime | None = None,
+    ) -> JUnitImport:
+        """Record a JUnit report: :mod:`cardlink_sql.junit.reading`.
+
+        Names that are too long are cut and end in a mark of their own. The same report twice
+        into one run changes nothing: its results are known by what the file holds and their
+        place in it. The queries are ``create_results``, ``find_known``, ``find_known_devices``
+        and ``find_known_cards``.
+
+        Args:
+            source: the file, or the XML itself: text that begins with ``<``.
+            run_id: the run.
+            device_id: the device of all; without it, what the property ``device`` of a suite
+                or test names, if there is such a device.
+            card_iccid: the card of all; without it, what the property ``iccid`` names.
+            started_at: when a report began that does not say; now, where none is given.
+
+        Raises:
+            ValidationError: the report is refused: ``file:line:column: what is wrong``.
+            IntegrityError: there is no such device or card.
+        """
+        run = self._given("run_id", run_id)
+        if started_at is not None:
+            started_at = validation.moment(started_at, "started_at")
+        report = read_report(source)
+        results = report.results(
+            run,
+            devices=self._known("find_known_devices", report.devices),
+            iccids=self._known("find_known_cards", report.iccids),
+            device_id=device_id,
+            card_iccid=card_iccid,
+            started_at=started_at,
+        )
+        known = self._known("find_known", {result.id for result in results})
+        created = self.create_results(one for one in results if one.id not in known)
+        return JUnitImport(created, len(known))
+
+    def _known(self, name: str, keys: set[str]) -> set[str]:
+        """Those of the keys that there are."""
+        query, listed = self._query(name), sorted(keys)
+        return {
+            row[0]
+            for start in range(0, len(listed), MAX_LIST)
+            for row in self._link.many(query, {"keys": listed[start : start + MAX_LIST]})
+        }
+
     # Figures
 
     def get_run_summary(self, run_id: str) -> TestRunSummary:
@@ -359,33 +428,4 @@ class TestGateway(Gateway[TestResult]):
 
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
-        return super()._values(_timed(record), leave)
-
-
-def _timed(result: TestResult) -> TestResult:
-    """The result with the one of start, end and duration derived that is missing."""
-    where = test_results.name
-    start, end, lasted = result.started_at, result.ended_at, result.duration_ms
-    if start is not None:
-        start = validation.moment(start, f"{where}.started_at")
-    if end is not None:
-        end = validation.moment(end, f"{where}.ended_at")
-    if lasted is not None:
-        validation.duration(lasted, f"{where}.duration_ms")
-    if start is not None and end is not None:
-        if end < start:
-            raise ValidationError(
-                "the test would end before it started", f"{where}.ended_at", "check the clocks"
-            )
-        derived = (end - start) // _MILLISECOND if lasted is None else lasted
-        return replace(result, duration_ms=derived)
-    if lasted is None:
-        return result
-    try:
-        if start is not None:
-            return replace(result, ended_at=start + lasted * _MILLISECOND)
-        if end is not None:
-            return replace(result, started_at=end - lasted * _MILLISECOND)
-    except OverflowError:
-        raise ValidationError("the test lasted beyond time", f"{where}.duration_ms") from None
-    return result
+        return super()._values(completed(record), leave)

@@ -355,6 +355,27 @@ WHERE suite_name = :suite_name
 ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
 LIMIT :limit;
 
+-- name: find_known :many
+-- Which of the keys are taken: the results of a report that was imported before.
+-- list: keys
+SELECT id
+FROM test_results
+WHERE id IN (:keys);
+
+-- name: find_known_devices :many
+-- Which of the devices that a report names there are.
+-- list: keys
+SELECT id
+FROM devices
+WHERE id IN (:keys);
+
+-- name: find_known_cards :many
+-- Which of the cards that a report names there are.
+-- list: keys
+SELECT iccid
+FROM card_profiles
+WHERE iccid IN (:keys);
+
 -- name: count_old :scalar
 -- How many results were recorded before a time.
 SELECT COUNT(*)

@@ -1,0 +1,617 @@
+"""JUnit XML: a run written as a report, and the reports of other tools recorded."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import xmlschema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cardlink_sql import (
+    DatabaseManager,
+    IntegrityError,
+    JUnitImport,
+    NotFoundError,
+    TestResult,
+    TestStatus,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql.junit import read_report, reading, report_of
+from tests.conftest import MOMENT, card, device, dump, iccid, result
+
+SECOND = timedelta(seconds=1)
+REPORTS = sorted((Path(__file__).parent / "junit_reports").glob("*.xml"))
+SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "junit.xsd")
+every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.stem)
+
+
+def checked(xml: str) -> ElementTree.Element:
+    """A report that the schema accepts."""
+    SCHEMA.validate(xml)
+    return ElementTree.fromstring(xml)
+
+
+def plain(one: TestResult) -> TestResult:
+    """A result without what differs from one import to the next."""
+    return replace(one, id="", run_id="", created_at=MOMENT, updated_at=MOMENT)
+
+
+def outcomes(results: list[TestResult]) -> list[tuple[str, str, str]]:
+    """Suite, test and status."""
+    return [(one.suite_name, one.test_name, one.status.value) for one in results]
+
+
+def imported(xml: str) -> list[TestResult]:
+    """The results of a report that begins at MOMENT."""
+    return read_report(xml).results("run", started_at=MOMENT)
+
+
+def case(inside: str = "", attributes: str = "") -> str:
+    """A report with one testcase."""
+    return (
+        f'<testsuite name="s"><testcase name="t" classname="c" {attributes}>'
+        f"{inside}</testcase></testsuite>"
+    )
+
+
+# Out
+
+
+def test_a_run_is_a_report_that_the_schema_accepts(uow: UnitOfWork) -> None:
+    uow.devices.create(device())
+    uow.cards.create(card())
+    uow.tests.create_results(
+        [
+            result(1, suite_name="b", duration_ms=1250, device_id="device-0001",
+                   card_iccid=iccid()),
+            result(2, suite_name="a", status=TestStatus.FAILED, started_at=MOMENT + SECOND,
+                   error_message="expected <9000> & got 6A84\nline two", duration_ms=1),
+            result(3, suite_name="a", status=TestStatus.ERROR, started_at=MOMENT + 2 * SECOND,
+                   error_message="no reader", metadata={"hostname": "bench", "type": "OSError"}),
+            result(4, suite_name="a", status=TestStatus.SKIPPED, started_at=MOMENT + 3 * SECOND,
+                   error_message="needs a card", duration_ms=0),
+            result(5, suite_name="a", started_at=MOMENT + 4 * SECOND, duration_ms=None),
+        ]
+    )  # fmt: skip
+
+    root = checked(uow.tests.export_junit_xml("run"))
+
+    assert root.attrib == {
+        "name": "run", "tests": "5", "failures": "1", "errors": "1", "time": "2.251",
+    }  # fmt: skip
+    first, second, third = root
+    assert first.attrib == {
+        "name": "b", "tests": "1", "failures": "0", "errors": "0", "skipped": "0",
+        "time": "1.250", "timestamp": "2026-03-29T00:59:59.987654+00:00", "hostname": "localhost",
+    }  # fmt: skip
+    assert {p.get("name"): p.get("value") for p in first.iter("property")} == {
+        "device": "device-0001",
+        "iccid": iccid(),
+    }
+    assert first.find("testcase").attrib == {  # type: ignore[union-attr]
+        "name": "test_0001", "classname": "b", "time": "1.250",
+    }  # fmt: skip
+    assert (second.get("tests"), second.get("skipped"), second.get("failures")) == ("3", "2", "1")
+    failure = second.find("testcase/failure")
+    assert failure is not None
+    assert failure.text == "expected <9000> & got 6A84\nline two"
+    assert failure.attrib == {"type": "failed", "message": "expected <9000> & got 6A84"}
+    skipped = [found.get("message") for found in second.iter("skipped")]
+    assert skipped == ["needs a card", "still open"]
+    assert (third.get("hostname"), third.get("errors")) == ("bench", "1")
+    error = third.find("testcase/error")
+    assert error is not None
+    assert error.attrib == {"type": "OSError", "message": "no reader"}
+
+
+def test_the_same_run_gives_the_same_report(uow: UnitOfWork) -> None:
+    uow.tests.create_results(
+        result(n, suite_name=f"s{n % 3}", duration_ms=n) for n in range(9, 0, -1)
+    )
+
+    reports = {uow.tests.export_junit_xml("run") for _ in range(3)}
+
+    assert len(reports) == 1
+
+
+def test_an_unknown_run_is_no_report(uow: UnitOfWork) -> None:
+    with pytest.raises(NotFoundError, match="there is no run 'none'"):
+        uow.tests.export_junit_xml("none")
+
+
+def test_what_xml_forbids_is_written_visibly() -> None:
+    message = "\x1b[31mred\x1b[0m \ufffe bell\x07\r\n]]> <&\"'> tab\t"
+    one = result(1, status=TestStatus.FAILED, ended_at=MOMENT, error_message=message,
+                 test_name="a\x00b\n\tc", metadata={"system_out": "\x1b]0;title"})  # fmt: skip
+
+    root = checked(report_of("run", [one]))
+
+    failure = root.find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.text == "\\x1b[31mred\\x1b[0m \\ufffe bell\\x07\r\n]]> <&\"'> tab\t"
+    assert root.find("testsuite/testcase").get("name") == "a\\x00b\n\tc"  # type: ignore[union-attr]
+    assert root.findtext("testsuite/testcase/system-out") == "\\x1b]0;title"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    run=TEXT, suite=TEXT, test=TEXT, message=st.none() | TEXT, host=TEXT, kind=TEXT,
+    properties=st.dictionaries(TEXT, TEXT, max_size=3), output=TEXT,
+    status=st.sampled_from(TestStatus), duration=st.none() | st.integers(0, 10**12),
+)  # fmt: skip
+def test_any_text_survives_the_way_out(
+    run: str, suite: str, test: str, message: str | None, host: str, kind: str,
+    properties: dict[str, str], output: str, status: TestStatus, duration: int | None,
+) -> None:  # fmt: skip
+    metadata = {"hostname": host, "type": kind, "properties": properties, "system_err": output}
+    ended = None if duration is None else MOMENT
+    one = result(1, suite_name=suite, test_name=test, status=status, error_message=message,
+                 ended_at=ended, duration_ms=duration, metadata=metadata)  # fmt: skip
+
+    root = checked(report_of(run, [one]))
+
+    (found,) = root.iter("testcase")
+    assert found.get("name") == visible(test)
+    assert found.get("classname") == visible(suite)
+    assert found.findtext("system-err") == visible(output)
+    written = {p.get("name"): p.get("value") for p in root.iter("property")}
+    assert written == {visible(name): visible(value) for name, value in properties.items()}
+    verdict = found.find("failure") if status is TestStatus.FAILED else found.find("error")
+    if duration is not None and status in (TestStatus.FAILED, TestStatus.ERROR):
+        assert verdict is not None
+        assert (verdict.text or "") == visible(message or "")
+
+
+def visible(text: str) -> str:
+    """Text as a report shows it."""
+    allowed = {0x9, 0xA, 0xD}
+    return "".join(
+        sign if (code := ord(sign)) in allowed or 0x20 <= code < 0xFFFE or code > 0xFFFF
+        else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        for sign in text
+    )  # fmt: skip
+
+
+# In: the reports of the tools themselves
+
+EXPECTED = {
+    "pytest": [
+        ("test_card", "test_selects", "passed"),
+        ("test_card", "test_sends[a b]", "passed"),
+        ("test_card", "test_sends[\\xe9/\\xfc]", "passed"),
+        ("test_card", "test_sends[line\\nbreak]", "passed"),
+        ("test_card", "test_sends[\\x1b[31m]", "passed"),
+        ("test_card", "test_sends[]]>]", "passed"),
+        ("test_card", "test_sends[<&\"'>]", "passed"),
+        ("test_card", "test_fails", "failed"),
+        ("test_card", "test_errors", "error"),
+        ("test_card", "test_fails_and_errors", "failed"),
+        ("test_card", "test_fails_and_errors", "error"),
+        ("test_card", "test_skips", "skipped"),
+        ("test_card", "test_xfails", "skipped"),
+        ("test_card.TestSession", "test_opens", "passed"),
+    ],
+    "gtest": [
+        ("Card", "Selects", "passed"),
+        ("Card", "FailsTwice", "failed"),
+        ("Card", "Skips", "skipped"),
+        ("Card", "DISABLED_Polls", "skipped"),
+        ("Small/Sizes", "Sends/0", "passed"),
+        ("Small/Sizes", "Sends/1", "passed"),
+        ("Small/Sizes", "Sends/2", "failed"),
+    ],
+    "jest-junit": [
+        ("OTA session", "OTA session opens", "passed"),
+        ("OTA session", 'OTA session installs a "<CAP>" & starts it', "failed"),
+        ("OTA session", "OTA session polls", "skipped"),
+        ("OTA session", "OTA session resumes", "passed"),
+        ("OTA session", "OTA session über TLS 1.3 nested ✓", "passed"),
+        ("OTA session", "OTA session über TLS 1.3 throws", "failed"),
+        ("OTA session", "OTA session sends 00A4 (4)", "passed"),
+        ("OTA session", "OTA session sends 80E6 (6)", "passed"),
+    ],
+    "node": [
+        ("test", "selects", "passed"),
+        ("test", "fails", "failed"),
+        ("test", "skips", "skipped"),
+        ("test", "todo", "skipped"),
+        ("session", "opens &quot;a&quot; & <b>", "passed"),
+        ("session > über", "nested ✓", "failed"),
+        ("parent", "child", "passed"),
+    ],
+    "surefire": [
+        ("com.example.CardTest", "breaks", "error"),
+        ("com.example.CardTest", "breaks", "error"),
+        ("com.example.CardTest", "flaky", "failed"),
+        ("com.example.CardTest", "flaky", "passed"),
+        ("com.example.CardTest", "polls", "skipped"),
+        ("com.example.CardTest", "sends(String)[1]", "passed"),
+        ("com.example.CardTest", "sends(String)[2]", "passed"),
+        ("com.example.CardTest", "installs", "failed"),
+        ("com.example.CardTest", "installs", "failed"),
+        ("com.example.CardTest", "selects", "passed"),
+    ],
+}
+
+
+@every_report
+def test_a_report_of_a_tool_is_recorded(uow: UnitOfWork, report: Path) -> None:
+    done = uow.tests.import_junit_xml(report, "run", started_at=MOMENT)
+
+    results = uow.tests.find_by_run("run")
+    assert done == JUnitImport(len(results), 0)
+    assert sorted(outcomes(results)) == sorted(EXPECTED[report.stem])
+    assert all(one.ended_at is not None for one in results)
+    for one in results:
+        failing = one.status in (TestStatus.FAILED, TestStatus.ERROR)
+        assert bool(one.error_message) or not failing
+
+
+@every_report
+def test_a_report_keeps_the_order_of_its_tests(report: Path) -> None:
+    results = read_report(report).results("run", started_at=MOMENT)
+
+    assert outcomes(results) == EXPECTED[report.stem]
+    assert [one.created_at for one in results] == sorted({one.created_at for one in results})
+
+
+@every_report
+def test_a_report_comes_back_equal_from_the_way_out(uow: UnitOfWork, report: Path) -> None:
+    uow.cards.create(card())
+    uow.tests.import_junit_xml(report, "first", started_at=MOMENT)
+
+    xml = uow.tests.export_junit_xml("first")
+    checked(xml)
+    uow.tests.import_junit_xml(xml, "second")
+
+    def content(run: str) -> list[Any]:
+        # Two results that started together are told apart by nothing else.
+        return sorted(map(str, map(plain, uow.tests.find_by_run(run))))
+
+    assert content("second") == content("first")
+    again = uow.tests.export_junit_xml("second")
+    assert again == xml.replace('name="first"', 'name="second"', 1)
+
+
+def test_what_pytest_printed_is_in_the_metadata(uow: UnitOfWork) -> None:
+    uow.tests.import_junit_xml(next(p for p in REPORTS if p.stem == "pytest"), "run")
+
+    (fails,) = uow.tests.history("test_card", "test_fails")
+    assert fails.metadata is not None
+    assert "before <the> failure #x00#x1B[31m" in fails.metadata["system_out"]  # type: ignore[call-overload]
+    assert fails.error_message is not None
+    assert "E         {'sw': '6A84'} != {'sw': '9000'}" in fails.error_message
+    (xfails,) = uow.tests.history("test_card", "test_xfails")
+    assert (xfails.error_message, xfails.metadata["type"]) == ("known", "pytest.xfail")  # type: ignore[call-overload,index]
+
+
+def test_all_failures_of_a_gtest_are_kept(uow: UnitOfWork) -> None:
+    uow.tests.import_junit_xml(next(p for p in REPORTS if p.stem == "gtest"), "run")
+
+    (fails,) = uow.tests.history("Card", "FailsTwice")
+    assert fails.error_message is not None
+    assert fails.error_message.count("t.cc:3") == 2
+    assert "status <word> & more" in fails.error_message
+    assert "Value of: false" in fails.error_message
+
+
+def test_what_surefire_tried_again_is_flaky(uow: UnitOfWork) -> None:
+    uow.tests.import_junit_xml(
+        next(p for p in REPORTS if p.stem == "surefire"), "run", started_at=MOMENT
+    )
+
+    (flaky,) = uow.tests.find_flaky()
+    assert (flaky.test_name, flaky.passed, flaky.failed) == ("flaky", 1, 1)
+    latest, earlier = uow.tests.history("com.example.CardTest", "flaky")
+    assert (latest.status, earlier.status) == (TestStatus.PASSED, TestStatus.FAILED)
+    assert earlier.error_message is not None
+    assert earlier.error_message.startswith("org.opentest4j.AssertionFailedError: first try")
+    # Of Java's system properties none is kept.
+    assert (latest.metadata, latest.duration_ms) == (None, 0)
+
+
+# In: what else there is
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("1.234", 1234), ("0", 0), ("", 0), ("1,234.5", 1_234_500), ("1,234,567", 1_234_567_000),
+        ("0.0009", 0), (".5", 500), ("1e-3", 1), ("-0.001", 0), (" 2.5 ", 2500),
+    ],
+)  # fmt: skip
+def test_a_time_is_seconds_with_or_without_commas(written: str, expected: int) -> None:
+    (one,) = imported(case(attributes=f'time="{written}"'))
+
+    assert one.duration_ms == expected
+
+
+@pytest.mark.parametrize("written", ["soon", "NaN", "Infinity", "1e999999", "0x10"])
+def test_a_time_that_is_none_is_refused_with_its_place(written: str) -> None:
+    with pytest.raises(ValidationError, match="is no number of seconds") as caught:
+        imported(case(attributes=f'time="{written}"'))
+
+    assert caught.value.where == "report:1:21"
+
+
+def test_tests_start_when_they_say_or_one_after_another() -> None:
+    results = imported(
+        """<testsuites>
+          <testsuite name="a" timestamp="2026-01-02T03:04:05">
+            <testcase name="one" time="1.5"/><testcase name="two" time="1"/>
+            <testsuite name="b"><testcase name="three" time="2"/></testsuite>
+            <testcase name="four" timestamp="2026-01-02T05:00:00.5+02:00"/>
+            <testcase name="five"/>
+          </testsuite>
+          <testsuite name="c"><testcase name="six" time="3"/><testcase name="seven"/></testsuite>
+        </testsuites>"""
+    )
+
+    start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert {one.test_name: one.started_at for one in results} == {
+        "one": start,
+        "two": start + 1.5 * SECOND,
+        "three": start + 2.5 * SECOND,
+        "four": datetime(2026, 1, 2, 3, 0, 0, 500_000, tzinfo=UTC),
+        "five": start + 4.5 * SECOND,
+        "six": MOMENT,
+        "seven": MOMENT + 3 * SECOND,
+    }
+    assert [one.suite_name for one in results] == ["a", "a", "a > b", "a", "a", "c", "c"]
+
+
+@pytest.mark.parametrize(
+    ("inside", "attributes", "status", "message"),
+    [
+        ("", "", "passed", None),
+        ("<failure/>", "", "failed", None),
+        ('<failure message="m"/>', "", "failed", "m"),
+        ('<failure message="m">text</failure>', "", "failed", "m\n\ntext"),
+        ('<failure message="m">E: m, at 1</failure>', "", "failed", "E: m, at 1"),
+        ("<failure><![CDATA[<a> & ]]>]]&gt;</failure>", "", "failed", "<a> & ]]>"),
+        ("<failure>a</failure><error>b</error>", "", "error", "a\n\nb"),
+        ('<skipped message="todo"/><failure>a</failure>', "", "skipped", "todo\n\na"),
+        ("", 'status="notrun"', "skipped", None),
+        ("", 'status="run" result="suppressed"', "skipped", None),
+        ("", 'status="run" result="completed"', "passed", None),
+        ("<something/>", "", "passed", None),
+    ],
+)
+def test_a_verdict_is_read_with_its_message(
+    inside: str, attributes: str, status: str, message: str | None
+) -> None:
+    (one,) = imported(case(inside, attributes))
+
+    assert (one.status.value, one.error_message) == (status, message)
+
+
+def test_a_device_and_a_card_that_there_are_become_those_of_the_result(uow: UnitOfWork) -> None:
+    uow.devices.create(device())
+    xml = """<testsuites><testsuite name="s">
+      <properties><property name="device" value="device-0001"/>
+      <property name="iccid" value="8949000000000000009"/><property name="rig" value="7"/>
+      </properties><testcase name="t"/></testsuite></testsuites>"""
+
+    uow.tests.import_junit_xml(xml, "run")
+
+    (one,) = uow.tests.find_by_run("run")
+    assert (one.device_id, one.card_iccid) == ("device-0001", None)
+    assert one.metadata == {"properties": {"iccid": "8949000000000000009", "rig": "7"}}
+
+
+def test_a_device_and_a_card_may_be_given_for_all(uow: UnitOfWork) -> None:
+    uow.devices.create(device())
+    uow.cards.create(card())
+
+    uow.tests.import_junit_xml(case(), "run", device_id="device-0001", card_iccid=iccid())
+
+    (one,) = uow.tests.find_by_run("run")
+    assert (one.device_id, one.card_iccid) == ("device-0001", iccid())
+    with pytest.raises(IntegrityError):
+        uow.tests.import_junit_xml(case(), "other", device_id="nobody")
+
+
+def test_names_that_are_too_long_are_cut_and_told_apart(uow: UnitOfWork) -> None:
+    long = "é" * 300
+    xml = "".join(f'<testcase classname="{long}{n}" name="{long}{n}"/>' for n in (1, 2))
+
+    uow.tests.import_junit_xml(f"<testsuites>{xml}</testsuites>", "run")
+
+    one, two = uow.tests.find_by_run("run")
+    assert (len(one.suite_name), len(one.test_name)) == (128, 256)
+    assert one.test_name.startswith("é" * 247 + "…")
+    assert (one.suite_name, one.test_name) != (two.suite_name, two.test_name)
+    assert one.suite_name != two.suite_name
+    uow.tests.import_junit_xml(f"<testsuites>{xml}</testsuites>", "next")
+    assert len(uow.tests.history(one.suite_name, one.test_name)) == 2
+
+
+def test_of_much_output_the_end_is_kept() -> None:
+    (one,) = imported(case(f"<system-out>begin {'x' * 200_000} end</system-out>"))
+
+    assert one.metadata is not None
+    output = one.metadata["system_out"]  # type: ignore[call-overload]
+    assert output.startswith("(200,010 characters, cut)\n")
+    assert output.endswith("x end")
+    assert len(output) == reading.MAX_OUTPUT
+
+
+def test_the_same_report_twice_changes_nothing(manager: DatabaseManager) -> None:
+    report = REPORTS[0]
+    with UnitOfWork(manager) as uow:
+        first = uow.tests.import_junit_xml(report, "run")
+        uow.commit()
+    before = dump(manager)
+
+    with UnitOfWork(manager) as uow:
+        again = uow.tests.import_junit_xml(report.read_bytes(), "run")
+        other = uow.tests.import_junit_xml(report, "other run")
+        uow.tests.delete_by_id(uow.tests.find_by_run("run")[3].id)
+        mended = uow.tests.import_junit_xml(report, "run")
+
+    assert (again, other) == (JUnitImport(0, first.created), first)
+    assert mended == JUnitImport(1, first.created - 1)
+    assert dump(manager) == before
+
+
+# In: what is refused
+
+LAUGHS = """<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol">
+<!ENTITY lol2 "&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;">
+<!ENTITY lol3 "&lol2;&lol2;&lol2;&lol2;&lol2;&lol2;&lol2;&lol2;&lol2;&lol2;">
+]><testsuites><testsuite name="&lol3;"/></testsuites>"""
+OUTSIDE = """<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/hostname">]>
+<testsuite name="s"><testcase name="t"><failure>&x;</failure></testcase></testsuite>"""
+
+
+@pytest.mark.parametrize(
+    ("xml", "where", "what"),
+    [
+        (LAUGHS, "1:37", "a document type is refused"),
+        (OUTSIDE, "1:13", "a document type is refused"),
+        ("<testsuites>\n <testsuite name='s'>\n</testsuites>", "3:3", "mismatched tag"),
+        ("<testsuites>", "1:13", "no element found"),
+        ("<testsuites/>more", "1:14", "junk after document element"),
+        ("<testsuites>&nbsp;</testsuites>", "1:13", "undefined entity"),
+        ("<html><body/></html>", "1:1", "html is no testsuites or testsuite"),
+        ("<testsuite name='s'>\n<testcase name='t'><testcase name='u'/></testcase></testsuite>",
+         "2:20", "a testcase stands in a testcase"),
+        ("<testsuite name='s' timestamp='yesterday'/>", "1:1", "is no time in ISO 8601"),
+        ("<testsuite>" * 101 + "</testsuite>" * 101, "1:1101", "nested more than 100 deep"),
+        ("<testsuite timestamp='9999-12-31T23:59:59'><testcase name='a' time='9'/>\n"
+         "<testcase name='b'/></testsuite>", "2:21", "beyond time"),
+    ],
+)  # fmt: skip
+def test_a_bad_report_is_refused_with_its_place(
+    uow: UnitOfWork, xml: str, where: str, what: str
+) -> None:
+    with pytest.raises(ValidationError, match=what) as caught:
+        uow.tests.import_junit_xml(xml, "run")
+
+    assert caught.value.where == f"report:{where}"
+    assert uow.tests.count() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"\xff\xfe<",
+        "<testsuite name='é'/>".encode("latin-1"),
+        b"<?xml version='1.0' encoding='none'?><testsuite/>",
+    ],
+)
+def test_bytes_that_are_no_xml_are_refused(data: bytes) -> None:
+    with pytest.raises(ValidationError, match="no XML"):
+        read_report(data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
+def test_a_report_may_be_of_any_encoding_that_it_names(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "report.xml"
+    head = f"<?xml version='1.0' encoding='{encoding.removesuffix('-sig')}'?>"
+    file.write_bytes((head + case().replace('"t"', '"tést"')).encode(encoding))
+
+    (one,) = read_report(file).results("run")
+
+    assert one.test_name == "tést"
+
+
+def test_a_file_is_named_in_the_error(tmp_path: Path) -> None:
+    file = tmp_path / "bad.xml"
+    file.write_text("<testsuites>\n<oops", encoding="utf-8")
+
+    with pytest.raises(ValidationError) as caught:
+        read_report(str(file))
+    assert caught.value.where == f"{file}:2:1"
+    with pytest.raises(ValidationError, match="cannot be read: No such file"):
+        read_report(tmp_path / "none.xml")
+    with pytest.raises(ValidationError, match="cannot be read: Is a directory"):
+        read_report(tmp_path)
+
+
+def test_a_report_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 100)
+    file = tmp_path / "large.xml"
+    file.write_bytes(b"<testsuites>" + b" " * 88 + b"</testsuites>")
+
+    with pytest.raises(ValidationError, match="at most 100 are read"):
+        read_report(file)
+    with pytest.raises(ValidationError, match="at most 100 fit"):
+        read_report(file.read_text())
+
+
+@pytest.mark.parametrize("source", [None, 5, ["<testsuite/>"]])
+def test_what_is_no_source_is_refused(source: Any) -> None:
+    with pytest.raises(ValidationError, match="no file and no XML"):
+        read_report(source)
+
+
+BAD: dict[str, Callable[[UnitOfWork], object]] = {
+    "run": lambda uow: uow.tests.import_junit_xml(case(), ""),
+    "none": lambda uow: uow.tests.import_junit_xml(case(), None),  # type: ignore[arg-type]
+    "start": lambda uow: uow.tests.import_junit_xml(case(), "run", started_at="now"),  # type: ignore[arg-type]
+    "iccid": lambda uow: uow.tests.import_junit_xml(case(), "run", card_iccid="1"),
+    "device": lambda uow: uow.tests.import_junit_xml(case(), "run", device_id=" "),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_bad_arguments_are_refused(uow: UnitOfWork, bad: str) -> None:
+    with pytest.raises(ValidationError):
+        BAD[bad](uow)
+
+    assert uow.tests.count() == 0
+
+
+NAME = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"),
+               min_size=1, max_size=40)  # fmt: skip
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    tests=st.lists(
+        st.tuples(NAME, NAME, st.sampled_from(TestStatus), NAME.map(str.strip).filter(bool),
+                  st.integers(0, 10**9)),
+        min_size=1, max_size=5,
+    )
+)  # fmt: skip
+def test_a_run_comes_back_equal_but_for_starts_within_a_suite(
+    uow: UnitOfWork, tests: list[tuple[str, str, TestStatus, str, int]]
+) -> None:
+    uow.rollback()
+    for number, (suite, test, status, message, duration) in enumerate(tests):
+        uow.tests.create_result("first", suite, test, status, MOMENT + number * SECOND,
+                                duration_ms=duration,
+                                error_message=None if status == "passed" else message)  # fmt: skip
+
+    uow.tests.import_junit_xml(uow.tests.export_junit_xml("first"), "second")
+
+    def content(run: str) -> list[Any]:
+        return sorted(
+            (one.suite_name, one.test_name, one.status, one.error_message or "", one.duration_ms)
+            for one in uow.tests.find_by_run(run)
+        )
+
+    assert content("second") == content("first")
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"<{text}"))
+def test_noise_is_refused_and_nothing_else_happens(data: bytes | str) -> None:
+    with pytest.raises(ValidationError):
+        read_report(data)
