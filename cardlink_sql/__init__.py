@@ -20,6 +20,7 @@ from cardlink_sql.errors import (
 )
 from cardlink_sql.events import DatabaseEvent, EventBus, EventType
 from cardlink_sql.keyring import Keyring
+from cardlink_sql.listener import Listener
 from cardlink_sql.manager import DatabaseManager, Health
 from cardlink_sql.records import (
     CardProfile,
@@ -76,6 +77,7 @@ __all__ = [
     "JUnitImport",
     "Keyring",
     "KeysetPage",
+    "Listener",
     "MigrationError",
     "NotFoundError",
     "OTASession",

@@ -113,6 +113,7 @@ class EventBus:
         self.wanted: frozenset[EventType] = frozenset()
         self._registered: tuple[tuple[str, Handler], ...] = ()
         self._handlers: Mapping[EventType, tuple[Handler, ...]] = {}
+        self._is_published = False
         self._lock = Lock()
         self._turn = _Turn()
 
@@ -182,6 +183,12 @@ class EventBus:
             event = DatabaseEvent(EventType.DATABASE_ERROR, "database", None, "failed", data=data)
             self.fire((event,))
 
+    def want_all(self, *, wanted: bool) -> None:
+        """Want events of all types, handlers or not: they are published to other processes."""
+        with self._lock:
+            self._is_published = wanted
+            self._register(self._registered)
+
     def after_fork(self) -> None:
         """Begin anew in a forked child: no thread of the parent holds the lock there."""
         self._lock = Lock()
@@ -196,7 +203,7 @@ class EventBus:
             # A dict, for a set would lose the order.
             if (told := dict.fromkeys(handler for of, handler in entries if of in (kind, ALL)))
         }
-        self.wanted = frozenset(self._handlers)
+        self.wanted = frozenset(EventType if self._is_published else self._handlers)
 
     def _tell(self, event: DatabaseEvent) -> None:
         kind = event.event_type

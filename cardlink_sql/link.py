@@ -7,6 +7,7 @@ the query was loaded. Every error that leaves here is the project's own.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -177,12 +178,13 @@ class Link:
         return int(self._cursor.rowcount)
 
     def insert(self, query: Query, parameters: Mapping[str, Any]) -> int:
-        """Insert one row; gives the key that the database made for it."""
+        """Insert one row; gives the key that the database made for it, 0 where it made none."""
         self._ready_to_write(query)
         statement = self._statement(query, parameters, None)
         self._send(query, statement.sql, statement.pick(parameters))
         if self._cursor.description:
-            return int(self._cursor.fetchone()[0])
+            row = self._cursor.fetchone()
+            return int(row[0]) if row else 0
         return int(self._cursor.lastrowid)
 
     def batch(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -219,6 +221,8 @@ class Link:
         self._check_open()
         self._refuse_failed()
         self._flush_pending()
+        if self._notes is not None:
+            self._manager.publisher.publish(self, self._notes.events)
         notes, self._notes = self._notes, None
         if self._begun and not self._autocommit:
             self._begun = False
@@ -381,6 +385,9 @@ class Link:
     def _begin(self) -> None:
         """Open the transaction; a connection that died in the pool is replaced, once."""
         self._check_open()
+        publisher = self._manager.publisher
+        if monotonic() >= publisher.due and not self.read_only:
+            publisher.look(self._cursor)
         # What was buffered is gone if this fails, so that nothing may be committed later on.
         self._failed = "BEGIN"
         try:

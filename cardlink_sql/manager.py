@@ -21,7 +21,9 @@ from cardlink_sql.events import EventBus
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
+from cardlink_sql.listener import Listener
 from cardlink_sql.migrator import Migrator
+from cardlink_sql.publisher import Publisher
 from cardlink_sql.records import TableSize
 from cardlink_sql.sqlfiles import Library, load_library
 
@@ -55,6 +57,7 @@ class DatabaseManager:
 
     Attributes:
         events: tells the handlers of this process what was committed through this manager.
+        publisher: writes events to the outbox, for other processes.
 
     A process that forks after connecting is safe: the child opens connections of its own.
     """
@@ -73,11 +76,13 @@ class DatabaseManager:
                 "config",
                 "write DatabaseManager(DatabaseConfig(url))",
             )
-        self._read_only = read_only
+        self.read_only = read_only
         self._given_keyring = keyring
         self._engine: Engine | None = None
         self._lock = Lock()
         self.events: Final = EventBus()
+        self.publisher: Final = Publisher(self)
+        self._listeners: WeakSet[Listener] = WeakSet()
 
     @property
     def dialect(self) -> Dialect:
@@ -94,7 +99,7 @@ class DatabaseManager:
         with self._lock:
             if self._engine is None:
                 load_library(self.dialect)
-                self._engine = make_engine(self.config, read_only=self._read_only)
+                self._engine = make_engine(self.config, read_only=self.read_only)
                 _MANAGERS.add(self)
 
     @property
@@ -193,6 +198,36 @@ class DatabaseManager:
         with Link(self, read_only=True) as link:
             return ServerGateway(link, self.library).table_sizes()
 
+    def publish_events(self, *, on: bool = True) -> None:
+        """Let every process that writes to this database publish its events, or no longer.
+
+        It is kept in the database. Processes that run already learn of it within 10 s.
+
+        Raises:
+            QueryError: the schema is older, or the role may not write.
+        """
+        self.publisher.switch(on=on)
+
+    def listen(
+        self, after: int | None = None, *, interval: float = 0.5, timeout: float | None = None
+    ) -> Listener:
+        """The events that other managers and processes commit, one by one; close it in the end.
+
+        Args:
+            after: the ``position`` to go on from, 0 for all that are kept; without it, from now.
+            interval: seconds between two looks. PostgreSQL wakes the listener, so that there it
+                is how long a lost connection waits for the next attempt.
+            timeout: seconds without an event after which an iteration ends; without it, never.
+
+        Raises:
+            StateError: publishing is not turned on.
+            QueryError: the database is in memory, or it is an SQLite file opened read-only.
+        """
+        listener = Listener(self, after=after, interval=interval, timeout=timeout)
+        with self._lock:
+            self._listeners.add(listener)
+        return listener
+
     def create_tables(self) -> list[str]:
         """Bring the schema up to date by the migrations; gives the ids applied.
 
@@ -206,9 +241,12 @@ class DatabaseManager:
         self.migrator.drop_all()
 
     def close(self) -> None:
-        """Close every connection. A later use opens new ones."""
+        """Close every connection and listener. A later use opens new connections."""
         with self._lock:
             engine, self._engine = self._engine, None
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.close()
         if engine is not None:
             engine.dispose()
 
@@ -216,6 +254,7 @@ class DatabaseManager:
         """Leave the connections to the parent process, which goes on using them."""
         self._lock = Lock()
         self.events.after_fork()
+        self.publisher.after_fork()
         if self._engine is not None:
             self._engine.dispose(close=False)
 

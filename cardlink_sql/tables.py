@@ -261,3 +261,28 @@ settings = Table(
     PrimaryKeyConstraint("key"),
     Index(None, "category"),
 )
+
+# The two that follow carry events from process to process: they are no data of CardLink.
+event_counter = Table(
+    "event_counter",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("publishes", Boolean, nullable=False, server_default=text("FALSE")),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="id"),
+)
+
+event_outbox = Table(
+    "event_outbox",
+    metadata,
+    Column("id", RowNumber, nullable=False, autoincrement=False),
+    Column("origin", String(36), nullable=False),
+    Column("event_type", String(32), nullable=False),
+    Column("entity_type", String(32), nullable=False),
+    Column("entity_id", String(128)),
+    Column("action", String(32), nullable=False),
+    Column("occurred_at", UTCDateTime, nullable=False),
+    Column("data", LongText, nullable=False),
+    PrimaryKeyConstraint("id"),
+)

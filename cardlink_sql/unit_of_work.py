@@ -8,6 +8,7 @@ from cardlink_sql.errors import DatabaseError, QueryError
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.gateways.outbox import OutboxGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.tests import TestGateway
@@ -28,8 +29,8 @@ class UnitOfWork:
     """
 
     __slots__ = (
-        "_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_sessions", "_settings",
-        "_tests",
+        "_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_outbox", "_sessions",
+        "_settings", "_tests",
     )  # fmt: skip
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
@@ -42,6 +43,7 @@ class UnitOfWork:
         self._logs: LogGateway | None = None
         self._tests: TestGateway | None = None
         self._settings: SettingGateway | None = None
+        self._outbox: OutboxGateway | None = None
 
     def __enter__(self) -> "UnitOfWork":
         if self._link.is_open:
@@ -99,6 +101,13 @@ class UnitOfWork:
         if self._settings is None:
             self._settings = SettingGateway(self._link, self._manager.library)
         return self._settings
+
+    @property
+    def outbox(self) -> OutboxGateway:
+        """The events kept for other processes."""
+        if self._outbox is None:
+            self._outbox = OutboxGateway(self._link, self._manager.library)
+        return self._outbox
 
     def commit(self) -> None:
         """Write the buffered log, then commit everything. Work may go on afterwards.

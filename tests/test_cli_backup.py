@@ -24,10 +24,10 @@ def recorded(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_there_and_back(recorded: Run, tmp_path: Path) -> None:
     made = recorded("backup", "one.backup")
     assert made.returncode == 0, made.stderr
-    assert made.stdout.startswith("Backed up 25 rows in 6 tables to one.backup (")
+    assert made.stdout.startswith("Backed up 25 rows in 8 tables to one.backup (")
     assert recorded("restore", "one.backup").stderr.splitlines()[1] == "hint: add --yes"
     checked = recorded("restore", "--check", "one.backup", "-d", "postgresql://nowhere/none")
-    assert checked.stdout.startswith("one.backup is whole: 25 rows in 6 tables, SQLite 3.")
+    assert checked.stdout.startswith("one.backup is whole: 25 rows in 8 tables, SQLite 3.")
 
     back = recorded("restore", "--yes", "one.backup")
     assert back.returncode == 0, back.stderr

@@ -61,6 +61,16 @@ OWN_COLUMNS = {
     "tests.get_run_ids": ["run_id"],
     "tests.get_suite_names": ["suite_name"],
     "settings.get_categories": ["category"],
+    "outbox.get_counter": ["last_id", "publishes"],
+    "outbox.read_after": [
+        "event_type",
+        "entity_type",
+        "entity_id",
+        "action",
+        "occurred_at",
+        "data",
+        "id",
+    ],
     "server.table_rows": ["name", "row_count"],
     "server.table_sizes": ["name", "bytes"],
 }
@@ -224,7 +234,7 @@ def test_the_dialects_agree_on_each_query() -> None:
 
 
 def test_every_query_is_sent_by_its_gateway_and_every_name_exists() -> None:
-    for name in (*RECORDS, "exchange", "server"):
+    for name in (*RECORDS, "exchange", "outbox", "server"):
         module = inspect.getmodule(getattr(gateways, CLASSES[name]))
         assert module is not None
         source = inspect.getsource(module) + inspect.getsource(base)
@@ -240,6 +250,7 @@ CLASSES = {
     "tests": "TestGateway",
     "settings": "SettingGateway",
     "exchange": "ExchangeGateway",
+    "outbox": "OutboxGateway",
     "server": "ServerGateway",
 }
 

@@ -4,6 +4,7 @@ from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.gateways.outbox import OutboxGateway
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
@@ -14,6 +15,7 @@ __all__ = [
     "DeviceGateway",
     "ExchangeGateway",
     "LogGateway",
+    "OutboxGateway",
     "ServerGateway",
     "SessionGateway",
     "SettingGateway",

@@ -49,6 +49,28 @@ CREATE TABLE devices (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
     /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
 
+CREATE TABLE event_counter (
+    id        INTEGER NOT NULL,
+    last_id   BIGINT  NOT NULL,
+    publishes BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (id),
+    CONSTRAINT ck_event_counter_id CHECK (id = 1)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+    /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
+
+CREATE TABLE event_outbox (
+    id          BIGINT       NOT NULL,
+    origin      VARCHAR(36)  NOT NULL,
+    event_type  VARCHAR(32)  NOT NULL,
+    entity_type VARCHAR(32)  NOT NULL,
+    entity_id   VARCHAR(128),
+    action      VARCHAR(32)  NOT NULL,
+    occurred_at DATETIME(6)  NOT NULL,
+    data        MEDIUMTEXT   NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+    /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
+
 CREATE TABLE ota_sessions (
     id               VARCHAR(36)  NOT NULL,
     device_id        VARCHAR(64),

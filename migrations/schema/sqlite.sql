@@ -49,6 +49,26 @@ CREATE INDEX ix_devices_device_type ON devices (device_type);
 CREATE INDEX ix_devices_iccid ON devices (iccid);
 CREATE INDEX ix_devices_last_seen ON devices (last_seen);
 
+CREATE TABLE event_counter (
+    id        INTEGER NOT NULL,
+    last_id   BIGINT  NOT NULL,
+    publishes BOOLEAN NOT NULL DEFAULT FALSE,
+    CONSTRAINT pk_event_counter PRIMARY KEY (id),
+    CONSTRAINT ck_event_counter_id CHECK (id = 1)
+);
+
+CREATE TABLE event_outbox (
+    id          INTEGER      NOT NULL,
+    origin      VARCHAR(36)  NOT NULL,
+    event_type  VARCHAR(32)  NOT NULL,
+    entity_type VARCHAR(32)  NOT NULL,
+    entity_id   VARCHAR(128),
+    action      VARCHAR(32)  NOT NULL,
+    occurred_at VARCHAR(32)  NOT NULL,
+    data        TEXT         NOT NULL,
+    CONSTRAINT pk_event_outbox PRIMARY KEY (id)
+);
+
 CREATE TABLE ota_sessions (
     id               VARCHAR(36)  NOT NULL,
     device_id        VARCHAR(64),

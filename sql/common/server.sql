@@ -12,4 +12,8 @@ SELECT 'comm_logs' AS name, COUNT(*) AS row_count FROM comm_logs
 UNION ALL
 SELECT 'test_results' AS name, COUNT(*) AS row_count FROM test_results
 UNION ALL
-SELECT 'settings' AS name, COUNT(*) AS row_count FROM settings;
+SELECT 'settings' AS name, COUNT(*) AS row_count FROM settings
+UNION ALL
+SELECT 'event_counter' AS name, COUNT(*) AS row_count FROM event_counter
+UNION ALL
+SELECT 'event_outbox' AS name, COUNT(*) AS row_count FROM event_outbox;

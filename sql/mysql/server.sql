@@ -14,4 +14,7 @@ SELECT
   t.data_length + t.index_length AS bytes
 FROM information_schema.tables t
 WHERE t.table_schema = DATABASE()
-  AND t.table_name IN ('devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings');
+  AND t.table_name IN (
+    'devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings',
+    'event_counter', 'event_outbox'
+  );

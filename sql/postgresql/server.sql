@@ -12,6 +12,9 @@ SELECT
   c.relname AS name,
   PG_TOTAL_RELATION_SIZE(c.oid) AS bytes
 FROM pg_catalog.pg_class c
-WHERE c.relname IN ('devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings')
+WHERE c.relname IN (
+    'devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings',
+    'event_counter', 'event_outbox'
+  )
   AND c.relkind = 'r'
   AND PG_TABLE_IS_VISIBLE(c.oid);

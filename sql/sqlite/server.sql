@@ -13,5 +13,8 @@ SELECT
   SUM(s.pgsize) AS bytes
 FROM sqlite_master m
 JOIN dbstat s ON s.name = m.name
-WHERE m.tbl_name IN ('devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings')
+WHERE m.tbl_name IN (
+    'devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings',
+    'event_counter', 'event_outbox'
+  )
 GROUP BY m.tbl_name;
