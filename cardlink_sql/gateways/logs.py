@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from cardlink_sql.link import Link
 from cardlink_sql.records import CommLog, Direction, SessionSummary
 from cardlink_sql.rows import reader
 from cardlink_sql.sqlfiles import Library
+from cardlink_sql.sqlfiles.query import MAX_LIST
 from cardlink_sql.status_words import describe
 from cardlink_sql.tables import comm_logs
 from cardlink_sql.times import utc_now, utc_to_text
@@ -159,16 +160,25 @@ class LogGateway(Gateway[CommLog]):
 
         Fewer than ``limit`` say that none is left. Commit between two calls: one transaction
         over a great many rows holds up writers on SQLite, and replicas and Galera elsewhere.
-        The queries are ``find_purge_end`` and ``purge_old``.
+        :func:`cardlink_sql.retention.purge` does so. The queries are ``find_old`` and
+        ``delete_many``.
         """
-        before = self._time(utc_now() - timedelta(days=validation.days(days)))
-        most = validation.whole(limit, "limit", least=1)
-        end = self._link.scalar(self._query("find_purge_end"), {"before": before, "limit": most})
-        if end is None:
-            return 0
-        gone = self._execute("purge_old", {"before": before, "end": end})
+        gone = self._delete_all(self.find_old(days, limit))
         self._note_batch("purge_old", gone)
         return gone
+
+    def delete_many(self, ids: Sequence[int]) -> int:
+        """Delete the entries with these numbers; gives how many there were."""
+        gone = self._delete_all(ids)
+        self._note_batch("delete_many", gone)
+        return gone
+
+    def _delete_all(self, ids: Sequence[int]) -> int:
+        numbers = [self._key(number) for number in ids]
+        return sum(
+            self._execute("delete_many", {"ids": numbers[start : start + MAX_LIST]})
+            for start in range(0, len(numbers) or 1, MAX_LIST)
+        )
 
     # Reading
 
@@ -251,6 +261,28 @@ class LogGateway(Gateway[CommLog]):
                 break
             parameters["after"] = page[-1].id
         return found[:most]
+
+    def find_old(self, days: float, limit: int, after: int = 0) -> list[int]:
+        """The numbers of entries older than ``days``: the first ``limit`` behind ``after``."""
+        parameters = {
+            "before": self._time(utc_now() - timedelta(days=validation.days(days))),
+            "after": validation.whole(after, "after", least=0),
+            "limit": validation.whole(limit, "limit", least=1),
+        }
+        return [row[0] for row in self._link.many(self._query("find_old"), parameters)]
+
+    def find_of_sessions(self, session_ids: Sequence[str], limit: int) -> list[int]:
+        """The numbers of ``limit`` entries of these sessions, or of all that there are."""
+        parameters = {
+            "session_ids": [self._bind["session_id"](key) for key in session_ids],
+            "limit": validation.whole(limit, "limit", least=1),
+        }
+        return [row[0] for row in self._link.many(self._query("find_of_sessions"), parameters)]
+
+    def count_old(self, days: float) -> int:
+        """How many entries are older than ``days``; the whole table is read for it."""
+        before = self._time(utc_now() - timedelta(days=validation.days(days)))
+        return int(self._link.scalar(self._query("count_old"), {"before": before}))
 
     def count_by_session(self, session_id: str) -> int:
         """How many entries a session has."""

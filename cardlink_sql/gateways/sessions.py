@@ -6,6 +6,7 @@ succeeds and the other learns that it has ended.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -209,7 +210,7 @@ class SessionGateway(Gateway[OTASession]):
             name: self._bind[name](value) for name, value in asked.items() if value is not None
         }
         if days is not None:
-            parameters["since"] = self._time(utc_now() - timedelta(days=validation.days(days)))
+            parameters["since"] = self._days_ago(days)
         return self._many("find_matching", {**parameters, "limit": validation.limit(limit)})
 
     def find_by_prefix(self, prefix: str, limit: int | None = None) -> list[OTASession]:
@@ -240,12 +241,55 @@ class SessionGateway(Gateway[OTASession]):
         self._note_batch("close_stale", closed)
         return closed
 
+    def find_old(self, days: float, limit: int) -> list[str]:
+        """The ids of the first ``limit`` sessions that ended more than ``days`` ago.
+
+        They were created before that, too: a session that claims to have ended before it was
+        created is as old as its row.
+        """
+        parameters = {
+            "before": self._days_ago(days),
+            "limit": validation.whole(limit, "limit", least=1),
+        }
+        return [row[0] for row in self._link.many(self._query("find_old"), parameters)]
+
+    def count_old(self, days: float) -> int:
+        """How many sessions :meth:`find_old` would give without a limit."""
+        parameters = {"before": self._days_ago(days)}
+        return int(self._link.scalar(self._query("count_old"), parameters))
+
+    def count_old_logs(self, days: float, within_days: float | None = None) -> int:
+        """How many log entries the sessions of :meth:`count_old` have.
+
+        Args:
+            days: as there.
+            within_days: only the entries of the last so many days; without it, all.
+        """
+        parameters = {"before": self._days_ago(days)}
+        if within_days is not None:
+            parameters["since"] = self._days_ago(within_days)
+        return int(self._link.scalar(self._query("count_old_logs"), parameters))
+
+    def delete_many(self, ids: Sequence[str]) -> int:
+        """Delete those of these sessions that have ended, with their logs; gives their number.
+
+        One that has a great log is one great transaction:
+        :func:`cardlink_sql.retention.purge` deletes the log first, in batches.
+        """
+        keys = [self._key(key) for key in ids]
+        gone = self._execute("delete_many", {"ids": keys})
+        self._note_many("deleted", gone)
+        self._note_batch("delete_many", gone)
+        return gone
+
     def get_statistics(self, days: float = 30) -> SessionStatistics:
         """Figures of the sessions created within the last ``days``, in one statement."""
-        since = utc_now() - timedelta(days=validation.days(days))
-        row = self._link.one(self._query("get_statistics"), {"since": self._time(since)})
+        row = self._link.one(self._query("get_statistics"), {"since": self._days_ago(days)})
         assert row is not None  # noqa: S101 - an aggregate without GROUP BY gives one row
         return reader(SessionStatistics, self._link.dialect)(row)
+
+    def _days_ago(self, days: float) -> Any:
+        return self._time(utc_now() - timedelta(days=validation.days(days)))
 
     def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
         key = self._key(session_id)

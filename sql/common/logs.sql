@@ -296,23 +296,35 @@ LEFT JOIN comm_logs l ON l.session_id = s.id
 WHERE s.id = :session_id
 GROUP BY s.id;
 
--- name: find_purge_end :scalar
--- The number of the last entry of a batch to purge; NULL where nothing is that old.
--- It walks the primary key from the start. Old entries stand there, so it stops soon; only the
--- last batch, which finds too few, reads the table to its end. An index on timestamp would save
--- that and cost every APDU written a third of its speed.
-SELECT MAX(oldest.id)
-FROM (
-  SELECT id
-  FROM comm_logs
-  WHERE timestamp < :before
-  ORDER BY id
-  LIMIT :limit
-) oldest;
+-- name: count_old :scalar
+-- How many entries are older than a time. Nothing but the table itself tells: it is read whole.
+SELECT COUNT(*)
+FROM comm_logs
+WHERE timestamp < :before;
 
--- name: purge_old :exec
--- The entries older than a time up to the number that find_purge_end gave, gone: a range of the
--- primary key, so that no more rows are locked than are read.
+-- name: find_old :many
+-- The numbers of the first entries behind a number that are older than a time.
+-- It walks the primary key. Old entries stand at its start, so it stops soon; only the last page,
+-- which finds too few, reads the table to its end. An index on timestamp would save that and cost
+-- every APDU written a third of its speed.
+SELECT id
+FROM comm_logs
+WHERE id > :after
+  AND timestamp < :before
+ORDER BY id
+LIMIT :limit;
+
+-- name: find_of_sessions :many
+-- The numbers of entries of some sessions, from the index (session_id, id) alone. In no order,
+-- for PostgreSQL would sort the whole log of the sessions.
+-- list: session_ids
+SELECT id
+FROM comm_logs
+WHERE session_id IN (:session_ids)
+LIMIT :limit;
+
+-- name: delete_many :exec
+-- The entries with these numbers, gone. purge_old sends it too.
+-- list: ids
 DELETE FROM comm_logs
-WHERE id <= :end
-  AND timestamp < :before;
+WHERE id IN (:ids);

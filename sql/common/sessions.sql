@@ -415,6 +415,43 @@ WHERE status IN ('pending', 'active')
   AND updated_at < :before
 ORDER BY created_at DESC, id DESC;
 
+-- name: find_old :many
+-- The ids of the first sessions that were created and have ended before a time. A session that
+-- ended without saying when is as old as its last change.
+SELECT id
+FROM ota_sessions
+WHERE status IN ('completed', 'failed', 'timeout')
+  AND created_at < :before
+  AND COALESCE(ended_at, updated_at) < :before
+ORDER BY created_at, id
+LIMIT :limit;
+
+-- name: count_old :scalar
+-- How many sessions find_old would give without a limit.
+SELECT COUNT(*)
+FROM ota_sessions
+WHERE status IN ('completed', 'failed', 'timeout')
+  AND created_at < :before
+  AND COALESCE(ended_at, updated_at) < :before;
+
+-- name: count_old_logs :scalar
+-- How many log entries those sessions have; with :since, those not older than that alone.
+SELECT COUNT(*)
+FROM ota_sessions s
+JOIN comm_logs l ON l.session_id = s.id
+WHERE s.status IN ('completed', 'failed', 'timeout')
+  AND s.created_at < :before
+  AND COALESCE(s.ended_at, s.updated_at) < :before
+  AND l.timestamp >= :since                    -- when: since
+;
+
+-- name: delete_many :exec
+-- The sessions with these ids that have ended, gone, and what is left of their logs.
+-- list: ids
+DELETE FROM ota_sessions
+WHERE id IN (:ids)
+  AND status IN ('completed', 'failed', 'timeout');
+
 -- name: get_statistics :one
 -- Figures of the sessions created since a time; the success rate is over all that ended.
 -- The index (created_at, id, status, duration_ms) holds every column: no row is read. 1e0 makes

@@ -1,0 +1,303 @@
+"""Purging: what goes and what stays, in batches, while others write."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from cardlink_sql import (
+    DatabaseError,
+    DatabaseManager,
+    Direction,
+    IntegrityError,
+    OTASession,
+    SessionStatus,
+    TestResult,
+    UnitOfWork,
+    ValidationError,
+    retention,
+    tables,
+)
+from cardlink_sql.retention import TABLES, count_old, purge, retention_days
+from cardlink_sql.times import utc_now
+from tests.conftest import dump, entry, session_id
+
+OLD, RECENT = 40.0, 5.0
+DAYS = dict.fromkeys(TABLES, 30.0)
+SUBSETS = [names for size in (1, 2, 3) for names in combinations(TABLES, size)]
+NAMES = {"logs": "comm_logs", "sessions": "ota_sessions", "tests": "test_results"}
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Batches of seven rows."""
+    monkeypatch.setattr(retention, "_BATCH", dict.fromkeys(retention._BATCH, 7))
+    yield
+
+
+def ago(days: float) -> datetime:
+    """A time so many days ago."""
+    return utc_now() - timedelta(days=days)
+
+
+def add_session(
+    uow: UnitOfWork,
+    number: int,
+    *,
+    created: float,
+    ended: float | None,
+    status: SessionStatus = SessionStatus.COMPLETED,
+    logs: tuple[float, ...] = (),
+) -> None:
+    """A session created and ended so many days ago, with an entry as old as each of ``logs``."""
+    uow.sessions.create(
+        OTASession(
+            session_id(number),
+            status=status,
+            ended_at=None if ended is None else ago(ended),
+            created_at=ago(created),
+            updated_at=ago(created),
+        )
+    )
+    uow.logs.add_log_batch(
+        entry(session_id(number), timestamp=ago(age), raw_data=f"00A4{number:04X}") for age in logs
+    )
+
+
+def add_test(uow: UnitOfWork, number: int, age: float) -> None:
+    """A test result recorded so many days ago."""
+    uow.tests.create(
+        TestResult(session_id(number), "run", "suite", "test", "passed", created_at=ago(age))  # type: ignore[arg-type]
+    )
+
+
+def add_mixture(manager: DatabaseManager) -> None:
+    """Rows of each kind, old and recent."""
+    with UnitOfWork(manager) as uow:
+        add_session(uow, 1, created=OLD, ended=OLD, logs=(OLD, OLD, OLD))
+        add_session(uow, 2, created=OLD, ended=OLD, logs=(OLD, RECENT), status=SessionStatus.FAILED)
+        add_session(uow, 3, created=OLD, ended=RECENT, logs=(OLD, RECENT))
+        add_session(uow, 4, created=OLD, ended=None, status=SessionStatus.ACTIVE, logs=(OLD,))
+        add_session(uow, 5, created=OLD, ended=None, status=SessionStatus.PENDING)
+        add_session(uow, 6, created=OLD, ended=None, status=SessionStatus.TIMEOUT, logs=(RECENT,))
+        add_session(uow, 7, created=RECENT, ended=OLD, logs=(OLD,))
+        add_session(uow, 8, created=RECENT, ended=RECENT, logs=(RECENT,))
+        for number, age in enumerate((OLD, OLD, RECENT)):
+            add_test(uow, number, age)
+        uow.commit()
+
+
+def rows(manager: DatabaseManager) -> dict[str, int]:
+    """The number of rows of each table that can be purged."""
+    dumped = dump(manager)
+    return {name: len(dumped[NAMES[name]]) for name in TABLES}
+
+
+def left(manager: DatabaseManager) -> list[int]:
+    """The numbers of the sessions that are left."""
+    return [int(row[0][-2:], 16) for row in dump(manager)["ota_sessions"]]
+
+
+def test_what_has_ended_goes_with_its_log_and_the_rest_stays(manager: DatabaseManager) -> None:
+    add_mixture(manager)
+
+    assert purge(manager, {"sessions": 30}) == {"logs": 6, "sessions": 3}
+
+    assert left(manager) == [3, 4, 5, 7, 8]
+    assert rows(manager) == {"logs": 5, "sessions": 5, "tests": 3}
+
+
+def test_old_entries_go_whatever_becomes_of_their_session(manager: DatabaseManager) -> None:
+    add_mixture(manager)
+
+    assert purge(manager, {"logs": 30}) == {"logs": 7}
+
+    assert rows(manager) == {"logs": 4, "sessions": 8, "tests": 3}
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids="+".join)
+def test_the_count_is_what_the_purge_deletes(
+    manager: DatabaseManager, small_batches: None, names: tuple[str, ...]
+) -> None:
+    add_mixture(manager)
+    days = {name: DAYS[name] for name in names}
+    before = rows(manager)
+
+    counted = count_old(manager, days)
+    assert rows(manager) == before
+    purged = purge(manager, days)
+
+    assert counted == purged
+    after = rows(manager)
+    assert {name: before[name] - after[name] for name in TABLES} == {
+        name: purged.get(name, 0) for name in TABLES
+    }
+    assert set(purge(manager, days).values()) == {0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_logs_and_sessions_of_all_sizes_and_ages_add_up(
+    manager: DatabaseManager, small_batches: None, seed: int
+) -> None:
+    chance = random.Random(seed)
+    with UnitOfWork(manager) as uow:
+        for number in range(30):
+            ended = chance.uniform(1, 60)
+            ages = tuple(
+                chance.uniform(1, 60) for _ in range(chance.choice([0, 0, 1, 6, 7, 8, 30]))
+            )
+            add_session(uow, number, created=ended + 1, ended=ended, logs=ages)
+        uow.commit()
+    before = rows(manager)
+    days = {"logs": chance.uniform(5, 50), "sessions": chance.uniform(5, 50)}
+    batches: list[tuple[str, int]] = []
+
+    counted = count_old(manager, days)
+    purged = purge(manager, days, lambda name, number: batches.append((name, number)))
+
+    assert purged == counted
+    assert {name: before[name] - rows(manager)[name] for name in purged} == purged
+    assert max(number for name, number in batches if name == "logs") <= 7
+    for name, number in purged.items():
+        assert sum(rows for table, rows in batches if table == name) == number
+
+
+def test_a_session_that_fits_a_batch_goes_as_a_whole(
+    manager: DatabaseManager, small_batches: None
+) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in range(12):
+            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 4)
+        uow.commit()
+
+    def stop(name: str, _rows: int) -> None:
+        held = dump(manager)
+        of_session = {row[1] for row in held["comm_logs"]}
+        assert of_session == {row[0] for row in held["ota_sessions"]}
+
+    assert purge(manager, {"sessions": 30}, stop) == {"logs": 48, "sessions": 12}
+
+
+def test_an_interrupt_leaves_whole_batches(manager: DatabaseManager, small_batches: None) -> None:
+    with UnitOfWork(manager) as uow:
+        add_session(uow, 1, created=OLD, ended=OLD, logs=(OLD,) * 40)
+        uow.commit()
+    done: list[int] = []
+
+    def interrupt(_name: str, number: int) -> None:
+        done.append(number)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        purge(manager, {"sessions": 30}, interrupt)
+
+    assert rows(manager)["logs"] == 40 - sum(done) == 19
+    assert purge(manager, {"sessions": 30}) == {"logs": 19, "sessions": 1}
+
+
+def test_two_purges_at_once_share_the_work(manager: DatabaseManager, small_batches: None) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in range(60):
+            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * (number % 11))
+            add_test(uow, number, OLD)
+        uow.commit()
+    before = rows(manager)
+    purged: list[dict[str, int]] = []
+    errors: list[DatabaseError] = []
+    together = threading.Barrier(2)
+
+    def work() -> None:
+        together.wait()
+        try:
+            purged.append(purge(manager, DAYS))
+        except DatabaseError as error:
+            errors.append(error)
+
+    run_together(work, work)
+
+    assert errors == []
+    assert rows(manager) == dict.fromkeys(TABLES, 0)
+    # What goes by the foreign key, between two steps of the other, is counted by nobody.
+    assert sum(one["sessions"] for one in purged) == before["sessions"]
+    assert sum(one["tests"] for one in purged) == before["tests"]
+
+
+def test_who_logs_meanwhile_loses_nothing_that_was_to_stay(
+    manager: DatabaseManager, small_batches: None
+) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in range(40):
+            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 9)
+        add_session(uow, 99, created=RECENT, ended=None, status=SessionStatus.ACTIVE)
+        uow.commit()
+    done = threading.Event()
+    written: list[int] = []
+    errors: list[DatabaseError] = []
+
+    def write() -> None:
+        while not done.is_set() or not written:
+            try:
+                with UnitOfWork(manager) as uow:
+                    uow.logs.add_log(session_id(99), Direction.COMMAND, "00A40004")
+                    uow.commit()
+                written.append(1)
+                with UnitOfWork(manager) as uow:
+                    uow.logs.add_log(session_id(39), Direction.COMMAND, "00B00000")
+                    uow.commit()
+            except IntegrityError:
+                pass  # the session that it logs to has been purged
+            except DatabaseError as error:
+                errors.append(error)
+            time.sleep(0.002)  # SQLite has no queue: who never pauses keeps the others out
+
+    def work() -> None:
+        try:
+            purge(manager, DAYS)
+        finally:
+            done.set()
+
+    run_together(write, work)
+
+    assert errors == []
+    assert left(manager) == [99]
+    assert rows(manager)["logs"] == len(written)
+
+
+def run_together(*work: Any) -> None:
+    """Run each in a thread of its own until all are done."""
+    threads = [threading.Thread(target=one) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+
+def test_the_settings_say_how_long_rows_are_kept(manager: DatabaseManager) -> None:
+    assert retention_days(manager) == {"logs": 30, "sessions": 90, "tests": 90}
+    with UnitOfWork(manager) as uow:
+        uow.settings.set_value("retention.logs_days", 7)
+        uow.commit()
+    assert retention_days(manager, ["logs"]) == {"logs": 7}
+
+
+@pytest.mark.parametrize("days", [{"cards": 1}, {"logs": 0}, {"logs": -1}, {"tests": float("nan")}])
+def test_what_cannot_be_purged_is_refused_before_anything_goes(
+    manager: DatabaseManager, days: dict[str, float]
+) -> None:
+    add_mixture(manager)
+    before = dump(manager)
+    for call in (purge, count_old):
+        with pytest.raises(ValidationError):
+            call(manager, {"sessions": 1, **days})
+    assert dump(manager) == before
+
+
+def test_every_table_that_can_be_purged_is_one(manager: DatabaseManager) -> None:
+    assert set(NAMES) == set(TABLES)
+    assert set(NAMES.values()) <= set(tables.metadata.tables)
