@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -476,3 +477,20 @@ def test_completion_works_in_bash() -> None:
         env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["sessions"]
+
+
+def test_ctrl_c_is_one_line(run: Run, tmp_path: Path) -> None:
+    file = f"sqlite:///{tmp_path}/a.db"
+    run("init", "-d", file)
+    with DatabaseManager(DatabaseConfig(file)) as manager, UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=session_id())
+        uow.logs.add_log_batch(entry() for _ in range(20_000))
+        uow.commit()
+    command = [COMMAND, "sessions", "show", session_id(), "-d", file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1)  # it has begun, and waits for its reader
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert printed == b"interrupted\n"

@@ -3,16 +3,18 @@
 import os
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from cardlink_sql.cli.backup import backup, restore
 from cardlink_sql.cli.cards import cards
-from cardlink_sql.cli.common import Exit, Url, settle_streams, visible
+from cardlink_sql.cli.common import Exit, Url, WorkInterruptedError, settle_streams, visible
 from cardlink_sql.cli.devices import devices
 from cardlink_sql.cli.exchange import export_, import_
 from cardlink_sql.cli.keys import keys
+from cardlink_sql.cli.purge import purge
 from cardlink_sql.cli.schema import init, migrate, status
 from cardlink_sql.cli.schema_review import schema
 from cardlink_sql.cli.sessions import sessions
@@ -51,6 +53,7 @@ for command in (
     import_,
     backup,
     restore,
+    purge,
 ):
     # export_ and import_ cannot have their own names: import is a word of Python.
     app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
@@ -69,6 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE
         # Here, and not at the end of the process, a closed pipe is still noticed quietly.
         sys.stdout.flush()
+        if code == Exit.INTERRUPTED:
+            _end_interrupted()  # typer turned Ctrl-C into its exit code
         sys.exit(code)
     except TyperException as error:
         _print_usage_error(error)
@@ -85,9 +90,15 @@ def main(arguments: list[str] | None = None) -> None:
         with suppress(OSError):
             _print_error(f"the output cannot be written: {error.strerror}", None)
         sys.exit(Exit.ERROR)
+    except WorkInterruptedError as error:
+        _end_interrupted(f"interrupted: {error}")
     except (KeyboardInterrupt, Abort):
-        typer.echo("interrupted", err=True)
-        sys.exit(Exit.INTERRUPTED)
+        _end_interrupted()
+
+
+def _end_interrupted(message: str = "interrupted") -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(Exit.INTERRUPTED)
 
 
 def _print_usage_error(error: TyperException) -> None:

@@ -25,6 +25,10 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.unit_of_work import UnitOfWork
 
 
+class WorkInterruptedError(Exception):
+    """Ctrl-C, where the command has to say how far its work had come."""
+
+
 class Exit(IntEnum):
     """The exit codes of ``cardlink-db``."""
 

@@ -1,0 +1,137 @@
+"""``cardlink-db purge``."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql import DatabaseManager, SessionStatus, UnitOfWork
+from tests.conftest import Run, dump, entry, session_id
+from tests.test_retention import OLD, add_mixture, add_session, ago, rows
+
+COMMAND = Path(sys.executable).parent / "cardlink-db"
+ENTRIES = 60_000
+
+
+@pytest.fixture
+def url(manager: DatabaseManager) -> str:
+    """A database with old rows and recent ones, on each backend in turn."""
+    add_mixture(manager)
+    return manager.config.url
+
+
+def test_a_dry_run_counts_what_the_purge_deletes(
+    manager: DatabaseManager, url: str, run: Run
+) -> None:
+    command = ("purge", "--older-than", "30", "-d", url)
+    before = dump(manager)
+
+    counted = json.loads(run(*command, "--dry-run", "--json").stdout)
+    assert dump(manager) == before
+    shown = run(*command, "--dry-run").stdout
+    purged = json.loads(run(*command, "--yes", "--json").stdout)
+
+    assert counted == {
+        "dry_run": True,
+        "tables": [
+            {"name": "logs", "older_than_days": 30.0, "rows": 9},
+            {"name": "sessions", "older_than_days": 30.0, "rows": 3},
+            {"name": "tests", "older_than_days": 30.0, "rows": 2},
+        ],
+    }
+    assert purged == {**counted, "dry_run": False}
+    assert "would be deleted" in shown
+    assert ["logs", "30", "days", "9"] in map(str.split, shown.splitlines())
+    assert rows(manager) == {"logs": 2, "sessions": 5, "tests": 1}
+
+
+def test_the_settings_are_the_defaults(manager: DatabaseManager, url: str, run: Run) -> None:
+    nothing = json.loads(run("purge", "--yes", "--json", "-d", url).stdout)["tables"]
+    assert [(one["older_than_days"], one["rows"]) for one in nothing] == [
+        (30, 7), (90, 0), (90, 0),
+    ]  # fmt: skip
+    with UnitOfWork(manager) as uow:
+        uow.settings.set_value("retention.sessions_days", 30)
+        uow.commit()
+    shown = run("purge", "--yes", "--tables", "sessions,tests", "-d", url).stdout
+    words = [line.split() for line in shown.splitlines()]
+    assert ["logs", "with", "their", "sessions", "2"] in words
+    assert ["sessions", "30", "days", "3"] in words
+    assert ["tests", "30", "days", "2"] in words
+
+
+def test_it_asks_unless_told_not_to(manager: DatabaseManager, url: str, run: Run) -> None:
+    before = dump(manager)
+    done = run("purge", "--older-than", "30", "-d", url)
+    assert done.returncode == 1
+    assert "add --yes" in done.stderr
+    assert dump(manager) == before
+    nothing = run("purge", "--older-than", "300", "-d", url)
+    assert nothing.returncode == 0, nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--older-than", "0"], "--older-than"),
+        (["--older-than", "-3"], "--older-than"),
+        (["--older-than", "month"], "--older-than"),
+        (["--older-than", "inf"], "--older-than"),
+        (["--tables", "cards"], "'cards' is none of: logs, sessions, tests"),
+        (["--tables", ""], "--tables"),
+        (["--tables", "logs,"], "--tables"),
+        (["logs"], "logs"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], named: str) -> None:
+    run("init", "-d", "sqlite:///a.db")
+    done = run("purge", *arguments, "--yes", "-d", "sqlite:///a.db")
+    assert done.returncode == 2
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert named in error
+    assert hint == "hint: cardlink-db purge --help shows what it takes"
+
+
+def test_no_database_is_made(run: Run, tmp_path: Path) -> None:
+    done = run("purge", "--yes", "-d", "sqlite:///none.db")
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_it_between_two_batches(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        add_session(uow, 1, created=OLD, ended=OLD)
+        add_session(uow, 2, created=OLD, ended=None, status=SessionStatus.ACTIVE)
+        at = ago(OLD)
+        uow.logs.add_log_batch(
+            entry(session_id(1 + number % 2), timestamp=at) for number in range(ENTRIES)
+        )
+        uow.commit()
+    command = [COMMAND, "purge", "--older-than", "30", "--yes", "-d", manager.config.url]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while count(manager) == ENTRIES and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=30)
+
+    assert process.returncode == 130, printed
+    last = printed.splitlines()[-1]
+    assert last.startswith("interrupted: ")
+    assert last.endswith(" purged, in whole batches")
+    told = int(last.split()[1].replace(",", ""))
+    assert count(manager) == ENTRIES - told
+    assert 0 < told < ENTRIES
+
+
+def count(manager: DatabaseManager) -> int:
+    """How many entries are committed."""
+    with UnitOfWork(manager, read_only=True) as uow:
+        return uow.logs.count()
