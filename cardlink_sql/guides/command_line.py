@@ -37,6 +37,7 @@ Commands:
   import    Import an export: all of it, or nothing.
   backup    Back up the database into one file, while others use it.
   restore   Put a backup in the place of the database, which is kept under...
+  purge     Delete what is older than its retention.
   devices   Phones and modems.
   cards     Card profiles.
   sessions  OTA sessions and their APDUs.
@@ -243,6 +244,33 @@ Options:
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
   --help         Show this message and exit.
+```
+
+## cardlink-db purge
+
+```text
+Usage: cardlink-db purge [OPTIONS]
+
+  Delete what is older than its retention.
+
+  A log entry is as old as its timestamp, a session as its end, a test result as
+  its record. A session that has not ended stays; one that goes takes its whole
+  log along, whatever the retention of logs. The work is done in short batches,
+  so that others can write; interrupted, it has done whole batches.
+
+  Example: cardlink-db purge --older-than 30 --tables logs,sessions --dry-run
+
+Options:
+  --older-than DAYS  Without it the settings say: retention.logs_days for logs,
+                     retention.sessions_days for sessions and tests.
+  --tables NAMES     What to purge, separated by commas.  [default:
+                     logs,sessions,tests]
+  --dry-run          Count what would be deleted; change nothing.
+  -y, --yes          Do not ask.
+  --json             As JSON.
+  -d, --url URL      The database. Without it DATABASE_URL is taken, then
+                     sqlite:///data/cardlink.db.
+  --help             Show this message and exit.
 ```
 
 ## cardlink-db devices
