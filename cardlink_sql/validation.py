@@ -149,6 +149,14 @@ def latency(value: Any, where: str) -> float:
     return number
 
 
+def factor(value: Any, where: str) -> float:
+    """How many times as much: finite, 1 or more."""
+    times = latency(value, where)
+    if times < 1:
+        raise ValidationError(f"{times} is below 1", where, "2 is twice as much")
+    return times
+
+
 def document(value: Any, where: str) -> Any:
     """A JSON object or list that reads back equal on every backend."""
     if not isinstance(value, dict | list):

@@ -1,0 +1,440 @@
+"""``cardlink-db tests``."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from cardlink_sql import validation
+from cardlink_sql.cli.common import (
+    AsJson,
+    Exit,
+    Limit,
+    Url,
+    argument,
+    facts,
+    json_ready,
+    open_manager,
+    open_to_read,
+    output,
+    print_json,
+    print_json_list,
+    print_json_with_list,
+    print_rows,
+    refuse_missing,
+    seconds,
+    styled,
+    visible,
+)
+from cardlink_sql.cli.progress import progress
+from cardlink_sql.errors import NotFoundError
+from cardlink_sql.files import write_atomically
+from cardlink_sql.records import (
+    ChangeKind,
+    RunComparison,
+    SuiteSummary,
+    TestChange,
+    TestResult,
+    TestRun,
+    TestRunSummary,
+    TestStatus,
+)
+from cardlink_sql.unit_of_work import UnitOfWork
+
+_STYLES: Final = {"passed": "green", "failed": "red", "error": "bold red", "skipped": "yellow"}
+_OPEN: Final = ("open", "cyan")
+_KIND_STYLES: Final = {
+    ChangeKind.REGRESSION: "bold red",
+    ChangeKind.STILL_FAILING: "red",
+    ChangeKind.IMPROVEMENT: "green",
+    ChangeKind.SLOWER: "yellow",
+    ChangeKind.OPEN: "cyan",
+}
+# What matters most comes first.
+_KINDS: Final = (
+    ChangeKind.REGRESSION,
+    ChangeKind.STILL_FAILING,
+    ChangeKind.IMPROVEMENT,
+    ChangeKind.SLOWER,
+    ChangeKind.CHANGED,
+    ChangeKind.NEW,
+    ChangeKind.REMOVED,
+    ChangeKind.OPEN,
+)
+_COUNTS: Final = ("tests", "passed", "failed", "error", "skipped", "open", "pass rate", "duration")
+
+tests = typer.Typer(name="tests", help="Test results, by run.", no_args_is_help=True)
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run, as tests runs names it.")]
+
+
+@tests.command("runs")
+def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) -> None:
+    """List runs in figures, newest first.
+
+    A test that was tried again counts each time. The pass rate is the passed share of what
+    ended and was not skipped.
+
+    Example: cardlink-db tests runs --limit 5
+    """
+    with open_to_read(url) as uow:
+        found = uow.tests.get_runs(limit)
+    if as_json:
+        print_json_list(map(json_ready, found))
+    elif not found:
+        output.print("No runs.")
+    else:
+        print_rows(
+            ("Run", "started (UTC)", *_COUNTS),
+            [(run.run_id, seconds(run.first_start), *_counts(run)) for run in found],
+            right=_COUNTS,
+        )
+        if len(found) == limit:
+            output.print(f"The newest {limit:,}; --limit shows more.")
+
+
+@tests.command()
+def show(
+    run: Run,
+    *,
+    suite: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this suite.", show_default=False)
+    ] = None,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="Only what failed, with its whole message.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show a run: its figures, its suites and its results.
+
+    Example: cardlink-db tests show build-4711 --failures
+    """
+    _check_run(run, "RUN")
+    with open_to_read(url) as uow:
+        summary = uow.tests.get_run_summary(run)
+        results = uow.tests.find_failures(run) if failures else uow.tests.find_by_run(run)
+    if suite is not None:
+        if suite not in {one.suite_name for one in summary.suites}:
+            raise NotFoundError(f"the run has no suite {suite!r}", remedy="leave --suite out")
+        results = [result for result in results if result.suite_name == suite]
+    if as_json:
+        head = {**json_ready(summary), "suites": [json_ready(one) for one in summary.suites]}
+        print_json_with_list(head, "results", map(json_ready, results))
+        return
+    _print_summary(summary)
+    _print_results(results, with_messages=failures)
+
+
+@tests.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="The earlier run.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="The later run.")],
+    *,
+    factor: Annotated[
+        float,
+        typer.Option(metavar="N", help="A test is slower beyond so many times the duration."),
+    ] = 2.0,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 where something regressed, for a CI.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show what differs between two runs, by suite and test.
+
+    Of a test that ran several times within a run the last result counts. A difference is no
+    error: the exit code is 0, but for --check.
+
+    Example: cardlink-db tests compare build-4710 build-4711 --check
+    """
+    _check_run(before, "BEFORE")
+    _check_run(after, "AFTER")
+    with argument("--factor"):
+        validation.factor(factor, "factor")
+    if before == after:
+        raise typer.BadParameter("is the run BEFORE", param_hint="AFTER")
+    with open_to_read(url) as uow:
+        comparison = uow.tests.compare_runs(before, after, factor)
+    if as_json:
+        print_json(_comparison_as_json(comparison))
+    else:
+        _print_comparison(comparison)
+    if check and comparison.regressions:
+        raise typer.Exit(Exit.ERROR)
+
+
+@tests.command()
+def history(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="The suite.")],
+    test: Annotated[str, typer.Argument(metavar="TEST", help="The test.")],
+    *,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show how one test ended, newest first.
+
+    Example: cardlink-db tests history ota.install test_cap
+    """
+    with argument("SUITE"):
+        validation.filled(suite, "SUITE", 128)
+    with argument("TEST"):
+        validation.filled(test, "TEST", 256)
+    with open_to_read(url) as uow:
+        found = uow.tests.history(suite, test, limit)
+    if as_json:
+        print_json_list(map(json_ready, found))
+    elif not found:
+        output.print("No results.")
+    else:
+        print_rows(
+            ("Run", "started (UTC)", "status", "duration", "message"),
+            [
+                (
+                    one.run_id,
+                    seconds(one.started_at),
+                    _status(one),
+                    _duration(one.duration_ms),
+                    _headline(one.error_message),
+                )
+                for one in found
+            ],
+            right=("duration",),
+            folding=("message",),
+        )
+
+
+@tests.command()
+def flaky(
+    *,
+    runs: Annotated[
+        int, typer.Option("--runs", min=1, metavar="N", help="Over so many of the last runs.")
+    ] = 10,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """List the tests that both passed and failed, most failures first.
+
+    Example: cardlink-db tests flaky --runs 20
+    """
+    with open_to_read(url) as uow:
+        found = uow.tests.find_flaky(runs)
+    if as_json:
+        print_json_list(map(json_ready, found))
+    elif not found:
+        output.print("No flaky tests.")
+    else:
+        print_rows(
+            ("Suite", "test", "runs", "passed", "failed", "last failure (UTC)"),
+            [
+                (
+                    one.suite_name,
+                    one.test_name,
+                    one.runs,
+                    one.passed,
+                    one.failed,
+                    seconds(one.last_failure),
+                )
+                for one in found
+            ],
+            right=("runs", "passed", "failed"),
+            folding=("Suite", "test"),
+        )
+
+
+@tests.command()
+def junit(
+    run: Run,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write this file, not the terminal."),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Write a run as JUnit XML.
+
+    Example: cardlink-db tests junit build-4711 --output report.xml
+    """
+    _check_run(run, "RUN")
+    with open_to_read(url) as uow:
+        text = uow.tests.export_junit_xml(run)
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    with write_atomically(file) as written:
+        written.write(text)
+
+
+@tests.command("import")
+def import_reports(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JUnit XML.")],
+    *,
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="The run that they are of.")],
+    device: Annotated[
+        str | None, typer.Option(metavar="ID", help="The device of all.", show_default=False)
+    ] = None,
+    card: Annotated[
+        str | None, typer.Option(metavar="ICCID", help="The card of all.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Record JUnit reports as results of a run, all or none.
+
+    Those of pytest, Maven Surefire, gtest, jest and node are known. A report that the run has
+    already changes nothing.
+
+    Example: cardlink-db tests import target/surefire-reports/TEST-*.xml --run build-4711
+    """
+    _check_run(run, "--run")
+    if device is not None:
+        with argument("--device"):
+            validation.identifier(device, "device", 64)
+    if card is not None:
+        with argument("--card"):
+            validation.iccid(card)
+    created = unchanged = 0
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager) as uow, progress("Importing reports", len(files)) as done:
+            for file in files:
+                report = uow.tests.import_junit_xml(file, run, device_id=device, card_iccid=card)
+                created += report.created
+                unchanged += report.unchanged
+                done(1)
+            uow.commit()
+    if as_json:
+        print_json({"run_id": run, "created": created, "unchanged": unchanged})
+    else:
+        output.print(f"Run {visible(run)}: {created:,} recorded, {unchanged:,} known already.")
+
+
+def _check_run(run: str, name: str) -> None:
+    with argument(name):
+        validation.identifier(run, name, 36)
+
+
+def _counts(figures: TestRun | SuiteSummary) -> tuple[Any, ...]:
+    rate = figures.pass_rate
+    return (
+        f"{figures.total:,}",
+        *(
+            styled(f"{count:,}", style) if (count := getattr(figures, status)) else None
+            for status, style in (*_STYLES.items(), _OPEN)
+        ),
+        None if rate is None else f"{rate:.1%}",
+        _duration(figures.duration_ms),
+    )
+
+
+def _print_summary(summary: TestRunSummary) -> None:
+    output.print(
+        facts(
+            ("Run", summary.run_id),
+            ("Started", seconds(summary.first_start)),
+            ("Ended", seconds(summary.last_end)),
+        )
+    )
+    print_rows(
+        ("Suite", *_COUNTS),
+        [
+            *((one.suite_name, *_counts(one)) for one in summary.suites),
+            (styled("all", "bold"), *_counts(summary)),
+        ],
+        right=_COUNTS,
+        folding=("Suite",),
+    )
+
+
+def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
+    if not results:
+        output.print("No results.")
+        return
+    print_rows(
+        ("Suite", "test", "status", "duration", "device", "card", "message"),
+        [
+            (
+                one.suite_name,
+                one.test_name,
+                _status(one),
+                _duration(one.duration_ms),
+                one.device_id,
+                one.card_iccid,
+                None if with_messages else _headline(one.error_message),
+            )
+            for one in results
+        ],
+        right=("duration",),
+        folding=("Suite", "test", "message"),
+    )
+    for one in results if with_messages else ():
+        if one.error_message:
+            output.print(styled(f"{one.suite_name} {one.test_name}", "bold"))
+            for line in one.error_message.splitlines():
+                output.print(f"  {visible(line.expandtabs(4))}")
+            output.print()
+
+
+def _comparison_as_json(comparison: RunComparison) -> dict[str, Any]:
+    """One list for each kind of change."""
+    changes: dict[str, list[dict[str, Any]]] = {kind.value: [] for kind in _KINDS}
+    for change in comparison.changes:
+        values = asdict(change)
+        changes[values.pop("kind")].append(values)
+    return {"before": comparison.before, "after": comparison.after, **changes}
+
+
+def _print_comparison(comparison: RunComparison) -> None:
+    changes = sorted(comparison.changes, key=lambda change: _KINDS.index(change.kind))
+    if changes:
+        print_rows(
+            ("Change", "suite", "test", "before", "after", "message"),
+            [
+                (
+                    styled(_words(one.kind), _KIND_STYLES.get(one.kind, "")),
+                    one.suite_name,
+                    one.test_name,
+                    _side(one, one.before_status, one.before_ms),
+                    _side(one, one.after_status, one.after_ms),
+                    _headline(one.error_message),
+                )
+                for one in changes
+            ],
+            folding=("suite", "test", "message"),
+        )
+    counts = Counter(change.kind for change in changes)
+    listed = ", ".join(f"{counts[kind]:,} {_words(kind)}" for kind in _KINDS if counts[kind])
+    output.print(
+        f"{visible(comparison.before)} → {visible(comparison.after)}: {listed or 'no difference'}."
+    )
+
+
+def _side(change: TestChange, status: TestStatus | None, lasted: int | None) -> Text | None:
+    """A test in one of the two runs: its status, or its duration where that is the difference."""
+    if status is None:
+        return None
+    if change.kind is ChangeKind.SLOWER:
+        return styled(_duration(lasted), "")
+    return styled(status.value, _STYLES[status])
+
+
+def _words(kind: ChangeKind) -> str:
+    return kind.value.replace("_", " ")
+
+
+def _status(result: TestResult) -> Text:
+    if result.ended_at is None:
+        return styled(*_OPEN)
+    return styled(result.status.value, _STYLES[result.status])
+
+
+def _duration(lasted: int | None) -> str | None:
+    return None if lasted is None else f"{lasted:,} ms"
+
+
+def _headline(message: str | None) -> str | None:
+    return message.strip().partition("\n")[0] if message else None
