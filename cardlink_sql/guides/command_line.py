@@ -41,6 +41,7 @@ Commands:
   devices   Phones and modems.
   cards     Card profiles.
   sessions  OTA sessions and their APDUs.
+  tests     Test results, by run.
   settings  What CardLink's components are set to.
   keys      The keys that PSKs are encrypted with.
   schema    The schema and its migrations, for review.
@@ -440,6 +441,176 @@ Arguments:
 
 Options:
   -n, --limit N  Only the first so many APDUs.  [x>=1]
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests
+
+```text
+Usage: cardlink-db tests [OPTIONS] COMMAND [ARGS]...
+
+  Test results, by run.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  runs     List runs in figures, newest first.
+  show     Show a run: its figures, its suites and its results.
+  compare  Show what differs between two runs, by suite and test.
+  history  Show how one test ended, newest first.
+  flaky    List the tests that both passed and failed, most failures first.
+  junit    Write a run as JUnit XML.
+  import   Record JUnit reports as results of a run, all or none.
+```
+
+## cardlink-db tests runs
+
+```text
+Usage: cardlink-db tests runs [OPTIONS]
+
+  List runs in figures, newest first.
+
+  A test that was tried again counts each time. The pass rate is the passed
+  share of what ended and was not skipped.
+
+  Example: cardlink-db tests runs --limit 5
+
+Options:
+  -n, --limit N  Rows at most.  [default: 20; x>=1]
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests show
+
+```text
+Usage: cardlink-db tests show [OPTIONS] {RUN}
+
+  Show a run: its figures, its suites and its results.
+
+  Example: cardlink-db tests show build-4711 --failures
+
+Arguments:
+  RUN <str>  The run, as tests runs names it.  [required]
+
+Options:
+  --suite NAME   Only this suite.
+  --failures     Only what failed, with its whole message.
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests compare
+
+```text
+Usage: cardlink-db tests compare [OPTIONS] {BEFORE} {AFTER}
+
+  Show what differs between two runs, by suite and test.
+
+  Of a test that ran several times within a run the last result counts. A
+  difference is no error: the exit code is 0, but for --check.
+
+  Example: cardlink-db tests compare build-4710 build-4711 --check
+
+Arguments:
+  BEFORE <str>  The earlier run.  [required]
+  AFTER <str>   The later run.  [required]
+
+Options:
+  --factor N     A test is slower beyond so many times the duration.  [default:
+                 2.0]
+  --check        Exit with 1 where something regressed, for a CI.
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests history
+
+```text
+Usage: cardlink-db tests history [OPTIONS] {SUITE} {TEST}
+
+  Show how one test ended, newest first.
+
+  Example: cardlink-db tests history ota.install test_cap
+
+Arguments:
+  SUITE <str>  The suite.  [required]
+  TEST <str>   The test.  [required]
+
+Options:
+  -n, --limit N  Rows at most.  [default: 20; x>=1]
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests flaky
+
+```text
+Usage: cardlink-db tests flaky [OPTIONS]
+
+  List the tests that both passed and failed, most failures first.
+
+  Example: cardlink-db tests flaky --runs 20
+
+Options:
+  --runs N       Over so many of the last runs.  [default: 10; x>=1]
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests junit
+
+```text
+Usage: cardlink-db tests junit [OPTIONS] {RUN}
+
+  Write a run as JUnit XML.
+
+  Example: cardlink-db tests junit build-4711 --output report.xml
+
+Arguments:
+  RUN <str>  The run, as tests runs names it.  [required]
+
+Options:
+  --output FILE  Write this file, not the terminal.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db tests import
+
+```text
+Usage: cardlink-db tests import [OPTIONS] {FILE...}...
+
+  Record JUnit reports as results of a run, all or none.
+
+  Those of pytest, Maven Surefire, gtest, jest and node are known. A report that
+  the run has already changes nothing.
+
+  Example: cardlink-db tests import target/surefire-reports/TEST-*.xml --run
+  build-4711
+
+Arguments:
+  FILE... <list[Path]>  JUnit XML.  [required]
+
+Options:
+  --run RUN      The run that they are of.  [required]
+  --device ID    The device of all.
+  --card ICCID   The card of all.
   --json         As JSON.
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
