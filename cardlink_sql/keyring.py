@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -26,7 +27,8 @@ class Keyring:
         named = [key.strip() for key in keys if key.strip()]
         if not named:
             raise EncryptionError("no encryption key is set", VARIABLE, _MAKE_ONE)
-        self._fernet = MultiFernet([_fernet(key, i) for i, key in enumerate(named, 1)])
+        self._keys = [_fernet(key, i) for i, key in enumerate(named, 1)]
+        self._fernet = MultiFernet(self._keys)
 
     @classmethod
     def from_environment(cls) -> "Keyring":
@@ -36,6 +38,11 @@ class Keyring:
             EncryptionError: the variable is not set, or a key is malformed.
         """
         return cls(os.environ.get(VARIABLE, "").split(","))
+
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+        return len(self._keys)
 
     @staticmethod
     def generate() -> str:
@@ -60,6 +67,22 @@ class Keyring:
                 where,
                 f"add the key it was stored under to {VARIABLE}, or store the PSK again",
             ) from None
+
+    def position(self, token: bytes) -> int | None:
+        """The position, from 1, of the key that opens a stored PSK; ``None`` where none does."""
+        for position, key in enumerate(self._keys, 1):
+            with suppress(InvalidToken, TypeError):
+                key.decrypt(token)
+                return position
+        return None
+
+    def renew(self, token: bytes, where: str) -> bytes:
+        """A stored PSK as it is stored under the first key.
+
+        Raises:
+            EncryptionError: no key opens it, or the stored bytes are damaged.
+        """
+        return self.encrypt(self.decrypt(token, where))
 
 
 def _fernet(key: str, position: int) -> Fernet:

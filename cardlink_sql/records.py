@@ -198,6 +198,14 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class PskToken:
+    """A PSK as it is stored, encrypted (a Fernet token), and the card that it belongs to."""
+
+    iccid: str
+    token: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SettingInForce:
     """What holds for a key: the stored value, or else the declared default.
 

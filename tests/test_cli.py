@@ -142,12 +142,6 @@ def test_a_bad_trace_names_its_line_and_writes_nothing(run: Run, tmp_path: Path)
     assert {table["rows"] for table in report["tables"]} == {0}
 
 
-def test_keys_generate_makes_a_key_that_works(run: Run) -> None:
-    first, second = run("keys", "generate").stdout, run("keys", "generate").stdout
-    assert first != second
-    Fernet(first.strip())
-
-
 def test_the_command_is_installed() -> None:
     command = Path(sys.executable).parent / "cardlink-db"
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)

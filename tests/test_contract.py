@@ -54,6 +54,7 @@ OWN_COLUMNS = {
     "cards.get_psk_key": ["psk_key_encrypted"],
     "cards.get_psk_key_by_identity": ["psk_key_encrypted", "iccid"],
     "cards.psk_identity_exists": ["claimed"],
+    "cards.page_psk_tokens": ["iccid", "psk_key_encrypted"],
     "cards.get_all_psk_identities": ["psk_identity"],
     "tests.find_known": ["id"],
     "tests.find_known_devices": ["id"],

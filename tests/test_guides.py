@@ -1,6 +1,7 @@
 """The guides: their samples run, and the help texts in them are the real ones."""
 
 import importlib
+import os
 import pkgutil
 import re
 import shlex
@@ -72,7 +73,7 @@ def run_console(
         exported = re.fullmatch(r"export (\w+)=(?:\$\((.*)\)|(.*))", line)
         if exported:
             command, value = exported[2], exported[3]
-            value = run_command(command, capsys).strip() if command else value
+            value = run_command(command, capsys).strip() if command else os.path.expandvars(value)
             monkeypatch.setenv(exported[1], value)
             continue
         assert line.startswith("cardlink-db "), f"nothing runs this line of a sample: {line}"

@@ -13,7 +13,7 @@ from cardlink_sql.cli.cards import cards
 from cardlink_sql.cli.common import Exit, Url, WorkInterruptedError, settle_streams, visible
 from cardlink_sql.cli.devices import devices
 from cardlink_sql.cli.exchange import export_, import_
-from cardlink_sql.cli.keys import keys
+from cardlink_sql.cli.keys import import_keys, keys
 from cardlink_sql.cli.purge import purge
 from cardlink_sql.cli.schema import init, migrate, status
 from cardlink_sql.cli.schema_review import schema
@@ -52,6 +52,7 @@ for command in (
     replay,
     export_,
     import_,
+    import_keys,
     backup,
     restore,
     purge,

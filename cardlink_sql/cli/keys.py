@@ -1,15 +1,32 @@
-"""``cardlink-db keys``."""
+"""``cardlink-db keys`` and ``import-keys``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.keyring import Keyring
+from cardlink_sql.cli.common import (
+    AsJson,
+    Url,
+    open_manager,
+    output,
+    print_json,
+    print_rows,
+    refuse_missing,
+)
+from cardlink_sql.cli.progress import progress
+from cardlink_sql.errors import EncryptionError
+from cardlink_sql.key_import import import_keys as import_key_file
+from cardlink_sql.key_rotation import KeyCheck, check_keys, rotate_keys
+from cardlink_sql.keyring import VARIABLE, Keyring
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.unit_of_work import UnitOfWork
+from cardlink_sql.yaml_text import read_file
+
+_SHOWN: Final = 20
 
 keys = typer.Typer(name="keys", help="The keys that PSKs are encrypted with.", no_args_is_help=True)
-
-
-@keys.callback()
-def _keys() -> None:
-    """The keys that PSKs are encrypted with."""
 
 
 @keys.command()
@@ -19,3 +36,119 @@ def generate() -> None:
     Example: export CARDLINK_ENCRYPTION_KEY=$(cardlink-db keys generate)
     """
     typer.echo(Keyring.generate())
+
+
+@keys.command()
+def check(*, as_json: AsJson = False, url: Url = None) -> None:
+    """Count the PSKs under each key of CARDLINK_ENCRYPTION_KEY; change nothing.
+
+    Keys are named by their position. The exit code is 1 where no key opens a card's PSK.
+
+    Example: cardlink-db keys check
+    """
+    with open_manager(url, read_only=True) as manager:
+        refuse_missing(manager)
+        with progress("Checking", _count(manager)) as on_progress:
+            found = check_keys(manager, on_progress)
+    if as_json:
+        print_json(
+            {
+                "cards": found.cards,
+                "keys": [
+                    {"position": position, "cards": count}
+                    for position, count in enumerate(found.by_key, 1)
+                ],
+                "unopened": found.unopened,
+            }
+        )
+    else:
+        _print_check(found)
+    _refuse_unopened(found.unopened)
+
+
+@keys.command()
+def rotate(
+    *,
+    batch: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="PSKs in a transaction.")
+    ] = 500,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Encrypt every PSK anew under the first key of CARDLINK_ENCRYPTION_KEY.
+
+    It may be interrupted, and goes on when it is run again. The exit code is 1 where no key opens
+    a card's PSK; the others are done.
+
+    Example: cardlink-db keys rotate
+    """
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with progress("Rotating", _count(manager)) as on_progress:
+            done = rotate_keys(manager, batch, on_progress)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        output.print(
+            f"{done.rotated:,} rotated, {done.already:,} already under the first key, "
+            f"{len(done.unopened):,} that no key opens."
+        )
+    _refuse_unopened(done.unopened)
+
+
+def import_keys(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="YAML with keys: and its identity: hex lines.")
+    ],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Give cards the PSKs of the admin server's YAML file, all or none.
+
+    A key goes to the card that claims its identity; one that no card claims is an error. PSKs are
+    stored encrypted, so CARDLINK_ENCRYPTION_KEY must be set.
+
+    Example: cardlink-db import-keys keys.yaml --dry-run
+    """
+    text = read_file(file)
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        done = import_key_file(manager, text, str(file), dry_run=dry_run)
+    if as_json:
+        print_json({**asdict(done), "dry_run": dry_run})
+    else:
+        output.print(
+            f"{len(done.updated):,} updated, {len(done.unchanged):,} unchanged"
+            f"{' by a dry run: nothing was written' if dry_run else ''}."
+        )
+
+
+def _count(manager: DatabaseManager) -> int:
+    with UnitOfWork(manager, read_only=True) as uow:
+        return uow.cards.count_psk_tokens()
+
+
+def _print_check(found: KeyCheck) -> None:
+    rows = [
+        (f"{position}, which encrypts" if position == 1 else position, count)
+        for position, count in enumerate(found.by_key, 1)
+    ]
+    if found.unopened:
+        rows.append(("none of them", len(found.unopened)))
+    print_rows(("Key", "cards"), [(key, f"{count:,}") for key, count in rows], right=("cards",))
+
+
+def _refuse_unopened(iccids: list[str]) -> None:
+    if not iccids:
+        return
+    of = "the PSK of 1 card" if len(iccids) == 1 else f"the PSKs of {len(iccids):,} cards"
+    more = f" and {len(iccids) - _SHOWN:,} more" if len(iccids) > _SHOWN else ""
+    raise EncryptionError(
+        f"no key opens {of}: {', '.join(iccids[:_SHOWN])}{more}",
+        VARIABLE,
+        "add the key that they are stored under, or store their PSKs again",
+    )

@@ -15,7 +15,7 @@ from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
-from cardlink_sql.records import CardProfile, CardType
+from cardlink_sql.records import CardProfile, CardType, PskToken
 from cardlink_sql.sqlfiles import Library
 from cardlink_sql.tables import card_profiles
 
@@ -120,6 +120,42 @@ class CardGateway(Gateway[CardProfile]):
             NotFoundError: there is no such card.
         """
         return self._set_psk(iccid, "clear_psk", "psk_cleared", self._stamp(iccid))
+
+    def page_psk_tokens(self, after: str | None = None, limit: int = 500) -> list[PskToken]:
+        """The PSKs as they are stored, encrypted; a page of them by ICCID.
+
+        Args:
+            after: the ICCID that the page before ended with; ``None`` for the first page.
+            limit: how many, 1 to 10,000.
+        """
+        validation.whole(limit, "limit", least=1, most=10_000)
+        place = {} if after is None else {"iccid": self._key(after)}
+        rows = self._link.many(self._query("page_psk_tokens"), {**place, "limit": limit})
+        return [PskToken(iccid, token) for iccid, token in rows]
+
+    def count_psk_tokens(self) -> int:
+        """How many cards have a PSK."""
+        return int(self._link.scalar(self._query("count_psk_tokens"), {}))
+
+    def get_psk_token(self, iccid: str) -> PskToken | None:
+        """The card's PSK as it is stored, or ``None`` where there is none, or no such card.
+
+        The query is ``get_psk_key``.
+        """
+        row = self._link.one(self._query("get_psk_key"), {"iccid": self._key(iccid)})
+        return None if row is None or row[0] is None else PskToken(iccid, row[0])
+
+    def replace_psk_token(self, before: PskToken, token: bytes) -> bool:
+        """Store the same PSK under another encryption key; whether it still was as ``before``.
+
+        The card does not change by it: ``updated_at`` stays, and no event tells of it.
+        """
+        values = {
+            "iccid": self._key(before.iccid),
+            "expected": self._given("psk_key_encrypted", before.token),
+            "psk_key_encrypted": self._given("psk_key_encrypted", token),
+        }
+        return self._execute("replace_psk_token", values) > 0
 
     def find_by_type(self, card_type: CardType | str) -> list[CardProfile]:
         """The cards of one type."""

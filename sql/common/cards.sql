@@ -199,7 +199,7 @@ VALUES (
 );
 
 -- name: get_psk_key :one
--- The encrypted PSK of a card; NULL where it has none.
+-- The encrypted PSK of a card; NULL where it has none. get_psk_token sends it too.
 SELECT psk_key_encrypted
 FROM card_profiles
 WHERE iccid = :iccid;
@@ -245,6 +245,31 @@ SET
   psk_key_encrypted = NULL,
   updated_at = :updated_at
 WHERE iccid = :iccid;
+
+-- name: page_psk_tokens :many
+-- A page of the encrypted PSKs by ICCID, to look at the keys that they are under.
+SELECT
+  iccid,
+  psk_key_encrypted
+FROM card_profiles
+WHERE psk_key_encrypted IS NOT NULL
+  AND iccid > :iccid                           -- when: iccid
+ORDER BY iccid
+LIMIT :limit;
+
+-- name: count_psk_tokens :scalar
+-- How many cards have a PSK.
+SELECT COUNT(*)
+FROM card_profiles
+WHERE psk_key_encrypted IS NOT NULL;
+
+-- name: replace_psk_token :exec
+-- The same PSK under another encryption key; no row where it was changed meanwhile.
+-- The card itself does not change, so updated_at stays.
+UPDATE card_profiles
+SET psk_key_encrypted = :psk_key_encrypted
+WHERE iccid = :iccid
+  AND psk_key_encrypted = :expected;
 
 -- name: find_by_type :many
 -- The cards of one type.

@@ -1,0 +1,160 @@
+"""``cardlink-db keys`` and ``import-keys`` as an operator uses them, on each backend."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from cardlink_sql import UnitOfWork
+from cardlink_sql.manager import DatabaseManager
+from tests.conftest import Run, card, dump, iccid
+from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
+
+
+@pytest.fixture
+def url(manager: DatabaseManager) -> str:
+    """A database with two PSKs under an old key, and one under a new one."""
+    store(manager, OLD, range(1, 3))
+    store(manager, NEW, range(3, 4))
+    return manager.config.url
+
+
+def test_keys_generate_makes_a_key_that_works(run: Run) -> None:
+    first, second = run("keys", "generate").stdout, run("keys", "generate").stdout
+    assert first != second
+    Fernet(first.strip())
+
+
+def test_check_counts_by_key(run: Run, url: str, manager: DatabaseManager) -> None:
+    before = dump(manager)
+    both = {"CARDLINK_ENCRYPTION_KEY": f"{NEW},{OLD}"}
+    done = run("keys", "check", "-d", url, **both)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["1,", "which", "encrypts", "1"] in lines
+    assert ["2", "2"] in lines
+    report = json.loads(run("keys", "check", "--json", "-d", url, **both).stdout)
+    assert report == {
+        "cards": 3,
+        "keys": [{"position": 1, "cards": 1}, {"position": 2, "cards": 2}],
+        "unopened": [],
+    }
+    assert dump(manager) == before
+
+
+def test_check_names_the_cards_that_no_key_opens(run: Run, manager: DatabaseManager) -> None:
+    store(manager, LOST, range(1, 26))
+    url = manager.config.url
+    done = run("keys", "check", "-d", url, CARDLINK_ENCRYPTION_KEY=NEW)
+    assert done.returncode == 1
+    assert ["none", "of", "them", "25"] in [line.split() for line in done.stdout.splitlines()]
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: CARDLINK_ENCRYPTION_KEY: no key opens the PSKs of 25 cards: ")
+    assert error.endswith(f", {iccid(20)} and 5 more")
+    assert hint.startswith("hint: add the key")
+    listed = run("keys", "check", "--json", "-d", url, CARDLINK_ENCRYPTION_KEY=NEW)
+    assert listed.returncode == 1
+    assert json.loads(listed.stdout)["unopened"] == [iccid(number) for number in range(1, 26)]
+
+
+def test_a_rotation_from_the_old_key_to_the_new_one(
+    run: Run, url: str, manager: DatabaseManager
+) -> None:
+    both = {"CARDLINK_ENCRYPTION_KEY": f"{NEW},{OLD}"}
+    done = run("keys", "rotate", "--batch", "2", "-d", url, **both)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 rotated, 1 already under the first key, 0 that no key opens.\n"
+    assert opened(manager, NEW) == {iccid(number): psk(number) for number in range(1, 4)}
+    assert run("keys", "check", "-d", url, CARDLINK_ENCRYPTION_KEY=NEW).returncode == 0
+    again = json.loads(run("keys", "rotate", "--json", "-d", url, **both).stdout)
+    assert again == {"rotated": 0, "already": 3, "unopened": []}
+
+
+def test_a_rotation_does_the_others_where_no_key_opens_one(
+    run: Run, url: str, manager: DatabaseManager
+) -> None:
+    store(manager, LOST, range(4, 5))
+    done = run("keys", "rotate", "-d", url, CARDLINK_ENCRYPTION_KEY=f"{NEW},{OLD}")
+    assert done.returncode == 1
+    assert done.stdout == "2 rotated, 1 already under the first key, 1 that no key opens.\n"
+    assert f"no key opens the PSK of 1 card: {iccid(4)}" in done.stderr
+
+
+def test_import_keys(run: Run, manager: DatabaseManager, tmp_path: Path) -> None:
+    claim(manager, "card_1", "card_2")
+    (tmp_path / "keys.yaml").write_text("keys:\n  card_1: 00112233\n  card_2: ff\n", "utf-8")
+    before = dump(manager)
+    command = ["import-keys", "keys.yaml", "-d", manager.config.url]
+    key = {"CARDLINK_ENCRYPTION_KEY": NEW}
+    tried = run(*command, "--dry-run", **key)
+    assert tried.stdout == "2 updated, 0 unchanged by a dry run: nothing was written.\n"
+    assert dump(manager) == before
+    done = run(*command, **key)
+    assert (done.returncode, done.stdout) == (0, "2 updated, 0 unchanged.\n")
+    assert opened(manager, NEW) == {iccid(1): b"\x00\x11\x22\x33", iccid(2): b"\xff"}
+    again = json.loads(run(*command, "--json", **key).stdout)
+    assert again == {"updated": [], "unchanged": [iccid(1), iccid(2)], "dry_run": False}
+
+
+def test_faults_of_a_key_file_are_named_without_a_key(
+    run: Run, manager: DatabaseManager, tmp_path: Path
+) -> None:
+    claim(manager, "card_1")
+    text = f"keys:\n  card_1: {SECRET}\n  card_7: {SECRET}\n  card_8: {SECRET}X\nold: {SECRET}\n"
+    (tmp_path / "keys.yaml").write_text(text, "utf-8")
+    before = dump(manager)
+    done = run("import-keys", "keys.yaml", "-d", manager.config.url, CARDLINK_ENCRYPTION_KEY=NEW)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: keys.yaml: 3 faults",
+        "  line 3: keys.card_7: no card claims this identity",
+        "  line 4: keys.card_8: the PSK is not hex: give whole bytes as hex digits",
+        "  line 5: only keys: is read, take the rest out",
+    ]
+    assert dump(manager) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["keys", "rotate", "--batch", "0"], 2, "--batch"),
+        (["keys", "rotate", "--batch", "x"], 2, "--batch"),
+        (["keys", "check", "x"], 2, "unexpected extra argument"),
+        (["import-keys"], 2, "Missing argument 'FILE'"),
+        (["import-keys", "none.yaml"], 1, "the file cannot be read"),
+        (["keys", "check"], 1, "no encryption key is set"),
+        (["keys", "rotate"], 1, "no encryption key is set"),
+    ],
+)
+def test_wrong_use_is_one_clear_line(
+    run: Run, manager: DatabaseManager, arguments: list[str], code: int, said: str
+) -> None:
+    done = run(*arguments, "-d", manager.config.url)
+    assert done.returncode == code
+    assert said in done.stderr.splitlines()[0]
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_malformed_key_is_told_and_not_shown(run: Run, url: str) -> None:
+    done = run("keys", "check", "-d", url, CARDLINK_ENCRYPTION_KEY=f"{NEW},{OLD[:-3]}")
+    assert done.returncode == 1
+    assert "key 2 is not 32 bytes" in done.stderr
+    assert OLD[:10] not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["keys", "check"], ["keys", "rotate"], ["import-keys", "k"]])
+def test_no_database_is_made(run: Run, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "k").write_text("keys: {}", "utf-8")
+    done = run(*command, "-d", "sqlite:///none.db", CARDLINK_ENCRYPTION_KEY=NEW)
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["k"]
+
+
+def test_a_card_without_a_psk_is_in_no_count(run: Run, url: str, manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.cards.create(card(9))
+        uow.commit()
+    both = {"CARDLINK_ENCRYPTION_KEY": f"{NEW},{OLD}"}
+    assert json.loads(run("keys", "check", "--json", "-d", url, **both).stdout)["cards"] == 3
