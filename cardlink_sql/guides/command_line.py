@@ -29,23 +29,24 @@ Options:
   --help                Show this message and exit.
 
 Commands:
-  init      Make the schema in a new database.
-  migrate   Apply pending migrations, or roll back to an earlier one.
-  status    Show connection, migrations and drift; change nothing.
-  replay    Record a trace of OTA sessions and show what was recorded.
-  export    Write tables to a file: json, yaml, jsonl, or csv for a...
-  import    Import an export: all of it, or nothing.
-  backup    Back up the database into one file, while others use it.
-  restore   Put a backup in the place of the database, which is kept under...
-  purge     Delete what is older than its retention.
-  devices   Phones and modems.
-  cards     Card profiles.
-  sessions  OTA sessions and their APDUs.
-  tests     Test results, by run.
-  settings  What CardLink's components are set to.
-  keys      The keys that PSKs are encrypted with.
-  schema    The schema and its migrations, for review.
-  sql       The statements, for those who review them.
+  init         Make the schema in a new database.
+  migrate      Apply pending migrations, or roll back to an earlier one.
+  status       Show connection, migrations and drift; change nothing.
+  replay       Record a trace of OTA sessions and show what was recorded.
+  export       Write tables to a file: json, yaml, jsonl, or csv for a...
+  import       Import an export: all of it, or nothing.
+  import-keys  Give cards the PSKs of the admin server's YAML file, all or...
+  backup       Back up the database into one file, while others use it.
+  restore      Put a backup in the place of the database, which is kept...
+  purge        Delete what is older than its retention.
+  devices      Phones and modems.
+  cards        Card profiles.
+  sessions     OTA sessions and their APDUs.
+  tests        Test results, by run.
+  settings     What CardLink's components are set to.
+  keys         The keys that PSKs are encrypted with.
+  schema       The schema and its migrations, for review.
+  sql          The statements, for those who review them.
 
   Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, 4 the
   database does not agree with its migrations (drift).
@@ -196,6 +197,29 @@ Options:
   -d, --url URL                   The database. Without it DATABASE_URL is
                                   taken, then sqlite:///data/cardlink.db.
   --help                          Show this message and exit.
+```
+
+## cardlink-db import-keys
+
+```text
+Usage: cardlink-db import-keys [OPTIONS] {FILE}
+
+  Give cards the PSKs of the admin server's YAML file, all or none.
+
+  A key goes to the card that claims its identity; one that no card claims is an
+  error. PSKs are stored encrypted, so CARDLINK_ENCRYPTION_KEY must be set.
+
+  Example: cardlink-db import-keys keys.yaml --dry-run
+
+Arguments:
+  FILE <path>  YAML with keys: and its identity: hex lines.  [required]
+
+Options:
+  --dry-run      Say what would change; change nothing.
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
 ```
 
 ## cardlink-db backup
@@ -762,6 +786,8 @@ Options:
 
 Commands:
   generate  Print a new encryption key.
+  check     Count the PSKs under each key of CARDLINK_ENCRYPTION_KEY;...
+  rotate    Encrypt every PSK anew under the first key of...
 ```
 
 ## cardlink-db keys generate
@@ -775,6 +801,45 @@ Usage: cardlink-db keys generate [OPTIONS]
 
 Options:
   --help  Show this message and exit.
+```
+
+## cardlink-db keys check
+
+```text
+Usage: cardlink-db keys check [OPTIONS]
+
+  Count the PSKs under each key of CARDLINK_ENCRYPTION_KEY; change nothing.
+
+  Keys are named by their position. The exit code is 1 where no key opens a
+  card's PSK.
+
+  Example: cardlink-db keys check
+
+Options:
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db keys rotate
+
+```text
+Usage: cardlink-db keys rotate [OPTIONS]
+
+  Encrypt every PSK anew under the first key of CARDLINK_ENCRYPTION_KEY.
+
+  It may be interrupted, and goes on when it is run again. The exit code is 1
+  where no key opens a card's PSK; the others are done.
+
+  Example: cardlink-db keys rotate
+
+Options:
+  --batch N      PSKs in a transaction.  [default: 500; 1<=x<=10000]
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
 ```
 
 ## cardlink-db schema
