@@ -52,7 +52,11 @@ def migrate(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the SQL that would run, and what each statement locks; change nothing.",
+        ),
     ] = False,
     yes: Yes = False,
     url: Url = None,
@@ -115,9 +119,9 @@ def _print_plan(plan: list[PlannedMigration]) -> None:
     if not plan:
         output.print("-- Nothing to apply: no migration is pending.")
     for step in plan:
-        typer.echo(f"-- {step.direction} {step.id}")
-        for statement in step.statements:
-            typer.echo(f"{statement.rstrip().rstrip(';')};\n")
+        typer.echo(f"-- {step.direction} {step.id}\n-- {step.note}\n")
+        for statement, locked in zip(step.statements, step.locks, strict=True):
+            typer.echo(f"-- locks: {locked}\n{statement.strip().rstrip(';')};\n")
 
 
 def _status(manager: DatabaseManager, *, verbose: bool) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
         super().__init__(file.id, file.where, source_dir=str(file.folder))
         directives, _, _ = parsed = file.parse()
         self.where = file.where
+        self.dialect = file.dialect
         self.checksum = _checksum(file.text)
         self.apply_statements = file.statements(parsed[2])
         self.rollback_statements = rollback.statements(rollback.parse()[2]) if rollback else None

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.migrator import statements as sql
+from cardlink_sql.migrator import table_locks
 from cardlink_sql.migrator.backends import Backend
 from cardlink_sql.migrator.files import Direction, SQLMigration
 from cardlink_sql.migrator.journal import Entry, Journal
+from cardlink_sql.migrator.kinds import tables_of_indexes
 from cardlink_sql.tables import metadata
 
 
@@ -23,11 +26,16 @@ class AppliedMigration:
 
 @dataclass(frozen=True)
 class PlannedMigration:
-    """A migration that would run, and the exact statements that it would send."""
+    """A migration that would run, and the exact statements that it would send.
+
+    ``locks`` says of each what it locks, and ``note`` what holds for them all: a line each.
+    """
 
     id: str
     direction: Direction
     statements: list[str]
+    locks: list[str] = field(default_factory=list, compare=False)
+    note: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -182,8 +190,22 @@ class State:
         entry = self.unfinished
         is_resumed = entry is not None and entry.migration_id == file.id
         done = entry.statements_done if entry and is_resumed else 0
-        statements = file.statements(direction)[done:]
-        return PlannedMigration(file.id, direction, [statement.text for statement in statements])
+        statements = [statement.text for statement in file.statements(direction)[done:]]
+        return PlannedMigration(
+            file.id,
+            direction,
+            statements,
+            table_locks.locks(statements, file.dialect, self._tables_of_indexes),
+            table_locks.note(file.dialect, is_atomic=file.use_transactions),
+        )
+
+    @cached_property
+    def _tables_of_indexes(self) -> dict[str, str]:
+        known = dict[str, str]()
+        for file in self.files:
+            texts = [statement.text for statement in file.apply_statements]
+            known |= tables_of_indexes(texts, file.dialect)
+        return known
 
     def _edited(self) -> list[str]:
         return [

@@ -1,0 +1,391 @@
+"""What ``migrate --dry-run`` says of locks, held against what the servers do."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from cardlink_sql.cli import main
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.engine import make_engine
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.migrator import Migrator
+from cardlink_sql.migrator.kinds import Change, Kind, changes
+from cardlink_sql.migrator.table_locks import MARIADB, MYSQL, POSTGRESQL, Work, locks
+from cardlink_sql.schema import differences
+
+MakeDatabase = Callable[[Dialect], str]
+ALTER = "ALTER TABLE child"
+
+# Each statement, and the kind that it is taken for. Those of PostgreSQL are run, too.
+ON_POSTGRESQL = [
+    ("CREATE TABLE x (a INTEGER, CONSTRAINT f FOREIGN KEY (a) REFERENCES parent)", "CREATE_TABLE"),
+    ("DROP TABLE child", "DROP_TABLE"),
+    ("DROP TABLE IF EXISTS child CASCADE", "DROP_TABLE"),
+    ("TRUNCATE TABLE child", "TRUNCATE"),
+    ("CREATE INDEX x ON child (b)", "CREATE_INDEX"),
+    ("CREATE UNIQUE INDEX IF NOT EXISTS x ON child (lower(b)) WHERE a > 1", "CREATE_INDEX"),
+    ("DROP INDEX ix_child_b", "DROP_INDEX"),
+    ("ALTER TABLE child RENAME TO kid", "RENAME_TABLE"),
+    (f"{ALTER} ADD COLUMN x INTEGER", "ADD_COLUMN"),
+    (f"{ALTER} ADD x TIMESTAMPTZ NOT NULL DEFAULT now()", "ADD_COLUMN"),
+    (f"{ALTER} ADD COLUMN IF NOT EXISTS x TEXT COLLATE \"C\" DEFAULT 'NOT NULL'", "ADD_COLUMN"),
+    (f"{ALTER} ADD COLUMN x INTEGER REFERENCES parent (id)", "ADD_COLUMN"),
+    (f"{ALTER} ADD COLUMN x UUID DEFAULT gen_random_uuid()", "ADD_COMPUTED_COLUMN"),
+    (f"{ALTER} ADD COLUMN x BIGINT GENERATED ALWAYS AS IDENTITY", "ADD_COMPUTED_COLUMN"),
+    (f"{ALTER} ADD COLUMN x INTEGER GENERATED ALWAYS AS (a + 1) STORED", "ADD_COMPUTED_COLUMN"),
+    (f"{ALTER} DROP COLUMN b", "DROP_COLUMN"),
+    (f"{ALTER} RENAME COLUMN b TO c", "RENAME_COLUMN"),
+    (f"{ALTER} RENAME b TO c", "RENAME_COLUMN"),
+    (f"{ALTER} ALTER COLUMN a TYPE BIGINT", "CHANGE_TYPE"),
+    (f"{ALTER} ALTER a SET DATA TYPE BIGINT USING a + 1", "CHANGE_TYPE"),
+    (f"{ALTER} ALTER COLUMN a SET DEFAULT 3", "CHANGE_DEFAULT"),
+    (f"{ALTER} ALTER COLUMN a DROP DEFAULT", "CHANGE_DEFAULT"),
+    (f"{ALTER} ALTER COLUMN b SET NOT NULL", "SET_NOT_NULL"),
+    (f"{ALTER} ALTER COLUMN a DROP NOT NULL", "DROP_NOT_NULL"),
+    (f"{ALTER} ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES parent (id)", "ADD_FOREIGN_KEY"),
+    (f"{ALTER} ADD FOREIGN KEY (a) REFERENCES parent NOT VALID", "ADD_FOREIGN_KEY_NOT_VALID"),
+    (f"{ALTER} ADD CONSTRAINT x CHECK (a > 0)", "ADD_CHECK"),
+    (f"{ALTER} ADD CONSTRAINT x CHECK (a > 0) NOT VALID", "ADD_CHECK_NOT_VALID"),
+    (f"{ALTER} VALIDATE CONSTRAINT ck_child_late", "VALIDATE"),
+    (f"{ALTER} ADD CONSTRAINT x UNIQUE (b)", "ADD_UNIQUE"),
+    ("ALTER TABLE heap ADD CONSTRAINT x PRIMARY KEY (a)", "ADD_PRIMARY_KEY"),
+    (f"{ALTER} DROP CONSTRAINT fk_child_parent_id", "DROP_FOREIGN_KEY"),
+    (f"{ALTER} DROP CONSTRAINT ck_child_a", "DROP_CONSTRAINT"),
+    (f"{ALTER} RENAME CONSTRAINT ck_child_a TO ck_a", "RENAME_CONSTRAINT"),
+    ("INSERT INTO child SELECT id + 9, 1, a, b FROM child", "INSERT"),
+    ("UPDATE child SET b = 'x'", "UPDATE"),
+    ("DELETE FROM child", "DELETE"),
+    ("SELECT 1 FROM child", "SELECT"),
+    ("COMMENT ON TABLE child IS 'a'", "COMMENT"),
+    ("COMMENT ON COLUMN child.a IS 'a'", "COMMENT"),
+]
+# These run outside of a transaction.
+CONCURRENTLY = [
+    ("CREATE INDEX CONCURRENTLY x ON child (b)", "CREATE_INDEX_CONCURRENTLY"),
+    ("DROP INDEX CONCURRENTLY ix_child_b", "DROP_INDEX_CONCURRENTLY"),
+]
+ON_MYSQL = [
+    (f"{ALTER} ADD COLUMN x INTEGER", "ADD_COLUMN"),
+    (f"{ALTER} ADD COLUMN x INTEGER NOT NULL DEFAULT 3", "ADD_COLUMN"),
+    (f"{ALTER} ADD x INTEGER NOT NULL", "ADD_REQUIRED_COLUMN"),
+    (f"{ALTER} DROP COLUMN b", "DROP_COLUMN"),
+    (f"{ALTER} RENAME COLUMN b TO c", "RENAME_COLUMN"),
+    (f"{ALTER} MODIFY a BIGINT NOT NULL", "CHANGE_TYPE"),
+    (f"{ALTER} CHANGE COLUMN a c BIGINT NOT NULL", "CHANGE_TYPE"),
+    (f"{ALTER} ALTER COLUMN a SET DEFAULT 3", "CHANGE_DEFAULT"),
+    (f"{ALTER} ADD INDEX x (a)", "CREATE_INDEX"),
+    (f"{ALTER} ADD UNIQUE INDEX x (a)", "ADD_UNIQUE"),
+    (f"{ALTER} ADD CONSTRAINT x UNIQUE (a)", "ADD_UNIQUE"),
+    (f"{ALTER} DROP INDEX ix_child_b", "DROP_INDEX"),
+    (f"{ALTER} RENAME INDEX ix_child_b TO ix", "RENAME_INDEX"),
+    (f"{ALTER} ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES parent (id)", "ADD_FOREIGN_KEY"),
+    (f"{ALTER} DROP FOREIGN KEY fk_child_parent_id", "DROP_FOREIGN_KEY"),
+    (f"{ALTER} ADD CONSTRAINT x CHECK (a > 0)", "ADD_CHECK"),
+    (f"{ALTER} DROP CONSTRAINT ck_child_a", "DROP_CONSTRAINT"),
+]
+ELSEWHERE = [
+    (Dialect.MYSQL, "CREATE INDEX x ON child (b)", "CREATE_INDEX"),
+    (Dialect.MYSQL, "DROP INDEX x ON child", "DROP_INDEX"),
+    (Dialect.MYSQL, "RENAME TABLE child TO kid", "RENAME_TABLE"),
+    (Dialect.MYSQL, "SET SESSION lock_wait_timeout = 1", "SET"),
+    (Dialect.MYSQL, "SET GLOBAL read_only = 1", "UNKNOWN"),
+    (Dialect.MYSQL, f"{ALTER} DROP PRIMARY KEY", "UNKNOWN"),
+    (Dialect.MYSQL, f"{ALTER} ENGINE = InnoDB", "UNKNOWN"),
+    (Dialect.SQLITE, 'ALTER TABLE "child" RENAME TO [kid]', "RENAME_TABLE"),
+    (Dialect.SQLITE, "PRAGMA user_version = 3", "SET"),
+    (Dialect.SQLITE, "VACUUM", "UNKNOWN"),
+    (Dialect.POSTGRESQL, "VACUUM child", "UNKNOWN"),
+    (Dialect.POSTGRESQL, "DO $$ BEGIN DROP TABLE child; END $$", "UNKNOWN"),
+    (Dialect.POSTGRESQL, f"{ALTER} SET (fillfactor = 70)", "UNKNOWN"),
+    (Dialect.POSTGRESQL, "ALTER INDEX a RENAME TO b", "RENAME_INDEX"),
+    (Dialect.POSTGRESQL, "-- CREATE TABLE\n/* DROP TABLE */ select 'DROP TABLE x'", "SELECT"),
+    (Dialect.POSTGRESQL, f"{ALTER} ADD x INTEGER NOT NULL", "ADD_REQUIRED_COLUMN"),
+    (Dialect.POSTGRESQL, f"{ALTER} ADD PRIMARY KEY USING INDEX x", "ADD_KEY_USING_INDEX"),
+]
+READ = [
+    *((Dialect.POSTGRESQL, *case) for case in (*ON_POSTGRESQL, *CONCURRENTLY)),
+    *((Dialect.MYSQL, *case) for case in ON_MYSQL),
+    *ELSEWHERE,
+]
+
+SCHEMA = (
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY)",
+    "CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER, a INTEGER NOT NULL,"
+    " b VARCHAR(20), CONSTRAINT fk_child_parent_id FOREIGN KEY (parent_id) REFERENCES parent (id),"
+    " CONSTRAINT ck_child_a CHECK (a > -5))",
+    "CREATE INDEX ix_child_b ON child (b)",
+    "CREATE TABLE heap (a INTEGER NOT NULL)",
+    "INSERT INTO parent VALUES (1), (2)",
+    "INSERT INTO child VALUES (1, 1, 1, 'a'), (2, 1, 2, 'b')",
+    "INSERT INTO heap VALUES (1)",
+)
+
+
+@pytest.mark.parametrize(("dialect", "statement", "kind"), READ)
+def test_a_statement_is_taken_for_what_it_is(dialect: Dialect, statement: str, kind: str) -> None:
+    assert [change.kind for change in changes(statement + ";", dialect)] == [Kind[kind]]
+
+
+def test_each_action_is_a_change() -> None:
+    statement = "ALTER TABLE ONLY t ADD a NUMERIC(10, 2), DROP b, ADD FOREIGN KEY (a) REFERENCES u"
+    assert changes(statement, Dialect.POSTGRESQL) == [
+        Change(Kind.ADD_COLUMN, "t"),
+        Change(Kind.DROP_COLUMN, "t"),
+        Change(Kind.ADD_FOREIGN_KEY, "t", "u"),
+    ]
+    assert [change.table for change in changes("DROP TABLE a, b CASCADE", Dialect.MYSQL)] == [
+        "a",
+        "b",
+    ]
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A database with two tables, on PostgreSQL."""
+    yield from prepared(Dialect.POSTGRESQL, tmp_path_factory.mktemp("locks"))
+
+
+@pytest.fixture(scope="module")
+def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A database with two tables, on MariaDB or MySQL."""
+    yield from prepared(Dialect.MYSQL, tmp_path_factory.mktemp("locks"))
+
+
+def prepared(dialect: Dialect, folder: Path) -> Iterator[Engine]:
+    from conftest import empty_database
+
+    with empty_database(dialect, folder) as url:
+        engine = make_engine(DatabaseConfig(url))
+        with engine.begin() as connection:
+            for statement in SCHEMA:
+                connection.execute(text(statement))
+            if dialect is Dialect.POSTGRESQL:
+                late = "ALTER TABLE child ADD CONSTRAINT ck_child_late CHECK (a > -9) NOT VALID"
+                connection.execute(text(late))
+        yield engine
+        engine.dispose()
+
+
+# From the weakest to the strongest.
+MODES = (
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+)
+HELD = text("SELECT relation, mode FROM pg_locks WHERE pid = :pid AND granted")
+TABLES = text(
+    "SELECT oid, relname FROM pg_class WHERE relname IN ('parent', 'child', 'heap') ORDER BY 2"
+)
+SCANS = text("SELECT COALESCE(SUM(seq_scan), 0) FROM pg_stat_xact_user_tables WHERE relid = :oid")
+FILE = text("SELECT relfilenode FROM pg_class WHERE oid = :oid")
+
+
+def strongest(connection: Connection, pid: int, tables: dict[int, str]) -> dict[str, str]:
+    """The strongest lock that a server process holds on each table, as SQL names it."""
+    modes: dict[str, str] = {}
+    for oid, mode in connection.execute(HELD, {"pid": pid}):
+        if table := tables.get(oid):
+            modes[table] = max(modes.get(table, mode), mode, key=MODES.index)
+    return {
+        table: " ".join(re.findall("[A-Z][a-z]+", mode.removesuffix("Lock"))).upper()
+        for table, mode in modes.items()
+    }
+
+
+def told(statement: str, dialect: Dialect) -> str:
+    (sentence,) = locks([statement], dialect, {"ix_child_b": "child"})
+    return sentence
+
+
+@pytest.mark.parametrize(("statement", "kind"), ON_POSTGRESQL)
+def test_postgresql_locks_what_is_told(statement: str, kind: str, postgresql: Engine) -> None:
+    sentence = told(statement, Dialect.POSTGRESQL)
+    table = "heap" if "heap" in statement else "child"
+    with postgresql.connect() as connection, connection.begin() as transaction:
+        tables = {row.oid: row.relname for row in connection.execute(TABLES)}
+        oid = next(number for number, name in tables.items() if name == table)
+        before, earlier = (connection.scalar(query, {"oid": oid}) for query in (FILE, SCANS))
+        connection.execute(text(statement))
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        held = strongest(connection, pid, tables)
+        after, later = (connection.scalar(query, {"oid": oid}) for query in (FILE, SCANS))
+        transaction.rollback()
+    assert kind in ("CREATE_TABLE", "SELECT") or f"{table} {held[table]}" in sentence
+    for name, level in held.items():
+        is_referred = name == "parent" and "each table that its foreign keys refer to" in sentence
+        is_told = f"{name} {level}" in sentence or is_referred
+        assert is_told or level in ("ACCESS SHARE", "ROW SHARE"), (sentence, held)
+    if kind == "CREATE_TABLE":
+        return
+    work = POSTGRESQL[Kind[kind]].work
+    if work is Work.NONE and kind not in ("DROP_TABLE", "TRUNCATE"):
+        assert (later, after) == (earlier, before)
+    elif work is Work.SCAN:
+        assert later > earlier
+        assert after == before
+    elif work is Work.REWRITE:
+        assert after != before
+
+
+@pytest.mark.parametrize(("statement", "kind"), CONCURRENTLY)
+def test_what_is_done_concurrently_lets_writers_through(
+    statement: str, kind: str, make_database: MakeDatabase
+) -> None:
+    engine = make_engine(DatabaseConfig(make_database(Dialect.POSTGRESQL)))
+    pids: list[int] = []
+
+    def build() -> None:
+        with engine.connect() as connection:
+            pids.append(connection.scalar(text("SELECT pg_backend_pid()")))
+            connection.rollback()
+            connection.connection.driver_connection.execute(statement)  # type: ignore[union-attr]
+
+    with engine.begin() as connection:
+        for made in SCHEMA:
+            connection.execute(text(made))
+    builder = threading.Thread(target=build)
+    with engine.connect() as writer, engine.connect() as watcher:
+        tables = {row.oid: row.relname for row in watcher.execute(TABLES)}
+        with writer.begin():
+            # The statement waits for this transaction, and holds its lock meanwhile.
+            writer.execute(text("UPDATE child SET b = 'x' WHERE id = 1"))
+            builder.start()
+            level = POSTGRESQL[Kind[kind]].level
+            until(lambda: bool(pids) and strongest(watcher, pids[0], tables).get("child") == level)
+            writer.execute(text("UPDATE child SET b = 'y' WHERE id = 2"))
+            # It waits for each transaction that is older, too.
+            watcher.rollback()
+        builder.join(timeout=30)
+        assert not builder.is_alive()
+    engine.dispose()
+    assert f"child {level}" in told(statement, Dialect.POSTGRESQL)
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.01)
+
+
+def accepts(engine: Engine, statement: str, how: str) -> bool:
+    """Whether the server does it in this way: by an algorithm, a lock or both."""
+    with engine.connect() as connection:
+        for made in ("DROP TABLE IF EXISTS child", SCHEMA[1], SCHEMA[2], SCHEMA[5]):
+            connection.execute(text(made))
+        try:
+            connection.execute(text(f"{statement}, {how}"))
+        except DBAPIError as error:
+            number = error.orig.args[0] if error.orig else None
+            assert number in (1221, 1845, 1846), error
+            return False
+    return True
+
+
+@pytest.mark.parametrize(("statement", "kind"), ON_MYSQL)
+def test_mysql_does_it_in_the_way_that_is_told(statement: str, kind: str, mysql: Engine) -> None:
+    is_mariadb = bool(getattr(mysql.dialect, "is_mariadb", False))
+    lock = (MARIADB if is_mariadb else MYSQL)[Kind[kind]]
+    if lock.level == "INSTANT":
+        assert accepts(mysql, statement, "ALGORITHM = INSTANT")
+    elif lock.level == "INPLACE":
+        assert accepts(mysql, statement, "ALGORITHM = INPLACE, LOCK = NONE")
+    # A newer server may do better than what holds for the oldest; MariaDB's figures are exact.
+    if is_mariadb:
+        if lock.level != "INSTANT":
+            assert not accepts(mysql, statement, "ALGORITHM = INSTANT")
+        if lock.level == "COPY":
+            assert not accepts(mysql, statement, "ALGORITHM = INPLACE")
+        assert accepts(mysql, statement, "ALGORITHM = NOCOPY") == (lock.work is not Work.REWRITE)
+
+
+def test_on_sqlite_writers_wait_and_readers_go_on(tmp_path: Path) -> None:
+    engine = make_engine(DatabaseConfig(f"sqlite:///{tmp_path}/locks.db"))
+    with closing(engine.raw_connection()) as migrator, closing(engine.raw_connection()) as other:
+        run(
+            migrator, *SCHEMA, "BEGIN IMMEDIATE", f"{ALTER} ADD COLUMN x INTEGER", "DROP TABLE heap"
+        )
+        assert run(other, "SELECT COUNT(*) FROM heap") == [(1,)]
+        run(other, "PRAGMA busy_timeout = 0")
+        with pytest.raises(Exception, match="locked"):
+            run(other, "UPDATE child SET b = 'x'")
+        run(migrator, "COMMIT")
+        run(other, "UPDATE child SET x = 1")
+    engine.dispose()
+
+
+def run(connection: Any, *statements: str) -> list[Any]:
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    rows: list[Any] = cursor.fetchall() if cursor.description else []
+    return rows
+
+
+def test_a_table_that_is_new_is_no_lock_to_anybody(dialect: Dialect) -> None:
+    made = ["CREATE TABLE x (a INTEGER)", "CREATE INDEX i ON x (a)", "CREATE INDEX j ON y (a)"]
+    first, second, third = locks(made, dialect, {})
+    assert first == second == "nothing that others use: x is new"
+    assert third.endswith("reads every row")
+
+
+def test_a_statement_of_an_unknown_kind_is_assumed_the_strongest(dialect: Dialect) -> None:
+    (sentence,) = locks(["REINDEX DATABASE x"], dialect, {})
+    assert sentence == "unknown: assume the strongest lock, on every table that it names"
+
+
+def dry_run(url: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["migrate", "--dry-run", "--url", url, *arguments])
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+def test_what_the_dry_run_prints_can_be_pasted(
+    dialect: Dialect, empty_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = dry_run(empty_url, capsys)
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        run(manager.engine.raw_connection(), *re.split(r"(?<=;)\n\n", printed.strip()))
+        assert differences(manager.engine) == []
+
+
+def test_the_packages_own_migrations_are_all_of_a_known_kind(
+    dialect: Dialect, empty_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = dry_run(empty_url, capsys)
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        statements = [step.statements for step in manager.migrator.plan()]
+        manager.create_tables()
+    printed += dry_run(empty_url, capsys, "--revision", "base")
+    assert "unknown" not in printed
+    assert printed.count("-- locks: ") > sum(map(len, statements))
+
+
+def test_the_note_tells_a_migration_without_a_transaction(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    config = DatabaseConfig(make_database(Dialect.POSTGRESQL))
+    (tmp_path / "postgresql").mkdir()
+    for name, line in (("0001_a", ""), ("0002_b", "-- transactional: false\n")):
+        file = tmp_path / "postgresql" / f"{name}.sql"
+        file.write_text(f"{line}SELECT 1;\n", encoding="utf-8")
+    engine = make_engine(config)
+    notes = [step.note for step in Migrator(engine, config.dialect, folder=tmp_path).plan()]
+    engine.dispose()
+    assert [note.partition(":")[0] for note in notes] == ["one transaction", "no transaction"]
