@@ -321,7 +321,7 @@ LIMIT :limit;
 SELECT id
 FROM comm_logs
 WHERE session_id IN (:session_ids)
-LIMIT :limit;
+LIMIT :limit; -- noqa: AM09
 
 -- name: delete_many :exec
 -- The entries with these numbers, gone. purge_old sends it too.
