@@ -82,7 +82,8 @@ Options:
   --revision ID  Stop at this migration (0001 will do for 0001_initial_schema).
                  One that lies behind what is applied rolls back to it; base
                  rolls back everything.
-  --dry-run      Print the SQL that would run; change nothing.
+  --dry-run      Print the SQL that would run, and what each statement locks;
+                 change nothing.
   -y, --yes      Do not ask.
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
