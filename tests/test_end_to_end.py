@@ -100,7 +100,10 @@ class Server:
         """One session, from the handshake to its end."""
         session_id = again(self.manager, lambda uow: self.open_session(uow, number))
         for batch in range(BATCHES):
-            again(self.manager, lambda uow, by_one=batch % 2 == 0: self.log(uow, session_id, by_one))
+            again(
+                self.manager,
+                lambda uow, even=batch % 2 == 0: self.log(uow, session_id, by_one=even),
+            )
         again(self.manager, lambda uow: self.end_session(uow, session_id, end))
         self.written[session_id] = BATCHES * PAIRS_OF_A_BATCH * 2
         self.ends[session_id] = end
@@ -114,7 +117,7 @@ class Server:
         uow.sessions.start_session(session.id)
         return session.id
 
-    def log(self, uow: UnitOfWork, session_id: str, by_one: bool) -> None:
+    def log(self, uow: UnitOfWork, session_id: str, *, by_one: bool) -> None:
         """A batch of APDUs, one by one or together."""
         if by_one:
             for _ in range(PAIRS_OF_A_BATCH):
