@@ -35,7 +35,7 @@ def _compiled(record: type[Any], dialect: Dialect) -> Callable[[Row], Any]:
     converters: dict[str, Any] = {"record": record}
     arguments = []
     for position, spec in enumerate(fields(record)):
-        kinds, optional = _split(hints[spec.name])
+        kinds, optional = split_hint(hints[spec.name])
         converter = _converter(kinds, dialect)
         argument = f"row[{position}]"
         if converter is not None:
@@ -49,7 +49,19 @@ def _compiled(record: type[Any], dialect: Dialect) -> Callable[[Row], Any]:
     return made
 
 
-def _split(hint: Any) -> tuple[frozenset[Any], bool]:
+def columns_of(record: type[Any], **other: Any) -> dict[str, Any]:
+    """The columns that fill a record, each with the type of its field.
+
+    Args:
+        record: the record.
+        other: by column, the type that a row has there and the gateway turns into the field's.
+    """
+    hints = get_type_hints(record)
+    return {spec.name: hints[spec.name] for spec in fields(record)} | other
+
+
+def split_hint(hint: Any) -> tuple[frozenset[Any], bool]:
+    """The types of a field's hint without ``None``, and whether it may be ``None``."""
     if hint is Any:
         return _JSON_TYPES, True  # any JSON value: what another program left NULL is null, too
     if get_origin(hint) in (Union, types.UnionType):

@@ -1,9 +1,12 @@
 """``cardlink-db sql``, as a DBA runs it."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from cardlink_sql import DatabaseConfig, DatabaseManager
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.sqlfiles import load_library
 from cardlink_sql.sqlfiles.parser import parse
@@ -86,3 +89,51 @@ def test_an_unknown_name_is_wrong_usage_with_the_nearest_ones(
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_check_passes_a_live_database_a_scratch_one_and_one_in_memory(
+    empty_url: str, run: Run
+) -> None:
+    assert "on a scratch database in memory: no faults." in run("sql", "check").stdout
+    assert run("init", "-d", empty_url).returncode == 0
+    live = run("sql", "check", "-d", empty_url)
+    assert live.returncode == 0, live.stdout
+    assert ": no faults." in live.stdout
+    dialect = DatabaseConfig(empty_url).dialect
+    done = run("sql", "check", "--json", "--dialect", dialect, "-d", empty_url)
+    report = json.loads(done.stdout)
+    assert report["faults"] == []
+    assert report["database"].startswith("a scratch database ")
+    assert report["queries"] == len(load_library(dialect).all())
+    assert report["variants"] > 3 * report["queries"]
+
+
+def test_check_lists_every_fault_of_a_database_that_was_left_behind(
+    empty_url: str, run: Run
+) -> None:
+    run("migrate", "--revision", "0001", "-d", empty_url)
+    manager = DatabaseManager(DatabaseConfig(empty_url))
+    with manager, manager.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE settings RENAME COLUMN category TO kategory")
+    done = run("sql", "check", "-d", empty_url)
+    assert done.returncode == 1
+    assert "is not applied to" in done.stdout
+    assert "the type of category is missing" in done.stdout
+    assert re.search(r"sql/common/settings\.sql:\d+:\d+: settings\.find_by \(\w+\): ", done.stdout)
+    assert "near: category" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["check", "--dialect", "mysql"], 2, "a scratch database of mysql needs its server"),
+        (["check", "-d", "sqlite:///none.db"], 1, "the database file does not exist"),
+    ],
+)
+def test_check_says_what_it_cannot_do(
+    arguments: list[str], code: int, said: str, run: Run, tmp_path: Path
+) -> None:
+    done = run("sql", *arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,8 @@ from cardlink_sql.times import utc_now
 
 R = TypeVar("R")
 
+Gives = Mapping[str, type[Any] | Table | dict[str, Any]]
+
 _IS_NULL = "_is_null"
 
 
@@ -37,6 +39,9 @@ class Gateway(Generic[R]):
     # What a write of one record fires, and how events name what it is about.
     event: ClassVar[EventType]
     entity: ClassVar[str]
+    # What a query gives where that is not the record: another record, every column of a table, or
+    # its columns with their types.
+    gives: ClassVar[Gives] = {}
     # The order that find_by has when none is asked for.
     default_order: ClassVar[str]
     # Fields of the record that no INSERT or UPDATE writes.

@@ -6,12 +6,12 @@ it by name: never in a record, a log or an error.
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 from cardlink_sql import validation
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.base import Gateway, Gives
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
@@ -34,6 +34,12 @@ class CardGateway(Gateway[CardProfile]):
     entity = "card"
     key = "iccid"
     default_order = "iccid"
+    gives: ClassVar[Gives] = {
+        "get_psk_key": {"psk_key_encrypted": bytes | None},
+        "get_psk_key_by_identity": {"psk_key_encrypted": bytes, "iccid": str},
+        "psk_identity_exists": {"claimed": int},
+        "get_all_psk_identities": {"psk_identity": str},
+    }
     not_written = frozenset({"has_psk"})
     # A record read before another worker changed the PSK must not bring the old identity back.
     not_updated = frozenset({"created_at", "psk_identity"})

@@ -4,14 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from cardlink_sql import validation
 from cardlink_sql.columns import driver_time
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.base import Gateway, Gives
 from cardlink_sql.link import Link
 from cardlink_sql.records import CommLog, Direction, SessionSummary
 from cardlink_sql.rows import reader
@@ -47,6 +47,7 @@ class LogGateway(Gateway[CommLog]):
     entity = "log"
     key = "id"
     default_order = "id"
+    gives: ClassVar[Gives] = {"get_session_summary": SessionSummary}
     not_written = frozenset({"id"})
     not_updated = frozenset()
 

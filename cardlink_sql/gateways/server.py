@@ -1,6 +1,9 @@
 """What the database says of itself: ``sql/*/server.sql``."""
 
+from typing import ClassVar
+
 from cardlink_sql.errors import QueryError
+from cardlink_sql.gateways.base import Gives
 from cardlink_sql.link import Link
 from cardlink_sql.records import TableSize
 from cardlink_sql.sqlfiles import Library
@@ -10,6 +13,11 @@ class ServerGateway:
     """Version and sizes. It belongs to no table and works on an empty database, too."""
 
     __slots__ = ("_library", "_link")
+    name: ClassVar[str] = "server"
+    gives: ClassVar[Gives] = {
+        "table_rows": {"name": str, "row_count": int},
+        "table_sizes": {"name": str, "bytes": int | None},
+    }
 
     def __init__(self, link: Link, library: Library) -> None:
         self._link = link
@@ -36,4 +44,4 @@ class ServerGateway:
             rows = self._link.many(self._library.query("server", "table_sizes"), {})
         except QueryError:
             return {}
-        return {name: int(size) for name, size in rows}
+        return {name: int(size) for name, size in rows if size is not None}

@@ -8,12 +8,12 @@ succeeds and the other learns that it has ended.
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from cardlink_sql import validation
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.base import Gateway, Gives
 from cardlink_sql.records import OTASession, SessionStatistics, SessionStatus, SessionType
 from cardlink_sql.rows import reader
 from cardlink_sql.tables import ota_sessions
@@ -41,6 +41,7 @@ class SessionGateway(Gateway[OTASession]):
     entity = "session"
     key = "id"
     default_order = "created_at desc"
+    gives: ClassVar[Gives] = {"get_statistics": SessionStatistics}
     # These change by start, complete, fail and timeout only.
     not_updated = frozenset({"created_at", "status", "started_at", "ended_at", "duration_ms"})
 

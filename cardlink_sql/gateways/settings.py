@@ -5,14 +5,14 @@ default and takes certain values only. Any other key may be stored, with any JSO
 """
 
 from types import EllipsisType
-from typing import Any
+from typing import Any, ClassVar
 
 from cardlink_sql import validation
 from cardlink_sql.declared_settings import DECLARED, category_of
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
 from cardlink_sql.faults import Faults
-from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.base import Gateway, Gives
 from cardlink_sql.records import Setting, SettingInForce, SettingsImport
 from cardlink_sql.settings_yaml import SettingEntry, read_settings, write_settings
 from cardlink_sql.tables import settings
@@ -33,6 +33,7 @@ class SettingGateway(Gateway[Setting]):
     entity = "setting"
     key = "key"
     default_order = "key"
+    gives: ClassVar[Gives] = {"get_categories": {"category": str}}
 
     # Reading
 

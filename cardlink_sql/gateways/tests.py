@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from cardlink_sql import validation
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.base import Gateway, Gives
 from cardlink_sql.gateways.durations import completed
 from cardlink_sql.junit import read_report, report_of
 from cardlink_sql.records import (
@@ -30,7 +31,7 @@ from cardlink_sql.records import (
     TestRunSummary,
     TestStatus,
 )
-from cardlink_sql.rows import Row, reader
+from cardlink_sql.rows import Row, columns_of, reader
 from cardlink_sql.sqlfiles.query import MAX_LIST
 from cardlink_sql.tables import test_results
 from cardlink_sql.times import utc_now
@@ -57,6 +58,15 @@ class TestGateway(Gateway[TestResult]):
     entity = "test_result"
     key = "id"
     default_order = "started_at"
+    gives: ClassVar[Gives] = {
+        # Servers add up whole numbers as decimals.
+        "get_run_summary": columns_of(SuiteSummary, duration_ms=int | Decimal),
+        "get_runs": columns_of(TestRun, duration_ms=int | Decimal),
+        "compare_runs": TestChange,
+        "find_flaky": FlakyTest,
+        "get_run_ids": {"run_id": str},
+        "get_suite_names": {"suite_name": str},
+    }
 
     # Writing
 

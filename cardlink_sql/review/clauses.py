@@ -101,24 +101,26 @@ class Clauses:
             given.append(token if end - start == 1 and token.kind is Kind.PARAMETER else None)
         return given
 
-    @cached_property
+    @property
     def selected(self) -> list[tuple[str | None, str] | None]:
         """The select list: (table or None, column) for a bare column, None for an expression."""
-        if self.verb != "SELECT":
-            return []
-        start = next(
-            i for i, word in enumerate(self._words) if word == "SELECT" and not self._depth[i]
-        )
-        end = next(
-            (
-                i
-                for i in range(start, len(self._words))
-                if self._words[i] == "FROM" and not self._depth[i]
-            ),
-            len(self._words),
-        )
-        start += self._word(start + 1) == "DISTINCT"
-        return [self._selected(*item) for item in self._items(start + 1, end)]
+        return [self._selected(*item) for item in self._select_list]
+
+    @property
+    def cases(self) -> list[bool]:
+        """For each item of the select list, whether it is a CASE."""
+        return [self._words[start] == "CASE" for start, _ in self._select_list]
+
+    @property
+    def assigned(self) -> list[tuple[str, Token]]:
+        """The columns that SET gives a bare parameter, with that parameter."""
+        return [
+            (name, self._tokens[at + 2])
+            for at, name in self._set_targets()
+            if at + 2 < len(self._tokens)
+            and self._tokens[at + 2].kind is Kind.PARAMETER
+            and self._word(at + 3) in ("", ",", *_ENDS_OF_SET)
+        ]
 
     def is_narrowed(self, column: str) -> bool:
         """Whether a row is given only where the column is not NULL."""
@@ -202,6 +204,20 @@ class Clauses:
             name = self.names[i]
             if name is not None:
                 yield i, name
+
+    @cached_property
+    def _select_list(self) -> list[tuple[int, int]]:
+        """The items of the outermost SELECT; none where its rows come from several."""
+        outermost = {w for w, depth in zip(self._words, self._depth, strict=True) if not depth}
+        if self.verb != "SELECT" or not {"UNION", "EXCEPT", "INTERSECT"}.isdisjoint(outermost):
+            return []
+        start = self._outermost("SELECT", 0)
+        start += self._word(start + 1) == "DISTINCT"
+        return list(self._items(start + 1, self._outermost("FROM", start)))
+
+    def _outermost(self, word: str, start: int) -> int:
+        at = (i for i in range(start, len(self._words)) if self._words[i] == word)
+        return next((i for i in at if not self._depth[i]), len(self._words))
 
     def _selected(self, start: int, end: int) -> tuple[str | None, str] | None:
         names = self.names[start:end]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -44,26 +45,32 @@ class Variant:
 
     def place_at(self, offset: int) -> str:
         """``file:line:column`` of a character of :meth:`sql`, counted from 0."""
-        end = 0
-        pieces = self._pieces(PLACEHOLDERS[self.query.dialect])
-        # The query's name stands between the first two tokens and is none itself.
-        label = len(pieces) - len(self.tokens)
-        verb = next(i for i, token in enumerate(self.tokens) if token.kind is Kind.WORD)
-        token = self.tokens[0]
-        for index, piece in enumerate(pieces):
-            end += len(piece)
-            token = self.tokens[min(index if index <= verb else index - label, len(pieces) - 2)]
-            if end > offset:
-                break
+        token = self._token_at(offset)
         return f"{self.query.source.file}:{token.line}:{token.column}"
 
+    def word_at(self, offset: int) -> str | None:
+        """The name at a character of :meth:`sql`, counted from 0."""
+        token = self._token_at(offset)
+        return token.text if token.kind in (Kind.WORD, Kind.IDENTIFIER) else None
+
     def place_of(self, word: str) -> str:
-        """``file:line:column`` where a word first stands, or of the query's header."""
+        """``file:line:column`` of a word, such as ``name`` or ``:name``, where it first stands.
+
+        Of the query's header where it stands nowhere.
+        """
         wanted = word.rpartition(".")[2].strip("\"'`[]").lower()
         for token in self.tokens:
-            if token.kind not in BLANK and token.text.strip("\"'`[]:").lower() == wanted:
+            if token.kind not in BLANK and token.text.strip("\"'`[]").lower() == wanted:
                 return f"{self.query.source.file}:{token.line}:{token.column}"
         return self.query.where
+
+    def _token_at(self, offset: int) -> Token:
+        pieces = self._pieces(PLACEHOLDERS[self.query.dialect])
+        # The query's name, the one piece that is no token, stands behind the first word.
+        verb = next(i for i, token in enumerate(self.tokens) if token.kind is Kind.WORD)
+        ends = list(accumulate(map(len, pieces)))
+        at = next(i for i, end in enumerate(ends) if end > offset or i == len(ends) - 1)
+        return self.tokens[at if at <= verb else at - 1]
 
     def _pieces(self, placeholder: Placeholder) -> list[str]:
         number = 0

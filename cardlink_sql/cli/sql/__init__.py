@@ -2,6 +2,7 @@
 
 import typer
 
+from cardlink_sql.cli.sql.checking import check
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 
 __all__ = ["sql"]
@@ -19,4 +20,5 @@ def _sql() -> None:
 # In the order of the help.
 sql.command("list")(list_queries)
 sql.command()(show)
+sql.command()(check)
 sql.command()(impact)

@@ -1,0 +1,193 @@
+"""The queries held against a database, and what they give against the records."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, get_args
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError
+from cardlink_sql.records import JSONValue
+from cardlink_sql.review.clauses import Clauses
+from cardlink_sql.review.describe import Describer, Description, Kind, Refused, Typed
+from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
+from cardlink_sql.review.faults import Fault, nearest
+from cardlink_sql.review.variants import Variant, as_written, variants
+from cardlink_sql.sqlfiles import Library, Query, Rows
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many queries were checked, in how many variants, and what is wrong."""
+
+    queries: int
+    variants: int
+    faults: list[Fault]
+
+
+def check_queries(library: Library, asked: Describer) -> Checked:
+    """Prepare every query in every variant, and hold what it takes and gives to its record.
+
+    Nothing is executed.
+
+    Args:
+        library: the queries.
+        asked: the database of their dialect.
+    """
+    faults: list[Fault] = []
+    count = 0
+    queries = library.all()
+    for query in queries:
+        if query.rows is Rows.COPY:
+            # No server prepares COPY. Its columns are those of a :batch query, which is prepared.
+            continue
+        refused: list[Fault] = []
+        for variant in variants(query):
+            count += 1
+            refused += _prepared(variant, asked)
+        # A fault on a line that is always in is one fault.
+        faults += {(fault.where, fault.what): fault for fault in refused}.values()
+        if not refused:
+            faults += _described(query, asked)
+    return Checked(len(queries), count, faults)
+
+
+def _prepared(variant: Variant, asked: Describer) -> Iterator[Fault]:
+    try:
+        asked.prepare(variant)
+    except Refused as refused:
+        query, word = variant.query, refused.word
+        if refused.offset is not None:
+            where = variant.place_at(refused.offset)
+            word = word or variant.word_at(refused.offset)
+        else:
+            where = variant.place_of(word) if word else query.where
+        remedy = nearest(word) if word else "mend the statement"
+        yield Fault("prepare", where, query.title, query.dialect, refused.what, remedy)
+
+
+def _described(query: Query, asked: Describer) -> Iterator[Fault]:
+    variant = as_written(query)
+    try:
+        found = asked.describe(variant)
+        wanted = expected_fields(query)
+    except Refused as refused:
+        yield _fault("columns", query, refused.what, "mend the statement")
+        return
+    except QueryError as error:
+        yield _fault("columns", query, error.what.partition(": ")[2], error.remedy or "")
+        return
+    yield from _check_parameters(variant, found)
+    if wanted is not None:
+        yield from _check_columns(variant, found, wanted)
+    # SQLite tells the columns of what RETURNs only while it runs.
+    elif query.rows is Rows.SCALAR and len(found.columns) != 1:
+        what = f"gives {len(found.columns)} columns, and :scalar is one value"
+        yield _fault("columns", query, what, "select one column, or declare it :one")
+
+
+def _check_parameters(variant: Variant, found: Description) -> Iterator[Fault]:
+    """A parameter has one type, and where it is named as a column, that column's."""
+    query = variant.query
+    table = getattr(gateway_classes().get(query.source.gateway), "table", None)
+    kinds: dict[str, Typed] = {}
+    for parameter in found.parameters:
+        if parameter.kind is None:
+            continue
+        where = variant.place_of(f":{parameter.name}")
+        first = kinds.setdefault(parameter.name, parameter)
+        if first.kind is not parameter.kind:
+            what = f":{parameter.name} is {first.type} in one place, {parameter.type} in another"
+            remedy = "CAST it in one of them, or give it two names"
+            yield Fault("types", where, query.title, query.dialect, what, remedy)
+        elif table is not None and parameter.name in table.columns:
+            kind = kind_of(table.columns[parameter.name])
+            if kind is not parameter.kind:
+                what = (
+                    f":{parameter.name} is {parameter.type} here, and the gateway binds the "
+                    f"{kind} of {table.name}.{parameter.name}"
+                )
+                remedy = "compare it with a column of that type, CAST it, or rename the parameter"
+                yield Fault("types", where, query.title, query.dialect, what, remedy)
+
+
+def _check_columns(
+    variant: Variant, found: Description, wanted: tuple[Field, ...]
+) -> Iterator[Fault]:
+    query = variant.query
+    given, names = [c.name for c in found.columns], [field.name for field in wanted]
+    if given != names:
+        where, what = _difference(variant, given, names)
+        remedy = "put the columns in the order of the record's fields, under their names"
+        yield Fault("columns", where, query.title, query.dialect, what, remedy)
+        return
+    clauses = Clauses(variant.tokens)
+    for column, field in zip(found.columns, wanted, strict=True):
+        where = variant.place_of(field.name)
+        for check, what, remedy in (
+            *_check_type(column, field, query.dialect),
+            *_check_null(column, field, clauses),
+        ):
+            yield Fault(check, where, query.title, query.dialect, what, remedy)
+
+
+def _difference(variant: Variant, given: list[str], wanted: list[str]) -> tuple[str, str]:
+    for number, (name, right) in enumerate(zip(given, wanted, strict=False), 1):
+        if name != right:
+            return variant.place_of(name), f"column {number} is {name}, and the record has {right}"
+    if len(given) > len(wanted):
+        extra = given[len(wanted)]
+        return variant.place_of(extra), f"the column {extra} is none of the record's fields"
+    return variant.query.where, f"the column {wanted[len(given)]} of the record is missing"
+
+
+def _check_type(column: Typed, field: Field, dialect: Dialect) -> Iterator[tuple[str, str, str]]:
+    taken = {kind for hint in field.kinds for kind in _taken(hint, dialect)}
+    if column.kind is not None and taken and column.kind not in taken:
+        hints = " or ".join(sorted(getattr(hint, "__name__", str(hint)) for hint in field.kinds))
+        what = f"the column {column.name} is {column.type}, and the record's field takes {hints}"
+        yield "types", what, "CAST the column, or mend the type of the field"
+
+
+def _check_null(column: Typed, field: Field, clauses: Clauses) -> Iterator[tuple[str, str, str]]:
+    if column.nullable and not field.optional and not clauses.is_narrowed(column.name):
+        what = f"the column {column.name} may be NULL, and the record's field is never None"
+        remedy = "let the field be None, or keep NULL out: IS NOT NULL in WHERE, or COALESCE"
+        yield "nullability", what, remedy
+    elif column.nullable is False and field.optional and not clauses.has_outer_join:
+        what = f"the column {column.name} is never NULL, and the record's field may be None"
+        yield "nullability", what, "take None from the field's type"
+
+
+_JSON_TYPES: Final = frozenset(get_args(JSONValue))
+
+
+def _taken(hint: Any, dialect: Dialect) -> frozenset[Kind]:
+    """The kinds of columns that a field of this type is read from; none where any will do."""
+    is_postgresql, is_sqlite = dialect is Dialect.POSTGRESQL, dialect is Dialect.SQLITE
+    if hint in _JSON_TYPES:
+        # MariaDB's JSON is text with a CHECK.
+        return frozenset({Kind.JSON} if is_postgresql else {Kind.JSON, Kind.TEXT})
+    if not isinstance(hint, type):
+        return frozenset()
+    if issubclass(hint, bool):
+        return frozenset({Kind.BOOLEAN} if is_postgresql else {Kind.BOOLEAN, Kind.INTEGER})
+    if issubclass(hint, str | StrEnum):
+        return frozenset({Kind.TEXT})
+    if issubclass(hint, datetime):
+        return frozenset({Kind.TEXT if is_sqlite else Kind.TIME})
+    return _PLAIN.get(hint, frozenset())
+
+
+_PLAIN: Final = {
+    int: frozenset({Kind.INTEGER}),
+    float: frozenset({Kind.FLOAT, Kind.DECIMAL, Kind.INTEGER}),
+    Decimal: frozenset({Kind.DECIMAL}),
+    bytes: frozenset({Kind.BYTES}),
+}
+
+
+def _fault(check: str, query: Query, what: str, remedy: str) -> Fault:
+    return Fault(check, query.where, query.title, query.dialect, what, remedy)

@@ -1,0 +1,329 @@
+"""What a database says of a statement that it prepares and does not run."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.review.clauses import Clauses
+from cardlink_sql.review.variants import Variant
+
+
+class Kind(StrEnum):
+    """What a value is, whatever a backend calls its type."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    TIME = "time"
+    JSON = "json"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A result column, or a parameter.
+
+    Attributes:
+        name: its name.
+        type: as the backend calls it; None where it does not tell.
+        kind: what that is; None where the backend does not tell, or has a type of its own.
+        nullable: whether NULL may come; None where the backend does not tell.
+    """
+
+    name: str
+    type: str | None = None
+    kind: Kind | None = None
+    nullable: bool | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """The parameters of a statement in the order of their placeholders, and its columns."""
+
+    parameters: tuple[Typed, ...]
+    columns: tuple[Typed, ...]
+
+
+class Refused(Exception):  # noqa: N818 - a signal inside the package, never a caller's
+    """A database does not prepare a statement.
+
+    Attributes:
+        what: why, in its words.
+        offset: where in the statement, if it says so, from 0.
+        word: the name that it does not know, if it says so.
+    """
+
+    def __init__(self, what: str, offset: int | None = None, word: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.offset = offset
+        self.word = word
+
+
+class Describer(Protocol):
+    """Asks one backend about statements."""
+
+    def prepare(self, variant: Variant) -> None:
+        """Prepare a statement.
+
+        Raises:
+            Refused: the database refuses it.
+        """
+
+    def describe(self, variant: Variant) -> Description:
+        """The parameters and columns of a statement that was prepared before.
+
+        Raises:
+            Refused: the database refuses it.
+        """
+
+
+def describer(dialect: Dialect, connection: Any) -> Describer:
+    """What asks the database of a driver connection.
+
+    Args:
+        dialect: the connection's.
+        connection: on SQLite, of a database in memory; elsewhere in autocommit.
+    """
+    made: Describer = _DESCRIBERS[dialect](connection)
+    return made
+
+
+class _SQLite:
+    """EXPLAIN prepares. A view that is gone at once gives the declared types."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def prepare(self, variant: Variant) -> None:
+        try:
+            values = [None] * len(variant.names)
+            self._connection.execute(f"EXPLAIN {variant.sql()}", values).fetchall()
+        except sqlite3.Error as error:
+            raise _refused_by_sqlite(error, variant) from error
+
+    def describe(self, variant: Variant) -> Description:
+        parameters = tuple(Typed(name) for name in variant.names)
+        clauses = Clauses(variant.tokens)
+        if clauses.verb != "SELECT":
+            return Description(parameters, self._returned(variant))
+        sql = variant.sql(lambda _number: "NULL")
+        try:
+            self._connection.execute(f"CREATE TEMP VIEW described AS {sql}")
+            try:
+                rows = self._connection.execute("PRAGMA temp.table_info(described)").fetchall()
+            finally:
+                self._connection.execute("DROP VIEW temp.described")
+        except sqlite3.Error as error:
+            raise _refused_by_sqlite(error, variant) from error
+        origins = clauses.selected or [None] * len(rows)
+        columns = (
+            Typed(name, declared or None, _sqlite_kind(declared), self._is_nullable(origin))
+            for (_, name, declared, *_), origin in zip(rows, origins, strict=False)
+        )
+        return Description(parameters, tuple(columns))
+
+    def _returned(self, variant: Variant) -> tuple[Typed, ...]:
+        """The columns of RETURNING, which SQLite tells of a statement that ran: undone at once."""
+        if not any(token.text.upper() == "RETURNING" for token in variant.tokens):
+            return ()
+        self._connection.execute("BEGIN")
+        try:
+            self._connection.execute("PRAGMA ignore_check_constraints = ON")
+            cursor = self._connection.execute(variant.sql(), [None] * len(variant.names))
+            return tuple(Typed(column[0]) for column in cursor.description)
+        except sqlite3.Error:
+            return ()
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _is_nullable(self, origin: tuple[str | None, str] | None) -> bool | None:
+        if origin is None or origin[0] is None:
+            return None
+        rows = self._connection.execute(f"PRAGMA table_info({origin[0]})").fetchall()
+        return next((not notnull for _, name, _, notnull, *_ in rows if name == origin[1]), None)
+
+
+def _refused_by_sqlite(error: sqlite3.Error, variant: Variant) -> Refused:
+    message = str(error)
+    for beginning in ("no such column: ", "no such table: ", "no such index: "):
+        if message.startswith(beginning):
+            return Refused(message, word=message.removeprefix(beginning))
+    if " has no column named " in message:
+        return Refused(message, word=message.rpartition(" ")[2])
+    near = message.removeprefix('near "').partition('"')[0] if message.startswith("near") else ""
+    offset = variant.sql().find(near) if near else -1
+    return Refused(message, offset if offset >= 0 else None)
+
+
+_SQLITE_KINDS: Final = (
+    ("CHAR", Kind.TEXT),
+    ("TEXT", Kind.TEXT),
+    ("INT", Kind.INTEGER),
+    ("BOOL", Kind.BOOLEAN),
+    ("DOUB", Kind.FLOAT),
+    ("REAL", Kind.FLOAT),
+    ("BLOB", Kind.BYTES),
+)
+
+
+def _sqlite_kind(declared: str) -> Kind | None:
+    return next((kind for part, kind in _SQLITE_KINDS if part in declared.upper()), None)
+
+
+class _MySQL:
+    """PREPARE prepares. The client learns the columns from a derived table without rows."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def prepare(self, variant: Variant) -> None:
+        sql = variant.sql()
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute("PREPARE described FROM %s", (sql,))
+                cursor.execute("DEALLOCATE PREPARE described")
+            except self._connection.Error as error:
+                raise _refused_by_mysql(error, sql) from error
+
+    def describe(self, variant: Variant) -> Description:
+        parameters = tuple(Typed(name) for name in variant.names)
+        if Clauses(variant.tokens).verb != "SELECT":
+            return Description(parameters, ())
+        sql = variant.sql(lambda _number: "1")
+        with self._connection.cursor() as cursor:
+            try:
+                # The text is a query's own, with 1 for each parameter.
+                cursor.execute(f"SELECT * FROM ({sql}) described LIMIT 0")  # noqa: S608
+            except self._connection.Error as error:
+                raise _refused_by_mysql(error, sql) from error
+            described = list(zip(cursor.description, cursor._result.fields, strict=True))
+        cases = Clauses(variant.tokens).cases or [False] * len(described)
+        columns = (
+            # MariaDB says of every CASE that it may be NULL, also where no branch is.
+            _mysql_column(column[0], field, nullable=None if is_case and column[6] else column[6])
+            for (column, field), is_case in zip(described, cases, strict=False)
+        )
+        return Description(parameters, tuple(columns))
+
+
+def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
+    from pymysql.constants import FIELD_TYPE
+
+    names = {number: name for name, number in vars(FIELD_TYPE).items() if isinstance(number, int)}
+    kind, bytes_a_sign = _mysql_kinds().get(field.type_code), 4
+    is_binary = field.charsetnr == 63
+    shown = names.get(field.type_code, str(field.type_code))
+    if kind is Kind.TEXT and is_binary:
+        kind, bytes_a_sign = Kind.BYTES, 1
+    if kind in (Kind.TEXT, Kind.BYTES) and shown in ("VAR_STRING", "VARCHAR", "STRING"):
+        length = field.length // bytes_a_sign
+        shown = f"VARCHAR({length})" if kind is Kind.TEXT else f"VARBINARY({length})"
+    elif shown.endswith("BLOB"):
+        shown = shown if is_binary else shown.replace("BLOB", "TEXT")
+    return Typed(name, shown, kind, nullable)
+
+
+def _mysql_kinds() -> dict[int, Kind]:
+    from pymysql.constants import FIELD_TYPE as TYPE
+
+    text = (TYPE.VARCHAR, TYPE.VAR_STRING, TYPE.STRING, TYPE.BLOB, TYPE.TINY_BLOB)
+    return {
+        **dict.fromkeys((*text, TYPE.MEDIUM_BLOB, TYPE.LONG_BLOB), Kind.TEXT),
+        **dict.fromkeys((TYPE.TINY, TYPE.SHORT, TYPE.INT24, TYPE.LONG), Kind.INTEGER),
+        TYPE.LONGLONG: Kind.INTEGER,
+        TYPE.FLOAT: Kind.FLOAT,
+        TYPE.DOUBLE: Kind.FLOAT,
+        TYPE.NEWDECIMAL: Kind.DECIMAL,
+        TYPE.DATETIME: Kind.TIME,
+        TYPE.TIMESTAMP: Kind.TIME,
+        TYPE.JSON: Kind.JSON,
+    }
+
+
+def _refused_by_mysql(error: Exception, sql: str) -> Refused:
+    message = str(error.args[1]) if len(error.args) > 1 else str(error)
+    quoted = message.partition("'")[2].partition("'")[0]
+    if error.args and error.args[0] in (1054, 1146, 1176):
+        return Refused(message, word=quoted.rpartition(".")[2])
+    near = message.partition("near '")[2].rpartition("' at line")[0]
+    offset = sql.find(near) if near else -1
+    return Refused(message, offset if offset >= 0 else None)
+
+
+class _PostgreSQL:
+    """The server describes a prepared statement: types, and the columns that results are from."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def prepare(self, variant: Variant) -> None:
+        self._prepare(variant.sql())
+
+    def describe(self, variant: Variant) -> Description:
+        self._prepare(variant.sql())
+        found = self._connection.pgconn.describe_prepared(b"")
+        parameters = tuple(
+            self._typed(name, found.param_type(i)) for i, name in enumerate(variant.names)
+        )
+        columns = tuple(
+            self._typed(
+                found.fname(i).decode(),
+                found.ftype(i),
+                found.fmod(i),
+                nullable=self._nullable.get((found.ftable(i), found.ftablecol(i))),
+            )
+            for i in range(found.nfields)
+        )
+        return Description(parameters, columns)
+
+    def _prepare(self, sql: str) -> None:
+        from psycopg.pq import DiagnosticField
+
+        done = self._connection.pgconn.prepare(b"", sql.encode())
+        what = done.error_field(DiagnosticField.MESSAGE_PRIMARY)
+        if what is not None:
+            place = done.error_field(DiagnosticField.STATEMENT_POSITION)
+            hint = done.error_field(DiagnosticField.MESSAGE_HINT)
+            said = what.decode() + (f" ({hint.decode()})" if hint else "")
+            raise Refused(said, int(place) - 1 if place else None)
+
+    def _typed(
+        self, name: str, oid: int, modifier: int = -1, *, nullable: bool | None = None
+    ) -> Typed:
+        found = self._connection.adapters.types.get(oid)
+        type_name = str(oid) if found is None else found.name
+        if type_name == "varchar" and modifier >= 4:
+            type_name = f"varchar({modifier - 4})"
+        return Typed(name, type_name, _POSTGRESQL_KINDS.get(type_name.partition("(")[0]), nullable)
+
+    @cached_property
+    def _nullable(self) -> dict[tuple[int, int], bool]:
+        rows = self._connection.execute(
+            "SELECT attrelid, attnum, NOT attnotnull FROM pg_catalog.pg_attribute WHERE attnum > 0"
+        )
+        return {(relation, number): nullable for relation, number, nullable in rows.fetchall()}
+
+
+_POSTGRESQL_KINDS: Final = {
+    **dict.fromkeys(("text", "varchar", "bpchar", "name"), Kind.TEXT),
+    **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
+    **dict.fromkeys(("float4", "float8"), Kind.FLOAT),
+    **dict.fromkeys(("json", "jsonb"), Kind.JSON),
+    "numeric": Kind.DECIMAL,
+    "bool": Kind.BOOLEAN,
+    "timestamptz": Kind.TIME,
+    "bytea": Kind.BYTES,
+}
+
+_DESCRIBERS: Final[dict[Dialect, Callable[[Any], Any]]] = {
+    Dialect.SQLITE: _SQLite,
+    Dialect.MYSQL: _MySQL,
+    Dialect.POSTGRESQL: _PostgreSQL,
+}

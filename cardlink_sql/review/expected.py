@@ -1,0 +1,80 @@
+"""What each query must give: the fields of a record, or columns of its own.
+
+A gateway says so: ``record`` for all its queries, ``gives`` for those that give something else.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, String, Table
+
+from cardlink_sql import gateways
+from cardlink_sql.records import JSONValue
+from cardlink_sql.review.describe import Kind
+from cardlink_sql.rows import columns_of, split_hint
+from cardlink_sql.sqlfiles import Query, Rows
+from cardlink_sql.tables import JSONDocument, UTCDateTime
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column that a query must give: its name, its Python types, whether it may be NULL."""
+
+    name: str
+    kinds: frozenset[Any]
+    optional: bool
+
+
+@cache
+def gateway_classes() -> dict[str, type[Any]]:
+    """The gateways by the name of their SQL file."""
+    classes = (getattr(gateways, name) for name in gateways.__all__)
+    return {one.name: one for one in classes}
+
+
+def expected_fields(query: Query) -> tuple[Field, ...] | None:
+    """The columns that a query must give, in order; None where it fills no record.
+
+    Raises:
+        QueryError: no gateway has the query's file, or it does not say what the query gives.
+    """
+    if query.rows not in (Rows.ONE, Rows.MANY):
+        return None
+    gateway = gateway_classes().get(query.source.gateway)
+    if gateway is None:
+        raise query.fault(
+            f"no gateway is named {query.source.gateway!r}",
+            "add one to cardlink_sql/gateways/__init__.py",
+        )
+    gives = gateway.gives.get(query.source.name)
+    gives = getattr(gateway, "record", None) if gives is None else gives
+    if gives is None:
+        raise query.fault("nothing says what it gives", f"add it to gives of {gateway.__name__}")
+    if isinstance(gives, Table):
+        return tuple(_field_of(column) for column in gives.columns)
+    hints = gives if isinstance(gives, dict) else columns_of(gives)
+    return tuple(Field(name, *split_hint(hint)) for name, hint in hints.items())
+
+
+_SORTS: Final[tuple[tuple[type[Any], Kind, Any], ...]] = (
+    (UTCDateTime, Kind.TIME, datetime),
+    (JSONDocument, Kind.JSON, JSONValue),
+    (String, Kind.TEXT, str),
+    (Boolean, Kind.BOOLEAN, bool),
+    (Double, Kind.FLOAT, float),
+    (BigInteger, Kind.INTEGER, int),
+    (Integer, Kind.INTEGER, int),
+    (LargeBinary, Kind.BYTES, bytes),
+)
+
+
+def kind_of(column: Column[Any]) -> Kind:
+    """What a column of a table holds."""
+    return next(kind for sort, kind, _ in _SORTS if isinstance(column.type, sort))
+
+
+def _field_of(column: Column[Any]) -> Field:
+    hint = next(hint for sort, _, hint in _SORTS if isinstance(column.type, sort))
+    return Field(column.name, split_hint(hint)[0], bool(column.nullable))

@@ -1,0 +1,115 @@
+"""What the files must hold to, without a database."""
+
+from collections.abc import Iterator, Sequence
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.review.clauses import Clauses
+from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.variants import as_written
+from cardlink_sql.sqlfiles import Library, Query, Rows
+from cardlink_sql.sqlfiles.lexer import Token
+from cardlink_sql.tables import metadata
+
+
+def check_files(libraries: Sequence[Library]) -> list[Fault]:
+    """The faults that the files of these dialects show by themselves, each once."""
+    faults = [*_check_dialects(libraries)]
+    for library in libraries:
+        for query in library.all():
+            faults += _check_quotes(query)
+            faults += _check_star(query)
+            faults += _check_pairs(query)
+            faults += _check_copy(query, library)
+    # A form that dialects share is wrong once.
+    return list({(fault.where, fault.what): fault for fault in reversed(faults)}.values())[::-1]
+
+
+def _check_dialects(libraries: Sequence[Library]) -> Iterator[Fault]:
+    """Every dialect has every query, and their forms take and give the same."""
+    titles = sorted({query.title for library in libraries for query in library.all()})
+    of = {library.dialect: {q.title: q for q in library.all()} for library in libraries}
+    for title in titles:
+        forms = [queries[title] for queries in of.values() if title in queries]
+        first = forms[0]
+        for dialect, queries in of.items():
+            # COPY is PostgreSQL's own; its gateway method has another way elsewhere.
+            if title not in queries and first.rows is not Rows.COPY:
+                what = f"{dialect} has no form of it"
+                remedy = f"add one to sql/common, or to sql/{dialect}; or is the name misspelled?"
+                yield _fault("dialects", first, what, remedy)
+        for form in forms[1:]:
+            yield from _compare(first, form)
+
+
+def _compare(first: Query, form: Query) -> Iterator[Fault]:
+    for what, here, there in (
+        ("gives", {form.rows.value}, {first.rows.value}),
+        ("requires", form.required, first.required),
+        ("may be given", form.conditions, first.conditions),
+        ("is ordered by", set(form.orders), set(first.orders)),
+    ):
+        if here != there:
+            shown, other = (", ".join(sorted(names)) or "nothing" for names in (here, there))
+            said = f"{what} {shown}, but {other} in {first.where}"
+            yield _fault("dialects", form, said, "make both forms agree")
+
+
+def _check_quotes(query: Query) -> Iterator[Fault]:
+    for token in as_written(query).tokens:
+        if token.text[0] != '"':
+            continue
+        if query.dialect is Dialect.SQLITE:
+            what = f"SQLite takes {token.text} for a string where no column is called so"
+            yield _fault("quotes", query, what, "write the name without quotes, or in […]", token)
+        elif query.dialect is Dialect.MYSQL:
+            what = f"MySQL takes {token.text} for a string"
+            remedy = "write a name in `…`, a string in '…'"
+            yield _fault("quotes", query, what, remedy, token)
+
+
+def _check_star(query: Query) -> Iterator[Fault]:
+    star = Clauses(as_written(query).tokens).selects_star
+    if star is not None:
+        what = "* gives other columns after each migration"
+        yield _fault("star", query, what, "list the columns, in the order of the record", star)
+
+
+def _check_pairs(query: Query) -> Iterator[Fault]:
+    """A parameter that is named as a column goes into that column."""
+    clauses = Clauses(as_written(query).tokens)
+    table = metadata.tables.get(clauses.target or "")
+    if table is None:
+        return
+    listed = [name for name, _ in clauses.listed]
+    fits = len(listed) == len(clauses.values)  # where it does not, no database prepares it
+    inserted = list(zip(listed, clauses.values, strict=True)) if fits else []
+    for pairs in (inserted, clauses.assigned):
+        given = {(column, token.text[1:]) for column, token in pairs if token is not None}
+        for column, token in pairs:
+            name = token.text[1:] if token is not None else column
+            # :ended_at may go into updated_at, too, where it also goes into ended_at.
+            if name != column and name in table.columns and (name, name) not in given:
+                what = f"the parameter :{name} goes into the column {column}"
+                remedy = "put columns and parameters in the same order, or rename the parameter"
+                yield _fault("pairs", query, what, remedy, token)
+
+
+def _check_copy(query: Query, library: Library) -> Iterator[Fault]:
+    """A :copy lists the columns of a :batch, whose rows it takes in its place."""
+    if query.rows is not Rows.COPY:
+        return
+    listed = tuple(name for name, _ in Clauses(as_written(query).tokens).listed)
+    batches = [
+        other
+        for other in library.gateway(query.source.gateway).values()
+        if other.rows is Rows.BATCH
+    ]
+    if all(as_written(batch).names != listed for batch in batches):
+        titles = ", ".join(batch.title for batch in batches) or "any :batch query"
+        what = f"its columns are not the parameters of {titles}, in their order"
+        yield _fault("copy", query, what, "list the same columns in the same order")
+
+
+def _fault(check: str, query: Query, what: str, remedy: str, token: Token | None = None) -> Fault:
+    where = f"{query.source.file}:{token.line}:{token.column}" if token else query.where
+    return Fault(check, where, query.title, query.dialect, what, remedy)

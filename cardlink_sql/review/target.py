@@ -1,0 +1,163 @@
+"""The database that a review asks: a live one, which it only reads, or one of its own."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.driver_errors import connection_error
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.migrator import driver
+from cardlink_sql.review.describe import Describer, describer
+from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.scratch import schema_in_memory, sqlite_in_memory
+from cardlink_sql.schema import differences
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database that answers for its schema.
+
+    Attributes:
+        dialect: its dialect.
+        name: for people: the URL without secrets, or that it is a scratch database.
+        asked: what asks it about queries.
+        faults: where its schema, the migrations and the tables do not agree.
+        note: why it is not the one that was asked for; None where it is.
+    """
+
+    dialect: Dialect
+    name: str
+    asked: Describer
+    faults: list[Fault]
+    note: str | None = None
+
+
+@contextmanager
+def live(config: DatabaseConfig) -> Iterator[Target]:
+    """The database of a URL. Nothing is written, and nothing executed that a query holds.
+
+    Raises:
+        DatabaseError: it cannot be reached or read.
+    """
+    if config.is_memory:
+        with scratch(Dialect.SQLITE) as target:
+            yield target
+        return
+    # MySQL does not even PREPARE what writes in a session that only reads.
+    with DatabaseManager(config, read_only=not config.is_mysql) as manager:
+        faults = [*_migration_faults(manager), *_differences(manager.engine, config.dialect)]
+        if config.is_sqlite:
+            file = Path(config.engine_url.database or "")
+            with schema_in_memory(file) as connection:
+                asked = describer(config.dialect, connection)
+                yield Target(config.dialect, config.safe_url, asked, faults)
+            return
+        pooled = manager.take_connection()
+        try:
+            asked = describer(config.dialect, pooled.driver_connection)
+            yield Target(config.dialect, config.safe_url, asked, faults)
+        finally:
+            pooled.close()
+
+
+@contextmanager
+def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[Target]:
+    """A database made by the migrations, and dropped again.
+
+    Args:
+        dialect: SQLite's is in memory.
+        server: where a server's is made, beside the database that is named. Where the role may
+            not make databases, that database itself is asked, as :func:`live` does.
+
+    Raises:
+        DatabaseError: the server cannot be reached, or a migration failed.
+    """
+    if dialect is Dialect.SQLITE or server is None:
+        with _scratch_in_memory() as target:
+            yield target
+        return
+    name = f"cardlink_scratch_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(server.engine_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    refusal = _create(engine, name, server)
+    if refusal is not None:
+        with live(server) as target:
+            note = f"no scratch database ({refusal}): the live one was asked, and only read"
+            yield Target(target.dialect, target.name, target.asked, target.faults, note)
+        return
+    try:
+        url = server.engine_url.set(database=name).render_as_string(hide_password=False)
+        with DatabaseManager(DatabaseConfig(url)) as manager:
+            manager.create_tables()
+            faults = _differences(manager.engine, dialect)
+            pooled = manager.take_connection()
+            try:
+                asked = describer(dialect, pooled.driver_connection)
+                yield Target(dialect, f"a scratch database on {server.safe_url}", asked, faults)
+            finally:
+                pooled.close()
+    finally:
+        force = " WITH (FORCE)" if dialect is Dialect.POSTGRESQL else ""
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}{force}")
+        engine.dispose()
+
+
+@contextmanager
+def _scratch_in_memory() -> Iterator[Target]:
+    with sqlite_in_memory() as connection:
+        engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+        faults = _differences(engine, Dialect.SQLITE)
+        asked = describer(Dialect.SQLITE, connection)
+        yield Target(Dialect.SQLITE, "a scratch database in memory", asked, faults)
+
+
+# PostgreSQL's SQLSTATE and MySQL's numbers for "you may not".
+_NOT_ALLOWED: Final = {"42501", 1044, 1227}
+
+
+def _create(engine: Engine, name: str, server: DatabaseConfig) -> str | None:
+    """Make a database; gives why it may not be made.
+
+    Raises:
+        ConnectionError: the server cannot be reached.
+    """
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    except DBAPIError as error:
+        cause: Any = error.orig
+        if driver.code(cause) in _NOT_ALLOWED:
+            return driver.message(cause)
+        raise connection_error(server.dialect, error, server.engine_url) from None
+    return None
+
+
+def _migration_faults(manager: DatabaseManager) -> Iterator[Fault]:
+    status, dialect = manager.migrator.status(), manager.dialect
+    where = f"migrations/{dialect}"
+    for name in status.pending:
+        what = f"the migration {name} is not applied to {manager.config.safe_url}"
+        yield Fault("migrations", where, None, dialect, what, "run: cardlink-db migrate")
+    for sentence in status.drift:
+        remedy = "see: cardlink-db status"
+        yield Fault("migrations", where, None, dialect, sentence, remedy)
+    if status.unfinished is not None:
+        what = f"a migration is half applied: {status.unfinished}"
+        yield Fault("migrations", where, None, dialect, what, "run: cardlink-db migrate")
+
+
+def _differences(engine: Engine, dialect: Dialect) -> list[Fault]:
+    remedy = "make cardlink_sql/tables.py, the migrations and the database agree"
+    return [
+        Fault("schema", f"migrations/{dialect}", None, dialect, sentence, remedy)
+        for sentence in differences(engine)
+    ]
