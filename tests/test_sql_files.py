@@ -231,6 +231,17 @@ class TestLibrary:
         with pytest.raises(QueryError, match="does not say why"):
             read_library(folder, MYSQL)
 
+    def test_a_query_of_one_dialect_says_why_the_others_have_none(self, tmp_path: Path) -> None:
+        alone = "-- name: copy :copy\n-- C.\n-- only: COPY is its own\nCOPY t FROM STDIN;"
+        folder = self.write(tmp_path, common__things=body("SELECT 1;"), postgresql__things=alone)
+        query = read_library(folder, POSTGRESQL).query("things", "copy")
+        assert (query.source.only, query.source.differs) == ("COPY is its own", None)
+
+    def test_what_is_for_all_is_not_for_one(self, tmp_path: Path) -> None:
+        folder = self.write(tmp_path, common__things=body("-- only: x\nSELECT 1;"))
+        with pytest.raises(QueryError, match="for all dialects, so only: has no place here"):
+            read_library(folder, SQLITE)
+
     @pytest.mark.parametrize(
         "special",
         [

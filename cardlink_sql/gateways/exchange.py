@@ -6,14 +6,24 @@ sends ``page_cards``. Rows are tuples of the driver's values in the order of the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from cardlink_sql import tables
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.gateways.base import Gives
 from cardlink_sql.gateways.logs import COPY_FROM
 from cardlink_sql.link import Link
 from cardlink_sql.rows import Row
 from cardlink_sql.sqlfiles import Library, Query
 
+_TABLES: Final = {
+    "devices": tables.devices,
+    "cards": tables.card_profiles,
+    "sessions": tables.ota_sessions,
+    "logs": tables.comm_logs,
+    "tests": tables.test_results,
+    "settings": tables.settings,
+}
 _PAGES: Final = {
     "devices": "page_devices",
     "cards": "page_cards",
@@ -50,6 +60,13 @@ class ExchangeGateway:
     """Every table of the schema, as rows."""
 
     __slots__ = ("_library", "_link")
+    name: ClassVar[str] = "exchange"
+    gives: ClassVar[Gives] = {
+        **{f"page_{word}": table for word, table in _TABLES.items()},
+        **{f"find_{word}": table for word, table in _TABLES.items()},
+        "find_psk_identities": {"psk_identity": str, "iccid": str},
+        "find_taken_numbers": {"id": int},
+    }
 
     def __init__(self, link: Link, library: Library) -> None:
         self._link = link

@@ -64,6 +64,9 @@ class TestGateway(Gateway[TestResult]):
         "get_runs": columns_of(TestRun, duration_ms=int | Decimal),
         "compare_runs": TestChange,
         "find_flaky": FlakyTest,
+        "find_known": {"id": str},
+        "find_known_devices": {"id": str},
+        "find_known_cards": {"iccid": str},
         "get_run_ids": {"run_id": str},
         "get_suite_names": {"suite_name": str},
     }

@@ -123,11 +123,18 @@ class Clauses:
         ]
 
     def is_narrowed(self, column: str) -> bool:
-        """Whether a row is given only where the column is not NULL."""
-        where = self._words.index("WHERE") if "WHERE" in self._words else len(self._words)
+        """Whether WHERE gives a row only where the column is not NULL."""
+        where = self._outermost("WHERE", 0)
+        if self._outermost("OR", where) < len(self._words):
+            return False
         return any(
-            self.names[i] == column and self._words[i + 1 : i + 4] == ["IS", "NOT", "NULL"]
-            for i in range(where, len(self._words) - 3)
+            self.names[i] == column
+            and not self._depth[i]
+            and (
+                self._word(i + 1) in ("=", "<", ">", "IN")
+                or self._words[i + 1 : i + 4] == ["IS", "NOT", "NULL"]
+            )
+            for i in range(where, len(self._words))
         )
 
     def access(self) -> Access:
@@ -136,11 +143,13 @@ class Clauses:
         updated = dict(self._set_targets())
         listed = {id(token) for _, token in self.listed}
         skipped = set(updated) | {i for i, token in enumerate(self._tokens) if id(token) in listed}
-        inserts, updates = {}, {}
+        inserts: dict[str, frozenset[str]] = {}
+        updates: dict[str, frozenset[str]] = {}
         if target is not None and verb in ("INSERT", "REPLACE", "COPY"):
             inserts[target] = frozenset(name for name, _ in self.listed)
         if target is not None and updated:
             updates[target] = frozenset(updated.values())
+        updates |= {sequence: frozenset[str]() for sequence in self._sequences()}
         deletes = {target} if target is not None and verb in ("DELETE", "REPLACE") else set()
         return Access(self._reads(skipped), inserts, updates, frozenset(deletes))
 
@@ -291,6 +300,15 @@ class Clauses:
                 for table in self._owners(at, name):
                     found[table].add(name)
         return {table: frozenset(columns) for table, columns in found.items()}
+
+    def _sequences(self) -> Iterator[str]:
+        """The sequences that SETVAL or NEXTVAL move, by PostgreSQL's way to name them."""
+        if {"SETVAL", "NEXTVAL"}.isdisjoint(self._words):
+            return
+        for i, word in enumerate(self._words):
+            if word == "PG_GET_SERIAL_SEQUENCE":
+                table, column = (self._tokens[at].text.strip("'") for at in (i + 2, i + 4))
+                yield f"{table}_{column}_seq"
 
     def _deletes_from(self, at: int) -> bool:
         return self._word(at - 2) == "DELETE"

@@ -30,15 +30,17 @@ def _check_dialects(libraries: Sequence[Library]) -> Iterator[Fault]:
     of = {library.dialect: {q.title: q for q in library.all()} for library in libraries}
     for title in titles:
         forms = [queries[title] for queries in of.values() if title in queries]
-        first = forms[0]
-        for dialect, queries in of.items():
-            # COPY is PostgreSQL's own; its gateway method has another way elsewhere.
-            if title not in queries and first.rows is not Rows.COPY:
-                what = f"{dialect} has no form of it"
-                remedy = f"add one to sql/common, or to sql/{dialect}; or is the name misspelled?"
-                yield _fault("dialects", first, what, remedy)
+        missing = [dialect for dialect, queries in of.items() if title not in queries]
+        for form in forms:
+            if missing and not form.source.only:
+                what = f"there is no form of it for {' and '.join(missing)}"
+                remedy = "is its name misspelled here? else say why in a line: -- only: the reason"
+                yield _fault("dialects", form, what, remedy)
+            elif form.source.only and len(forms) > 1:
+                remedy = "say in -- differs: why its form is another"
+                yield _fault("dialects", form, "is said to be of one dialect only", remedy)
         for form in forms[1:]:
-            yield from _compare(first, form)
+            yield from _compare(forms[0], form)
 
 
 def _compare(first: Query, form: Query) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ A query is a header, its documentation, and one statement that ends in ``;``::
     -- name: find_by_type :many
     -- The devices of one type, newest first.
     -- differs: why this dialect needs its own form (in a dialect's folder only)
+    -- only: why the other dialects have no such query (in place of differs)
     -- list: ids (a parameter that takes a list, in IN (:ids))
     SELECT id
     FROM devices
@@ -134,11 +135,16 @@ def _source(file: _File, block: _Block) -> Source:
     documentation = list(takewhile(lambda token: token.kind in BLANK, block.tokens))
     body = block.tokens[len(documentation) :]
     doc, directives = _documentation(file, documentation)
-    if file.needs_reason and "differs" not in directives:
+    reasons = directives.keys() & {"differs", "only"}
+    if file.needs_reason and not reasons:
         raise file.fault(
             block.header,
             f"{block.name} does not say why this dialect needs a form of its own",
             "add a line: -- differs: the reason",
+        )
+    if "only" in reasons and not file.needs_reason:
+        raise file.fault(
+            block.header, f"{block.name} is for all dialects, so only: has no place here"
         )
     if not doc:
         raise file.fault(block.header, f"{block.name} has no documentation", "add -- lines below")
@@ -150,6 +156,7 @@ def _source(file: _File, block: _Block) -> Source:
         rows=block.rows,
         doc=doc,
         differs=directives.get("differs"),
+        only=directives.get("only"),
         lists=lists or frozenset(),
         lines=lines,
         file=file.path,
@@ -167,9 +174,9 @@ def _documentation(file: _File, tokens: list[Token]) -> tuple[str, dict[str, str
         match = _DIRECTIVE.match(token.text)
         if not match:
             doc.append(token.text.lstrip("-#").strip())
-        elif match["word"] not in ("list", "differs"):
+        elif match["word"] not in ("list", "differs", "only"):
             raise file.fault(
-                token, f"{match['word']!r} is no directive", "there are list: and differs:"
+                token, f"{match['word']!r} is no directive", "there are list:, differs: and only:"
             )
         else:
             directives[match["word"]] = match["value"]

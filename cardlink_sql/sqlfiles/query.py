@@ -64,6 +64,7 @@ class Source:
     rows: Rows
     doc: str
     differs: str | None
+    only: str | None
     lists: frozenset[str]
     lines: tuple[Line, ...]
     file: str

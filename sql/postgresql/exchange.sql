@@ -2,7 +2,7 @@
 
 -- name: copy_logs :copy
 -- New log entries with the numbers that they had, by COPY.
--- differs: COPY is PostgreSQL's own; the other backends send insert_logs
+-- only: COPY is PostgreSQL's own; the other backends send insert_logs
 COPY comm_logs (
   id,
   session_id,
@@ -18,7 +18,7 @@ FROM STDIN;
 
 -- name: copy_new_logs :copy
 -- New log entries that the database numbers, by COPY.
--- differs: COPY is PostgreSQL's own; the other backends send append_logs
+-- only: COPY is PostgreSQL's own; the other backends send append_logs
 COPY comm_logs (
   session_id,
   timestamp,
@@ -33,13 +33,13 @@ FROM STDIN;
 
 -- name: may_reserve_numbers :scalar
 -- Whether the role may set the sequence that numbers log entries.
--- differs: the other backends number behind the highest number by themselves
+-- only: the other backends number behind the highest number by themselves
 SELECT HAS_SEQUENCE_PRIVILEGE(PG_GET_SERIAL_SEQUENCE('comm_logs', 'id'), 'UPDATE');
 
 -- name: reserve_numbers :scalar
 -- Numbers up to :highest, kept from other writers: the sequence goes on behind them.
 -- It needs UPDATE on the sequence, and no rollback undoes it.
--- differs: the other backends number behind the highest number by themselves
+-- only: the other backends number behind the highest number by themselves
 SELECT SETVAL(
   CAST(PG_GET_SERIAL_SEQUENCE('comm_logs', 'id') AS REGCLASS),
   GREATEST(

@@ -27,7 +27,7 @@ RETURNING id;
 
 -- name: copy_log_batch :copy
 -- Many APDUs by COPY, half again as quick as INSERT: batches of 8 and more take this way.
--- differs: COPY is PostgreSQL's own; the other backends send add_log_batch
+-- only: COPY is PostgreSQL's own; the other backends send add_log_batch
 COPY comm_logs (
   session_id,
   timestamp,

@@ -151,7 +151,9 @@ def _described(forms: list[Query]) -> dict[str, Any]:
         "orders": list(first.orders),
         "tables_read": sorted(read),
         "tables_written": sorted(written),
-        "differs": [form.dialect.value for form in forms if form.source.differs],
+        "differs": [
+            form.dialect.value for form in forms if form.source.differs or form.source.only
+        ],
         "documentation": first.source.doc,
     }
 
@@ -174,6 +176,7 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
         "place": first.where,
         "documentation": first.source.doc,
         "differs": first.source.differs,
+        "only": first.source.only,
         "parameters": sorted(first.required),
         "optional": sorted(first.conditions),
         "orders": list(first.orders),
@@ -190,7 +193,7 @@ def _commented(shown: dict[str, Any]) -> str:
     about = [
         f"{shown['name']} :{shown['rows']}",
         *shown["documentation"].splitlines(),
-        *([f"differs: {shown['differs']}"] if shown["differs"] else []),
+        *(f"{word}: {shown[word]}" for word in ("differs", "only") if shown[word]),
         f"for {', '.join(shown['dialects'])}, from {shown['place']}",
         f"takes: {', '.join(takes) or 'nothing'}",
         *_sentences(shown["access"], ""),
