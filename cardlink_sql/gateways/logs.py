@@ -47,7 +47,11 @@ class LogGateway(Gateway[CommLog]):
     entity = "log"
     key = "id"
     default_order = "id"
-    gives: ClassVar[Gives] = {"get_session_summary": SessionSummary}
+    gives: ClassVar[Gives] = {
+        "get_session_summary": SessionSummary,
+        "find_old": {"id": int},
+        "find_of_sessions": {"id": int},
+    }
     not_written = frozenset({"id"})
     not_updated = frozenset()
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import Table
@@ -11,6 +11,7 @@ from cardlink_sql import validation
 from cardlink_sql.columns import driver_time
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.events import DatabaseEvent, EventType
+from cardlink_sql.gateways.base import Gives
 from cardlink_sql.link import Link
 from cardlink_sql.rows import Row
 from cardlink_sql.sqlfiles import Library
@@ -21,7 +22,20 @@ from cardlink_sql.times import from_text, utc_now
 class OutboxGateway:
     """The outbox and its counter. What reads the events is ``manager.listen()``."""
 
+    name: ClassVar[str] = "outbox"
     table: ClassVar[Table] = event_outbox
+    gives: ClassVar[Gives] = {
+        "get_counter": {"last_id": int, "publishes": bool},
+        "read_after": {
+            "event_type": str,
+            "entity_type": str,
+            "entity_id": str | None,
+            "action": str,
+            "occurred_at": datetime,
+            "data": str | None,
+            "id": int,
+        },
+    }
 
     __slots__ = ("_link", "_queries", "_time")
 

@@ -41,7 +41,10 @@ class SessionGateway(Gateway[OTASession]):
     entity = "session"
     key = "id"
     default_order = "created_at desc"
-    gives: ClassVar[Gives] = {"get_statistics": SessionStatistics}
+    gives: ClassVar[Gives] = {
+        "get_statistics": SessionStatistics,
+        "find_old": {"id": str},
+    }
     # These change by start, complete, fail and timeout only.
     not_updated = frozenset({"created_at", "status", "started_at", "ended_at", "duration_ms"})
 
