@@ -37,6 +37,7 @@ class CardGateway(Gateway[CardProfile]):
     gives: ClassVar[Gives] = {
         "get_psk_key": {"psk_key_encrypted": bytes | None},
         "get_psk_key_by_identity": {"psk_key_encrypted": bytes, "iccid": str},
+        "page_psk_tokens": {"iccid": str, "psk_key_encrypted": bytes},
         "psk_identity_exists": {"claimed": int},
         "get_all_psk_identities": {"psk_identity": str},
     }
