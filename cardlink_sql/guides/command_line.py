@@ -890,6 +890,7 @@ Options:
 Commands:
   list    List every query: what it takes, gives, reads and writes.
   show    Show a query as it reaches the server, with its documentation,...
+  check   Hold every query against a database, and the dialects' forms...
   impact  Show which queries read or write a table or a column.
 ```
 
@@ -933,6 +934,35 @@ Options:
   --dialect <sqlite|mysql|postgresql>
                                   Of this dialect.
   --json                          As JSON.
+  --help                          Show this message and exit.
+```
+
+## cardlink-db sql check
+
+```text
+Usage: cardlink-db sql check [OPTIONS]
+
+  Hold every query against a database, and the dialects' forms against each
+  other.
+
+  Every query is prepared in every variant and none is executed: parameters,
+  columns, types and NULL must agree with the record that it fills; tables,
+  migrations and database with one another. The database is the live one of the
+  URL, which is only read; where nothing is named, a scratch database in memory.
+  Every fault is listed; the exit code is 1 where there is one.
+
+  Example: cardlink-db sql check --dialect postgresql -d
+  postgresql://me@localhost/cardlink
+
+Options:
+  --dialect <sqlite|mysql|postgresql>
+                                  Check on a scratch database of this dialect,
+                                  made by the migrations and dropped again:
+                                  SQLite's in memory, a server's beside the
+                                  database that the URL names.
+  --json                          As JSON.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
   --help                          Show this message and exit.
 ```
 
