@@ -10,6 +10,8 @@ _MOST_SHOWN: Final = 100
 class Faults:
     """Collects what is wrong with a file, so that one reading of it names everything.
 
+    The first hundred are kept, and the others counted.
+
     Args:
         name: how the error names the file.
     """
@@ -17,11 +19,7 @@ class Faults:
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self._found: list[tuple[int | None, str]] = []
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._found)
+        self.count = 0
 
     def add(self, what: str, path: str | None = None, line: int | None = None) -> None:
         """Note a fault.
@@ -31,8 +29,10 @@ class Faults:
             path: the value's path in the file, such as ``devices[3].device_type``.
             line: its line, from 1.
         """
-        told = f"{path}: {what}" if path else what
-        self._found.append((line, told.replace("\n", "\\n")))
+        self.count += 1
+        if self.count <= _MOST_SHOWN:
+            told = f"{path}: {what}" if path else what
+            self._found.append((line, told.replace("\n", "\\n")))
 
     def add_refusal(self, error: ValidationError, line: int | None = None) -> None:
         """Note a value that a check refused, at the path that the check named."""
@@ -47,10 +47,10 @@ class Faults:
         if not self._found:
             return
         found = sorted(self._found, key=lambda fault: fault[0] or 0)
-        if len(found) == 1:
+        if self.count == 1:
             line, what = found[0]
             raise ValidationError(what, self.name if line is None else f"{self.name}:{line}")
         lines = [what if line is None else f"line {line}: {what}" for line, what in found]
-        if len(lines) > _MOST_SHOWN:
-            lines[_MOST_SHOWN:] = [f"and {len(lines) - _MOST_SHOWN} more"]
-        raise ValidationError("\n  ".join([f"{len(found)} faults", *lines]), self.name)
+        if self.count > _MOST_SHOWN:
+            lines.append(f"and {self.count - _MOST_SHOWN} more")
+        raise ValidationError("\n  ".join([f"{self.count} faults", *lines]), self.name)

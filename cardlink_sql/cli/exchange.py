@@ -11,7 +11,6 @@ import typer
 
 from cardlink_sql.cli.common import (
     AsJson,
-    Exit,
     Url,
     Yes,
     argument,
@@ -22,7 +21,6 @@ from cardlink_sql.cli.common import (
     refuse_missing,
     row,
     table,
-    visible,
 )
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import DatabaseError
@@ -36,7 +34,6 @@ from cardlink_sql.exchange import (
     import_file,
     write_to,
 )
-from cardlink_sql.exchange.faults import FaultyFileError
 from cardlink_sql.exchange.formats import format_of
 from cardlink_sql.exchange.keys import MIN_PASSPHRASE
 from cardlink_sql.exchange.shapes import BY_NAME
@@ -117,9 +114,9 @@ def export_(
     with argument("--format"):
         chosen = file_format or (Format.JSONL if to_stdout else format_of(file, None))
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
-    with argument("--tables" if chosen is Format.CSV else "--include-keys"):
+    with argument("--tables" if keys is Keys.NONE else "--include-keys"):
         selection.check(chosen, keys)
-    with open_manager(url, read_only=True) as manager:
+    with open_manager(url) as manager:
         refuse_missing(manager)
         if keys is not Keys.NONE:
             _confirm_keys(file, keys, yes=yes)
@@ -170,30 +167,20 @@ def import_(
         chosen = format_of(file, file_format)
     with open_manager(url) as manager:
         refuse_missing(manager)
-        try:
-            with progress("Importing") as on_progress:
-                report = import_file(
-                    manager,
-                    file,
-                    file_format=chosen,
-                    conflict=conflict,
-                    dry_run=dry_run,
-                    passphrase=lambda: _passphrase(passphrase_file),
-                    on_progress=on_progress,
-                )
-        except FaultyFileError as error:
-            _print_faults(error)
-            raise typer.Exit(Exit.ERROR) from None
+        with progress("Importing") as on_progress:
+            report = import_file(
+                manager,
+                file,
+                file_format=chosen,
+                conflict=conflict,
+                dry_run=dry_run,
+                passphrase=lambda: _passphrase(passphrase_file),
+                on_progress=on_progress,
+            )
     if as_json:
         print_json(asdict(report))
     else:
         _print_report(report)
-
-
-def _print_faults(error: FaultyFileError) -> None:
-    typer.echo(f"error: {visible(f'{error.where}: {error.summary}')}", err=True)
-    for line in error.lines:
-        typer.echo(f"  {visible(line)}", err=True)
 
 
 def _print_report(report: ImportReport) -> None:

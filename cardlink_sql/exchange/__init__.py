@@ -6,14 +6,12 @@ backup where the server's own tool is missing see :func:`write_jsonl`.
 
 from cardlink_sql.exchange.conflict import Conflict, TableReport
 from cardlink_sql.exchange.export import Selection, export, write_jsonl, write_to
-from cardlink_sql.exchange.faults import FaultyFileError
 from cardlink_sql.exchange.formats import Format
 from cardlink_sql.exchange.importing import ImportReport, import_file
 from cardlink_sql.exchange.keys import Keys
 
 __all__ = [
     "Conflict",
-    "FaultyFileError",
     "Format",
     "ImportReport",
     "Keys",

@@ -1,17 +1,18 @@
 """Checks the rows of a file, each for itself and against each other; the database comes later."""
 
 import base64
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cardlink_sql.declared_settings import DECLARED
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.exchange.faults import Faults
 from cardlink_sql.exchange.keys import KeyReader, Keys
 from cardlink_sql.exchange.readers import Entry
 from cardlink_sql.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
 from cardlink_sql.exchange.spool import Spool
 from cardlink_sql.exchange.values import Values, accepted
+from cardlink_sql.faults import Faults
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Reference:
     """A row that others of the file refer to: where it is named first, and how often."""
 
     place: str
+    line: int | None
     count: int = 1
 
 
@@ -54,18 +56,14 @@ class Checker:
         keys: what reads the cards' keys, where the file holds any.
         form: how it holds them. A backup is put back as it is: that a session ended before it
             started is its own affair then.
-        path: how places name the file, where lines count.
     """
 
-    def __init__(
-        self, spool: Spool, faults: Faults, keys: KeyReader | None, form: Keys, path: str
-    ) -> None:
+    def __init__(self, spool: Spool, faults: Faults, keys: KeyReader | None, form: Keys) -> None:
         self.checked = Checked()
         self._spool = spool
         self._faults = faults
         self._keys = keys
         self._is_backup = form is Keys.STORED
-        self._path = path
         self._logs = BY_NAME["comm_logs"]
 
     def take(self, entry: Entry) -> None:
@@ -112,7 +110,7 @@ class Checker:
         if name == PSK_KEY and entry.shape.word == "cards":
             self._note(entry, name, "a key stands here, and the header says that there is none")
         else:
-            self._note(entry, None, f"the field {name!r} is unknown")
+            self._note(entry, None, f"the field {reprlib.repr(name)} is unknown")
 
     def _read_key(self, entry: Entry, values: Values) -> None:
         value, iccid = entry.row[PSK_KEY], values.get("iccid")
@@ -134,7 +132,7 @@ class Checker:
             known = self.checked.references[table]
             reference = known.get(key)
             if reference is None:
-                known[key] = Reference(self._place(entry, name))
+                known[key] = Reference(_place(entry, name), entry.line)
             else:
                 reference.count += 1
 
@@ -163,12 +161,12 @@ class Checker:
         # A check names the place inside a JSON document: devices.connection_settings.a[0]
         inside = (where or "").removeprefix(f"{entry.shape.name}.")
         is_deeper = name is not None and inside.startswith((f"{name}.", f"{name}["))
-        self._faults.add(self._place(entry, inside if is_deeper else name), what)
+        self._faults.add(what, _place(entry, inside if is_deeper else name), entry.line)
 
-    def _place(self, entry: Entry, name: str | None) -> str:
-        place = f"{entry.shape.name}[{entry.position}]"
-        place = place if name is None else f"{place}.{name}"
-        return place if entry.line is None else f"{self._path}:{entry.line}: {place}"
+
+def _place(entry: Entry, name: str | None) -> str:
+    place = f"{entry.shape.name}[{entry.position}]"
+    return place if name is None else f"{place}.{name}"
 
 
 def _ends_after_its_start(values: Values, note: Callable[[str, str], None]) -> None:

@@ -85,10 +85,10 @@ class Selection:
         """
         if file_format is not Format.CSV:
             return
-        if len(self.shapes) != 1:
-            raise ValidationError(f"a CSV file holds one table: {', '.join(BY_WORD)}", "tables")
         if keys is not Keys.NONE:
             raise ValidationError("a CSV file holds no keys", "keys", "take jsonl, json or yaml")
+        if len(self.shapes) != 1:
+            raise ValidationError(f"a CSV file holds one table: {', '.join(BY_WORD)}", "tables")
 
     @property
     def described(self) -> dict[str, str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.events import DatabaseEvent, EventType
 from cardlink_sql.exchange.applying import RowWriter
 from cardlink_sql.exchange.checking import Checked, Checker
 from cardlink_sql.exchange.conflict import Conflict, TableReport
 from cardlink_sql.exchange.export import OnProgress
-from cardlink_sql.exchange.faults import Faults
 from cardlink_sql.exchange.formats import Format, format_of
 from cardlink_sql.exchange.header import check_schema, read_header
 from cardlink_sql.exchange.keys import KeyReader, Keys, key_form, key_reader
@@ -19,6 +19,7 @@ from cardlink_sql.exchange.readers import Source, open_source
 from cardlink_sql.exchange.references import Identities, find_missing
 from cardlink_sql.exchange.shapes import SHAPES
 from cardlink_sql.exchange.spool import Spool
+from cardlink_sql.faults import Faults
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
@@ -71,8 +72,7 @@ def import_file(
         on_progress: told the number of rows after each batch written.
 
     Raises:
-        ValidationError: the file cannot be read; as :class:`FaultyFileError`, it has faults, and
-            there is a line for each.
+        ValidationError: the file cannot be read, or has faults: a line for each.
         EncryptionError: the passphrase is wrong, or no encryption key is set.
         IntegrityError: another writer was quicker; nothing was kept.
     """
@@ -90,7 +90,7 @@ def import_file(
         form = _form(header.keys, keys, f"{where}: header.keys")
         check_schema(manager, header, f"{where}: header")
         reader = key_reader(manager, header.keys, _asked(passphrase, form), f"{where}: header.keys")
-        checked = _check(source, Checker(spool, faults, reader, form, where), faults)
+        checked = _check(source, Checker(spool, faults, reader, form), faults)
         work = _Import(manager, spool, checked, conflict, reader)
         return work.run(faults, on_progress, dry_run=dry_run)
 
@@ -117,9 +117,28 @@ def _check(source: Source, checker: Checker, faults: Faults) -> Checked:
         for entry in source.entries(faults):
             checker.take(entry)
     except ValidationError as error:
-        # Such as a file that ends too soon: then what was found so far may explain it.
-        faults.add(error.where or "", error.what)
+        # Such as a file that ends too soon, where what was found so far may explain it.
+        if not faults.count:
+            raise
+        faults.add(error.what)
     return checker.checked
+
+
+def _note(link: Link, report: ImportReport) -> None:
+    """Note the events of an import: of each table that it changed one, and that it is done."""
+    for shape in SHAPES:
+        count = report.tables[shape.name].created + report.tables[shape.name].updated
+        entity, data = shape.gateway.entity, {"count": count}
+        if not count:
+            continue
+        if shape.gateway.event in link.events.wanted:
+            event = DatabaseEvent(shape.gateway.event, entity, None, "imported", data=data)
+            link.notes.add(event)
+        if EventType.BATCH_COMPLETED in link.events.wanted:
+            done = {"table": shape.name, "operation": "import", **data}
+            link.notes.add(
+                DatabaseEvent(EventType.BATCH_COMPLETED, entity, None, "completed", data=done)
+            )
 
 
 class _Import:
@@ -151,6 +170,7 @@ class _Import:
             if dry_run:
                 link.rollback()
             else:
+                _note(link, report)
                 link.commit()
         return report
 

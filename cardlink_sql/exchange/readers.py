@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, Protocol
 
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.exchange.faults import Faults
 from cardlink_sql.exchange.formats import Format
 from cardlink_sql.exchange.shapes import BY_NAME, Shape
 from cardlink_sql.exchange.strict import decode, load_json, load_yaml
+from cardlink_sql.faults import Faults
 
 # No row that the checks let pass is longer, however its letters are escaped.
 _MAX_LINE: Final = 2**25
@@ -64,9 +64,9 @@ class DocumentSource:
         for name, rows in self._tables.items():
             shape = BY_NAME.get(name)
             if shape is None:
-                faults.add(name, f"there is no such table, only {', '.join(BY_NAME)}")
+                faults.add(f"there is no such table, only {', '.join(BY_NAME)}", name)
             elif not isinstance(rows, list):
-                faults.add(name, "this is not a list of rows")
+                faults.add("this is not a list of rows", name)
             else:
                 for index, row in enumerate(rows):
                     yield Entry(shape, index, None, row)
@@ -101,7 +101,7 @@ class LinesSource:
                 return
             shape = BY_NAME.get(table) if isinstance(table := row.pop("table", None), str) else None
             if shape is None:
-                faults.add(self._where, f"the line's table is none of: {', '.join(BY_NAME)}")
+                faults.add(f"its table is none of: {', '.join(BY_NAME)}", line=self._line)
                 continue
             index = counts.get(shape.name, 0)
             counts[shape.name] = index + 1
@@ -116,10 +116,10 @@ class LinesSource:
         try:
             row = load_json(text, self._where)
         except ValidationError as error:
-            faults.add(self._where, error.what)
+            faults.add(error.what, line=self._line)
             return None
         if not isinstance(row, dict):
-            faults.add(self._where, "the line is not an object")
+            faults.add("the line is not an object", line=self._line)
             return None
         return row
 
@@ -147,11 +147,12 @@ class LinesSource:
         if len(line) > _MAX_LINE:
             raise ValidationError(f"the line is longer than {_MAX_LINE} bytes", self._where)
         try:
-            return decode(line, self._where) if self._line == 1 else line.decode()
+            text = decode(line, self._where) if self._line == 1 else line.decode()
+            return text.rstrip("\r\n")
         except UnicodeDecodeError:
             if faults is None:
                 raise ValidationError("the line is not UTF-8", self._where) from None
-            faults.add(self._where, "the line is not UTF-8")
+            faults.add("the line is not UTF-8", line=self._line)
             return ""
 
     @property

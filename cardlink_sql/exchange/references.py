@@ -5,12 +5,12 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.exchange.checking import Checked
+from cardlink_sql.exchange.checking import Checked, Reference
 from cardlink_sql.exchange.conflict import Conflict
-from cardlink_sql.exchange.faults import Faults
-from cardlink_sql.exchange.shapes import BY_WORD, PSK_KEY, SHAPES, STORED_KEY
+from cardlink_sql.exchange.shapes import BY_WORD, PSK_KEY, SHAPES, STORED_KEY, Shape
 from cardlink_sql.exchange.spool import Spool
 from cardlink_sql.exchange.values import Values, from_row
+from cardlink_sql.faults import Faults
 from cardlink_sql.gateways.exchange import ExchangeGateway
 
 _AT_ONCE: Final = 500
@@ -34,11 +34,13 @@ def find_missing(gateway: ExchangeGateway, checked: Checked, faults: Faults) -> 
             known = {row[position] for row in gateway.find(shape.word, keys)}
             for key in keys:
                 if key not in known:
-                    place, others = references[key].place, references[key].count - 1
-                    more = f"; {others} more rows refer to it" if others else ""
-                    faults.add(
-                        place, f"neither the file nor the database has {shape.name} {key!r}{more}"
-                    )
+                    _note_missing(shape, key, references[key], faults)
+
+
+def _note_missing(shape: Shape, key: str, reference: Reference, faults: Faults) -> None:
+    more = f"; {reference.count - 1} more rows refer to it" if reference.count > 1 else ""
+    what = f"neither the file nor the database has {key!r} in {shape.name}{more}"
+    faults.add(what, reference.place, reference.line)
 
 
 class Identities:
@@ -115,4 +117,4 @@ class Identities:
 
     def _note(self, iccid: str, what: str) -> None:
         index = self._checked.keys["card_profiles"][iccid]
-        self._faults.add(f"card_profiles[{index}].psk_identity", what)
+        self._faults.add(what, f"card_profiles[{index}].psk_identity")

@@ -11,9 +11,14 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
-from cardlink_sql import tables
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.records import CardProfile, CommLog, Device, OTASession, Setting, TestResult
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.cards import CardGateway
+from cardlink_sql.gateways.devices import DeviceGateway
+from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.gateways.sessions import SessionGateway
+from cardlink_sql.gateways.settings import SettingGateway
+from cardlink_sql.gateways.tests import TestGateway
 
 STORED_KEY: Final = "psk_key_encrypted"
 PSK_KEY: Final = "psk_key"
@@ -24,27 +29,39 @@ class Shape:
     """One table of a file.
 
     Args:
-        word: what people call the table, and its gateway: ``cards``.
-        table: the table, whose name is that of the list in the file: ``card_profiles``.
-        record: what its gateway gives; its defaults are those of fields that a file leaves out.
+        gateway: the table's own. Its name is what people call the table (``cards``); the
+            table's name is that of the list in the file (``card_profiles``); the defaults of its
+            record are those of fields that a file leaves out.
         tied: fields that belong to another one: a merge fills them only where that one is equal.
     """
 
-    word: str
-    table: Table
-    record: type[Any]
+    gateway: type[Gateway[Any]]
     tied: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def word(self) -> str:
+        """What people call the table, and its gateway."""
+        return self.gateway.name
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.gateway.table
+
+    @property
+    def record(self) -> type[Any]:
+        """What the gateway gives."""
+        return self.gateway.record
+
+    @property
+    def key(self) -> str:
+        """The primary key."""
+        return self.gateway.key
+
+    @cached_property
     def name(self) -> str:
         """The table's name, in the database and in a file."""
         return str(self.table.name)
-
-    @cached_property
-    def key(self) -> str:
-        """The primary key."""
-        (column,) = self.table.primary_key.columns
-        return str(column.name)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -88,22 +105,15 @@ def _of_status(*names: str) -> Mapping[str, str]:
 
 
 SHAPES: Final = (
-    Shape("devices", tables.devices, Device),
-    Shape("cards", tables.card_profiles, CardProfile, {STORED_KEY: "psk_identity"}),
+    Shape(DeviceGateway),
+    Shape(CardGateway, {STORED_KEY: "psk_identity"}),
     Shape(
-        "sessions",
-        tables.ota_sessions,
-        OTASession,
+        SessionGateway,
         _of_status("started_at", "ended_at", "duration_ms", "error_code", "error_message"),
     ),
-    Shape("logs", tables.comm_logs, CommLog),
-    Shape(
-        "tests",
-        tables.test_results,
-        TestResult,
-        _of_status("started_at", "ended_at", "duration_ms", "error_message"),
-    ),
-    Shape("settings", tables.settings, Setting),
+    Shape(LogGateway),
+    Shape(TestGateway, _of_status("started_at", "ended_at", "duration_ms", "error_message")),
+    Shape(SettingGateway),
 )
 BY_WORD: Final[Mapping[str, Shape]] = {shape.word: shape for shape in SHAPES}
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}

@@ -2,11 +2,14 @@
 
 Both give objects, lists, text, numbers, truth values and None. YAML is read from its events, so
 that no tag makes an object and no alias a bomb; a plain word is a number, a truth value or null
-where both YAML 1.1 and 1.2 say so, and else text: times are text, and so is ``yes``.
+where both YAML 1.1 and 1.2 say so, and else text: times are text, and so is ``yes``. The settings'
+YAML, which people write, has a reader of its own, which knows the line of every value and takes
+at most a MiB.
 """
 
 import json
 import re
+import reprlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -62,7 +65,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValidationError(f"the field {twice!r} stands twice in an object")
+        raise ValidationError(f"the field {reprlib.repr(twice)} stands twice in an object")
     return fields
 
 
@@ -155,7 +158,9 @@ class _YamlReader:
             if not isinstance(name, str):
                 raise self._fault("a key is not text", event, "put it in quotes")
             if name in fields:
-                raise self._fault(f"the field {name!r} stands twice in an object", event)
+                raise self._fault(
+                    f"the field {reprlib.repr(name)} stands twice in an object", event
+                )
             fields[name] = self._value(next(events), events, levels)
         return fields
 

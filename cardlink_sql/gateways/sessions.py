@@ -295,6 +295,13 @@ class SessionGateway(Gateway[OTASession]):
     def _days_ago(self, days: float) -> Any:
         return self._time(utc_now() - timedelta(days=validation.days(days)))
 
+    def _values(self, record: OTASession, leave: frozenset[str]) -> dict[str, Any]:
+        values = super()._values(record, leave)
+        started, ended = record.started_at, record.ended_at
+        if "ended_at" in values and started is not None and ended is not None and ended < started:
+            raise ValidationError("the end is before the start", "ota_sessions.ended_at")
+        return values
+
     def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
         key = self._key(session_id)
         stamp = {"id": key, "updated_at": self._time(None)}

@@ -1,0 +1,171 @@
+"""``cardlink-db export`` and ``import`` as an operator runs them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql import DatabaseManager, UnitOfWork
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.keyring import Keyring
+from tests.conftest import Run, card, delete_rows, device, dump, iccid, session_id
+
+PSK = b"\x01" * 16
+
+
+@pytest.fixture
+def recorded(manager: DatabaseManager, run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The runner, with a database of a device and a card that has a PSK."""
+    key = Keyring.generate()
+    monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", key)
+    monkeypatch.setenv("DATABASE_URL", manager.config.url)
+    with DatabaseManager(manager.config, keyring=Keyring([key])) as own, UnitOfWork(own) as uow:
+        uow.devices.create(device(1))
+        uow.cards.create_with_psk(card(1), "one", PSK)
+        uow.commit()
+    return run
+
+
+@pytest.mark.parametrize("name", ["f.json", "f.yaml", "f.yml", "f.jsonl"])
+def test_there_and_back(manager: DatabaseManager, recorded: Run, name: str) -> None:
+    out = recorded("export", "--output", name)
+    assert (out.returncode, out.stderr) == (0, "")
+    assert out.stdout == "Exported 1 devices, 1 cards, 0 sessions, 0 logs, 0 tests, 0 settings\n"
+    delete_rows(manager)
+    tried = recorded("import", name, "--dry-run")
+    assert "Nothing was changed" in tried.stdout
+    assert not any(dump(manager).values())
+    back = recorded("import", name)
+    assert back.returncode == 0, back.stderr
+    assert back.stdout.split()[:10] == [
+        "Table", "created", "updated", "skipped", "unchanged", "─" * 50, "devices", "1", "0", "0",
+    ]  # fmt: skip
+    again = json.loads(recorded("import", name, "--conflict", "merge", "--json").stdout)
+    assert again["dry_run"] is False
+    assert again["tables"]["devices"] == {
+        "created": 0, "updated": 0, "skipped": 0, "unchanged": 1,
+    }  # fmt: skip
+
+
+def test_a_pipe_takes_the_rows_and_stderr_the_summary(recorded: Run) -> None:
+    out = recorded("export", "-o", "-", "--tables", "devices")
+    lines = [json.loads(line) for line in out.stdout.splitlines()]
+    assert [line.get("table") for line in lines] == [None, "devices", None]
+    assert out.stderr == "Exported 1 devices\n"
+
+
+def test_csv(recorded: Run) -> None:
+    assert recorded("export", "-o", "cards.csv", "--tables", "cards").returncode == 0
+    assert f'"\'{iccid(1)}"' in Path("cards.csv").read_text("utf-8-sig")
+    refused = recorded("import", "cards.csv")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: cards.csv: CSV is for spreadsheets")
+
+
+def test_keys_go_out_when_asked_for_and_come_back_under_another_key(
+    manager: DatabaseManager, recorded: Run
+) -> None:
+    command = ("export", "-o", "f.yaml", "--include-keys")
+    unasked = recorded(*command)
+    assert (unasked.returncode, unasked.stderr) == (
+        1,
+        "error: this needs a yes, and nobody is there to ask\nhint: add --yes\n",
+    )
+    assert "--passphrase-file" in recorded(*command, "--yes").stderr
+    short = recorded(*command, "--yes", CARDLINK_EXPORT_PASSPHRASE="short")
+    assert short.stderr == "error: the passphrase has less than 8 characters\n"
+    assert not Path("f.yaml").exists()
+
+    Path("secret").write_text("correct horse\n")
+    done = recorded(*command, "--yes", "--passphrase-file", "secret")
+    assert done.returncode == 0, done.stderr
+    assert PSK.hex() not in Path("f.yaml").read_text()
+
+    delete_rows(manager)
+    new = Keyring.generate()
+    wrong = recorded("import", "f.yaml", CARDLINK_EXPORT_PASSPHRASE="wrong horse")
+    assert wrong.returncode == 1
+    assert "the passphrase does not open the keys" in wrong.stderr
+    assert not any(dump(manager).values())
+    back = recorded("import", "f.yaml", "--passphrase-file", "secret", CARDLINK_ENCRYPTION_KEY=new)
+    assert back.returncode == 0, back.stderr
+    with DatabaseManager(manager.config, keyring=Keyring([new])) as own, UnitOfWork(own) as uow:
+        assert uow.cards.get_psk_key(iccid(1)) == PSK
+
+
+def test_unencrypted_keys_are_asked_for_in_so_many_words(recorded: Run) -> None:
+    alone = recorded("export", "-o", "f.json", "--unencrypted-keys")
+    assert alone.returncode == 2
+    assert "needs --include-keys" in alone.stderr
+    done = recorded("export", "-o", "f.json", "--include-keys", "--unencrypted-keys", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert PSK.hex() in Path("f.json").read_text()
+
+
+def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, recorded: Run) -> None:
+    recorded("export", "-o", "f.jsonl")
+    text = Path("f.jsonl").read_text()
+    Path("f.jsonl").write_text(text.replace('"phone"', '"tab\\u001b[2Jlet"'))
+    delete_rows(manager)
+    done = recorded("import", "f.jsonl")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: f.jsonl:2: devices[0].device_type: 'tab\\x1b[2Jlet' is not phone or modem\n"
+    )
+    assert not any(dump(manager).values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("export", "-o", "f.txt"), "--format: the name 'f.txt' does not tell"),
+        (("export", "-o", "f.json", "--tables", "card"), "--tables: 'card' is none of"),
+        (("export", "-o", "f.csv"), "--tables: a CSV file holds one table"),
+        (
+            ("export", "-o", "f.csv", "--tables", "cards", "--include-keys"),
+            "--include-keys: a CSV file holds no keys",
+        ),
+        (("export", "-o", "f.json", "--since", "soon"), "--since: 'soon' is not a time"),
+        (("export", "-o", "f.json", "--since", "2026-13-01"), "--since: "),
+        (("export", "-o", "f.json", "--since", "2026-01-01T00:00"), "no time zone"),
+        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is not a UUID"),
+        (
+            ("export", "-o", "f.json", "--session", session_id(), "--since", "2026-01-01"),
+            "--since: it excludes --session",
+        ),
+        (("export",), "--output"),
+        (("import",), "FILE"),
+        (("import", "f.txt"), "--format: the name 'f.txt' does not tell"),
+        (("import", "f.json", "--conflict", "keep"), "--conflict"),
+        (("import", "f.json", "--format", "xml"), "--format"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_code_2(
+    run: Run, arguments: tuple[str, ...], reason: str
+) -> None:
+    done = run(*arguments, "-d", "sqlite:///a.db")
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 2, done.stderr
+    assert not Path("a.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [("export", "-o", "f.json"), ("import", "f.json")])
+def test_a_database_that_is_not_there_is_not_made(run: Run, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, "-d", "sqlite:///a.db")
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert list(Path().iterdir()) == []
+
+
+def test_a_database_without_tables_says_so(
+    make_database: Callable[[Dialect], str], dialect: Dialect, run: Run
+) -> None:
+    url = make_database(dialect)
+    if dialect is Dialect.SQLITE:
+        Path(url.removeprefix("sqlite:///")).touch()
+    done = run("export", "-o", "f.json", "-d", url)
+    assert done.returncode == 1
+    assert "a table or column of the schema is missing" in done.stderr
+    assert list(Path().glob("f*")) == []
