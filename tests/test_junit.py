@@ -445,6 +445,31 @@ def test_of_much_output_the_end_is_kept() -> None:
     assert len(output) == reading.MAX_OUTPUT
 
 
+def test_as_much_output_as_is_kept_fits(uow: UnitOfWork) -> None:
+    lines = "x" + "\n" * 200_000 + "y"
+    properties = "".join(f'<property name="{n}" value="{"é" * 9000}"/>' for n in range(20))
+    outputs = f"<system-out>{lines}</system-out><system-err>{lines}</system-err>"
+
+    uow.tests.import_junit_xml(
+        case(f"<properties>{properties}</properties><failure>{lines * 2}</failure>{outputs}"), "run"
+    )
+
+    (one,) = uow.tests.find_by_run("run")
+    assert one.metadata is not None
+    assert sorted(one.metadata) == ["properties", "system_err", "system_out"]
+    assert len(one.metadata["properties"]["19"]) == reading.MAX_PROPERTY  # type: ignore[call-overload]
+
+
+def test_the_value_of_a_property_may_be_its_text() -> None:
+    (one,) = imported(
+        """<testsuite name="s"><properties><property name="rig">7</property></properties>
+        <testcase name="t"><properties><property name="a" value="1"/><property name="b"> two
+        </property><property name="c" value=""/></properties></testcase></testsuite>"""
+    )
+
+    assert one.metadata == {"properties": {"rig": "7", "a": "1", "b": "two", "c": ""}}
+
+
 def test_the_same_report_twice_changes_nothing(manager: DatabaseManager) -> None:
     report = REPORTS[0]
     with UnitOfWork(manager) as uow:

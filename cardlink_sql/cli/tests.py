@@ -1,7 +1,5 @@
 """``cardlink-db tests``."""
 
-from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -29,41 +27,25 @@ from cardlink_sql.cli.common import (
     styled,
     visible,
 )
+from cardlink_sql.cli.comparison import (
+    STATUS_STYLES,
+    comparison_as_json,
+    duration,
+    headline,
+    print_comparison,
+)
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.files import write_atomically
 from cardlink_sql.records import (
-    ChangeKind,
-    RunComparison,
     SuiteSummary,
-    TestChange,
     TestResult,
     TestRun,
     TestRunSummary,
-    TestStatus,
 )
 from cardlink_sql.unit_of_work import UnitOfWork
 
-_STYLES: Final = {"passed": "green", "failed": "red", "error": "bold red", "skipped": "yellow"}
 _OPEN: Final = ("open", "cyan")
-_KIND_STYLES: Final = {
-    ChangeKind.REGRESSION: "bold red",
-    ChangeKind.STILL_FAILING: "red",
-    ChangeKind.IMPROVEMENT: "green",
-    ChangeKind.SLOWER: "yellow",
-    ChangeKind.OPEN: "cyan",
-}
-# What matters most comes first.
-_KINDS: Final = (
-    ChangeKind.REGRESSION,
-    ChangeKind.STILL_FAILING,
-    ChangeKind.IMPROVEMENT,
-    ChangeKind.SLOWER,
-    ChangeKind.CHANGED,
-    ChangeKind.NEW,
-    ChangeKind.REMOVED,
-    ChangeKind.OPEN,
-)
 _COUNTS: Final = ("tests", "passed", "failed", "error", "skipped", "open", "pass rate", "duration")
 
 tests = typer.Typer(name="tests", help="Test results, by run.", no_args_is_help=True)
@@ -159,9 +141,9 @@ def compare(
     with open_to_read(url) as uow:
         comparison = uow.tests.compare_runs(before, after, factor)
     if as_json:
-        print_json(_comparison_as_json(comparison))
+        print_json(comparison_as_json(comparison))
     else:
-        _print_comparison(comparison)
+        print_comparison(comparison)
     if check and comparison.regressions:
         raise typer.Exit(Exit.ERROR)
 
@@ -197,8 +179,8 @@ def history(
                     one.run_id,
                     seconds(one.started_at),
                     _status(one),
-                    _duration(one.duration_ms),
-                    _headline(one.error_message),
+                    duration(one.duration_ms),
+                    headline(one.error_message),
                 )
                 for one in found
             ],
@@ -324,10 +306,10 @@ def _counts(figures: TestRun | SuiteSummary) -> tuple[Any, ...]:
         f"{figures.total:,}",
         *(
             styled(f"{count:,}", style) if (count := getattr(figures, status)) else None
-            for status, style in (*_STYLES.items(), _OPEN)
+            for status, style in (*STATUS_STYLES.items(), _OPEN)
         ),
         None if rate is None else f"{rate:.1%}",
-        _duration(figures.duration_ms),
+        duration(figures.duration_ms),
     )
 
 
@@ -361,10 +343,10 @@ def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
                 one.suite_name,
                 one.test_name,
                 _status(one),
-                _duration(one.duration_ms),
+                duration(one.duration_ms),
                 one.device_id,
                 one.card_iccid,
-                None if with_messages else _headline(one.error_message),
+                None if with_messages else headline(one.error_message),
             )
             for one in results
         ],
@@ -379,62 +361,7 @@ def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
             output.print()
 
 
-def _comparison_as_json(comparison: RunComparison) -> dict[str, Any]:
-    """One list for each kind of change."""
-    changes: dict[str, list[dict[str, Any]]] = {kind.value: [] for kind in _KINDS}
-    for change in comparison.changes:
-        values = asdict(change)
-        changes[values.pop("kind")].append(values)
-    return {"before": comparison.before, "after": comparison.after, **changes}
-
-
-def _print_comparison(comparison: RunComparison) -> None:
-    changes = sorted(comparison.changes, key=lambda change: _KINDS.index(change.kind))
-    if changes:
-        print_rows(
-            ("Change", "suite", "test", "before", "after", "message"),
-            [
-                (
-                    styled(_words(one.kind), _KIND_STYLES.get(one.kind, "")),
-                    one.suite_name,
-                    one.test_name,
-                    _side(one, one.before_status, one.before_ms),
-                    _side(one, one.after_status, one.after_ms),
-                    _headline(one.error_message),
-                )
-                for one in changes
-            ],
-            folding=("suite", "test", "message"),
-        )
-    counts = Counter(change.kind for change in changes)
-    listed = ", ".join(f"{counts[kind]:,} {_words(kind)}" for kind in _KINDS if counts[kind])
-    output.print(
-        f"{visible(comparison.before)} → {visible(comparison.after)}: {listed or 'no difference'}."
-    )
-
-
-def _side(change: TestChange, status: TestStatus | None, lasted: int | None) -> Text | None:
-    """A test in one of the two runs: its status, or its duration where that is the difference."""
-    if status is None:
-        return None
-    if change.kind is ChangeKind.SLOWER:
-        return styled(_duration(lasted), "")
-    return styled(status.value, _STYLES[status])
-
-
-def _words(kind: ChangeKind) -> str:
-    return kind.value.replace("_", " ")
-
-
 def _status(result: TestResult) -> Text:
     if result.ended_at is None:
         return styled(*_OPEN)
-    return styled(result.status.value, _STYLES[result.status])
-
-
-def _duration(lasted: int | None) -> str | None:
-    return None if lasted is None else f"{lasted:,} ms"
-
-
-def _headline(message: str | None) -> str | None:
-    return message.strip().partition("\n")[0] if message else None
+    return styled(result.status.value, STATUS_STYLES[result.status])

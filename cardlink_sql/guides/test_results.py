@@ -154,7 +154,7 @@ Several files are one transaction: all or none. The reports of pytest, Maven Sur
 | a `timestamp` without a zone | UTC |
 | `time` | the duration, commas and all; none, or less than zero, is 0 |
 | `device`, `iccid` among the properties | the device and the card, if the database has them |
-| other properties, `hostname`, `system-out`, `system-err` | the metadata; of an output its last 65,536 characters |
+| other properties, `hostname`, `system-out`, `system-err` | the metadata; of an output its last 32,768 characters, of a property 4,096 |
 | a name of more than 128 (suite) or 256 characters | cut, ending in `…` and a mark of its own |
 
 Surefire's dump of Java's system properties, the output of a whole suite, and other attributes such

@@ -31,8 +31,10 @@ from cardlink_sql.junit.writing import UNKNOWN_HOST
 from cardlink_sql.records import TestStatus
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-# Of the output of a test; the end of it tells most.
-MAX_OUTPUT: Final = 65_536
+# Of the output of a test, and of a property; the end tells most. Two outputs of line breaks
+# alone, each of which JSON writes as two characters, still fit into the metadata.
+MAX_OUTPUT: Final = 32_768
+MAX_PROPERTY: Final = 4_096
 MAX_DEPTH: Final = 100
 MAX_SECONDS: Final = 10**10
 
@@ -228,6 +230,8 @@ class _Reader:
                 self._suites.pop()
             elif element == "property":
                 self._add_text(self._suites[-1].properties, text)
+        elif element == "property":
+            self._add_text(test.properties, text)
         elif element == "testcase":
             self._add(test)
             self._test = None
@@ -245,13 +249,15 @@ class _Reader:
     def _add_property(self, properties: dict[str, str], attributes: dict[str, str]) -> None:
         name = attributes.get("name")
         if name:
-            properties[name] = attributes.get("value", "")
+            # The last of one name counts, and stands where text would be added.
+            properties.pop(name, None)
+            properties[name] = _cut(attributes.get("value", ""), MAX_PROPERTY)
 
     def _add_text(self, properties: dict[str, str], text: str) -> None:
         # Some write the value as text.
         last = next(reversed(properties), None)
         if last is not None and not properties[last]:
-            properties[last] = text.strip()
+            properties[last] = _cut(text.strip(), MAX_PROPERTY)
 
     def _duration(self, written: str) -> int:
         """Whole milliseconds, cut; nothing written, and less than nothing, is none."""

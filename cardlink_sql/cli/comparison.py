@@ -1,0 +1,90 @@
+"""How a comparison of two test runs is shown."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any, Final
+
+from rich.text import Text
+
+from cardlink_sql.cli.common import output, print_rows, styled, visible
+from cardlink_sql.records import ChangeKind, RunComparison, TestChange, TestStatus
+
+STATUS_STYLES: Final = {
+    "passed": "green", "failed": "red", "error": "bold red", "skipped": "yellow"
+}  # fmt: skip
+_KIND_STYLES: Final = {
+    ChangeKind.REGRESSION: "bold red",
+    ChangeKind.STILL_FAILING: "red",
+    ChangeKind.IMPROVEMENT: "green",
+    ChangeKind.SLOWER: "yellow",
+    ChangeKind.OPEN: "cyan",
+}
+# What matters most comes first.
+_KINDS: Final = (
+    ChangeKind.REGRESSION,
+    ChangeKind.STILL_FAILING,
+    ChangeKind.IMPROVEMENT,
+    ChangeKind.SLOWER,
+    ChangeKind.CHANGED,
+    ChangeKind.NEW,
+    ChangeKind.REMOVED,
+    ChangeKind.OPEN,
+)
+
+
+def comparison_as_json(comparison: RunComparison) -> dict[str, Any]:
+    """One list for each kind of change."""
+    changes: dict[str, list[dict[str, Any]]] = {kind.value: [] for kind in _KINDS}
+    for change in comparison.changes:
+        values = asdict(change)
+        changes[values.pop("kind")].append(values)
+    return {"before": comparison.before, "after": comparison.after, **changes}
+
+
+def print_comparison(comparison: RunComparison) -> None:
+    """A table of what differs, the regressions first, and a line that counts it."""
+    changes = sorted(comparison.changes, key=lambda change: _KINDS.index(change.kind))
+    if changes:
+        print_rows(
+            ("Change", "suite", "test", "before", "after", "message"),
+            [
+                (
+                    styled(_words(one.kind), _KIND_STYLES.get(one.kind, "")),
+                    one.suite_name,
+                    one.test_name,
+                    _side(one, one.before_status, one.before_ms),
+                    _side(one, one.after_status, one.after_ms),
+                    headline(one.error_message),
+                )
+                for one in changes
+            ],
+            folding=("suite", "test", "message"),
+        )
+    counts = Counter(change.kind for change in changes)
+    listed = ", ".join(f"{counts[kind]:,} {_words(kind)}" for kind in _KINDS if counts[kind])
+    output.print(
+        f"{visible(comparison.before)} → {visible(comparison.after)}: {listed or 'no difference'}."
+    )
+
+
+def _side(change: TestChange, status: TestStatus | None, lasted: int | None) -> Text | None:
+    """A test in one of the two runs: its status, or its duration where that is the difference."""
+    if status is None:
+        return None
+    if change.kind is ChangeKind.SLOWER:
+        return styled(duration(lasted), "")
+    return styled(status.value, STATUS_STYLES[status])
+
+
+def _words(kind: ChangeKind) -> str:
+    return kind.value.replace("_", " ")
+
+
+def duration(lasted: int | None) -> str | None:
+    """Milliseconds for a table."""
+    return None if lasted is None else f"{lasted:,} ms"
+
+
+def headline(message: str | None) -> str | None:
+    """The first line of a message."""
+    return message.strip().partition("\n")[0] if message else None
