@@ -8,6 +8,7 @@ Every scalar of the file is read as the text that it is, so that hex needs no qu
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,7 +45,12 @@ class KeyImport:
 
 
 def import_keys(
-    manager: DatabaseManager, text: str, name: str = "keys", *, dry_run: bool = False
+    manager: DatabaseManager,
+    text: str,
+    name: str = "keys",
+    *,
+    dry_run: bool = False,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> KeyImport:
     """Give cards the PSKs of an admin server's YAML text, all or none.
 
@@ -53,6 +59,7 @@ def import_keys(
         text: the YAML, at most a MiB.
         name: how errors name the text.
         dry_run: write nothing, and say what would be written.
+        on_progress: called with 1 for each key that is done.
 
     Raises:
         ValidationError: each fault with its line and path, such as ``keys.card_0031``: a key that
@@ -72,6 +79,7 @@ def import_keys(
             else:
                 uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
                 done.updated.append(iccid)
+            on_progress(1)
         if not dry_run:
             uow.commit()
     return done

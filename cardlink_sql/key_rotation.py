@@ -52,12 +52,8 @@ class KeyRotation:
     unopened: list[str] = field(default_factory=list)
 
 
-def _tell_nobody(done: int) -> None:
-    pass
-
-
 def check_keys(
-    manager: DatabaseManager, on_progress: Callable[[int], None] = _tell_nobody
+    manager: DatabaseManager, on_progress: Callable[[int], None] = lambda done: None
 ) -> KeyCheck:
     """Try every PSK with every key; changes nothing.
 
@@ -82,7 +78,7 @@ def check_keys(
 def rotate_keys(
     manager: DatabaseManager,
     batch: int = 500,
-    on_progress: Callable[[int], None] = _tell_nobody,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> KeyRotation:
     """Encrypt every PSK anew under the first key.
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cardlink_sql import UnitOfWork
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.events import DatabaseEvent
 from cardlink_sql.faults import Faults
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.records import SettingInForce
@@ -162,6 +163,25 @@ def test_a_description_that_the_file_does_not_give_stays(uow: UnitOfWork) -> Non
     assert kept is not None
     assert (kept.value, kept.description, kept.category) == (2, "a note", "people")
     assert uow.settings.import_yaml("lab.a: {value: 2, description: other}").updated == ["lab.a"]
+
+
+def test_an_import_tells_what_it_changed(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.settings.set_value("lab.same", 1)
+        uow.commit()
+    told: list[tuple[str | None, str]] = []
+
+    def tell(event: DatabaseEvent) -> None:
+        told.append((event.entity_id, event.action))
+
+    manager.events.on("settings_changed", tell)
+    try:
+        with UnitOfWork(manager) as uow:
+            uow.settings.import_yaml("lab.same: 1\nserver.port: 1")
+            uow.commit()
+    finally:
+        manager.events.off("settings_changed", tell)
+    assert told == [("server.port", "set")]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,10 @@ def import_keys(
     text = read_file(file)
     with open_manager(url) as manager:
         refuse_missing(manager)
-        done = import_key_file(manager, text, str(file), dry_run=dry_run)
+        with progress("Importing") as on_progress:
+            done = import_key_file(
+                manager, text, str(file), dry_run=dry_run, on_progress=on_progress
+            )
     if as_json:
         print_json({**asdict(done), "dry_run": dry_run})
     else:
