@@ -1,13 +1,16 @@
 """``cardlink-db schema``: what the migrations make, for review."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import Url
+from cardlink_sql.cli.common import AsJson, Exit, Url, output, print_json
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.ddl import committed_schema, fresh_schema
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.resources import folder
+from cardlink_sql.review.lint import lint as lint_migrations
 from cardlink_sql.scratch import scratch_database
 
 schema = typer.Typer(
@@ -51,6 +54,27 @@ def dump(
     with scratch_database(_config_of(chosen, config)) as manager:
         manager.create_tables()
         typer.echo(fresh_schema(manager), nl=False)
+
+
+@schema.command()
+def lint(*, as_json: AsJson = False) -> None:
+    """Hold the migrations of all dialects to the rules for a database that is in use.
+
+    A rule is let off in the comment above a statement: -- allow-lint: rule: the reason.
+    The exit code is 1 where something is wrong.
+
+    Example: cardlink-db schema lint
+    """
+    faults = lint_migrations(folder("migrations"))
+    if as_json:
+        print_json([asdict(fault) for fault in faults])
+    else:
+        for fault in faults:
+            output.print(f"{fault.where}: {fault.check}: {fault.what}")
+            output.print(f"  {fault.remedy}")
+        output.print("Nothing is wrong." if not faults else f"Wrong: {len(faults)}.")
+    if faults:
+        raise typer.Exit(Exit.ERROR)
 
 
 def _config_of(dialect: Dialect, config: DatabaseConfig) -> DatabaseConfig:

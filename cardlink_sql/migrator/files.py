@@ -43,7 +43,7 @@ class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, n
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a migration: its text, its number from 1, and ``file:line``.
+    """One statement of a migration: its text, its number from 1, ``file:line`` and the column.
 
     ``code`` is the text with strings, comments and quoted names blanked out.
     """
@@ -52,6 +52,7 @@ class Statement:
     text: str
     code: str = field(repr=False)
     where: str
+    column: int = 1
 
     @property
     def line(self) -> str:
@@ -92,6 +93,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
         directives, _, _ = parsed = file.parse()
         self.where = file.where
         self.dialect = file.dialect
+        self.text = file.text
         self.checksum = _checksum(file.text)
         self.apply_statements = file.statements(parsed[2])
         self.rollback_statements = rollback.statements(rollback.parse()[2]) if rollback else None
@@ -152,11 +154,7 @@ def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]
     Raises:
         MigrationError: a file breaks a rule; the message names file and line.
     """
-    files = _list_files(folder, dialect)
-    rollbacks = {file.id: file for file in files if file.is_rollback}
-    forward = [file for file in files if not file.is_rollback]
-    _check_names(forward, rollbacks)
-    migrations = [SQLMigration(file, rollbacks.get(file.id)) for file in forward]
+    migrations = [SQLMigration(*pair) for pair in _pairs(folder, dialect)]
     by_id = {migration.id: migration for migration in migrations}
     for migration in migrations:
         migration.resolve(by_id)
@@ -169,6 +167,43 @@ def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]
             f"{folder.name}/{dialect}",
             "take out one of their -- depends:",
         ) from None
+
+
+def read_each(
+    folder: Traversable, dialect: Dialect
+) -> tuple[list[SQLMigration], list[MigrationError]]:
+    """The migrations that can be read, and what is wrong with the others.
+
+    Args:
+        folder: as :func:`read_migrations`.
+        dialect: as :func:`read_migrations`.
+    """
+    migrations: list[SQLMigration] = []
+    errors: list[MigrationError] = []
+    try:
+        pairs = _pairs(folder, dialect)
+    except MigrationError as error:
+        return [], [error]
+    for pair in pairs:
+        try:
+            migrations.append(SQLMigration(*pair))
+        except MigrationError as error:
+            errors.append(error)
+    if errors:
+        return migrations, errors
+    try:
+        return read_migrations(folder, dialect), []
+    except MigrationError as error:
+        return migrations, [error]
+
+
+def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File | None"]]:
+    """Each migration with its rollback, by name."""
+    files = _list_files(folder, dialect)
+    rollbacks = {file.id: file for file in files if file.is_rollback}
+    forward = [file for file in files if not file.is_rollback]
+    _check_names(forward, rollbacks)
+    return [(file, rollbacks.get(file.id)) for file in forward]
 
 
 def statements_checksum(statements: list[Statement]) -> str:
@@ -218,10 +253,11 @@ class _File:
             first = re.search(r"[^\s;]", code)
             if first is None:
                 continue
-            line = self.text.count("\n", 0, start + first.start()) + 1
-            where = f"{self.where}:{line}"
+            place = start + first.start()
+            where = f"{self.where}:{self.text.count(chr(10), 0, place) + 1}"
+            column = place - self.text.rfind("\n", 0, place)
             sqltext.check_statement(code, where)
-            statements.append(Statement(len(statements) + 1, text, code, where))
+            statements.append(Statement(len(statements) + 1, text, code, where, column))
         if not statements:
             raise MigrationError(
                 "the file holds no statement",

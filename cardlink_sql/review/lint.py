@@ -1,0 +1,266 @@
+"""The migrations held to rules, before they meet a database that is in use.
+
+What the migrator itself refuses is among them (``refused``). The others are of what runs, but
+stops writers, or servers of the last release, or cannot be undone. A rule is let off, with the
+reason, in the comment above a statement, or in that on top of a file for all of it::
+
+    -- allow-lint: index-concurrently: the table is empty until this release
+    CREATE INDEX ix_test_results_started_at ON test_results (started_at);
+
+squawk, which knows many more of PostgreSQL, runs beside this in the tests.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.migrator.files import SQLMigration, Statement, read_each
+from cardlink_sql.migrator.kinds import Change, Kind, changes
+from cardlink_sql.migrator.table_locks import MYSQL, Work
+from cardlink_sql.review.faults import Fault
+from cardlink_sql.tables import GROWING
+
+_ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
+_ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
+_ALLOW_FORM: Final = "write -- allow-lint: rule: the reason"
+_LOST_TO_OLD_SERVERS: Final = {
+    Kind.DROP_TABLE: "dropped",
+    Kind.RENAME_TABLE: "renamed",
+    Kind.DROP_COLUMN: "dropped",
+    Kind.RENAME_COLUMN: "renamed",
+}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A statement with what it changes."""
+
+    migration: SQLMigration
+    statement: Statement
+    changes: list[Change]
+    new: frozenset[str]
+    coming: frozenset[str]
+
+    @property
+    def on_old_tables(self) -> Iterator[Change]:
+        """The changes of tables that were there before the migration."""
+        return (change for change in self.changes if change.table not in self.new)
+
+    def fault(self, rule: str, what: str, remedy: str) -> Fault:
+        where = f"{self.statement.where}:{self.statement.column}"
+        return Fault(rule, where, None, self.migration.dialect, what, remedy)
+
+
+def lint(folder: Traversable) -> list[Fault]:
+    """What is wrong with the migrations, by dialect and file.
+
+    Args:
+        folder: the folder ``migrations``, with one folder per dialect in it.
+    """
+    faults = list[Fault]()
+    read = {dialect: read_each(folder, dialect) for dialect in Dialect}
+    for dialect, (migrations, errors) in read.items():
+        for error in errors:
+            where = error.where or f"{folder.name}/{dialect}"
+            remedy = error.remedy or "mend the file"
+            faults.append(Fault("refused", f"{where}:1", None, dialect, error.what, remedy))
+        for migration in migrations:
+            faults += _Linted(migration).faults()
+    return [*faults, *_in_some_dialects_only({d: found for d, (found, _) in read.items()}, folder)]
+
+
+class _Linted:
+    """One migration under the rules."""
+
+    def __init__(self, migration: SQLMigration) -> None:
+        self._migration = migration
+        self._used = set[tuple[int, str]]()
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong and not let off, and what is let off in vain."""
+        for step in self._steps():
+            for rule, check in _CHECKS.items():
+                for what, remedy in check(step):
+                    if not self._is_allowed(rule, step.statement):
+                        yield step.fault(rule, what, remedy)
+        if self._migration.rollback_statements is None and not self._is_allowed("missing-rollback"):
+            yield self._fault(
+                1,
+                "missing-rollback",
+                "it cannot be undone",
+                f"write {self._migration.id}.rollback.sql, or say why there is none",
+            )
+        yield from self._faulty_allows()
+
+    def _steps(self) -> Iterator[_Step]:
+        new = set[str]()
+        read = [changes(s.text, self._migration.dialect) for s in self._migration.apply_statements]
+        for number, (statement, made) in enumerate(
+            zip(self._migration.apply_statements, read, strict=True)
+        ):
+            # A table that is rebuilt is dropped, and its copy renamed to it.
+            coming = {
+                str(change.name)
+                for later in read[number + 1 :]
+                for change in later
+                if change.kind is Kind.RENAME_TABLE
+            }
+            yield _Step(self._migration, statement, made, frozenset(new), frozenset(coming))
+            new |= {str(change.table) for change in made if change.kind is Kind.CREATE_TABLE}
+
+    @cached_property
+    def _allows(self) -> list[tuple[int, re.Match[str] | None]]:
+        """The line of each ``allow-lint``, and what it says where that can be read."""
+        text = self._migration.text
+        return [
+            (text.count("\n", 0, found.start()) + 1, _ALLOWED.fullmatch(found["rest"]))
+            for found in _ALLOW.finditer(text)
+        ]
+
+    def _is_allowed(self, rule: str, statement: Statement | None = None) -> bool:
+        top = int(self._migration.apply_statements[0].line)
+        comments = [range(1, top)] + ([_comment_above(statement)] if statement else [])
+        for line, said in self._allows:
+            if said and said["rule"] == rule and any(line in comment for comment in comments):
+                self._used.add((line, rule))
+                return True
+        return False
+
+    def _faulty_allows(self) -> Iterator[Fault]:
+        for line, said in self._allows:
+            if said is None:
+                yield self._fault(line, "allow-lint", "it gives no rule and reason", _ALLOW_FORM)
+            elif said["rule"] not in RULES:
+                what = f"there is no rule {said['rule']!r}"
+                yield self._fault(line, "allow-lint", what, f"there are: {', '.join(RULES)}")
+            elif (line, said["rule"]) not in self._used:
+                what = f"nothing here breaks the rule {said['rule']}"
+                yield self._fault(line, "allow-lint", what, "take the line out")
+
+    def _fault(self, line: int, rule: str, what: str, remedy: str) -> Fault:
+        where = f"{self._migration.where}:{line}:1"
+        return Fault(rule, where, None, self._migration.dialect, what, remedy)
+
+
+def _comment_above(statement: Statement) -> range:
+    """The lines of the comment that belongs to a statement."""
+    before = statement.text[: len(statement.code) - len(statement.code.lstrip())]
+    line = int(statement.line)
+    return range(line - before.count("\n"), line)
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _index_concurrently(step: _Step) -> Found:
+    if step.migration.dialect is not Dialect.POSTGRESQL:
+        return
+    for change in step.on_old_tables:
+        if change.kind is Kind.CREATE_INDEX and change.table in GROWING:
+            yield (
+                f"{change.table} grows, and nobody can write to it while this index is built",
+                "CREATE INDEX CONCURRENTLY, in a migration that begins -- transactional: false",
+            )
+
+
+def _concurrently_in_transaction(step: _Step) -> Found:
+    kinds = {change.kind for change in step.changes}
+    concurrent = {Kind.CREATE_INDEX_CONCURRENTLY, Kind.DROP_INDEX_CONCURRENTLY}
+    if kinds & concurrent and step.migration.use_transactions:
+        yield (
+            "CONCURRENTLY does not run in a transaction, and this migration is one",
+            "write -- transactional: false in the first line of the file",
+        )
+
+
+def _required_column(step: _Step) -> Found:
+    for change in step.on_old_tables:
+        if change.kind is Kind.ADD_REQUIRED_COLUMN:
+            yield (
+                f"the new column of {change.table} is NOT NULL without a default: rows that "
+                "there are have no value for it, nor have those that old servers write",
+                "give it a DEFAULT, or allow NULL",
+            )
+
+
+def _type_change(step: _Step) -> Found:
+    for change in step.on_old_tables:
+        if change.kind is Kind.CHANGE_TYPE:
+            yield (
+                f"a column of {change.table} changes its type: the table is written anew while "
+                "others wait, and old servers may not know the type",
+                "add a column of the new type, fill it in batches, and drop the old one a "
+                "release later",
+            )
+
+
+def _copies_table(step: _Step) -> Found:
+    if step.migration.dialect is not Dialect.MYSQL:
+        return
+    for change in step.on_old_tables:
+        lock = MYSQL.get(change.kind)
+        copies = lock is not None and lock.level == "COPY" and lock.work is Work.REWRITE
+        if copies and change.kind is not Kind.CHANGE_TYPE and change.table in GROWING:
+            yield (
+                f"{change.table} grows, and {change.kind.value} copies it while nobody can write",
+                "leave it to the layer's validation, or do it while nothing runs and say so",
+            )
+
+
+def _breaks_old_servers(step: _Step) -> Found:
+    for change in step.on_old_tables:
+        is_rebuilt = change.kind is Kind.DROP_TABLE and change.table in step.coming
+        if change.kind in _LOST_TO_OLD_SERVERS and not is_rebuilt:
+            done = _LOST_TO_OLD_SERVERS[change.kind]
+            what = "a column of it" if "COLUMN" in change.kind.name else "it"
+            yield (
+                f"servers of the last release still use {change.table}, and {what} is {done}",
+                "drop it one release after the last one that uses it, and say which that was",
+            )
+
+
+def _unknown_statement(step: _Step) -> Found:
+    if any(change.kind is Kind.UNKNOWN for change in step.changes):
+        yield (
+            "nobody can tell what this statement locks",
+            "write it plainer, or add its kind to cardlink_sql/migrator/kinds.py",
+        )
+
+
+_CHECKS: Final[dict[str, Callable[[_Step], Found]]] = {
+    "index-concurrently": _index_concurrently,
+    "concurrently-in-transaction": _concurrently_in_transaction,
+    "required-column": _required_column,
+    "type-change": _type_change,
+    "copies-table": _copies_table,
+    "breaks-old-servers": _breaks_old_servers,
+    "unknown-statement": _unknown_statement,
+}
+# refused and missing-dialect cannot be let off.
+RULES: Final = (*_CHECKS, "missing-rollback")
+
+
+def _in_some_dialects_only(
+    found: dict[Dialect, list[SQLMigration]], folder: Traversable
+) -> Iterator[Fault]:
+    names = {dialect: {migration.id for migration in of} for dialect, of in found.items()}
+    files = {
+        dialect: {entry.name for entry in folder.joinpath(dialect).iterdir()}
+        for dialect in Dialect
+        if folder.joinpath(dialect).is_dir()
+    }
+    for name in sorted(set().union(*names.values())):
+        for dialect, of in files.items():
+            if f"{name}.sql" not in of:
+                yield Fault(
+                    "missing-dialect",
+                    f"{folder.name}/{dialect}/{name}.sql:1:1",
+                    None,
+                    dialect,
+                    f"other dialects have a migration {name}, and this one does not",
+                    "write it; where it has nothing to do here, SELECT 1 and say why",
+                )

@@ -1,0 +1,274 @@
+"""The migrations under review: our rules for all dialects, and squawk for PostgreSQL."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql.cli import main
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.migrator.files import read_migrations
+from cardlink_sql.resources import folder
+from cardlink_sql.review.lint import RULES, lint
+
+ROOT = Path(__file__).parent.parent
+SQUAWK = Path(sys.executable).parent / "squawk"
+MYSQL, POSTGRESQL = Dialect.MYSQL, Dialect.POSTGRESQL
+
+ON_LOGS = "ALTER TABLE comm_logs"
+ON_CARDS = "ALTER TABLE card_profiles"
+
+
+def linted(
+    place: Path, text: str | bytes, dialect: Dialect = POSTGRESQL, *, rollback: bool = True
+) -> list[str]:
+    """The faults of a migration, each as ``rule:line:column``; the other dialects have its like."""
+    for each in Dialect:
+        files = place / "migrations" / each
+        files.mkdir(parents=True, exist_ok=True)
+        content = text if each is dialect else "SELECT 1;\n"
+        data = content.encode() if isinstance(content, str) else content
+        (files / "0001_one.sql").write_bytes(data)
+        if rollback or each is not dialect:
+            (files / "0001_one.rollback.sql").write_text("SELECT 1;\n", encoding="utf-8")
+    faults = lint(place / "migrations")
+    for fault in faults:
+        assert fault.dialect is dialect
+        assert fault.remedy
+        assert fault.where.startswith(f"migrations/{dialect}/0001_one.sql:")
+    return [f"{fault.check}:{fault.where.partition('.sql:')[2]}" for fault in faults]
+
+
+# (rule, dialects, what breaks it, what does the same and does not)
+RULES_BROKEN = [
+    (
+        "index-concurrently",
+        (POSTGRESQL,),
+        "CREATE INDEX i ON comm_logs (direction);",
+        "CREATE INDEX i ON card_profiles (imsi);",
+    ),
+    (
+        "index-concurrently",
+        (POSTGRESQL,),
+        "CREATE UNIQUE INDEX i ON test_results (id);",
+        "CREATE TABLE test_results (id INTEGER);\nCREATE UNIQUE INDEX i ON test_results (id);",
+    ),
+    (
+        "concurrently-in-transaction",
+        (POSTGRESQL,),
+        "CREATE INDEX CONCURRENTLY i ON comm_logs (direction);",
+        "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON comm_logs (direction);",
+    ),
+    (
+        "required-column",
+        tuple(Dialect),
+        f"{ON_CARDS} ADD COLUMN x INTEGER NOT NULL;",
+        f"{ON_CARDS} ADD COLUMN x INTEGER NOT NULL DEFAULT 0;",
+    ),
+    (
+        "type-change",
+        (POSTGRESQL,),
+        f"{ON_CARDS} ALTER COLUMN imsi TYPE TEXT;",
+        f"{ON_CARDS} ALTER COLUMN imsi SET DEFAULT '';",
+    ),
+    (
+        "type-change",
+        (MYSQL,),
+        f"{ON_CARDS} MODIFY imsi TEXT;",
+        f"{ON_CARDS} ALTER COLUMN imsi SET DEFAULT '';",
+    ),
+    (
+        "copies-table",
+        (MYSQL,),
+        f"{ON_LOGS} ADD CONSTRAINT c CHECK (latency_ms > 0);",
+        f"{ON_CARDS} ADD CONSTRAINT c CHECK (imsi > 0);",
+    ),
+    (
+        "copies-table",
+        (MYSQL,),
+        f"{ON_LOGS} ADD FOREIGN KEY (session_id) REFERENCES ota_sessions (id);",
+        f"{ON_LOGS} ADD INDEX i (session_id);",
+    ),
+    (
+        "breaks-old-servers",
+        tuple(Dialect),
+        f"{ON_CARDS} DROP COLUMN imsi;",
+        f"{ON_CARDS} ADD COLUMN imsi2 TEXT;",
+    ),
+    (
+        "breaks-old-servers",
+        tuple(Dialect),
+        "DROP TABLE settings;",
+        "CREATE TABLE x (a INTEGER);\nDROP TABLE settings;\nALTER TABLE x RENAME TO settings;",
+    ),
+    (
+        "breaks-old-servers",
+        tuple(Dialect),
+        "ALTER TABLE settings RENAME TO options;",
+        "CREATE TABLE x (a INTEGER);\nALTER TABLE x RENAME TO options;",
+    ),
+    (
+        "breaks-old-servers",
+        tuple(Dialect),
+        f"{ON_CARDS} RENAME COLUMN imsi TO other;",
+        f"{ON_CARDS} ADD COLUMN other TEXT;",
+    ),
+    ("unknown-statement", (POSTGRESQL,), "CLUSTER comm_logs;", "SELECT 1;"),
+    ("unknown-statement", (MYSQL,), "SET GLOBAL read_only = 1;", "SET lock_wait_timeout = 1;"),
+]
+CASES = [
+    pytest.param(rule, dialect, bad, good, id=f"{dialect}-{rule}-{bad}")
+    for rule, dialects, bad, good in RULES_BROKEN
+    for dialect in dialects
+]
+
+
+@pytest.mark.parametrize(("rule", "dialect", "bad", "good"), CASES)
+def test_a_rule_is_broken_and_kept(
+    rule: str, dialect: Dialect, bad: str, good: str, tmp_path: Path
+) -> None:
+    assert linted(tmp_path / "bad", f"-- Why.\nSELECT 1;\n  {bad}", dialect) == [f"{rule}:3:3"]
+    assert linted(tmp_path / "good", good, dialect) == []
+
+
+def test_every_rule_has_an_example() -> None:
+    assert {rule for rule, *_ in RULES_BROKEN} == set(RULES) - {"missing-rollback"}
+
+
+@pytest.mark.parametrize(("rule", "dialect", "bad", "good"), CASES[::3])
+def test_a_rule_is_let_off_with_a_reason(
+    rule: str, dialect: Dialect, bad: str, good: str, tmp_path: Path
+) -> None:
+    allow = f"-- allow-lint: {rule}: nobody uses it yet"
+    above = f"SELECT 1;\n\n-- What for.\n{allow}\n{bad}\n"
+    assert linted(tmp_path / "above", above, dialect) == []
+    top = f"-- What for.\n{allow}\n\nSELECT 1;\n{bad}\n"
+    assert linted(tmp_path / "top", top, dialect) == []
+    elsewhere = f"SELECT 1;\n{bad}\n{allow}\nSELECT 1;\n"
+    faults = linted(tmp_path / "elsewhere", elsewhere, dialect)
+    assert faults == [f"{rule}:2:1", "allow-lint:3:1"]
+
+
+@pytest.mark.parametrize(
+    "allow",
+    [
+        "-- allow-lint",
+        "-- allow-lint: required-column",
+        "-- allow-lint: required-column:  ",
+        "-- allow-lint required-column, for a reason",
+        "-- allow-lint: no-such-rule: for a reason",
+        "-- allow-lint: required-column: nothing breaks it here",
+    ],
+)
+def test_a_faulty_allowance_is_a_fault(allow: str, tmp_path: Path) -> None:
+    assert linted(tmp_path, f"{allow}\nSELECT 1;\n") == ["allow-lint:1:1"]
+
+
+def test_a_migration_without_a_rollback_says_why(tmp_path: Path) -> None:
+    assert linted(tmp_path / "a", "SELECT 1;", rollback=False) == ["missing-rollback:1:1"]
+    allow = "-- allow-lint: missing-rollback: the rows are gone\nSELECT 1;"
+    assert linted(tmp_path / "b", allow, rollback=False) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (b"\xef\xbb\xbfSELECT 1;", "refused:1:1"),
+        ("DELIMITER //\nSELECT 1//", "refused:1:1"),
+        ("SELECT 1;\nCOMMIT;", "refused:2:1"),
+        ("-- Why.\n-- transactional: false\nSELECT 1;", "refused:2:1"),
+        ("-- Only this.", "refused:1:1"),
+    ],
+)
+def test_what_the_migrator_refuses_is_a_fault(
+    text: str | bytes, place: str, dialect: Dialect, tmp_path: Path
+) -> None:
+    assert linted(tmp_path, text, dialect) == [place]
+
+
+def test_all_that_is_wrong_is_told(tmp_path: Path) -> None:
+    text = f"{ON_CARDS} ADD x INTEGER NOT NULL, DROP COLUMN imsi;\nDROP TABLE settings;\n"
+    assert linted(tmp_path, text) == [
+        "required-column:1:1",
+        "breaks-old-servers:1:1",
+        "breaks-old-servers:2:1",
+    ]
+
+
+def test_a_migration_that_one_dialect_lacks_is_a_fault(tmp_path: Path) -> None:
+    linted(tmp_path, "SELECT 1;")
+    for name in ("0001_one.sql", "0001_one.rollback.sql"):
+        (tmp_path / "migrations" / "mysql" / name).unlink()
+    (fault,) = lint(tmp_path / "migrations")
+    assert (fault.check, fault.where) == ("missing-dialect", "migrations/mysql/0001_one.sql:1:1")
+
+
+def test_the_packages_own_migrations_keep_the_rules() -> None:
+    assert lint(folder("migrations")) == []
+
+
+def test_the_command_tells_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["schema", "lint", *arguments])
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    assert run() == (0, "Nothing is wrong.\n")
+    assert run("--json") == (0, "[]\n")
+    linted(tmp_path, "DROP TABLE settings;\n")
+    monkeypatch.setattr("cardlink_sql.cli.schema_review.folder", lambda name: tmp_path / name)
+    code, printed = run()
+    assert code == 1
+    assert printed.startswith("migrations/postgresql/0001_one.sql:1:1: breaks-old-servers: ")
+    code, printed = run("--json")
+    assert (code, json.loads(printed)[0]["check"]) == (1, "breaks-old-servers")
+
+
+# --- squawk ------------------------------------------------------------------------------
+
+
+def squawk(file: Path, *, in_transaction: bool) -> list[str]:
+    """What squawk says of a file, under the configuration of the repository."""
+    within = ["--assume-in-transaction"] if in_transaction else []
+    command = [SQUAWK, "--config", ROOT / ".squawk.toml", "--reporter", "json", *within, file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode in (0, 1), done.stderr
+    return [
+        f"{Path(found['file']).name}:{found['line'] + 1}: {found['rule_name']}: {found['message']}"
+        for found in json.loads(done.stdout)
+    ]
+
+
+def test_squawk_finds_nothing_in_our_migrations() -> None:
+    found = [
+        fault
+        for migration in read_migrations(folder("migrations"), POSTGRESQL)
+        for fault in squawk(ROOT / migration.where, in_transaction=migration.use_transactions)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [
+        (f"{ON_LOGS} ADD CONSTRAINT c CHECK (latency_ms > 0);", "constraint-missing-not-valid"),
+        (
+            f"{ON_LOGS} ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES devices (id);",
+            "adding-foreign-key-constraint",
+        ),
+        (f"{ON_LOGS} ADD CONSTRAINT c UNIQUE (session_id);", "disallowed-unique-constraint"),
+        (f"{ON_LOGS} ALTER COLUMN decoded_data SET NOT NULL;", "adding-not-nullable-field"),
+        ("CREATE TABLE x (id SERIAL PRIMARY KEY);", "prefer-bigint-over-int"),
+        ("CREATE TABLE x (at TIMESTAMP);", "prefer-timestamp-tz"),
+        (f"{ON_LOGS} ADD COLUM x INTEGER ,;", "syntax-error"),
+    ],
+)
+def test_squawk_sees_what_our_rules_leave_to_it(statement: str, rule: str, tmp_path: Path) -> None:
+    file = tmp_path / "0009_x.sql"
+    file.write_text(f"-- Why.\n{statement}\n", encoding="utf-8")
+    found = squawk(file, in_transaction=True)
+    assert any(f"0009_x.sql:2: {rule}: " in fault for fault in found), found
