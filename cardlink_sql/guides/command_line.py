@@ -855,6 +855,7 @@ Options:
 
 Commands:
   dump  Print the schema as canonical DDL, the same text from every version...
+  lint  Hold the migrations of all dialects to the rules for a database...
 ```
 
 ## cardlink-db schema dump
@@ -875,6 +876,24 @@ Options:
   -d, --url URL                   The database. Without it DATABASE_URL is
                                   taken, then sqlite:///data/cardlink.db.
   --help                          Show this message and exit.
+```
+
+## cardlink-db schema lint
+
+```text
+Usage: cardlink-db schema lint [OPTIONS]
+
+  Hold the migrations of all dialects to the rules for a database that is in
+  use.
+
+  A rule is let off in the comment above a statement: -- allow-lint: rule: the
+  reason. The exit code is 1 where something is wrong.
+
+  Example: cardlink-db schema lint
+
+Options:
+  --json  As JSON.
+  --help  Show this message and exit.
 ```
 
 ## cardlink-db sql
