@@ -1,6 +1,6 @@
 """Backup and restore: one file for every backend."""
 
-from cardlink_sql.backup.create import Backup, create_backup
+from cardlink_sql.backup.create import Backup, Method, create_backup
 from cardlink_sql.backup.manifest import Contents, Kind, Manifest
 from cardlink_sql.backup.restore import check_backup, restore_backup
 from cardlink_sql.backup.restored import Replaced, Restored
@@ -10,6 +10,7 @@ __all__ = [
     "Contents",
     "Kind",
     "Manifest",
+    "Method",
     "Replaced",
     "Restored",
     "check_backup",

@@ -5,6 +5,7 @@ each part; the manifest holds the payload's size and SHA-256 besides.
 """
 
 import hashlib
+import io
 import json
 import struct
 import zipfile
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from cardlink_sql.backup.manifest import PAYLOAD_NAMES, Kind, Manifest, parse_manifest
 from cardlink_sql.backup.progress import OnProgress, no_progress
@@ -32,10 +33,11 @@ _DAMAGE: Final = (
 )  # fmt: skip
 
 
-class Payload:
+class Payload(io.RawIOBase):
     """Where the payload of a new backup is written to: it counts and hashes what it is given."""
 
     def __init__(self, file: IO[bytes], on_progress: OnProgress) -> None:
+        super().__init__()
         self._file = file
         self._on_progress = on_progress
         self._hash = hashlib.sha256()
@@ -46,7 +48,11 @@ class Payload:
         """The hash of what was written, in hex."""
         return self._hash.hexdigest()
 
-    def write(self, data: bytes) -> int:
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any) -> int:
         """Append to the payload."""
         self._file.write(data)
         self._hash.update(data)
@@ -119,7 +125,7 @@ class Container:
     def __exit__(self, *_error: object) -> None:
         self._zip.close()
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, on_progress: OnProgress = no_progress) -> Iterator[bytes]:
         """The payload piece by piece; behind the last one it is known to be whole.
 
         Raises:
@@ -130,6 +136,7 @@ class Container:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
+                on_progress(len(chunk))
                 yield chunk
         if size != self.manifest.size or digest.hexdigest() != self.manifest.sha256:
             raise self._damaged("its payload is not the one that the manifest describes")
@@ -140,9 +147,8 @@ class Container:
         Raises:
             ValidationError: it is damaged; the file then holds a part of it.
         """
-        for chunk in self.chunks():
+        for chunk in self.chunks(on_progress):
             target.write(chunk)
-            on_progress(len(chunk))
 
     def verify(self, on_progress: OnProgress = no_progress) -> None:
         """Read everything once.
@@ -150,8 +156,8 @@ class Container:
         Raises:
             ValidationError: it is damaged.
         """
-        for chunk in self.chunks():
-            on_progress(len(chunk))
+        for _ in self.chunks(on_progress):
+            pass
 
     def _read_manifest(self) -> Manifest:
         info = self._zip.getinfo(MANIFEST_NAME)

@@ -10,6 +10,7 @@ import typer
 from cardlink_sql.backup import (
     Backup,
     Manifest,
+    Method,
     Restored,
     check_backup,
     create_backup,
@@ -33,6 +34,13 @@ _MEGABYTE: Final = 1_000_000
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to make.")],
     *,
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="native: SQLite's online backup, pg_dump, mariadb-dump or mysqldump. jsonl: "
+            "restores into every backend. auto: native where the tool is there."
+        ),
+    ] = Method.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
     as_json: AsJson = False,
     url: Url = None,
@@ -46,7 +54,9 @@ def backup(
     """
     with open_manager(url) as manager, _megabytes("Backing up") as on_progress:
         refuse_missing(manager)
-        made = create_backup(manager, file, force=force, on_progress=on_progress)
+        made = create_backup(manager, file, method=method, force=force, on_progress=on_progress)
+    if made.obstacle is not None:
+        typer.echo(f"note: {made.obstacle}, so the backup is JSON lines", err=True)
     if as_json:
         print_json(_backup_document(made))
     else:

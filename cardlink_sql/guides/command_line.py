@@ -239,11 +239,15 @@ Arguments:
   FILE <path>  The backup to make.  [required]
 
 Options:
-  --force        Replace FILE if it is there.
-  --json         As JSON.
-  -d, --url URL  The database. Without it DATABASE_URL is taken, then
-                 sqlite:///data/cardlink.db.
-  --help         Show this message and exit.
+  --method <auto|native|jsonl>  native: SQLite's online backup, pg_dump,
+                                mariadb-dump or mysqldump. jsonl: restores into
+                                every backend. auto: native where the tool is
+                                there.  [default: auto]
+  --force                       Replace FILE if it is there.
+  --json                        As JSON.
+  -d, --url URL                 The database. Without it DATABASE_URL is taken,
+                                then sqlite:///data/cardlink.db.
+  --help                        Show this message and exit.
 ```
 
 ## cardlink-db restore

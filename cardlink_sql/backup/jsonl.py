@@ -1,0 +1,84 @@
+"""Any database as the JSON lines of an export: from every backend into every other."""
+
+import io
+from pathlib import Path
+
+from cardlink_sql.backup.connections import own_connection
+from cardlink_sql.backup.container import CHUNK, Payload
+from cardlink_sql.backup.contents import read_contents, refuse_nothing
+from cardlink_sql.backup.manifest import Contents, Manifest, Source
+from cardlink_sql.backup.mysql_tools import product_of
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
+from cardlink_sql.exchange import Format, Keys, import_file, write_jsonl
+from cardlink_sql.manager import DatabaseManager
+
+
+def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
+    """Write every table as JSON lines, the PSKs as they are stored.
+
+    Args:
+        manager: of the database.
+        payload: where to.
+
+    Raises:
+        MigrationError: its schema is not the one of this version.
+    """
+    where = manager.config.safe_url
+    status = manager.migrator.status()
+    applied = tuple(one.id for one in status.applied)
+    refuse_nothing(Contents(applied, {}), where)
+    if not status.is_current:
+        raise MigrationError(
+            "JSON lines are of the current schema, and this database has another",
+            where,
+            "see cardlink-db status; a backup by --method native takes it as it is",
+        )
+    version = manager.health_check().server_version or ""
+    lines = io.BufferedWriter(payload, CHUNK)
+    tables = write_jsonl(manager, lines, keys=Keys.STORED)
+    lines.flush()
+    lines.detach()
+    return Source(_product(manager, version), version, Contents(applied, tables))
+
+
+def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -> None:
+    """Load JSON lines into an empty database, whose schema is made first, and count its rows.
+
+    Args:
+        manager: of that database.
+        file: the unpacked payload.
+        manifest: of the backup.
+        where: what to name in an error.
+
+    Raises:
+        ValidationError: the rows cannot be taken, or are not those of the manifest.
+    """
+    manager.create_tables()
+    try:
+        import_file(manager, file, file_format=Format.JSONL, keys=Keys.STORED)
+    except DatabaseError as error:
+        raise ValidationError(
+            f"the rows of the backup cannot be taken: {error.what}", where, "use another backup"
+        ) from error
+    with own_connection(manager) as connection:
+        found = read_contents(manager.dialect, connection)
+    expected = manifest.contents.tables
+    for name in found.own_tables:
+        if found.tables[name] != expected.get(name, 0):
+            raise ValidationError(
+                f"the backup holds rows of {name}: {found.tables[name]}, "
+                f"but its manifest says {expected.get(name, 0)}",
+                where,
+                "use another backup; nothing was changed",
+            )
+
+
+def _product(manager: DatabaseManager, version: str) -> str:
+    match manager.dialect:
+        case Dialect.SQLITE:
+            return "SQLite"
+        case Dialect.POSTGRESQL:
+            return "PostgreSQL"
+        case Dialect.MYSQL:
+            return product_of(version)
