@@ -69,6 +69,9 @@ class Refused(Exception):  # noqa: N818 - a signal inside the package, never a c
 class Describer(Protocol):
     """Asks one backend about statements."""
 
+    def server(self) -> str:
+        """What the server is: SQLite, PostgreSQL, MariaDB or MySQL."""
+
     def prepare(self, variant: Variant) -> None:
         """Prepare a statement.
 
@@ -101,6 +104,9 @@ class _SQLite:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def server(self) -> str:
+        return "SQLite"
+
     def prepare(self, variant: Variant) -> None:
         try:
             values = [None] * len(variant.names)
@@ -123,10 +129,11 @@ class _SQLite:
         except sqlite3.Error as error:
             raise _refused_by_sqlite(error, variant) from error
         origins = clauses.selected or [None] * len(rows)
-        columns = (
-            Typed(name, declared or None, _sqlite_kind(declared), self._is_nullable(origin))
-            for (_, name, declared, *_), origin in zip(rows, origins, strict=False)
-        )
+        columns = []
+        for (_, name, declared, *_), origin in zip(rows, origins, strict=False):
+            # Of an expression, some versions of SQLite give the affinity and some nothing.
+            kind = declared if origin is not None and declared else None
+            columns.append(Typed(name, kind, _sqlite_kind(kind or ""), self._is_nullable(origin)))
         return Description(parameters, tuple(columns))
 
     def _returned(self, variant: Variant) -> tuple[Typed, ...]:
@@ -183,6 +190,9 @@ class _MySQL:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
+    def server(self) -> str:
+        return "MariaDB" if "MariaDB" in self._connection.get_server_info() else "MySQL"
+
     def prepare(self, variant: Variant) -> None:
         sql = variant.sql()
         with self._connection.cursor() as cursor:
@@ -220,6 +230,7 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     kind, bytes_a_sign = _mysql_kinds().get(field.type_code), 4
     is_binary = field.charsetnr == 63
     shown = names.get(field.type_code, str(field.type_code))
+    shown = _MYSQL_NAMES.get(shown, shown)
     if kind is Kind.TEXT and is_binary:
         kind, bytes_a_sign = Kind.BYTES, 1
     if kind in (Kind.TEXT, Kind.BYTES) and shown in ("VAR_STRING", "VARCHAR", "STRING"):
@@ -228,6 +239,17 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     elif shown.endswith("BLOB"):
         shown = shown if is_binary else shown.replace("BLOB", "TEXT")
     return Typed(name, shown, kind, nullable)
+
+
+# The protocol's names and those of SQL.
+_MYSQL_NAMES: Final = {
+    "TINY": "TINYINT",
+    "SHORT": "SMALLINT",
+    "INT24": "MEDIUMINT",
+    "LONG": "INT",
+    "LONGLONG": "BIGINT",
+    "NEWDECIMAL": "DECIMAL",
+}
 
 
 def _mysql_kinds() -> dict[int, Kind]:
@@ -262,6 +284,9 @@ class _PostgreSQL:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+
+    def server(self) -> str:
+        return "PostgreSQL"
 
     def prepare(self, variant: Variant) -> None:
         self._prepare(variant.sql())

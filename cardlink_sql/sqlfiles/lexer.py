@@ -9,9 +9,8 @@ Sources: https://www.sqlite.org/lang_expr.html, PostgreSQL "Lexical Structure" (
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -35,8 +34,7 @@ class Kind(Enum):
 BLANK: Final = frozenset({Kind.NEWLINE, Kind.SPACE, Kind.LINE_COMMENT, Kind.BLOCK_COMMENT})
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A piece of the text and where it starts (line and column count from 1)."""
 
     kind: Kind
@@ -96,6 +94,7 @@ def _compile(rules: tuple[tuple[Kind, str], ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{kind.name}>{rule})" for kind, rule in rules), re.DOTALL)
 
 
+_KINDS: Final = {kind.name: kind for kind in Kind}
 _PATTERNS: Final = {dialect: _compile(rules) for dialect, rules in _RULES.items()}
 
 _UNCLOSED: Final = {
@@ -139,7 +138,7 @@ def _next(text: str, position: int, dialect: Dialect) -> tuple[Kind, int]:
     match = _PATTERNS[dialect].match(text, position)
     if match is None or match.lastgroup is None:
         raise AssertionError("every character is a token: the last rule takes any")
-    return Kind[match.lastgroup], match.end()
+    return _KINDS[match.lastgroup], match.end()
 
 
 def _end_of_nested_comment(text: str, start: int) -> int | None:

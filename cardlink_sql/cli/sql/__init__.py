@@ -2,7 +2,7 @@
 
 import typer
 
-from cardlink_sql.cli.sql.checking import check
+from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 
 __all__ = ["sql"]
@@ -21,4 +21,5 @@ def _sql() -> None:
 sql.command("list")(list_queries)
 sql.command()(show)
 sql.command()(check)
+sql.command()(lock)
 sql.command()(impact)

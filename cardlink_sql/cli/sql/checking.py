@@ -18,10 +18,11 @@ from cardlink_sql.cli.common import (
 )
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.lock import check_lock, lock_folder, make_lock, read_lock, write_lock
 from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.target import Target, live, scratch
 from cardlink_sql.sqlfiles import load_library
@@ -38,6 +39,13 @@ def check(
             show_default=False,
         ),
     ] = None,
+    locked: Annotated[
+        bool,
+        typer.Option(
+            "--locked",
+            help="Instead, hold the files against the lock of each dialect; needs no database.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -50,6 +58,9 @@ def check(
 
     Example: cardlink-db sql check --dialect postgresql -d postgresql://me@localhost/cardlink
     """
+    if locked:
+        _check_locked(as_json=as_json)
+        return
     faults = check_files([load_library(each) for each in Dialect])
     with _target(dialect, url) as target:
         checked = check_queries(load_library(target.dialect), target.asked)
@@ -73,6 +84,52 @@ def check(
             f"{checked.queries} queries of {target.dialect} in {checked.variants} variants, "
             f"on {target.name}: {_count(faults)}."
         )
+    if faults:
+        raise typer.Exit(Exit.ERROR)
+
+
+def lock(
+    *,
+    urls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--url", "-d", metavar="URL", help="A server; again for another.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write sql/lock/: what each query takes, gives, reads and writes, to be reviewed in a diff.
+
+    SQLite's is made in memory. A server's needs the --url of one, where a scratch database is
+    made and dropped again; without it that lock stays, and must be right as it is. scripts/lock
+    does it all on servers of its own.
+
+    Example: cardlink-db sql lock -d postgresql://me@localhost/x -d mysql://me@localhost/x
+    """
+    configs = [DatabaseConfig(url) for url in urls or []]
+    servers = {config.dialect: config for config in configs}
+    for dialect in Dialect:
+        if dialect is Dialect.SQLITE or dialect in servers:
+            with scratch(dialect, servers.get(dialect)) as target:
+                file = write_lock(lock_folder(), dialect, make_lock(target))
+            output.print(f"Wrote {file.parent.parent.name}/{file.parent.name}/{file.name}")
+    left = [fault for each in Dialect for fault in check_lock(load_library(each), read_lock(each))]
+    if left:
+        print_faults(left)
+        names = " and ".join(sorted({str(fault.dialect) for fault in left}))
+        raise DatabaseError(
+            f"the lock of {names} is not up to date", remedy="add the --url of its server"
+        )
+
+
+def _check_locked(*, as_json: bool) -> None:
+    faults = [
+        fault for each in Dialect for fault in check_lock(load_library(each), read_lock(each))
+    ]
+    if as_json:
+        print_json({"faults": [asdict(fault) for fault in faults]})
+    else:
+        print_faults(faults)
+        output.print(f"The SQL files and the migrations against sql/lock/: {_count(faults)}.")
     if faults:
         raise typer.Exit(Exit.ERROR)
 

@@ -1,0 +1,190 @@
+"""The lock: what each query takes, gives, reads and writes, in files that stand in a diff.
+
+``sql/lock/<dialect>.json`` is written on a database that the migrations made. Whoever changes a
+query writes it anew, so that what the change comes to is reviewed beside it.
+"""
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Final
+
+from cardlink_sql import resources
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.files import write_atomically
+from cardlink_sql.migrator.files import read_migrations, statements_checksum
+from cardlink_sql.review.describe import Description, Refused, Typed
+from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.footprint import footprints
+from cardlink_sql.review.source import source_text
+from cardlink_sql.review.target import Target
+from cardlink_sql.review.variants import as_written
+from cardlink_sql.sqlfiles import Library, Query, Rows, load_library
+
+Lock = dict[str, Any]
+
+REMEDY: Final = "look at what changed, then write the lock anew: scripts/lock"
+
+
+def make_lock(target: Target) -> Lock:
+    """The lock of a dialect.
+
+    Args:
+        target: a database that the migrations made; it tells the types.
+
+    Raises:
+        QueryError: the database refuses a query; ``sql check`` says more.
+    """
+    library = load_library(target.dialect)
+    queries = {
+        query.title: _with_types(_entry(query), _describe(query, target)) for query in library.all()
+    }
+    return {
+        "server": target.asked.server(),
+        "migrations": _migrations(target.dialect),
+        "queries": queries,
+    }
+
+
+def write_lock(folder: Path, dialect: Dialect, lock: Lock) -> Path:
+    """Write the lock of a dialect; gives its file.
+
+    Raises:
+        DatabaseError: it cannot be written.
+    """
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{dialect}.json"
+    with write_atomically(file) as opened:
+        opened.write(f"{json.dumps(lock, indent=2, ensure_ascii=False)}\n")
+    return file
+
+
+def lock_folder() -> Path:
+    """Where the locks are written.
+
+    Raises:
+        DatabaseError: the package is installed in a way that has no such folder.
+    """
+    folder = resources.folder("sql")
+    if not isinstance(folder, Path):
+        raise DatabaseError("the SQL files are inside an archive", str(folder), "use a checkout")
+    return folder / "lock"
+
+
+def read_lock(dialect: Dialect, folder: Traversable | None = None) -> Lock | None:
+    """The lock of a dialect as it is in the files; None where there is none.
+
+    Raises:
+        DatabaseError: it is no JSON object.
+    """
+    file = (folder or resources.folder("sql").joinpath("lock")).joinpath(f"{dialect}.json")
+    if not file.is_file():
+        return None
+    try:
+        lock = json.loads(file.read_text("utf-8"))
+        return {**lock, "queries": {**lock["queries"]}}
+    except (ValueError, TypeError, KeyError) as error:
+        raise DatabaseError("this is no lock", f"sql/lock/{dialect}.json", REMEDY) from error
+
+
+def check_lock(library: Library, lock: Lock | None) -> list[Fault]:
+    """Where the files are not as the lock has them. Needs no database."""
+    dialect = library.dialect
+    place = f"sql/lock/{dialect}.json"
+    if lock is None:
+        return [Fault("lock", place, None, dialect, "there is no lock", REMEDY)]
+    faults = [
+        Fault("lock", f"migrations/{dialect}", None, dialect, what, REMEDY)
+        for what in _changed(lock.get("migrations", {}), _migrations(dialect))
+    ]
+    now = {query.title: query for query in library.all()}
+    for title in sorted(now.keys() | lock["queries"].keys()):
+        query, entry = now.get(title), lock["queries"].get(title)
+        if query is None:
+            what = "the lock has this query, and the SQL files have not"
+            faults.append(Fault("lock", place, title, dialect, what, REMEDY))
+        elif entry is None or entry.get("hash") != hash_of(query):
+            what = "is not in the lock" if entry is None else "is not as the lock has it"
+            faults.append(Fault("lock", query.where, title, dialect, what, REMEDY))
+    return faults
+
+
+def hash_of(query: Query) -> str:
+    """A hash of what a query does: not of its documentation, its indentation or its place."""
+    lines = (" ".join(line.split()) for line in source_text(query).splitlines())
+    lists = " ".join(sorted(query.source.lists))
+    return sha256("\n".join([query.rows, lists, *lines]).encode()).hexdigest()[:16]
+
+
+def _changed(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            is_there = "is not as the lock has it" if name in before else "is not in the lock"
+            yield f"the migration {name} {is_there if name in now else 'is gone'}"
+
+
+def _migrations(dialect: Dialect) -> dict[str, str]:
+    return {
+        migration.id: statements_checksum(migration.statements("apply"))[:16]
+        for migration in read_migrations(resources.folder("migrations"), dialect)
+    }
+
+
+def _entry(query: Query) -> Lock:
+    footprint = footprints(query.dialect)[query.title]
+    optional = {"may_be_given": sorted(query.conditions), "orders": list(query.orders)}
+    return {
+        "from": query.source.file,
+        "hash": hash_of(query),
+        "gives": query.rows.value,
+        **{name: ", ".join(values) for name, values in optional.items() if values},
+        **_listed(footprint.own.as_json()),
+        **{
+            name: _listed(access.as_json())
+            for name, access in (
+                ("by_foreign_key", footprint.by_foreign_key),
+                ("by_trigger", footprint.by_trigger),
+            )
+            if access
+        },
+        **({} if footprint.is_exact else {"is_exact": False}),
+    }
+
+
+def _listed(access: dict[str, Any]) -> dict[str, Any]:
+    """Each table's columns on one line, so that a diff shows a table by a line."""
+    return {
+        does: {table: ", ".join(columns) for table, columns in tables.items()}
+        if isinstance(tables, dict)
+        else ", ".join(tables)
+        for does, tables in access.items()
+    }
+
+
+def _describe(query: Query, target: Target) -> Description:
+    if query.rows is Rows.COPY:
+        return Description((), ())
+    try:
+        return target.asked.describe(as_written(query))
+    except Refused as refused:
+        raise query.fault(refused.what, "see: cardlink-db sql check") from None
+
+
+def _with_types(entry: Lock, found: Description) -> Lock:
+    head = {name: entry[name] for name in ("from", "hash", "gives")}
+    parameters = dict.fromkeys(sorted(map(_typed, found.parameters)))
+    columns = [_typed(column) for column in found.columns]
+    return (
+        head
+        | ({"parameters": list(parameters)} if parameters else {})
+        | ({"columns": columns} if columns else {})
+        | entry
+    )
+
+
+def _typed(one: Typed) -> str:
+    never = " NOT NULL" if one.nullable is False else ""
+    return f"{one.name} {one.type}{never}" if one.type else f"{one.name}{never}"

@@ -1,0 +1,133 @@
+"""The lock of the queries: it is up to date, and sees what is not as it has it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.review import lock as lock_module
+from cardlink_sql.review.lock import check_lock, make_lock, read_lock, write_lock
+from cardlink_sql.review.target import live, scratch
+from cardlink_sql.sqlfiles import load_library
+from cardlink_sql.sqlfiles.library import read_library
+from tests.conftest import Run
+
+SQLITE = Dialect.SQLITE
+
+
+def sent(lock: dict[str, Any]) -> dict[str, Any]:
+    """A lock without what one server's brand says of types."""
+    untyped = {"parameters", "columns"}
+    return {
+        title: {name: value for name, value in entry.items() if name not in untyped}
+        for title, entry in lock["queries"].items()
+    }
+
+
+def test_the_files_are_as_the_lock_has_them(run: Run) -> None:
+    done = run("sql", "check", "--locked")
+    assert done.returncode == 0, f"run scripts/lock and review what changed:\n{done.stdout}"
+
+
+def test_the_lock_is_what_the_database_says(
+    dialect: Dialect, migrated: Callable[[Dialect], DatabaseManager]
+) -> None:
+    kept = read_lock(dialect)
+    assert kept is not None
+    if dialect is SQLITE:
+        with scratch(SQLITE) as target:
+            made = make_lock(target)
+    else:
+        url = migrated(dialect).config.url
+        with live(DatabaseConfig(url)) as target:
+            made = make_lock(target)
+    assert sent(made) == sent(kept), "run scripts/lock"
+    if made["server"] == kept["server"]:
+        assert made == kept, "run scripts/lock"
+
+
+def test_no_secret_and_no_place_of_a_machine_is_in_a_lock() -> None:
+    for dialect in Dialect:
+        text = json.dumps(read_lock(dialect))
+        assert "://" not in text
+        assert str(Path.home()) not in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("WHERE admin_url = :admin_url", "WHERE admin_url <> :admin_url", ["is not as the lock"]),
+        (
+            "-- name: find_by_imsi",
+            "-- name: find_by_imis",
+            ["files have not", "is not in the lock"],
+        ),
+        ("-- when: atr\n", "-- when: atr, imsi\n", ["is not as the lock"] * 2),
+        ("-- The cards that have none.", "-- The cards without a PSK.", []),
+        ("  iccid,\n  imsi,", "  iccid, imsi,", ["is not as the lock"]),
+        ("WHERE admin_url = :admin_url", "WHERE   admin_url =  :admin_url", []),
+    ],
+)
+def test_a_change_of_a_query_is_seen_and_one_of_its_looks_is_not(
+    old: str, new: str, said: list[str], tmp_path: Path
+) -> None:
+    shutil.copytree(Path(str(resource_folder("sql"))), tmp_path / "sql")
+    file = tmp_path / "sql/common/cards.sql"
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, len(said) or 1), "utf-8")
+    faults = check_lock(read_library(tmp_path / "sql", SQLITE), read_lock(SQLITE))
+    assert len(faults) == len(said), faults
+    faults.sort(key=lambda fault: fault.query or "", reverse=True)
+    for fault, words in zip(faults, said, strict=True):
+        assert words in fault.what
+        assert fault.check == "lock"
+
+
+def test_a_migration_that_the_lock_does_not_know_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = read_lock(SQLITE)
+    assert lock is not None
+    lock["migrations"] = {**lock["migrations"], "0001_initial_schema": "0", "0000_gone": "1"}
+    what = [fault.what for fault in check_lock(load_library(SQLITE), lock)]
+    assert what == [
+        "the migration 0000_gone is gone",
+        "the migration 0001_initial_schema is not as the lock has it",
+    ]
+
+
+def test_a_lock_that_is_missing_or_damaged_is_said_so(tmp_path: Path) -> None:
+    (fault,) = check_lock(load_library(SQLITE), read_lock(SQLITE, tmp_path))
+    assert str(fault) == "sql/lock/sqlite.json: (sqlite): there is no lock"
+    (tmp_path / "sqlite.json").write_text("[]")
+    with pytest.raises(Exception, match=r"sql/lock/sqlite.json: this is no lock"):
+        read_lock(SQLITE, tmp_path)
+
+
+def test_sql_lock_writes_what_it_can_and_names_what_is_left(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = {dialect: read_lock(dialect) or {} for dialect in Dialect}
+    monkeypatch.setattr(lock_module.resources, "folder", fake_folder(tmp_path))
+    done = run("sql", "lock")
+    assert done.returncode == 1
+    assert "Wrote sql/lock/sqlite.json" in done.stdout
+    assert "the lock of mysql and postgresql is not up to date" in done.stderr
+    kept = json.loads((tmp_path / "sql/lock/sqlite.json").read_text("utf-8"))
+    assert kept == locks[SQLITE]
+    for dialect in (Dialect.MYSQL, Dialect.POSTGRESQL):
+        write_lock(tmp_path / "sql/lock", dialect, locks[dialect])
+    assert run("sql", "lock").returncode == 0
+
+
+def fake_folder(tmp_path: Path) -> Callable[[str], Path]:
+    """The folders of the package, the one of SQL without its lock."""
+    real = resource_folder
+    shutil.copytree(Path(str(real("sql"))), tmp_path / "sql", ignore=lambda *_: {"lock"})
+    return lambda name: tmp_path / "sql" if name == "sql" else Path(str(real(name)))
