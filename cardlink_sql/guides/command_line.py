@@ -914,6 +914,7 @@ Commands:
   list    List every query: what it takes, gives, reads and writes.
   show    Show a query as it reaches the server, with its documentation,...
   check   Hold every query against a database, and the dialects' forms...
+  lock    Write sql/lock/: what each query takes, gives, reads and writes,...
   impact  Show which queries read or write a table or a column.
 ```
 
@@ -983,10 +984,32 @@ Options:
                                   made by the migrations and dropped again:
                                   SQLite's in memory, a server's beside the
                                   database that the URL names.
+  --locked                        Instead, hold the files against the lock of
+                                  each dialect; needs no database.
   --json                          As JSON.
   -d, --url URL                   The database. Without it DATABASE_URL is
                                   taken, then sqlite:///data/cardlink.db.
   --help                          Show this message and exit.
+```
+
+## cardlink-db sql lock
+
+```text
+Usage: cardlink-db sql lock [OPTIONS]
+
+  Write sql/lock/: what each query takes, gives, reads and writes, to be
+  reviewed in a diff.
+
+  SQLite's is made in memory. A server's needs the --url of one, where a scratch
+  database is made and dropped again; without it that lock stays, and must be
+  right as it is. scripts/lock does it all on servers of its own.
+
+  Example: cardlink-db sql lock -d postgresql://me@localhost/x -d
+  mysql://me@localhost/x
+
+Options:
+  -d, --url URL  A server; again for another.
+  --help         Show this message and exit.
 ```
 
 ## cardlink-db sql impact
