@@ -1,16 +1,20 @@
 """``cardlink-db schema``: what the migrations make, for review."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import AsJson, Exit, Url, output, print_json
+from cardlink_sql.cli.common import AsJson, Exit, Url, argument, output, print_json
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.ddl import committed_schema, fresh_schema
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.resources import folder
+from cardlink_sql.review.compatibility import compatible as check_release
+from cardlink_sql.review.compatibility import read_release
 from cardlink_sql.review.lint import lint as lint_migrations
+from cardlink_sql.review.target import scratch
 from cardlink_sql.scratch import scratch_database
 
 schema = typer.Typer(
@@ -74,6 +78,45 @@ def lint(*, as_json: AsJson = False) -> None:
             output.print(f"  {fault.remedy}")
         output.print("Nothing is wrong." if not faults else f"Wrong: {len(faults)}.")
     if faults:
+        raise typer.Exit(Exit.ERROR)
+
+
+@schema.command()
+def compatible(
+    release: Annotated[
+        Path,
+        typer.Argument(metavar="RELEASE", help="Its wheel, a checkout of it, or its sql/ folder."),
+    ],
+    *,
+    dialect: DialectOption = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Prepare the queries of another release on the schema of this one.
+
+    So its servers can go on while this release is rolled out. The schema is that of the migrations,
+    in a scratch database: SQLite's in memory, a server's beside the database of the URL.
+    The exit code is 1 where a query is refused.
+
+    Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl
+    """
+    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    chosen = dialect or config.dialect
+    with argument("RELEASE"):
+        library = read_release(release, chosen)
+    with scratch(chosen, _config_of(chosen, config)) as target:
+        checked = check_release(library, target.asked, release.name)
+    if as_json:
+        print_json(asdict(checked))
+    else:
+        for fault in checked.faults:
+            output.print(f"{fault}")
+            output.print(f"  {fault.remedy}")
+        output.print(
+            f"{checked.queries} queries of {release.name} in {checked.variants} variants: "
+            f"{len(checked.faults) or 'none'} refused."
+        )
+    if checked.faults:
         raise typer.Exit(Exit.ERROR)
 
 

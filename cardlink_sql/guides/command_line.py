@@ -858,8 +858,9 @@ Options:
   --help  Show this message and exit.
 
 Commands:
-  dump  Print the schema as canonical DDL, the same text from every version...
-  lint  Hold the migrations of all dialects to the rules for a database...
+  dump        Print the schema as canonical DDL, the same text from every...
+  lint        Hold the migrations of all dialects to the rules for a...
+  compatible  Prepare the queries of another release on the schema of this...
 ```
 
 ## cardlink-db schema dump
@@ -898,6 +899,31 @@ Usage: cardlink-db schema lint [OPTIONS]
 Options:
   --json  As JSON.
   --help  Show this message and exit.
+```
+
+## cardlink-db schema compatible
+
+```text
+Usage: cardlink-db schema compatible [OPTIONS] {RELEASE}
+
+  Prepare the queries of another release on the schema of this one.
+
+  So its servers can go on while this release is rolled out. The schema is that
+  of the migrations, in a scratch database: SQLite's in memory, a server's
+  beside the database of the URL. The exit code is 1 where a query is refused.
+
+  Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl
+
+Arguments:
+  RELEASE <path>  Its wheel, a checkout of it, or its sql/ folder.  [required]
+
+Options:
+  --dialect <sqlite|mysql|postgresql>
+                                  Without it, the dialect of the database's URL.
+  --json                          As JSON.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
+  --help                          Show this message and exit.
 ```
 
 ## cardlink-db sql

@@ -54,6 +54,20 @@ def check_queries(library: Library, asked: Describer) -> Checked:
     return Checked(len(queries), count, faults)
 
 
+def prepare_queries(library: Library, asked: Describer) -> Checked:
+    """Prepare every query in every variant, and ask no more: for queries of another release.
+
+    Args:
+        library: the queries.
+        asked: the database of their dialect.
+    """
+    queries = [query for query in library.all() if query.rows is not Rows.COPY]
+    all_variants = [variant for query in queries for variant in variants(query)]
+    refused = [fault for variant in all_variants for fault in _prepared(variant, asked)]
+    faults = {(fault.query, fault.where, fault.what): fault for fault in refused}
+    return Checked(len(library.all()), len(all_variants), list(faults.values()))
+
+
 def _prepared(variant: Variant, asked: Describer) -> Iterator[Fault]:
     try:
         asked.prepare(variant)
