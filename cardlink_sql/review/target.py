@@ -1,25 +1,22 @@
 """The database that a review asks: a live one, which it only reads, or one of its own."""
 
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.driver_errors import connection_error
+from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.migrator import driver
 from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.scratch import schema_in_memory, sqlite_in_memory
 from cardlink_sql.schema import differences
+from cardlink_sql.scratch import scratch_database
 
 
 @dataclass(frozen=True)
@@ -85,30 +82,22 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
         with _scratch_in_memory() as target:
             yield target
         return
-    name = f"cardlink_scratch_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(server.engine_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    refusal = _create(engine, name, server)
-    if refusal is not None:
-        with live(server) as target:
-            note = f"no scratch database ({refusal}): the live one was asked, and only read"
-            yield Target(target.dialect, target.name, target.asked, target.faults, note)
-        return
-    try:
-        url = server.engine_url.set(database=name).render_as_string(hide_password=False)
-        with DatabaseManager(DatabaseConfig(url)) as manager:
-            manager.create_tables()
-            faults = _differences(manager.engine, dialect)
-            pooled = manager.take_connection()
-            try:
-                asked = describer(dialect, pooled.driver_connection)
-                yield Target(dialect, f"a scratch database on {server.safe_url}", asked, faults)
-            finally:
-                pooled.close()
-    finally:
-        force = " WITH (FORCE)" if dialect is Dialect.POSTGRESQL else ""
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}{force}")
-        engine.dispose()
+    with ExitStack() as stack:
+        manager, note = None, None
+        try:
+            manager = stack.enter_context(scratch_database(server))
+        except ConnectionError:
+            raise
+        except DatabaseError as refusal:
+            note = f"{refusal.what}: the live one was asked, and only read"
+        if manager is None:
+            yield replace(stack.enter_context(live(server)), note=note)
+            return
+        manager.create_tables()
+        faults = _differences(manager.engine, dialect)
+        pooled = stack.enter_context(closing(manager.take_connection()))
+        asked = describer(dialect, pooled.driver_connection)
+        yield Target(dialect, f"a scratch database on {server.safe_url}", asked, faults)
 
 
 @contextmanager
@@ -118,27 +107,6 @@ def _scratch_in_memory() -> Iterator[Target]:
         faults = _differences(engine, Dialect.SQLITE)
         asked = describer(Dialect.SQLITE, connection)
         yield Target(Dialect.SQLITE, "a scratch database in memory", asked, faults)
-
-
-# PostgreSQL's SQLSTATE and MySQL's numbers for "you may not".
-_NOT_ALLOWED: Final = {"42501", 1044, 1227}
-
-
-def _create(engine: Engine, name: str, server: DatabaseConfig) -> str | None:
-    """Make a database; gives why it may not be made.
-
-    Raises:
-        ConnectionError: the server cannot be reached.
-    """
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    except DBAPIError as error:
-        cause: Any = error.orig
-        if driver.code(cause) in _NOT_ALLOWED:
-            return driver.message(cause)
-        raise connection_error(server.dialect, error, server.engine_url) from None
-    return None
 
 
 def _migration_faults(manager: DatabaseManager) -> Iterator[Fault]:
