@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.times import utc_now
@@ -95,6 +95,44 @@ class Notes:
         """Forget what came after the mark: a savepoint was rolled back."""
         del self.events[mark:]
         self._logged.clear()
+
+
+class Noting(Protocol):
+    """Where a gateway notes its writes, as :class:`cardlink_sql.link.Link` has it."""
+
+    @property
+    def events(self) -> "EventBus":
+        """Knows which events anybody waits for."""
+
+    @property
+    def notes(self) -> Notes:
+        """What the transaction has written so far."""
+
+
+def note_many(
+    link: Noting, event_type: EventType, entity: str, action: str, count: int, **scope: str
+) -> None:
+    """Note that many rows were written at once, as one event without a key.
+
+    Args:
+        link: the transaction.
+        event_type: what the event is about.
+        entity: its ``entity_type``.
+        action: what was done to each row.
+        count: how many there were; nothing is noted of none.
+        scope: what they have in common, such as their run.
+    """
+    if count and event_type in link.events.wanted:
+        data = {"count": count, **scope}
+        link.notes.add(DatabaseEvent(event_type, entity, None, action, data=data))
+
+
+def note_batch(link: Noting, entity: str, table: str, operation: str, count: int) -> None:
+    """Note that a method or a command has done its work on many rows of a table."""
+    if count and EventType.BATCH_COMPLETED in link.events.wanted:
+        data = {"table": table, "operation": operation, "count": count}
+        event = DatabaseEvent(EventType.BATCH_COMPLETED, entity, None, "completed", data=data)
+        link.notes.add(event)
 
 
 class EventBus:

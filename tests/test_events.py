@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
+from cardlink_sql.exchange import export, import_file
 from cardlink_sql.link import Link
 from cardlink_sql.times import utc_now
 from tests.conftest import card, device, entry, iccid, session_id
@@ -391,6 +393,35 @@ def test_settings(manager: DatabaseManager) -> None:
         ("settings_changed", "lab.name", "deleted"),
     ]
     assert [event.data.get("value", "none") for event in events] == [None, 9000, "none", "none"]
+
+
+def test_an_import_is_told_by_table(manager: DatabaseManager, tmp_path: Path) -> None:
+    file = tmp_path / "lab.jsonl"
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all([device(1), device(2)])
+        uow.sessions.create_session(session_id=KEY)
+        uow.logs.add_log_batch([entry(KEY)] * 3)
+        uow.commit()
+    export(manager, file)
+    with UnitOfWork(manager) as uow:
+        uow.sessions.delete_by_id(KEY)
+        uow.devices.delete_by_id("device-0002")
+        uow.commit()
+    events: list[DatabaseEvent] = []
+    manager.events.on("*", events.append)
+    import_file(manager, file, dry_run=True)
+    assert events == []
+    import_file(manager, file)
+    assert [(event.event_type.value, event.entity_type, event.action) for event in events] == [
+        ("device_changed", "device", "imported"),
+        ("batch_completed", "device", "completed"),
+        ("session_changed", "session", "imported"),
+        ("batch_completed", "session", "completed"),
+        ("log_added", "log", "imported"),
+        ("batch_completed", "log", "completed"),
+    ]
+    assert events[0].data == {"count": 1}
+    assert events[5].data == {"table": "comm_logs", "operation": "import", "count": 3}
 
 
 def test_an_event_does_not_change() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.events import DatabaseEvent, EventType
+from cardlink_sql.events import note_batch, note_many
 from cardlink_sql.exchange.applying import RowWriter
 from cardlink_sql.exchange.checking import Checked, Checker
 from cardlink_sql.exchange.conflict import Conflict, TableReport
@@ -127,18 +127,10 @@ def _check(source: Source, checker: Checker, faults: Faults) -> Checked:
 def _note(link: Link, report: ImportReport) -> None:
     """Note the events of an import: of each table that it changed one, and that it is done."""
     for shape in SHAPES:
-        count = report.tables[shape.name].created + report.tables[shape.name].updated
-        entity, data = shape.gateway.entity, {"count": count}
-        if not count:
-            continue
-        if shape.gateway.event in link.events.wanted:
-            event = DatabaseEvent(shape.gateway.event, entity, None, "imported", data=data)
-            link.notes.add(event)
-        if EventType.BATCH_COMPLETED in link.events.wanted:
-            done = {"table": shape.name, "operation": "import", **data}
-            link.notes.add(
-                DatabaseEvent(EventType.BATCH_COMPLETED, entity, None, "completed", data=done)
-            )
+        counts, gateway = report.tables[shape.name], shape.gateway
+        count = counts.created + counts.updated
+        note_many(link, gateway.event, gateway.entity, "imported", count)
+        note_batch(link, gateway.entity, shape.name, "import", count)
 
 
 class _Import:

@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from cardlink_sql import validation
 from cardlink_sql.columns import binders, driver_time
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
-from cardlink_sql.events import DatabaseEvent, EventType, as_data
+from cardlink_sql.events import DatabaseEvent, EventType, as_data, note_batch, note_many
 from cardlink_sql.link import Link
 from cardlink_sql.records import KeysetPage, Page
 from cardlink_sql.rows import reader
@@ -209,16 +209,11 @@ class Gateway(Generic[R]):
             count: how many there were; nothing is noted of none.
             scope: what they have in common, such as their run.
         """
-        if count and self.event in self._link.events.wanted:
-            data = {"count": count, **scope}
-            self._link.notes.add(DatabaseEvent(self.event, self.entity, None, action, data=data))
+        note_many(self._link, self.event, self.entity, action, count, **scope)
 
     def _note_batch(self, operation: str, count: int) -> None:
         """Note that a method has done its work on many rows; nothing is noted of none."""
-        if count and EventType.BATCH_COMPLETED in self._link.events.wanted:
-            kind = EventType.BATCH_COMPLETED
-            data = {"table": self.table.name, "operation": operation, "count": count}
-            self._link.notes.add(DatabaseEvent(kind, self.entity, None, "completed", data=data))
+        note_batch(self._link, self.entity, self.table.name, operation, count)
 
     def _query(self, name: str) -> Query:
         try:

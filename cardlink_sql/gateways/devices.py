@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cardlink_sql import validation
-from cardlink_sql.events import DatabaseEvent, EventType
+from cardlink_sql.events import EventType, note_many
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.records import Device, DeviceType
@@ -122,10 +122,7 @@ class DeviceGateway(Gateway[Device]):
         """
         key = self._key(device_id)
         gone = self._execute("delete_sessions", {"device_id": key})
-        if gone and EventType.SESSION_CHANGED in self._link.events.wanted:
-            data = {"count": gone, "device_id": key}
-            kind = EventType.SESSION_CHANGED
-            self._link.notes.add(DatabaseEvent(kind, "session", None, "deleted", data=data))
+        note_many(self._link, EventType.SESSION_CHANGED, "session", "deleted", gone, device_id=key)
         return self.delete_by_id(key)
 
     def _change(self, device_id: str, name: str, action: str, values: dict[str, object]) -> Device:

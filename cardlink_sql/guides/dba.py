@@ -56,7 +56,7 @@ For example, on PostgreSQL:
 CREATE ROLE cardlink_app LOGIN PASSWORD '…';
 GRANT USAGE ON SCHEMA public TO cardlink_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON devices, card_profiles, ota_sessions, comm_logs,
-    test_results, settings TO cardlink_app;
+    test_results, settings, event_counter, event_outbox TO cardlink_app;
 ```
 
 and on MySQL or MariaDB:
@@ -77,6 +77,7 @@ that opens them is in the environment of the components and never on the server.
 | `ota_sessions` | one OTA session, with five index entries | with the traffic, much slower than the log |
 | `test_results` | one test of one run | with the test runs |
 | `devices`, `card_profiles`, `settings` | a device, a card, a setting | hardly |
+| `event_outbox`, `event_counter` | an event for other processes; the last number | not at all, unless events are published; then with the transactions, until purged (the guide of the events) |
 
 `comm_logs` has one index beside its key, `(session_id, id)`. Each further one would cost a third
 or more of the speed at which APDUs are written, so what looks for entries by their time goes
@@ -94,6 +95,8 @@ uses the pages again, too; `VACUUM` shrinks the file and needs it for itself mea
   They are short: a session's step, or a batch of APDUs.
 - Two units of work that change the same rows in different order may meet in a deadlock. The server
   ends one; its component gets a `ConflictError` and runs it again.
+- Where events are published, a transaction locks the one row of `event_counter` right before its
+  commit: those who publish commit one after another.
 - Migrations take DDL locks for at most ten seconds before they give up.
 - Foreign keys: a deleted device or card leaves its sessions and results behind without it
   (`SET NULL`); a deleted session takes its log along (`CASCADE`). All are served by an index.
