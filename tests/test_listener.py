@@ -327,6 +327,7 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
 ) -> None:
     commit_device(other, 1)
     assert ids(take(heard, 1)) == ["device-0001"]
+    connection = getattr(heard._bell, "_connection", None)
     ready, go = os.pipe()
     child = os.fork()
     if not child:
@@ -346,6 +347,7 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
     assert ids(take(heard, 1)) == ["device-0002"]
     commit_device(other, 4)
     assert ids(take(heard, 1)) == ["device-0004"]
+    assert getattr(heard._bell, "_connection", None) is connection
     os.close(ready)
     os.close(go)
 
@@ -446,11 +448,20 @@ def test_where_listen_is_refused_the_outbox_is_looked_at(
 
 
 @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
-def test_postgresql_wakes_a_listener(manager: DatabaseManager, other: DatabaseManager) -> None:
+def test_postgresql_wakes_a_listener(
+    manager: DatabaseManager, other: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with manager.listen(interval=3600) as heard:
-        assert heard.get(0) is None
-        thread = in_thread(lambda: commit_device(other, 1))
-        event = heard.get(LONG - 5)
+        waits, wait = threading.Event(), heard._bell.wait
+
+        def begin_to_wait(seconds: float) -> None:
+            waits.set()
+            wait(seconds)
+
+        monkeypatch.setattr(heard._bell, "wait", begin_to_wait)
+        thread = in_thread(lambda: waits.wait(LONG) and commit_device(other, 1))
+        # Well before it would look of its own accord.
+        event = heard.get(LONG / 2)
         thread.join()
     assert event is not None
 
