@@ -89,22 +89,28 @@ class Checker:
         self._spool.add(shape, values)
 
     def _fields(self, entry: Entry) -> Values:
-        checks = accepted(entry.shape)
+        shape, row = entry.shape, entry.row
+        checks = accepted(shape)
         values: Values = {}
-        for name, value in entry.row.items():
+        for name, value in row.items():
             check = checks.get(name)
+            if check is None:
+                self._no_column(entry, name)
+                continue
             try:
-                if check is not None:
-                    values[name] = check(value)
-                elif name == PSK_KEY and self._keys and entry.shape.word == "cards":
-                    continue
-                else:
-                    self._unknown(entry, name)
+                values[name] = check(value)
             except ValidationError as error:
                 self._note(entry, name, error.what, error.where)
-        if entry.shape.word == "cards" and PSK_KEY in entry.row and self._keys:
+        if self._holds_key(entry):
             self._read_key(entry, values)
         return values
+
+    def _holds_key(self, entry: Entry) -> bool:
+        return self._keys is not None and entry.shape.word == "cards" and PSK_KEY in entry.row
+
+    def _no_column(self, entry: Entry, name: str) -> None:
+        if name != PSK_KEY or not self._holds_key(entry):
+            self._unknown(entry, name)
 
     def _unknown(self, entry: Entry, name: str) -> None:
         if name == PSK_KEY and entry.shape.word == "cards":

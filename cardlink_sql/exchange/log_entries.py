@@ -198,12 +198,13 @@ class _KnownEntries:
         return None if found is None else (found[0], found[1] == _digest(values, _REST))
 
     def _pages(self, session_id: str) -> Iterator[list[Values]]:
-        after = 0
-        while rows := self._gateway.page("logs", after, _PAGE, {"session_id": session_id}):
-            yield [self._convert(row) for row in rows]
-            if len(rows) < _PAGE:
-                return
-            after = rows[-1][_ID]
+        after: int | None = 0
+        while after is not None:
+            rows = self._gateway.page("logs", after, _PAGE, {"session_id": session_id})
+            after = rows[-1][_ID] if len(rows) == _PAGE else None
+            page = map(self._convert, rows)
+            del rows  # a session that waits for its next entry holds nothing
+            yield list(page)
 
 
 class _Session:

@@ -7,8 +7,8 @@ JSON document is itself; everything else is text, number or truth value.
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from sqlalchemy import Boolean, Column, Double
 
@@ -21,6 +21,11 @@ from cardlink_sql.rows import Row
 from cardlink_sql.tables import JSONDocument, UTCDateTime
 
 Values = dict[str, Any]
+
+# Columns of the log that have few different values: each is checked once, not a million times.
+_REPEATED: Final = frozenset(
+    f"comm_logs.{name}" for name in ("session_id", "direction", "status_word", "status_message")
+)
 
 
 def time_text(moment: datetime) -> str:
@@ -104,7 +109,13 @@ def _accepts(
         return lambda value: validation.whole(value, where, least=1) if value else None
     if isinstance(column.type, UTCDateTime):
         return lambda value: check(None) if value is None else time_text(parse_time(value, where))
-    return check
+    return _remembering(check) if where in _REPEATED else check
+
+
+def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A check that knows the text that it has seen lately."""
+    known = lru_cache(maxsize=1024)(check)
+    return lambda value: known(value) if type(value) is str else check(value)
 
 
 @cache
