@@ -16,6 +16,7 @@ from cardlink_sql import (
     DatabaseConfig,
     DatabaseError,
     DatabaseManager,
+    MigrationError,
     ValidationError,
     engine,
 )
@@ -32,6 +33,10 @@ from cardlink_sql.backup import (
     restore_backup,
     statements,
 )
+from cardlink_sql.backup.mysql_scratch import MySQLScratch
+from cardlink_sql.backup.pg_scratch import PgScratch
+from cardlink_sql.backup.pg_swap import PgSwap
+from cardlink_sql.backup.sqlite_scratch import SQLiteScratch
 from cardlink_sql.dialect import Dialect
 from tests.conftest import ALL_DIALECTS, delete_rows, dump
 from tests.test_backup import LOGS, change, fill, rewritten, writers
@@ -174,6 +179,52 @@ def test_a_backup_while_others_write_is_of_one_moment(
         counts = "SELECT COUNT(*) FROM comm_logs GROUP BY session_id"
         with other.engine.connect() as connection:
             assert set(connection.scalars(text(counts)).all()) == {50}
+
+
+def test_an_older_schema_is_restored_and_then_migrated(empty_url: str, tmp_path: Path) -> None:
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        manager.migrator.migrate("0001")
+        pending = manager.migrator.status().pending
+        made = create_backup(manager, tmp_path / "old.backup")
+        assert made.manifest.contents.migrations == ("0001_initial_schema",)
+        with pytest.raises(MigrationError, match="JSON lines are of the current schema"):
+            create_backup(manager, tmp_path / "lines.backup", method=Method.JSONL)
+        manager.create_tables()
+        done = restore_backup(manager, made.file)
+        assert done.pending == pending == manager.migrator.status().pending != []
+        manager.create_tables()
+        assert manager.migrator.status().is_current
+        assert done.replaced is not None
+        remove(manager, done.replaced)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupt_leaves_nothing_aside(
+    method: Method,
+    manager: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    fill(manager)
+    made = create_backup(manager, tmp_path / "one.backup", method=method)
+    before = dump(manager)
+
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_backup(manager, made.file, on_progress=interrupt)
+    # Later, with everything unpacked and loaded aside.
+    for scratch in (SQLiteScratch, MySQLScratch, PgScratch):
+        monkeypatch.setattr(scratch, "replace", interrupt)
+    monkeypatch.setattr(PgSwap, "after", property(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        restore_backup(manager, made.file)
+    assert dump(manager) == before
+    assert not [name for name in asides(manager) if "restoring" in name or "replaced" in name]
+    with pytest.raises(KeyboardInterrupt):
+        create_backup(manager, tmp_path / "two.backup", method=method, on_progress=interrupt)
+    assert {path.name for path in tmp_path.iterdir()} == {"one.backup"}
 
 
 def test_only_the_tables_of_cardlink_are_taken_and_replaced(
