@@ -347,6 +347,8 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
     assert ids(take(heard, 1)) == ["device-0002"]
     commit_device(other, 4)
     assert ids(take(heard, 1)) == ["device-0004"]
+    # It waits at its own connection still, which the child did not end.
+    assert heard.get(0.05) is None
     assert getattr(heard._bell, "_connection", None) is connection
     os.close(ready)
     os.close(go)
@@ -460,10 +462,12 @@ def test_postgresql_wakes_a_listener(
 
         monkeypatch.setattr(heard._bell, "wait", begin_to_wait)
         thread = in_thread(lambda: waits.wait(LONG) and commit_device(other, 1))
-        # Well before it would look of its own accord.
-        event = heard.get(LONG / 2)
+        started = time.monotonic()
+        event = heard.get(LONG)
         thread.join()
     assert event is not None
+    # Of its own accord it would look at the end of the time.
+    assert time.monotonic() - started < LONG / 2
 
 
 @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
