@@ -14,7 +14,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.ddl import committed_schema, fresh_schema
 from cardlink_sql.ddl.expressions import canonical
 from cardlink_sql.ddl.printer import ddl
-from cardlink_sql.ddl.reflect import read_tables
+from cardlink_sql.ddl.reflect import _default, read_tables
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import DatabaseError, MigrationError
@@ -190,6 +190,22 @@ def test_a_condition_that_is_not_understood_is_refused(written: str) -> None:
     with pytest.raises(MigrationError, match="does not understand") as caught:
         canonical(written, "things.a")
     assert caught.value.where == "things.a"
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "form"),
+    [
+        ("'1'", "BOOLEAN", "TRUE"),  # MySQL 8
+        ("0", "BOOLEAN", "FALSE"),  # MariaDB
+        ("TRUE", "BOOLEAN", "TRUE"),
+        ("'3'", "INTEGER", "3"),
+        ("'1.50'", "NUMERIC(10, 2)", "1.50"),
+        ("'3'", "VARCHAR(3)", "'3'"),
+        ("NULL", "TEXT", None),
+    ],
+)
+def test_a_default_has_one_form(written: str, kind: str, form: str | None) -> None:
+    assert _default(written, kind) == form
 
 
 def run(*arguments: str) -> int:

@@ -29,6 +29,7 @@ class Kind(Enum):
     RENAME_INDEX = "an index renamed"
     ADD_COLUMN = "a new column"
     ADD_REQUIRED_COLUMN = "a new column, NOT NULL without a default"
+    ADD_CHECKED_COLUMN = "a new column with a check or a key"
     ADD_COMPUTED_COLUMN = "a new column that is computed for every row"
     DROP_COLUMN = "a column dropped"
     RENAME_COLUMN = "a column renamed"
@@ -114,6 +115,7 @@ _ACTIONS: Final = (
     # now() is one value for the whole statement; any other function may give another one each.
     (Kind.ADD_COMPUTED_COLUMN, rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \("),
     (Kind.ADD_REQUIRED_COLUMN, rf"ADD {_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
+    (Kind.ADD_CHECKED_COLUMN, rf"ADD {_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
     (Kind.ADD_COLUMN, rf"ADD {_COLUMN}"),
     (Kind.VALIDATE, r"VALIDATE CONSTRAINT"),
     (Kind.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
