@@ -5,7 +5,7 @@ milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -250,6 +250,54 @@ class SessionStatistics:
     timeout: int
     average_duration_ms: float | None
     success_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDay:
+    """The sessions created on one day of UTC; ``total`` counts those that have not ended, too."""
+
+    day: date
+    total: int
+    completed: int
+    failed: int
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeCount:
+    """Responses that have the command's header and the status word in common.
+
+    ``header`` is CLA, INS and P1 as hex, ``None`` where no command stands right before the
+    response. ``latencies`` is how many of the responses have a latency.
+    """
+
+    header: str | None
+    status_word: str | None
+    responses: int
+    latencies: int
+    total_latency_ms: float
+    maximum_latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlowExchange:
+    """A response and the command right before it, ``None`` where there is none."""
+
+    session_id: str
+    log_id: int
+    timestamp: datetime
+    latency_ms: float
+    status_word: str | None
+    command: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardCount:
+    """The cards, with a PSK and without."""
+
+    total: int
+    with_psk: int
+    without_psk: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,15 @@ from cardlink_sql.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
-# What can be purged, and the setting of its retention. Test results, which have no setting of
-# their own, are kept as long as sessions.
+TABLES: Final = ("logs", "sessions", "tests", "events")
+# Test results have no setting of their own and are kept as long as sessions.
 _SETTINGS: Final = {
     "logs": "retention.logs_days",
     "sessions": "retention.sessions_days",
     "tests": "retention.sessions_days",
 }
-TABLES: Final = tuple(_SETTINGS)
+# The outbox of events serves listeners, which are behind by seconds.
+_EVENTS_DAYS: Final = 7.0
 
 # Rows of a batch. On SQLite 1,000 entries take 10 to 20 ms; the servers want fewer round trips.
 _BATCH: Final = {Dialect.SQLITE: 1_000, Dialect.MYSQL: 5_000, Dialect.POSTGRESQL: 5_000}
@@ -53,13 +54,17 @@ def _tell_nobody(_table: str, _rows: int, /) -> None:
 def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> dict[str, float]:
     """After how many days the rows of each table may go, as the settings say.
 
-    Logs go by ``retention.logs_days``; sessions and tests by ``retention.sessions_days``.
+    Logs go by ``retention.logs_days``; sessions and tests by ``retention.sessions_days``; the
+    events of the outbox after 7 days.
 
     Raises:
         ValidationError: a table is not among :data:`TABLES`.
     """
     with UnitOfWork(manager, read_only=True) as uow:
-        return {name: uow.settings.get_float(_SETTINGS[name]) for name in _known(tables)}
+        return {
+            name: uow.settings.get_float(_SETTINGS[name]) if name in _SETTINGS else _EVENTS_DAYS
+            for name in _known(tables)
+        }
 
 
 def count_old(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
@@ -74,6 +79,8 @@ def count_old(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, 
             counts["logs"] = counts.get("logs", 0) + uow.logs.count_old(days["logs"])
         if "tests" in days:
             counts["tests"] = uow.tests.count_old(days["tests"])
+        if "events" in days:
+            counts["events"] = uow.outbox.count_old(days["events"])
     return _in_order(counts)
 
 
@@ -86,8 +93,8 @@ def purge(
         manager: the database.
         days: a number of days for each table to be purged, such as :func:`retention_days`
             gives. An entry of ``logs`` is as old as its timestamp; one of ``sessions`` as its
-            end, and one that has not ended stays; one of ``tests`` as its ``created_at``.
-            Sessions go with their logs, which are counted as ``logs``.
+            end, and one that has not ended stays; one of ``tests`` as its ``created_at``; one
+            of ``events`` as its time. Sessions go with their logs, which count as ``logs``.
         on_batch: called after each batch; what it raises ends the purge between two batches.
 
     A session goes with its whole log in one transaction, unless the log is larger than a
@@ -105,6 +112,8 @@ def purge(
         work.logs(days["logs"])
     if "tests" in days:
         work.tests(days["tests"])
+    if "events" in days:
+        work.events(days["events"])
     return _in_order(work.purged)
 
 
@@ -142,6 +151,15 @@ class _Purge:
         while gone == self._batch:
             gone = self._write(partial(self._delete_tests, days=days))
 
+    def events(self, days: float) -> None:
+        self._count(events=0)
+        remaining = self._read(partial(self._count_events, days=days))
+        while remaining:
+            # Not more than there are, or the last batch would read the table to its end.
+            wanted = min(self._batch, remaining)
+            gone = self._write(partial(self._delete_events, days=days, limit=wanted))
+            remaining = remaining - gone if gone == wanted else 0
+
     def _next_sessions(self, uow: UnitOfWork, days: float) -> tuple[list[str], list[int]]:
         """As many old sessions as fit a batch with their logs, or one, and so much of the log."""
         ids = uow.sessions.find_old(days, self._sessions_at_once)
@@ -168,6 +186,12 @@ class _Purge:
 
     def _delete_tests(self, uow: UnitOfWork, days: float) -> dict[str, int]:
         return {"tests": uow.tests.purge_old(days, self._batch)}
+
+    def _count_events(self, uow: UnitOfWork, days: float) -> int:
+        return uow.outbox.count_old(days)
+
+    def _delete_events(self, uow: UnitOfWork, days: float, limit: int) -> dict[str, int]:
+        return {"events": uow.outbox.purge_old(days, limit)}
 
     def _read(self, work: Callable[[UnitOfWork], T]) -> T:
         with UnitOfWork(self._manager, read_only=True) as uow:
@@ -201,7 +225,7 @@ class _Purge:
 def _known(tables: Iterable[str]) -> list[str]:
     named = list(tables)
     for name in named:
-        if name not in _SETTINGS:
+        if name not in TABLES:
             raise ValidationError(f"{name!r} is none of: {', '.join(TABLES)}", "tables")
     return named
 

@@ -10,10 +10,10 @@ import json
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.records import JSONValue
@@ -81,6 +81,11 @@ def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] 
         return None if dialect is Dialect.POSTGRESQL else bool
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {member.value: member for member in kind}.__getitem__
-    if kind is float:
-        return float
-    return None
+    return _CONVERTERS.get(kind)
+
+
+# A day is text in every dialect's query.
+_CONVERTERS: Final[dict[Any, Callable[[Any], Any]]] = {
+    float: float,
+    date: date.fromisoformat,
+}

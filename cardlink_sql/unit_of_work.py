@@ -11,6 +11,7 @@ from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.gateways.outbox import OutboxGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
+from cardlink_sql.gateways.statistics import StatisticsGateway
 from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
@@ -30,7 +31,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_outbox", "_sessions",
-        "_settings", "_tests",
+        "_settings", "_statistics", "_tests",
     )  # fmt: skip
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
@@ -43,6 +44,7 @@ class UnitOfWork:
         self._logs: LogGateway | None = None
         self._tests: TestGateway | None = None
         self._settings: SettingGateway | None = None
+        self._statistics: StatisticsGateway | None = None
         self._outbox: OutboxGateway | None = None
 
     def __enter__(self) -> "UnitOfWork":
@@ -108,6 +110,13 @@ class UnitOfWork:
         if self._outbox is None:
             self._outbox = OutboxGateway(self._link, self._manager.library)
         return self._outbox
+
+    @property
+    def statistics(self) -> StatisticsGateway:
+        """Figures over several tables."""
+        if self._statistics is None:
+            self._statistics = StatisticsGateway(self._link, self._manager.library)
+        return self._statistics
 
     def commit(self) -> None:
         """Write the buffered log, then commit everything. Work may go on afterwards.

@@ -41,18 +41,19 @@ def test_a_dry_run_counts_what_the_purge_deletes(
             {"name": "logs", "older_than_days": 30.0, "rows": 9},
             {"name": "sessions", "older_than_days": 30.0, "rows": 3},
             {"name": "tests", "older_than_days": 30.0, "rows": 2},
+            {"name": "events", "older_than_days": 30.0, "rows": 9},
         ],
     }
     assert purged == {**counted, "dry_run": False}
     assert "would be deleted" in shown
     assert ["logs", "30", "days", "9"] in map(str.split, shown.splitlines())
-    assert rows(manager) == {"logs": 2, "sessions": 5, "tests": 1}
+    assert rows(manager) == {"logs": 2, "sessions": 5, "tests": 1, "events": 1}
 
 
 def test_the_settings_are_the_defaults(manager: DatabaseManager, url: str, run: Run) -> None:
     nothing = json.loads(run("purge", "--yes", "--json", "-d", url).stdout)["tables"]
     assert [(one["older_than_days"], one["rows"]) for one in nothing] == [
-        (30, 7), (90, 0), (90, 0),
+        (30, 7), (90, 0), (90, 0), (7, 9),
     ]  # fmt: skip
     with UnitOfWork(manager) as uow:
         uow.settings.set_value("retention.sessions_days", 30)
@@ -81,7 +82,7 @@ def test_it_asks_unless_told_not_to(manager: DatabaseManager, url: str, run: Run
         (["--older-than", "-3"], "--older-than"),
         (["--older-than", "month"], "--older-than"),
         (["--older-than", "inf"], "--older-than"),
-        (["--tables", "cards"], "'cards' is none of: logs, sessions, tests"),
+        (["--tables", "cards"], "'cards' is none of: logs, sessions, tests, events"),
         (["--tables", ""], "--tables"),
         (["--tables", "logs,"], "--tables"),
         (["logs"], "logs"),

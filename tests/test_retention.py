@@ -29,8 +29,13 @@ from tests.conftest import dump, entry, session_id
 
 OLD, RECENT = 40.0, 5.0
 DAYS = dict.fromkeys(TABLES, 30.0)
-SUBSETS = [names for size in (1, 2, 3) for names in combinations(TABLES, size)]
-NAMES = {"logs": "comm_logs", "sessions": "ota_sessions", "tests": "test_results"}
+SUBSETS = [names for size in (1, 2, 4) for names in combinations(TABLES, size)]
+NAMES = {
+    "logs": "comm_logs",
+    "sessions": "ota_sessions",
+    "tests": "test_results",
+    "events": "event_outbox",
+}
 
 
 @pytest.fixture
@@ -76,6 +81,15 @@ def add_test(uow: UnitOfWork, number: int, age: float) -> None:
     )
 
 
+def add_events(manager: DatabaseManager, *ages: float) -> None:
+    """An event in the outbox as old as each of ``ages``."""
+    with manager.engine.begin() as connection:
+        for number, age in enumerate(ages):
+            values = {"id": number + 1, "origin": "test", "event_type": "log_added", "data": "{}"}
+            values |= {"entity_type": "log", "action": "created", "occurred_at": ago(age)}
+            connection.execute(tables.event_outbox.insert().values(**values))
+
+
 def add_mixture(manager: DatabaseManager) -> None:
     """Rows of each kind, old and recent."""
     with UnitOfWork(manager) as uow:
@@ -90,6 +104,7 @@ def add_mixture(manager: DatabaseManager) -> None:
         for number, age in enumerate((OLD, OLD, RECENT)):
             add_test(uow, number, age)
         uow.commit()
+    add_events(manager, *[OLD] * 9, RECENT)
 
 
 def rows(manager: DatabaseManager) -> dict[str, int]:
@@ -109,7 +124,7 @@ def test_what_has_ended_goes_with_its_log_and_the_rest_stays(manager: DatabaseMa
     assert purge(manager, {"sessions": 30}) == {"logs": 6, "sessions": 3}
 
     assert left(manager) == [3, 4, 5, 7, 8]
-    assert rows(manager) == {"logs": 5, "sessions": 5, "tests": 3}
+    assert rows(manager) == {"logs": 5, "sessions": 5, "tests": 3, "events": 10}
 
 
 def test_old_entries_go_whatever_becomes_of_their_session(manager: DatabaseManager) -> None:
@@ -117,7 +132,7 @@ def test_old_entries_go_whatever_becomes_of_their_session(manager: DatabaseManag
 
     assert purge(manager, {"logs": 30}) == {"logs": 7}
 
-    assert rows(manager) == {"logs": 4, "sessions": 8, "tests": 3}
+    assert rows(manager) == {"logs": 4, "sessions": 8, "tests": 3, "events": 10}
 
 
 @pytest.mark.parametrize("names", SUBSETS, ids="+".join)
@@ -279,7 +294,8 @@ def run_together(*work: Any) -> None:
 
 
 def test_the_settings_say_how_long_rows_are_kept(manager: DatabaseManager) -> None:
-    assert retention_days(manager) == {"logs": 30, "sessions": 90, "tests": 90}
+    kept = {"logs": 30, "sessions": 90, "tests": 90, "events": 7}
+    assert retention_days(manager) == kept
     with UnitOfWork(manager) as uow:
         uow.settings.set_value("retention.logs_days", 7)
         uow.commit()

@@ -20,6 +20,7 @@ from cardlink_sql.cli.schema_review import schema
 from cardlink_sql.cli.sessions import sessions
 from cardlink_sql.cli.settings import settings
 from cardlink_sql.cli.sql import sql
+from cardlink_sql.cli.statistics import stats
 from cardlink_sql.cli.tests import tests
 from cardlink_sql.cli.traces import replay
 from cardlink_sql.errors import DatabaseError, DriftError
@@ -56,6 +57,7 @@ for command in (
     backup,
     restore,
     purge,
+    stats,
 ):
     # export_ and import_ cannot have their own names: import is a word of Python.
     app.command(command.__name__.rstrip("_").replace("_", "-"))(command)

@@ -36,7 +36,7 @@ def purge(
         typer.Option(
             metavar="DAYS",
             help="Without it the settings say: retention.logs_days for logs, "
-            "retention.sessions_days for sessions and tests.",
+            "retention.sessions_days for sessions and tests; events go after 7 days.",
             show_default=False,
         ),
     ] = None,
@@ -52,10 +52,10 @@ def purge(
 ) -> None:
     """Delete what is older than its retention.
 
-    A log entry is as old as its timestamp, a session as its end, a test result as its record. A
-    session that has not ended stays; one that goes takes its whole log along, whatever the
-    retention of logs. The work is done in short batches, so that others can write; interrupted,
-    it has done whole batches.
+    A log entry is as old as its timestamp, a session as its end, a test result as its record,
+    an event of the outbox as its time. A session that has not ended stays; one that goes takes
+    its whole log along, whatever the retention of logs. The work is done in short batches, so
+    that others can write; interrupted, it has done whole batches.
 
     Example: cardlink-db purge --older-than 30 --tables logs,sessions --dry-run
     """

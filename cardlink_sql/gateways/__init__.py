@@ -8,6 +8,7 @@ from cardlink_sql.gateways.outbox import OutboxGateway
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
+from cardlink_sql.gateways.statistics import StatisticsGateway
 from cardlink_sql.gateways.tests import TestGateway
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "ServerGateway",
     "SessionGateway",
     "SettingGateway",
+    "StatisticsGateway",
     "TestGateway",
 ]

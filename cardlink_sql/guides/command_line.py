@@ -39,6 +39,7 @@ Commands:
   backup       Back up the database into one file, while others use it.
   restore      Put a backup in the place of the database, which is kept...
   purge        Delete what is older than its retention.
+  stats        Show what is recorded, and how sessions, APDUs and tests went.
   devices      Phones and modems.
   cards        Card profiles.
   sessions     OTA sessions and their APDUs.
@@ -284,23 +285,47 @@ Usage: cardlink-db purge [OPTIONS]
   Delete what is older than its retention.
 
   A log entry is as old as its timestamp, a session as its end, a test result as
-  its record. A session that has not ended stays; one that goes takes its whole
-  log along, whatever the retention of logs. The work is done in short batches,
-  so that others can write; interrupted, it has done whole batches.
+  its record, an event of the outbox as its time. A session that has not ended
+  stays; one that goes takes its whole log along, whatever the retention of
+  logs. The work is done in short batches, so that others can write;
+  interrupted, it has done whole batches.
 
   Example: cardlink-db purge --older-than 30 --tables logs,sessions --dry-run
 
 Options:
   --older-than DAYS  Without it the settings say: retention.logs_days for logs,
-                     retention.sessions_days for sessions and tests.
+                     retention.sessions_days for sessions and tests; events go
+                     after 7 days.
   --tables NAMES     What to purge, separated by commas.  [default:
-                     logs,sessions,tests]
+                     logs,sessions,tests,events]
   --dry-run          Count what would be deleted; change nothing.
   -y, --yes          Do not ask.
   --json             As JSON.
   -d, --url URL      The database. Without it DATABASE_URL is taken, then
                      sqlite:///data/cardlink.db.
   --help             Show this message and exit.
+```
+
+## cardlink-db stats
+
+```text
+Usage: cardlink-db stats [OPTIONS]
+
+  Show what is recorded, and how sessions, APDUs and tests went.
+
+  Sessions, APDUs and test runs are those of the window; sizes and cards are of
+  all times. The log is read through the sessions of the window, so that a short
+  window is quick however large the log is.
+
+  Example: cardlink-db stats --days 7
+
+Options:
+  --days N       The window: sessions created within so many days.  [default:
+                 30]
+  --json         As JSON.
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
 ```
 
 ## cardlink-db devices

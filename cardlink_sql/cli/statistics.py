@@ -1,0 +1,277 @@
+"""``cardlink-db stats``."""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from cardlink_sql import validation
+from cardlink_sql.apdu_names import name_of
+from cardlink_sql.cli.bars import bar, sparkline
+from cardlink_sql.cli.common import (
+    AsJson,
+    Url,
+    argument,
+    facts,
+    open_manager,
+    output,
+    print_json,
+    print_rows,
+    refuse_missing,
+    seconds,
+    styled,
+)
+from cardlink_sql.cli.progress import progress
+from cardlink_sql.statistics import STEPS, Statistics, take_statistics
+
+_BAR: Final = 20
+_SPARKLINE: Final = 60
+# Figures of the log that are shown; --json has all.
+_SHOWN: Final = 12
+
+
+def stats(
+    *,
+    days: Annotated[
+        float,
+        typer.Option(metavar="N", help="The window: sessions created within so many days."),
+    ] = 30,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show what is recorded, and how sessions, APDUs and tests went.
+
+    Sessions, APDUs and test runs are those of the window; sizes and cards are of all times. The
+    log is read through the sessions of the window, so that a short window is quick however
+    large the log is.
+
+    Example: cardlink-db stats --days 7
+    """
+    with argument("--days"):
+        validation.days(days)
+    with open_manager(url, read_only=True) as manager:
+        refuse_missing(manager)
+        with progress("Reading the log", STEPS) as advance:
+            figures = take_statistics(manager, days, advance)
+        if as_json:
+            print_json({"days": days, **_json_ready(asdict(figures))})
+            return
+        _print(figures, manager.config.safe_url, days)
+
+
+def _json_ready(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _json_ready(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_json_ready(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _print(figures: Statistics, url: str, days: float) -> None:
+    output.print(facts(("Database", url), ("Size", _size(figures.database_bytes))))
+    _print_tables(figures)
+    _print_cards(figures)
+    output.print(styled(f"Sessions of {days:g} days", "bold"))
+    _print_sessions(figures)
+    if figures.status_words:
+        output.print(styled("APDUs of those sessions", "bold"))
+        _print_status_words(figures)
+        _print_commands(figures)
+        _print_slowest(figures)
+    if figures.test_runs:
+        output.print(styled("Latest test runs", "bold"))
+        _print_runs(figures)
+
+
+def _print_tables(figures: Statistics) -> None:
+    most = max((one.bytes or 0 for one in figures.tables), default=0)
+    print_rows(
+        ("Table", "rows", "size", ""),
+        [
+            (
+                one.name,
+                f"{one.rows:,}",
+                None if one.bytes is None else _size(one.bytes),
+                _bar(one.bytes or 0, most),
+            )
+            for one in figures.tables
+        ],
+        right=("rows", "size"),
+    )
+
+
+def _print_cards(figures: Statistics) -> None:
+    cards = figures.cards
+    output.print(f"Cards: {cards.with_psk:,} with a PSK, {cards.without_psk:,} without.")
+    output.print()
+
+
+def _print_sessions(figures: Statistics) -> None:
+    sessions = figures.sessions
+    counts = (
+        ("completed", sessions.completed, "green"),
+        ("failed", sessions.failed, "red"),
+        ("timeout", sessions.timeout, "yellow"),
+        ("active", sessions.active, "cyan"),
+        ("pending", sessions.pending, ""),
+    )
+    print_rows(
+        ("Status", "sessions", "share", ""),
+        [
+            (
+                styled(name, style),
+                f"{count:,}",
+                _share(count, sessions.total),
+                _bar(count, sessions.total, style),
+            )
+            for name, count, style in counts
+        ],
+        right=("sessions", "share"),
+    )
+    output.print(
+        facts(
+            ("Sessions", f"{sessions.total:,}"),
+            ("Success rate", _percent(sessions.success_rate)),
+            ("Average duration", _milliseconds(sessions.average_duration_ms)),
+            ("95th percentile", _milliseconds(figures.p95_duration_ms)),
+        )
+    )
+    _print_days(figures)
+    output.print()
+
+
+def _print_days(figures: Statistics) -> None:
+    days = figures.session_days
+    width = max(min(_SPARKLINE, output.width - 20), 10)
+    rows = [("A day", [day.total for day in days]), ("Failed", [_failed(day) for day in days])]
+    output.print(
+        facts(
+            *(
+                (
+                    name,
+                    f"{sparkline(values, width, is_unicode=output.is_unicode)}  "
+                    f"at most {max(values):,}",
+                )
+                for name, values in rows
+                if any(values)
+            ),
+            ("Days", f"{days[0].day} to {days[-1].day}, UTC"),
+        )
+    )
+
+
+def _failed(day: Any) -> int:
+    return int(day.failed + day.timeout)
+
+
+def _print_status_words(figures: Statistics) -> None:
+    total = sum(one.responses for one in figures.status_words)
+    print_rows(
+        ("SW", "meaning", "responses", "share", ""),
+        [
+            (
+                one.status_word or "none",
+                one.meaning,
+                f"{one.responses:,}",
+                _share(one.responses, total),
+                _bar(one.responses, total),
+            )
+            for one in figures.status_words[:_SHOWN]
+        ],
+        right=("responses", "share"),
+        folding=("meaning",),
+    )
+    _print_rest(len(figures.status_words))
+
+
+def _print_commands(figures: Statistics) -> None:
+    slowest = max((one.average_latency_ms or 0 for one in figures.commands), default=0)
+    print_rows(
+        ("Command", "responses", "not 9000", "average ms", "most ms", ""),
+        [
+            (
+                one.command,
+                f"{one.responses:,}",
+                f"{one.not_9000:,}",
+                _number(one.average_latency_ms),
+                _number(one.maximum_latency_ms),
+                _bar(one.average_latency_ms or 0, slowest),
+            )
+            for one in figures.commands[:_SHOWN]
+        ],
+        right=("responses", "not 9000", "average ms", "most ms"),
+    )
+    _print_rest(len(figures.commands))
+
+
+def _print_slowest(figures: Statistics) -> None:
+    print_rows(
+        ("Slowest", "ms", "SW", "session", "time (UTC)"),
+        [
+            (
+                "(no command before)" if one.command is None else name_of(one.command),
+                _number(one.latency_ms),
+                one.status_word,
+                one.session_id,
+                seconds(one.timestamp),
+            )
+            for one in figures.slowest
+        ],
+        right=("ms",),
+    )
+
+
+def _print_runs(figures: Statistics) -> None:
+    print_rows(
+        ("Run", "began (UTC)", "passed", "failed", "error", "skipped", "open", "pass rate", ""),
+        [
+            (
+                run.run_id,
+                seconds(run.first_start),
+                f"{run.passed:,}",
+                f"{run.failed:,}",
+                f"{run.error:,}",
+                f"{run.skipped:,}",
+                f"{run.open:,}",
+                _percent(run.pass_rate),
+                _bar(run.pass_rate or 0, 1, "green"),
+            )
+            for run in figures.test_runs
+        ],
+        right=("passed", "failed", "error", "skipped", "open", "pass rate"),
+    )
+
+
+def _print_rest(count: int) -> None:
+    if count > _SHOWN:
+        output.print(f"And {count - _SHOWN:,} more; --json has them.")
+
+
+def _bar(value: float, most: float, style: str = "cyan") -> Text:
+    share = value / most if most else 0
+    return Text(bar(share, _BAR, is_unicode=output.is_unicode), style)
+
+
+def _share(count: int, total: int) -> str | None:
+    return f"{count / total:.1%}" if total else None
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.1%}"
+
+
+def _milliseconds(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f} ms"
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.1f}"
+
+
+def _size(count: int) -> str:
+    size, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size:,.1f} {units[0]}" if units[0] != "bytes" else f"{count:,} bytes"

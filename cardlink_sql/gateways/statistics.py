@@ -1,0 +1,90 @@
+"""Figures of what is recorded: ``sql/*/statistics.sql``. It reads only."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from cardlink_sql import validation
+from cardlink_sql.columns import driver_time
+from cardlink_sql.gateways.base import Gives
+from cardlink_sql.link import Link
+from cardlink_sql.records import CardCount, ExchangeCount, SessionDay, SlowExchange
+from cardlink_sql.rows import reader
+from cardlink_sql.sqlfiles import Library
+from cardlink_sql.times import utc_now
+
+T = TypeVar("T")
+
+
+class StatisticsGateway:
+    """Figures over several tables, of the sessions within a window of time.
+
+    APDUs are reached through the sessions of the window, for the log has no index on its
+    timestamp: the cost grows with the entries of those sessions, not with the whole log.
+    """
+
+    __slots__ = ("_clock", "_link", "_queries")
+    name: ClassVar[str] = "statistics"
+    gives: ClassVar[Gives] = {
+        "get_session_days": SessionDay,
+        "count_exchanges": ExchangeCount,
+        "find_slowest": SlowExchange,
+        "count_cards": CardCount,
+    }
+
+    def __init__(self, link: Link, library: Library) -> None:
+        self._link = link
+        self._queries = library.gateway(self.name)
+        self._clock = driver_time(link.dialect)
+
+    def get_session_days(self, days: float = 30) -> list[SessionDay]:
+        """The sessions created within the last ``days``, by day; a day without any is missing."""
+        return self._many("get_session_days", SessionDay, {"since": self._since(days)})
+
+    def get_duration_percentile(self, days: float = 30, percent: int = 95) -> int | None:
+        """The duration in ms that so many percent of the sessions do not exceed.
+
+        It is the duration of one of them, by nearest rank: exact, and not interpolated.
+
+        Args:
+            days: of the sessions created within so many days; ``None`` is the answer where
+                none of them has a duration.
+            percent: 1 to 100.
+        """
+        parameters = {
+            "since": self._since(days),
+            "percent": validation.whole(percent, "percent", least=1, most=100),
+        }
+        value = self._link.scalar(self._queries["get_duration_percentile"], parameters)
+        return None if value is None else int(value)
+
+    def count_exchanges(self, since: datetime, until: datetime) -> list[ExchangeCount]:
+        """The responses of the sessions created from ``since`` to before ``until``, counted."""
+        return self._many("count_exchanges", ExchangeCount, self._window(since, until))
+
+    def find_slowest(self, since: datetime, until: datetime, limit: int = 10) -> list[SlowExchange]:
+        """The responses that took longest in those sessions, slowest first, with their command."""
+        most = validation.whole(limit, "limit", least=1)
+        parameters = {**self._window(since, until), "limit": most}
+        return self._many("find_slowest", SlowExchange, parameters)
+
+    def count_cards(self) -> CardCount:
+        """The cards, with a PSK and without."""
+        (counted,) = self._many("count_cards", CardCount, {})
+        return counted
+
+    def get_database_bytes(self) -> int:
+        """The size of the database, as the server tells it."""
+        return int(self._link.scalar(self._queries["get_database_bytes"], {}))
+
+    def _many(self, name: str, record: type[T], parameters: dict[str, Any]) -> list[T]:
+        read = reader(record, self._link.dialect)
+        return [read(row) for row in self._link.many(self._queries[name], parameters)]
+
+    def _since(self, days: float) -> Any:
+        return self._clock(utc_now() - timedelta(days=validation.days(days)))
+
+    def _window(self, since: datetime, until: datetime) -> dict[str, Any]:
+        return {
+            "since": self._clock(validation.moment(since, "since")),
+            "until": self._clock(validation.moment(until, "until")),
+        }
