@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from heapq import nsmallest
 from itertools import groupby
 from typing import Final
 
@@ -24,9 +23,11 @@ from cardlink_sql.times import utc_now
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _LISTED: Final = 10
-# The log is read in so many steps, between which an interrupt is heard and progress is shown.
-_STEPS: Final = 10
-STEPS: Final = _STEPS + 1
+# The log is counted in so many slices of the window; progress is shown between them.
+_SLICES: Final = 6
+# A session that is created meanwhile, or by a clock that runs ahead, is in the window.
+_AHEAD: Final = timedelta(days=365)
+STEPS: Final = _SLICES + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,11 @@ def take_statistics(
         known = {day.day: day for day in uow.statistics.get_session_days(days)}
         on_step(1)
         exchanges: list[ExchangeCount] = []
-        slowest: list[SlowExchange] = []
         for first, last in _slices(since, until):
             exchanges += uow.statistics.count_exchanges(first, last)
-            slowest += uow.statistics.find_slowest(first, last, _LISTED)
             on_step(1)
+        slowest = uow.statistics.find_slowest(since, until + _AHEAD, _LISTED)
+        on_step(1)
         return Statistics(
             taken_at=until,
             since=since,
@@ -122,7 +123,7 @@ def take_statistics(
             session_days=list(_every_day(known.values(), since, until)),
             status_words=_by_status_word(exchanges),
             commands=_by_command(exchanges),
-            slowest=nsmallest(_LISTED, slowest, key=lambda one: (-one.latency_ms, one.log_id)),
+            slowest=slowest,
             test_runs=[
                 run
                 for run in uow.tests.get_runs(_LISTED)
@@ -132,10 +133,9 @@ def take_statistics(
 
 
 def _slices(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    width = (until - since) / _STEPS
-    edges = [since + width * step for step in range(_STEPS)]
-    # A session that is created meanwhile, or whose clock runs ahead, is in the last.
-    yield from zip(edges, [*edges[1:], until + timedelta(days=365)], strict=True)
+    width = (until - since) / _SLICES
+    edges = [since + width * step for step in range(_SLICES)]
+    yield from zip(edges, [*edges[1:], until + _AHEAD], strict=True)
 
 
 def _every_day(

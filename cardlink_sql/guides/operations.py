@@ -56,8 +56,9 @@ latencies by command, the slowest responses and the latest test runs.
 Sizes and cards are of all times; everything else is of the sessions created within `--days` (30).
 The log has no index on its timestamp, for that would slow the writing of APDUs, so it is reached
 through those sessions: the cost grows with the window, not with the log. A window of 500,000
-entries in a log of a million takes about 2 seconds on SQLite, 3 on PostgreSQL and 5 on MariaDB, on
-two cores; from the first second on it shows how far it has come.
+entries in a log of a million took 2 seconds on SQLite, 3 on PostgreSQL and 10 on MariaDB, on two
+cores that others used as well; a window of 7 days 1 to 2 seconds on each. From the first second on
+it shows how far it has come.
 
 `stats --json` prints one object. Times are ISO 8601 in UTC, durations and latencies milliseconds,
 rates 0 to 1; what nothing is known of is `null`. Keys may be added; these stay:
