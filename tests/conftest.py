@@ -38,9 +38,6 @@ from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder as resource_folder
 
-# pytest-xdist sets it, and the console that is made at the first import would keep its width.
-os.environ.pop("COLUMNS", None)
-
 SERVER_URLS = {
     Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
     Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",

@@ -76,9 +76,11 @@ class _Output(Console):
     @property  # type: ignore[misc]  # nobody sets it
     def size(self) -> ConsoleDimensions:
         """Columns and lines."""
-        if self.is_terminal or "COLUMNS" in os.environ:
+        if self.is_terminal:
             return super().size
-        return ConsoleDimensions(_UNFOLDED, 25)
+        columns = os.environ.get("COLUMNS", "")
+        wanted = int(columns) if columns.isdecimal() else 0
+        return ConsoleDimensions(wanted or _UNFOLDED, 25)
 
     @property
     def is_unicode(self) -> bool:
