@@ -37,6 +37,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.review.grants import Role, grants
 
 SERVER_URLS = {
     Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
@@ -109,11 +110,46 @@ def empty_url(dialect: Dialect, make_database: Callable[[Dialect], str]) -> str:
     return make_database(dialect)
 
 
+@contextmanager
+def database_user(owner: DatabaseManager) -> Iterator[tuple[str, DatabaseManager]]:
+    """A new role without rights on a server: how GRANT names it, and a manager that is it."""
+    name, password = f"cardlink_test_{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
+    on_mysql = owner.dialect is Dialect.MYSQL
+    user = f"'{name}'@'%'" if on_mysql else name
+    kind, secret = ("USER", "IDENTIFIED BY") if on_mysql else ("ROLE", "LOGIN PASSWORD")
+    url = make_url(owner.config.url).set(username=name, password=password)
+    config = DatabaseConfig(url.render_as_string(hide_password=False))
+    execute(owner, f"CREATE {kind} {user} {secret} '{password}'")
+    try:
+        with DatabaseManager(config, keyring=Keyring([Keyring.generate()])) as manager:
+            yield user, manager
+    finally:
+        execute(owner, *([] if on_mysql else [f"DROP OWNED BY {user}"]), f"DROP {kind} {user}")
+
+
+@contextmanager
+def manager_as(owner: DatabaseManager, role: Role) -> Iterator[DatabaseManager]:
+    """A manager with the rights that ``cardlink-db sql grants`` prints for a role."""
+    with database_user(owner) as (user, manager):
+        database = owner.config.engine_url.database or ""
+        given = grants(role, owner.dialect, user.replace("'", ""), database)
+        execute(owner, *(grant.statement for grant in given))
+        yield manager
+
+
+def execute(manager: DatabaseManager, *statements: str) -> None:
+    """Run statements, each committed."""
+    connection = manager.take_connection()
+    for statement in statements:
+        connection.cursor().execute(statement)
+    connection.close()
+
+
 @pytest.fixture(scope="session")
-def migrated(
+def owners(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[Dialect], DatabaseManager]]:
-    """Gives a manager of each backend's database, which is made and migrated once."""
+    """Gives the manager that made and migrated each backend's database, once."""
     managers: dict[Dialect, DatabaseManager] = {}
     with ExitStack() as stack:
 
@@ -129,6 +165,12 @@ def migrated(
         yield manager_of
 
 
+@pytest.fixture(scope="session")
+def migrated(owners: Callable[[Dialect], DatabaseManager]) -> Callable[[Dialect], DatabaseManager]:
+    """Gives a manager of each backend's migrated database."""
+    return owners
+
+
 @pytest.fixture
 def manager(
     dialect: Dialect, migrated: Callable[[Dialect], DatabaseManager]
@@ -137,6 +179,12 @@ def manager(
     of_backend = migrated(dialect)
     yield of_backend
     delete_rows(of_backend)
+
+
+@pytest.fixture
+def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> DatabaseManager:
+    """Who made the database of ``manager`` and may do anything with it."""
+    return owners(dialect)
 
 
 def delete_rows(manager: DatabaseManager) -> None:

@@ -98,13 +98,15 @@ def test_triggers_are_noted_apart() -> None:
     assert found.by_trigger.reads["settings"] == {"key"}
 
 
-def test_an_upsert_reads_the_key_that_it_meets(scratch: sqlite3.Connection) -> None:
+def test_an_upsert_reads_the_key_and_what_excluded_gives(
+    scratch: sqlite3.Connection,
+) -> None:
     statement = (
         "INSERT INTO settings (key, category) VALUES (:key, :category)"
         " ON CONFLICT (key) DO UPDATE SET category = EXCLUDED.category"
     )
     wanted = Access(
-        {"settings": frozenset({"key"})},
+        {"settings": frozenset({"key", "category"})},
         {"settings": frozenset({"key", "category"})},
         {"settings": frozenset({"category"})},
     )

@@ -34,11 +34,11 @@ def observe(connection: sqlite3.Connection, variant: Variant) -> tuple[Access, A
     names = [None] * len(variant.names)
     calls = _calls(connection, sql, names, foreign_keys=False)
     own = _access([call for call in calls if call[3] is None])
-    # The columns of an INSERT and of a conflict's key are no matter of the authorizer.
+    # The columns of an INSERT and of an upsert's conflict are no matter of the authorizer.
     clauses = Clauses(variant.tokens)
     listed = frozenset(name for name, _ in clauses.listed)
     own = replace(own, inserts=dict.fromkeys(own.inserts, listed))
-    own |= Access(reads=clauses.conflict_key())
+    own |= Access(reads=clauses.upsert_reads())
     triggered = _access([call for call in calls if call[3] is not None])
     every = _access(_calls(connection, sql, names, foreign_keys=True))
     return own, _writes_beyond(every, own | triggered), triggered

@@ -151,15 +151,21 @@ class Clauses:
             updates[target] = frozenset(updated.values())
         updates |= {sequence: frozenset[str]() for sequence in self._sequences()}
         deletes = {target} if target is not None and verb in ("DELETE", "REPLACE") else set()
-        return Access(self._reads(skipped), inserts, updates, frozenset(deletes))
+        read = Access(reads=self._reads(skipped)) | Access(reads=self.upsert_reads())
+        return read | Access({}, inserts, updates, frozenset(deletes))
 
-    def conflict_key(self) -> dict[str, frozenset[str]]:
-        """The columns of ``ON CONFLICT (…)``, which a server reads to find the other row."""
-        for i in range(len(self._words)):
-            if self._words[i : i + 3] == ["ON", "CONFLICT", "("] and self.target is not None:
-                named = self._named(i + 3, self._closing(i + 2))
-                return {self.target: frozenset(name for _, name in named)}
-        return {}
+    def upsert_reads(self) -> dict[str, frozenset[str]]:
+        """The columns of ``ON CONFLICT (…)``, and those that EXCLUDED gives.
+
+        A server reads the first to find the other row; for the others PostgreSQL wants SELECT.
+        """
+        names: set[str] = set()
+        for i, word in enumerate(self._words):
+            if self._words[i : i + 3] == ["ON", "CONFLICT", "("]:
+                names.update(name for _, name in self._named(i + 3, self._closing(i + 2)))
+            elif word == "EXCLUDED" and self._word(i + 1) == ".":
+                names.add(self.names[i + 2] or "")
+        return {self.target: frozenset(names)} if self.target is not None and names else {}
 
     # Reading the words
 

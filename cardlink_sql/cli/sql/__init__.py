@@ -4,6 +4,7 @@ import typer
 
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
+from cardlink_sql.cli.sql.rights import grants
 
 __all__ = ["sql"]
 
@@ -23,3 +24,4 @@ sql.command()(show)
 sql.command()(check)
 sql.command()(lock)
 sql.command()(impact)
+sql.command()(grants)

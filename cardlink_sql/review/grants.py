@@ -1,0 +1,196 @@
+"""The rights that the queries need, and no more, as GRANT statements.
+
+Foreign keys act with the owner's rights, so what they delete or set needs none. Triggers act
+with those of whoever writes on PostgreSQL, and with their definer's on MySQL.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cardlink_sql import resources
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.migrator.files import read_migrations
+from cardlink_sql.migrator.statements import BOOKKEEPING_TABLES
+from cardlink_sql.review.access import Access
+from cardlink_sql.review.footprint import Footprint, footprints
+from cardlink_sql.tables import metadata
+
+
+class Role(StrEnum):
+    """Who connects: a component, somebody who only reads, or who migrates."""
+
+    APP = "app"
+    READER = "reader"
+    DBA = "dba"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A statement and the queries that need each of its rights.
+
+    Attributes:
+        on: the table, or what else is granted on.
+        needs: by right, the titles of the queries; empty where ``why`` says what else.
+        why: what needs it that is no query.
+        statement: for the DBA to run.
+    """
+
+    on: str
+    needs: dict[str, list[str]]
+    why: str | None
+    statement: str
+
+
+RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\Z")
+# What a statement of a migration needs on MySQL, beside the rights on rows.
+_MIGRATION_RIGHTS: Final = (
+    (r"CREATE TABLE", "CREATE"),
+    (r"ALTER TABLE", "ALTER"),
+    (r"DROP (TABLE|VIEW)", "DROP"),
+    (r"(CREATE (UNIQUE )?|DROP )INDEX", "INDEX"),
+    (r".*FOREIGN KEY", "REFERENCES"),
+    (r"(CREATE|DROP) TRIGGER", "TRIGGER"),
+    (r"CREATE (OR REPLACE )?VIEW", "CREATE VIEW"),
+    (r"CREATE (PROCEDURE|FUNCTION)", "CREATE ROUTINE"),
+)
+
+
+def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant]:
+    """What to grant a role; nothing on SQLite, which knows no roles.
+
+    Args:
+        role: what it is for.
+        dialect: of the server.
+        user: the role's name; on MySQL ``name`` or ``name@host``.
+        database: the database of MySQL's tables.
+
+    Raises:
+        ValidationError: the name is empty or has a character that no name has.
+    """
+    if dialect is Dialect.SQLITE:
+        return []
+    writer = _PostgreSQL(user) if dialect is Dialect.POSTGRESQL else _MySQL(user, database)
+    if role is Role.DBA:
+        return writer.migrates()
+    needs = _needs(dialect, only_reads=role is Role.READER)
+    needs |= {table: {"SELECT": list[str]()} for table in BOOKKEEPING_TABLES}
+    return [*writer.first(), *(writer.on(name, rights) for name, rights in needs.items())]
+
+
+def _needs(dialect: Dialect, *, only_reads: bool) -> dict[str, dict[str, list[str]]]:
+    """By table and right, the queries that need it; tables of the schema first, in its order."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for title, footprint in footprints(dialect).items():
+        access = _with_own_rights(footprint, dialect)
+        if not (only_reads and access.tables_written):
+            for table, right in _rights(access):
+                found[table][right].append(title)
+    order = [*(table.name for table in metadata.sorted_tables), *sorted(found)]
+    return {
+        name: {right: found[name][right] for right in RIGHTS if right in found[name]}
+        for name in dict.fromkeys(order)
+        if name in found and _is_granted(name)
+    }
+
+
+def _with_own_rights(footprint: Footprint, dialect: Dialect) -> Access:
+    if dialect is Dialect.POSTGRESQL:
+        return footprint.own | footprint.by_trigger
+    # MariaDB wants SELECT for an upsert, too.
+    upserted = footprint.own.inserts.keys() & footprint.own.updates.keys()
+    return footprint.own | Access(reads=dict.fromkeys(upserted, frozenset()))
+
+
+def _is_granted(name: str) -> bool:
+    # Everybody may read the catalogs.
+    return name in metadata.tables or name.endswith("_seq")
+
+
+def _rights(access: Access) -> Iterator[tuple[str, str]]:
+    for right, tables in zip(
+        RIGHTS, (access.reads, access.inserts, access.updates, access.deletes), strict=True
+    ):
+        yield from ((table, right) for table in tables)
+
+
+class _PostgreSQL:
+    """The grants in PostgreSQL's words, on the schema ``public``."""
+
+    def __init__(self, user: str) -> None:
+        _check_name(user)
+        self._user = user if _PLAIN_NAME.match(user) else '"{}"'.format(user.replace('"', '""'))
+
+    def first(self) -> list[Grant]:
+        statement = f"GRANT USAGE ON SCHEMA public TO {self._user};"
+        return [Grant("schema public", {"USAGE": []}, "to reach the tables", statement)]
+
+    def on(self, name: str, needs: dict[str, list[str]]) -> Grant:
+        what = "SEQUENCE " if name.endswith("_seq") else ""
+        statement = f"GRANT {', '.join(needs)} ON {what}{name} TO {self._user};"
+        return Grant(name, needs, _why(name), statement)
+
+    def migrates(self) -> list[Grant]:
+        # The tables belong to whoever makes them, with every right.
+        rights = ("USAGE", "CREATE")
+        statement = f"GRANT {', '.join(rights)} ON SCHEMA public TO {self._user};"
+        needs = {right: list[str]() for right in rights}
+        return [Grant("schema public", needs, "to migrate", statement)]
+
+
+class _MySQL:
+    """The grants in the words of MySQL and MariaDB."""
+
+    def __init__(self, user: str, database: str) -> None:
+        name, _, host = user.rpartition("@") if "@" in user else (user, "", "%")
+        for part in (name, host, database):
+            _check_name(part)
+        self._user = f"'{_escaped(name)}'@'{_escaped(host)}'"
+        self._database = f"`{database.replace('`', '``')}`"
+
+    def first(self) -> list[Grant]:
+        return []
+
+    def on(self, name: str, needs: dict[str, list[str]]) -> Grant:
+        rights = ", ".join(needs)
+        statement = f"GRANT {rights} ON {self._database}.`{name}` TO {self._user};"
+        return Grant(name, needs, _why(name), statement)
+
+    def migrates(self) -> list[Grant]:
+        code = [
+            statement.code.strip()
+            for migration in read_migrations(resources.folder("migrations"), Dialect.MYSQL)
+            for direction in ("apply", "rollback")
+            for statement in migration.statements(direction)
+        ]
+        needed = dict.fromkeys(
+            # The bookkeeping is made, and dropped by init --force, whatever a migration does.
+            right
+            for pattern, right in _MIGRATION_RIGHTS
+            if right in ("CREATE", "DROP")
+            or any(re.match(pattern, one, re.IGNORECASE | re.DOTALL) for one in code)
+        )
+        rights = [*needed, *RIGHTS]
+        # In a pattern of databases, _ stands for any character.
+        database = self._database.replace("_", "\\_")
+        statement = f"GRANT {', '.join(rights)} ON {database}.* TO {self._user};"
+        needs = {right: list[str]() for right in rights}
+        return [Grant("database", needs, "to migrate", statement)]
+
+
+def _why(name: str) -> str | None:
+    return "to know the migrations: status, export, import" if name in BOOKKEEPING_TABLES else None
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "''")
+
+
+def _check_name(name: str) -> None:
+    if not name or not name.isprintable():
+        raise ValidationError(f"{name!r} is no name of a role, a host or a database")
