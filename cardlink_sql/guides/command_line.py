@@ -967,6 +967,7 @@ Commands:
   check   Hold every query against a database, and the dialects' forms...
   lock    Write sql/lock/: what each query takes, gives, reads and writes,...
   impact  Show which queries read or write a table or a column.
+  grants  Print the GRANT statements of a role: what the queries need, and...
 ```
 
 ## cardlink-db sql list
@@ -1081,6 +1082,33 @@ Arguments:
 Options:
   --json  As JSON.
   --help  Show this message and exit.
+```
+
+## cardlink-db sql grants
+
+```text
+Usage: cardlink-db sql grants [OPTIONS]
+
+  Print the GRANT statements of a role: what the queries need, and no more.
+
+  Each right is given because a query needs it, which is named. Nothing is
+  changed and nothing is connected to. The user must exist. What foreign keys do
+  needs no right: they act with the owner's. SQLite has no roles.
+
+  Example: cardlink-db sql grants --role app --dialect postgresql --user
+  cardlink_app
+
+Options:
+  --role <app|reader|dba>         app runs the components, reader only reads,
+                                  dba migrates.  [required]
+  --dialect <sqlite|mysql|postgresql>
+                                  Without it, that of the URL.
+  --user NAME                     Whom to grant it; on MySQL NAME or NAME@HOST.
+                                  Without it cardlink_ROLE.
+  --json                          As JSON.
+  -d, --url URL                   The database. Without it DATABASE_URL is
+                                  taken, then sqlite:///data/cardlink.db.
+  --help                          Show this message and exit.
 ```
 
 <!-- end of help -->
