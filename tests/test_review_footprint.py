@@ -13,6 +13,7 @@ from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.variants import PLACEHOLDERS, as_written, bare, variants
 from cardlink_sql.sqlfiles import Query, load_library
 from cardlink_sql.sqlfiles.parser import parse
+from cardlink_sql.tables import metadata
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 QUERIES = load_library(SQLITE).all()
@@ -44,12 +45,9 @@ def read_off(statement: str, dialect: Dialect = POSTGRESQL) -> Access:
 
 
 def missed(found: Columns, wanted: Columns) -> dict[str, frozenset[str]]:
-    """What ``wanted`` has and ``found`` has not; the catalog of SQLite aside."""
+    """What ``wanted`` has and ``found`` has not; SQLite's own tables aside."""
     lacking = {table: names - found.get(table, frozenset()) for table, names in wanted.items()}
-    return {t: n for t, n in lacking.items() if (n or t not in found) and t not in CATALOG}
-
-
-CATALOG = {"sqlite_master", "dbstat"}
+    return {t: n for t, n in lacking.items() if (n or t not in found) and t in metadata.tables}
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.title)
