@@ -37,7 +37,8 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder as resource_folder
-from cardlink_sql.review.grants import Role, grants
+from cardlink_sql.review.grants import Role
+from tests.roles import OWNERS, manager_as, owner_of
 
 SERVER_URLS = {
     Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
@@ -110,41 +111,6 @@ def empty_url(dialect: Dialect, make_database: Callable[[Dialect], str]) -> str:
     return make_database(dialect)
 
 
-@contextmanager
-def database_user(owner: DatabaseManager) -> Iterator[tuple[str, DatabaseManager]]:
-    """A new role without rights on a server: how GRANT names it, and a manager that is it."""
-    name, password = f"cardlink_test_{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
-    on_mysql = owner.dialect is Dialect.MYSQL
-    user = f"'{name}'@'%'" if on_mysql else name
-    kind, secret = ("USER", "IDENTIFIED BY") if on_mysql else ("ROLE", "LOGIN PASSWORD")
-    url = make_url(owner.config.url).set(username=name, password=password)
-    config = DatabaseConfig(url.render_as_string(hide_password=False))
-    execute(owner, f"CREATE {kind} {user} {secret} '{password}'")
-    try:
-        with DatabaseManager(config, keyring=Keyring([Keyring.generate()])) as manager:
-            yield user, manager
-    finally:
-        execute(owner, *([] if on_mysql else [f"DROP OWNED BY {user}"]), f"DROP {kind} {user}")
-
-
-@contextmanager
-def manager_as(owner: DatabaseManager, role: Role) -> Iterator[DatabaseManager]:
-    """A manager with the rights that ``cardlink-db sql grants`` prints for a role."""
-    with database_user(owner) as (user, manager):
-        database = owner.config.engine_url.database or ""
-        given = grants(role, owner.dialect, user.replace("'", ""), database)
-        execute(owner, *(grant.statement for grant in given))
-        yield manager
-
-
-def execute(manager: DatabaseManager, *statements: str) -> None:
-    """Run statements, each committed."""
-    connection = manager.take_connection()
-    for statement in statements:
-        connection.cursor().execute(statement)
-    connection.close()
-
-
 @pytest.fixture(scope="session")
 def owners(
     tmp_path_factory: pytest.TempPathFactory,
@@ -166,9 +132,29 @@ def owners(
 
 
 @pytest.fixture(scope="session")
-def migrated(owners: Callable[[Dialect], DatabaseManager]) -> Callable[[Dialect], DatabaseManager]:
-    """Gives a manager of each backend's migrated database."""
-    return owners
+def migrated(
+    owners: Callable[[Dialect], DatabaseManager],
+) -> Iterator[Callable[[Dialect], DatabaseManager]]:
+    """Gives a manager of each backend's migrated database.
+
+    On a server it has the role ``app``: whatever a test does, it does with no more rights than
+    ``cardlink-db sql grants --role app`` prints.
+    """
+    managers: dict[Dialect, DatabaseManager] = {}
+    with ExitStack() as stack:
+
+        def manager_of(dialect: Dialect) -> DatabaseManager:
+            if dialect not in managers:
+                owner = owners(dialect)
+                OWNERS[owner.config.engine_url.database] = owner
+                managers[dialect] = (
+                    owner
+                    if dialect is Dialect.SQLITE
+                    else stack.enter_context(manager_as(owner, Role.APP))
+                )
+            return managers[dialect]
+
+        yield manager_of
 
 
 @pytest.fixture
@@ -188,8 +174,8 @@ def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> Dat
 
 
 def delete_rows(manager: DatabaseManager) -> None:
-    """Delete every row of every table."""
-    with manager.engine.begin() as connection:
+    """Delete every row of every table, whatever the manager's role may do."""
+    with owner_of(manager).engine.begin() as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(table.delete())
 

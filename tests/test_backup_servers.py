@@ -46,6 +46,12 @@ SERVERS = (Dialect.POSTGRESQL, Dialect.MYSQL)
 METHODS = [Method.NATIVE, Method.JSONL]
 
 
+@pytest.fixture(scope="session")
+def migrated(owners: Callable[[Dialect], DatabaseManager]) -> Callable[[Dialect], DatabaseManager]:
+    """A backup and a restore make tables, so the owner of the database runs them."""
+    return owners
+
+
 @pytest.fixture
 def restore() -> Iterator[Restore]:
     """Restores, and removes in the end what was replaced, as the operator is told to."""

@@ -32,6 +32,7 @@ from cardlink_sql import (
 from cardlink_sql.events import EventType
 from cardlink_sql.link import Link
 from tests.conftest import card, device, iccid, session_id
+from tests.roles import owner_of
 
 ROOT = Path(__file__).parent.parent
 KEY = session_id()
@@ -409,6 +410,7 @@ def kill_connections(manager: DatabaseManager, of: DatabaseManager) -> None:
             connection.exec_driver_sql(
                 "SELECT PG_TERMINATE_BACKEND(pid) FROM pg_stat_activity"
                 f" WHERE datname = '{database}' AND pid <> PG_BACKEND_PID()"
+                " AND usename = CURRENT_USER"
             )
             return
         rows = connection.exec_driver_sql(
@@ -487,7 +489,7 @@ def test_a_manager_that_is_read_only_may_listen(
 def age_events(manager: DatabaseManager, upto: int) -> None:
     """Make the first events old."""
     at = "2020-01-01 00:00:00" + ("+00:00" if not manager.config.is_mysql else "")
-    with manager.engine.begin() as connection:
+    with owner_of(manager).engine.begin() as connection:
         connection.exec_driver_sql(
             f"UPDATE event_outbox SET occurred_at = '{at}' WHERE id <= {upto}"
         )
@@ -551,7 +553,7 @@ def test_a_database_with_fewer_events_is_said_to_be_another(
 def test_a_counter_that_went_missing_goes_on_behind_the_events(other: DatabaseManager) -> None:
     commit_device(other, 1)
     commit_device(other, 2)
-    with other.engine.begin() as connection:
+    with owner_of(other).engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM event_counter")
     commit_device(other, 3)  # nobody publishes now
     threads = [in_thread(other.publish_events) for _ in range(4)]

@@ -301,7 +301,8 @@ def other_connections(manager: DatabaseManager) -> set[int]:
     """The server's numbers of the connections to the database but the one that asks."""
     sql = {
         Dialect.POSTGRESQL: "SELECT pid FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND usename = CURRENT_USER",
         Dialect.MYSQL: "SELECT id FROM information_schema.processlist"
         " WHERE db = DATABASE() AND id <> CONNECTION_ID()",
     }[manager.dialect]

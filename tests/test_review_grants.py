@@ -1,4 +1,7 @@
-"""The rights of the roles: enough for what each does, and no more. Each query runs as each role."""
+"""The rights of the roles: enough for what each does, and no more.
+
+The behaviour tests run as ``app`` (see ``conftest.migrated``); here each query runs as each role.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +21,8 @@ from cardlink_sql.review.grants import RIGHTS, Role, grants
 from cardlink_sql.review.variants import as_written
 from cardlink_sql.sqlfiles import Query, Rows, load_library
 from cardlink_sql.tables import metadata
-from tests.conftest import Run, database_user, manager_as
+from tests.conftest import Run
+from tests.roles import database_user, manager_as
 
 POSTGRESQL, MYSQL = Dialect.POSTGRESQL, Dialect.MYSQL
 SERVERS = [POSTGRESQL, MYSQL]

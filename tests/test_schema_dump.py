@@ -26,6 +26,12 @@ SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 MakeDatabase = Callable[[Dialect], str]
 
 
+@pytest.fixture
+def manager(owner: DatabaseManager) -> DatabaseManager:
+    """A fresh schema is a scratch database, which the owner of the server's may make."""
+    return owner
+
+
 def body_of(dump: str) -> str:
     """The statements of a dump, without its header."""
     return dump[dump.index("CREATE TABLE") :]

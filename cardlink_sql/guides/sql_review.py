@@ -123,7 +123,7 @@ GRANT SELECT ON …`devices` TO 'report'@'10.0.0.%';
 
 Each right is there because a query needs it. `app` is for the components, `reader` for whoever only
 reads (`DatabaseManager(config, read_only=True)`, `cardlink-db status`, an export), `dba` for
-`cardlink-db migrate`. Foreign keys act with the owner's rights and need none. The tests run every query
-as `app` and as `reader` on both servers. Limits: rights are by table, and `reader` sees the encrypted PSKs, for a card's
+`cardlink-db migrate`. Foreign keys act with the owner's rights and need none. The tests of the layer run
+as `app` on both servers, and every read as `reader`. Limits: rights are by table, and `reader` sees the encrypted PSKs, for a card's
 `has_psk` looks at them. The role must exist, and on PostgreSQL its tables are in the schema `public`.
 """
