@@ -23,6 +23,7 @@ from cardlink_sql import (
     retention,
     tables,
 )
+from cardlink_sql.gateways import SessionGateway
 from cardlink_sql.retention import TABLES, count_old, purge, retention_days
 from cardlink_sql.times import utc_now
 from tests.conftest import dump, entry, session_id
@@ -291,6 +292,15 @@ def run_together(*work: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
+
+
+def test_what_cannot_be_deleted_is_not_tried_for_ever(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_mixture(manager)
+    monkeypatch.setattr(SessionGateway, "delete_many", lambda _self, _ids: 0)
+
+    assert purge(manager, {"sessions": 30}) == {"logs": 6, "sessions": 0}
 
 
 def test_the_settings_say_how_long_rows_are_kept(manager: DatabaseManager) -> None:

@@ -74,8 +74,6 @@ def main(arguments: list[str] | None = None) -> None:
     settle_streams()
     try:
         code = app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE
-        # Here, and not at the end of the process, a closed pipe is still noticed quietly.
-        sys.stdout.flush()
         if code == Exit.INTERRUPTED:
             _end_interrupted()  # typer turned Ctrl-C into its exit code
         sys.exit(code)

@@ -101,9 +101,9 @@ index on time. Without `--yes` the purge asks first, and for that it counts.
 
 The work is done in batches, each a short transaction, and what is old is looked for outside of
 them. On SQLite, where writers wait for each other, a batch is 1,000 rows, and after each the purge
-pauses for as long as it took: while 211,000 rows went in 6 seconds, another writer waited 22 ms at
-worst and half a millisecond as a rule. PostgreSQL and MariaDB took 8 and 4 seconds; a writer
-there waited for the disk alone. Two purges at once do no harm.
+pauses for as long as it took: while 211,000 rows went in 6 to 9 seconds, a writer in another process
+waited 33 ms at worst and half a millisecond as a rule. PostgreSQL and MariaDB took 8 and 4 seconds, and a
+writer there waited for the disk alone. Two purges at once do no harm.
 
 Ctrl-C ends a purge between two batches, and the line that it ends with tells what is gone. What is
 gone stays gone; the next purge goes on.
