@@ -81,7 +81,7 @@ class Listener:
             raise StateError(
                 "nobody publishes events in this database",
                 manager.config.safe_url,
-                "turn it on: manager.publish_events()",
+                "turn it on: cardlink-db events on, or manager.publish_events()",
             )
         self._position = last_id if after is None else validation.whole(after, "after", least=0)
         self._next = self._position

@@ -12,6 +12,7 @@ from cardlink_sql.cli.backup import backup, restore
 from cardlink_sql.cli.cards import cards
 from cardlink_sql.cli.common import Exit, Url, WorkInterruptedError, settle_streams, visible
 from cardlink_sql.cli.devices import devices
+from cardlink_sql.cli.events import events
 from cardlink_sql.cli.exchange import export_, import_
 from cardlink_sql.cli.keys import import_keys, keys
 from cardlink_sql.cli.purge import purge
@@ -61,7 +62,7 @@ for command in (
 ):
     # export_ and import_ cannot have their own names: import is a word of Python.
     app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
-for group in (devices, cards, sessions, tests, settings, keys, schema, sql):
+for group in (devices, cards, sessions, tests, settings, events, keys, schema, sql):
     app.add_typer(group)
 
 

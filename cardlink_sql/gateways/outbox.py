@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Table
 
@@ -17,6 +17,8 @@ from cardlink_sql.rows import Row
 from cardlink_sql.sqlfiles import Library
 from cardlink_sql.tables import event_outbox
 from cardlink_sql.times import from_text, utc_now
+
+_KNOWN: Final = frozenset(EventType)
 
 
 class OutboxGateway:
@@ -75,7 +77,11 @@ class OutboxGateway:
     def read_after(
         self, after: int, origin: str, limit: int
     ) -> list[tuple[int, DatabaseEvent | None]]:
-        """The events behind a number, each with its own; ``None`` for what ``origin`` published."""
+        """The events behind a number, each with its own.
+
+        ``None`` stands for what ``origin`` published, and for a type that this release does not
+        know: a newer one may fire it.
+        """
         parameters = {"after": after, "origin": origin, "limit": limit}
         rows = self._link.many(self._queries["read_after"], parameters)
         return [(int(row[6]), None if row[5] is None else self._event(row)) for row in rows]
@@ -114,7 +120,9 @@ class OutboxGateway:
             json.dumps(event.data, ensure_ascii=False, allow_nan=False),
         )
 
-    def _event(self, row: Row) -> DatabaseEvent:
+    def _event(self, row: Row) -> DatabaseEvent | None:
+        if row[0] not in _KNOWN:
+            return None
         moment = from_text(row[4]) if self._link.dialect is Dialect.SQLITE else row[4]
         data = json.loads(row[5])
         return DatabaseEvent(EventType(row[0]), row[1], row[2], row[3], moment, data, int(row[6]))

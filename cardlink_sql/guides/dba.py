@@ -50,20 +50,14 @@ has 5 connections and 10 more under load for each process, if nothing else is co
 | runs | `SELECT, INSERT, UPDATE, DELETE` on the tables of CardLink | the same |
 | reads, `status` and `stats` | `SELECT` on the tables of CardLink, on `_yoyo_migration`, `_yoyo_log`, `_yoyo_version` and on `cardlink_migration_journal` | the same |
 
-For example, on PostgreSQL:
+The exact statements, off the record of what each query reads and writes:
 
-```text
-CREATE ROLE cardlink_app LOGIN PASSWORD '…';
-GRANT USAGE ON SCHEMA public TO cardlink_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON devices, card_profiles, ota_sessions, comm_logs,
-    test_results, settings, event_counter, event_outbox TO cardlink_app;
-```
-
-and on MySQL or MariaDB:
-
-```text
-CREATE USER cardlink_app@'%' IDENTIFIED BY '…';
-GRANT SELECT, INSERT, UPDATE, DELETE ON cardlink.* TO cardlink_app@'%';
+```console
+$ cardlink-db sql grants --role app --dialect postgresql --user cardlink_app
+GRANT SELECT, INSERT, UPDATE, DELETE ON card_profiles TO cardlink_app;
+…
+$ cardlink-db sql grants --role reader --dialect mysql --user cardlink_reader
+…GRANT SELECT ON…
 ```
 
 The secrets of the database are the PSKs, encrypted in `card_profiles.psk_key_encrypted`. The key

@@ -73,6 +73,13 @@ transaction is still open then: on SQLite a handler that writes would wait for i
 manager.publish_events()  # once for this database; publish_events(on=False) ends it
 ```
 
+or, from the command line:
+
+```console
+$ cardlink-db events on
+Who writes to … publishes its events.
+```
+
 From then on every process that writes to the database publishes, the command line included: a
 process that runs already learns of it within 10 s, before its next transaction. In another
 process, here another manager:
@@ -92,6 +99,8 @@ with dashboard.listen(timeout=5) as listener:
 with dashboard.listen(after=position) as listener:  # later, or in another process
     assert listener.position == position
 ```
+
+`cardlink-db events listen` shows them on a terminal, `--json` as one object a line.
 
 - The events come in the order of the commits, with nothing left out and of any size. One's own are
   not among them: they are those of other managers.

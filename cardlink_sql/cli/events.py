@@ -1,0 +1,94 @@
+"""``cardlink-db events``."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from cardlink_sql import validation
+from cardlink_sql.cli.common import Url, argument, open_manager, output, refuse_missing, visible
+from cardlink_sql.events import DatabaseEvent, as_data
+
+events = typer.Typer(
+    name="events", help="What others commit, as it happens: on, off, listen.", no_args_is_help=True
+)
+
+
+@events.callback()
+def _events() -> None:
+    """What others commit, as it happens."""
+
+
+@events.command()
+def on(url: Url = None) -> None:
+    """Let every process that writes to the database publish its events.
+
+    Processes that run already learn of it within 10 seconds.
+    What it costs them stands in the guide of the events.
+
+    Example: cardlink-db events on
+    """
+    _publish(url, is_on=True)
+
+
+@events.command()
+def off(url: Url = None) -> None:
+    """Let no process publish its events any more.
+
+    Example: cardlink-db events off
+    """
+    _publish(url, is_on=False)
+
+
+@events.command()
+def listen(
+    *,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Go on behind this event; 0 begins with the oldest that is kept. "
+            "Without it only what is committed from now on is shown.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="End after so long without an event; without it, never."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
+    url: Url = None,
+) -> None:
+    """Show the events that other processes commit, until Ctrl-C.
+
+    Example: cardlink-db events listen --timeout 60
+    """
+    with argument("--timeout"):
+        wait = None if timeout is None else validation.latency(timeout, "timeout")
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with manager.listen(after, timeout=wait) as listener:
+            for event in listener:
+                if as_json:
+                    typer.echo(json.dumps(as_data(event), ensure_ascii=False))
+                else:
+                    _print_event(event)
+
+
+def _publish(url: str | None, *, is_on: bool) -> None:
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        manager.publish_events(on=is_on)
+        state = "publishes its events" if is_on else "publishes no events"
+        output.print(f"Who writes to {manager.config.safe_url} {state}.")
+
+
+def _print_event(event: DatabaseEvent) -> None:
+    what = f"{event.entity_type} {event.entity_id or ''}".rstrip()
+    count = f" ({event.data['count']})" if "count" in event.data else ""
+    output.print(
+        f"{event.position}  {event.timestamp:%Y-%m-%d %H:%M:%S}  {event.event_type}  "
+        f"{visible(what)} {visible(event.action)}{count}"
+    )

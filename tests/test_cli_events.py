@@ -1,0 +1,92 @@
+"""``cardlink-db events`` as an operator uses it, on each backend."""
+
+import json
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql import UnitOfWork
+from cardlink_sql.manager import DatabaseManager
+from tests.conftest import Run, device
+
+COMMAND = Path(sys.executable).parent / "cardlink-db"
+
+
+@pytest.fixture
+def url(manager: DatabaseManager) -> Iterator[str]:
+    """A database where nothing is published; nor is it afterwards."""
+    yield manager.config.url
+    manager.publish_events(on=False)
+
+
+def add_device(manager: DatabaseManager, number: int) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(number, name="bad \x1b[2J name"))
+        uow.commit()
+
+
+def test_listening_needs_somebody_who_publishes(run: Run, url: str) -> None:
+    refused = run("events", "listen", "-d", url)
+    assert refused.returncode == 1
+    assert "nobody publishes events" in refused.stderr
+    assert "cardlink-db events on" in refused.stderr
+
+
+def test_what_was_committed_is_shown_by_its_number(
+    run: Run, url: str, manager: DatabaseManager
+) -> None:
+    assert run("events", "on", "-d", url).returncode == 0
+    manager.publish_events()  # what this process knows may be ten seconds old
+    add_device(manager, 1)
+    add_device(manager, 2)
+    shown = run("events", "listen", "--after", "0", "--timeout", "0", "-d", url)
+    assert shown.returncode == 0, shown.stderr
+    first, second = shown.stdout.splitlines()
+    assert "device_changed  device device-0001 created" in first
+    position = int(second.split()[0])
+    again = run("events", "listen", "--json", "--after", str(position - 1), "--timeout", "0",
+                "-d", url)  # fmt: skip
+    (event,) = map(json.loads, again.stdout.splitlines())
+    assert (event["entity_id"], event["position"]) == ("device-0002", position)
+    assert event["data"]["name"] == "bad \x1b[2J name"
+
+    assert "publishes no events" in run("events", "off", "-d", url).stdout
+
+
+def test_an_interrupt_ends_it_with_a_line(url: str, manager: DatabaseManager) -> None:
+    manager.publish_events()
+    process = subprocess.Popen(
+        [COMMAND, "events", "listen", "-d", url],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    # It listens from some moment on, so devices are added until it has heard of one.
+    for number in range(1, 300):
+        add_device(manager, number)
+        if select.select([process.stdout], [], [], 0.1)[0]:
+            break
+    assert "device_changed" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=30)
+    assert process.returncode == 130, complaint
+    assert complaint == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--after", "-1"], "--after"),
+        (["--after", "x"], "--after"),
+        (["--timeout", "-1"], "--timeout"),
+        (["--timeout", "nan"], "--timeout"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments: list[str], complaint: str, run: Run) -> None:
+    done = run("events", "listen", *arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr.splitlines()[0]
