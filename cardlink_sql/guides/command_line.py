@@ -45,6 +45,7 @@ Commands:
   sessions     OTA sessions and their APDUs.
   tests        Test results, by run.
   settings     What CardLink's components are set to.
+  events       What others commit, as it happens: on, off, listen.
   keys         The keys that PSKs are encrypted with.
   schema       The schema and its migrations, for review.
   sql          The statements, for those who review them.
@@ -802,6 +803,75 @@ Options:
   -d, --url URL    The database. Without it DATABASE_URL is taken, then
                    sqlite:///data/cardlink.db.
   --help           Show this message and exit.
+```
+
+## cardlink-db events
+
+```text
+Usage: cardlink-db events [OPTIONS] COMMAND [ARGS]...
+
+  What others commit, as it happens: on, off, listen.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  on      Let every process that writes to the database publish its events.
+  off     Let no process publish its events any more.
+  listen  Show the events that other processes commit, until Ctrl-C.
+```
+
+## cardlink-db events on
+
+```text
+Usage: cardlink-db events on [OPTIONS]
+
+  Let every process that writes to the database publish its events.
+
+  Processes that run already learn of it within 10 seconds. What it costs them
+  stands in the guide of the events.
+
+  Example: cardlink-db events on
+
+Options:
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db events off
+
+```text
+Usage: cardlink-db events off [OPTIONS]
+
+  Let no process publish its events any more.
+
+  Example: cardlink-db events off
+
+Options:
+  -d, --url URL  The database. Without it DATABASE_URL is taken, then
+                 sqlite:///data/cardlink.db.
+  --help         Show this message and exit.
+```
+
+## cardlink-db events listen
+
+```text
+Usage: cardlink-db events listen [OPTIONS]
+
+  Show the events that other processes commit, until Ctrl-C.
+
+  Example: cardlink-db events listen --timeout 60
+
+Options:
+  --after NUMBER     Go on behind this event; 0 begins with the oldest that is
+                     kept. Without it only what is committed from now on is
+                     shown.  [x>=0]
+  --timeout SECONDS  End after so long without an event; without it, never.
+  --json             As JSON, one object a line.
+  -d, --url URL      The database. Without it DATABASE_URL is taken, then
+                     sqlite:///data/cardlink.db.
+  --help             Show this message and exit.
 ```
 
 ## cardlink-db keys
