@@ -15,6 +15,7 @@ sessions.delete_by_id…exec…id…ota_sessions…ota_sessions
 | What can be sent? | `sql list` |
 | What is sent, exactly? | `sql show sessions.find_stale` |
 | Who reads or writes this column? | `sql impact card_profiles.psk_key_encrypted` |
+| How is it answered here? | `sql explain sessions.find_stale` |
 | Does it all fit this database? | `sql check` |
 | What did this change come to? | the diff of `sql/lock/`, written by `scripts/lock` |
 | Which rights does a role need? | `sql grants --role app` |
@@ -34,6 +35,22 @@ stand as `:name`, which psql (`\set id '''S1'''`) and the SQLite shell (`.parame
 components send the driver's placeholders in their places and the values apart. The comment with the
 name is sent as it is shown, so that `pg_stat_activity`, `SHOW PROCESSLIST` and the slow logs lead
 back here.
+
+## A plan
+
+```console
+$ cardlink-db sql explain sessions.find_by -p status=failed --order created_at
+…ix_ota_sessions_status_created_at_id…
+$ cardlink-db sql explain sessions.find_stale -p before=2026-11-22T08:00 --analyze
+…
+```
+
+The plan of the live database, in its own words: `EXPLAIN` on PostgreSQL, MariaDB and MySQL (with
+`--json` their JSON), `EXPLAIN QUERY PLAN` on SQLite. Optional lines are in where their `--param` is
+given. A required parameter that is not given gets a placeholder of its type, which is named on
+stderr; where the plan depends on how many rows a value has, give the value that was slow. Nothing is
+written. `--analyze` runs the query and measures it, on a connection that only reads; a query that
+writes is refused. SQLite measures rows and time of the whole.
 
 ## What is read and written
 

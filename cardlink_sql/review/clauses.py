@@ -80,6 +80,11 @@ class Clauses:
                 return name
         return None
 
+    @property
+    def tables(self) -> dict[str, str]:
+        """The tables by the names that they go by in the statement, aliases among them."""
+        return self._tables
+
     @cached_property
     def listed(self) -> list[tuple[str, Token]]:
         """The columns that INSERT or COPY lists, with their places."""

@@ -326,7 +326,7 @@ class _PostgreSQL:
         type_name = str(oid) if found is None else found.name
         if type_name == "varchar" and modifier >= 4:
             type_name = f"varchar({modifier - 4})"
-        return Typed(name, type_name, _POSTGRESQL_KINDS.get(type_name.partition("(")[0]), nullable)
+        return Typed(name, type_name, POSTGRESQL_KINDS.get(type_name.partition("(")[0]), nullable)
 
     @cached_property
     def _nullable(self) -> dict[tuple[int, int], bool]:
@@ -336,7 +336,7 @@ class _PostgreSQL:
         return {(relation, number): nullable for relation, number, nullable in rows.fetchall()}
 
 
-_POSTGRESQL_KINDS: Final = {
+POSTGRESQL_KINDS: Final = {
     **dict.fromkeys(("text", "varchar", "bpchar", "name"), Kind.TEXT),
     **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
     **dict.fromkeys(("float4", "float8"), Kind.FLOAT),

@@ -4,6 +4,7 @@ import typer
 
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
+from cardlink_sql.cli.sql.planning import explain
 from cardlink_sql.cli.sql.rights import grants
 
 __all__ = ["sql"]
@@ -21,6 +22,7 @@ def _sql() -> None:
 # In the order of the help.
 sql.command("list")(list_queries)
 sql.command()(show)
+sql.command()(explain)
 sql.command()(check)
 sql.command()(lock)
 sql.command()(impact)

@@ -1,0 +1,115 @@
+"""``cardlink-db sql explain``: how a query is answered."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from cardlink_sql.cli.common import (
+    AsJson,
+    Url,
+    argument,
+    print_json,
+    print_rows,
+    refuse_missing,
+)
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.review.explain import explainer, writes
+from cardlink_sql.review.impact import find_query
+from cardlink_sql.review.samples import given, placeholders
+from cardlink_sql.sqlfiles import Query, Rows
+from cardlink_sql.times import utc_now
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_active.")],
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="NAME=VALUE",
+            help="A parameter; again for another. A condition that has none: its name alone.",
+            show_default=False,
+        ),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option("--order", metavar="ORDER", help='One of its orders, such as "name desc".'),
+    ] = None,
+    analyze: Annotated[
+        bool, typer.Option("--analyze", help="Run it and measure; for what only reads.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show the plan of a query on the live database, in the database's own words.
+
+    Parameters are bound. Optional lines are in where their --param is given; a parameter that must
+    be there and is not given gets a placeholder of its type, which is shown. Nothing is written,
+    and without --analyze nothing runs. A time is ISO 8601 in UTC, a list has commas, bytes are hex.
+
+    Example: cardlink-db sql explain sessions.find_by -p status=failed --order "created_at"
+    """
+    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    query = _query(name, config)
+    with argument("--order"):
+        if order is not None and order not in query.orders:
+            orders = ", ".join(query.orders) or "none"
+            raise ValidationError(f"{name} has no order {order!r}; there are: {orders}")
+    with argument("--analyze"):
+        if analyze and writes(query):
+            raise ValidationError(f"{name} writes, and would be run; see its plan without it")
+    with argument("--param"):
+        values = given(query, param or [])
+    missing = placeholders(query, query.required - values.keys(), utc_now())
+    # MySQL does not explain what writes in a session that only reads.
+    read_only = not (config.is_mysql and writes(query))
+    with DatabaseManager(config, read_only=read_only) as manager:
+        refuse_missing(manager)
+        with explainer(manager) as asked:
+            if as_json:
+                plan = asked.document(query, values | missing, order, analyze=analyze)
+                _print_document(query, order, missing, plan)
+                return
+            shown = asked.explain(query, values | missing, order, analyze=analyze)
+    for one, value in missing.items():
+        typer.echo(f"placeholder: {one} = {_shown(value)}", err=True)
+    if len(shown.columns) == 1:
+        typer.echo("\n".join(str(line) for (line,) in shown.rows) or "no table is read")
+    else:
+        folding = tuple(c for c in shown.columns if c in ("Extra", "possible_keys"))
+        print_rows(shown.columns, shown.rows, folding=folding)
+
+
+def _query(name: str, config: DatabaseConfig) -> Query:
+    with argument("NAME"):
+        query = next((q for q in find_query(name) if q.dialect is config.dialect), None)
+        if query is None:
+            raise ValidationError(f"{name} is no query of {config.dialect}")
+        if query.rows is Rows.COPY:
+            raise ValidationError(f"{name} is a COPY, which has no plan")
+    return query
+
+
+def _print_document(query: Query, order: str | None, missing: dict[str, Any], plan: Any) -> None:
+    print_json(
+        {
+            "query": query.title,
+            "dialect": query.dialect,
+            "order": order,
+            "placeholders": {one: _shown(value) for one, value in missing.items()},
+            "plan": plan,
+        }
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, datetime) else str(value)
