@@ -1032,12 +1032,13 @@ Options:
   --help  Show this message and exit.
 
 Commands:
-  list    List every query: what it takes, gives, reads and writes.
-  show    Show a query as it reaches the server, with its documentation,...
-  check   Hold every query against a database, and the dialects' forms...
-  lock    Write sql/lock/: what each query takes, gives, reads and writes,...
-  impact  Show which queries read or write a table or a column.
-  grants  Print the GRANT statements of a role: what the queries need, and...
+  list     List every query: what it takes, gives, reads and writes.
+  show     Show a query as it reaches the server, with its documentation,...
+  explain  Show the plan of a query on the live database, in the database's...
+  check    Hold every query against a database, and the dialects' forms...
+  lock     Write sql/lock/: what each query takes, gives, reads and writes,...
+  impact   Show which queries read or write a table or a column.
+  grants   Print the GRANT statements of a role: what the queries need, and...
 ```
 
 ## cardlink-db sql list
@@ -1081,6 +1082,35 @@ Options:
                                   Of this dialect.
   --json                          As JSON.
   --help                          Show this message and exit.
+```
+
+## cardlink-db sql explain
+
+```text
+Usage: cardlink-db sql explain [OPTIONS] {NAME}
+
+  Show the plan of a query on the live database, in the database's own words.
+
+  Parameters are bound. Optional lines are in where their --param is given; a
+  parameter that must be there and is not given gets a placeholder of its type,
+  which is shown. Nothing is written, and without --analyze nothing runs. A time
+  is ISO 8601 in UTC, a list has commas, bytes are hex.
+
+  Example: cardlink-db sql explain sessions.find_by -p status=failed --order
+  "created_at"
+
+Arguments:
+  NAME <str>  Such as sessions.find_active.  [required]
+
+Options:
+  -p, --param NAME=VALUE  A parameter; again for another. A condition that has
+                          none: its name alone.
+  --order ORDER           One of its orders, such as "name desc".
+  --analyze               Run it and measure; for what only reads.
+  --json                  As JSON.
+  -d, --url URL           The database. Without it DATABASE_URL is taken, then
+                          sqlite:///data/cardlink.db.
+  --help                  Show this message and exit.
 ```
 
 ## cardlink-db sql check
