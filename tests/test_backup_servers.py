@@ -345,10 +345,10 @@ def with_password(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     grants = {
         Dialect.POSTGRESQL: [
-            f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD 'x'",
+            f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{PASSWORD_SQL[manager.dialect]}'",
         ],
         Dialect.MYSQL: [
-            f"CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD_SQL}'",
+            f"CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD_SQL[manager.dialect]}'",
             f"GRANT ALL ON *.* TO {name}@'%'",
         ],
     }[manager.dialect]
@@ -370,7 +370,10 @@ def with_password(
                 connection.exec_driver_sql(f"DROP USER {name}@'%%'")
 
 
-PASSWORD_SQL = PASSWORD.replace("\\", "\\\\").replace("'", "''")
+PASSWORD_SQL = {
+    Dialect.POSTGRESQL: PASSWORD.replace("'", "''"),
+    Dialect.MYSQL: PASSWORD.replace("\\", "\\\\").replace("'", "''"),
+}
 
 
 @pytest.mark.parametrize("dialect", SERVERS, indirect=False)
@@ -547,9 +550,11 @@ def test_a_role_that_may_not_is_told_what_it_needs(
     database = owner.config.engine_url.database
     role = f"{database}_weak"
     make = {
-        Dialect.POSTGRESQL: [f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role} LOGIN",
+        Dialect.POSTGRESQL: [f"DROP ROLE IF EXISTS {role}",
+                             f"CREATE ROLE {role} LOGIN PASSWORD 'weak'",
                              f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"],
-        Dialect.MYSQL: [f"DROP USER IF EXISTS {role}", f"CREATE USER {role}",
+        Dialect.MYSQL: [f"DROP USER IF EXISTS {role}",
+                        f"CREATE USER {role} IDENTIFIED BY 'weak'",
                         f"GRANT ALL ON {database}.* TO {role}"],
     }[server]  # fmt: skip
     with owner.engine.begin() as connection:
@@ -557,7 +562,7 @@ def test_a_role_that_may_not_is_told_what_it_needs(
             connection.exec_driver_sql(statement)
     try:
         made = create_backup(owner, tmp_path / "one.backup", method=method)
-        url = owner.config.engine_url.set(username=role, password=None)
+        url = owner.config.engine_url.set(username=role, password="weak")
         with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as weak:
             with pytest.raises(DatabaseError) as refused:
                 restore_backup(weak, made.file)

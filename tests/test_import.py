@@ -130,6 +130,15 @@ class TestFaults:
             "  test_results: this is not a list of rows",
         ]  # fmt: skip
 
+    def test_a_log_entry_without_its_time_is_one(
+        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+    ) -> None:
+        entry = log("00")
+        del entry["timestamp"]
+        with pytest.raises(ValidationError, match=r"comm_logs\[0\]\.timestamp: the field is"):
+            take(ota_sessions=[session(1)], comm_logs=[entry])
+        assert dump(manager)["ota_sessions"] == []
+
     def test_a_key_that_stands_twice_is_one(
         self, manager: DatabaseManager, take: Callable[..., ImportReport]
     ) -> None:

@@ -198,11 +198,11 @@ def test_a_broken_query_is_seen_by_the_check_that_should(
     mutation: Mutation,
     dialect: Dialect,
     tmp_path: Path,
-    migrated: Callable[[Dialect], DatabaseManager],
+    owners: Callable[[Dialect], DatabaseManager],
 ) -> None:
     folder, line = mutated(tmp_path / "sql", mutation)
     gateway = Path(mutation.file).stem
-    faults = checked(migrated(dialect), read_library(folder, dialect), gateway)
+    faults = checked(owners(dialect), read_library(folder, dialect), gateway)
     assert faults
     assert {fault.check for fault in faults} == {mutation.check, *mutation.also}, faults
     fault = next((f for f in faults if mutation.said in f.what), None)

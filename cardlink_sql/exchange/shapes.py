@@ -33,10 +33,12 @@ class Shape:
             table's name is that of the list in the file (``card_profiles``); the defaults of its
             record are those of fields that a file leaves out.
         tied: fields that belong to another one: a merge fills them only where that one is equal.
+        telling: fields that tell which row it is, so that their default does not serve.
     """
 
     gateway: type[Gateway[Any]]
     tied: Mapping[str, str] = field(default_factory=dict)
+    telling: frozenset[str] = frozenset()
 
     @property
     def word(self) -> str:
@@ -84,7 +86,7 @@ class Shape:
     @cached_property
     def required(self) -> frozenset[str]:
         """The fields that no row can do without."""
-        return frozenset(
+        return self.telling | frozenset(
             spec.name
             for spec in fields(self.record)
             if spec.default is MISSING and spec.default_factory is MISSING
@@ -111,7 +113,7 @@ SHAPES: Final = (
         SessionGateway,
         _of_status("started_at", "ended_at", "duration_ms", "error_code", "error_message"),
     ),
-    Shape(LogGateway),
+    Shape(LogGateway, telling=frozenset({"timestamp"})),
     Shape(TestGateway, _of_status("started_at", "ended_at", "duration_ms", "error_message")),
     Shape(SettingGateway),
 )

@@ -274,6 +274,9 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
     quoted = message.partition("'")[2].partition("'")[0]
     if error.args and error.args[0] in (1054, 1146, 1176):
         return Refused(message, word=quoted.rpartition(".")[2])
+    if error.args and error.args[0] == 1142:
+        # A role without rights on it is told so of a table that does not exist, too.
+        return Refused(message, word=message.rpartition(" ")[2].rpartition(".")[2].strip("`'"))
     near = message.partition("near '")[2].rpartition("' at line")[0]
     offset = sql.find(near) if near else -1
     return Refused(message, offset if offset >= 0 else None)
