@@ -8,6 +8,7 @@ in or out; each combination that is used is rendered once and kept.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ class Rows(StrEnum):
     COPY = "copy"  # PostgreSQL's COPY … FROM STDIN; the number of rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """A line of a statement.
 
@@ -39,7 +40,7 @@ class Line:
     when: frozenset[str] = frozenset()
     order: str | None = None
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The parameters on the line, in their order, as often as they stand there."""
         return tuple(t.text[1:] for t in self.tokens if t.kind is Kind.PARAMETER)
