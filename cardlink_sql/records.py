@@ -163,7 +163,7 @@ class CommLog:
 class TestResult:
     """How one test of a run ended. A run is what its results name as ``run_id``.
 
-    A result without ``ended_at`` is still open.
+    A result without ``ended_at`` is still open, and ``status`` is how it stands.
     """
 
     __test__ = False

@@ -105,14 +105,23 @@ def test_what_is_missing_of_start_end_and_duration_is_derived(
     assert (one.started_at, one.ended_at, one.duration_ms) == derived
 
 
-def test_a_result_without_times_begins_now_and_is_open(uow: UnitOfWork) -> None:
+def test_a_result_without_times_is_a_verdict_of_now(uow: UnitOfWork) -> None:
     before = datetime.now(UTC)
 
-    one = create(uow)
+    one = create(uow, "failed", error_message="expected 9000")
 
     assert one.started_at is not None
     assert before <= one.started_at <= datetime.now(UTC)
-    assert (one.ended_at, one.duration_ms) == (None, None)
+    assert (one.ended_at, one.duration_ms) == (one.started_at, 0)
+    summary = uow.tests.get_run_summary(one.run_id)
+    assert (summary.failed, summary.open, summary.pass_rate) == (1, 0, 0.0)
+
+
+def test_a_start_alone_leaves_a_result_open(uow: UnitOfWork) -> None:
+    one = create(uow, started_at=MOMENT)
+
+    assert (one.started_at, one.ended_at, one.duration_ms) == (MOMENT, None, None)
+    assert uow.tests.get_run_summary(one.run_id).open == 1
 
 
 def test_a_result_with_a_duration_alone_ended_now(uow: UnitOfWork) -> None:
@@ -450,8 +459,8 @@ def test_two_runs_are_compared_by_suite_and_test(runs: UnitOfWork) -> None:
 def fill(uow: UnitOfWork, run: str, *outcomes: tuple[Any, ...]) -> None:
     """Results of a run: (test, status or None for an open one, duration)."""
     for test, status, duration in outcomes:
-        times = {} if status is None else {"duration_ms": duration, "started_at": MOMENT}
-        create(uow, status or "error", run_id=run, test_name=test, **times)
+        ended = {} if status is None else {"duration_ms": duration}
+        create(uow, status or "error", run_id=run, test_name=test, started_at=MOMENT, **ended)
 
 
 def test_each_kind_of_change_is_told_apart(uow: UnitOfWork) -> None:
@@ -608,6 +617,20 @@ def test_flaky_tests_both_passed_and_failed_over_the_last_runs(uow: UnitOfWork) 
     assert flaky == FlakyTest("suite", "flaky", 3, 1, 2, MOMENT + 3 * SECOND)
     assert [one.test_name for one in uow.tests.find_flaky(4)] == ["flaky", "healed", "steady"]
     assert uow.tests.find_flaky(1) == []
+
+
+def test_flaky_tests_of_a_suite_are_sought_in_its_own_runs(uow: UnitOfWork) -> None:
+    nightly = {"night 1": "passed", "night 2": "failed"}
+    for number, (run, status) in enumerate(nightly.items()):
+        create(uow, status, run_id=run, suite_name="nightly", started_at=MOMENT + number * SECOND,
+               duration_ms=1)  # fmt: skip
+    for number in range(3):
+        create(uow, ("passed", "failed")[number % 2], run_id=f"hour {number}", suite_name="hourly",
+               started_at=MOMENT + (9 + number) * SECOND, duration_ms=1)  # fmt: skip
+
+    assert [one.suite_name for one in uow.tests.find_flaky(3)] == ["hourly"]
+    assert [one.suite_name for one in uow.tests.find_flaky(2, "nightly")] == ["nightly"]
+    assert uow.tests.find_flaky(1, suite_name="nightly") == []
 
 
 def test_a_test_that_passed_when_it_was_tried_again_is_flaky(uow: UnitOfWork) -> None:

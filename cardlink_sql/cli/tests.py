@@ -195,6 +195,10 @@ def flaky(
     runs: Annotated[
         int, typer.Option("--runs", min=1, metavar="N", help="Over so many of the last runs.")
     ] = 10,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", metavar="NAME", help="Of this suite, over its own last runs."),
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -203,7 +207,7 @@ def flaky(
     Example: cardlink-db tests flaky --runs 20
     """
     with open_to_read(url) as uow:
-        found = uow.tests.find_flaky(runs)
+        found = uow.tests.find_flaky(runs, suite)
     if as_json:
         print_json_list(map(json_ready, found))
     elif not found:

@@ -97,11 +97,11 @@ class TestGateway(Gateway[TestResult]):
             suite_name: the suite, up to 128 characters.
             test_name: the test, up to 256 characters.
             status: passed, failed, skipped or error; of an open result, how it stands.
-            started_at: when it began; now, where neither an end nor a duration is given.
+            started_at: when it began. A start alone leaves the result open: :meth:`update` ends it.
             device_id: the device, if one took part.
             card_iccid: the card, if one took part.
-            ended_at: when it ended; with a duration alone, now. Without an end and a
-                duration the result is open: :meth:`update` ends it.
+            ended_at: when it ended; now, with a duration alone. Without any of the three it began
+                and ended now.
             duration_ms: whole milliseconds.
             error_message: why it failed.
             assertions: what was checked, a JSON object or list.
@@ -114,10 +114,8 @@ class TestGateway(Gateway[TestResult]):
         """
         moment = utc_now()
         if started_at is None and ended_at is None:
-            if duration_ms is None:
-                started_at = moment
-            else:
-                ended_at = moment
+            ended_at = moment
+            duration_ms = 0 if duration_ms is None else duration_ms
         return self.create(
             TestResult(
                 id=str(uuid.uuid4()) if result_id is None else result_id,
@@ -404,7 +402,7 @@ class TestGateway(Gateway[TestResult]):
         read = reader(TestChange, self._link.dialect)
         return RunComparison(runs["before"], runs["after"], tuple(map(read, rows)))
 
-    def find_flaky(self, runs: int = 10) -> list[FlakyTest]:
+    def find_flaky(self, runs: int = 10, suite_name: str | None = None) -> list[FlakyTest]:
         """The tests that both passed and failed within the runs that began last.
 
         Every result counts: a test that failed and passed when it was tried again within a
@@ -412,8 +410,12 @@ class TestGateway(Gateway[TestResult]):
 
         Args:
             runs: how many runs, 1 or more.
+            suite_name: the tests of this suite, within the last runs that it was part of; without
+                it those of all suites, where one that runs often leaves less room for others.
         """
-        parameters = {"runs": validation.whole(runs, "runs", least=1)}
+        parameters: dict[str, Any] = {"runs": validation.whole(runs, "runs", least=1)}
+        if suite_name is not None:
+            parameters["suite_name"] = self._bind["suite_name"](suite_name)
         rows = self._link.many(self._query("find_flaky"), parameters)
         return list(map(reader(FlakyTest, self._link.dialect), rows))
 

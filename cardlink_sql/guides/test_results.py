@@ -40,7 +40,8 @@ All three together are kept as they are: the duration is the runner's stopwatch,
 the wall clock, which may be set meanwhile; figures and comparisons take the duration. An end
 before the start is refused.
 
-A result without an end and a duration is open, whatever its status says. An update ends it:
+A result with a start alone is open, whatever its status says, and an update ends it. Begin it as
+`error`: that is what it stays if the runner dies.
 
 ```python
 from dataclasses import replace
@@ -95,7 +96,8 @@ with UnitOfWork(manager, read_only=True) as uow:
 ```
 
 - Figures count results, not tests: one that was tried again within a run counts each time. What
-  is open counts as open alone. The pass rate is the passed share of what ended and was not
+  is open counts as open alone; `find_failures` gives it where it stands as failed or error. The
+  pass rate is the passed share of what ended and was not
   skipped.
 - A comparison matches by suite and test, and of a test that was tried again the last result
   counts. `regressions` passed and then failed or broke off; `changed` is any other change, to or
@@ -130,7 +132,8 @@ $ cardlink-db tests junit build-2 --output report.xml
 which have no place for the device and the card of one test: what differs in suite, device, card,
 host or properties stands in a `testsuite` of its own, with `device` and `iccid` among its
 properties. The host is `metadata["hostname"]`, else `localhost`, which stands for an unknown one.
-An open result is skipped, with the message `still open`. Characters that XML forbids are written
+An open result is skipped, with the message `still open`; one that stands as failed or error is
+written as that, so that no failure hides. Characters that XML forbids are written
 visibly, such as `\x1b`. The assertions, and what else the metadata hold, stay in the database.
 
 ## JUnit XML, in

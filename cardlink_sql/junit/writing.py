@@ -33,8 +33,9 @@ _OUTPUTS: Final = {"system_out": "system-out", "system_err": "system-err"}
 def report_of(run_id: str, results: Iterable[TestResult]) -> str:
     """The results of a run, in their order, as a JUnit report.
 
-    What is open is written as skipped, with the message ``still open``. Characters that XML
-    forbids are written visibly, such as ``\\x1b``.
+    What is open is written as skipped, with the message ``still open``, unless it stands as failed
+    or error: that is never hidden. Characters that XML forbids are written visibly, such as
+    ``\\x1b``.
     """
     suites: dict[tuple[Any, ...], _Suite] = {}
     for result in results:
@@ -128,12 +129,13 @@ def _case_lines(result: TestResult) -> Iterator[str]:
 def _inside(result: TestResult) -> Iterator[str]:
     facts, message = _facts(result), result.error_message
     kind = facts.get("type")
-    if result.ended_at is None:
+    if _is_unknown(result):
         yield f"      <skipped{_attributes({'message': STILL_OPEN})}/>"
     elif result.status is TestStatus.SKIPPED:
         yield f"      <skipped{_attributes({'type': kind, 'message': message})}/>"
     elif result.status is not TestStatus.PASSED:
-        element, text = _ELEMENTS[result.status], message or ""
+        still = STILL_OPEN if result.ended_at is None else ""
+        element, text = _ELEMENTS[result.status], message or still
         headline = text.strip().partition("\n")[0]
         given = _attributes({"type": kind or result.status.value, "message": headline})
         yield f"      <{element}{given}>{_escaped(text)}</{element}>"
@@ -144,14 +146,20 @@ def _inside(result: TestResult) -> Iterator[str]:
 
 
 def _counts(results: list[TestResult]) -> dict[str, str]:
-    ended = [result.status for result in results if result.ended_at is not None]
-    still_open = len(results) - len(ended)
+    known = [result.status for result in results if not _is_unknown(result)]
+    unknown = len(results) - len(known)
     return {
         "tests": str(len(results)),
-        "failures": str(ended.count(TestStatus.FAILED)),
-        "errors": str(ended.count(TestStatus.ERROR)),
-        "skipped": str(ended.count(TestStatus.SKIPPED) + still_open),
+        "failures": str(known.count(TestStatus.FAILED)),
+        "errors": str(known.count(TestStatus.ERROR)),
+        "skipped": str(known.count(TestStatus.SKIPPED) + unknown),
     }
+
+
+def _is_unknown(result: TestResult) -> bool:
+    """Whether it is open and stands as nothing that must be seen."""
+    failed = (TestStatus.FAILED, TestStatus.ERROR)
+    return result.ended_at is None and result.status not in failed
 
 
 def _time(results: Iterable[TestResult]) -> str:

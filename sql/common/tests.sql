@@ -529,6 +529,7 @@ ORDER BY suite_name, test_name;
 -- name: find_flaky :many
 -- The tests that both passed and failed within the runs that began last, most failures first.
 -- Every result counts: a test that failed and passed when it was tried again is flaky, too.
+-- With :suite_name the runs are those that have results of this suite.
 SELECT
   r.suite_name,
   r.test_name,
@@ -539,12 +540,15 @@ SELECT
 FROM (
   SELECT run_id
   FROM test_results
+  WHERE 1 = 1
+    AND suite_name = :suite_name               -- when: suite_name
   GROUP BY run_id
   ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
   LIMIT :runs
 ) latest
 JOIN test_results r ON r.run_id = latest.run_id
 WHERE r.ended_at IS NOT NULL
+  AND r.suite_name = :suite_name               -- when: suite_name
 GROUP BY r.suite_name, r.test_name
 HAVING COUNT(CASE WHEN r.status = 'passed' THEN 1 END) > 0
   AND COUNT(CASE WHEN r.status IN ('failed', 'error') THEN 1 END) > 0
