@@ -110,6 +110,20 @@ def test_a_run_is_a_report_that_the_schema_accepts(uow: UnitOfWork) -> None:
     assert error.attrib == {"type": "OSError", "message": "no reader"}
 
 
+@pytest.mark.parametrize(("status", "element"), [("failed", "failure"), ("error", "error")])
+def test_what_is_open_and_stands_as_failed_is_not_hidden(
+    status: str, element: str, uow: UnitOfWork
+) -> None:
+    uow.tests.create(result(1, status=TestStatus(status), duration_ms=None))
+
+    root = checked(uow.tests.export_junit_xml("run"))
+
+    assert (root.get("failures"), root.get("errors")).count("1") == 1
+    found = root.find(f"testsuite/testcase/{element}")
+    assert found is not None
+    assert (found.get("message"), found.text) == ("still open", "still open")
+
+
 def test_the_same_run_gives_the_same_report(uow: UnitOfWork) -> None:
     uow.tests.create_results(
         result(n, suite_name=f"s{n % 3}", duration_ms=n) for n in range(9, 0, -1)
@@ -335,12 +349,24 @@ def test_a_time_is_seconds_with_or_without_commas(written: str, expected: int) -
     assert one.duration_ms == expected
 
 
-@pytest.mark.parametrize("written", ["soon", "NaN", "Infinity", "1e999999", "0x10"])
+@pytest.mark.parametrize("written", [
+    "soon", "NaN", "Infinity", "1e999999", "1e999999999", "0x10", "1,5", "1,23,456", "1_0",
+    ".", "-", "\u0661",
+])  # fmt: skip
 def test_a_time_that_is_none_is_refused_with_its_place(written: str) -> None:
     with pytest.raises(ValidationError, match="is no number of seconds") as caught:
         imported(case(attributes=f'time="{written}"'))
 
     assert caught.value.where == "report:1:21"
+
+
+def test_a_start_may_be_written_as_mail_has_it() -> None:
+    (one,) = imported(
+        "<testsuite name='s' timestamp='Wed, 25 Nov 2026 19:21:26 GMT'>"
+        "<testcase name='a' time='1'/></testsuite>"
+    )
+
+    assert one.started_at == datetime(2026, 11, 25, 19, 21, 26, tzinfo=UTC)
 
 
 def test_tests_start_when_they_say_or_one_after_another() -> None:

@@ -19,7 +19,8 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 from xml.parsers import expat
@@ -37,6 +38,11 @@ MAX_OUTPUT: Final = 32_768
 MAX_PROPERTY: Final = 4_096
 MAX_DEPTH: Final = 100
 MAX_SECONDS: Final = 10**10
+
+# Surefire groups the digits by commas; Java may write an exponent.
+_SECONDS: Final = re.compile(
+    r"(?=[+-]?\.?\d)[+-]?(?:\d{1,3}(?:,\d{3})+|\d*)(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII
+)
 
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 # Some tools let them through, though XML forbids them.
@@ -261,12 +267,13 @@ class _Reader:
 
     def _duration(self, written: str) -> int:
         """Whole milliseconds, cut; nothing written, and less than nothing, is none."""
-        try:
-            seconds = Decimal(written.replace(",", "").strip() or "0")
+        text = written.strip()
+        if not text:
+            return 0
+        if _SECONDS.fullmatch(text):
+            seconds = Decimal(text.replace(",", ""))
             if abs(seconds) < MAX_SECONDS:
                 return max(int(seconds * 1000), 0)
-        except InvalidOperation:
-            pass
         raise self._fault(f"time {written[:40]!r} is no number of seconds")
 
     def _own_start(self, attributes: dict[str, str]) -> datetime | None:
@@ -278,7 +285,7 @@ class _Reader:
         if not written:
             return None
         try:
-            moment = datetime.fromisoformat(written)
+            moment = _moment_of(written)
             return validation.moment(
                 moment if moment.tzinfo else moment.replace(tzinfo=UTC), "timestamp"
             )
@@ -363,6 +370,14 @@ class _Reader:
         kind = next((verdict.kind for verdict in verdicts if verdict.kind), None)
         # What our own reports say where there is no kind.
         return facts if kind in (None, *TestStatus) else {**facts, "type": kind}
+
+
+def _moment_of(written: str) -> datetime:
+    """A time in ISO 8601, or as mail has it, which is what Mocha writes."""
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        return parsedate_to_datetime(written)
 
 
 def _names(attributes: dict[str, str], path: tuple[str, ...]) -> tuple[str, str]:
