@@ -454,6 +454,16 @@ class TestLogEntries:
             found = uow.logs.find_by_session(session_id(session))
         return [(entry.id, entry.raw_data) for entry in found]
 
+    def test_a_number_that_leaves_no_room_behind_it_is_refused(
+        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+    ) -> None:
+        with pytest.raises(ValidationError, match=r"comm_logs\[0\]\.id: 9007199254740992 is not"):
+            take(ota_sessions=[session(1)], comm_logs=[log("00", number=2**53)])
+        take(ota_sessions=[session(1)], comm_logs=[log("00", number=2**53 - 1)])
+        with UnitOfWork(manager) as uow:
+            uow.logs.add_log(session_id(1), "command", "01")
+            uow.commit()
+
     def test_numbers_are_kept_where_they_are_free(
         self, manager: DatabaseManager, take: Callable[..., ImportReport]
     ) -> None:

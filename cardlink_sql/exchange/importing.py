@@ -201,8 +201,8 @@ class _Import:
         self, gateway: ExchangeGateway, new_sessions: set[str], report: ImportReport
     ) -> LogWriter:
         highest = self._checked.highest
-        # What reserves numbers on PostgreSQL cannot be rolled back.
-        is_dry = report.dry_run and self._manager.dialect is Dialect.POSTGRESQL
+        # What moves the count of the numbers on a server cannot be rolled back.
+        is_dry = report.dry_run and self._manager.dialect is not Dialect.SQLITE
         may_number = highest > 0 and not is_dry and gateway.reserve_numbers(highest)
         return LogWriter(
             gateway, self._manager.dialect, self._conflict, new_sessions, may_number=may_number

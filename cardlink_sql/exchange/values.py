@@ -23,6 +23,10 @@ from cardlink_sql.tables import JSONDocument, UTCDateTime
 Values = dict[str, Any]
 
 # Columns of the log that have few different values: each is checked once, not a million times.
+# What JSON keeps in every program, and far enough from the end of the column's numbers: behind the
+# highest entry there must be room for all that are still to be written.
+_HIGHEST_NUMBER: Final = 2**53 - 1
+
 _REPEATED: Final = frozenset(
     f"comm_logs.{name}" for name in ("session_id", "direction", "status_word", "status_message")
 )
@@ -106,10 +110,14 @@ def _accepts(
 ) -> Callable[[Any], Any]:
     where = f"{shape.name}.{column.name}"
     if where == "comm_logs.id":
-        return lambda value: validation.whole(value, where, least=1) if value else None
+        return lambda value: _number(value, where) if value else None
     if isinstance(column.type, UTCDateTime):
         return lambda value: check(None) if value is None else time_text(parse_time(value, where))
     return _remembering(check) if where in _REPEATED else check
+
+
+def _number(value: Any, where: str) -> int:
+    return validation.whole(value, where, least=1, most=_HIGHEST_NUMBER)
 
 
 def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:

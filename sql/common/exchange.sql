@@ -214,7 +214,8 @@ WHERE psk_identity IN (:identities);
 
 -- name: page_sessions :many
 -- The sessions after a key, in its order: all, one, or those since a time. A session that began
--- before and has entries since is one of them, so that no entry is without its session.
+-- before and has entries since is one of them, so that no entry is without its session. Its log
+-- is asked for by a value: for EXISTS PostgreSQL would read the whole log anew for each page.
 SELECT
   id,
   device_id,
@@ -235,11 +236,13 @@ WHERE id > :after
   AND id = :session_id                         -- when: session_id
   AND (                                        -- when: since
     created_at >= :since                       -- when: since
-    OR EXISTS (                                -- when: since
+    OR (                                       -- when: since
       SELECT 1 FROM comm_logs l                -- when: since
       WHERE l.session_id = ota_sessions.id     -- when: since
         AND l.timestamp >= :since              -- when: since
-    )                                          -- when: since
+      ORDER BY l.id                            -- when: since
+      LIMIT 1                                  -- when: since
+    ) = 1                                      -- when: since
   )                                            -- when: since
 ORDER BY id
 LIMIT :limit;
