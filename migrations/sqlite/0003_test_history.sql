@@ -4,9 +4,9 @@
 -- The second gives how one test ended, newest first, and the results of a suite. The third gives
 -- a range of dates.
 
-DROP INDEX ix_test_results_run_id;
-DROP INDEX ix_test_results_suite_name;
 CREATE INDEX ix_test_results_run_id_started_at ON test_results (run_id, started_at);
 CREATE INDEX ix_test_results_suite_name_test_name_started_at
     ON test_results (suite_name, test_name, started_at);
 CREATE INDEX ix_test_results_started_at ON test_results (started_at);
+DROP INDEX ix_test_results_run_id;
+DROP INDEX ix_test_results_suite_name;
