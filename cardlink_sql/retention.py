@@ -151,8 +151,16 @@ class _Purge:
 
     def tests(self, days: float) -> None:
         self._count(tests=0)
-        while self._write(partial(self._delete_tests, days=days)):
-            pass
+        stuck = 0
+        while True:
+            if self._write(partial(self._delete_tests, days=days)):
+                stuck = 0
+                continue
+            # Where another purge deleted the same rows first, there may be more.
+            left = self._read(partial(self._count_tests, days=days))
+            if left in (0, stuck):
+                return
+            stuck = left
 
     def events(self, days: float) -> None:
         self._count(events=0)
@@ -189,6 +197,9 @@ class _Purge:
 
     def _delete_tests(self, uow: UnitOfWork, days: float) -> dict[str, int]:
         return {"tests": uow.tests.purge_old(days, self._batch)}
+
+    def _count_tests(self, uow: UnitOfWork, days: float) -> int:
+        return uow.tests.count_old(days)
 
     def _count_events(self, uow: UnitOfWork, days: float) -> int:
         return uow.outbox.count_old(days)

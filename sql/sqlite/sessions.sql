@@ -1,4 +1,4 @@
--- OTA sessions, where SQLite differs: the duration of a session in whole ms, and an index by its name.
+-- OTA sessions, where SQLite differs: the duration of a session in whole ms, and which index is taken.
 
 -- name: complete_session :exec
 -- Active becomes completed; no row where the session is not active or would end before its start.
@@ -139,3 +139,23 @@ WHERE status IN ('pending', 'active')
   ) < :before
   AND updated_at < :before
 ORDER BY created_at DESC, id DESC;
+
+-- name: find_old :many
+-- The ids of the first sessions that were created and have ended before a time. A session that
+-- ended without saying when is as old as its last change.
+-- differs: + keeps SQLite off the index on status, where it would sort all that have ended
+SELECT id
+FROM ota_sessions
+WHERE +status IN ('completed', 'failed', 'timeout')
+  AND created_at < :before
+  AND COALESCE(ended_at, updated_at) < :before
+ORDER BY created_at, id
+LIMIT :limit;
+
+-- name: delete_many :exec
+-- The sessions with these ids that have ended, gone, and what is left of their logs.
+-- differs: + keeps SQLite off the index on status, where it would look at all that have ended
+-- list: ids
+DELETE FROM ota_sessions
+WHERE id IN (:ids)
+  AND +status IN ('completed', 'failed', 'timeout');

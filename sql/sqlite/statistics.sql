@@ -4,8 +4,8 @@
 -- The bytes of the file, free pages included; the log beside it is not.
 -- differs: the size is pages of one size here
 SELECT c.page_count * s.page_size
-FROM pragma_page_count() c
-CROSS JOIN pragma_page_size() s;
+FROM PRAGMA_PAGE_COUNT() c
+CROSS JOIN PRAGMA_PAGE_SIZE() s;
 
 -- name: count_exchanges :many
 -- The responses of the sessions created from :since to before :until, by the first six digits of
