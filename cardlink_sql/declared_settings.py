@@ -3,6 +3,7 @@
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -100,3 +101,34 @@ DECLARED: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+CATEGORIES: Final = frozenset(setting.category for setting in DECLARED.values())
+
+
+def check_undeclared(key: str, category: str | None, where: str) -> None:
+    """Refuse a key that is not declared where it would pass for one that is.
+
+    Such keys have a category of their own, so that a misspelled one is not stored in silence.
+
+    Args:
+        key: a key that is not declared.
+        category: what the writer gives it; without one it has that of :func:`category_of`.
+        where: the key's path, for the error.
+
+    Raises:
+        ValidationError: the key is named as a category that has declared settings, or is in it.
+    """
+    if key in CATEGORIES:
+        some = next(name for name in sorted(DECLARED) if name.startswith(f"{key}."))
+        raise ValidationError(
+            f"{key} is a category and no setting", where, f"name its settings in full, as {some}"
+        )
+    chosen = category_of(key) if category is None else category
+    if chosen in CATEGORIES:
+        of_category = [name for name in sorted(DECLARED) if category_of(name) == chosen]
+        near = get_close_matches(key, of_category, n=1) or of_category
+        raise ValidationError(
+            f"no setting {key!r} is declared in the category {chosen}",
+            where,
+            f"it has {', '.join(near)}; keys of your own have a category of their own",
+        )

@@ -198,6 +198,28 @@ def test_a_key_that_is_none_is_refused(uow: UnitOfWork, key: Any) -> None:
     assert uow.settings.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "category", "said"),
+    [
+        (
+            "server",
+            None,
+            "server is a category and no setting (name its settings in full, as server",
+        ),
+        ("server.prot", None, "declared in the category server (it has server.port; keys of your"),
+        ("lab.port", "dashboard", "it has dashboard.port; keys of your own have a category of"),
+    ],
+)
+def test_an_undeclared_key_does_not_pass_for_a_declared_one(
+    uow: UnitOfWork, key: str, category: str | None, said: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        uow.settings.set_value(key, 1, category=category)
+    assert said in str(refused.value)
+    assert uow.settings.get_all() == []
+    uow.settings.set_value("server.prot", 1, category="lab")
+
+
 def test_keys_differ_by_case_and_by_every_sign(uow: UnitOfWork) -> None:
     keys = ["lab.A", "lab.a", "lab.á", "lab.a b", "lab", "lab.", "." * 128]
     for position, key in enumerate(keys):

@@ -8,7 +8,7 @@ from types import EllipsisType
 from typing import Any, ClassVar
 
 from cardlink_sql import validation
-from cardlink_sql.declared_settings import DECLARED, category_of
+from cardlink_sql.declared_settings import CATEGORIES, DECLARED, category_of, check_undeclared
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
 from cardlink_sql.faults import Faults
@@ -125,7 +125,7 @@ class SettingGateway(Gateway[Setting]):
     def get_categories(self) -> list[str]:
         """The categories of all stored and declared settings, in order."""
         stored = {row[0] for row in self._link.many(self._query("get_categories"), {})}
-        return sorted(stored | {declared.category for declared in DECLARED.values()})
+        return sorted(stored | CATEGORIES)
 
     # Writing
 
@@ -143,8 +143,9 @@ class SettingGateway(Gateway[Setting]):
             value: any JSON value; for a declared key one that it takes.
             description: at most 256 characters. Without one it stays as it was; at first it is
                 the declared one.
-            category: for a key that is not declared. Without one it stays as it was; at first
-                it is what stands before the first period of the key, or ``general``.
+            category: for a key that is not declared, and none that has declared settings. Without
+                one it stays as it was; at first it is what stands before the first period of the
+                key, or ``general``.
 
         Raises:
             ValidationError: key or value is refused; the error names what is accepted.
@@ -170,9 +171,10 @@ class SettingGateway(Gateway[Setting]):
         Raises:
             ValidationError: no declared setting has this category.
         """
-        categories = sorted({declared.category for declared in DECLARED.values()})
-        if category is not None and category not in categories:
-            raise ValidationError(f"{category!r} is none of: {', '.join(categories)}", "category")
+        if category is not None and category not in CATEGORIES:
+            raise ValidationError(
+                f"{category!r} is none of: {', '.join(sorted(CATEGORIES))}", "category"
+            )
         return [
             key
             for key, declared in DECLARED.items()
@@ -280,6 +282,7 @@ def _check(key: str, value: Any, category: str | None, where: str) -> None:
     validation.json_value(value, where)
     declared = DECLARED.get(name)
     if declared is None:
+        check_undeclared(name, category, where)
         return
     declared.check(value, where)
     if category not in (None, declared.category):

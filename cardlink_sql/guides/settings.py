@@ -17,7 +17,8 @@ they share. A setting is a key with a JSON value, a description and a category.
 These are declared, in `cardlink_sql/declared_settings.py`: each has a default that holds until
 another value is stored, takes certain values only, and has the category that stands before its
 period. Any other key may be stored as well, with any JSON value, of up to 262,144 characters and
-31 levels.
+31 levels, in a category of its own: `server.prot` is taken for a misspelled `server.port` and
+refused, and so is `server` with a mapping behind it.
 
 ## In a component
 
