@@ -78,6 +78,9 @@ class Checker:
             if name not in entry.row:
                 self._note(entry, name, "the field is missing")
         if self._faults.count > before:
+            if shape is not self._logs and shape.key in values:
+                # It is there, so that what refers to it is not at fault.
+                self.checked.keys[shape.name].setdefault(values[shape.key], entry.position)
             return
         self._refer(entry, values)
         if shape is self._logs:

@@ -151,7 +151,8 @@ class _Import:
         self._keys = keys
 
     def run(self, faults: Faults, on_progress: OnProgress | None, *, dry_run: bool) -> ImportReport:
-        faults.refuse()
+        if faults.count:
+            self._list_faults(faults)
         report = ImportReport(dry_run=dry_run)
         with Link(self._manager, read_only=False) as link:
             gateway = ExchangeGateway(link, self._manager.library)
@@ -165,6 +166,11 @@ class _Import:
                 _note(link, report)
                 link.commit()
         return report
+
+    def _list_faults(self, faults: Faults) -> None:
+        """What the database would refuse is listed beside what is wrong with the file."""
+        with Link(self._manager, read_only=True) as link:
+            self._hold_against(ExchangeGateway(link, self._manager.library), faults)
 
     def _hold_against(self, gateway: ExchangeGateway, faults: Faults) -> list[str]:
         find_missing(gateway, self._checked, faults)
