@@ -128,7 +128,8 @@ class TestFaults:
             "  comm_log: there is no such table, only devices, card_profiles, ota_sessions, "
             "comm_logs, test_results, settings",
             "  test_results: this is not a list of rows",
-            "  ota_sessions[0].device_id: neither the file nor the database has 'nobody' in devices",
+            "  ota_sessions[0].device_id: neither the file nor the database has 'nobody' in "
+            "devices",
         ]  # fmt: skip
 
     def test_what_refers_to_a_row_at_fault_is_not_at_fault(
@@ -468,15 +469,17 @@ class TestLogEntries:
             found = uow.logs.find_by_session(session_id(session))
         return [(entry.id, entry.raw_data) for entry in found]
 
-    def test_a_number_that_leaves_no_room_behind_it_is_refused(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+    @pytest.mark.parametrize("number", [2**53, 2**63 - 1])
+    def test_a_number_that_leaves_no_room_behind_it_is_given_anew(
+        self, manager: DatabaseManager, take: Callable[..., ImportReport], number: int
     ) -> None:
-        with pytest.raises(ValidationError, match=r"comm_logs\[0\]\.id: 9007199254740992 is not"):
-            take(ota_sessions=[session(1)], comm_logs=[log("00", number=2**53)])
-        take(ota_sessions=[session(1)], comm_logs=[log("00", number=2**53 - 1)])
+        take(ota_sessions=[session(1)], comm_logs=[log("00", number=number)])
         with UnitOfWork(manager) as uow:
             uow.logs.add_log(session_id(1), "command", "01")
             uow.commit()
+            first, second = uow.logs.find_by_session(session_id(1))
+        assert [first.raw_data, second.raw_data] == ["00", "01"]
+        assert 0 < (first.id or 0) < (second.id or 0) < 2**53
 
     def test_numbers_are_kept_where_they_are_free(
         self, manager: DatabaseManager, take: Callable[..., ImportReport]

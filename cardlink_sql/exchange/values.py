@@ -23,8 +23,8 @@ from cardlink_sql.tables import JSONDocument, UTCDateTime
 Values = dict[str, Any]
 
 # Columns of the log that have few different values: each is checked once, not a million times.
-# What JSON keeps in every program, and far enough from the end of the column's numbers: behind the
-# highest entry there must be room for all that are still to be written.
+# A higher number is given anew: behind the highest entry there must be room for all that are still
+# to be written. This one every program that reads JSON keeps, too.
 _HIGHEST_NUMBER: Final = 2**53 - 1
 
 _REPEATED: Final = frozenset(
@@ -96,7 +96,7 @@ def accepted(shape: Shape) -> Mapping[str, Callable[[Any], Any]]:
     """For each field of a file, what checks a value and gives back the one form of it.
 
     It is the check that every writer's value passes, with times as text. A log entry may come
-    without its number.
+    without its number, and one that is too high is taken for none.
     """
     return {
         column.name: _accepts(shape, column, checks(shape.table)[column.name])
@@ -116,8 +116,9 @@ def _accepts(
     return _remembering(check) if where in _REPEATED else check
 
 
-def _number(value: Any, where: str) -> int:
-    return validation.whole(value, where, least=1, most=_HIGHEST_NUMBER)
+def _number(value: Any, where: str) -> int | None:
+    number: int = validation.whole(value, where, least=1)
+    return number if number <= _HIGHEST_NUMBER else None
 
 
 def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -84,8 +84,9 @@ off with a replacement, if it is in the way; the file is for people, and no impo
 
 The file is read once and every row checked, as the gateways check what is written; the checked
 rows wait in a temporary file. Only then the database is locked for writing, and all of it is
-written in one transaction, references first, whatever the order of the file. Every fault is
-named with its place, the first hundred of them, and then nothing is imported:
+written in one transaction, references first, whatever the order of the file. On SQLite nobody
+else writes meanwhile: about a second for 100,000 log entries, so that beyond a million others
+may meet a `ConflictError` after their 10 s. Every fault is named with its place, the first hundred of them, and then nothing is imported:
 
 ```text
 error: lab.jsonl: 2 faults
