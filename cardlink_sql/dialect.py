@@ -1,6 +1,7 @@
 """The SQL dialects that the layer speaks."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Dialect(StrEnum):
@@ -12,3 +13,15 @@ class Dialect(StrEnum):
     SQLITE = "sqlite"
     MYSQL = "mysql"
     POSTGRESQL = "postgresql"
+
+    @property
+    def servers(self) -> str:
+        """What speaks it, by the names that people read."""
+        return _SERVERS[self]
+
+
+_SERVERS: Final = {
+    Dialect.SQLITE: "SQLite",
+    Dialect.MYSQL: "MySQL and MariaDB",
+    Dialect.POSTGRESQL: "PostgreSQL",
+}

@@ -7,12 +7,6 @@ from cardlink_sql.errors import MigrationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder
 
-_NAMES = {
-    Dialect.SQLITE: "SQLite",
-    Dialect.MYSQL: "MySQL and MariaDB",
-    Dialect.POSTGRESQL: "PostgreSQL",
-}
-
 
 def committed_schema(dialect: Dialect) -> str:
     """The DDL that came with the package: ``migrations/schema/<dialect>.sql``."""
@@ -35,7 +29,7 @@ def fresh_schema(manager: DatabaseManager) -> str:
     with manager.engine.connect() as connection:
         tables = read_tables(connection)
     return _HEADER.format(
-        server=_NAMES[manager.dialect], current=current, dialect=manager.dialect
+        server=manager.dialect.servers, current=current, dialect=manager.dialect
     ) + ddl(tables, manager.dialect)
 
 

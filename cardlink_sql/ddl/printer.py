@@ -1,19 +1,12 @@
 """Writes tables as SQL: the same text for the same schema, laid out to be read."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import Dialect as SQLAlchemyDialect
-
 from cardlink_sql.ddl.model import Column, ForeignKey, Index, Key, Table
+from cardlink_sql.ddl.types import SQLALCHEMY
 from cardlink_sql.dialect import Dialect
 
-_DIALECTS: Final[dict[Dialect, Callable[[], SQLAlchemyDialect]]] = {
-    Dialect.SQLITE: sqlite.dialect,
-    Dialect.MYSQL: mysql.dialect,
-    Dialect.POSTGRESQL: postgresql.dialect,
-}
 _LINE: Final = 100
 _INDENT: Final = "    "
 
@@ -41,7 +34,7 @@ def _ordered(tables: list[Table]) -> Iterator[Table]:
 class _Printer:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._quote = _DIALECTS[dialect]().identifier_preparer.quote
+        self._quote = SQLALCHEMY[dialect]().identifier_preparer.quote
 
     def table(self, table: Table) -> str:
         """A table, and the indexes that are statements of their own."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SAWarning
 
 from cardlink_sql.ddl.expressions import canonical
 from cardlink_sql.ddl.model import Check, Column, ForeignKey, Index, Key, Table
+from cardlink_sql.ddl.types import type_name
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.migrator.statements import BOOKKEEPING_TABLES
@@ -92,13 +93,6 @@ _MYSQL_TABLE: Final = (
     "SELECT engine, table_collation FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name = :name"
 )
-_TYPES: Final = (
-    (r" (CHARACTER SET|COLLATE) \S+", ""),
-    (r"\b(BIGINT|INTEGER|SMALLINT)\(\d+\)", r"\1"),
-    (r"^TIMESTAMP WITH TIME ZONE$", "TIMESTAMPTZ"),
-    (r"^TIMESTAMP WITHOUT TIME ZONE$", "TIMESTAMP"),
-    (r"^(BOOL|TINYINT\(1\))$", "BOOLEAN"),
-)
 
 
 def read_tables(connection: Connection) -> list[Table]:
@@ -167,10 +161,7 @@ class _Reader:
             )
 
     def _type(self, _table: str, column: ReflectedColumn) -> str:
-        kind = column["type"].compile(dialect=self._connection.dialect).upper()
-        for old, new in _TYPES:
-            kind = re.sub(old, new, kind)
-        return kind
+        return type_name(column["type"], self._connection.dialect)
 
     def _unique(self, table: str) -> Iterator[Key]:
         for unique in self._inspector.get_unique_constraints(table):
