@@ -11,8 +11,7 @@ CROSS JOIN PRAGMA_PAGE_SIZE() s;
 -- The responses of the sessions created from :since to before :until, by the first six digits of
 -- the command before each (CLA, INS, P1) and by status word. The header is NULL where no command
 -- stands right before the response.
--- differs: CROSS JOIN keeps SQLite from reading the whole log first, and a step on the index per
--- response costs it half of what a window function does
+-- differs: CROSS JOIN keeps SQLite off the whole log; a step on the index costs it half of a window function
 SELECT
   e.header,
   e.status_word,
