@@ -45,7 +45,7 @@ def impact(table: str, column: str | None = None) -> list[Impact]:
     found: dict[tuple[str, str, tuple[str, ...], str], list[tuple[Dialect, bool]]] = {}
     for dialect in Dialect:
         for title, footprint in footprints(dialect).items():
-            for does, columns, by in _effects(footprint, table):
+            for does, columns, by in effects(footprint, table):
                 if column is None or column in columns or does in ("inserts", "deletes"):
                     key = (title, does, columns, by)
                     found.setdefault(key, []).append((dialect, footprint.is_exact))
@@ -89,7 +89,8 @@ def _near(name: str, names: list[str]) -> str:
     return f"there are: {', '.join(names)}" if len(names) < 20 else "cardlink-db sql list has all"
 
 
-def _effects(footprint: Footprint, table: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+def effects(footprint: Footprint, table: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """What a query does to a table: ``reads``, ``inserts``, …, the columns, and by what."""
     for by, access in (
         ("statement", footprint.own),
         ("foreign key", footprint.by_foreign_key),

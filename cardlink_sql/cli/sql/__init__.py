@@ -5,6 +5,7 @@ import typer
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 from cardlink_sql.cli.sql.planning import explain
+from cardlink_sql.cli.sql.reporting import report
 from cardlink_sql.cli.sql.rights import grants
 
 __all__ = ["sql"]
@@ -26,4 +27,5 @@ sql.command()(explain)
 sql.command()(check)
 sql.command()(lock)
 sql.command()(impact)
+sql.command()(report)
 sql.command()(grants)

@@ -1,0 +1,76 @@
+"""Forms compared word by word."""
+
+import pytest
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.review.report.comparison import Part, compare
+from cardlink_sql.sqlfiles.lexer import tokenize
+
+
+def compared(*texts: str) -> list[Part]:
+    """The parts of some texts."""
+    return compare([tokenize(text, Dialect.SQLITE) for text in texts])
+
+
+def marked(part: Part, form: int) -> list[str]:
+    """The words of a form that are marked."""
+    return [word.token.text for word in part.forms[form] if word.differs]
+
+
+TEXTS = [
+    ("SELECT a\nFROM t;", "SELECT a\nFROM t;"),
+    ("SELECT a\nFROM t;", "SELECT b\nFROM t\nWHERE a;"),
+    ("", "SELECT 1"),
+    ("a\nb\nc\nb\n", "b\nc\na\n", "c\nb\n\nb\na"),
+    ("SELECT 'x\ny', 1.25\n", "SELECT 1.5\n"),
+]
+
+
+@pytest.mark.parametrize("texts", TEXTS)
+def test_the_words_of_a_form_are_its_text(texts: tuple[str, ...]) -> None:
+    parts = compared(*texts)
+    for form, text in enumerate(texts):
+        words = (word.token.text for part in parts for word in part.forms[form])
+        assert "".join(words) == text
+    for part in parts:
+        keys = {"".join("".join(w.token.text for w in form).split()) for form in part.forms}
+        assert (len(keys) == 1) == part.is_common
+
+
+def test_what_is_alike_is_not_marked() -> None:
+    (part,) = compared("SELECT a\nFROM t;", "SELECT  a\nFROM t;")
+    assert part.is_common
+    assert marked(part, 0) == marked(part, 1) == []
+
+
+def test_lines_that_differ_are_marked_by_word() -> None:
+    same, other, rest = compared("SELECT a\nWHERE b = 1\n;", "SELECT a\nWHERE c = 1\n;")
+    assert [same.is_common, other.is_common, rest.is_common] == [True, False, True]
+    assert (marked(other, 0), marked(other, 1)) == (["b"], ["c"])
+
+
+def test_a_line_that_a_form_lacks_has_its_place_there() -> None:
+    _, missing, _ = compared("a\nb\nc\n", "a\nc\n")
+    assert (marked(missing, 0), missing.forms[1]) == (["b"], ())
+
+
+def test_a_number_is_one_word() -> None:
+    (part,) = compared("a / 1000", "a / 1000000")
+    assert (marked(part, 0), marked(part, 1)) == (["1000"], ["1000000"])
+
+
+def test_signs_between_two_marked_words_are_marked_with_them() -> None:
+    (part,) = compared("SUM(a.b)", "MAX(c.d)")
+    assert marked(part, 0) == ["SUM", "(", "a", ".", "b"]
+    (part,) = compared("SUM(b)", "MAX(b)")
+    assert marked(part, 0) == ["SUM"]
+
+
+def test_of_three_what_one_lacks_is_marked_in_the_others() -> None:
+    (part,) = compared("SELECT a", "SELECT a DESC", "SELECT a DESC LIMIT 1")
+    assert [marked(part, form) for form in range(3)] == [[], ["DESC"], ["DESC", "LIMIT", "1"]]
+
+
+def test_a_comment_is_a_word() -> None:
+    (part,) = compared("SELECT /*+ fast */ a", "SELECT a")
+    assert marked(part, 0) == ["/*+ fast */"]

@@ -1,0 +1,115 @@
+"""The entity diagram: no box over another, no line through a box or along another line."""
+
+from itertools import combinations, pairwise
+
+import pytest
+from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String, Table
+
+from cardlink_sql.review.report.layout import HEAD, ROW, Box, Layout, Line, Point, lay_out
+from cardlink_sql.tables import metadata
+
+Segment = tuple[Point, Point]
+
+
+def schema(**references: list[str]) -> MetaData:
+    """Tables that each refer to others: ``child=["parent", …]``."""
+    made = MetaData()
+    for name, parents in references.items():
+        columns = [Column(f"{parent}_id", Integer, nullable=False) for parent in parents]
+        keys = [ForeignKeyConstraint([f"{p}_id"], [f"{p}.id"], ondelete="CASCADE") for p in parents]
+        key = Column("id", Integer, primary_key=True)
+        Table(name, made, key, Column("name", String(30)), *columns, *keys)
+    return made
+
+
+SCHEMAS = {
+    "ours": metadata,
+    "alone": schema(a=[], b=[]),
+    "passing": schema(a=[], b=["a"], c=["a", "b"], d=["a", "c"]),
+    "itself": schema(a=["a"], b=["a"]),
+    "ring": schema(a=["c"], b=["a"], c=["b"]),
+    "many": schema(a=[], b=["a"], c=["a"], d=["a"], e=["a"], f=["a", "b"]),
+    "level": schema(a=[], b=[], c=[], d=["a", "b", "c"], e=[]),
+    "crossed": schema(a=[], b=[], c=[], d=["c", "b", "a"], e=["c", "b", "a"], f=["a", "c"]),
+}
+
+
+@pytest.fixture(params=SCHEMAS)
+def drawing(request: pytest.FixtureRequest) -> Layout:
+    """The drawing of each schema."""
+    return lay_out(SCHEMAS[request.param])
+
+
+def segments(line: Line) -> list[Segment]:
+    """The straight pieces of a line, each from left to right or from top to bottom."""
+    pieces = [(min(pair), max(pair)) for pair in pairwise(line.points)]
+    return [piece for piece in pieces if piece[0] != piece[1]]
+
+
+def overlap(one: Box | Segment, other: Box | Segment, room: float = 0) -> bool:
+    """Whether the inner parts of two rectangles have a point in common, or are nearer than so."""
+    (left, top, right, bottom), (x, y, end, low) = edges(one), edges(other)
+    return left < end + room and x < right + room and top < low + room and y < bottom + room
+
+
+def edges(of: Box | Segment) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom."""
+    if isinstance(of, Box):
+        return of.x, of.y, of.x + of.width, of.y + of.height
+    return *of[0], *of[1]
+
+
+def test_every_table_has_a_box_inside_the_drawing(drawing: Layout) -> None:
+    assert drawing.boxes
+    for box in drawing.boxes:
+        assert min(box.x, box.y) > 0
+        assert box.x + box.width < drawing.width
+        assert box.y + box.height < drawing.height
+    for line in drawing.lines:
+        assert all(0 < x < drawing.width and 0 < y < drawing.height for x, y in line.points)
+
+
+def test_boxes_do_not_overlap(drawing: Layout) -> None:
+    for one, other in combinations(drawing.boxes, 2):
+        assert not overlap(one, other, room=10), f"{one.table} and {other.table}"
+
+
+def test_lines_go_around_the_boxes(drawing: Layout) -> None:
+    for line in drawing.lines:
+        for segment in segments(line):
+            for box in drawing.boxes:
+                assert not overlap(box, segment), f"{line.reference} through {box.table}"
+
+
+def test_lines_do_not_run_along_each_other(drawing: Layout) -> None:
+    for one, other in combinations(drawing.lines, 2):
+        for piece in segments(one):
+            for beside in segments(other):
+                is_parallel = (piece[0][0] == piece[1][0]) == (beside[0][0] == beside[1][0])
+                assert not (is_parallel and overlap(piece, beside, room=1)), (
+                    f"{one.reference} and {other.reference}"
+                )
+
+
+def test_a_line_leads_from_the_key_to_the_foreign_key(drawing: Layout) -> None:
+    boxes = {box.table: box for box in drawing.boxes}
+    for line in drawing.lines:
+        parent, child = boxes[line.reference.parent], boxes[line.reference.child]
+        (start_x, start_y), (end_x, end_y) = line.points[0], line.points[-1]
+        assert (start_x, end_x) == (parent.x + parent.width, child.x)
+        for box, y, column in (
+            (parent, start_y, line.reference.referred[0]),
+            (child, end_y, line.reference.columns[0]),
+        ):
+            row = int((y - box.y - HEAD) // ROW)
+            assert box.rows[row].name == column
+
+
+def test_ours_stand_in_the_order_of_their_references() -> None:
+    left = {box.table: box.x for box in lay_out(metadata).boxes}
+    assert left["devices"] == left["card_profiles"] < left["ota_sessions"] == left["test_results"]
+    assert left["ota_sessions"] < left["comm_logs"]
+
+
+def test_the_same_schema_has_the_same_drawing() -> None:
+    assert lay_out(metadata) == lay_out(metadata)
