@@ -19,6 +19,7 @@ sessions.delete_by_id…exec…id…ota_sessions…ota_sessions
 | Does it all fit this database? | `sql check` |
 | What did this change come to? | the diff of `sql/lock/`, written by `scripts/lock` |
 | Which rights does a role need? | `sql grants --role app` |
+| All of it, to read or to print? | `sql report --output sql-report` |
 
 ## A query, ready to paste
 
@@ -126,6 +127,32 @@ Whoever changes a query or adds a migration writes the lock, and the diff shows 
 to: another column read, a type, a table written. `cardlink-db sql check --locked` fails where the SQL
 changed and the lock did not; the tests run it. Documentation and indentation are no change. Types are as
 the server that wrote them calls them (`"server"`): MySQL's differ from MariaDB's in JSON.
+
+## The report
+
+```console
+$ cardlink-db sql report --output sql-report
+Wrote…queries on…pages: sql-report/index.html
+```
+
+Static HTML: it opens from the disk, and runs no script and loads nothing from elsewhere. On paper each
+query stays in one piece where a page holds it.
+
+| Page | Holds |
+|---|---|
+| `index.html` | the gateways, figures, and an entity diagram of the schema |
+| `gateway-sessions.html` and so on | each query: documentation, parameters, what it gives, reads and writes, the methods that send it, its plan |
+| `table-ota_sessions.html` and so on | columns, keys and indexes, which query does what to which column, the DDL of each dialect |
+| `matrix.html` | all queries against all tables: r reads, i inserts, u updates, d deletes |
+
+Where dialects differ, their forms stand side by side, level line by line, each with its reason. Words
+that are not in every form at that place are marked. A query has an address to send to others:
+`gateway-sessions.html#find_stale`.
+
+No database is asked. Types and plans are those of the lock; where it is of another text than the files,
+the query says so. The same files give the same bytes, so two reports can be compared. An older report in
+the folder is replaced; a folder that holds anything else is refused. A report that was interrupted has no
+`index.html`.
 
 ## Rights
 
