@@ -22,6 +22,7 @@ from cardlink_sql.events import DatabaseEvent, EventBus, EventType
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.listener import Listener
 from cardlink_sql.manager import DatabaseManager, Health
+from cardlink_sql.observation import ObservedStatement, StatementBus
 from cardlink_sql.records import (
     CardProfile,
     CardType,
@@ -81,6 +82,7 @@ __all__ = [
     "MigrationError",
     "NotFoundError",
     "OTASession",
+    "ObservedStatement",
     "Page",
     "QueryError",
     "RunComparison",
@@ -92,6 +94,7 @@ __all__ = [
     "SettingInForce",
     "SettingsImport",
     "StateError",
+    "StatementBus",
     "SuiteSummary",
     "TestChange",
     "TestResult",

@@ -1,5 +1,6 @@
 """Where the database is and how many connections may be open to it."""
 
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ _DRIVERS: Final = {
     "postgres": (Dialect.POSTGRESQL, "postgresql+psycopg"),
     "postgresql+psycopg": (Dialect.POSTGRESQL, "postgresql+psycopg"),
 }
+_SLOW_QUERY_VARIABLE: Final = "CARDLINK_SLOW_QUERY_MS"
 _LONGEST_WAIT: Final = 365 * 24 * 3600.0
 _URL_FORMS: Final = (
     "write sqlite:///path/to/file.db, postgresql://user:password@host/database "
@@ -38,6 +40,16 @@ def _default_url() -> str:
     return os.environ.get("DATABASE_URL") or DEFAULT_URL
 
 
+def _default_slow_query_ms() -> float | None:
+    text = os.environ.get(_SLOW_QUERY_VARIABLE)
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValidationError(
+            f"{text!r} is no number of milliseconds", _SLOW_QUERY_VARIABLE
+        ) from None
+
+
 @dataclass(frozen=True, repr=False)
 class DatabaseConfig:
     """How to reach the database. Immutable, checked when it is made.
@@ -49,6 +61,8 @@ class DatabaseConfig:
         max_overflow: connections opened beyond ``pool_size`` under load, 0 or more.
         pool_timeout: seconds to wait for a connection when all are in use.
         echo: log each statement through SQLAlchemy's logger (never its values).
+        slow_query_ms: log each statement that took so many milliseconds or longer (never its
+            values); 0 logs all, ``None`` none. Without it ``CARDLINK_SLOW_QUERY_MS`` is taken.
 
     Raises:
         ValidationError: a value is refused; the message names the field.
@@ -59,6 +73,7 @@ class DatabaseConfig:
     max_overflow: int = 10
     pool_timeout: float = 30
     echo: bool = False
+    slow_query_ms: float | None = field(default_factory=_default_slow_query_ms)
 
     def __post_init__(self) -> None:
         _check_whole("pool_size", self.pool_size, least=1)
@@ -66,6 +81,7 @@ class DatabaseConfig:
         _check_seconds("pool_timeout", self.pool_timeout)
         if not isinstance(self.echo, bool):
             raise ValidationError(f"{self.echo!r} is not true or false", "config.echo")
+        _check_milliseconds("slow_query_ms", self.slow_query_ms)
         dialect, engine_url = _parse(self.url)
         object.__setattr__(self, "_dialect", dialect)
         object.__setattr__(self, "_engine_url", engine_url)
@@ -117,7 +133,7 @@ class DatabaseConfig:
         return (
             f"DatabaseConfig(url={self.safe_url!r}, pool_size={self.pool_size}, "
             f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
-            f"echo={self.echo})"
+            f"echo={self.echo}, slow_query_ms={self.slow_query_ms})"
         )
 
 
@@ -137,6 +153,12 @@ def _check_seconds(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value <= _LONGEST_WAIT:  # type: ignore[operator]
         raise ValidationError("this is not a number of seconds above 0", f"config.{name}")
+
+
+def _check_milliseconds(name: str, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 <= value < math.inf):  # type: ignore[operator]
+        raise ValidationError("this is not a number of milliseconds from 0", f"config.{name}")
 
 
 def _exists(file: Path) -> bool:

@@ -96,30 +96,6 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
     return engine
 
 
-class EchoCursor:
-    """A driver's cursor that logs each statement before it is sent, without its values.
-
-    Args:
-        cursor: the driver's own.
-        log: takes the statement.
-    """
-
-    def __init__(self, cursor: Any, log: Callable[[str], None]) -> None:
-        self._cursor = cursor
-        self._log = log
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._cursor, name)
-        if name not in ("execute", "executemany", "copy"):
-            return method
-
-        def logged(sql: str, *values: Any) -> Any:
-            self._log(sql)
-            return method(sql, *values)
-
-        return logged
-
-
 def in_transaction(dialect: Dialect, connection: Any) -> bool:
     """Whether a driver connection has a transaction open."""
     return _IN_TRANSACTION[dialect](connection)

@@ -252,7 +252,7 @@ class EventBus:
             try:
                 handler(event)
             except Exception:
-                _log.exception("the handler %s of %s raised", _name(handler), kind)
+                _log.exception("the handler %s of %s raised", name_of_handler(handler), kind)
 
 
 class _Turn(threading.local):
@@ -290,7 +290,8 @@ def _type_or_all(event_type: EventType | str) -> str:
     raise ValidationError(f"{event_type!r} is no type of event", "event_type", f"one of: {listed}")
 
 
-def _name(handler: Handler) -> str:
+def name_of_handler(handler: Callable[..., object]) -> str:
+    """A handler as a log names it: its module and its name there."""
     named = getattr(handler, "func", handler)
     name = getattr(named, "__qualname__", type(named).__qualname__)
     return f"{getattr(named, '__module__', None) or '?'}.{name}"

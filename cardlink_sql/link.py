@@ -121,7 +121,7 @@ class Link:
             if self._spoiled:
                 connection.invalidate()
             elif self._begun and not self._autocommit:
-                _roll_back(self.dialect, connection)
+                self._roll_back(connection)
         except self._errors:
             connection.invalidate()
         connection.close()
@@ -247,7 +247,7 @@ class Link:
         if self._begun and not self._autocommit:
             self._begun = False
             try:
-                _roll_back(self.dialect, connection)
+                self._roll_back(connection)
             except self._errors as error:
                 raise self._fault(error, "ROLLBACK") from error
 
@@ -441,9 +441,10 @@ class Link:
         """After a commit that failed: nothing of it is kept on this connection."""
         connection = self._check_open()
         with suppress(*self._errors):
-            _roll_back(self.dialect, connection)
+            self._roll_back(connection)
 
-
-def _roll_back(dialect: Dialect, connection: PoolProxiedConnection) -> None:
-    if in_transaction(dialect, connection.driver_connection):
-        connection.rollback()
+    def _roll_back(self, connection: PoolProxiedConnection) -> None:
+        if in_transaction(self.dialect, connection.driver_connection):
+            # By the driver's own means: it knows what becomes of its prepared statements.
+            with self._manager.statements.timed("ROLLBACK"):
+                connection.rollback()

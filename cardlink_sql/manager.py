@@ -15,7 +15,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.driver_errors import connection_error
-from cardlink_sql.engine import EchoCursor, make_engine
+from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.events import EventBus
 from cardlink_sql.gateways.server import ServerGateway
@@ -23,6 +23,7 @@ from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
 from cardlink_sql.listener import Listener
 from cardlink_sql.migrator import Migrator
+from cardlink_sql.observation import ObservingCursor, StatementBus
 from cardlink_sql.publisher import Publisher
 from cardlink_sql.records import TableSize
 from cardlink_sql.sqlfiles import Library, load_library
@@ -57,6 +58,7 @@ class DatabaseManager:
 
     Attributes:
         events: tells the handlers of this process what was committed through this manager.
+        statements: tells the handlers of this process which statements were sent.
         publisher: writes events to the outbox, for other processes.
 
     A process that forks after connecting is safe: the child opens connections of its own.
@@ -81,6 +83,7 @@ class DatabaseManager:
         self._engine: Engine | None = None
         self._lock = Lock()
         self.events: Final = EventBus()
+        self.statements: Final = StatementBus(self)
         self.publisher: Final = Publisher(self)
         self._listeners: WeakSet[Listener] = WeakSet()
 
@@ -156,9 +159,10 @@ class DatabaseManager:
             raise fault from None
 
     def cursor(self, connection: PoolProxiedConnection) -> Any:
-        """A cursor of the driver, for a :class:`Link`; with ``echo`` it logs the statements."""
+        """A cursor of the driver, for a :class:`Link`; it tells who observes the statements."""
         cursor = connection.cursor()
-        return EchoCursor(cursor, self.engine.logger.info) if self.config.echo else cursor
+        bus = self.statements
+        return ObservingCursor(cursor, bus) if bus.is_observed else cursor
 
     def discard_connections(self) -> None:
         """Close what is idle in the pool: one connection died, and the others may have, too."""
@@ -254,6 +258,7 @@ class DatabaseManager:
         """Leave the connections to the parent process, which goes on using them."""
         self._lock = Lock()
         self.events.after_fork()
+        self.statements.after_fork()
         self.publisher.after_fork()
         if self._engine is not None:
             self._engine.dispose(close=False)

@@ -8,13 +8,14 @@ there, and drops them.
 import io
 import os
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import create_engine
@@ -59,15 +60,28 @@ MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)
 
 
 def server_url(dialect: Dialect) -> str:
-    """The server's URL; without one the test fails under CI and is skipped, visibly, elsewhere."""
+    """The server's URL; without one the test cannot run."""
     variable = SERVER_URLS[dialect]
     url = os.environ.get(variable)
-    if url:
-        return url
-    reason = f"no {dialect} server: set {variable}, or run scripts/test, which starts one"
+    if not url:
+        cannot_run(f"no {dialect} server: set {variable}, or run scripts/test, which starts one")
+    return url
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """End a test for what it lacks: it fails under CI and is skipped, visibly, elsewhere."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """What a condition gives once it holds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)
+    return found
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.engine import make_url
 
@@ -55,3 +55,14 @@ def execute(manager: DatabaseManager, *statements: str) -> None:
     for statement in statements:
         connection.cursor().execute(statement)
     connection.close()
+
+
+def ask(manager: DatabaseManager, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """The rows of a statement, in a transaction of its own."""
+    connection = manager.take_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(statement, values)
+        return [tuple(row) for row in cursor.fetchall()]
+    finally:
+        connection.close()

@@ -43,6 +43,37 @@ def test_the_defaults_are_those_of_the_design() -> None:
 
     assert (config.pool_size, config.max_overflow, config.pool_timeout) == (5, 10, 30)
     assert config.echo is False
+    assert config.slow_query_ms is None
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold"), [(None, None), ("", None), ("0", 0), ("250", 250), ("0.5", 0.5)]
+)
+def test_the_environment_gives_the_threshold_of_slow_queries(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, threshold: float | None
+) -> None:
+    monkeypatch.delenv("CARDLINK_SLOW_QUERY_MS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CARDLINK_SLOW_QUERY_MS", value)
+
+    assert DatabaseConfig("sqlite://").slow_query_ms == threshold
+    assert DatabaseConfig("sqlite://", slow_query_ms=7).slow_query_ms == 7
+    assert DatabaseConfig("sqlite://", slow_query_ms=None).slow_query_ms is None
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [("fast", "CARDLINK_SLOW_QUERY_MS"), ("1s", "CARDLINK_SLOW_QUERY_MS"),
+     ("-1", "config.slow_query_ms"), ("nan", "config.slow_query_ms")],
+)  # fmt: skip
+def test_a_bad_threshold_in_the_environment_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, where: str
+) -> None:
+    monkeypatch.setenv("CARDLINK_SLOW_QUERY_MS", value)
+
+    with pytest.raises(ValidationError, match="milliseconds") as refused:
+        DatabaseConfig("sqlite://")
+    assert refused.value.where == where
 
 
 @pytest.mark.parametrize(
@@ -145,6 +176,11 @@ def test_a_file_name_with_a_nul_is_refused() -> None:
         ("echo", 1),
         ("echo", "debug"),
         ("echo", None),
+        ("slow_query_ms", -1),
+        ("slow_query_ms", math.nan),
+        ("slow_query_ms", math.inf),
+        ("slow_query_ms", "500"),
+        ("slow_query_ms", True),
     ],
 )
 def test_a_bad_value_is_refused_and_the_field_named(field: str, value: Any) -> None:

@@ -31,7 +31,7 @@ from cardlink_sql.migrator.files import read_migrations
 from cardlink_sql.migrator.journal import Journal
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.tables import metadata
-from tests.conftest import MIGRATIONS
+from tests.conftest import MIGRATIONS, wait_until
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 BOOKKEEPING = {"_yoyo_migration", "_yoyo_log", "_yoyo_version", "cardlink_migration_journal"}
@@ -145,14 +145,6 @@ def make_site(make_database: Callable[[Dialect], str], tmp_path: Path) -> Iterat
     yield make
     for site in made:
         site.engine.dispose()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
-    return found
 
 
 # --- applying and rolling back -----------------------------------------------------------
