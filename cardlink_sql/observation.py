@@ -5,7 +5,6 @@ links the driver's own cursor; else an :class:`ObservingCursor`. Neither is ever
 """
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.driver_errors import translate
 from cardlink_sql.errors import QueryError, ValidationError
 from cardlink_sql.events import name_of_handler
+from cardlink_sql.sqlfiles.query import title_in
 from cardlink_sql.times import utc_now
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 _slow_log: Final = logging.getLogger("cardlink_sql.slow_query")
-
-_LABEL: Final = re.compile(r"\w+ /\* cardlink:(?P<gateway>\w+)\.(?P<query>\w+) \*/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +153,14 @@ class StatementBus:
         self._turn = _Turn()
 
     def _named(self, sql: str) -> tuple[str, str | None]:
-        label = _LABEL.match(sql)
-        if label is None:
+        title = title_in(sql)
+        if title is None:
             # Words in capitals alone: neither a name nor a value gets through.
             return " ".join(takewhile(str.isupper, sql.split())), None
-        gateway, query = label["gateway"], label["query"]
         try:
-            where = self._manager.library.query(gateway, query).where
+            return title, self._manager.library.query(*title.split(".")).where
         except QueryError:
-            where = None
-        return f"{gateway}.{query}", where
+            return title, None
 
     def _class_of(self, error: BaseException) -> str:
         if isinstance(error, self._manager.driver_errors):

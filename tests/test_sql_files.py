@@ -237,6 +237,27 @@ class TestLibrary:
         query = read_library(folder, POSTGRESQL).query("things", "copy")
         assert (query.source.only, query.source.differs) == ("COPY is its own", None)
 
+    def test_a_query_says_what_some_databases_lack(self, tmp_path: Path) -> None:
+        texts = {
+            name: f"-- name: find :many\n-- F.\n-- only: x\n-- needs: {name}\nSELECT 1;"
+            for name in ("pg_stat_statements", "a.b", "a.b_1.c")
+        }
+        for name, text in texts.items():
+            (query,) = parse(text, "sql/postgresql/t.sql", POSTGRESQL, needs_reason=True)
+            assert query.source.needs == name
+        assert one(body("SELECT 1;")).source.needs is None
+
+    @pytest.mark.parametrize("name", ["", "A", "a.b.c.d", "a b", "a; DROP TABLE t", "a..b", "1a"])
+    def test_what_a_query_needs_is_a_name(self, name: str) -> None:
+        text = f"-- name: find :many\n-- F.\n-- only: x\n-- needs: {name}\nSELECT 1;"
+        with pytest.raises(QueryError, match="cannot follow needs:") as caught:
+            parse(text, "sql/mysql/t.sql", MYSQL, needs_reason=True)
+        assert caught.value.where == "sql/mysql/t.sql:1:1"
+
+    def test_what_is_for_all_needs_what_all_have(self) -> None:
+        with pytest.raises(QueryError, match="for all dialects, so needs: has no place here"):
+            one(body("-- needs: pg_stat_statements\nSELECT 1;"))
+
     def test_what_is_for_all_is_not_for_one(self, tmp_path: Path) -> None:
         folder = self.write(tmp_path, common__things=body("-- only: x\nSELECT 1;"))
         with pytest.raises(QueryError, match="for all dialects, so only: has no place here"):

@@ -109,6 +109,8 @@ def compatible(
     if as_json:
         print_json(asdict(checked))
     else:
+        for note in checked.notes:
+            typer.echo(f"note: {note}", err=True)
         for fault in checked.faults:
             output.print(f"{fault}")
             output.print(f"  {fault.remedy}")

@@ -20,11 +20,16 @@ from cardlink_sql.sqlfiles import Library, Query, Rows
 
 @dataclass(frozen=True)
 class Checked:
-    """How many queries were checked, in how many variants, and what is wrong."""
+    """How many queries were checked, in how many variants, and what is wrong.
+
+    Attributes:
+        notes: which queries were not checked, and why; a sentence each.
+    """
 
     queries: int
     variants: int
     faults: list[Fault]
+    notes: list[str]
 
 
 def check_queries(library: Library, asked: Describer) -> Checked:
@@ -38,11 +43,8 @@ def check_queries(library: Library, asked: Describer) -> Checked:
     """
     faults: list[Fault] = []
     count = 0
-    queries = library.all()
+    queries, notes = _to_prepare(library, asked)
     for query in queries:
-        if query.rows is Rows.COPY:
-            # No server prepares COPY. Its columns are those of a :batch query, which is prepared.
-            continue
         refused: list[Fault] = []
         for variant in variants(query):
             count += 1
@@ -51,7 +53,7 @@ def check_queries(library: Library, asked: Describer) -> Checked:
         faults += {(fault.where, fault.what): fault for fault in refused}.values()
         if not refused:
             faults += _described(query, asked)
-    return Checked(len(queries), count, faults)
+    return Checked(len(library.all()) - len(notes), count, faults, notes)
 
 
 def prepare_queries(library: Library, asked: Describer) -> Checked:
@@ -61,11 +63,27 @@ def prepare_queries(library: Library, asked: Describer) -> Checked:
         library: the queries.
         asked: the database of their dialect.
     """
-    queries = [query for query in library.all() if query.rows is not Rows.COPY]
+    queries, notes = _to_prepare(library, asked)
     all_variants = [variant for query in queries for variant in variants(query)]
     refused = [fault for variant in all_variants for fault in _prepared(variant, asked)]
     faults = {(fault.query, fault.where, fault.what): fault for fault in refused}
-    return Checked(len(library.all()), len(all_variants), list(faults.values()))
+    count = len(library.all()) - len(notes)
+    return Checked(count, len(all_variants), list(faults.values()), notes)
+
+
+def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[str]]:
+    """The queries that the database can prepare, and a note of each that it cannot."""
+    # No server prepares COPY. Its columns are those of a :batch query, which is prepared.
+    queries = [query for query in library.all() if query.rows is not Rows.COPY]
+    needed = {query.source.needs for query in queries if query.source.needs}
+    missing = {needs for needs in needed if not asked.has(needs)}
+    notes = [
+        f"{query.title} is not checked: the database has no {query.source.needs}, or this role may "
+        "not read it"
+        for query in queries
+        if query.source.needs in missing
+    ]
+    return [query for query in queries if query.source.needs not in missing], notes
 
 
 def _prepared(variant: Variant, asked: Describer) -> Iterator[Fault]:

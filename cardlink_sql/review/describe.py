@@ -72,6 +72,9 @@ class Describer(Protocol):
     def server(self) -> str:
         """What the server is: SQLite, PostgreSQL, MariaDB or MySQL."""
 
+    def has(self, needs: str) -> bool:
+        """Whether the role can read what a query says that it needs."""
+
     def prepare(self, variant: Variant) -> None:
         """Prepare a statement.
 
@@ -98,6 +101,14 @@ def describer(dialect: Dialect, connection: Any) -> Describer:
     return made
 
 
+def _reading(needs: str) -> str:
+    """A statement that reads what a query needs: ``table`` to ``schema.table.column``."""
+    *table, column = needs.split(".")
+    if len(table) < 2:
+        table, column = needs.split("."), "1"
+    return f"SELECT {column} FROM {'.'.join(table)}"  # noqa: S608 - the parser lets names through
+
+
 class _SQLite:
     """EXPLAIN prepares. A view that is gone at once gives the declared types."""
 
@@ -106,6 +117,13 @@ class _SQLite:
 
     def server(self) -> str:
         return "SQLite"
+
+    def has(self, needs: str) -> bool:
+        try:
+            self._connection.execute(f"EXPLAIN {_reading(needs)}").fetchall()
+        except sqlite3.Error:
+            return False
+        return True
 
     def prepare(self, variant: Variant) -> None:
         try:
@@ -193,8 +211,17 @@ class _MySQL:
     def server(self) -> str:
         return "MariaDB" if "MariaDB" in self._connection.get_server_info() else "MySQL"
 
+    def has(self, needs: str) -> bool:
+        try:
+            self._prepare(_reading(needs))
+        except Refused:
+            return False
+        return True
+
     def prepare(self, variant: Variant) -> None:
-        sql = variant.sql()
+        self._prepare(variant.sql())
+
+    def _prepare(self, sql: str) -> None:
         with self._connection.cursor() as cursor:
             try:
                 cursor.execute("PREPARE described FROM %s", (sql,))
@@ -290,6 +317,13 @@ class _PostgreSQL:
 
     def server(self) -> str:
         return "PostgreSQL"
+
+    def has(self, needs: str) -> bool:
+        try:
+            self._prepare(_reading(needs))
+        except Refused:
+            return False
+        return True
 
     def prepare(self, variant: Variant) -> None:
         self._prepare(variant.sql())

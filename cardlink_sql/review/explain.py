@@ -139,7 +139,9 @@ class Explainer:
             return [tuple(row) for row in self._cursor.fetchall()]
         except self._errors as error:
             said = driver.message(error)
-            raise query.fault(f"no plan: {said}", "see: cardlink-db sql check") from error
+            needs = query.source.needs
+            remedy = f"it needs {needs}" if needs else "see: cardlink-db sql check"
+            raise query.fault(f"no plan: {said}", remedy) from error
 
 
 _SQLITE: Final = "EXPLAIN QUERY PLAN"

@@ -116,7 +116,8 @@ def hash_of(query: Query) -> str:
     """A hash of what a query does: not of its documentation, its indentation or its place."""
     lines = (" ".join(line.split()) for line in source_text(query).splitlines())
     lists = " ".join(sorted(query.source.lists))
-    return sha256("\n".join([query.rows, lists, *lines]).encode()).hexdigest()[:16]
+    needs = [query.source.needs] if query.source.needs else []
+    return sha256("\n".join([query.rows, lists, *needs, *lines]).encode()).hexdigest()[:16]
 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
@@ -140,6 +141,7 @@ def _entry(query: Query) -> Lock:
         "from": query.source.file,
         "hash": hash_of(query),
         "gives": query.rows.value,
+        **({"needs": query.source.needs} if query.source.needs else {}),
         **{name: ", ".join(values) for name, values in optional.items() if values},
         **_listed(footprint.own.as_json()),
         **{
@@ -165,7 +167,8 @@ def _listed(access: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(query: Query, target: Target) -> Description:
-    if query.rows is Rows.COPY:
+    # What some databases lack has its types from elsewhere than the migrations.
+    if query.rows is Rows.COPY or query.source.needs:
         return Description((), ())
     try:
         return target.asked.describe(as_written(query))

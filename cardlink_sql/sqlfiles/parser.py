@@ -6,6 +6,7 @@ A query is a header, its documentation, and one statement that ends in ``;``::
     -- The devices of one type, newest first.
     -- differs: why this dialect needs its own form (in a dialect's folder only)
     -- only: why the other dialects have no such query (in place of differs)
+    -- needs: pg_stat_statements (a table, or schema.table.column, that some databases lack)
     -- list: ids (a parameter that takes a list, in IN (:ids))
     SELECT id
     FROM devices
@@ -37,6 +38,7 @@ _LOOKS_LIKE_HEADER: Final = re.compile(r"--\s*\w+\s*:?\s*\w+\s+:\w+\s*$")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DIRECTIVE: Final = re.compile(r"--\s*(?P<word>[a-z_-]+):\s*(?P<value>.*?)\s*$")
 _MARKER: Final = re.compile(r"--\s*(?P<word>when|order)\s*:\s*(?P<value>.*?)\s*$")
+_NEEDS: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}\Z")
 _ORDER: Final = re.compile(r"[a-z][a-z0-9_]*( desc)?\Z")
 # What a driver or a server would take for a parameter of its own.
 _NATIVE_PLACEHOLDERS: Final = {
@@ -146,6 +148,8 @@ def _source(file: _File, block: _Block) -> Source:
         raise file.fault(
             block.header, f"{block.name} is for all dialects, so only: has no place here"
         )
+    if "needs" in directives:
+        _check_needs(file, block, directives["needs"])
     if not doc:
         raise file.fault(block.header, f"{block.name} has no documentation", "add -- lines below")
     lines = tuple(_lines(file, _statement(file, block, body)))
@@ -157,6 +161,7 @@ def _source(file: _File, block: _Block) -> Source:
         doc=doc,
         differs=directives.get("differs"),
         only=directives.get("only"),
+        needs=directives.get("needs"),
         lists=lists or frozenset(),
         lines=lines,
         file=file.path,
@@ -174,13 +179,28 @@ def _documentation(file: _File, tokens: list[Token]) -> tuple[str, dict[str, str
         match = _DIRECTIVE.match(token.text)
         if not match:
             doc.append(token.text.lstrip("-#").strip())
-        elif match["word"] not in ("list", "differs", "only"):
+        elif match["word"] not in ("list", "differs", "only", "needs"):
             raise file.fault(
-                token, f"{match['word']!r} is no directive", "there are list:, differs: and only:"
+                token,
+                f"{match['word']!r} is no directive",
+                "there are list:, differs:, only: and needs:",
             )
         else:
             directives[match["word"]] = match["value"]
     return "\n".join(doc).strip(), directives
+
+
+def _check_needs(file: _File, block: _Block, name: str) -> None:
+    if not file.needs_reason:
+        raise file.fault(
+            block.header, f"{block.name} is for all dialects, so needs: has no place here"
+        )
+    if not _NEEDS.match(name):
+        raise file.fault(
+            block.header,
+            f"{name!r} cannot follow needs:",
+            "write -- needs: table, schema.table or schema.table.column",
+        )
 
 
 def _statement(file: _File, block: _Block, body: list[Token]) -> list[Token]:

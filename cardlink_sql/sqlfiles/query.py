@@ -5,6 +5,7 @@ other ``%`` doubled) for PyMySQL and psycopg. Lines marked ``-- when:`` and ``--
 in or out; each combination that is used is rendered once and kept.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -58,7 +59,12 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file declares of a query."""
+    """What a file declares of a query.
+
+    Attributes:
+        needs: what some databases lack and the query reads: a table, ``schema.table`` or
+            ``schema.table.column``.
+    """
 
     gateway: str
     name: str
@@ -66,6 +72,7 @@ class Source:
     doc: str
     differs: str | None
     only: str | None
+    needs: str | None
     lists: frozenset[str]
     lines: tuple[Line, ...]
     file: str
@@ -201,6 +208,7 @@ class Query:
 
 
 MAX_LIST: Final = 16_384
+_LABEL: Final = re.compile(r"\w+ /\* cardlink:(?P<title>\w+\.\w+) \*/")
 _PLACEHOLDERS: Final = {Dialect.SQLITE: "?", Dialect.MYSQL: "%s", Dialect.POSTGRESQL: "%s"}
 
 
@@ -214,6 +222,12 @@ def labelled(pieces: list[str], tokens: list[Token], title: str) -> list[str]:
     """The pieces with the query's name behind the first word, where PyMySQL sees an INSERT."""
     verb = next(i for i, token in enumerate(tokens) if token.kind is Kind.WORD)
     return [*pieces[: verb + 1], f" /* cardlink:{title} */", *pieces[verb + 1 :]]
+
+
+def title_in(sql: str) -> str | None:
+    """The title of the query whose statement this is, or begins as; ``None`` for any other."""
+    found = _LABEL.match(sql)
+    return found["title"] if found else None
 
 
 def _squeeze(pieces: list[str]) -> str:

@@ -73,12 +73,13 @@ def check(
                 "queries": checked.queries,
                 "variants": checked.variants,
                 "note": target.note,
+                "not_checked": checked.notes,
                 "faults": [asdict(fault) for fault in faults],
             }
         )
     else:
-        if target.note:
-            typer.echo(f"note: {target.note}", err=True)
+        for note in filter(None, [target.note, *checked.notes]):
+            typer.echo(f"note: {note}", err=True)
         print_faults(faults)
         output.print(
             f"{checked.queries} queries of {target.dialect} in {checked.variants} variants, "

@@ -177,6 +177,7 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
         "documentation": first.source.doc,
         "differs": first.source.differs,
         "only": first.source.only,
+        "needs": first.source.needs,
         "parameters": sorted(first.required),
         "optional": sorted(first.conditions),
         "orders": list(first.orders),
@@ -193,7 +194,7 @@ def _commented(shown: dict[str, Any]) -> str:
     about = [
         f"{shown['name']} :{shown['rows']}",
         *shown["documentation"].splitlines(),
-        *(f"{word}: {shown[word]}" for word in ("differs", "only") if shown[word]),
+        *(f"{word}: {shown[word]}" for word in ("differs", "only", "needs") if shown[word]),
         f"for {', '.join(shown['dialects'])}, from {shown['place']}",
         f"takes: {', '.join(takes) or 'nothing'}",
         *_sentences(shown["access"], ""),
