@@ -468,6 +468,26 @@ class TableSize:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedStatement:
+    """What a server counted of one statement, or of those that are alike but for their values.
+
+    Attributes:
+        text: the beginning of it with the name of its query; on MariaDB its words alone. ``None``
+            stands for all that the server had no room to keep apart.
+        calls: how often it was sent.
+        total_ms: the time that it took, summed up.
+        longest_ms: the time that it took at most.
+        row_count: the rows that it read or changed, summed up.
+    """
+
+    text: str | None
+    calls: int
+    total_ms: float
+    longest_ms: float
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
     """One page of a list. ``pages`` is 0 where there are no rows; pages count from 1."""
 

@@ -24,8 +24,10 @@ from cardlink_sql.cli.common import (
     styled,
 )
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.cli.query_statistics import show_query_statistics
 from cardlink_sql.statistics import STEPS, Statistics, take_statistics
 
+_DAYS: Final = 30
 _BAR: Final = 20
 _SPARKLINE: Final = 60
 # Figures of the log that are shown; --json has all.
@@ -35,9 +37,28 @@ _SHOWN: Final = 12
 def stats(
     *,
     days: Annotated[
-        float,
-        typer.Option(metavar="N", help="The window: sessions created within so many days."),
-    ] = 30,
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="The window: sessions created within so many days; without it 30.",
+            show_default=False,
+        ),
+    ] = None,
+    queries: Annotated[
+        bool,
+        typer.Option("--queries", help="Instead, what the server counted of each query."),
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            metavar="N",
+            help="With --queries, rows at most; without it 20, in JSON all.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -47,18 +68,29 @@ def stats(
     log is read through the sessions of the window, so that a short window is quick however
     large the log is.
 
+    --queries shows calls, times and rows of each query, the one that took most in all first, as
+    pg_stat_statements or performance_schema has them. It says what to do where they are off.
+
     Example: cardlink-db stats --days 7
     """
+    if limit is not None and not queries:
+        raise typer.BadParameter("it needs --queries", param_hint="--limit")
+    if queries and days is not None:
+        raise typer.BadParameter("it excludes --days", param_hint="--queries")
     with argument("--days"):
-        validation.days(days)
+        window = _DAYS if days is None else days
+        validation.days(window)
     with open_manager(url, read_only=True) as manager:
         refuse_missing(manager)
-        with progress("Reading the log", STEPS) as advance:
-            figures = take_statistics(manager, days, advance)
-        if as_json:
-            print_json({"days": days, **_json_ready(asdict(figures))})
+        if queries:
+            show_query_statistics(manager, limit, as_json=as_json)
             return
-        _print(figures, manager.config.safe_url, days)
+        with progress("Reading the log", STEPS) as advance:
+            figures = take_statistics(manager, window, advance)
+        if as_json:
+            print_json({"days": window, **_json_ready(asdict(figures))})
+            return
+        _print(figures, manager.config.safe_url, window)
 
 
 def _json_ready(value: Any) -> Any:

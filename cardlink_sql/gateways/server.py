@@ -1,11 +1,14 @@
 """What the database says of itself: ``sql/*/server.sql``."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
+from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.gateways.base import Gives
 from cardlink_sql.link import Link
-from cardlink_sql.records import TableSize
+from cardlink_sql.records import CountedStatement, TableSize
+from cardlink_sql.rows import reader
 from cardlink_sql.sqlfiles import Library
 
 
@@ -17,6 +20,9 @@ class ServerGateway:
     gives: ClassVar[Gives] = {
         "table_rows": {"name": str, "row_count": int},
         "table_sizes": {"name": str, "bytes": int | None},
+        "read_pg_stat_statements": CountedStatement,
+        "read_digest_samples": CountedStatement,
+        "read_digests": CountedStatement,
     }
 
     def __init__(self, link: Link, library: Library) -> None:
@@ -25,7 +31,7 @@ class ServerGateway:
 
     def version(self) -> str:
         """The server's version, as it writes it."""
-        return str(self._link.scalar(self._library.query("server", "version"), {}))
+        return str(self._scalar("version"))
 
     def table_sizes(self) -> list[TableSize]:
         """Rows and bytes of each table. The queries are ``table_rows`` and ``table_sizes``.
@@ -39,9 +45,75 @@ class ServerGateway:
         sizes = self._bytes()
         return [TableSize(name, int(rows), sizes.get(name)) for name, rows in counted]
 
+    @property
+    def is_mariadb(self) -> bool:
+        """Whether the server is MariaDB."""
+        return "MariaDB" in self.version()
+
+    def count_statements(self) -> list[CountedStatement]:
+        """What the server counted of the statements of this database since it began to.
+
+        The queries are ``read_pg_stat_statements`` and, behind ``has_performance_schema``,
+        ``read_digest_samples`` or ``read_digests``.
+
+        Raises:
+            QueryError: the server counts none, or does not let this role see them.
+        """
+        return _COUNTS[self._link.dialect](self)
+
+    def _count_on_sqlite(self) -> list[CountedStatement]:
+        raise QueryError(
+            "SQLite counts no statements",
+            remedy="let the process tell them: manager.statements.on, or CARDLINK_SLOW_QUERY_MS",
+        )
+
+    def _count_on_mysql(self) -> list[CountedStatement]:
+        if not self._scalar("has_performance_schema"):
+            raise QueryError(
+                "the server counts no statements: its performance_schema is off",
+                remedy="add performance_schema=ON to its configuration and restart it",
+            )
+        name = "read_digests" if self.is_mariadb else "read_digest_samples"
+        return self._counted(
+            name, "grant the role SELECT ON performance_schema.events_statements_summary_by_digest"
+        )
+
+    def _count_on_postgresql(self) -> list[CountedStatement]:
+        counted = self._counted(
+            "read_pg_stat_statements",
+            "as superuser: add pg_stat_statements to shared_preload_libraries, restart the server, "
+            "and in this database: CREATE EXTENSION pg_stat_statements",
+        )
+        if not self._scalar("may_read_statements"):
+            raise QueryError(
+                "the role sees no statements but its own", remedy="grant it pg_read_all_stats"
+            )
+        return counted
+
+    def _counted(self, name: str, remedy: str) -> list[CountedStatement]:
+        query = self._library.query("server", name)
+        try:
+            rows = self._link.many(query, {})
+        except QueryError as error:
+            said = error.what.partition(": ")[2] or error.what
+            raise QueryError(
+                f"the server shows no counts of statements here: {said}", remedy=remedy
+            ) from error
+        return list(map(reader(CountedStatement, self._link.dialect), rows))
+
+    def _scalar(self, name: str) -> Any:
+        return self._link.scalar(self._library.query("server", name), {})
+
     def _bytes(self) -> dict[str, int]:
         try:
             rows = self._link.many(self._library.query("server", "table_sizes"), {})
         except QueryError:
             return {}
         return {name: int(size) for name, size in rows if size is not None}
+
+
+_COUNTS: Final[dict[Dialect, Callable[[ServerGateway], list[CountedStatement]]]] = {
+    Dialect.SQLITE: ServerGateway._count_on_sqlite,
+    Dialect.MYSQL: ServerGateway._count_on_mysql,
+    Dialect.POSTGRESQL: ServerGateway._count_on_postgresql,
+}

@@ -18,3 +18,36 @@ WHERE t.table_schema = DATABASE()
     'devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings',
     'event_counter', 'event_outbox'
   );
+
+-- name: has_performance_schema :scalar
+-- Whether the server was started with its performance_schema on.
+-- only: PostgreSQL has an extension for it
+SELECT @@performance_schema;
+
+-- name: read_digest_samples :many
+-- What was counted of each statement of this database, with the beginning of a sample of its text,
+-- which holds the name of its query. The row without a text is of all databases: what the server
+-- had no room to keep apart.
+-- only: each server has statistics of its own, and MariaDB keeps no sample
+-- needs: performance_schema.events_statements_summary_by_digest.query_sample_text
+SELECT
+  COALESCE(LEFT(d.query_sample_text, 200), d.digest_text) AS text,
+  d.count_star AS calls,
+  d.sum_timer_wait * 1e-9 AS total_ms,
+  d.max_timer_wait * 1e-9 AS longest_ms,
+  d.sum_rows_sent + d.sum_rows_affected AS row_count
+FROM performance_schema.events_statements_summary_by_digest d
+WHERE d.schema_name = DATABASE() OR d.digest IS NULL;
+
+-- name: read_digests :many
+-- The same from MariaDB, with the normalised text of the statement: its words, but no comment.
+-- only: each server has statistics of its own, and MySQL keeps the name of the query
+-- needs: performance_schema.events_statements_summary_by_digest
+SELECT
+  d.digest_text AS text,
+  d.count_star AS calls,
+  d.sum_timer_wait * 1e-9 AS total_ms,
+  d.max_timer_wait * 1e-9 AS longest_ms,
+  d.sum_rows_sent + d.sum_rows_affected AS row_count
+FROM performance_schema.events_statements_summary_by_digest d
+WHERE d.schema_name = DATABASE() OR d.digest IS NULL;

@@ -18,3 +18,23 @@ WHERE c.relname IN (
   )
   AND c.relkind = 'r'
   AND PG_TABLE_IS_VISIBLE(c.oid);
+
+-- name: may_read_statements :scalar
+-- Whether the role sees the statements of others with their text, and not its own alone.
+-- only: MySQL has no such role; there the right to read the table says it
+SELECT PG_HAS_ROLE('pg_read_all_stats', 'USAGE');
+
+-- name: read_pg_stat_statements :many
+-- What was counted of each statement of this database, with the beginning of its text, which holds
+-- the name of its query. The columns of a view may be NULL, whatever it shows.
+-- only: each server has statistics of its own
+-- needs: pg_stat_statements
+SELECT
+  LEFT(s.query, 200) AS text,
+  COALESCE(s.calls, 0) AS calls,
+  COALESCE(s.total_exec_time, 0) AS total_ms,
+  COALESCE(s.max_exec_time, 0) AS longest_ms,
+  COALESCE(s.rows, 0) AS row_count
+FROM pg_stat_statements s
+JOIN pg_catalog.pg_database d ON d.oid = s.dbid
+WHERE d.datname = CURRENT_DATABASE();

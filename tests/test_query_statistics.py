@@ -1,0 +1,288 @@
+"""What a server counted of each query: found by its name, or by its words on MariaDB."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, QueryError, UnitOfWork
+from cardlink_sql.cli.query_statistics import show_query_statistics
+from cardlink_sql.digests import Digests
+from cardlink_sql.query_statistics import take_query_statistics
+from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.review.check import check_queries
+from cardlink_sql.review.describe import describer
+from cardlink_sql.review.grants import Role
+from cardlink_sql.review.samples import placeholders
+from cardlink_sql.sqlfiles import Library, Query, Rows, load_library
+from cardlink_sql.sqlfiles.library import read_library
+from cardlink_sql.times import utc_now
+from tests.conftest import Run, cannot_run, device, server_url
+from tests.roles import ask, execute, manager_as
+
+MYSQL, POSTGRESQL = Dialect.MYSQL, Dialect.POSTGRESQL
+DIGESTS = "performance_schema.events_statements_summary_by_digest"
+
+
+@pytest.fixture(params=[MYSQL, POSTGRESQL], ids=str)
+def counting(
+    request: pytest.FixtureRequest, make_database: Callable[[Dialect], str]
+) -> Iterator[DatabaseManager]:
+    """A migrated database, of a server that counts statements."""
+    count = count_on_postgresql if request.param is POSTGRESQL else count_on_mysql
+    with DatabaseManager(DatabaseConfig(make_database(request.param))) as manager, count(manager):
+        manager.create_tables()
+        yield manager
+
+
+@contextmanager
+def count_on_postgresql(manager: DatabaseManager) -> Iterator[None]:
+    """Statements of the database are counted within the block."""
+    try:
+        execute(manager, "CREATE EXTENSION pg_stat_statements")
+        execute(manager, "SELECT COUNT(*) FROM pg_stat_statements")
+    except manager.driver_errors as error:
+        cannot_run(f"the PostgreSQL server counts no statements: {error}")
+    yield
+
+
+@contextmanager
+def count_on_mysql(manager: DatabaseManager) -> Iterator[None]:
+    """Statements of the database are counted within the block, and nobody makes room meanwhile."""
+    if ask(manager, "SELECT @@performance_schema") != [(1,)]:
+        cannot_run("the MySQL server counts no statements: performance_schema is off")
+    turn = manager.take_connection()
+    cursor = turn.cursor()
+    cursor.execute("SELECT GET_LOCK('cardlink_test_digests', 60)")
+    try:
+        if ask(manager, f"SELECT 1 FROM {DIGESTS} WHERE digest IS NULL"):
+            try:  # the other tests have filled it
+                cursor.execute(f"TRUNCATE TABLE {DIGESTS}")
+            except manager.driver_errors as error:
+                cannot_run(f"the MySQL server has no room to count statements: {error}")
+        yield
+    finally:
+        turn.invalidate()  # and with it the lock
+        turn.close()
+
+
+def work(manager: DatabaseManager) -> None:
+    """Three devices made, two reads, and what is no query of the layer."""
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all(map(device, range(3)))
+        uow.commit()
+        uow.devices.find_by(device_type="phone")
+        uow.devices.find_by(device_type="phone", is_active=True)
+    ask(manager, "SELECT COUNT(*) FROM devices")
+
+
+def test_calls_times_and_rows_of_each_query(counting: DatabaseManager) -> None:
+    work(counting)
+    with DatabaseManager(DatabaseConfig(server_url(counting.dialect))) as elsewhere:
+        ask(elsewhere, "SELECT /* cardlink:devices.create */ 1")
+    found = take_query_statistics(counting)
+    created, read = found.queries["devices.create"], found.queries["devices.find_by"]
+    assert (created.calls, created.rows) == (3, 3)
+    assert (read.calls, read.rows) == (2, 6)
+    for one in (*found.queries.values(), found.others):
+        assert one is not None
+        assert 0 < one.longest_ms <= one.total_ms
+        assert one.mean_ms == pytest.approx(one.total_ms / one.calls)
+    totals = [one.total_ms for one in found.queries.values()]
+    assert totals == sorted(totals, reverse=True)
+    assert found.lost == 0
+    assert found.is_approximate is (counting.dialect is MYSQL)
+    again = take_query_statistics(counting)
+    assert found.others is not None
+    assert again.others is not None
+    assert again.queries["devices.create"] == created
+
+
+def test_the_command(
+    counting: DatabaseManager, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work(counting)
+    stats = ("stats", "--queries", "-d", counting.config.url)
+    shown = run(*stats)
+    assert shown.returncode == 0
+    lines = [line.split() for line in shown.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["Query", "calls", "total", "ms", "mean", "ms", "longest", "ms", "rows"]
+    (created,) = (line for line in lines if line[0] == "devices.create")
+    assert (created[1], created[-1]) == ("3", "3")
+    assert any(line[:2] == ["all", "others"] for line in lines)
+    assert ("MariaDB keeps no comments" in shown.stdout) is (counting.dialect is MYSQL)
+
+    document = json.loads(run(*stats, "--json").stdout)
+    assert document.keys() == {"is_approximate", "queries", "others", "lost"}
+    figures = {"calls", "total_ms", "mean_ms", "longest_ms", "rows"}
+    assert document["others"].keys() == figures
+    assert all(one.keys() == {"query", *figures} for one in document["queries"])
+    assert "devices.create" in {one["query"] for one in document["queries"]}
+    assert len(json.loads(run(*stats, "--json", "--limit", "1").stdout)["queries"]) == 1
+
+    show_query_statistics(counting, 1, as_json=False)
+    assert "more; --limit shows them." in capsys.readouterr().out
+
+
+def test_what_reads_the_counts_is_checked_where_they_are(counting: DatabaseManager) -> None:
+    server = {"server": counting.library.gateway("server")}
+    pooled = counting.take_connection()
+    asked = describer(counting.dialect, pooled.driver_connection)
+    checked = check_queries(Library(counting.dialect, server), asked)
+    pooled.close()
+    assert checked.faults == []
+    # One of MySQL and MariaDB is there.
+    assert len(checked.notes) == (1 if counting.dialect is MYSQL else 0)
+    assert all("query_sample_text" in note for note in checked.notes)
+
+
+def test_a_role_without_the_right_is_told_which(counting: DatabaseManager) -> None:
+    grant, said = {
+        POSTGRESQL: ("GRANT pg_read_all_stats TO {}", "grant it pg_read_all_stats"),
+        MYSQL: (f"GRANT SELECT ON {DIGESTS} TO '{{}}'@'%'", f"grant the role SELECT ON {DIGESTS}"),
+    }[counting.dialect]
+    work(counting)
+    with manager_as(counting, Role.READER) as reader:
+        with pytest.raises(QueryError) as refused:
+            take_query_statistics(reader)
+        assert refused.value.remedy == said
+        execute(counting, grant.format(reader.config.engine_url.username))
+        # A role that a session has is settled when it begins.
+        reader.discard_connections()
+        assert take_query_statistics(reader).queries["devices.create"].calls == 3
+
+
+@pytest.mark.parametrize("dialect", [POSTGRESQL], ids=str, indirect=True)
+def test_a_database_without_the_extension_is_told_how_to_get_it(
+    manager: DatabaseManager, run: Run
+) -> None:
+    refused = run("stats", "--queries", "-d", manager.config.url)
+    assert refused.returncode == 1
+    first, second = refused.stderr.splitlines()
+    assert first.endswith(
+        'shows no counts of statements here: relation "pg_stat_statements" does not exist'
+    )
+    assert "shared_preload_libraries, restart the server" in second
+    assert "CREATE EXTENSION pg_stat_statements" in second
+
+
+@pytest.mark.parametrize("dialect", [MYSQL], ids=str, indirect=True)
+def test_a_server_whose_performance_schema_is_off_is_told_so(
+    manager: DatabaseManager, tmp_path: Path
+) -> None:
+    shutil.copytree(Path(str(resource_folder("sql"))), tmp_path / "sql")
+    file = tmp_path / "sql/mysql/server.sql"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("SELECT @@performance_schema", "SELECT 0"), "utf-8")
+    with DatabaseManager(manager.config) as other:
+        other.library = read_library(tmp_path / "sql", MYSQL)
+        with pytest.raises(QueryError, match="its performance_schema is off") as refused:
+            take_query_statistics(other)
+    assert "performance_schema=ON" in str(refused.value.remedy)
+
+
+def test_sqlite_counts_none_and_points_to_the_observer(run: Run) -> None:
+    run("init")
+    refused = run("stats", "--queries")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        "error: SQLite counts no statements",
+        "hint: let the process tell them: manager.statements.on, or CARDLINK_SLOW_QUERY_MS",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--queries", "--days", "7"), "--queries: it excludes --days"),
+        (("--limit", "7"), "--limit: it needs --queries"),
+        (("--queries", "--limit", "0"), "--limit"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(
+    run: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = run("stats", *arguments)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str, indirect=True)
+def test_what_is_not_there_is_noted_and_no_fault(manager: DatabaseManager, run: Run) -> None:
+    checked = run("sql", "check", "-d", manager.config.url)
+    notes = [line.split()[1] for line in checked.stderr.splitlines() if "is not checked" in line]
+    needy = [q.title for q in load_library(manager.dialect).all() if q.source.needs]
+    assert checked.returncode == 0, checked.stdout
+    assert notes == needy
+    title = needy[0]
+    needs = manager.library.query(*title.split(".")).source.needs
+    assert f"-- needs: {needs}\n" in run("sql", "show", title).stdout
+    refused = run("sql", "explain", title, "-d", manager.config.url)
+    assert f"hint: it needs {needs}" in refused.stderr
+
+
+@contextmanager
+def own_history(manager: DatabaseManager) -> Iterator[Callable[[str], str]]:
+    """Runs a statement and gives its digest's text, by MariaDB's history of a connection."""
+    consumers = "('events_statements_current', 'events_statements_history')"
+    where = f"performance_schema.setup_consumers SET enabled = '{{}}' WHERE name IN {consumers}"
+    history = """
+        SELECT h.digest_text FROM performance_schema.events_statements_history h
+        JOIN performance_schema.threads t ON t.thread_id = h.thread_id
+        WHERE t.processlist_id = CONNECTION_ID() ORDER BY h.event_id DESC LIMIT 1"""
+    execute(manager, f"UPDATE {where.format('YES')}")
+    pooled = manager.take_connection()
+    cursor = pooled.cursor()
+
+    def digest(sql: str, values: Any = ()) -> str:
+        cursor.execute(sql, values)
+        cursor.fetchall()
+        cursor.execute(history)
+        return str(cursor.fetchall()[0][0])
+
+    try:
+        yield digest
+    finally:
+        pooled.close()
+        execute(manager, f"UPDATE {where.format('NO')}")
+
+
+def forms(query: Query) -> Iterator[tuple[str, Any]]:
+    """The statement as it is sent, bare, with all its conditions, with each and in each order."""
+    whens = [line.when for line in query.source.lines if line.when]
+    for given in dict.fromkeys([frozenset[str](), frozenset(chain(*whens)), *whens]):
+        values = placeholders(query, query.required | given, utc_now())
+        statement = query.statement(values)
+        yield statement.sql, statement.pick(values)
+    values = placeholders(query, query.required, utc_now())
+    for order in query.orders:
+        yield query.statement(values, order).sql, query.statement(values, order).pick(values)
+    if query.rows is Rows.BATCH:
+        yield query.for_rows(3), [None] * 3 * len(query.as_written().names)
+
+
+@pytest.mark.parametrize("counting", [MYSQL], ids=str, indirect=True)
+def test_every_query_is_found_by_its_digest(counting: DatabaseManager) -> None:
+    library = counting.library
+    digests = Digests(library)
+    ambiguous = set()
+    with own_history(counting) as digest:
+        for query in library.all():
+            if query.source.needs and "query_sample_text" in query.source.needs:
+                continue
+            for sql, values in forms(query):
+                explained, _, text = digest(f"EXPLAIN {sql}", values).partition(" ")
+                assert explained == "EXPLAIN"
+                found = digests.find(text)
+                assert query.title in found, text
+                ambiguous.update([" or ".join(found)] if len(found) > 1 else [])
+        for other in ("SELECT 1", "SELECT id FROM devices", "SHOW WARNINGS"):
+            assert digests.find(digest(other)) == []
+    # Few, for two queries with the same words are hardly wanted.
+    assert len(ambiguous) <= 8, ambiguous
+    assert "cards.page_after or cards.search" in ambiguous
