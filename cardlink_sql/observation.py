@@ -78,6 +78,8 @@ class StatementBus:
         self._slow_ms = manager.config.slow_query_ms
         self._echoes = manager.config.echo
         self._handlers: tuple[StatementHandler, ...] = ()
+        # By statement; there are no more of them than the queries have forms.
+        self._names: dict[str, tuple[str, str | None]] = {}
         self._lock = Lock()
         self._turn = _Turn()
 
@@ -121,7 +123,10 @@ class StatementBus:
         is_slow = self._slow_ms is not None and duration_ms >= self._slow_ms
         if self._turn.is_running or not (is_slow or self._handlers):
             return
-        name, where = self._named(sent.sql)
+        named = self._names.get(sent.sql)
+        if named is None:
+            named = self._names[sent.sql] = self._named(sent.sql)
+        name, where = named
         failed = None if error is None else self._class_of(error)
         dialect, found = self._manager.dialect, max(rows, 0)
         told = ObservedStatement(name, duration_ms, found, failed, where, dialect, sent.started_at)

@@ -472,7 +472,7 @@ class CountedStatement:
     """What a server counted of one statement, or of those that are alike but for their values.
 
     Attributes:
-        text: the beginning of it with the name of its query; on MariaDB its words alone. ``None``
+        text: its beginning up to the name of its query, or its words without values. ``None``
             stands for all that the server had no room to keep apart.
         calls: how often it was sent.
         total_ms: the time that it took, summed up.

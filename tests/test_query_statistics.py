@@ -171,19 +171,72 @@ def test_a_database_without_the_extension_is_told_how_to_get_it(
     assert "CREATE EXTENSION pg_stat_statements" in second
 
 
+@contextmanager
+def edited(manager: DatabaseManager, folder: Path, **edits: str) -> Iterator[DatabaseManager]:
+    """A manager of the same database whose ``sql/mysql/server.sql`` has other statements.
+
+    Args:
+        manager: of a MySQL server.
+        folder: for the files.
+        edits: by a query's name, what stands from the same word on in its statement.
+    """
+    shutil.copytree(Path(str(resource_folder("sql"))), folder / "sql")
+    file = folder / "sql/mysql/server.sql"
+    text = file.read_text("utf-8")
+    for name, new in edits.items():
+        start = text.index(f"\n{new.split()[0]} ", text.index(f"-- name: {name} :"))
+        text = f"{text[:start]}\n{new}{text[text.index(';', start) :]}"
+    file.write_text(text, "utf-8")
+    with DatabaseManager(manager.config) as other:
+        other.library = read_library(folder / "sql", MYSQL)
+        yield other
+
+
 @pytest.mark.parametrize("dialect", [MYSQL], ids=str, indirect=True)
 def test_a_server_whose_performance_schema_is_off_is_told_so(
     manager: DatabaseManager, tmp_path: Path
 ) -> None:
-    shutil.copytree(Path(str(resource_folder("sql"))), tmp_path / "sql")
-    file = tmp_path / "sql/mysql/server.sql"
-    text = file.read_text("utf-8")
-    file.write_text(text.replace("SELECT @@performance_schema", "SELECT 0"), "utf-8")
-    with DatabaseManager(manager.config) as other:
-        other.library = read_library(tmp_path / "sql", MYSQL)
-        with pytest.raises(QueryError, match="its performance_schema is off") as refused:
-            take_query_statistics(other)
+    with (
+        edited(manager, tmp_path, has_performance_schema="SELECT 0") as other,
+        pytest.raises(QueryError, match="its performance_schema is off") as refused,
+    ):
+        take_query_statistics(other)
     assert "performance_schema=ON" in str(refused.value.remedy)
+
+
+# As MySQL 8 has them, for the tests may run on MariaDB.
+SAMPLES = """FROM (
+  SELECT
+    NULL AS digest, NULL AS query_sample_text, NULL AS digest_text, 70 AS count_star,
+    4e9 AS sum_timer_wait, 2e9 AS max_timer_wait, 3 AS sum_rows_sent, 0 AS sum_rows_affected,
+    NULL AS schema_name
+  UNION ALL
+  SELECT 'a', 'SELECT /* cardlink:devices.find_by */\nid', '1', 2, 4e9, 3e9, 5, 0, DATABASE()
+  UNION ALL
+  SELECT 'b', 'SELECT /* cardlink:devices.find_by */ x', '2', 1, 5e9, 5e9, 1, 0, DATABASE()
+  UNION ALL
+  SELECT 'c', 'UPDATE /* cardlink:cards.update */ y', '3', 1, 8e9, 8e9, 0, 1, DATABASE()
+  UNION ALL
+  SELECT 'd', 'SELECT ''/* cardlink:a.b */''', '4', 1, 1e9, 1e9, 1, 0, DATABASE()
+  UNION ALL
+  SELECT 'e', NULL, 'COMMIT', 1, 1e9, 1e9, 0, 0, DATABASE()
+  UNION ALL
+  SELECT 'f', 'SELECT /* cardlink:devices.find_by */ x', '5', 1, 1e9, 1e9, 1, 0, 'elsewhere'
+) d
+WHERE d.schema_name = DATABASE() OR d.digest IS NULL"""
+
+
+@pytest.mark.parametrize("dialect", [MYSQL], ids=str, indirect=True)
+def test_mysql_has_the_name_in_its_samples(manager: DatabaseManager, tmp_path: Path) -> None:
+    edits = {"version": "SELECT '8.0.36'", "has_performance_schema": "SELECT 1"}
+    with edited(manager, tmp_path, **edits, read_digest_samples=SAMPLES) as other:
+        found = take_query_statistics(other)
+    assert [
+        (name, one.calls, round(one.total_ms, 6), round(one.mean_ms, 6), one.rows)
+        for name, one in found.queries.items()
+    ] == [("devices.find_by", 3, 9, 3, 6), ("cards.update", 1, 8, 8, 1)]
+    assert found.others is not None
+    assert (found.others.calls, found.lost, found.is_approximate) == (2, 70, False)
 
 
 def test_sqlite_counts_none_and_points_to_the_observer(run: Run) -> None:

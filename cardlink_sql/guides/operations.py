@@ -79,6 +79,81 @@ rates 0 to 1; what nothing is known of is `null`. Keys may be added; these stay:
 
 In Python it is `cardlink_sql.statistics.take_statistics(manager, days)`.
 
+## Timing
+
+A process logs its slow statements: with `CARDLINK_SLOW_QUERY_MS=200` in its environment, or
+`DatabaseConfig(url, slow_query_ms=200)`, each one that took 200 ms or longer is a warning of the
+logger `cardlink_sql.slow_query`, one line: name, duration, rows, place in `sql/`. 0 logs all.
+
+```text
+sessions.find_stale: 412.6 ms, 3 rows, sql/common/sessions.sql:201
+COMMIT: 230.1 ms, 0 rows
+```
+
+For a metric, a handler is called after each statement:
+
+```python
+from cardlink_sql import DatabaseManager, ObservedStatement, UnitOfWork
+
+manager = DatabaseManager()
+longest: dict[str, float] = {}
+
+
+def keep_longest(told: ObservedStatement) -> None:
+    longest[told.name] = max(told.duration_ms, longest.get(told.name, 0))
+
+
+manager.statements.on(keep_longest)
+with UnitOfWork(manager) as uow:
+    uow.cards.get_psk_key_by_identity("card_0031")
+    uow.commit()
+assert "cards.get_psk_key_by_identity" in longest
+assert "COMMIT" in longest
+manager.statements.off(keep_longest)
+manager.close()
+```
+
+- It is told `name`, `duration_ms`, `rows`, `error` (the class, such as `ConflictError`), `where` (the
+  place in `sql/`), `dialect` and `started_at`: never a value, and no message that could quote one.
+- The duration is that of the statement as the component waits for it: on its way, in the server, and
+  until its last row was fetched. `rows` are those read, or those that a write found.
+- What frames a transaction is told, too, as `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT`: it is the
+  commit that waits for the disk, and on SQLite `BEGIN IMMEDIATE` that waits for other writers. Not
+  told are the settings of a new connection and what migrates or looks at the schema.
+- A stream is told page by page, and a batch statement by statement: SQLite and MySQL may take several
+  for one batch, PostgreSQL's COPY is one.
+- Handlers are called on the thread that sent the statement and take its time: hand long work on. A
+  unit of work that was open before the first handler was there does not tell. One that raises is
+  logged with its name and stops nobody. What a handler itself sends is not told.
+- Nobody observing costs nothing: the statements go to the driver's own cursor. A handler costs some
+  7 µs a statement, the slow-query log 5.
+
+What the server counted since it began to, by query:
+
+```text
+$ cardlink-db stats --queries --limit 3
+Query                           calls   total ms   mean ms   longest ms      rows
+logs.copy_log_batch            21,411   96,349.5     4.500        212.8 2,141,100
+cards.get_psk_key_by_identity  80,200    2,406.0     0.030          3.1    80,200
+sessions.get_by_id             40,102    1,604.1     0.040          2.9    40,102
+all others                    161,833    3,236.7     0.020        230.1        12
+And 31 more; --limit shows them.
+```
+
+| Server | Reads | Turned on by |
+|---|---|---|
+| PostgreSQL | `pg_stat_statements` | `shared_preload_libraries = 'pg_stat_statements'`, a restart, and in the database `CREATE EXTENSION pg_stat_statements` |
+| MySQL | `performance_schema`, by a sample of each statement | on by default |
+| MariaDB | `performance_schema` | `performance_schema = ON` and a restart |
+| SQLite | nothing: use a handler or the slow-query log | |
+
+Times are the server's own. `all others` is what has no name of a query: `BEGIN` and `COMMIT`, migrations,
+other programs in the same database. Two queries that are the same statement to the server count under
+one name. MariaDB keeps no comment, so there a query is found by its words, and where two have the same
+words, both are named: `cards.page_after or cards.search`. The right it takes is in the guide for the
+DBA. `--json` prints `queries`, `others`, `lost` (calls that the server had no room to keep apart) and
+`is_approximate`; in Python it is `cardlink_sql.query_statistics.take_query_statistics(manager)`.
+
 ## Making room
 
 ```console

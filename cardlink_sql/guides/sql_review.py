@@ -100,6 +100,10 @@ $ cardlink-db sql check --dialect sqlite
 | `quotes`, `star` | `"name"`, which SQLite or MySQL may take for a string; `SELECT *` |
 | `schema`, `migrations` | a database, migrations and `Table` objects that do not agree |
 
+What some servers lack, a query says above itself (`-- needs: pg_stat_statements`); where it is not
+there, or not for this role, the check notes it on stderr, and the query is not prepared. The lock keeps
+the name of what it needs, but no types.
+
 Each fault has file, line, column, query and dialect, and what to do. All are listed; the exit code is 1
 where there is one. What a query gives is declared in its gateway: the gateway's `record`, or an entry of
 its `gives`.

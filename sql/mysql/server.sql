@@ -25,13 +25,16 @@ WHERE t.table_schema = DATABASE()
 SELECT @@performance_schema;
 
 -- name: read_digest_samples :many
--- What was counted of each statement of this database, with the beginning of a sample of its text,
--- which holds the name of its query. The row without a text is of all databases: what the server
--- had no room to keep apart.
+-- What was counted of each statement of this database, with the beginning of a sample up to the
+-- name of its query, for the rest holds values; where it has no name, its normalised text. The row
+-- without a text is of all databases, and stands for what the server had no room to keep apart.
 -- only: each server has statistics of its own, and MariaDB keeps no sample
 -- needs: performance_schema.events_statements_summary_by_digest.query_sample_text
 SELECT
-  COALESCE(LEFT(d.query_sample_text, 200), d.digest_text) AS text,
+  COALESCE(
+    REGEXP_SUBSTR(d.query_sample_text, '^[A-Z]+ /[*] cardlink:[a-z0-9_.]+ [*]/'),
+    d.digest_text
+  ) AS text,
   d.count_star AS calls,
   d.sum_timer_wait * 1e-9 AS total_ms,
   d.max_timer_wait * 1e-9 AS longest_ms,

@@ -25,12 +25,12 @@ WHERE c.relname IN (
 SELECT PG_HAS_ROLE('pg_read_all_stats', 'USAGE');
 
 -- name: read_pg_stat_statements :many
--- What was counted of each statement of this database, with the beginning of its text, which holds
--- the name of its query. The columns of a view may be NULL, whatever it shows.
+-- What was counted of each statement of this database, with its beginning up to the name of its
+-- query, for the rest may hold secrets. The columns of a view may be NULL, whatever it shows.
 -- only: each server has statistics of its own
 -- needs: pg_stat_statements
 SELECT
-  LEFT(s.query, 200) AS text,
+  COALESCE(SUBSTRING(s.query, '^[A-Z]+ /[*] cardlink:[a-z0-9_.]+ [*]/'), '') AS text,
   COALESCE(s.calls, 0) AS calls,
   COALESCE(s.total_exec_time, 0) AS total_ms,
   COALESCE(s.max_exec_time, 0) AS longest_ms,
