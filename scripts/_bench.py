@@ -526,7 +526,7 @@ def main(arguments: Sequence[str]) -> int:
     needs_server = any(dialect is not Dialect.SQLITE for dialect in dialects)
     if not chosen.label:
         print(header(sizes, chosen.rounds), flush=True)
-    with throwaway_servers() if needs_server else nullcontext() as servers:
+    with throwaway_servers(counting=False) if needs_server else nullcontext() as servers:
         urls = servers.urls if servers else {}
         variables = {backend.name: backend.variable for backend in BACKENDS}
         for dialect in dialects:

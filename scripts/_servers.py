@@ -78,7 +78,7 @@ POSTGRESQL_SETTINGS: Final = (
     "unix_socket_directories=",
 )
 # What was called least is forgotten when it is full, and the tests look for what they called once.
-POSTGRESQL_STATISTICS: Final = (
+POSTGRESQL_COUNTING: Final = (
     "shared_preload_libraries=pg_stat_statements",
     "pg_stat_statements.max=20000",
 )
@@ -93,7 +93,6 @@ MYSQL_SETTINGS: Final = (
     "--bind-address=127.0.0.1",
     "--character-set-server=utf8mb4",
     "--max-connections=200",
-    "--performance-schema=ON",
     "--skip-log-bin",
     "--skip-name-resolve",
     "--loose-mysqlx=OFF",  # a second port, of MySQL only
@@ -104,6 +103,10 @@ OWN_SERVERS: Final = (
     "Servers of yours, on which tests may make and drop databases, can be named in "
     "CARDLINK_TEST_POSTGRESQL_URL and CARDLINK_TEST_MYSQL_URL."
 )
+
+
+# What the first process writes before the names of the backends, for servers that count statements.
+COUNTING: Final = "--counting"
 
 
 class ServerError(Exception):
@@ -149,9 +152,10 @@ class Backend:
 class Keeper:
     """The process that owns the servers."""
 
-    def __init__(self, backends: Iterable[Backend]) -> None:
+    def __init__(self, backends: Iterable[Backend], *, counting: bool) -> None:
+        words = [COUNTING] * counting + [backend.name for backend in backends]
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--keep", *(backend.name for backend in backends)],
+            [sys.executable, __file__, "--keep", *words],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -189,8 +193,12 @@ class Servers:
 
 
 @contextmanager
-def throwaway_servers() -> Iterator[Servers]:
+def throwaway_servers(*, counting: bool) -> Iterator[Servers]:
     """Servers for each backend that the environment names none for; gone afterwards.
+
+    Args:
+        counting: whether they count statements, where they can. It makes the quickest ones slower
+            by a tenth.
 
     Raises:
         ServerError: a server did not start, or, with CI set, there is none to start.
@@ -198,7 +206,8 @@ def throwaway_servers() -> Iterator[Servers]:
     wanted = [backend for backend in BACKENDS if not os.environ.get(backend.variable)]
     missing = install_missing(wanted)
     report_missing(missing)
-    keeper = Keeper(backend for backend in wanted if backend not in missing)
+    startable = [backend for backend in wanted if backend not in missing]
+    keeper = Keeper(startable, counting=counting)
     try:
         given = {backend.variable: os.environ.get(backend.variable) for backend in BACKENDS}
         urls = {variable: url for variable, url in given.items() if url}
@@ -223,7 +232,7 @@ def report_missing(missing: list[Backend]) -> None:
 def run(command: list[str]) -> int:
     """Run the command with servers around it; its exit status."""
     catch_signals(exit_by_signal)
-    with throwaway_servers() as servers:
+    with throwaway_servers(counting=True) as servers:
         early: list[int] = []
         catch_signals(lambda number, _frame: early.append(number))
         process = subprocess.Popen(command, env={**os.environ, **servers.urls})
@@ -356,7 +365,7 @@ def keep(names: list[str]) -> int:
     backends = [backend for backend in BACKENDS if backend.name in names]
     try:
         with ExitStack() as stack:
-            urls = start_all(backends, stack)
+            urls = start_all(backends, stack, counting=COUNTING in names)
             print(json.dumps(urls), flush=True)
             kill_orphan(sys.stdin.read())
     except BrokenPipeError:
@@ -382,6 +391,7 @@ class Home:
     folder: Path
     account: pwd.struct_passwd | None
     stack: ExitStack
+    counting: bool
 
     def write(self, name: str, text: str) -> Path:
         """A file that only the server's account can read."""
@@ -427,7 +437,7 @@ class Home:
         return ServerError("\n    ".join([f"{what}:", *lines]))
 
 
-def start_all(backends: list[Backend], stack: ExitStack) -> dict[str, str]:
+def start_all(backends: list[Backend], stack: ExitStack, *, counting: bool) -> dict[str, str]:
     """Start the servers, all at once; what is started is stopped when the stack unwinds."""
     # As root, another account must reach the folder, which a TMPDIR of root's own may forbid.
     folder = Path(tempfile.mkdtemp(prefix="cardlink-", dir="/tmp" if is_root() else None))
@@ -436,18 +446,19 @@ def start_all(backends: list[Backend], stack: ExitStack) -> dict[str, str]:
         folder.chmod(0o711)
     with ThreadPoolExecutor() as pool:
         starts = {
-            backend.variable: pool.submit(start, backend, folder, stack) for backend in backends
+            backend.variable: pool.submit(start, backend, folder, stack, counting=counting)
+            for backend in backends
         }
     return {variable: future.result() for variable, future in starts.items()}
 
 
-def start(backend: Backend, folder: Path, stack: ExitStack) -> str:
+def start(backend: Backend, folder: Path, stack: ExitStack, *, counting: bool) -> str:
     """Start one server; its URL."""
     began = time.monotonic()
     program = backend.find()
     if not program:
         raise ServerError(f"{backend.title} is gone")
-    home = Home(folder / backend.name, account_for(backend), stack)
+    home = Home(folder / backend.name, account_for(backend), stack, counting)
     home.folder.mkdir(mode=0o700)
     home.give(home.folder)
     url = backend.start(program, home)
@@ -490,7 +501,7 @@ def start_postgresql(program: Path, home: Home) -> str:
     chosen = [
         *POSTGRESQL_SETTINGS,
         *(f"log_directory={home.log.parent}", f"log_filename={home.log.name}"),
-        *(POSTGRESQL_STATISTICS if has_statistics(folder) else ()),
+        *(POSTGRESQL_COUNTING if home.counting and can_count(folder) else ()),
     ]
     settings = [word for setting in chosen for word in ("-c", setting)]
 
@@ -511,7 +522,7 @@ def reachable_by(home: Home, folder: Path) -> Path:
     return home.folder / "lib" / folder.relative_to(packages)
 
 
-def has_statistics(folder: Path) -> bool:
+def can_count(folder: Path) -> bool:
     """Whether pg_stat_statements is installed; some systems have it in a package of its own."""
     prefix = (folder / "postgres").resolve().parent.parent
     places = ("lib*/pg_stat_statements.*", "lib*/*/pg_stat_statements.*")
@@ -539,9 +550,10 @@ def start_mysql(program: Path, home: Home) -> str:
         "CREATE DATABASE IF NOT EXISTS cardlink;\n",
     )
     files = [f"--init-file={first_statements}", "--socket=socket", f"--tmpdir={home.folder}"]
+    counting = f"--performance-schema={'ON' if home.counting else 'OFF'}"
 
     def command(port: int) -> list[str]:
-        return [str(program), *where, *MYSQL_SETTINGS, *files, f"--port={port}"]
+        return [str(program), *where, *MYSQL_SETTINGS, counting, *files, f"--port={port}"]
 
     # Who answers on the port may be another server; the log is this one's own.
     port = start_server(

@@ -294,3 +294,22 @@ def test_an_sqlite_file_is_read_and_not_opened_for_writing(tmp_path: Path) -> No
     assert {fault.check for fault in refused} == {"prepare"}
     assert all("imei" in fault.what for fault in refused)
     assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_a_database_says_whether_it_has_what_a_query_needs(manager: DatabaseManager) -> None:
+    schema = {
+        SQLITE: "main",
+        MYSQL: manager.config.engine_url.database,
+        POSTGRESQL: "public",
+    }[manager.dialect]
+    found = [f"{schema}.devices.id", f"{schema}.devices", "devices"]
+    missing = [f"{schema}.devices.colour", f"{schema}.phones", "nowhere.devices", "phones"]
+    if manager.dialect is SQLITE:
+        with scratch(SQLITE) as target:
+            there = [name for name in found + missing if target.asked.has(name)]
+    else:
+        connection = manager.take_connection()
+        asked = describer(manager.dialect, connection.driver_connection)
+        there = [name for name in found + missing if asked.has(name)]
+        connection.close()
+    assert there == found
