@@ -53,6 +53,13 @@ class TestHeader:
         )
         assert query.where == "sql/common/things.sql:1"
 
+    def test_directives_are_no_documentation(self) -> None:
+        text = "-- allow-scan: it is small: look\n-- list: a\nSELECT 1 WHERE b IN (:a);"
+        query = one(body(text))
+        assert (query.source.doc, query.source.lists) == ("Finds.", {"a"})
+        assert query.source.allow_scan == "it is small: look"
+        assert one(body("SELECT 1;")).source.allow_scan is None
+
     def test_a_file_may_begin_with_comments(self) -> None:
         assert one("-- About.\n/* more */\n\n" + body("SELECT 1;")).title == "things.find"
 
@@ -83,6 +90,9 @@ BAD_FILES = [
     (body("SELECT 1; SELECT 2;"), "has a second statement", 3),
     ("-- name: find :many\nSELECT 1;", "has no documentation", 1),
     (body("-- lits: ids\nSELECT 1;"), "is no directive", 3),
+    (body("-- allow-scan:\nSELECT 1;"), "the directive is empty", 3),
+    (body("-- allow_scan: it is small\nSELECT 1;"), "is no directive", 3),
+    (body("-- allow-scan: one\n-- allow-scan: two\nSELECT 1;"), "has this directive twice", 4),
     (body("-- list: ids\nSELECT 1;"), "which is no parameter", 1),
     (body("-- list: a\nSELECT 1 WHERE x NOT IN (:a);"), "outside of IN", 4),
     (body("-- list: a\nSELECT 1 WHERE x = :a;"), "outside of IN", 4),

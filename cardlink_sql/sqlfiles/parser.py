@@ -8,6 +8,7 @@ A query is a header, its documentation, and one statement that ends in ``;``::
     -- only: why the other dialects have no such query (in place of differs)
     -- needs: pg_stat_statements (a table, or schema.table.column, that some databases lack)
     -- list: ids (a parameter that takes a list, in IN (:ids))
+    -- allow-scan: why it may read or sort the whole of a table that grows
     SELECT id
     FROM devices
     WHERE device_type = :device_type
@@ -39,6 +40,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DIRECTIVE: Final = re.compile(r"--\s*(?P<word>[a-z_-]+):\s*(?P<value>.*?)\s*$")
 _MARKER: Final = re.compile(r"--\s*(?P<word>when|order)\s*:\s*(?P<value>.*?)\s*$")
 _NEEDS: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}\Z")
+_DIRECTIVES: Final = ("list", "differs", "only", "needs", "allow-scan")
 _ORDER: Final = re.compile(r"[a-z][a-z0-9_]*( desc)?\Z")
 # What a driver or a server would take for a parameter of its own.
 _NATIVE_PLACEHOLDERS: Final = {
@@ -136,7 +138,7 @@ def _header(file: _File, token: Token) -> _Block | None:
 def _source(file: _File, block: _Block) -> Source:
     documentation = list(takewhile(lambda token: token.kind in BLANK, block.tokens))
     body = block.tokens[len(documentation) :]
-    doc, directives = _documentation(file, documentation)
+    doc, directives = _documentation(file, block, documentation)
     reasons = directives.keys() & {"differs", "only"}
     if file.needs_reason and not reasons:
         raise file.fault(
@@ -162,6 +164,7 @@ def _source(file: _File, block: _Block) -> Source:
         differs=directives.get("differs"),
         only=directives.get("only"),
         needs=directives.get("needs"),
+        allow_scan=directives.get("allow-scan"),
         lists=lists or frozenset(),
         lines=lines,
         file=file.path,
@@ -171,7 +174,7 @@ def _source(file: _File, block: _Block) -> Source:
     return source
 
 
-def _documentation(file: _File, tokens: list[Token]) -> tuple[str, dict[str, str]]:
+def _documentation(file: _File, block: _Block, tokens: list[Token]) -> tuple[str, dict[str, str]]:
     doc, directives = [], dict[str, str]()
     for token in tokens:
         if token.kind is not Kind.LINE_COMMENT:
@@ -179,11 +182,14 @@ def _documentation(file: _File, tokens: list[Token]) -> tuple[str, dict[str, str
         match = _DIRECTIVE.match(token.text)
         if not match:
             doc.append(token.text.lstrip("-#").strip())
-        elif match["word"] not in ("list", "differs", "only", "needs"):
+        elif match["word"] not in _DIRECTIVES:
+            there_are = ", ".join(f"{word}:" for word in _DIRECTIVES)
+            raise file.fault(token, f"{match['word']!r} is no directive", f"there are {there_are}")
+        elif not match["value"]:
+            raise file.fault(token, "the directive is empty", "say it on this line")
+        elif match["word"] in directives:
             raise file.fault(
-                token,
-                f"{match['word']!r} is no directive",
-                "there are list:, differs:, only: and needs:",
+                token, f"{block.name} has this directive twice", "make one line of them"
             )
         else:
             directives[match["word"]] = match["value"]

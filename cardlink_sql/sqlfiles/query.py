@@ -73,6 +73,7 @@ class Source:
     differs: str | None
     only: str | None
     needs: str | None
+    allow_scan: str | None
     lists: frozenset[str]
     lines: tuple[Line, ...]
     file: str
