@@ -1,15 +1,18 @@
 """What a database says of a statement that it prepares and does not run."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.variants import Variant
+from cardlink_sql.sqlfiles.lexer import BLANK, Token
+from cardlink_sql.sqlfiles.lexer import Kind as TokenKind
 
 
 class Kind(StrEnum):
@@ -233,7 +236,7 @@ class _MySQL:
         parameters = tuple(Typed(name) for name in variant.names)
         if Clauses(variant.tokens).verb != "SELECT":
             return Description(parameters, ())
-        sql = variant.sql(lambda _number: "1")
+        sql = variant.sql(_stand_ins(variant.tokens))
         with self._connection.cursor() as cursor:
             try:
                 # The text is a query's own, with 1 for each parameter.
@@ -248,6 +251,20 @@ class _MySQL:
             for (column, field), is_case in zip(described, cases, strict=False)
         )
         return Description(parameters, tuple(columns))
+
+
+def _stand_ins(tokens: Sequence[Token]) -> Callable[[int], str]:
+    """What stands for each parameter: a number that no key begins with, and that LIMIT takes.
+
+    MySQL reads rows by their keys while it prepares: 1 would be equal to each key that begins so.
+    """
+    words = [token for token in tokens if token.kind not in BLANK]
+    of_limit = [
+        before.text.upper() in ("LIMIT", "OFFSET")
+        for before, token in pairwise(words)
+        if token.kind is TokenKind.PARAMETER
+    ]
+    return lambda number: "1" if of_limit[number - 1] else "-1"
 
 
 def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
