@@ -39,6 +39,7 @@ from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
+from cardlink_sql.review.seeding import seed
 from tests.roles import OWNERS, manager_as, owner_of
 
 SERVER_URLS = {
@@ -185,6 +186,21 @@ def manager(
 def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> DatabaseManager:
     """Who made the database of ``manager`` and may do anything with it."""
     return owners(dialect)
+
+
+@pytest.fixture(scope="session", params=ALL_DIALECTS, ids=str)
+def seeded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DatabaseManager]:
+    """A database with the data set of the plan check, on each backend in turn."""
+    folder = tmp_path_factory.mktemp("seeded")
+    with (
+        empty_database(request.param, folder) as url,
+        DatabaseManager(DatabaseConfig(url)) as manager,
+    ):
+        manager.create_tables()
+        seed(manager)
+        yield manager
 
 
 def delete_rows(manager: DatabaseManager) -> None:

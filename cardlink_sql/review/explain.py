@@ -148,24 +148,26 @@ _SQLITE: Final = "EXPLAIN QUERY PLAN"
 
 
 @contextmanager
-def explainer(manager: DatabaseManager, *, seqscan: bool = True) -> Iterator[Explainer]:
+def explainer(
+    manager: DatabaseManager, settings: Mapping[str, str] | None = None
+) -> Iterator[Explainer]:
     """What asks a database for plans.
 
     Args:
         manager: of the database.
-        seqscan: False keeps PostgreSQL from reading a table whole where an index serves, however
-            small the table is.
+        settings: of PostgreSQL's planner, for as long as it asks.
     """
     pooled = manager.take_connection()
     cursor = pooled.cursor()
-    is_off = manager.dialect is Dialect.POSTGRESQL and not seqscan
+    changed: list[str] = []
     try:
-        if is_off:
-            cursor.execute("SET enable_seqscan = off")
+        for name, value in (settings or {}).items():
+            cursor.execute(f"SET {name} = {value}")
+            changed.append(name)
         yield Explainer(manager, cursor)
     finally:
-        if is_off:
-            cursor.execute("RESET enable_seqscan")
+        for name in changed:
+            cursor.execute(f"RESET {name}")
         cursor.close()
         pooled.close()
 

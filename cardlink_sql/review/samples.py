@@ -9,39 +9,73 @@ from typing import Any, Final
 from cardlink_sql.columns import driver_time
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.review import dataset
+from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.describe import POSTGRESQL_KINDS, Kind
+from cardlink_sql.review.expected import kind_of
 from cardlink_sql.review.lock import read_lock
+from cardlink_sql.review.variants import as_written
 from cardlink_sql.sqlfiles import Query
+from cardlink_sql.tables import metadata
 
 Values = dict[str, Any]
 
-# Words that a column takes, and names as the data set of the plan check has them.
+# Values that the data set of the plan check has, and words that a column takes.
 _TEXTS: Final = {
-    "after": "00000000-0000-4000-8000-000000000100",
-    "before": "run-0001",
-    "card_iccid": "8949000000000000001",
+    "after": dataset.session_id(1),
+    "card_iccid": dataset.iccid(1),
     "card_type": "UICC",
-    "device_id": "device-0001",
+    "device_id": dataset.device_id(1),
     "device_type": "phone",
     "direction": "response",
-    "end": "00000000-0000-4000-8000-000000000002",
-    "iccid": "8949000000000000001",
-    "id": "00000000-0000-4000-8000-000000000001",
-    "prefix": "00000000-0000-4000-8000-000000000001",
-    "run_id": "run-0002",
-    "session_id": "00000000-0000-4000-8000-000000000001",
+    "end": f"{dataset.session_id(1)[:8]}g",
+    "iccid": dataset.iccid(1),
+    "id": dataset.session_id(1),
+    "prefix": dataset.session_id(1)[:8],
+    "psk_identity": dataset.psk_identity(1),
+    "run_id": dataset.run_id(1),
+    "session_id": dataset.session_id(1),
     "session_type": "triggered",
-    "status_word": "9000",
-    "suite_name": "suite-01",
-    "test_name": "test-001",
+    "status_word": "6A82",
+    "suite_name": dataset.suite_name(1),
+    "test_name": dataset.test_name(1),
 }
-_STATUS: Final = {"tests": "failed", "sessions": "failed"}
-_NUMBERS: Final = {"offset": 0, "percent": 95}
+# What a name stands for in one gateway's queries alone.
+_TEXTS_OF: Final = {
+    "devices": {"id": dataset.device_id(1)},
+    "sessions": {"status": "failed"},
+    "tests": {
+        "after": dataset.run_id(2),
+        "before": dataset.run_id(1),
+        "id": dataset.result_id(1),
+        "status": "failed",
+    },
+}
+# What the keys of a list are; those of sessions where it is not said.
+_KEYS: Final = {
+    "exchange.find_cards": dataset.iccid,
+    "exchange.find_devices": dataset.device_id,
+    "exchange.find_psk_identities": dataset.psk_identity,
+    "exchange.find_settings": dataset.setting_key,
+    "exchange.find_tests": dataset.result_id,
+    "tests.find_known": dataset.result_id,
+    "tests.find_known_cards": dataset.iccid,
+    "tests.find_known_devices": dataset.device_id,
+}
+_LIST: Final = range(1, 4)
+_NUMBERS: Final = {
+    "after": dataset.SIZES["comm_logs"] // 2,
+    "limit": 100,
+    "offset": 0,
+    "percent": 95,
+    "runs": 10,
+}
+_NUMBERS_OF: Final = {"tests.get_runs": {"limit": 20}}
 # How long before now each time is; what is not here is now.
 _AGES: Final = {
     "since": timedelta(days=1),
     "start": timedelta(days=1),
-    "before": timedelta(days=90),
+    "before": dataset.SPAN - timedelta(days=1),
     "created_at": timedelta(days=2),
 }
 
@@ -49,23 +83,27 @@ _AGES: Final = {
 def kinds_of(query: Query) -> dict[str, Kind]:
     """What each parameter of a query is, as the lock of PostgreSQL has it.
 
-    A parameter that the lock does not know is taken for text.
+    One that the lock does not know is what the column of its name is, or what others of its name
+    are, or text.
     """
     names = {*query.required, *(n for line in query.source.lines for n in line.parameters)}
     known = _locked_kinds().get(query.title, {})
-    return {name: known.get(name, Kind.TEXT) for name in sorted(names)}
+    return {name: known.get(name) or _likely_kind(query, name) for name in sorted(names)}
 
 
-def placeholders(query: Query, names: Iterable[str], at: datetime) -> Values:
+def placeholders(
+    query: Query, names: Iterable[str], at: datetime, kinds: Mapping[str, Kind] | None = None
+) -> Values:
     """A value for each name, as its driver takes it.
 
     Args:
         query: whose parameters and conditions they are.
         names: of parameters; a condition without a parameter of its own gets ``True``.
         at: what is taken for now.
+        kinds: what the parameters are; without it, what :func:`kinds_of` says.
     """
-    kinds = kinds_of(query)
-    return {name: _placeholder(query, name, kinds.get(name), at) for name in sorted(names)}
+    known = kinds_of(query) if kinds is None else kinds
+    return {name: _placeholder(query, name, known.get(name), at) for name in sorted(names)}
 
 
 def given(query: Query, texts: Iterable[str]) -> Values:
@@ -91,6 +129,11 @@ def given(query: Query, texts: Iterable[str]) -> Values:
     return values
 
 
+def forget_lock() -> None:
+    """Read the lock of PostgreSQL anew: it was written."""
+    _locked_kinds.cache_clear()
+
+
 @cache
 def _locked_kinds() -> Mapping[str, Mapping[str, Kind]]:
     lock = read_lock(Dialect.POSTGRESQL)
@@ -105,7 +148,19 @@ def _locked_kinds() -> Mapping[str, Mapping[str, Kind]]:
     }
 
 
+def _likely_kind(query: Query, name: str) -> Kind:
+    for table in Clauses(as_written(query).tokens).tables.values():
+        if name in metadata.tables[table].columns:
+            return kind_of(metadata.tables[table].columns[name])
+    if name in _NUMBERS:
+        return Kind.INTEGER
+    return Kind.TIME if name in _AGES else Kind.TEXT
+
+
 def _placeholder(query: Query, name: str, kind: Kind | None, at: datetime) -> Any:
+    if name in query.source.lists:
+        key_of = int if kind is Kind.INTEGER else _KEYS.get(query.title, dataset.session_id)
+        return [key_of(number) for number in _LIST]
     value: Any
     match kind:
         case None | Kind.BOOLEAN:
@@ -113,15 +168,14 @@ def _placeholder(query: Query, name: str, kind: Kind | None, at: datetime) -> An
         case Kind.TIME:
             value = driver_time(query.dialect)(at - _AGES.get(name, timedelta()))
         case Kind.INTEGER | Kind.FLOAT | Kind.DECIMAL:
-            value = _NUMBERS.get(name, 100)
+            value = (_NUMBERS | _NUMBERS_OF.get(query.title, {})).get(name, 100)
         case Kind.JSON:
             value = "{}"
         case Kind.BYTES:
             value = b"\x00"
         case Kind.TEXT:
-            value = _TEXTS.get(name, name)
-            value = _STATUS.get(query.source.gateway, value) if name == "status" else value
-    return [value] if name in query.source.lists else value
+            value = (_TEXTS | _TEXTS_OF.get(query.source.gateway, {})).get(name, name)
+    return value
 
 
 def _read(query: Query, name: str, kind: Kind, text: str) -> Any:

@@ -28,11 +28,15 @@ class Variant:
         query: the query.
         label: which lines are in, such as ``order: name desc``.
         tokens: the tokens of these lines.
+        given: the conditions that bring them in.
+        order: the order that is asked for.
     """
 
     query: Query
     label: str
     tokens: tuple[Token, ...]
+    given: frozenset[str] = frozenset()
+    order: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,12 +91,12 @@ class Variant:
 def as_written(query: Query) -> Variant:
     """The query with every line in."""
     tokens = query.tokens(query.conditions, None, every=True)
-    return Variant(query, "with every line in", tuple(tokens))
+    return Variant(query, "with every line in", tuple(tokens), query.conditions)
 
 
 def bare(query: Query) -> Variant:
     """The query without its optional lines."""
-    return Variant(query, "without optional lines", tuple(query.tokens(frozenset(), None)))
+    return _with(query, "without optional lines")
 
 
 def variants(query: Query) -> Iterator[Variant]:
@@ -100,8 +104,34 @@ def variants(query: Query) -> Iterator[Variant]:
     yield as_written(query)
     if query.conditions or query.orders:
         yield bare(query)
+    yield from _conditions(query)
+    yield from _orders(query)
+
+
+def sent_variants(query: Query) -> Iterator[Variant]:
+    """The query as it may be sent: bare, with each condition alone, with all, in each order."""
+    if not query.conditions and not query.orders:
+        yield as_written(query)
+        return
+    yield bare(query)
+    alone = list(_conditions(query))
+    yield from alone
+    if len(alone) > 1:
+        yield _with(query, "with every condition", query.conditions)
+    yield from _orders(query)
+
+
+def _conditions(query: Query) -> Iterator[Variant]:
     for given in dict.fromkeys(line.when for line in query.source.lines if line.when):
-        label = f"when: {', '.join(sorted(given))}"
-        yield Variant(query, label, tuple(query.tokens(given, None)))
+        yield _with(query, f"when: {', '.join(sorted(given))}", given)
+
+
+def _orders(query: Query) -> Iterator[Variant]:
     for order in query.orders:
-        yield Variant(query, f"order: {order}", tuple(query.tokens(frozenset(), order)))
+        yield _with(query, f"order: {order}", order=order)
+
+
+def _with(
+    query: Query, label: str, given: frozenset[str] = frozenset(), order: str | None = None
+) -> Variant:
+    return Variant(query, label, tuple(query.tokens(given, order)), given, order)
