@@ -2,15 +2,20 @@
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from cardlink_sql import DatabaseConfig, DatabaseManager
+from cardlink_sql.cli.sql import checking
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.review import dataset, seeding
 from cardlink_sql.sqlfiles import load_library
+from cardlink_sql.sqlfiles.library import read_library
 from cardlink_sql.sqlfiles.parser import parse
 from tests.conftest import Run
+from tests.test_review_check import Mutation, mutated
 
 
 def test_list_has_every_query_with_what_it_takes_and_touches(run: Run) -> None:
@@ -91,22 +96,55 @@ def test_an_unknown_name_is_wrong_usage_with_the_nearest_ones(
     assert len(done.stderr.splitlines()) <= 2
 
 
-def test_check_passes_a_live_database_a_scratch_one_and_one_in_memory(
+def test_check_passes_a_live_database_and_says_that_it_judges_no_plan(
     empty_url: str, run: Run
 ) -> None:
-    assert "on a scratch database in memory: no faults." in run("sql", "check").stdout
     assert run("init", "-d", empty_url).returncode == 0
     live = run("sql", "check", "-d", empty_url)
     assert live.returncode == 0, live.stdout
     assert ": no faults." in live.stdout
+    assert "note: the plans were not judged on a live database" in live.stderr
+
+
+def test_check_on_a_scratch_database_judges_the_plans_on_a_data_set(
+    empty_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A small part of it, to be quick: what it finds is no matter here.
+    monkeypatch.setattr(seeding, "rows", lambda *table: islice(dataset.rows(*table), 400))
     dialect = DatabaseConfig(empty_url).dialect
     done = run("sql", "check", "--json", "--dialect", dialect, "-d", empty_url)
     report = json.loads(done.stdout)
-    assert report["faults"] == []
+    assert report["plans"] is True
+    assert {fault["check"] for fault in report["faults"]} <= {"plan"}
     assert report["database"].startswith("a scratch database ")
     assert report["queries"] + len(report["not_checked"]) == len(load_library(dialect).all())
     assert all(title.startswith("server.read_") for title in report["not_checked"])
     assert report["variants"] > 2 * report["queries"]
+
+
+def test_check_judges_no_plan_where_the_data_set_does_not_fit(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder, _ = mutated(
+        tmp_path / "sql",
+        Mutation("common/logs.sql", "add_log_batch", "  raw_data,\n", "  raw_date,\n", "", ""),
+    )
+    library = read_library(folder, Dialect.SQLITE)
+    monkeypatch.setattr(checking, "load_library", lambda _dialect: library)
+    done = run("sql", "check")
+    assert done.returncode == 1
+    assert "logs.add_log_batch (sqlite): table comm_logs has no column named" in done.stdout
+    assert "the plans were not judged, for the data set needs logs.add_log_batch" in done.stderr
+
+
+def test_list_and_show_tell_why_a_query_may_scan(run: Run) -> None:
+    reason = load_library(Dialect.SQLITE).query("logs", "count_old").source.allow_scan
+    listed = {one["name"]: one for one in json.loads(run("sql", "list", "--json").stdout)}
+    assert listed["logs.count_old"]["allow_scan"] == reason
+    assert listed["logs.get_by_id"]["allow_scan"] is None
+    (shown,) = json.loads(run("sql", "show", "logs.count_old", "--json").stdout)
+    assert shown["allow_scan"] == reason
+    assert f"-- allow-scan: {reason}\n" in run("sql", "show", "logs.count_old").stdout
 
 
 def test_check_lists_every_fault_of_a_database_that_was_left_behind(

@@ -3,6 +3,7 @@
 ``variants`` renders a query as a server knows it, ``clauses`` and ``authorizer`` find what it
 reads and writes, ``footprint`` puts that together, ``scratch`` makes databases to try queries
 on, ``describe`` asks a database about a query without running it, ``check`` holds the answers
-to the records, ``lock`` keeps them in files, ``grants`` makes rights of them, ``senders`` finds
-the methods that send a query, and ``report`` shows all of it in a browser.
+to the records, ``lock`` keeps them in files, ``grants`` makes rights of them. ``dataset`` and
+``seeding`` fill a database, ``plans`` has it explain the queries and judges how it answers them.
+``senders`` finds the methods that send a query, and ``report`` shows all of it in a browser.
 """

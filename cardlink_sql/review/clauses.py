@@ -30,6 +30,12 @@ _NO_ALIAS: Final = frozenset(
 )  # fmt: skip
 _ENDS_OF_SET: Final = frozenset({"WHERE", "FROM", "RETURNING", "ORDER", "LIMIT"})
 _LISTS: Final = {"INTO", "COPY"}
+_NEEDS_ALL: Final = frozenset(
+    {
+        "GROUP", "HAVING", "DISTINCT", "UNION", "EXCEPT", "INTERSECT", "OVER",
+        "COUNT", "SUM", "AVG", "MIN", "MAX",
+    }
+)  # fmt: skip
 
 
 class Clauses:
@@ -141,6 +147,28 @@ class Clauses:
             )
             for i in range(where, len(self._words))
         )
+
+    def stops_at_limit(self, name: str) -> bool:
+        """Whether a SELECT gives a table's rows as they come, and ends with its LIMIT.
+
+        It has no condition that passes rows over, no other table, and nothing that needs all rows
+        before it gives the first: no group, aggregate, DISTINCT or UNION.
+
+        Args:
+            name: the table's, or its alias.
+        """
+        at = next((at for at, known in self._named_tables() if name in known), None)
+        if at is None or self._word(at - 1) != "FROM":
+            return False
+        words = self._words_beside(at)
+        source = words.index("FROM")
+        ends = [i for i, word in enumerate(words) if i > source and word in ("ORDER", "LIMIT")]
+        if "LIMIT" not in words or not _NEEDS_ALL.isdisjoint(words):
+            return False
+        between = words[source + 1 : ends[0]]
+        condition = between[between.index("WHERE") :] if "WHERE" in between else []
+        is_alone = "," not in between and "JOIN" not in between
+        return is_alone and condition in ([], ["WHERE", "1", "=", "1"])
 
     def access(self) -> Access:
         """What the statement reads and writes."""
@@ -265,14 +293,23 @@ class Clauses:
     @cached_property
     def _tables(self) -> dict[str, str]:
         """The tables by the names that they go by in the statement."""
-        known = {}
+        return {name: names[0] for _, names in self._named_tables() for name in names}
+
+    def _named_tables(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Where each table stands, with its name and its alias."""
         for at, table in self._table_names():
-            known[table] = table
             behind = at + 1 + (self._word(at + 1) == "AS")
             alias = self.names[behind] if behind < len(self.names) else None
-            if alias is not None and self._word(behind) not in _NO_ALIAS:
-                known[alias] = table
-        return known
+            is_alias = alias is not None and self._word(behind) not in _NO_ALIAS
+            yield at, (table, alias) if alias is not None and is_alias else (table,)
+
+    def _words_beside(self, at: int) -> list[str]:
+        """The words of the brackets that a word stands in, without those of brackets inside."""
+        depth = self._depth[at]
+        start = next((i for i in range(at, -1, -1) if self._depth[i] < depth), -1)
+        end = next((i for i in range(at, len(self._words)) if self._depth[i] < depth), None)
+        beside = range(start + 1, len(self._words) if end is None else end)
+        return [self._words[i] for i in beside if self._depth[i] == depth]
 
     def _has(self, table: str, column: str) -> bool:
         return column in self._schema.tables[table].columns

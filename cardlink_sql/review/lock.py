@@ -1,11 +1,12 @@
-"""The lock: what each query takes, gives, reads and writes, in files that stand in a diff.
+"""The lock: what each query takes, gives, reads and writes, and its plans, in files to be diffed.
 
 ``sql/lock/<dialect>.json`` is written on a database that the migrations made. Whoever changes a
 query writes it anew, so that what the change comes to is reviewed beside it.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,6 +20,7 @@ from cardlink_sql.migrator.files import read_migrations, statements_checksum
 from cardlink_sql.review.describe import Description, Refused, Typed
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.footprint import footprints
+from cardlink_sql.review.shapes import NO_REASON, Planned
 from cardlink_sql.review.source import source_text
 from cardlink_sql.review.target import Target
 from cardlink_sql.review.variants import as_written
@@ -28,22 +30,29 @@ Lock = dict[str, Any]
 
 REMEDY: Final = "look at what changed, then write the lock anew: scripts/lock"
 
+_ONE_STRING: Final = re.compile(r'\[\n +("(?:[^"\\]|\\.)*")\n +\]')
 
-def make_lock(target: Target) -> Lock:
+
+def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned]]) -> Lock:
     """The lock of a dialect.
 
     Args:
         target: a database that the migrations made; it tells the types.
+        planner: what made the plans, such as ``PostgreSQL 15``.
+        plans: of each query, by title.
 
     Raises:
         QueryError: the database refuses a query; ``sql check`` says more.
     """
     library = load_library(target.dialect)
     queries = {
-        query.title: _with_types(_entry(query), _describe(query, target)) for query in library.all()
+        query.title: _with_types(_entry(query), _describe(query, target))
+        | _plan(plans[query.title])
+        for query in library.all()
     }
     return {
         "server": target.asked.server(),
+        "planner": planner,
         "migrations": _migrations(target.dialect),
         "queries": queries,
     }
@@ -58,7 +67,9 @@ def write_lock(folder: Path, dialect: Dialect, lock: Lock) -> Path:
     folder.mkdir(exist_ok=True)
     file = folder / f"{dialect}.json"
     with write_atomically(file) as opened:
-        opened.write(f"{json.dumps(lock, indent=2, ensure_ascii=False)}\n")
+        # A list of one string on one line, so that a plan of one line is one line.
+        text = _ONE_STRING.sub(r"[\1]", json.dumps(lock, indent=2, ensure_ascii=False))
+        opened.write(f"{text}\n")
     return file
 
 
@@ -112,6 +123,45 @@ def check_lock(library: Library, lock: Lock | None) -> list[Fault]:
     return faults
 
 
+def check_reasons(
+    libraries: Sequence[Library], locks: Mapping[Dialect, Lock | None]
+) -> list[Fault]:
+    """Where a query's plans and its ``-- allow-scan:`` do not agree. Needs no database.
+
+    A form that dialects share needs its reason where one of them does, so it is judged only where
+    the locks of all of them are up to date with it.
+    """
+    forms: dict[str, list[tuple[Query, Lock | None]]] = {}
+    for library in libraries:
+        queries = (locks[library.dialect] or {"queries": {}})["queries"]
+        for query in library.all():
+            forms.setdefault(query.where, []).append((query, queries.get(query.title)))
+    return [
+        fault
+        for shared in forms.values()
+        if all(entry and entry.get("hash") == hash_of(query) for query, entry in shared)
+        for fault in _check_reason([(query, entry or {}) for query, entry in shared])
+    ]
+
+
+def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Fault]:
+    query = shared[0][0]
+    heavy = [
+        (form.dialect, f"{does} {entry[does]}")
+        for form, entry in shared
+        for does in ("scans", "sorts")
+        if does in entry
+    ]
+    if query.source.allow_scan is None and heavy:
+        dialect, what = heavy[0]
+        said = f"{what}, as its lock has it, and does not say why it may"
+        yield Fault("plan", query.where, query.title, dialect, said, NO_REASON)
+    elif query.source.allow_scan is not None and not heavy:
+        what = "no plan of it reads or sorts the whole of a table that grows, in any dialect"
+        remedy = "take away its line -- allow-scan:"
+        yield Fault("plan", query.where, query.title, None, what, remedy)
+
+
 def hash_of(query: Query) -> str:
     """A hash of what a query does: not of its documentation, its indentation or its place."""
     lines = (" ".join(line.split()) for line in source_text(query).splitlines())
@@ -153,6 +203,19 @@ def _entry(query: Query) -> Lock:
             if access
         },
         **({} if footprint.is_exact else {"is_exact": False}),
+    }
+
+
+def _plan(plans: Iterable[Planned]) -> Lock:
+    """The plan of each variant; and the tables that any of them scans or sorts."""
+    shapes = {planned.variant.label: planned.shape for planned in plans}
+    scans = {table for shape in shapes.values() for table in shape.scans}
+    sorts = {table for shape in shapes.values() for table in shape.sorts}
+    lines = {label: list(shape.lines) or ["no table is read"] for label, shape in shapes.items()}
+    return {
+        **({"plan": lines} if lines else {}),
+        **({"scans": ", ".join(sorted(scans))} if scans else {}),
+        **({"sorts": ", ".join(sorted(sorts))} if sorts else {}),
     }
 
 

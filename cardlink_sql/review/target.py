@@ -28,6 +28,7 @@ class Target:
         name: for people: the URL without secrets, or that it is a scratch database.
         asked: what asks it about queries.
         faults: where its schema, the migrations and the tables do not agree.
+        is_scratch: whether the migrations made it, for this review alone.
         note: why it is not the one that was asked for; None where it is.
     """
 
@@ -35,6 +36,7 @@ class Target:
     name: str
     asked: Describer
     faults: list[Fault]
+    is_scratch: bool = False
     note: str | None = None
 
 
@@ -97,7 +99,8 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
         faults = _differences(manager.engine, dialect)
         pooled = stack.enter_context(closing(manager.take_connection()))
         asked = describer(dialect, pooled.driver_connection)
-        yield Target(dialect, f"a scratch database on {server.safe_url}", asked, faults)
+        name = f"a scratch database on {server.safe_url}"
+        yield Target(dialect, name, asked, faults, is_scratch=True)
 
 
 @contextmanager
@@ -106,7 +109,8 @@ def _scratch_in_memory() -> Iterator[Target]:
         engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
         faults = _differences(engine, Dialect.SQLITE)
         asked = describer(Dialect.SQLITE, connection)
-        yield Target(Dialect.SQLITE, "a scratch database in memory", asked, faults)
+        name = "a scratch database in memory"
+        yield Target(Dialect.SQLITE, name, asked, faults, is_scratch=True)
 
 
 def _migration_faults(manager: DatabaseManager) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ WHERE id = :id;
 -- name: find_by :many
 -- The log entries that match every filter given, a page of them.
 -- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+-- allow-scan: only id and session_id have an index; another would slow each APDU written
 SELECT
   session_id,
   direction,
@@ -49,6 +50,7 @@ LIMIT :limit OFFSET :offset;
 
 -- name: count_by :scalar
 -- How many log entries match every filter given. count and paginate send it too.
+-- allow-scan: only id and session_id have an index; another would slow each APDU written
 SELECT COUNT(*)
 FROM comm_logs
 WHERE 1 = 1
@@ -189,8 +191,8 @@ LIMIT :limit;
 
 -- name: find_by_direction :many
 -- The commands or the responses: of one session in the order of writing, or the newest of all.
--- find_commands and find_responses send it too. Without a session it walks the primary key from
--- the end, and every second row matches.
+-- find_commands and find_responses send it too.
+-- allow-scan: of all sessions it walks the primary key until the limit, and every second row matches
 SELECT
   session_id,
   direction,
@@ -211,7 +213,7 @@ LIMIT :limit;
 
 -- name: find_by_status :many
 -- The entries with one status word: of one session, or the newest of all.
--- Without a session it walks the primary key from the end until the limit: a rare word reads far.
+-- allow-scan: of all sessions it walks the primary key until the limit: a rare word reads far
 SELECT
   session_id,
   direction,
@@ -232,7 +234,8 @@ LIMIT :limit;
 
 -- name: find_errors :many
 -- The responses whose status word is not 9000 (ISO/IEC 7816-4): of one session, or the newest
--- of all, walking the primary key from the end: where errors are rare it reads far.
+-- of all.
+-- allow-scan: of all sessions it walks the primary key until the limit: where errors are rare it reads far
 SELECT
   session_id,
   direction,
@@ -297,7 +300,8 @@ WHERE s.id = :session_id
 GROUP BY s.id;
 
 -- name: count_old :scalar
--- How many entries are older than a time. Nothing but the table itself tells: it is read whole.
+-- How many entries are older than a time.
+-- allow-scan: nothing but the table itself tells; an index on the time would slow each APDU written
 SELECT COUNT(*)
 FROM comm_logs
 WHERE timestamp < :before;

@@ -75,15 +75,16 @@ ORDER BY id
 LIMIT :limit;
 
 -- name: count_old :scalar
--- How many events are older than a time. It reads the table: an index on the time would cost
--- those who publish.
+-- How many events are older than a time.
+-- allow-scan: an index on the time would cost those who publish
 SELECT COUNT(*)
 FROM event_outbox
 WHERE occurred_at < :before;
 
 -- name: find_purge_end :scalar
 -- The number of the last event of a batch to purge; NULL where nothing is that old. purge_old
--- sends it first. It walks the primary key from the start, where the old ones are.
+-- sends it first.
+-- allow-scan: it walks the primary key until the limit, from the start, where the old ones are
 SELECT MAX(oldest.id)
 FROM (
   SELECT id

@@ -23,6 +23,7 @@ WHERE id = :id;
 -- name: find_by :many
 -- The sessions that match every filter given, a page of them.
 -- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+-- allow-scan: any column may filter or order, and not each has an index; the finds below serve what is asked often
 SELECT
   id,
   session_type,
@@ -92,6 +93,7 @@ LIMIT :limit OFFSET :offset;
 
 -- name: count_by :scalar
 -- How many sessions match every filter given. count and paginate send it too.
+-- allow-scan: any column may filter, and not each has an index
 SELECT COUNT(*)
 FROM ota_sessions
 WHERE 1 = 1

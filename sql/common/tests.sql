@@ -26,6 +26,7 @@ WHERE id = :id;
 -- name: find_by :many
 -- The test results that match every filter given, a page of them.
 -- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+-- allow-scan: any column may filter or order, and not each has an index; the finds below serve what is asked often
 SELECT
   id,
   run_id,
@@ -90,6 +91,7 @@ LIMIT :limit OFFSET :offset;
 
 -- name: count_by :scalar
 -- How many test results match every filter given. count, paginate and compare_runs send it too.
+-- allow-scan: any column may filter, and not each has an index
 SELECT COUNT(*)
 FROM test_results
 WHERE 1 = 1
@@ -263,6 +265,7 @@ ORDER BY started_at IS NOT NULL, started_at, created_at, id;
 -- name: find_by_filters :many
 -- The results that match all that is given, newest first, those without a start last.
 -- find_by_suite, find_by_status, find_by_device, find_by_card and find_by_date_range send it too.
+-- allow-scan: it sorts whatever matches, for no index has NULL behind the newest: name a run, or a range of time
 SELECT
   id,
   run_id,
@@ -293,6 +296,7 @@ LIMIT :limit;
 
 -- name: find_failures :many
 -- What failed or broke off with an error: of one run in its order, or the newest of all.
+-- allow-scan: of all runs it sorts what failed, which is little beside what passed
 SELECT
   id,
   run_id,
@@ -319,6 +323,7 @@ LIMIT :limit;
 
 -- name: get_run_ids :many
 -- The runs, the one that began last first. The index (run_id, started_at) holds both columns.
+-- allow-scan: a run is no row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT run_id
 FROM test_results
 GROUP BY run_id
@@ -327,6 +332,7 @@ LIMIT :limit;
 
 -- name: get_suite_names :many
 -- The names of the suites, in their order.
+-- allow-scan: a suite is no row: the index on its name is read; MySQL and MariaDB skip from name to name
 SELECT DISTINCT suite_name
 FROM test_results
 ORDER BY suite_name;
@@ -438,6 +444,7 @@ ORDER BY suite_name;
 -- name: get_runs :many
 -- The figures of the runs that began last, as get_run_summary counts them.
 -- The runs are chosen on the index (run_id, started_at), and only their rows are read.
+-- allow-scan: a run is no row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT
   r.run_id,
   COUNT(*) AS total,
@@ -530,6 +537,7 @@ ORDER BY suite_name, test_name;
 -- The tests that both passed and failed within the runs that began last, most failures first.
 -- Every result counts: a test that failed and passed when it was tried again is flaky, too.
 -- With :suite_name the runs are those that have results of this suite.
+-- allow-scan: a run is no row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT
   r.suite_name,
   r.test_name,

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
@@ -20,12 +21,24 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.check import check_queries
+from cardlink_sql.review.check import Checked, check_queries
 from cardlink_sql.review.faults import Fault
-from cardlink_sql.review.lock import check_lock, lock_folder, make_lock, read_lock, write_lock
+from cardlink_sql.review.lock import (
+    check_lock,
+    check_reasons,
+    lock_folder,
+    make_lock,
+    read_lock,
+    write_lock,
+)
+from cardlink_sql.review.plans import check_plans, planner_version, plans_of
 from cardlink_sql.review.rules import check_files
+from cardlink_sql.review.samples import forget_lock
+from cardlink_sql.review.seeding import FILLING, seeded_database
 from cardlink_sql.review.target import Target, live, scratch
 from cardlink_sql.sqlfiles import load_library
+
+_NOT_JUDGED: Final = "the plans were not judged"
 
 
 def check(
@@ -56,15 +69,22 @@ def check(
     The database is the live one of the URL, which is only read; where nothing is named, a scratch
     database in memory. Every fault is listed; the exit code is 1 where there is one.
 
+    On a scratch database the plans are judged, too: it is filled with a data set, and a query that
+    reads or sorts the whole of a table that grows must say why it may (-- allow-scan).
+
     Example: cardlink-db sql check --dialect postgresql -d postgresql://me@localhost/cardlink
     """
     if locked:
         _check_locked(as_json=as_json)
         return
     faults = check_files([load_library(each) for each in Dialect])
-    with _target(dialect, url) as target:
-        checked = check_queries(load_library(target.dialect), target.asked)
+    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    with _target(dialect, config, is_named=url is not None) as target:
+        library = load_library(target.dialect)
+        checked = check_queries(library, target.asked)
         faults += [*target.faults, *checked.faults]
+    plans, note = _judge_plans(target, config, checked)
+    faults += plans or []
     if as_json:
         print_json(
             {
@@ -72,14 +92,15 @@ def check(
                 "dialect": target.dialect,
                 "queries": checked.queries,
                 "variants": checked.variants,
-                "note": target.note,
+                "plans": plans is not None,
+                "note": note,
                 "not_checked": checked.notes,
                 "faults": [asdict(fault) for fault in faults],
             }
         )
     else:
-        for note in filter(None, [target.note, *checked.notes]):
-            typer.echo(f"note: {note}", err=True)
+        for one in filter(None, [note, *checked.notes]):
+            typer.echo(f"note: {one}", err=True)
         print_faults(faults)
         output.print(
             f"{checked.queries} queries of {target.dialect} in {checked.variants} variants, "
@@ -98,7 +119,7 @@ def lock(
         ),
     ] = None,
 ) -> None:
-    """Write sql/lock/: what each query takes, gives, reads and writes, to be reviewed in a diff.
+    """Write sql/lock/: what each query takes, gives, reads and writes, and its plans, for a diff.
 
     SQLite's is made in memory. A server's needs the --url of one, where a scratch database is
     made and dropped again; without it that lock stays, and must be right as it is. scripts/lock
@@ -108,24 +129,42 @@ def lock(
     """
     configs = [DatabaseConfig(url) for url in urls or []]
     servers = {config.dialect: config for config in configs}
-    for dialect in Dialect:
+    # PostgreSQL first: its lock tells the others what the parameters are, which their plans need.
+    for dialect in sorted(Dialect, key=lambda one: one is not Dialect.POSTGRESQL):
         if dialect is Dialect.SQLITE or dialect in servers:
-            with scratch(dialect, servers.get(dialect)) as target:
-                file = write_lock(lock_folder(), dialect, make_lock(target))
+            file = _write_lock(dialect, servers.get(dialect))
             output.print(f"Wrote {file.parent.parent.name}/{file.parent.name}/{file.name}")
-    left = [fault for each in Dialect for fault in check_lock(load_library(each), read_lock(each))]
-    if left:
-        print_faults(left)
-        names = " and ".join(sorted({str(fault.dialect) for fault in left}))
+    left = _locked_faults()
+    print_faults(left)
+    names = " and ".join(sorted({str(fault.dialect) for fault in left if fault.check == "lock"}))
+    if names:
         raise DatabaseError(
             f"the lock of {names} is not up to date", remedy="add the --url of its server"
         )
+    if left:
+        raise typer.Exit(Exit.ERROR)
+
+
+def _write_lock(dialect: Dialect, server: DatabaseConfig | None) -> Path:
+    library = load_library(dialect)
+    with scratch(dialect, server) as target, seeded_database(dialect, server) as filled:
+        made_by = f"{target.asked.server()} {planner_version(filled)}"
+        file = write_lock(
+            lock_folder(), dialect, make_lock(target, made_by, plans_of(library, filled))
+        )
+    forget_lock()
+    return file
+
+
+def _locked_faults() -> list[Fault]:
+    libraries = [load_library(dialect) for dialect in Dialect]
+    locks = {dialect: read_lock(dialect) for dialect in Dialect}
+    changed = [fault for one in libraries for fault in check_lock(one, locks[one.dialect])]
+    return [*changed, *check_reasons(libraries, locks)]
 
 
 def _check_locked(*, as_json: bool) -> None:
-    faults = [
-        fault for each in Dialect for fault in check_lock(load_library(each), read_lock(each))
-    ]
+    faults = _locked_faults()
     if as_json:
         print_json({"faults": [asdict(fault) for fault in faults]})
     else:
@@ -146,9 +185,21 @@ def _count(faults: list[Fault]) -> str:
     return "1 fault" if len(faults) == 1 else f"{len(faults) or 'no'} faults"
 
 
+def _judge_plans(
+    target: Target, config: DatabaseConfig, checked: Checked
+) -> tuple[list[Fault] | None, str | None]:
+    """What is wrong with the plans, None where none was judged; and a note for the reader."""
+    refused = {fault.query for fault in checked.faults if fault.query}
+    if not target.is_scratch:
+        return None, target.note or f"{_NOT_JUDGED} on a live database, which is only read"
+    if unfilled := sorted(refused & FILLING):
+        return None, f"{_NOT_JUDGED}, for the data set needs {unfilled[0]}"
+    with seeded_database(target.dialect, config) as filled:
+        return check_plans(load_library(target.dialect), filled, refused), None
+
+
 @contextmanager
-def _target(dialect: Dialect | None, url: str | None) -> Iterator[Target]:
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+def _target(dialect: Dialect | None, config: DatabaseConfig, *, is_named: bool) -> Iterator[Target]:
     if dialect is not None:
         with argument("--dialect"):
             if dialect is not Dialect.SQLITE and config.dialect is not dialect:
@@ -157,7 +208,7 @@ def _target(dialect: Dialect | None, url: str | None) -> Iterator[Target]:
                 )
         with scratch(dialect, config) as target:
             yield target
-    elif url is None and config.is_missing:
+    elif not is_named and config.is_missing:
         with scratch(Dialect.SQLITE) as target:
             yield target
     else:

@@ -155,6 +155,7 @@ def _described(forms: list[Query]) -> dict[str, Any]:
             form.dialect.value for form in forms if form.source.differs or form.source.only
         ],
         "documentation": first.source.doc,
+        "allow_scan": next((f.source.allow_scan for f in forms if f.source.allow_scan), None),
     }
 
 
@@ -178,6 +179,7 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
         "differs": first.source.differs,
         "only": first.source.only,
         "needs": first.source.needs,
+        "allow_scan": first.source.allow_scan,
         "parameters": sorted(first.required),
         "optional": sorted(first.conditions),
         "orders": list(first.orders),
@@ -195,6 +197,7 @@ def _commented(shown: dict[str, Any]) -> str:
         f"{shown['name']} :{shown['rows']}",
         *shown["documentation"].splitlines(),
         *(f"{word}: {shown[word]}" for word in ("differs", "only", "needs") if shown[word]),
+        *([f"allow-scan: {shown['allow_scan']}"] if shown["allow_scan"] else []),
         f"for {', '.join(shown['dialects'])}, from {shown['place']}",
         f"takes: {', '.join(takes) or 'nothing'}",
         *_sentences(shown["access"], ""),

@@ -1,0 +1,87 @@
+"""The EXPLAIN of MySQL and MariaDB: what it scans and sorts.
+
+``type`` ALL reads a table from one end to the other, and ``index`` an index. Where it does so in
+order, without a condition, and the server expects few ``rows``, a LIMIT ends it. What it sorts
+(Using filesort) or collects (Using temporary) is judged by the rows that it expects.
+"""
+
+import re
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Final
+
+from cardlink_sql.review.clauses import Clauses
+from cardlink_sql.review.shapes import Shape, is_small, largest
+from cardlink_sql.review.variants import Variant
+from cardlink_sql.tables import GROWING
+
+Row = dict[str, Any]
+
+_WHOLE: Final = frozenset({"ALL", "index"})
+_WRITES: Final = frozenset({"INSERT", "REPLACE"})
+_SORTS: Final = ("Using filesort", "Using temporary")
+
+
+def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> Shape:
+    """The shape of a plan.
+
+    Args:
+        rows: of EXPLAIN, by the names of its columns.
+        variant: the statement.
+    """
+    known = Clauses(variant.tokens).tables
+    scans: dict[str, str] = {}
+    sorts: dict[str, str] = {}
+    for row in rows:
+        table = known.get(str(row["table"]))
+        if table in GROWING and _is_whole(row, table):
+            scans.setdefault(table, _line(row))
+        if any(word in _extra(row) for word in _SORTS):
+            names, expected = _sorted(row, rows)
+            table = largest({known[name] for name in names if known.get(name) in GROWING})
+            if table is not None and not is_small(expected, table):
+                sorts.setdefault(table, _line(row))
+    return Shape(tuple(map(_line, rows)), scans, sorts)
+
+
+def _is_whole(row: Row, table: str) -> bool:
+    # The row of an INSERT is what it writes.
+    if row["select_type"] in _WRITES or row["type"] not in _WHOLE:
+        return False
+    passes_over = "Using where" in _extra(row)
+    return row["type"] == "ALL" or passes_over or not is_small(_expected(row), table)
+
+
+def _sorted(row: Row, rows: Sequence[Row]) -> tuple[set[str], float]:
+    """The tables whose rows a SELECT or UNION sorts, and how many rows the server expects."""
+    united = re.match(r"<union([\d,]+)>", str(row["table"]))
+    ids = [int(part) for part in united[1].split(",")] if united else [row["id"]]
+    parts = [[one for one in rows if one["id"] == number] for number in ids]
+    names = set().union(*(_tables(part, rows) for part in parts))
+    return names, sum(prod(map(_expected, part)) for part in parts)
+
+
+def _tables(part: Sequence[Row], rows: Sequence[Row]) -> set[str]:
+    """The tables of a SELECT, and those that its derived tables are made of."""
+    names = {str(row["table"]) for row in part}
+    for name in tuple(names):
+        if derived := re.match(r"<(?:derived|subquery)(\d+)>", name):
+            names |= _tables([row for row in rows if row["id"] == int(derived[1])], rows)
+    return names
+
+
+def _expected(row: Row) -> float:
+    """The rows that the server expects of one table; MariaDB adds a filter's percentage."""
+    match = re.match(r"\d+", str(row["rows"]))
+    return float(match[0]) if match else 1
+
+
+def _extra(row: Row) -> str:
+    return row["Extra"] or ""
+
+
+def _line(row: Row) -> str:
+    kind = "" if row["select_type"] == "SIMPLE" else f"{row['id'] or ''} {row['select_type']} "
+    how = " ".join(filter(None, (row["type"], row["key"])))
+    read = f"{row['table']}: {how}" if row["table"] else ""
+    return f"{kind}{'; '.join(filter(None, (read, _extra(row))))}".strip()

@@ -1,0 +1,179 @@
+"""Every query explained on the data set, and held to what a table that grows can bear."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError
+from cardlink_sql.gateways.server import ServerGateway
+from cardlink_sql.link import Link
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.review.dataset import NOW
+from cardlink_sql.review.describe import Describer, Kind, Refused, describer
+from cardlink_sql.review.explain import Explainer, explainer
+from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.mysql_plan import read_mysql_plan
+from cardlink_sql.review.postgresql_plan import read_postgresql_plan
+from cardlink_sql.review.samples import kinds_of, placeholders
+from cardlink_sql.review.shapes import NO_REASON, Planned, Shape
+from cardlink_sql.review.sqlite_plan import read_sqlite_plan
+from cardlink_sql.review.variants import Variant, as_written, sent_variants
+from cardlink_sql.sqlfiles import Library, Query, Rows
+
+_NO_PLAN: Final = "mend the statement; what a new parameter is, the lock tells: scripts/lock"
+
+# PostgreSQL's own defaults, whatever the server has, but for what makes it use an index where there
+# is one, and keeps several processes out of it.
+_PLANNER: Final = {
+    "enable_seqscan": "off",
+    "max_parallel_workers_per_gather": "0",
+    "random_page_cost": "4",
+    "effective_cache_size": "'4GB'",
+    "work_mem": "'4MB'",
+}
+
+
+class Planner:
+    """Tells how a database with the data set in it answers queries.
+
+    Args:
+        asked: explains on that database.
+        types: tells the types of parameters; None where the database does not know them.
+    """
+
+    def __init__(self, asked: Explainer, types: Describer | None) -> None:
+        self._asked = asked
+        self._types = types
+
+    def plan(self, query: Query) -> list[Planned]:
+        """The plans of a query in each variant that is sent; none for a ``:copy``.
+
+        Raises:
+            QueryError: the database refuses the statement.
+        """
+        if query.rows is Rows.COPY:
+            return []
+        kinds = self._kinds(query)
+        return [Planned(one, self._shape(one, kinds)) for one in sent_variants(query)]
+
+    def _kinds(self, query: Query) -> Mapping[str, Kind]:
+        if self._types is None:
+            return kinds_of(query)
+        try:
+            found = self._types.describe(as_written(query)).parameters
+        except Refused as refused:
+            raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
+        return {one.name: one.kind for one in found if one.kind is not None}
+
+    def _shape(self, variant: Variant, kinds: Mapping[str, Kind]) -> Shape:
+        query = variant.query
+        values = placeholders(query, query.required | variant.given, NOW, kinds)
+        match query.dialect:
+            case Dialect.SQLITE:
+                rows = self._asked.document(query, values, variant.order)
+                return read_sqlite_plan(rows, variant)
+            case Dialect.MYSQL:
+                return read_mysql_plan(self._asked.table(query, values, variant.order), variant)
+            case Dialect.POSTGRESQL:
+                (document,) = self._asked.document(query, values, variant.order)
+                return read_postgresql_plan(document["Plan"])
+
+
+@contextmanager
+def planner(manager: DatabaseManager) -> Iterator[Planner]:
+    """What tells the plans of a database.
+
+    Args:
+        manager: of a database with the data set in it.
+    """
+    with ExitStack() as stack:
+        if manager.dialect is not Dialect.POSTGRESQL:
+            yield Planner(stack.enter_context(explainer(manager)), None)
+            return
+        pooled = stack.enter_context(closing(manager.take_connection()))
+        types = describer(manager.dialect, pooled.driver_connection)
+        yield Planner(stack.enter_context(explainer(manager, _PLANNER)), types)
+
+
+def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:
+    """The plans of every query, by title.
+
+    Args:
+        library: the queries.
+        manager: of a database of their dialect with the data set in it.
+
+    Raises:
+        QueryError: the database refuses a query; ``sql check`` says more.
+    """
+    with planner(manager) as asked:
+        return {query.title: asked.plan(query) for query in library.all()}
+
+
+def planner_version(manager: DatabaseManager) -> str:
+    """The version of what plans, as far as plans differ by it: PostgreSQL's ``15``, else ``10.11``.
+
+    Raises:
+        ConnectionError: no connection.
+    """
+    with Link(manager, read_only=True) as link:
+        version = ServerGateway(link, manager.library).version()
+    parts = 1 if manager.dialect is Dialect.POSTGRESQL else 2
+    return ".".join(re.findall(r"\d+", version)[:parts])
+
+
+def check_plans(
+    library: Library, manager: DatabaseManager, refused: Collection[str] = ()
+) -> list[Fault]:
+    """Where a query reads or sorts the whole of a table that grows, and does not say why.
+
+    Args:
+        library: the queries.
+        manager: of a database of their dialect with the data set in it.
+        refused: titles of queries that the database does not prepare.
+    """
+    faults: list[Fault] = []
+    with planner(manager) as asked:
+        for query in library.all():
+            if query.title in refused:
+                continue
+            try:
+                faults += judge(query, asked.plan(query))
+            except QueryError as error:
+                what = error.what.partition(": ")[2]
+                faults.append(
+                    Fault("plan", query.where, query.title, query.dialect, what, _NO_PLAN)
+                )
+    return faults
+
+
+def judge(query: Query, plans: list[Planned]) -> Iterator[Fault]:
+    """The faults of a query's plans: one for each table, whatever the number of variants."""
+    if query.source.allow_scan is not None:
+        return
+    scans = _by_table(plans, lambda shape: shape.scans)
+    sorts = _by_table(plans, lambda shape: shape.sorts)
+    for found, does in ((scans, "reads the whole of"), (sorts, "sorts a large part of")):
+        for table, places in found.items():
+            if found is sorts and table in scans:
+                continue  # what is read whole is told once
+            variant, line = places[0]
+            which = variant.label if len(plans) > 1 else ""
+            more = f"{len(places) - 1} more" if len(places) > 1 else ""
+            of = f" ({', and '.join(filter(None, (which, more)))})" if which else ""
+            what = f"{does} {table}{of}: {line}"
+            where = variant.place_of(table)
+            yield Fault("plan", where, query.title, query.dialect, what, NO_REASON)
+
+
+def _by_table(
+    plans: list[Planned], of: Callable[[Shape], Mapping[str, str]]
+) -> dict[str, list[tuple[Variant, str]]]:
+    """The variants in which a table is scanned or sorted, each with the line that says so."""
+    found: dict[str, list[tuple[Variant, Any]]] = defaultdict(list)
+    for planned in plans:
+        for table, line in of(planned.shape).items():
+            found[table].append((planned.variant, line))
+    return found

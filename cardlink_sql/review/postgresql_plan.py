@@ -1,0 +1,172 @@
+"""PostgreSQL's EXPLAIN: what it scans and sorts.
+
+It is asked with ``enable_seqscan`` off, so that a table is read whole only where no index serves,
+however small it is. A walk of an index from one end to the other is a scan, too: without a
+condition on the first column of the index. A Limit right above it ends it, unless it filters. What
+is sorted is judged by the rows that the planner expects.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Table, UniqueConstraint
+
+from cardlink_sql.review.shapes import Shape, is_small, largest
+from cardlink_sql.tables import GROWING, metadata
+
+Node = dict[str, Any]
+
+_INDEX_SCANS: Final = frozenset({"Index Scan", "Index Only Scan", "Bitmap Index Scan"})
+_WHOLE_SCANS: Final = frozenset({"Seq Scan", "Sample Scan"})
+_SORTS: Final = frozenset({"Sort", "Incremental Sort"})
+# What asks for no more rows below than it is asked for.
+_PASSES_ON: Final = frozenset({"Result", "Subquery Scan", "LockRows"})
+_ASIDE: Final = frozenset({"InitPlan", "SubPlan"})
+_AGGREGATES: Final = {"Sorted": "GroupAggregate", "Hashed": "HashAggregate"}
+_CONDITIONS: Final = ("Index Cond", "Hash Cond", "Merge Cond", "One-Time Filter")
+_KEYS: Final = ("Sort Key", "Presorted Key", "Group Key")
+
+_VALUE: Final = re.compile(r"'(?:[^']|'')*'|(?<![\w$.])\d+(?:\.\d+)?")
+_CAST: Final = re.compile(
+    r"::(?:timestamp with time zone|character varying|double precision|\w+)(?:\(\d+\))?(?:\[\])?"
+)
+_BRACKETED_NAME: Final = re.compile(r"(?<!\w)\((\w+(?:\.\w+)?)\)")
+
+
+def read_postgresql_plan(plan: Node) -> Shape:
+    """The shape of a plan.
+
+    Args:
+        plan: the outermost node of EXPLAIN (FORMAT JSON).
+    """
+    found = _Reader()
+    found.read(plan, 0, ends_early=False)
+    return Shape(tuple(found.lines), found.scans, found.sorts)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.scans: dict[str, str] = {}
+        self.sorts: dict[str, str] = {}
+
+    def read(self, node: Node, depth: int, *, ends_early: bool) -> None:
+        line = _line(node)
+        aside = node.get("Parent Relationship")
+        prefix = f"{aside}: " if aside in _ASIDE else ""
+        self.lines.append(f"{'  ' * depth}{prefix}{line}")
+        table = _scanned(node, ends_early=ends_early)
+        if table is not None:
+            self.scans.setdefault(table, line)
+        table = _sorted(node)
+        if table is not None:
+            self.sorts.setdefault(table, line)
+        is_limit = node["Node Type"] == "Limit"
+        passes_on = node["Node Type"] in _PASSES_ON and "Filter" not in node
+        for child in _children(node):
+            is_fed = child.get("Parent Relationship") not in _ASIDE
+            early = is_fed and (is_limit or (ends_early and passes_on))
+            self.read(child, depth + 1, ends_early=early)
+
+
+def _scanned(node: Node, *, ends_early: bool) -> str | None:
+    """The table that grows and is read from one end to the other."""
+    if node["Node Type"] in _WHOLE_SCANS:
+        table = node["Relation Name"]
+    elif node["Node Type"] in _INDEX_SCANS:
+        table, column = _indexes().get(node["Index Name"], (None, None))
+        condition = _plain(node.get("Index Cond", ""))
+        # Names of other tables are qualified.
+        is_narrowed = re.search(rf"(?<![.\w]){column}\b", condition)
+        if is_narrowed or (ends_early and not condition and "Filter" not in node):
+            return None
+    else:
+        return None
+    return table if table in GROWING else None
+
+
+def _sorted(node: Node) -> str | None:
+    """The table that grows and of which more than a small part is sorted."""
+    if node["Node Type"] not in _SORTS:
+        return None
+    (below,) = (c for c in _children(node) if c.get("Parent Relationship") not in _ASIDE)
+    table = largest(set(_tables(below)) & GROWING)
+    return table if table is not None and not is_small(below["Plan Rows"], table) else None
+
+
+def _tables(node: Node) -> Iterator[str]:
+    if "Relation Name" in node:
+        yield node["Relation Name"]
+    for child in _children(node):
+        if child.get("Parent Relationship") not in _ASIDE:
+            yield from _tables(child)
+
+
+def _children(node: Node) -> list[Node]:
+    children: list[Node] = node.get("Plans", [])
+    return children
+
+
+@cache
+def _indexes() -> dict[str, tuple[str, str]]:
+    """The table of each index, and its first column."""
+    found: dict[str, tuple[str, str]] = {}
+    for table in metadata.tables.values():
+        for one in table.indexes:
+            found[str(one.name)] = (table.name, one.columns[0].name)
+        for key in (table.primary_key, *_unique(table)):
+            found[str(key.name)] = (table.name, key.columns[0].name)
+    return found
+
+
+def _unique(table: Table) -> Iterator[UniqueConstraint]:
+    return (one for one in table.constraints if isinstance(one, UniqueConstraint))
+
+
+def _line(node: Node) -> str:
+    details = [_plain(node[name]) for name in _CONDITIONS if name in node]
+    for name in _KEYS:
+        if name in node:
+            what = "presorted " if name == "Presorted Key" else ""
+            details.append(what + ", ".join(map(_plain, node[name])))
+    return f"{_name(node)}: {'; '.join(details)}" if details else _name(node)
+
+
+def _name(node: Node) -> str:
+    """The node as EXPLAIN's text names it."""
+    kind = node["Node Type"]
+    if kind == "ModifyTable":
+        kind = node["Operation"]
+    elif kind == "Aggregate":
+        kind = _AGGREGATES.get(node["Strategy"], kind)
+    elif node.get("Join Type", "Inner") != "Inner":
+        kind = f"{kind} ({node['Join Type']})"
+    kind += " Backward" if node.get("Scan Direction") == "Backward" else ""
+    relation, alias, index = (node.get(n) for n in ("Relation Name", "Alias", "Index Name"))
+    if index is not None and relation is not None:
+        kind += f" using {index}"
+    on = relation or (index if index is not None else alias)
+    if on is None:
+        return str(kind)
+    return f"{kind} on {on}" + (f" {alias}" if alias not in (None, on) else "")
+
+
+def _plain(condition: str) -> str:
+    """A condition without its values, casts and the brackets that held them."""
+    text = _CAST.sub("", _VALUE.sub("?", condition)).replace(' COLLATE "C"', "")
+    text = _BRACKETED_NAME.sub(r"\1", text)
+    while text.startswith("(") and _closing(text) == len(text) - 1:
+        text = text[1:-1]
+    return text
+
+
+def _closing(text: str) -> int:
+    """The place of the bracket that closes the first one."""
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return place
+    return -1

@@ -1,0 +1,197 @@
+"""The check of the plans: it passes what is there, and sees what reads or sorts a whole table.
+
+The tests that drop an index come last: made anew, it is the last one of its table.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from cardlink_sql import DatabaseManager, UnitOfWork
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.review import dataset
+from cardlink_sql.review.clauses import Clauses
+from cardlink_sql.review.plans import check_plans
+from cardlink_sql.review.samples import placeholders
+from cardlink_sql.review.seeding import gather_statistics
+from cardlink_sql.sqlfiles import Library
+from cardlink_sql.sqlfiles.lexer import tokenize
+from cardlink_sql.sqlfiles.library import read_library
+from cardlink_sql.tables import metadata
+from tests.test_review_check import Mutation, mutated
+
+SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
+
+
+def test_the_data_set_has_its_size_and_the_rows_that_placeholders_name(
+    seeded: DatabaseManager,
+) -> None:
+    with seeded.engine.connect() as connection:
+        counted = {
+            name: connection.execute(select(func.count()).select_from(table)).scalar()
+            for name, table in metadata.tables.items()
+        }
+    assert counted == dataset.SIZES
+    with UnitOfWork(seeded, read_only=True) as uow:
+        for gateway, finds in (
+            (uow.devices, ("get_by_id", "find_by_type")),
+            (uow.cards, ("get_by_id", "find_by_type")),
+            (uow.sessions, ("get_by_id", "find_by_device", "find_by_card", "find_by_status")),
+            (uow.logs, ("find_by_session", "find_by_status", "find_by_direction")),
+            (uow.tests, ("get_by_id", "find_by_run", "history")),
+        ):
+            for name in finds:
+                query = seeded.library.query(gateway.name, name)
+                values = placeholders(query, query.required, dataset.NOW)
+                assert gateway._link.many(query, values), query.title
+        open_sessions = uow.sessions.find_active()
+    assert len(open_sessions) == dataset.OPEN_SESSIONS
+
+
+def test_no_query_reads_the_whole_of_what_grows_without_saying_why(
+    seeded: DatabaseManager,
+) -> None:
+    assert check_plans(seeded.library, seeded) == []
+
+
+def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Path) -> None:
+    shutil.copytree(Path(str(resource_folder("sql"))), tmp_path / "sql")
+    for file in (tmp_path / "sql").rglob("*.sql"):
+        text = file.read_text("utf-8")
+        file.write_text(re.sub(r"(?m)^-- allow-scan: .*\n", "", text), "utf-8")
+    faults = check_plans(read_library(tmp_path / "sql", seeded.dialect), seeded)
+    allowed = {q.title for q in seeded.library.all() if q.source.allow_scan is not None}
+    found = {str(fault.query) for fault in faults}
+    assert found <= allowed
+    # What only some planners scan or sort has its reason in the form that all share.
+    assert allowed - found <= {"tests.find_by_filters", "tests.find_failures", *RUNS_AND_SUITES}
+    by_query = {fault.query: fault for fault in faults}
+    assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.count_old"].where)
+    assert "-- allow-scan: why" in by_query["logs.count_old"].remedy
+
+
+# MySQL and MariaDB skip from one to the next on the index.
+RUNS_AND_SUITES = {
+    "tests.find_flaky", "tests.get_run_ids", "tests.get_runs", "tests.get_suite_names",
+}  # fmt: skip
+
+
+# Each fault is in the line of FROM.
+HEAVY = {
+    "a condition that no index serves": Mutation(
+        "common/sessions.sql", "find_by_device", "FROM ota_sessions\nWHERE device_id = :device_id",
+        "FROM ota_sessions\nWHERE COALESCE(device_id, '') = :device_id",
+        "plan", "reads the whole of ota_sessions: ",
+    ),
+    "a LIMIT taken away": Mutation(
+        "common/logs.sql", "page_after",
+        "FROM comm_logs\nWHERE 1 = 1\n  AND id > :id                                 -- when: id\n"
+        "ORDER BY id\nLIMIT :limit;",
+        "FROM comm_logs\nWHERE 1 = 1\n  AND id > :id                                 -- when: id\n"
+        "ORDER BY id;",
+        "plan", "reads the whole of comm_logs (without optional lines): ",
+    ),
+    "a filter on the way to a LIMIT": Mutation(
+        "common/logs.sql", "page_after", "FROM comm_logs\nWHERE 1 = 1",
+        "FROM comm_logs\nWHERE direction = 'command'",
+        "plan", "reads the whole of comm_logs (without optional lines): ",
+    ),
+    "a group over all": Mutation(
+        "common/tests.sql", "find_known", "FROM test_results\nWHERE id IN (:keys)",
+        "FROM test_results\nWHERE id IN (:keys) OR status IN (\n"
+        "  SELECT r.status FROM test_results r GROUP BY r.status)",
+        "plan", "reads the whole of test_results: ",
+    ),
+    "an order that no index has": Mutation(
+        "common/sessions.sql", "find_by_status",
+        "FROM ota_sessions\nWHERE status = :status\nORDER BY created_at DESC",
+        "FROM ota_sessions\nWHERE status = :status\nORDER BY updated_at DESC",
+        # SQLite does not say how much it sorts.
+        "plan", "sorts a large part of ota_sessions: ", (MYSQL, POSTGRESQL),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mutation", HEAVY.values(), ids=HEAVY.keys())
+def test_a_scan_or_a_sort_that_is_put_in_is_seen(
+    mutation: Mutation, seeded: DatabaseManager, tmp_path: Path
+) -> None:
+    folder, line = mutated(tmp_path / "sql", mutation)
+    gateway = Path(mutation.file).stem
+    faults = check_plans(read_library(folder, seeded.dialect), seeded)
+    if seeded.dialect not in mutation.only:
+        assert faults == []
+        return
+    (fault,) = faults
+    assert fault.check == "plan"
+    assert fault.query == f"{gateway}.{mutation.query}"
+    assert fault.dialect is seeded.dialect
+    assert fault.what.startswith(mutation.said)
+    assert re.fullmatch(rf"sql/{mutation.file}:{line}:\d+", fault.where)
+    assert "-- allow-scan: why" in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("sql", "name", "stops"),
+    [
+        ("SELECT a FROM devices ORDER BY id LIMIT 9", "devices", True),
+        ("SELECT a FROM devices d WHERE 1 = 1 ORDER BY id LIMIT 9 OFFSET 2", "d", True),
+        ("SELECT a FROM (SELECT id FROM devices LIMIT 9) x GROUP BY a", "devices", True),
+        ("SELECT a FROM devices ORDER BY id", "devices", False),
+        ("SELECT a FROM devices WHERE b = 1 LIMIT 9", "devices", False),
+        ("SELECT a FROM devices WHERE 1 = 1 AND b = 1 LIMIT 9", "devices", False),
+        ("SELECT COUNT(*) FROM devices LIMIT 9", "devices", False),
+        ("SELECT DISTINCT a FROM devices LIMIT 9", "devices", False),
+        ("SELECT a FROM devices GROUP BY a LIMIT 9", "devices", False),
+        ("SELECT a FROM devices JOIN settings ON b LIMIT 9", "devices", False),
+        ("SELECT a FROM devices, settings LIMIT 9", "devices", False),
+        ("SELECT a FROM devices UNION SELECT a FROM settings LIMIT 9", "devices", False),
+        ("SELECT a FROM (SELECT id FROM devices) x LIMIT 9", "devices", False),
+        ("UPDATE devices SET a = 1", "devices", False),
+        ("SELECT a FROM devices LIMIT 9", "settings", False),
+    ],
+)
+def test_a_limit_ends_what_gives_its_rows_as_they_come(sql: str, name: str, stops: bool) -> None:
+    assert Clauses(tokenize(sql, SQLITE)).stops_at_limit(name) is stops
+
+
+@pytest.mark.parametrize(
+    ("index", "seen"),
+    [
+        (
+            "ix_ota_sessions_created_at_id_status_duration_ms",
+            {"sessions.page_after", "sessions.find_matching"},
+        ),
+        ("ix_test_results_suite_name_test_name_started_at", {"tests.history"}),
+        ("ix_ota_sessions_status_created_at_id", {"sessions.find_by_status"}),
+    ],
+)
+def test_an_index_that_is_dropped_is_seen(
+    index: str, seen: set[str], seeded: DatabaseManager
+) -> None:
+    dropped = next(i for t in metadata.tables.values() for i in t.indexes if i.name == index)
+    gateways = ("sessions", "tests", "statistics")
+    queries = {name: seeded.library.gateway(name) for name in gateways}
+    with seeded.engine.begin() as connection:
+        dropped.drop(connection)
+    # EXPLAIN of SQLite does not see that another connection changed the schema.
+    seeded.discard_connections()
+    try:
+        faults = check_plans(Library(seeded.dialect, queries), seeded)
+    finally:
+        with seeded.engine.begin() as connection:
+            dropped.create(connection)
+        gather_statistics(seeded)
+    found = {fault.query: fault for fault in faults}
+    assert seen <= found.keys()
+    assert all(found[title].what.startswith("reads the whole of") for title in seen)
+    if index == "ix_ota_sessions_created_at_id_status_duration_ms" and seeded.dialect is not SQLITE:
+        # PostgreSQL walks another index from end to end, where created_at is the second column;
+        # SQLite steps from status to status on it.
+        assert "sessions.get_statistics" in found
+    if index == "ix_ota_sessions_status_created_at_id" and seeded.dialect is SQLITE:
+        assert "no such index" in found["sessions.find_active"].what
