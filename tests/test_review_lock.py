@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.review import dataset, seeding
 from cardlink_sql.review import lock as lock_module
 from cardlink_sql.review.lock import check_lock, check_reasons, make_lock, read_lock, write_lock
 from cardlink_sql.review.plans import planner_version, plans_of
@@ -182,6 +184,8 @@ def test_sql_lock_writes_what_it_can_and_names_what_is_left(
 ) -> None:
     locks = {dialect: read_lock(dialect) or {} for dialect in Dialect}
     monkeypatch.setattr(lock_module.resources, "folder", fake_folder(tmp_path))
+    # A part of the data set, to be quick: the plans are compared elsewhere.
+    monkeypatch.setattr(seeding, "rows", lambda *table: islice(dataset.rows(*table), 1_000))
     done = run("sql", "lock")
     assert done.returncode == 1
     assert "Wrote sql/lock/sqlite.json" in done.stdout

@@ -17,6 +17,7 @@ sessions.delete_by_id…exec…id…ota_sessions…ota_sessions
 | Who reads or writes this column? | `sql impact card_profiles.psk_key_encrypted` |
 | How is it answered here? | `sql explain sessions.find_stale` |
 | Does it all fit this database? | `sql check` |
+| Does anything read a whole table that grows? | `sql check --dialect postgresql -d URL` |
 | What did this change come to? | the diff of `sql/lock/`, written by `scripts/lock` |
 | Which rights does a role need? | `sql grants --role app` |
 | All of it, to read or to print? | `sql report --output sql-report` |
@@ -99,6 +100,7 @@ $ cardlink-db sql check --dialect sqlite
 | `pairs`, `copy` | a parameter that goes into another column; a COPY that is not its batch |
 | `quotes`, `star` | `"name"`, which SQLite or MySQL may take for a string; `SELECT *` |
 | `schema`, `migrations` | a database, migrations and `Table` objects that do not agree |
+| `plan` | on a scratch database: a query that reads or sorts the whole of a table that grows, and does not say why (below) |
 
 What some servers lack, a query says above itself (`-- needs: pg_stat_statements`); where it is not
 there, or not for this role, the check notes it on stderr, and the query is not prepared. The lock keeps
@@ -114,23 +116,76 @@ way of a derived table without rows, and nothing of parameters. SQLite gives the
 of a table's own columns; of an expression, nothing. No server prepares COPY: its columns must be those
 of the `:batch` query whose rows it takes.
 
-On a live database the check writes nothing. A role that may not run a query may not prepare it on MySQL
+On a live database the check writes nothing, and judges no plan. A role that may not run a query may not prepare it on MySQL
 either: check as the `app` role.
+
+## The plans
+
+Tables that grow are `ota_sessions`, `comm_logs`, `test_results` and `event_outbox`. On a scratch
+database, `sql check` explains each query as it may be sent: bare, with each condition alone, with all
+of them, in each order. None is executed. What reads the whole of such a table, or sorts more than a
+small part of it, is a fault, unless the query's documentation says why it may:
+
+```text
+-- name: count_old :scalar
+-- How many entries are older than a time.
+-- allow-scan: nothing but the table itself tells; an index on the time would slow each APDU written
+SELECT COUNT(*)
+```
+
+The reason stands in `sql list --json` and `sql show`. It covers every variant of the query; which of
+them scan is in the lock. In a form that dialects share it is right where one of them needs it, and a
+fault of `sql check --locked` where none does: the locks of all three tell.
+
+The scratch database is filled first, each time with the same rows (`cardlink_sql/review/dataset.py`):
+
+| Table | Rows | |
+|---|---|---|
+| `ota_sessions` | 10,000 | over 90 days; 88 % completed, 8 % failed, 4 % timeout, 20 open; a few devices and cards do most |
+| `comm_logs` | 60,000 | 2 to 12 a session |
+| `test_results` | 10,000 | 200 runs of 50 tests; 90 % passed |
+| `event_outbox` | 2,000 | |
+| `devices`, `card_profiles`, `settings` | 40, 400, 40 | |
+
+Then it gathers its statistics, from every row. All that costs a second on SQLite and two on a server. The
+parameters are values of this data set: a failed session, the last day, a run.
+
+| | It reads the whole | It sorts |
+|---|---|---|
+| SQLite | `SCAN`; `SEARCH` finds its way | `USE TEMP B-TREE` over what it scans; of how much it sorts behind a `SEARCH` it says nothing |
+| PostgreSQL, `enable_seqscan = off` | `Seq Scan`, or a walk of an index without a condition on its first column | `Sort` and `Incremental Sort` |
+| MySQL, MariaDB | `type` is `ALL` or `index` | `Using filesort`, `Using temporary` |
+
+- A walk of an index that a LIMIT ends reads no more rows than it gives: the first page of a list. So it
+  is none where nothing passes rows over on the way. SQLite's plan does not show that, so the
+  statement must have a LIMIT and no condition, group or second table; PostgreSQL has a Limit right
+  above it and no Filter; on MySQL and MariaDB `rows` is small and nothing is `Using where`. With a
+  condition the walk ends when enough rows match, and that may be never: it is a scan. Where a
+  caller gives no limit, he gets the whole table, which is what he asked for.
+- A sort is one where the planner expects to sort more than a twentieth of the table. Below that an index
+  narrowed it to what was asked for, one run or one day, and it grows with that and not with the
+  table.
+- A range is as wide as its parameters ask: `created_at >= :since` is no scan, whatever `:since` is.
+- `enable_seqscan = off` tells whether an index serves, and not whether PostgreSQL takes it.
 
 ## The lock
 
-`sql/lock/<dialect>.json` has for each query a hash, its parameters and columns with their types, and
-the tables and columns that it reads and writes; beside them the checksum of each migration. It is
-written by `scripts/lock`, on PostgreSQL and MariaDB servers of its own, or on yours:
+`sql/lock/<dialect>.json` has for each query a hash, its parameters and columns with their types, the
+tables and columns that it reads and writes, and the shape of its plan in each variant, with the tables
+that it scans and sorts; beside them the checksum of each migration. It is written by `scripts/lock`, on
+PostgreSQL and MariaDB servers of its own, or on yours:
 
 ```text
 cardlink-db sql lock -d postgresql://me@localhost/postgres -d mysql://me@localhost/test
 ```
 
 Whoever changes a query or adds a migration writes the lock, and the diff shows what the change comes
-to: another column read, a type, a table written. `cardlink-db sql check --locked` fails where the SQL
-changed and the lock did not; the tests run it. Documentation and indentation are no change. Types are as
-the server that wrote them calls them (`"server"`): MySQL's differ from MariaDB's in JSON.
+to: another column read, a type, a table written, an index no longer taken. `cardlink-db sql check
+--locked` fails where the SQL changed and the lock did not, and where a scan that the lock has is without
+its `-- allow-scan:`; the tests run it. Documentation and indentation are no change. Types are as
+the server that wrote them calls them (`"server"`): MySQL's differ from MariaDB's in JSON. A plan is in
+its server's own words without costs, numbers of rows and values, so that it is the same each time on
+that version (`"planner"`); another version may plan otherwise.
 
 ## The report
 
