@@ -157,18 +157,8 @@ class Clauses:
         Args:
             name: the table's, or its alias.
         """
-        at = next((at for at, known in self._named_tables() if name in known), None)
-        if at is None or self._word(at - 1) != "FROM":
-            return False
-        words = self._words_beside(at)
-        source = words.index("FROM")
-        ends = [i for i, word in enumerate(words) if i > source and word in ("ORDER", "LIMIT")]
-        if "LIMIT" not in words or not _NEEDS_ALL.isdisjoint(words):
-            return False
-        between = words[source + 1 : ends[0]]
-        condition = between[between.index("WHERE") :] if "WHERE" in between else []
-        is_alone = "," not in between and "JOIN" not in between
-        return is_alone and condition in ([], ["WHERE", "1", "=", "1"])
+        places = [at for at, known in self._named_tables() if name in known]
+        return bool(places) and all(self._is_read_to_limit(at) for at in places)
 
     def access(self) -> Access:
         """What the statement reads and writes."""
@@ -302,6 +292,18 @@ class Clauses:
             alias = self.names[behind] if behind < len(self.names) else None
             is_alias = alias is not None and self._word(behind) not in _NO_ALIAS
             yield at, (table, alias) if alias is not None and is_alias else (table,)
+
+    def _is_read_to_limit(self, at: int) -> bool:
+        words = self._words_beside(at)
+        is_read = self._word(at - 1) == "FROM" and "LIMIT" in words
+        if not is_read or not _NEEDS_ALL.isdisjoint(words):
+            return False
+        begin = words.index("FROM") + 1
+        end = next(i for i, w in enumerate(words) if i > begin and w in ("ORDER", "LIMIT"))
+        between = words[begin:end]
+        condition = between[between.index("WHERE") :] if "WHERE" in between else []
+        is_alone = "," not in between and "JOIN" not in between
+        return is_alone and condition in ([], ["WHERE", "1", "=", "1"])
 
     def _words_beside(self, at: int) -> list[str]:
         """The words of the brackets that a word stands in, without those of brackets inside."""

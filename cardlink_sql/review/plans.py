@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any, Final
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -160,10 +160,9 @@ def judge(query: Query, plans: list[Planned]) -> Iterator[Fault]:
             if found is sorts and table in scans:
                 continue  # what is read whole is told once
             variant, line = places[0]
-            which = variant.label if len(plans) > 1 else ""
-            more = f"{len(places) - 1} more" if len(places) > 1 else ""
-            of = f" ({', and '.join(filter(None, (which, more)))})" if which else ""
-            what = f"{does} {table}{of}: {line}"
+            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+            which = f" ({variant.label}{more})" if len(plans) > 1 else ""
+            what = f"{does} {table}{which}: {line}"
             where = variant.place_of(table)
             yield Fault("plan", where, query.title, query.dialect, what, NO_REASON)
 
@@ -172,7 +171,7 @@ def _by_table(
     plans: list[Planned], of: Callable[[Shape], Mapping[str, str]]
 ) -> dict[str, list[tuple[Variant, str]]]:
     """The variants in which a table is scanned or sorted, each with the line that says so."""
-    found: dict[str, list[tuple[Variant, Any]]] = defaultdict(list)
+    found: dict[str, list[tuple[Variant, str]]] = defaultdict(list)
     for planned in plans:
         for table, line in of(planned.shape).items():
             found[table].append((planned.variant, line))

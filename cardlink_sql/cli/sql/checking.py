@@ -190,8 +190,10 @@ def _judge_plans(
 ) -> tuple[list[Fault] | None, str | None]:
     """What is wrong with the plans, None where none was judged; and a note for the reader."""
     refused = {fault.query for fault in checked.faults if fault.query}
+    if target.note:
+        return None, f"{target.note}; {_NOT_JUDGED}"
     if not target.is_scratch:
-        return None, target.note or f"{_NOT_JUDGED} on a live database, which is only read"
+        return None, f"{_NOT_JUDGED} on a live database, which is only read"
     if unfilled := sorted(refused & FILLING):
         return None, f"{_NOT_JUDGED}, for the data set needs {unfilled[0]}"
     with seeded_database(target.dialect, config) as filled:
