@@ -152,7 +152,7 @@ parameters are values of this data set: a failed session, the last day, a run.
 
 | | It reads the whole | It sorts |
 |---|---|---|
-| SQLite | `SCAN`; `SEARCH` finds its way | `USE TEMP B-TREE` over what it scans; of how much it sorts behind a `SEARCH` it says nothing |
+| SQLite | `SCAN`; `SEARCH` finds its way | `USE TEMP B-TREE` |
 | PostgreSQL, `enable_seqscan = off` | `Seq Scan`, or a walk of an index without a condition on its first column | `Sort` and `Incremental Sort` |
 | MySQL, MariaDB | `type` is `ALL` or `index` | `Using filesort`, `Using temporary` |
 
@@ -164,9 +164,12 @@ parameters are values of this data set: a failed session, the last day, a run.
   caller gives no limit, he gets the whole table, which is what he asked for.
 - A sort is one where the planner expects to sort more than a twentieth of the table. Below that an index
   narrowed it to what was asked for, one run or one day, and it grows with that and not with the
-  table.
+  table. SQLite tells no number in its plan; it expects as many rows as `ANALYZE` counted to a key on
+  average, so a rare status counts as much as a frequent one, and of a range nothing is known.
 - A range is as wide as its parameters ask: `created_at >= :since` is no scan, whatever `:since` is.
 - `enable_seqscan = off` tells whether an index serves, and not whether PostgreSQL takes it.
+- SQLite is asked with its statistics and without, for no component gathers any, and most files have
+  none. Its plans have what foreign keys look up, too; those of the servers have not.
 
 ## The lock
 

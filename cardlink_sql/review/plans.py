@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -18,8 +19,9 @@ from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.mysql_plan import read_mysql_plan
 from cardlink_sql.review.postgresql_plan import read_postgresql_plan
 from cardlink_sql.review.samples import kinds_of, placeholders
+from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.shapes import NO_REASON, Planned, Shape
-from cardlink_sql.review.sqlite_plan import read_sqlite_plan
+from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
 from cardlink_sql.sqlfiles import Library, Query, Rows
 
@@ -42,11 +44,22 @@ class Planner:
     Args:
         asked: explains on that database.
         types: tells the types of parameters; None where the database does not know them.
+        averages: SQLite's, of that database.
+        without: explains on an SQLite database without statistics.
     """
 
-    def __init__(self, asked: Explainer, types: Describer | None) -> None:
+    def __init__(
+        self,
+        asked: Explainer,
+        *,
+        types: Describer | None = None,
+        averages: Averages | None = None,
+        without: Explainer | None = None,
+    ) -> None:
         self._asked = asked
         self._types = types
+        self._averages = averages or {}
+        self._without = without
 
     def plan(self, query: Query) -> list[Planned]:
         """The plans of a query in each variant that is sent; none for a ``:copy``.
@@ -57,7 +70,16 @@ class Planner:
         if query.rows is Rows.COPY:
             return []
         kinds = self._kinds(query)
-        return [Planned(one, self._shape(one, kinds)) for one in sent_variants(query)]
+        return [planned for one in sent_variants(query) for planned in self._planned(one, kinds)]
+
+    def _planned(self, variant: Variant, kinds: Mapping[str, Kind]) -> Iterator[Planned]:
+        shape = self._shape(self._asked, variant, kinds)
+        yield Planned(variant, shape)
+        if self._without is not None:
+            bare = self._shape(self._without, variant, kinds)
+            if bare.lines != shape.lines:
+                label = f"{variant.label}, without statistics"
+                yield Planned(replace(variant, label=label), bare)
 
     def _kinds(self, query: Query) -> Mapping[str, Kind]:
         if self._types is None:
@@ -68,17 +90,17 @@ class Planner:
             raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
         return {one.name: one.kind for one in found if one.kind is not None}
 
-    def _shape(self, variant: Variant, kinds: Mapping[str, Kind]) -> Shape:
+    def _shape(self, asked: Explainer, variant: Variant, kinds: Mapping[str, Kind]) -> Shape:
         query = variant.query
         values = placeholders(query, query.required | variant.given, NOW, kinds)
         match query.dialect:
             case Dialect.SQLITE:
-                rows = self._asked.document(query, values, variant.order)
-                return read_sqlite_plan(rows, variant)
+                rows = asked.document(query, values, variant.order)
+                return read_sqlite_plan(rows, variant, self._averages)
             case Dialect.MYSQL:
-                return read_mysql_plan(self._asked.table(query, values, variant.order), variant)
+                return read_mysql_plan(asked.table(query, values, variant.order), variant)
             case Dialect.POSTGRESQL:
-                (document,) = self._asked.document(query, values, variant.order)
+                (document,) = asked.document(query, values, variant.order)
                 return read_postgresql_plan(document["Plan"])
 
 
@@ -90,12 +112,35 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
         manager: of a database with the data set in it.
     """
     with ExitStack() as stack:
-        if manager.dialect is not Dialect.POSTGRESQL:
-            yield Planner(stack.enter_context(explainer(manager)), None)
-            return
-        pooled = stack.enter_context(closing(manager.take_connection()))
-        types = describer(manager.dialect, pooled.driver_connection)
-        yield Planner(stack.enter_context(explainer(manager, _PLANNER)), types)
+        match manager.dialect:
+            case Dialect.SQLITE:
+                averages = _averages(manager)
+                # No component gathers statistics, so most files have none. Plans are then the same
+                # whatever the rows are.
+                empty = stack.enter_context(sqlite_in_memory())
+                empty.execute("PRAGMA foreign_keys = ON")
+                without = Explainer(manager, empty.cursor())
+                asked = stack.enter_context(explainer(manager))
+                yield Planner(asked, averages=averages, without=without)
+            case Dialect.MYSQL:
+                yield Planner(stack.enter_context(explainer(manager)))
+            case Dialect.POSTGRESQL:
+                pooled = stack.enter_context(closing(manager.take_connection()))
+                types = describer(manager.dialect, pooled.driver_connection)
+                asked = stack.enter_context(explainer(manager, _PLANNER))
+                yield Planner(asked, types=types)
+
+
+def _averages(manager: DatabaseManager) -> Averages:
+    """What ANALYZE counted: the rows of a table, then the average numbers of rows to a key."""
+    with manager.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT idx, stat FROM sqlite_stat1 WHERE idx IS NOT NULL"
+        )
+        return {
+            index: tuple(int(word) for word in stat.split()[1:] if word.isdigit())
+            for index, stat in rows
+        }
 
 
 def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:
@@ -161,7 +206,8 @@ def judge(query: Query, plans: list[Planned]) -> Iterator[Fault]:
                 continue  # what is read whole is told once
             variant, line = places[0]
             more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-            which = f" ({variant.label}{more})" if len(plans) > 1 else ""
+            is_whole = variant.label == as_written(query).label
+            which = "" if is_whole else f" ({variant.label}{more})"
             what = f"{does} {table}{which}: {line}"
             where = variant.place_of(table)
             yield Fault("plan", where, query.title, query.dialect, what, NO_REASON)

@@ -1,51 +1,81 @@
 """SQLite's EXPLAIN QUERY PLAN: what it scans and sorts.
 
 SCAN reads a table or an index from one end to the other, SEARCH finds its way by a key. A scan that
-a LIMIT ends looks the same, so the statement says which it is. SQLite tells no numbers of rows:
-what it sorts in a temporary B-tree is the table where that was scanned, and a part of it where it
-was searched.
+a LIMIT ends looks the same, so the statement says which it is. With foreign keys on, the plan has
+what they look up, too.
+
+The plan tells no numbers of rows. What is sorted in a temporary B-tree is judged by the average
+number of rows to a key that ANALYZE counted, from which SQLite itself plans; how wide a range is
+nothing tells, and it is taken for a small one.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from math import prod
 from typing import Any, Final
 
 from cardlink_sql.review.clauses import Clauses
-from cardlink_sql.review.shapes import Shape
+from cardlink_sql.review.dataset import SIZES
+from cardlink_sql.review.shapes import Shape, is_small, largest
 from cardlink_sql.review.variants import Variant
 from cardlink_sql.tables import GROWING
 
 Node = dict[str, Any]
+# For each index, the rows that are alike in its first column, in its first two, and so on.
+Averages = Mapping[str, tuple[int, ...]]
 
 # TABLE and AS: SQLite before 3.36.
-_SCAN: Final = re.compile(r"SCAN (?:TABLE )?(?P<table>\w+)(?: AS (?P<alias>\w+))?")
+_READ: Final = re.compile(
+    r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<table>\w+)(?: AS (?P<alias>\w+))?"
+    r"(?:.* INDEX (?P<index>\w+) \((?P<terms>.*)\))?"
+)
 _SORT: Final = "USE TEMP B-TREE"
 
 
-def read_sqlite_plan(rows: Sequence[Node], variant: Variant) -> Shape:
+def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> Shape:
     """The shape of a plan.
 
     Args:
         rows: of EXPLAIN QUERY PLAN: ``id``, ``parent`` and ``detail`` of each.
         variant: the statement.
+        averages: of the database with the data set, whatever statistics the plan was made with.
     """
     clauses = Clauses(variant.tokens)
     scans: dict[str, str] = {}
     sorts: dict[str, str] = {}
     # What one SELECT reads and what it sorts have the same parent.
-    sorting = {row["parent"]: row["detail"] for row in rows if row["detail"].startswith(_SORT)}
-    for row in rows:
-        match = _SCAN.match(row["detail"])
-        name = (match["alias"] or match["table"]) if match else ""
-        table = clauses.tables.get(name)
-        if table not in GROWING:
-            continue
-        if row["parent"] in sorting:
-            sorts.setdefault(table, sorting[row["parent"]])
-        elif clauses.stops_at_limit(name):
-            continue
-        scans.setdefault(table, row["detail"])
+    for parent in dict.fromkeys(row["parent"] for row in rows):
+        details = [row["detail"] for row in rows if row["parent"] == parent]
+        sorting = next((detail for detail in details if detail.startswith(_SORT)), None)
+        reads = [match for detail in details if (match := _READ.match(detail))]
+        # A table that foreign keys reach is not named in the statement.
+        tables = [clauses.tables.get(_name(read), _name(read)) for read in reads]
+        for read, table in zip(reads, tables, strict=True):
+            ends_early = sorting is None and clauses.stops_at_limit(_name(read))
+            if read["how"] == "SCAN" and table in GROWING and not ends_early:
+                scans.setdefault(table, read.string)
+        most = largest(GROWING.intersection(tables))
+        if most is not None and sorting is not None:
+            pairs = zip(reads, tables, strict=True)
+            expected = prod(_expected(read, table, averages) for read, table in pairs)
+            if not is_small(expected, most):
+                sorts.setdefault(most, sorting)
     return Shape(tuple(_lines(rows)), scans, sorts)
+
+
+def _name(read: re.Match[str]) -> str:
+    return read["alias"] or read["table"]
+
+
+def _expected(read: re.Match[str], table: str, averages: Averages) -> float:
+    """The rows that a loop gives each time; 1 where nothing is known of them."""
+    if read["how"] == "SCAN":
+        return SIZES.get(table, 1)
+    terms = (read["terms"] or "").split(" AND ")
+    equal = sum(1 for _ in takewhile(lambda term: term.endswith("=?"), terms))
+    alike = averages.get(read["index"] or "", ())
+    return alike[equal - 1] if 0 < equal <= len(alike) else 1
 
 
 def _lines(rows: Sequence[Node]) -> Iterator[str]:
