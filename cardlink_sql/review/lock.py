@@ -131,16 +131,16 @@ def check_reasons(
     A form that dialects share needs its reason where one of them does, so it is judged only where
     the locks of all of them are up to date with it.
     """
-    forms: dict[str, list[tuple[Query, Lock | None]]] = {}
+    forms: dict[str, list[tuple[Query, Lock]]] = {}
     for library in libraries:
         queries = (locks[library.dialect] or {"queries": {}})["queries"]
         for query in library.all():
-            forms.setdefault(query.where, []).append((query, queries.get(query.title)))
+            forms.setdefault(query.where, []).append((query, queries.get(query.title, {})))
     return [
         fault
         for shared in forms.values()
-        if all(entry and entry.get("hash") == hash_of(query) for query, entry in shared)
-        for fault in _check_reason([(query, entry or {}) for query, entry in shared])
+        for fault in _check_reason(shared)
+        if all(entry.get("hash") == hash_of(query) for query, entry in shared)
     ]
 
 
