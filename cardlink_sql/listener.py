@@ -46,6 +46,7 @@ _PAGE: Final = 500
 _SAFETY_S: Final = 30.0
 # The name stands in sql/postgresql/outbox.sql, too.
 _LISTEN: Final = "LISTEN cardlink_events"
+_GONE: Final = "purged before they were read, or lost when the database was restored"
 # epoll would be shared with a forked child.
 _Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
@@ -105,8 +106,8 @@ class Listener:
             The event, or ``None`` where the time is over or the listener was closed.
 
         Raises:
-            NotFoundError: events behind the position were purged, or the database was replaced by
-                one with fewer; said once, then the listener goes on with what there is.
+            NotFoundError: events behind the position were purged, or the database was restored;
+                said once, then the listener goes on with what there is.
             ConnectionError: the database did not answer at the end of the time. The position is
                 kept: go on as if nothing had happened.
         """
@@ -217,7 +218,7 @@ class Listener:
         """Say which events are missing before this number."""
         first, last = self._next + 1, number - 1
         if first <= last:
-            self._say(last, f"the events {first} to {last} were purged before they were read")
+            self._say(last, f"the events {first} to {last} are gone: {_GONE}")
 
     def _say(self, position: int, what: str) -> None:
         where = f"events behind {self._next}"

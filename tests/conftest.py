@@ -7,6 +7,7 @@ there, and drops them.
 
 import io
 import os
+import subprocess
 import sys
 import time
 import uuid
@@ -32,6 +33,7 @@ from cardlink_sql import (
     UnitOfWork,
     tables,
 )
+from cardlink_sql.backup import Replaced, Restored, restore_backup
 from cardlink_sql.cli import main
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
@@ -48,6 +50,7 @@ SERVER_URLS = {
 }
 ALL_DIALECTS = tuple(Dialect)
 Run = Callable[..., "Result"]
+Restore = Callable[[DatabaseManager, Path], Restored]
 
 # The migrations of the layer, in their order.
 MIGRATIONS = sorted(
@@ -215,6 +218,32 @@ def uow(manager: DatabaseManager) -> Iterator[UnitOfWork]:
     """A unit of work on a migrated database without rows; rolled back after the test."""
     with UnitOfWork(manager) as open_work:
         yield open_work
+
+
+@pytest.fixture
+def restore() -> Iterator[Restore]:
+    """Restores, and removes in the end what was replaced, as the operator is told to."""
+    done: list[tuple[DatabaseManager, Replaced]] = []
+
+    def call(manager: DatabaseManager, file: Path) -> Restored:
+        made = restore_backup(manager, file)
+        if made.replaced is not None:
+            done.append((manager, made.replaced))
+        return made
+
+    yield call
+    for manager, replaced in done:
+        remove(manager, replaced)
+        manager.close()
+
+
+def remove(manager: DatabaseManager, replaced: Replaced) -> None:
+    """Do what the operator is told to."""
+    if manager.config.is_sqlite:
+        subprocess.run(replaced.removal, shell=True, check=True)
+    else:
+        with manager.engine.begin() as connection:
+            connection.exec_driver_sql(replaced.removal)
 
 
 @dataclass

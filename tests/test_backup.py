@@ -411,6 +411,9 @@ def rewritten(
         (lambda m: m.update(created_at="2026-01-01"), "manifest is damaged"),
         (lambda m: m.update(tables={"a b": 1}), "manifest is damaged"),
         (lambda m: m.update(tables={"a": True}), "manifest is damaged"),
+        (lambda m: m.update(event_counter=5), "manifest is damaged"),
+        (lambda m: m.update(event_counter={"last_id": 5, "publishes": 1}), "manifest is damaged"),
+        (lambda m: m.update(event_counter={"last_id": 1 << 63, "publishes": True}), "is damaged"),
         (lambda m: m.clear(), "no backup of cardlink-db"),
     ],
 )

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from cardlink_sql import (
 from cardlink_sql.backup import (
     Method,
     Replaced,
-    Restored,
     check_backup,
     connections,
     create_backup,
@@ -38,10 +36,9 @@ from cardlink_sql.backup.pg_scratch import PgScratch
 from cardlink_sql.backup.pg_swap import PgSwap
 from cardlink_sql.backup.sqlite_scratch import SQLiteScratch
 from cardlink_sql.dialect import Dialect
-from tests.conftest import ALL_DIALECTS, delete_rows, dump
+from tests.conftest import ALL_DIALECTS, Restore, delete_rows, dump, remove
 from tests.test_backup import LOGS, change, fill, rewritten, writers
 
-Restore = Callable[[DatabaseManager, Path], Restored]
 SERVERS = (Dialect.POSTGRESQL, Dialect.MYSQL)
 METHODS = [Method.NATIVE, Method.JSONL]
 
@@ -50,32 +47,6 @@ METHODS = [Method.NATIVE, Method.JSONL]
 def migrated(owners: Callable[[Dialect], DatabaseManager]) -> Callable[[Dialect], DatabaseManager]:
     """A backup and a restore make tables, so the owner of the database runs them."""
     return owners
-
-
-@pytest.fixture
-def restore() -> Iterator[Restore]:
-    """Restores, and removes in the end what was replaced, as the operator is told to."""
-    done: list[tuple[DatabaseManager, Replaced]] = []
-
-    def call(manager: DatabaseManager, file: Path) -> Restored:
-        made = restore_backup(manager, file)
-        if made.replaced is not None:
-            done.append((manager, made.replaced))
-        return made
-
-    yield call
-    for manager, replaced in done:
-        remove(manager, replaced)
-        manager.close()
-
-
-def remove(manager: DatabaseManager, replaced: Replaced) -> None:
-    """Do what the operator is told to."""
-    if manager.config.is_sqlite:
-        subprocess.run(replaced.removal, shell=True, check=True)
-    else:
-        with manager.engine.begin() as connection:
-            connection.exec_driver_sql(replaced.removal)
 
 
 def replaced_manager(manager: DatabaseManager, replaced: Replaced) -> DatabaseManager:

@@ -508,7 +508,7 @@ def test_what_was_purged_before_it_was_read_is_said(
         assert uow.outbox.purge_old(30, limit=3) == 0
         assert uow.outbox.count_old(30) == 0
         uow.commit()
-    with pytest.raises(NotFoundError, match="the events 1 to 4 were purged"):
+    with pytest.raises(NotFoundError, match="the events 1 to 4 are gone"):
         heard.get(LONG)
     assert heard.position == 4
     assert ids(take(heard, 2)) == ["device-0005", "device-0006"]
@@ -522,7 +522,7 @@ def test_what_was_purged_to_the_last_is_said(other: DatabaseManager, heard: List
     with UnitOfWork(other) as uow:
         assert uow.outbox.purge_old(30) == 2
         uow.commit()
-    with pytest.raises(NotFoundError, match="the events 1 to 2 were purged"):
+    with pytest.raises(NotFoundError, match="the events 1 to 2 are gone"):
         heard.get(LONG)
     commit_device(other, 3)
     assert ids(take(heard, 1)) == ["device-0003"]
@@ -534,7 +534,7 @@ def test_a_hole_is_said_where_it_is(other: DatabaseManager, heard: Listener) -> 
     with other.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM event_outbox WHERE id = 3")
     assert ids(take(heard, 2)) == ["device-0001", "device-0002"]
-    with pytest.raises(NotFoundError, match="the events 3 to 3 were purged"):
+    with pytest.raises(NotFoundError, match="the events 3 to 3 are gone"):
         heard.get(LONG)
     assert ids(take(heard, 1)) == ["device-0004"]
 

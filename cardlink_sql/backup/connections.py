@@ -31,7 +31,7 @@ def rows(connection: Any, statement: str, values: Any = None) -> list[Any]:
     """The rows that a statement gives, over a driver connection; none where it gives none."""
     cursor = connection.cursor()
     try:
-        cursor.execute(statement, values)
+        cursor.execute(statement, *(() if values is None else (values,)))
         return list(cursor.fetchall()) if cursor.description else []
     finally:
         cursor.close()

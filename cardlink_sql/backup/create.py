@@ -125,6 +125,7 @@ def _write(
             created_at=times.utc_now(),
             schema=source.schema,
             tool=source.tool,
+            counter=source.counter,
         )
         container.finish(manifest)
     return manifest

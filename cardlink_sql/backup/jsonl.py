@@ -3,14 +3,17 @@
 import io
 from pathlib import Path
 
-from cardlink_sql.backup.connections import own_connection
+from cardlink_sql.backup import statements as sql
+from cardlink_sql.backup.connections import own_connection, rows
 from cardlink_sql.backup.container import CHUNK, Payload
 from cardlink_sql.backup.contents import read_contents, refuse_nothing
-from cardlink_sql.backup.manifest import Contents, Manifest, Source
+from cardlink_sql.backup.manifest import Contents, Counter, Manifest, Source
 from cardlink_sql.backup.mysql_tools import product_of
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.exchange import Format, Keys, import_file, write_jsonl
+from cardlink_sql.gateways.outbox import OutboxGateway
+from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
 
 
@@ -39,11 +42,14 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
     tables = write_jsonl(manager, lines, keys=Keys.STORED)
     lines.flush()
     lines.detach()
-    return Source(_product(manager, version), version, Contents(applied, tables))
+    contents = Contents(applied, tables)
+    return Source(_product(manager, version), version, contents, counter=_counter(manager))
 
 
 def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -> None:
     """Load JSON lines into an empty database, whose schema is made first, and count its rows.
+
+    The counter of the events comes from the manifest.
 
     Args:
         manager: of that database.
@@ -72,6 +78,16 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
                 where,
                 "use another backup; nothing was changed",
             )
+    if (counter := manifest.counter) is not None:
+        with own_connection(manager) as connection:
+            rows(connection, sql.set_counter(counter.last_id, publishes=counter.publishes))
+
+
+def _counter(manager: DatabaseManager) -> Counter | None:
+    # Behind the rows: what was published meanwhile has no number that comes again.
+    with Link(manager, read_only=True) as link:
+        last_id, publishes = OutboxGateway(link, manager.library).get_counter()
+    return Counter(last_id, publishes) if last_id or publishes else None
 
 
 def _product(manager: DatabaseManager, version: str) -> str:

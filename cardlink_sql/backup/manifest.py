@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -54,6 +54,19 @@ class Contents:
 
 
 @dataclass(frozen=True)
+class Counter:
+    """The counter of the events, which JSON lines do not hold.
+
+    Args:
+        last_id: the number of the last one.
+        publishes: whether events are published.
+    """
+
+    last_id: int
+    publishes: bool
+
+
+@dataclass(frozen=True)
 class Source:
     """The database that a backup is of. The fields are those of :class:`Manifest`."""
 
@@ -62,6 +75,7 @@ class Source:
     contents: Contents
     schema: str | None = None
     tool: str | None = None
+    counter: Counter | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class Manifest:
         created_at: UTC.
         schema: PostgreSQL's schema that holds the tables.
         tool: the dump tool with its version, where one wrote the payload.
+        counter: of the events, where the payload is JSON lines and any were published.
     """
 
     kind: Kind
@@ -91,6 +106,7 @@ class Manifest:
     created_at: datetime
     schema: str | None = None
     tool: str | None = None
+    counter: Counter | None = None
 
     def to_document(self) -> dict[str, Any]:
         """What ``manifest.json`` holds."""
@@ -107,6 +123,7 @@ class Manifest:
             "migrations": list(self.contents.migrations),
             "tables": self.contents.tables,
             "orphans": self.contents.orphans,
+            "event_counter": None if self.counter is None else asdict(self.counter),
             "payload": {
                 "name": PAYLOAD_NAMES[self.kind],
                 "size": self.size,
@@ -167,6 +184,7 @@ def _read(document: Mapping[str, Any]) -> Manifest:
         created_at=created_at.astimezone(UTC),
         schema=_text(document, "schema") if document["schema"] is not None else None,
         tool=_text(document, "tool") if document["tool"] is not None else None,
+        counter=_counter(document.get("event_counter")),
     )
 
 
@@ -188,6 +206,19 @@ def _contents(document: Mapping[str, Any]) -> Contents:
     )
 
 
+def _counter(value: Any) -> Counter | None:
+    if value is None:
+        return None  # a native backup, or one of an earlier release
+    if not isinstance(value["publishes"], bool):
+        raise TypeError("event_counter.publishes")
+    last_id = _whole(value["last_id"], "event_counter.last_id")
+    if last_id > _LARGEST_NUMBER:
+        raise ValueError("event_counter.last_id")
+    return Counter(last_id, value["publishes"])
+
+
+# Half of what the column takes, so that there is room behind it.
+_LARGEST_NUMBER: Final = 1 << 62
 _ANY_TEXT: Final = re.compile(r".+", re.DOTALL)
 
 

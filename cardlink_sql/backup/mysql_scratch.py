@@ -14,6 +14,7 @@ from cardlink_sql import times
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.connections import own_connection, rows
 from cardlink_sql.backup.contents import TABLES
+from cardlink_sql.backup.counter import COUNTER, counter_of, go_on
 from cardlink_sql.backup.restored import Replaced
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
@@ -95,22 +96,37 @@ class MySQLScratch:
             DatabaseError: the server refused it.
         """
         self.manager.close()
-        there = self._tables(self._target)
+        there, restored = self._tables(self._target), self._tables(self._name)
         kept = self._free_name() if there else ""
         if there:
             rows(self._connection, sql.create_database(kept))
         moves = [
             *(((self._target, name), (kept, name)) for name in there),
-            *(((self._name, name), (self._target, name)) for name in self._tables(self._name)),
+            *(((self._name, name), (self._target, name)) for name in restored),
         ]
+        counts, counted = COUNTER in restored, COUNTER in there
         try:
+            if counts:
+                self._go_on(self._target if counted else None)
             rows(self._connection, sql.rename_tables(moves))
         except BaseException as error:
             with suppress(*self._driver_errors):
                 if there and not self._tables(kept):
                     rows(self._connection, sql.drop_database(kept))
             raise self._fault(error) from error
+        if counts and counted:
+            # RENAME TABLE waits for transactions, and those may have published.
+            numbers = (self._counter(self._target), self._counter(kept))
+            rows(self._connection, sql.overtake_counter(*numbers))
         return Replaced(f"database {kept}", f"{sql.drop_database(kept)};") if there else None
+
+    def _go_on(self, replaced: str | None) -> None:
+        before = None if replaced is None else self._counter(replaced)
+        for statement in go_on(Dialect.MYSQL, self._counter(self._name), before):
+            rows(self._connection, statement)
+
+    def _counter(self, database: str) -> str:
+        return counter_of(Dialect.MYSQL, database)
 
     def _free_name(self) -> str:
         taken = set(self._databases())

@@ -80,7 +80,7 @@ def restore(manager: DatabaseManager, dump: Path, manifest: Manifest) -> Replace
                 "set the role's search_path, or use a backup by --method jsonl",
             )
         known = {name for (name,) in rows(connection, sql.POSTGRESQL_SETTINGS)}
-        swap = PgSwap(connection, schema)
+        swap = PgSwap(connection, schema, manifest.contents.tables)
     script = without_unknown_settings(lines(reader.output([*_SCRIPT, str(dump)])), known)
     try:
         _run(psql, [*swap.before], script, [*_counts(schema, manifest), *swap.after])

@@ -86,8 +86,8 @@ class PgScratch:
             DatabaseError: the server refused it.
         """
         self.manager.close()
-        swap = PgSwap(self._connection, self._schema)
         held = {name for (name,) in rows(self._connection, sql.POSTGRESQL_TABLES_OF, (_NAME,))}
+        swap = PgSwap(self._connection, self._schema, held)
         moves = [sql.move_table(name, _NAME, self._schema) for name in TABLES if name in held]
         try:
             for statement in ("BEGIN", *swap.before, *moves, *swap.after, "COMMIT"):

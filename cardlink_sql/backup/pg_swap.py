@@ -3,14 +3,16 @@
 All of it is one transaction of whoever sends the statements.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from cardlink_sql import times
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.connections import rows, value
 from cardlink_sql.backup.contents import TABLES
+from cardlink_sql.backup.counter import COUNTER, counter_of, go_on
 from cardlink_sql.backup.restored import Replaced
+from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError
 
 
@@ -39,9 +41,10 @@ class PgSwap:
     Args:
         connection: a driver connection; nothing is changed over it.
         schema: of the tables.
+        restored: the names of the tables that take the place.
     """
 
-    def __init__(self, connection: Any, schema: str) -> None:
+    def __init__(self, connection: Any, schema: str, restored: Collection[str]) -> None:
         tables = list(TABLES)
         self._schema = schema
         self._there = [
@@ -53,6 +56,7 @@ class PgSwap:
         self._rights = [right for (right,) in rows(connection, sql.POSTGRESQL_RIGHTS, values)]
         taken = {name for (name,) in rows(connection, sql.POSTGRESQL_SCHEMAS)}
         self._kept = _free_name(taken)
+        self._counts = COUNTER in restored
 
     @property
     def replaced(self) -> Replaced | None:
@@ -73,8 +77,17 @@ class PgSwap:
 
     @property
     def after(self) -> Iterator[str]:
-        """What gives the new ones the owner and the rights of the old."""
+        """What gives the new ones the numbers, the owner and the rights of the old."""
+        if self._counts:
+            yield from go_on(Dialect.POSTGRESQL, self._counter(self._schema), self._replaced_counter)
         yield from self._rights
+
+    @property
+    def _replaced_counter(self) -> str | None:
+        return self._counter(self._kept) if COUNTER in self._there else None
+
+    def _counter(self, schema: str) -> str:
+        return counter_of(Dialect.POSTGRESQL, schema)
 
 
 def _free_name(taken: set[str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from cardlink_sql import times
+from cardlink_sql.backup import counter
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.restored import Replaced
 from cardlink_sql.config import DatabaseConfig
@@ -71,11 +72,8 @@ class SQLiteScratch:
             DatabaseError: a file cannot be written.
         """
         self.manager.close()
-        with _translated(self.file), _connected(self.file, self._lock_timeout) as connection:
-            connection.execute(sql.SQLITE_ONE_FILE).fetchone()
-        with self.file.open("rb+") as file:
-            os.fsync(file.fileno())
-        with _alone(self._target, self._lock_timeout):
+        with _alone(self._target, self._lock_timeout) as replaced:
+            self._finish(counter.known(_last_number(replaced)))
             kept = self._free_name()
             is_there = self._target.exists()
             if is_there:
@@ -85,6 +83,17 @@ class SQLiteScratch:
             self.file.replace(self._target)
             sync_folder(self._target.parent)
         return Replaced(str(kept), f"rm {shlex.quote(str(kept))}") if is_there else None
+
+    def _finish(self, replaced: str | None) -> None:
+        """Let the counter of the events go on, and have all of it on the disk, in one file."""
+        with _translated(self.file), _connected(self.file, self._lock_timeout) as connection:
+            connection.execute(sql.SQLITE_ONE_FILE).fetchone()
+            if _has_counter(connection):
+                restored = counter.counter_of(Dialect.SQLITE)
+                for statement in counter.go_on(Dialect.SQLITE, restored, replaced):
+                    connection.execute(statement)
+        with self.file.open("rb+") as file:
+            os.fsync(file.fileno())
 
     def _free_name(self) -> Path:
         stamp = f"{times.utc_now():%Y%m%dT%H%M%SZ}"
@@ -130,20 +139,41 @@ def sqlite_scratch(manager: DatabaseManager) -> Iterator[SQLiteScratch]:
 
 
 @contextmanager
-def _alone(file: Path, timeout: float) -> Iterator[None]:
+def _alone(file: Path, timeout: float) -> Iterator[sqlite3.Connection | None]:
     """Hold a database that nobody else has open, its log written back, until the block's end.
 
-    One that is missing or damaged is held by nobody.
+    One that is missing or damaged is held by nobody, and gives no connection.
     """
     with _translated(file):
         if not file.exists() or not _write_log_back(file, timeout):
-            yield
+            yield None
             return
         with _connected(file, timeout) as connection:
             connection.execute(sql.SQLITE_LOCK)
             if connection.execute(sql.SQLITE_JOURNAL).fetchone() == ("wal",):
                 raise _in_use(file)  # opened since, by a component that has started
-            yield
+            yield connection
+
+
+def _last_number(connection: sqlite3.Connection | None) -> int | None:
+    """The number of the last event of a database; None where it cannot say."""
+    try:
+        if connection is None or not _has_counter(connection):
+            return None
+        row = connection.execute(sql.SQLITE_COUNTER).fetchone()
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            return None
+        raise
+    return None if row is None else int(row[0])
+
+
+def _has_counter(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute(sql.SQLITE_HAS_COUNTER).fetchone()[0])
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return (error.sqlite_errorname or "").startswith(_DAMAGED)
 
 
 def _write_log_back(file: Path, timeout: float) -> bool:
@@ -156,7 +186,7 @@ def _write_log_back(file: Path, timeout: float) -> bool:
             connection.execute(sql.SQLITE_READ).fetchone()
             connection.execute(sql.SQLITE_ONE_FILE).fetchone()
     except sqlite3.DatabaseError as error:
-        if (error.sqlite_errorname or "").startswith(_DAMAGED):
+        if _is_damage(error):
             return False
         raise
     return True

@@ -1,6 +1,6 @@
 """The SQL that names a table, a schema or a database in a place that takes no bound value.
 
-Every name is quoted by the dialect's own preparer; the tables are those of the schema and the
+Every name is quoted by the dialect's own preparer, and a value is a whole number; the tables are those of the schema and the
 bookkeeping, and the other names are made here or asked of the server.
 """
 
@@ -15,10 +15,12 @@ from sqlalchemy.sql.compiler import IdentifierPreparer
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.engine import LOCK_TIMEOUT_MS
 
+# For statements that are sent without values: with the drivers' own style of parameters a % in
+# a name would be doubled, and the statement would name another database.
 _PREPARERS: Final[dict[Dialect, IdentifierPreparer]] = {
-    Dialect.SQLITE: SQLiteDialect().identifier_preparer,
-    Dialect.MYSQL: MySQLDialect().identifier_preparer,
-    Dialect.POSTGRESQL: PGDialect().identifier_preparer,  # type: ignore[no-untyped-call]
+    Dialect.SQLITE: SQLiteDialect(paramstyle="named").identifier_preparer,
+    Dialect.MYSQL: MySQLDialect(paramstyle="named").identifier_preparer,
+    Dialect.POSTGRESQL: PGDialect(paramstyle="named").identifier_preparer,  # type: ignore[no-untyped-call]
 }
 
 
@@ -32,6 +34,52 @@ def count_rows(dialect: Dialect, *table: str) -> str:
     return f"SELECT COUNT(*) FROM {quoted(dialect, *table)}"  # noqa: S608 - a quoted name
 
 
+def set_counter(last_id: int, *, publishes: bool) -> str:
+    """Set the counter of the events in a database that has none yet."""
+    return (
+        "INSERT INTO event_counter (id, last_id, publishes)"  # noqa: S608 - numbers
+        f" VALUES (1, {int(last_id)}, {publishes!s})"
+    )
+
+
+def make_counter(restored: str, replaced: str) -> str:
+    """Give a restored database the counter of the replaced one, where it has none.
+
+    Args:
+        restored: its ``event_counter``, quoted.
+        replaced: the other's, or a query in brackets that gives such an ``id`` and ``last_id``.
+    """
+    return (
+        f"INSERT INTO {restored} (id, last_id, publishes)"  # noqa: S608 - quoted names
+        f" SELECT o.id, o.last_id, FALSE FROM {replaced} o"
+        f" WHERE o.id NOT IN (SELECT n.id FROM {restored} n)"
+    )
+
+
+def advance_counter(dialect: Dialect, restored: str, replaced: str | None, unknown: int) -> str:
+    """Let the counter of a restored database go on behind its own number and the replaced one's.
+
+    Args:
+        dialect: of both.
+        restored: as above.
+        replaced: as above; None where there is none.
+        unknown: the number to go on behind where the replaced one has none.
+    """
+    greatest = "MAX" if dialect is Dialect.SQLITE else "GREATEST"
+    last = str(int(unknown))
+    if replaced is not None:
+        last = f"COALESCE((SELECT o.last_id FROM {replaced} o), {last})"  # noqa: S608 - as above
+    return f"UPDATE {restored} SET last_id = 1 + {greatest}(last_id, {last})"  # noqa: S608
+
+
+def overtake_counter(restored: str, replaced: str) -> str:
+    """The same, only where the replaced one has gone further since."""
+    last = f"(SELECT o.last_id FROM {replaced} o)"  # noqa: S608 - as above
+    return f"UPDATE {restored} SET last_id = 1 + {last} WHERE last_id <= {last}"  # noqa: S608
+
+
+SQLITE_COUNTER: Final = "SELECT last_id FROM event_counter"
+SQLITE_HAS_COUNTER: Final = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'event_counter'"
 SQLITE_READ: Final = "SELECT COUNT(*) FROM sqlite_master"
 SQLITE_ONE_FILE: Final = "PRAGMA journal_mode = DELETE"
 SQLITE_JOURNAL: Final = "PRAGMA journal_mode"

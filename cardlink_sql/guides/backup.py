@@ -21,8 +21,8 @@ without them.
 ## What is in the file
 
 A zip with two parts: the payload, and `manifest.json`, which names the version of the format, the
-dialect and the server, the migrations applied, the rows of each table, the time (UTC), and the
-payload's size and SHA-256. `unzip -p FILE manifest.json` shows it; `--json` behind `backup` and
+dialect and the server, the migrations applied, the rows of each table, the time (UTC), for JSON
+lines the counter of the events, and the payload's size and SHA-256. `unzip -p FILE manifest.json` shows it; `--json` behind `backup` and
 `restore` prints it.
 
 | `--method` | SQLite | PostgreSQL | MariaDB, MySQL |
@@ -34,8 +34,9 @@ payload's size and SHA-256. `unzip -p FILE manifest.json` shows it; `--json` beh
 Where a tool is missing, is older than a PostgreSQL server, or is of the other product (MySQL's for
 MariaDB), `auto` makes JSON lines and says so on stderr; `native` refuses. A native backup takes the
 tables as they are, indexes of your own with them, and is restored into the same dialect and
-product. JSON lines hold the rows, and are restored into **every** backend; so this moves a
-database from one to another, keys and log numbers with it:
+product. JSON lines hold the rows, and are restored into **every** backend. Of the events (see their
+guide) they carry the last number and whether events are published, not the events themselves. So
+this moves a database from one to another, keys and log numbers with it:
 
 ```console
 $ cardlink-db backup --method jsonl moving.backup
@@ -99,6 +100,18 @@ does the first two steps without a database: it needs no URL, and for PostgreSQL
 |---|---|---|
 | backs up | `SELECT` on the tables, and on the sequence of `comm_logs` | `SELECT` on the tables |
 | restores | owns the tables, or the schema where there are none; `CREATE` on the database | the rights of the migrating role, on the databases ``NAME`` and ``NAME\_re%`` |
+
+## Events behind a restore
+
+Whether events are published is as it was in the backup. Their numbers never run twice: the counter
+of the restored database goes on behind that of the replaced one and leaves a number out, so that a
+listener with a kept position gets a `NotFoundError`, reads anew what it shows, and goes on. Without
+a database to replace, or with one that is damaged or never counted, nobody knows how far it was:
+then the counter goes on from the time in milliseconds since 1970, which no database has counted to.
+
+A backup of a schema from before the events (`0001`) has no counter, nor has one that was made
+before publishing was first turned on, where it replaces nothing: begin anew with listeners there,
+without a kept position. So do where you put a *replaced* database back by hand.
 
 ## In Python
 

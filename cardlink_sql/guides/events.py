@@ -113,9 +113,9 @@ with dashboard.listen(after=position) as listener:  # later, or in another proce
 - A lost connection is made anew and nothing is missed. While the database is away the listener
   tries again every `interval` (0.5 s) and logs it; if it is still away at the end of a timeout,
   that is a `ConnectionError`, after which one goes on as before.
-- Events that were purged before they were read are a `NotFoundError` that names them, and so is
-  a database with fewer events than the position (it was restored, say). It is raised once:
-  read anew what you show, then go on.
+- Events that were purged before they were read are a `NotFoundError` that names them, and so are
+  those that a restore lost: a restored database leaves out a number behind the last one that the
+  replaced database gave. It is raised once: read anew what you show, then go on.
 - A listener is one thread's. After a fork the child goes on with its copy, over a connection of its
   own.
 
@@ -157,8 +157,8 @@ waits for the row for 10 s is a `ConflictError` too, and nothing of it was kept.
 ## For the operator
 
 Publishing is a fact of the database: `event_counter.publishes`. Whoever writes needs
-`SELECT, INSERT, UPDATE, DELETE` on `event_outbox` and `event_counter`; whoever listens needs
-`SELECT` on both, and nothing more for `LISTEN`. Where a role may not read `event_counter`, or the
+`SELECT, INSERT, UPDATE` on `event_counter` and `SELECT, INSERT, DELETE` on `event_outbox` (`DELETE`
+to purge); whoever listens needs `SELECT` on both, and nothing more for `LISTEN`. Where a role may not read `event_counter`, or the
 schema is older, all else works and a warning of `cardlink_sql.publisher` says that nothing is
 published.
 
