@@ -99,14 +99,15 @@ _MYSQL_FAULTS: Final = {
     # 1180 and 1213 are Galera's certification failures too; 1020 is MariaDB's snapshot check.
     **dict.fromkeys((1020, 1180, 1205, 1213, 3572), Fault.CONFLICT),
     **dict.fromkeys(
-        (1040, 1044, 1045, 1047, 1049, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
+        (1040, 1045, 1047, 1049, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
          1927, 2002, 2003, 2006, 2013, 2055, 4031),
         Fault.CONNECTION,
     ),
     **dict.fromkeys((1264, 1292, 1366, 1406, 3140, 4025), Fault.VALUE),
     **dict.fromkeys((1054, 1146), Fault.NO_TABLE),
     **dict.fromkeys((1290, 1792, 1836), Fault.READ_ONLY),
-    **dict.fromkeys((1142, 1143, 1227, 1370), Fault.RIGHTS),
+    # 1044 is met in connecting, too: connection_error() tells that.
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), Fault.RIGHTS),
     4025: Fault.CHECK,
 }  # fmt: skip
 

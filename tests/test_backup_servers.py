@@ -455,8 +455,12 @@ def test_the_new_tables_have_the_rights_and_the_owner_of_the_old(
     database = postgresql.config.engine_url.database
     roles = (f"{database}_owner", f"{database}_runs")
     rights = text(
-        "SELECT relname, relacl::text, relowner FROM pg_class"
-        " WHERE relname IN ('devices', 'comm_logs') AND pg_table_is_visible(oid) ORDER BY relname"
+        "SELECT relname, relowner, attname, a.*"
+        " FROM pg_class CROSS JOIN LATERAL (SELECT NULL AS attname, relacl AS acl UNION ALL"
+        " SELECT attname, attacl FROM pg_attribute WHERE attrelid = pg_class.oid) AS c"
+        " LEFT JOIN LATERAL aclexplode(acl) AS a ON a.grantee <> relowner"
+        " WHERE relkind IN ('r', 'S') AND relnamespace = 'public'::regnamespace"
+        " ORDER BY relname, attname, grantee, privilege_type"
     )
     with postgresql.engine.begin() as connection:
         me = connection.scalar(text("SELECT CURRENT_USER"))
@@ -467,6 +471,17 @@ def test_the_new_tables_have_the_rights_and_the_owner_of_the_old(
         connection.exec_driver_sql(f"GRANT SELECT ON comm_logs TO {roles[1]} WITH GRANT OPTION")
         connection.exec_driver_sql("GRANT SELECT ON comm_logs TO PUBLIC")
         connection.exec_driver_sql(f"ALTER TABLE devices OWNER TO {roles[0]}")
+        connection.exec_driver_sql(f"GRANT SELECT, UPDATE ON comm_logs_id_seq TO {roles[1]}")
+        connection.exec_driver_sql(
+            f"GRANT SELECT (iccid), UPDATE (notes) ON card_profiles TO {roles[1]}"
+        )
+        # New tables get rights that these have not.
+        connection.exec_driver_sql(
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {roles[1]}"
+        )
+        connection.exec_driver_sql(
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT UPDATE ON SEQUENCES TO {roles[0]}"
+        )
         before = connection.execute(rights).all()
     try:
         made = create_backup(postgresql, tmp_path / "one.backup", method=method)

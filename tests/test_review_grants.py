@@ -13,11 +13,12 @@ import pytest
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.migrator.rights import ROW_RIGHTS
 from cardlink_sql.migrator.statements import BOOKKEEPING_TABLES
 from cardlink_sql.review.access import Access, Columns
 from cardlink_sql.review.describe import Refused, describer
 from cardlink_sql.review.footprint import footprints
-from cardlink_sql.review.grants import RIGHTS, Role, grants
+from cardlink_sql.review.grants import Role, grants
 from cardlink_sql.review.variants import as_written
 from cardlink_sql.sqlfiles import Query, Rows, load_library
 from cardlink_sql.tables import metadata
@@ -151,7 +152,7 @@ def test_rights_are_given_as_far_as_a_query_needs_them(dialect: Dialect) -> None
     for name, needs in app.items():
         if name in metadata.tables:
             assert all(needs.values()), name
-            assert list(needs) == [right for right in RIGHTS if right in needs]
+            assert list(needs) == [right for right in ROW_RIGHTS if right in needs]
     # Nothing deletes the counter of the events, and nothing changes an event.
     assert "DELETE" not in app["event_counter"]
     assert "UPDATE" not in app["event_outbox"]

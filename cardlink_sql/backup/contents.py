@@ -5,7 +5,7 @@ from typing import Any, Final
 from cardlink_sql.backup import statements
 from cardlink_sql.backup.manifest import Contents
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import MigrationError, ValidationError
+from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.migrator import statements as bookkeeping
 from cardlink_sql.migrator.backends import BACKENDS
 from cardlink_sql.migrator.files import read_migrations
@@ -15,6 +15,9 @@ from cardlink_sql.tables import metadata
 # Those of the schema, parents first, and those of the migrations. Other tables of the same
 # database are somebody else's: no backup takes them, no restore touches them.
 TABLES: Final = (*(table.name for table in metadata.sorted_tables), *bookkeeping.BOOKKEEPING_TABLES)
+
+# What whoever backs up needs.
+LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role reader"
 
 
 def read_contents(dialect: Dialect, connection: Any) -> Contents:
@@ -52,13 +55,25 @@ def refuse_nothing(contents: Contents, where: str) -> None:
         )
 
 
+def refuse_unseen(contents: Contents, dialect: Dialect, where: str) -> None:
+    """Refuse to back up less than there is: a server does not show a table to who has no right.
+
+    Raises:
+        DatabaseError: the schema is current, and a table is not to be seen.
+    """
+    is_current = set(contents.migrations) >= _known_migrations(dialect)
+    unseen = [name for name in TABLES if name not in contents.tables]
+    if is_current and unseen:
+        raise DatabaseError(f"the role does not see the table {unseen[0]}", where, LET_READ)
+
+
 def refuse_newer(contents: Contents, dialect: Dialect, where: str) -> None:
     """Refuse a backup whose migrations this version does not know.
 
     Raises:
         MigrationError: a newer version of cardlink-sql wrote it, or another project.
     """
-    known = {file.id for file in read_migrations(folder("migrations"), dialect)}
+    known = _known_migrations(dialect)
     unknown = [name for name in contents.migrations if name not in known]
     if unknown:
         raise MigrationError(
@@ -66,6 +81,10 @@ def refuse_newer(contents: Contents, dialect: Dialect, where: str) -> None:
             where,
             "install the cardlink-sql that wrote it, or a newer one; nothing was changed",
         )
+
+
+def _known_migrations(dialect: Dialect) -> set[str]:
+    return {file.id for file in read_migrations(folder("migrations"), dialect)}
 
 
 def refuse_difference(found: Contents, expected: Contents, where: str) -> None:

@@ -104,7 +104,7 @@ def _choose(manager: DatabaseManager, method: Method) -> tuple[Kind, str | None]
     if obstacle is None:
         return kind, None
     if method is Method.NATIVE:
-        raise DatabaseError(obstacle, manager.config.safe_url, "install it, or use --method jsonl")
+        raise DatabaseError(obstacle, manager.config.safe_url, "see to that, or use --method jsonl")
     return Kind.JSONL, obstacle
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from cardlink_sql import times
 from cardlink_sql.backup import statements as sql
-from cardlink_sql.backup.connections import own_connection, rows
+from cardlink_sql.backup.connections import own_connection, rows, value
 from cardlink_sql.backup.contents import TABLES
 from cardlink_sql.backup.counter import COUNTER, counter_of, go_on
 from cardlink_sql.backup.restored import Replaced
@@ -24,6 +24,7 @@ from cardlink_sql.errors import ConflictError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.migrator import locks
 from cardlink_sql.migrator.backends import BACKENDS
+from cardlink_sql.migrator.rights import escaped_pattern, mysql_rights
 
 # A name of a database ends at 64 characters, and the time takes 26 of them.
 _LONGEST = 38
@@ -75,12 +76,17 @@ class MySQLScratch:
             rows(self._connection, sql.create_database(self._name))
         except self._driver_errors as error:
             cause = translate(Dialect.MYSQL, error, self._config.safe_url)
-            pattern = sql.quoted(Dialect.MYSQL, f"{self._prefix}%")
             raise DatabaseError(
                 f"the role may not make a database aside: {cause.what}",
                 self._config.safe_url,
-                f"nothing was changed; let it: GRANT ALL ON {pattern}.* TO that role",
+                f"nothing was changed; let it: {self._needed_grant()}",
             ) from error
+
+    def _needed_grant(self) -> str:
+        pattern = sql.quoted(Dialect.MYSQL, f"{escaped_pattern(self._prefix)}%")
+        name, _, host = str(value(self._connection, sql.MYSQL_USER)).rpartition("@")
+        user = f"{sql.quoted(Dialect.MYSQL, name)}@{sql.quoted(Dialect.MYSQL, host)}"
+        return f"GRANT {', '.join(mysql_rights())} ON {pattern}.* TO {user}"
 
     def drop(self) -> None:
         """Drop it with all that is left in it."""
@@ -158,7 +164,7 @@ class MySQLScratch:
         return DatabaseError(
             f"the tables cannot be replaced: {fault.what}",
             self._config.safe_url,
-            "nothing was changed; the role needs ALTER and DROP on the tables that are there, "
+            "nothing was changed; the role needs what cardlink-db sql grants --role dba prints, "
             "and a table with triggers does not leave its database",
         )
 

@@ -7,7 +7,7 @@ from typing import Final
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.connections import own_connection, value
 from cardlink_sql.backup.container import Payload
-from cardlink_sql.backup.contents import read_contents, refuse_nothing
+from cardlink_sql.backup.contents import LET_READ, read_contents, refuse_nothing, refuse_unseen
 from cardlink_sql.backup.manifest import Contents, Manifest, Source
 from cardlink_sql.backup.mysql_tools import (
     find_of_product,
@@ -71,7 +71,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
 
     Raises:
         MigrationError: no migration is applied to the database, or one is under way.
-        DatabaseError: the tool failed.
+        DatabaseError: the tool failed, or the role does not see a table.
     """
     with own_connection(manager) as connection:
         database = manager.config.engine_url.database or ""
@@ -80,6 +80,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
         with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
             contents = read_contents(Dialect.MYSQL, connection)
             refuse_nothing(contents, manager.config.safe_url)
+            refuse_unseen(contents, Dialect.MYSQL, manager.config.safe_url)
             version = str(value(connection, sql.MYSQL_VERSION))
             tool = find_of_product(product_of(version), *_DUMPERS)
             assert tool is not None  # noqa: S101 - obstacle() has looked
@@ -178,8 +179,7 @@ def _dump(
             pieces = tool.output([options, *_OPTIONS, *names])
             counted = count_inserted_rows(lines(kept(pieces)))
         except ToolFailed as failed:
-            remedy = "let the role read the tables; or use --method jsonl"
-            raise failed.error(remedy) from None
+            raise failed.error(LET_READ) from None
     if counted is None:
         raise DatabaseError(f"{tool.name} wrote no end", remedy="look at the server's log")
     return counted

@@ -3,7 +3,13 @@
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.connections import own_connection, rows, value
 from cardlink_sql.backup.container import Payload
-from cardlink_sql.backup.contents import TABLES, read_contents, refuse_nothing
+from cardlink_sql.backup.contents import (
+    LET_READ,
+    TABLES,
+    read_contents,
+    refuse_nothing,
+    refuse_unseen,
+)
 from cardlink_sql.backup.manifest import Source
 from cardlink_sql.backup.pg_tools import pg_tool, untold_parameters
 from cardlink_sql.backup.tools import ToolFailed
@@ -25,8 +31,11 @@ def obstacle(manager: DatabaseManager) -> str | None:
         return "there is no pg_dump on the PATH"
     with own_connection(manager) as connection:
         version = str(value(connection, sql.POSTGRESQL_VERSION))
+        unreadable = rows(connection, sql.POSTGRESQL_UNREADABLE, (list(TABLES),))
     if tool.major < int(version.partition(".")[0]):
         return f"{tool.version} is older than the server, {version}"
+    if unreadable:
+        return f"pg_dump needs a right of the role: GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
     return None
 
 
@@ -41,7 +50,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
 
     Raises:
         MigrationError: no migration is applied to the database.
-        DatabaseError: ``pg_dump`` failed.
+        DatabaseError: ``pg_dump`` failed, or the role does not see a table.
     """
     tool = pg_tool(manager, "pg_dump")
     assert tool is not None  # noqa: S101 - obstacle() has looked
@@ -51,6 +60,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
         snapshot = value(connection, sql.POSTGRESQL_EXPORT_SNAPSHOT)
         contents = read_contents(Dialect.POSTGRESQL, connection)
         refuse_nothing(contents, manager.config.safe_url)
+        refuse_unseen(contents, Dialect.POSTGRESQL, manager.config.safe_url)
         tables = rows(connection, sql.POSTGRESQL_TABLES, (list(TABLES),))
         schema = _one_schema(tables, manager.config.safe_url)
         names = [sql.quoted(Dialect.POSTGRESQL, *table) for table in tables]
@@ -64,8 +74,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
             for piece in tool.output(arguments):
                 payload.write(piece)
         except ToolFailed as failed:
-            remedy = "let the role read the tables; or use --method jsonl"
-            raise failed.error(remedy) from None
+            raise failed.error(LET_READ) from None
         version = str(value(connection, sql.POSTGRESQL_VERSION))
     return Source("PostgreSQL", version, contents, schema, tool.version)
 

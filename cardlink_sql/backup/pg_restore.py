@@ -12,12 +12,11 @@ from typing import Final
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.connections import own_connection, rows
 from cardlink_sql.backup.manifest import Contents, Manifest
-from cardlink_sql.backup.pg_swap import PgSwap, in_use, schema_of
+from cardlink_sql.backup.pg_swap import PgSwap, in_use, refuse_weak_role, schema_of
 from cardlink_sql.backup.pg_tools import pg_tool
 from cardlink_sql.backup.restored import Replaced
 from cardlink_sql.backup.scripts import count_copied_rows, lines, without_unknown_settings
 from cardlink_sql.backup.tools import Tool, ToolFailed, find_tool
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 
@@ -81,12 +80,14 @@ def restore(manager: DatabaseManager, dump: Path, manifest: Manifest) -> Replace
             )
         known = {name for (name,) in rows(connection, sql.POSTGRESQL_SETTINGS)}
         swap = PgSwap(connection, schema, manifest.contents.tables)
+        refuse_weak_role(connection, schema, manager.config.safe_url)
     script = without_unknown_settings(lines(reader.output([*_SCRIPT, str(dump)])), known)
     try:
         _run(psql, [*swap.before], script, [*_counts(schema, manifest), *swap.after])
     except ToolFailed as failed:
         raise _fault(failed, manager) from None
-    return swap.replaced
+    with own_connection(manager) as connection:
+        return swap.replaced(connection)
 
 
 def _needed(manager: DatabaseManager, name: str) -> Tool:
@@ -120,9 +121,7 @@ def _fault(failed: ToolFailed, manager: DatabaseManager) -> DatabaseError:
     if _LOCKED in failed.said:
         return in_use(where)
     if any(words in failed.said for words in _NO_RIGHT):
-        database = sql.quoted(Dialect.POSTGRESQL, manager.config.engine_url.database or "")
         return failed.error(
-            "nothing was changed; restore as the owner of the tables, and let it make a schema: "
-            f"GRANT CREATE ON DATABASE {database} TO that role"
+            "nothing was changed; restore as the owner of the tables and of what hangs on them"
         )
     return failed.error("nothing was changed")

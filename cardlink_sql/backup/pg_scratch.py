@@ -8,7 +8,7 @@ from typing import Any, Final
 from cardlink_sql.backup import statements as sql
 from cardlink_sql.backup.connections import own_connection, rows, value
 from cardlink_sql.backup.contents import TABLES
-from cardlink_sql.backup.pg_swap import PgSwap, in_use, schema_of
+from cardlink_sql.backup.pg_swap import PgSwap, in_use, refuse_weak_role, schema_of
 from cardlink_sql.backup.restored import Replaced
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
@@ -49,17 +49,9 @@ class PgScratch:
         Raises:
             DatabaseError: the role may not, or another schema has that name.
         """
-        try:
-            self.drop()
-            rows(self._connection, sql.create_schema(_NAME))
-        except self._driver_errors as error:
-            cause = translate(Dialect.POSTGRESQL, error, None)
-            database = sql.quoted(Dialect.POSTGRESQL, self._config.engine_url.database or "")
-            raise DatabaseError(
-                f"the role may not make a schema aside: {cause.what}",
-                self._config.safe_url,
-                f"nothing was changed; let it: GRANT CREATE ON DATABASE {database} TO that role",
-            ) from error
+        refuse_weak_role(self._connection, self._schema, self._config.safe_url)
+        self.drop()
+        rows(self._connection, sql.create_schema(_NAME))
 
     def drop(self) -> None:
         """Drop it with all that is left in it.
@@ -90,8 +82,10 @@ class PgScratch:
         swap = PgSwap(self._connection, self._schema, held)
         moves = [sql.move_table(name, _NAME, self._schema) for name in TABLES if name in held]
         try:
-            for statement in ("BEGIN", *swap.before, *moves, *swap.after, "COMMIT"):
+            for statement in ("BEGIN", *swap.before, *moves, *swap.after):
                 rows(self._connection, statement)
+            replaced = swap.replaced(self._connection)
+            rows(self._connection, "COMMIT")
         except self._driver_errors as error:
             self._connection.rollback()
             fault = translate(Dialect.POSTGRESQL, error, self._config.safe_url)
@@ -102,7 +96,7 @@ class PgScratch:
                 self._config.safe_url,
                 "nothing was changed; restore as the owner of the tables",
             ) from error
-        return swap.replaced
+        return replaced
 
 
 @contextmanager

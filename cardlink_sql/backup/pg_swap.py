@@ -13,7 +13,7 @@ from cardlink_sql.backup.contents import TABLES
 from cardlink_sql.backup.counter import COUNTER, counter_of, go_on
 from cardlink_sql.backup.restored import Replaced
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import ConflictError
+from cardlink_sql.errors import ConflictError, DatabaseError
 
 
 def schema_of(connection: Any) -> str:
@@ -24,6 +24,35 @@ def schema_of(connection: Any) -> str:
     """
     found = rows(connection, sql.POSTGRESQL_TABLES, (list(TABLES),))
     return str(found[0][0] if found else value(connection, sql.POSTGRESQL_SCHEMA))
+
+
+def refuse_weak_role(connection: Any, schema: str, where: str) -> None:
+    """Refuse to restore as a role that cannot.
+
+    Args:
+        connection: a driver connection of the role.
+        schema: of the tables.
+        where: the database, for errors.
+
+    Raises:
+        DatabaseError: it lacks a right; the remedy gives it.
+    """
+    values = {"schema": schema, "tables": list(TABLES)}
+    missing = [right for (right,) in rows(connection, sql.POSTGRESQL_MISSING, values)]
+    owners = [name for (name,) in rows(connection, sql.POSTGRESQL_OWNERS, values)]
+    if owners:
+        raise DatabaseError(
+            f"the role may not replace the tables: they belong to {', '.join(owners)}",
+            where,
+            "nothing was changed; restore as their owner"
+            + (f", with: {'; '.join(missing)}" if missing else ""),
+        )
+    if missing:
+        raise DatabaseError(
+            "the role may not put tables aside and make new ones",
+            where,
+            f"nothing was changed; let it: {'; '.join(missing)}",
+        )
 
 
 def in_use(where: str) -> ConflictError:
@@ -53,17 +82,22 @@ class PgSwap:
             if found == schema
         ]
         values = {"schema": schema, "tables": tables}
+        self._restored = [name for name in TABLES if name in restored]
         self._rights = [right for (right,) in rows(connection, sql.POSTGRESQL_RIGHTS, values)]
         taken = {name for (name,) in rows(connection, sql.POSTGRESQL_SCHEMAS)}
         self._kept = _free_name(taken)
-        self._counts = COUNTER in restored
 
-    @property
-    def replaced(self) -> Replaced | None:
-        """What the tables that were there become."""
+    def replaced(self, connection: Any) -> Replaced | None:
+        """What the tables that were there have become.
+
+        Args:
+            connection: one that sees the new tables.
+        """
         if not self._there:
             return None
-        return Replaced(f"schema {self._kept}", f"{sql.drop_schema(self._kept)};")
+        values = {"schema": self._schema, "kept": self._kept, "tables": list(TABLES)}
+        attached = tuple(what for (what,) in rows(connection, sql.POSTGRESQL_ATTACHED, values))
+        return Replaced(f"schema {self._kept}", f"{sql.drop_schema(self._kept)};", attached)
 
     @property
     def before(self) -> Iterator[str]:
@@ -78,16 +112,18 @@ class PgSwap:
     @property
     def after(self) -> Iterator[str]:
         """What gives the new ones the numbers, the owner and the rights of the old."""
-        if self._counts:
-            yield from go_on(Dialect.POSTGRESQL, self._counter(self._schema), self._replaced_counter)
+        if COUNTER in self._restored:
+            yield from self._go_on()
+        for name in self._restored:
+            if name in self._there:
+                yield sql.revoke_rights(self._schema, name)
         yield from self._rights
 
-    @property
-    def _replaced_counter(self) -> str | None:
-        return self._counter(self._kept) if COUNTER in self._there else None
-
-    def _counter(self, schema: str) -> str:
-        return counter_of(Dialect.POSTGRESQL, schema)
+    def _go_on(self) -> Iterator[str]:
+        restored = counter_of(Dialect.POSTGRESQL, self._schema)
+        is_there = COUNTER in self._there
+        replaced = counter_of(Dialect.POSTGRESQL, self._kept) if is_there else None
+        return go_on(Dialect.POSTGRESQL, restored, replaced)
 
 
 def _free_name(taken: set[str]) -> str:

@@ -12,10 +12,12 @@ class Replaced:
     Args:
         name: where it is kept: a file, a schema or a database.
         removal: what removes it: a command or a statement.
+        attached: what others have made of its tables and the new ones lack, by name.
     """
 
     name: str
     removal: str
+    attached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The SQL that names a table, a schema or a database in a place that takes no bound value.
 
-Every name is quoted by the dialect's own preparer, and a value is a whole number; the tables are those of the schema and the
-bookkeeping, and the other names are made here or asked of the server.
+Every name is quoted by the dialect's own preparer, and what else is put in is a whole number. The
+tables are those of the schema and the bookkeeping, and the other names are made here or asked of
+the server.
 """
 
 from collections.abc import Iterable
@@ -111,26 +112,157 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = %s"""
 
-# What gives a table that takes the place of another the same owner and the same rights; the
-# statements are put together by the server, which quotes the names.
+# What gives tables that take the place of others, and the sequences of their keys, the same owner
+# and the same rights, on columns too. The server puts the statements together, and quotes the
+# names. What a backup of an older schema lacks is passed over.
 POSTGRESQL_RIGHTS: Final = """
-SELECT pg_catalog.format('ALTER TABLE %%I.%%I OWNER TO %%I', n.nspname, c.relname,
-                         pg_catalog.pg_get_userbyid(c.relowner))
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname = %(schema)s AND c.relname = ANY(%(tables)s)
-  AND pg_catalog.pg_get_userbyid(c.relowner) <> CURRENT_USER
+WITH relations AS (
+  SELECT c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relacl
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+    AND c.relkind = 'S' AND d.deptype IN ('a', 'i')
+  LEFT JOIN pg_catalog.pg_class AS t ON t.oid = d.refobjid
+  WHERE n.nspname = %(schema)s
+    AND (c.relkind = 'r' AND c.relname = ANY(%(tables)s) OR t.relname = ANY(%(tables)s))
+),
+grants AS (
+  SELECT r.oid, '' AS of_column, r.relacl AS acl
+  FROM relations AS r
+  UNION ALL
+  SELECT r.oid, pg_catalog.format(' (%%I)', a.attname), a.attacl
+  FROM relations AS r
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND NOT a.attisdropped
+),
+statements AS (
+  SELECT 1 AS turn,
+         pg_catalog.format('ALTER TABLE %%I.%%I OWNER TO %%I', r.nspname, r.relname,
+                           pg_catalog.pg_get_userbyid(r.relowner)) AS statement
+  FROM relations AS r
+  WHERE r.relkind = 'r' AND pg_catalog.pg_get_userbyid(r.relowner) <> CURRENT_USER
+  UNION ALL
+  SELECT 2,
+         pg_catalog.format('GRANT %%s%%s ON %%s %%I.%%I TO %%s%%s', a.privilege_type, g.of_column,
+                           CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                           r.nspname, r.relname,
+                           CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                           ELSE a.grantee::pg_catalog.regrole::text END,
+                           CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+  FROM grants AS g
+  JOIN relations AS r ON r.oid = g.oid
+  CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) AS a
+  WHERE a.grantee <> r.relowner
+)
+SELECT pg_catalog.format(
+  'DO %%L', 'BEGIN ' || statement
+            || '; EXCEPTION WHEN undefined_table OR undefined_column THEN NULL; END'
+)
+FROM statements
+ORDER BY turn"""
+
+# The rights that default privileges gave to new tables: the old ones had other rights.
+_POSTGRESQL_REVOKE: Final = """DO $$
+DECLARE statement text;
+BEGIN
+  FOR statement IN
+    SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s %s FROM %s',
+                    CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                    c.oid::pg_catalog.regclass,
+                    CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                    ELSE a.grantee::pg_catalog.regrole::text END)
+    FROM pg_catalog.pg_class AS c
+    LEFT JOIN pg_catalog.pg_depend AS d
+      ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+      AND c.relkind = 'S' AND d.deptype IN ('a', 'i')
+    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+    WHERE {table} IN (c.oid, d.refobjid) AND a.grantee <> c.relowner
+  LOOP
+    EXECUTE statement;
+  END LOOP;
+END $$"""
+
+# What the role lacks to restore, as the statements that give it: the schema aside is made in the
+# database, and tables enter theirs by right of their owner, the old as well as the new.
+POSTGRESQL_MISSING: Final = """
+SELECT pg_catalog.format('GRANT CREATE ON DATABASE %%I TO %%I',
+                         pg_catalog.current_database(), CURRENT_USER)
+WHERE NOT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
 UNION ALL
-SELECT pg_catalog.format('GRANT %%s ON TABLE %%I.%%I TO %%s%%s', a.privilege_type, n.nspname,
-                         c.relname,
-                         CASE a.grantee WHEN 0 THEN 'PUBLIC'
-                         ELSE a.grantee::pg_catalog.regrole::text END,
-                         CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+SELECT pg_catalog.format('GRANT CREATE ON SCHEMA %%I TO %%I', n.nspname, r.rolname)
+FROM pg_catalog.pg_namespace AS n
+JOIN pg_catalog.pg_roles AS r ON r.rolname = CURRENT_USER
+  OR r.oid IN (
+    SELECT c.relowner FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND c.relname = ANY(%(tables)s)
+  )
+WHERE n.nspname = %(schema)s AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE')
+  AND NOT (SELECT me.rolsuper FROM pg_catalog.pg_roles AS me WHERE me.rolname = CURRENT_USER)"""
+
+# The owners of tables that the role may not replace.
+POSTGRESQL_OWNERS: Final = """
+SELECT DISTINCT pg_catalog.pg_get_userbyid(c.relowner)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
-WHERE c.relkind = 'r' AND n.nspname = %(schema)s AND c.relname = ANY(%(tables)s)
-  AND a.grantee <> c.relowner"""
+WHERE n.nspname = %(schema)s AND c.relkind = 'r' AND c.relname = ANY(%(tables)s)
+  AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+ORDER BY 1"""
+
+# The sequences of the tables that are to be seen, where the role may not read them.
+POSTGRESQL_UNREADABLE: Final = """
+SELECT pg_catalog.format('%%I', s.relname)
+FROM pg_catalog.pg_class AS s
+JOIN pg_catalog.pg_depend AS d
+  ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid
+  AND d.deptype IN ('a', 'i')
+JOIN pg_catalog.pg_class AS t ON t.oid = d.refobjid
+WHERE s.relkind = 'S' AND t.relname = ANY(%s) AND pg_catalog.pg_table_is_visible(t.oid)
+  AND NOT pg_catalog.has_table_privilege(s.oid, 'SELECT')
+ORDER BY 1"""
+
+# What others have made of the tables of one schema, and not of those of the other.
+POSTGRESQL_ATTACHED: Final = """
+WITH tables AS (
+  SELECT c.oid, c.relnamespace, n.nspname, c.relname, c.relrowsecurity
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'r' AND c.relname = ANY(%(tables)s) AND n.nspname IN (%(kept)s, %(schema)s)
+),
+attached AS (
+  SELECT t.nspname, pg_catalog.format('row level security of %%I', t.relname) AS what
+  FROM tables AS t
+  WHERE t.relrowsecurity
+  UNION ALL
+  SELECT t.nspname, pg_catalog.format('policy %%I of %%I', p.polname, t.relname)
+  FROM tables AS t
+  JOIN pg_catalog.pg_policy AS p ON p.polrelid = t.oid
+  UNION ALL
+  SELECT t.nspname, pg_catalog.format('trigger %%I of %%I', g.tgname, t.relname)
+  FROM tables AS t
+  JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = t.oid AND NOT g.tgisinternal
+  UNION ALL
+  SELECT t.nspname, pg_catalog.format('publication %%I of %%I', p.pubname, t.relname)
+  FROM tables AS t
+  JOIN pg_catalog.pg_publication_rel AS r ON r.prrelid = t.oid
+  JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
+  UNION ALL
+  SELECT t.nspname, pg_catalog.format('view %%s of %%I', v.oid::pg_catalog.regclass, t.relname)
+  FROM tables AS t
+  JOIN pg_catalog.pg_depend AS d
+    ON d.refobjid = t.oid AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  JOIN pg_catalog.pg_rewrite AS w ON w.oid = d.objid
+  JOIN pg_catalog.pg_class AS v ON v.oid = w.ev_class AND v.oid <> t.oid
+  UNION ALL
+  SELECT t.nspname, pg_catalog.format('foreign key %%I of %%s to %%I', f.conname,
+                                      f.conrelid::pg_catalog.regclass, t.relname)
+  FROM tables AS t
+  JOIN pg_catalog.pg_constraint AS f ON f.confrelid = t.oid AND f.contype = 'f'
+  WHERE f.conrelid NOT IN (SELECT own.oid FROM tables AS own)
+)
+SELECT what FROM attached WHERE nspname = %(kept)s
+EXCEPT
+SELECT what FROM attached WHERE nspname = %(schema)s
+ORDER BY 1"""
 
 # As on every connection of the layer: who has the tables open for longer is not waited for.
 POSTGRESQL_LOCK_TIMEOUT: Final = f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
@@ -156,6 +288,12 @@ def move_table(table: str, source: str, target: str) -> str:
     return f"ALTER TABLE {quoted(dialect, source, table)} SET SCHEMA {quoted(dialect, target)}"
 
 
+def revoke_rights(schema: str, table: str) -> str:
+    """Take away what default privileges gave on a new table of PostgreSQL's and its sequence."""
+    name = quoted(Dialect.POSTGRESQL, schema, table).replace("'", "''")
+    return _POSTGRESQL_REVOKE.format(table=f"'{name}'::pg_catalog.regclass")
+
+
 def refuse_other_count(schema: str, table: str, rows: int) -> str:
     """Fail unless a table of PostgreSQL's has so many rows."""
     count = count_rows(Dialect.POSTGRESQL, schema, table)
@@ -165,6 +303,7 @@ def refuse_other_count(schema: str, table: str, rows: int) -> str:
     )
 
 
+MYSQL_USER: Final = "SELECT CURRENT_USER()"
 MYSQL_VERSION: Final = "SELECT VERSION()"
 MYSQL_TABLES: Final = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
 MYSQL_DATABASES: Final = "SELECT schema_name FROM information_schema.schemata"

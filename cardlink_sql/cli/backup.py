@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -112,7 +113,7 @@ def _print_restored(file: Path, done: Restored, *, as_json: bool) -> None:
         print_json(
             {
                 **done.manifest.to_document(),
-                "replaced": None if kept is None else {"name": kept.name, "removal": kept.removal},
+                "replaced": None if kept is None else asdict(kept),
                 "pending": done.pending,
             }
         )
@@ -121,6 +122,8 @@ def _print_restored(file: Path, done: Restored, *, as_json: bool) -> None:
     if kept is not None:
         output.print(f"The replaced database is kept: {kept.name}")
         output.print(f"When it is not needed any more: {kept.removal}")
+        for what in kept.attached:
+            output.print(f"It keeps what the new tables lack; make it anew: {what}")
     if done.pending:
         output.print(f"It is older than this version ({', '.join(done.pending)} pending).")
         output.print("Run: cardlink-db migrate")

@@ -31,8 +31,8 @@ lines the counter of the events, and the payload's size and SHA-256. `unzip -p F
 | `jsonl` | the lines of `cardlink-db export` | the same | the same |
 | `auto`, the default | native | native where the tool will do | native where the tool will do |
 
-Where a tool is missing, is older than a PostgreSQL server, or is of the other product (MySQL's for
-MariaDB), `auto` makes JSON lines and says so on stderr; `native` refuses. A native backup takes the
+Where a tool is missing, is older than a PostgreSQL server, is of the other product (MySQL's for
+MariaDB), or wants a right that the role has not, `auto` makes JSON lines and says so on stderr; `native` refuses. A native backup takes the
 tables as they are, indexes of your own with them, and is restored into the same dialect and
 product. JSON lines hold the rows, and are restored into **every** backend. Of the events (see their
 guide) they carry the last number and whether events are published, not the events themselves. So
@@ -62,7 +62,8 @@ A backup is of one moment, and no writer waits for it.
 - **JSON lines**: one read-only transaction over all tables.
 
 On the servers CardLink's tables and the bookkeeping of its migrations are taken, and nothing else
-that lives in the same database. On SQLite it is the file, with all that is in it.
+that lives in the same database. On SQLite it is the file, with all that is in it; from JSON lines
+it is a new file with CardLink's tables alone.
 
 Passwords go to the tools by `PGPASSWORD` or by an option file that only this user can read and
 that is gone afterwards; they are on no command line. The SSL options of the URL go with them.
@@ -90,16 +91,24 @@ does the first two steps without a database: it needs no URL, and for PostgreSQL
   replaced file. A component that starts in that very moment can read from the old file, and its
   writes are refused. The new file gets the old one's owner and rights.
 - **PostgreSQL** holds the tables for as long as the restore of a dump takes; it gives up after ten
-  seconds where somebody else holds one. The new tables get the old ones' owner and grants. Views
-  and foreign keys of yours that refer to them stay with the replaced tables: make them anew. A
+  seconds where somebody else holds one. The new tables, their columns and sequences get the old
+  ones' owner and grants, and no others, whatever `ALTER DEFAULT PRIVILEGES` says. Policies and row
+  level security, triggers, places in a publication, views and foreign keys of yours stay with the
+  replaced tables: `restore` names those that the new ones lack (`replaced.attached` with `--json`),
+  for you to make anew. A dump brings along the policies and triggers of its time, and your indexes,
+  storage parameters and statistics objects, which are not named; JSON lines bring none of them.
+  After a backup of an older schema, print and run the grants anew behind `cardlink-db migrate`. A
   dump goes back into the schema that it is of.
 - **MariaDB, MySQL**: a table with triggers does not leave its database, so drop them first.
   Grants go by name and hold for the new tables.
 
 | Role | PostgreSQL | MariaDB, MySQL |
 |---|---|---|
-| backs up | `SELECT` on the tables, and on the sequence of `comm_logs` | `SELECT` on the tables |
-| restores | owns the tables, or the schema where there are none; `CREATE` on the database | the rights of the migrating role, on the databases ``NAME`` and ``NAME\_re%`` |
+| backs up | what `cardlink-db sql grants --role reader` prints: `SELECT` on the tables, and on the sequence of `comm_logs` | the same: `SELECT` on the tables |
+| restores | owns the tables, or there are none; `CREATE` on the database and on the schema, on the latter also for the tables' owner where that is a group of the role's | what `cardlink-db sql grants --role dba` prints, on the databases ``NAME`` and ``NAME\_re%`` |
+
+Where a right is missing, nothing is changed and the error gives the `GRANT`. Without `SELECT` on
+the sequence, as for `--role app` on PostgreSQL, `auto` makes JSON lines and says so.
 
 ## Events behind a restore
 

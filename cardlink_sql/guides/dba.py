@@ -59,9 +59,9 @@ has 5 connections and 10 more under load for each process, if nothing else is co
 
 | Role | PostgreSQL | MySQL, MariaDB |
 |---|---|---|
-| migrates | owns the schema, or `CREATE` on it | `CREATE, ALTER, DROP, INDEX, REFERENCES` and the four below on the database |
+| migrates | owns the schema, or `CREATE` on it | `CREATE, ALTER, DROP, REFERENCES` and the four below on the database |
 | runs | `SELECT, INSERT, UPDATE, DELETE` on the tables of CardLink | the same |
-| reads, `status` and `stats` | `SELECT` on the tables of CardLink, on `_yoyo_migration`, `_yoyo_log`, `_yoyo_version` and on `cardlink_migration_journal` | the same |
+| reads, `status` and `stats`, backs up | `SELECT` on the tables of CardLink, on `_yoyo_migration`, `_yoyo_log`, `_yoyo_version` and on `cardlink_migration_journal`; for `pg_dump` also on `comm_logs_id_seq` | the same, without the sequence |
 
 `cardlink-db stats --queries` needs one right more, which `sql grants` leaves to you, for it shows the
 statements of all who use the server: `GRANT pg_read_all_stats TO …` on PostgreSQL, on MySQL and MariaDB

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from cardlink_sql import resources
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.migrator.files import read_migrations
+from cardlink_sql.migrator.rights import ROW_RIGHTS, escaped_pattern, mysql_rights
 from cardlink_sql.migrator.statements import BOOKKEEPING_TABLES
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.footprint import Footprint, footprints
@@ -46,19 +45,8 @@ class Grant:
     statement: str
 
 
-RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_SEQUENCE: Final = "_seq"
 _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\Z")
-# What a statement of a migration needs on MySQL, beside the rights on rows.
-_MIGRATION_RIGHTS: Final = (
-    (r"CREATE TABLE", "CREATE"),
-    (r"ALTER TABLE", "ALTER"),
-    (r"DROP (TABLE|VIEW)", "DROP"),
-    (r"(CREATE (UNIQUE )?|DROP )INDEX", "INDEX"),
-    (r".*FOREIGN KEY", "REFERENCES"),
-    (r"(CREATE|DROP) TRIGGER", "TRIGGER"),
-    (r"CREATE (OR REPLACE )?VIEW", "CREATE VIEW"),
-    (r"CREATE (PROCEDURE|FUNCTION)", "CREATE ROUTINE"),
-)
 
 
 def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant]:
@@ -80,6 +68,8 @@ def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant
         return writer.migrates()
     needs = _needs(dialect, only_reads=role is Role.READER)
     needs |= {table: {"SELECT": list[str]()} for table in BOOKKEEPING_TABLES}
+    if role is Role.READER:
+        needs |= {name: {"SELECT": list[str]()} for name in _sequences(dialect)}
     return [*writer.first(), *(writer.on(name, rights) for name, rights in needs.items())]
 
 
@@ -93,10 +83,14 @@ def _needs(dialect: Dialect, *, only_reads: bool) -> dict[str, dict[str, list[st
                 found[table][right].append(title)
     order = [*(table.name for table in metadata.sorted_tables), *sorted(found)]
     return {
-        name: {right: found[name][right] for right in RIGHTS if right in found[name]}
+        name: {right: found[name][right] for right in ROW_RIGHTS if right in found[name]}
         for name in dict.fromkeys(order)
         if name in found and _is_granted(name)
     }
+
+
+def _sequences(dialect: Dialect) -> list[str]:
+    return [name for name in _needs(dialect, only_reads=False) if name.endswith(_SEQUENCE)]
 
 
 def _with_own_rights(footprint: Footprint, dialect: Dialect) -> Access:
@@ -109,12 +103,12 @@ def _with_own_rights(footprint: Footprint, dialect: Dialect) -> Access:
 
 def _is_granted(name: str) -> bool:
     # Everybody may read the catalogs.
-    return name in metadata.tables or name.endswith("_seq")
+    return name in metadata.tables or name.endswith(_SEQUENCE)
 
 
 def _rights(access: Access) -> Iterator[tuple[str, str]]:
     for right, tables in zip(
-        RIGHTS, (access.reads, access.inserts, access.updates, access.deletes), strict=True
+        ROW_RIGHTS, (access.reads, access.inserts, access.updates, access.deletes), strict=True
     ):
         yield from ((table, right) for table in tables)
 
@@ -131,9 +125,9 @@ class _PostgreSQL:
         return [Grant("schema public", {"USAGE": []}, "to reach the tables", statement)]
 
     def on(self, name: str, needs: dict[str, list[str]]) -> Grant:
-        what = "SEQUENCE " if name.endswith("_seq") else ""
+        what = "SEQUENCE " if name.endswith(_SEQUENCE) else ""
         statement = f"GRANT {', '.join(needs)} ON {what}{name} TO {self._user};"
-        return Grant(name, needs, _why(name), statement)
+        return Grant(name, needs, _why(name, needs), statement)
 
     def migrates(self) -> list[Grant]:
         # The tables belong to whoever makes them, with every right.
@@ -159,32 +153,20 @@ class _MySQL:
     def on(self, name: str, needs: dict[str, list[str]]) -> Grant:
         rights = ", ".join(needs)
         statement = f"GRANT {rights} ON {self._database}.`{name}` TO {self._user};"
-        return Grant(name, needs, _why(name), statement)
+        return Grant(name, needs, _why(name, needs), statement)
 
     def migrates(self) -> list[Grant]:
-        code = [
-            statement.code.strip()
-            for migration in read_migrations(resources.folder("migrations"), Dialect.MYSQL)
-            for direction in ("apply", "rollback")
-            for statement in migration.statements(direction)
-        ]
-        needed = dict.fromkeys(
-            # The bookkeeping is made, and dropped by init --force, whatever a migration does.
-            right
-            for pattern, right in _MIGRATION_RIGHTS
-            if right in ("CREATE", "DROP")
-            or any(re.match(pattern, one, re.IGNORECASE | re.DOTALL) for one in code)
-        )
-        rights = [*needed, *RIGHTS]
-        # In a pattern of databases, _ stands for any character.
-        database = self._database.replace("_", "\\_")
+        rights = mysql_rights()
+        database = escaped_pattern(self._database)
         statement = f"GRANT {', '.join(rights)} ON {database}.* TO {self._user};"
         needs = {right: list[str]() for right in rights}
         return [Grant("database", needs, "to migrate", statement)]
 
 
-def _why(name: str) -> str | None:
-    return "to know the migrations: status, export, import" if name in BOOKKEEPING_TABLES else None
+def _why(name: str, needs: dict[str, list[str]]) -> str | None:
+    if name in BOOKKEEPING_TABLES:
+        return "to know the migrations: status, export, import"
+    return None if any(needs.values()) else "to back up by pg_dump"
 
 
 def _escaped(text: str) -> str:
