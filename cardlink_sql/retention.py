@@ -43,11 +43,11 @@ _LONGEST_PAUSE: Final = 0.05  # seconds
 class OnBatch(Protocol):
     """What a purge calls after each batch."""
 
-    def __call__(self, table: str, rows: int, /) -> None:
-        """So many rows of this table are gone for good."""
+    def __call__(self, rows: Mapping[str, int], /) -> None:
+        """So many rows of each table are gone for good."""
 
 
-def _tell_nobody(_table: str, _rows: int, /) -> None:
+def _tell_nobody(_rows: Mapping[str, int], /) -> None:
     pass
 
 
@@ -95,7 +95,8 @@ def purge(
             gives. An entry of ``logs`` is as old as its timestamp; one of ``sessions`` as its
             end, and one that has not ended stays; one of ``tests`` as its ``created_at``; one
             of ``events`` as its time. Sessions go with their logs, which count as ``logs``.
-        on_batch: called after each batch; what it raises ends the purge between two batches.
+        on_batch: called once after each batch, with its rows of each table; what it raises ends
+            the purge between two batches.
 
     A session goes with its whole log in one transaction, unless the log is larger than a
     batch: then the log goes first, in batches.
@@ -225,8 +226,7 @@ class _Purge:
                     raise
                 time.sleep(0.05 * attempt)
         self._count(**gone)
-        for table, rows in gone.items():
-            self._on_batch(table, rows)
+        self._on_batch(gone)
         if self._manager.dialect is Dialect.SQLITE:
             time.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
         return sum(gone.values())

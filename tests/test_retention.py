@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any
@@ -171,16 +171,16 @@ def test_logs_and_sessions_of_all_sizes_and_ages_add_up(
         uow.commit()
     before = rows(manager)
     days = {"logs": chance.uniform(5, 50), "sessions": chance.uniform(5, 50)}
-    batches: list[tuple[str, int]] = []
+    batches: list[Mapping[str, int]] = []
 
     counted = count_old(manager, days)
-    purged = purge(manager, days, lambda name, number: batches.append((name, number)))
+    purged = purge(manager, days, batches.append)
 
     assert purged == counted
     assert {name: before[name] - rows(manager)[name] for name in purged} == purged
-    assert max(number for name, number in batches if name == "logs") <= 7
+    assert max(batch.get("logs", 0) for batch in batches) <= 7
     for name, number in purged.items():
-        assert sum(rows for table, rows in batches if table == name) == number
+        assert sum(batch.get(name, 0) for batch in batches) == number
 
 
 def test_a_session_that_fits_a_batch_goes_as_a_whole(
@@ -191,12 +191,32 @@ def test_a_session_that_fits_a_batch_goes_as_a_whole(
             add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 4)
         uow.commit()
 
-    def stop(name: str, _rows: int) -> None:
+    def look(_rows: Mapping[str, int]) -> None:
         held = dump(manager)
         of_session = {row[1] for row in held["comm_logs"]}
         assert of_session == {row[0] for row in held["ota_sessions"]}
 
-    assert purge(manager, {"sessions": 30}, stop) == {"logs": 48, "sessions": 12}
+    assert purge(manager, {"sessions": 30}, look) == {"logs": 48, "sessions": 12}
+
+
+def test_a_batch_is_told_whole_before_an_interrupt(
+    manager: DatabaseManager, small_batches: None
+) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in range(4):
+            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 3)
+        uow.commit()
+    told: list[Mapping[str, int]] = []
+
+    def interrupt(batch: Mapping[str, int]) -> None:
+        told.append(batch)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        purge(manager, {"sessions": 30}, interrupt)
+
+    assert told == [{"logs": 6, "sessions": 2}]
+    assert rows(manager) == {"logs": 6, "sessions": 2, "tests": 0, "events": 0}
 
 
 def test_an_interrupt_leaves_whole_batches(manager: DatabaseManager, small_batches: None) -> None:
@@ -205,8 +225,8 @@ def test_an_interrupt_leaves_whole_batches(manager: DatabaseManager, small_batch
         uow.commit()
     done: list[int] = []
 
-    def interrupt(_name: str, number: int) -> None:
-        done.append(number)
+    def interrupt(batch: Mapping[str, int]) -> None:
+        done.append(batch["logs"])
         if len(done) == 3:
             raise KeyboardInterrupt
 

@@ -95,9 +95,10 @@ def _purged(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, in
     done: dict[str, int] = {}
     with progress("Purging rows") as advance, _interrupted_between_batches() as check:
 
-        def note(name: str, rows: int) -> None:
-            done[name] = done.get(name, 0) + rows
-            advance(rows)
+        def note(rows: Mapping[str, int]) -> None:
+            for name, number in rows.items():
+                done[name] = done.get(name, 0) + number
+            advance(sum(rows.values()))
             check()
 
         try:
