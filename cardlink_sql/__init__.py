@@ -3,55 +3,61 @@
 Start with :class:`DatabaseManager` and :class:`UnitOfWork`.
 """
 
-from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import (
-    ConflictError,
-    ConnectionError,
-    DatabaseError,
-    DriftError,
-    EncryptionError,
-    IntegrityError,
-    MigrationError,
-    NotFoundError,
-    QueryError,
-    StateError,
-    ValidationError,
-)
-from cardlink_sql.events import DatabaseEvent, EventBus, EventType
-from cardlink_sql.keyring import Keyring
-from cardlink_sql.listener import Listener
-from cardlink_sql.manager import DatabaseManager, Health
-from cardlink_sql.observation import ObservedStatement, StatementBus
-from cardlink_sql.records import (
-    CardProfile,
-    CardType,
-    ChangeKind,
-    CommLog,
-    Device,
-    DeviceType,
-    Direction,
-    FlakyTest,
-    JUnitImport,
-    KeysetPage,
-    OTASession,
-    Page,
-    RunComparison,
-    SessionStatistics,
-    SessionStatus,
-    SessionSummary,
-    SessionType,
-    Setting,
-    SettingInForce,
-    SettingsImport,
-    SuiteSummary,
-    TestChange,
-    TestResult,
-    TestRun,
-    TestRunSummary,
-    TestStatus,
-)
-from cardlink_sql.unit_of_work import UnitOfWork
+from importlib import import_module
+
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than the rest of this module
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from cardlink_sql.config import DatabaseConfig
+    from cardlink_sql.dialect import Dialect
+    from cardlink_sql.errors import (
+        ConflictError,
+        ConnectionError,
+        DatabaseError,
+        DriftError,
+        EncryptionError,
+        IntegrityError,
+        MigrationError,
+        NotFoundError,
+        QueryError,
+        StateError,
+        ValidationError,
+    )
+    from cardlink_sql.events import DatabaseEvent, EventBus, EventType
+    from cardlink_sql.keyring import Keyring
+    from cardlink_sql.listener import Listener
+    from cardlink_sql.manager import DatabaseManager, Health
+    from cardlink_sql.observation import ObservedStatement, StatementBus
+    from cardlink_sql.records import (
+        CardProfile,
+        CardType,
+        ChangeKind,
+        CommLog,
+        Device,
+        DeviceType,
+        Direction,
+        FlakyTest,
+        JUnitImport,
+        KeysetPage,
+        OTASession,
+        Page,
+        RunComparison,
+        SessionStatistics,
+        SessionStatus,
+        SessionSummary,
+        SessionType,
+        Setting,
+        SettingInForce,
+        SettingsImport,
+        SuiteSummary,
+        TestChange,
+        TestResult,
+        TestRun,
+        TestRunSummary,
+        TestStatus,
+    )
+    from cardlink_sql.unit_of_work import UnitOfWork
 
 __all__ = [
     "CardProfile",
@@ -104,3 +110,70 @@ __all__ = [
     "UnitOfWork",
     "ValidationError",
 ]
+
+# Where each name is. A module is imported when a name of it is first asked for (PEP 562): all of
+# them take half a second, and cardlink-db starts with this package.
+_MODULES: "Final" = {
+    "CardProfile": "records",
+    "CardType": "records",
+    "ChangeKind": "records",
+    "CommLog": "records",
+    "ConflictError": "errors",
+    "ConnectionError": "errors",
+    "DatabaseConfig": "config",
+    "DatabaseError": "errors",
+    "DatabaseEvent": "events",
+    "DatabaseManager": "manager",
+    "Device": "records",
+    "DeviceType": "records",
+    "Dialect": "dialect",
+    "Direction": "records",
+    "DriftError": "errors",
+    "EncryptionError": "errors",
+    "EventBus": "events",
+    "EventType": "events",
+    "FlakyTest": "records",
+    "Health": "manager",
+    "IntegrityError": "errors",
+    "JUnitImport": "records",
+    "Keyring": "keyring",
+    "KeysetPage": "records",
+    "Listener": "listener",
+    "MigrationError": "errors",
+    "NotFoundError": "errors",
+    "OTASession": "records",
+    "ObservedStatement": "observation",
+    "Page": "records",
+    "QueryError": "errors",
+    "RunComparison": "records",
+    "SessionStatistics": "records",
+    "SessionStatus": "records",
+    "SessionSummary": "records",
+    "SessionType": "records",
+    "Setting": "records",
+    "SettingInForce": "records",
+    "SettingsImport": "records",
+    "StateError": "errors",
+    "StatementBus": "observation",
+    "SuiteSummary": "records",
+    "TestChange": "records",
+    "TestResult": "records",
+    "TestRun": "records",
+    "TestRunSummary": "records",
+    "TestStatus": "records",
+    "UnitOfWork": "unit_of_work",
+    "ValidationError": "errors",
+}
+
+
+def __getattr__(name: str) -> "Any":
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

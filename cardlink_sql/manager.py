@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from sqlalchemy import Engine
@@ -22,11 +22,13 @@ from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.keyring import Keyring
 from cardlink_sql.link import Link
 from cardlink_sql.listener import Listener
-from cardlink_sql.migrator import Migrator
 from cardlink_sql.observation import ObservingCursor, StatementBus
 from cardlink_sql.publisher import Publisher
 from cardlink_sql.records import TableSize
 from cardlink_sql.sqlfiles import Library, load_library
+
+if TYPE_CHECKING:
+    from cardlink_sql.migrator import Migrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,11 @@ class DatabaseManager:
         return error
 
     @property
-    def migrator(self) -> Migrator:
+    def migrator(self) -> "Migrator":
         """What applies migrations to this database."""
+        # Few processes migrate, and yoyo is large.
+        from cardlink_sql.migrator import Migrator
+
         return Migrator(self.engine, self.dialect)
 
     def take_connection(self) -> PoolProxiedConnection:

@@ -8,7 +8,7 @@ from typing import Any
 import typer.main
 from typer.testing import CliRunner
 
-from cardlink_sql.cli import app
+from cardlink_sql.cli.commands import app
 
 GUIDE = Path(__file__).parent.parent / "cardlink_sql" / "guides" / "command_line.py"
 MARKED = re.compile(r"(?<=<!-- help -->\n).*(?=<!-- end of help -->)", re.DOTALL)

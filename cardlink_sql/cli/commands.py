@@ -1,0 +1,154 @@
+"""The commands of ``cardlink-db``, and what becomes of their errors."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from typing import Any, Final, NoReturn
+
+import typer.main
+from typer.core import TyperGroup
+from typer.exceptions import Abort, TyperException
+
+from cardlink_sql.cli.common import Exit, Url, WorkInterruptedError, settle_streams, visible
+from cardlink_sql.errors import DatabaseError, DriftError
+
+__all__ = ["app", "run"]
+
+# Where each command or group of commands is, in the order of the help. Its module is imported
+# when it is asked for: all of them take twice as long as one.
+_PLACES: Final = {
+    "init": "schema.init",
+    "migrate": "schema.migrate",
+    "status": "schema.status",
+    "replay": "traces.replay",
+    "export": "exchange.export_",  # import is a word of Python, and export_ goes with import_
+    "import": "exchange.import_",
+    "import-keys": "keys.import_keys",
+    "backup": "backup.backup",
+    "restore": "backup.restore",
+    "purge": "purge.purge",
+    "stats": "statistics.stats",
+    "devices": "devices.devices",
+    "cards": "cards.cards",
+    "sessions": "sessions.sessions",
+    "tests": "tests.tests",
+    "settings": "settings.settings",
+    "events": "events.events",
+    "keys": "keys.keys",
+    "schema": "schema_review.schema",
+    "sql": "sql.sql",
+}
+
+
+class _OnDemand(Mapping[str, Any]):
+    """The commands by name."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _OnDemand()  # type: ignore[assignment]  # nobody adds to them
+
+
+_SETTINGS: Final[dict[str, Any]] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+
+app = typer.Typer(
+    name="cardlink-db",
+    cls=_Commands,
+    help="The database of CardLink: schema, migrations, state.",
+    epilog=(
+        "Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, "
+        "4 the database does not agree with its migrations (drift)."
+    ),
+    no_args_is_help=True,
+    **_SETTINGS,
+)
+
+
+@app.callback()
+def _everywhere(url: Url = None) -> None:
+    """Take --url in front of the command, too."""
+
+
+@cache
+def _command(name: str) -> Any:
+    module, _, place = _PLACES[name].rpartition(".")
+    found = getattr(import_module(f"cardlink_sql.cli.{module}"), place)
+    holder = typer.Typer(**_SETTINGS)
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found)
+    else:
+        holder.command(name)(found)
+    return typer.main.get_group(holder).commands[name]
+
+
+def run(arguments: list[str] | None) -> None:
+    """Run ``cardlink-db``: an error is one or two lines on stderr, never a traceback.
+
+    Args:
+        arguments: what stands behind the command's name; without it, that of the process.
+    """
+    settle_streams()
+    # Where Ctrl-C comes while a connection is closed, the pool would log a traceback.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    try:
+        code = app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE
+        if code == Exit.INTERRUPTED:
+            _end_interrupted()  # typer turned Ctrl-C into its exit code
+        sys.exit(code)
+    except TyperException as error:
+        _print_usage_error(error)
+        sys.exit(error.exit_code)
+    except DatabaseError as error:
+        _print_error(error.headline, error.remedy)
+        sys.exit(Exit.DRIFT if isinstance(error, DriftError) else Exit.ERROR)
+    except BrokenPipeError:
+        # Whoever read the output has read enough. Python would complain again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.ERROR)
+    except OSError as error:
+        # Such as a full disk behind the output. A second failure there has nowhere to go.
+        with suppress(OSError):
+            _print_error(f"the output cannot be written: {error.strerror}", None)
+        sys.exit(Exit.ERROR)
+    except WorkInterruptedError as error:
+        _end_interrupted(f"interrupted: {error}")
+    except (KeyboardInterrupt, Abort):
+        _end_interrupted()
+
+
+def _end_interrupted(message: str = "interrupted") -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(Exit.INTERRUPTED)
+
+
+def _print_usage_error(error: TyperException) -> None:
+    message = error.format_message()
+    if "\n" in message:
+        typer.echo(message, err=True)  # the help of a command that was given nothing
+        return
+    context: typer.Context | None = getattr(error, "ctx", None)
+    command = context.command_path if context else "cardlink-db"
+    # A refused choice is told in the words of the library that read it.
+    what = message.rstrip(".").replace("Value error, ", "")
+    _print_error(what, f"{command} --help shows what it takes")
+
+
+def _print_error(what: str, remedy: str | None) -> None:
+    # A list of faults has a line for each.
+    typer.echo("\n".join(map(visible, f"error: {what}".split("\n"))), err=True)
+    if remedy:
+        typer.echo(f"hint: {visible(remedy)}", err=True)
