@@ -147,7 +147,7 @@ def _origin(manifest: Manifest) -> str:
 def _megabytes(what: str) -> Iterator[Callable[[int], None]]:
     """Show the progress of the block in MB; gives what takes the bytes done."""
     rest = 0
-    with progress(f"{what}, MB") as advance:
+    with progress(what, unit="MB") as advance:
 
         def count(done: int) -> None:
             nonlocal rest

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -121,7 +122,7 @@ def export_(
         if keys is not Keys.NONE:
             _confirm_keys(file, keys, yes=yes)
         secret = _new_passphrase(passphrase_file) if keys is Keys.ENCRYPTED else None
-        with progress("Exporting") as on_progress:
+        with progress("Exporting", unit="rows") as on_progress:
             if to_stdout:
                 rows = write_to(
                     manager, sys.stdout.buffer, chosen, selection=selection, keys=keys,
@@ -167,20 +168,55 @@ def import_(
         chosen = format_of(file, file_format)
     with open_manager(url) as manager:
         refuse_missing(manager)
-        with progress("Importing") as on_progress:
+        with ExitStack() as shown:
+            steps = _ImportProgress(shown)
             report = import_file(
                 manager,
                 file,
                 file_format=chosen,
                 conflict=conflict,
                 dry_run=dry_run,
-                passphrase=lambda: _passphrase(passphrase_file),
-                on_progress=on_progress,
+                passphrase=lambda: steps.passphrase(passphrase_file),
+                on_check=steps.on_check,
+                on_progress=steps.on_progress,
             )
     if as_json:
         print_json(asdict(report))
     else:
         _print_report(report)
+
+
+class _ImportProgress:
+    """Shows how the rows of a file are checked and then imported, when their number is known."""
+
+    def __init__(self, shown: ExitStack) -> None:
+        self._shown = shown
+        self._rows = 0
+        self._is_importing = False
+        self._begin("Checking")
+
+    def on_check(self, done: int, /) -> None:
+        """So many more rows are checked."""
+        self._rows += done
+        self._advance(done)
+
+    def on_progress(self, done: int, /) -> None:
+        """So many more rows are written."""
+        if not self._is_importing:
+            self._is_importing = True
+            self._begin("Importing", self._rows)
+        self._advance(done)
+
+    def passphrase(self, file: Path | None) -> str:
+        """The passphrase of the keys; nothing is shown while it is asked for."""
+        self._shown.close()
+        given = _passphrase(file)
+        self._begin("Checking")
+        return given
+
+    def _begin(self, what: str, total: int | None = None) -> None:
+        self._shown.close()
+        self._advance = self._shown.enter_context(progress(what, total, unit="rows"))
 
 
 def _print_report(report: ImportReport) -> None:

@@ -48,7 +48,7 @@ def check(*, as_json: AsJson = False, url: Url = None) -> None:
     """
     with open_manager(url, read_only=True) as manager:
         refuse_missing(manager)
-        with progress("Checking", _count(manager)) as on_progress:
+        with progress("Checking", _count(manager), unit="PSKs") as on_progress:
             found = check_keys(manager, on_progress)
     if as_json:
         print_json(
@@ -84,7 +84,7 @@ def rotate(
     """
     with open_manager(url) as manager:
         refuse_missing(manager)
-        with progress("Rotating", _count(manager)) as on_progress:
+        with progress("Rotating", _count(manager), unit="PSKs") as on_progress:
             done = rotate_keys(manager, batch, on_progress)
     if as_json:
         print_json(asdict(done))
@@ -117,7 +117,7 @@ def import_keys(
     text = read_file(file)
     with open_manager(url) as manager:
         refuse_missing(manager)
-        with progress("Importing") as on_progress:
+        with progress("Importing", unit="PSKs") as on_progress:
             done = import_key_file(
                 manager, text, str(file), dry_run=dry_run, on_progress=on_progress
             )

@@ -4,10 +4,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from threading import Timer
+from typing import TYPE_CHECKING, Final, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _QUIET_SECONDS: Final = 1.0
 # Where stderr is no terminal, a line now and then does.
@@ -26,47 +27,79 @@ def no_progress(done: int, /) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[OnProgress]:
+def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnProgress]:
     """Show the progress of the block; gives what it calls after each step.
 
     Args:
         what: what is done, such as ``Importing``.
         total: how much there is to do, if known.
+        unit: what is counted, such as ``rows``.
     """
-    shown = _Bar(what, total) if sys.stderr.isatty() else _Lines(what, total)
+    count = _Count(total, unit)
+    shown = _Bar(what, count) if sys.stderr.isatty() else _Lines(what, count)
+    # The first step may be long, and is shown all the same.
+    timer = Timer(_QUIET_SECONDS, shown.show)
+    timer.daemon = True
+    timer.start()
     try:
         yield shown.advance
     finally:
+        timer.cancel()
+        timer.join()
         shown.close()
+
+
+class _Count:
+    """How much is done, and of how much."""
+
+    def __init__(self, total: int | None, unit: str) -> None:
+        self.done = 0
+        self.total = total
+        self._of = "" if total is None else f" of {total:,}"
+        self._unit = unit
+
+    def __str__(self) -> str:
+        return f"{self.done:,}{self._of} {self._unit}"
 
 
 class _Bar:
     """A bar that a terminal draws over, and that is gone afterwards."""
 
-    def __init__(self, what: str, total: int | None) -> None:
-        self._what, self._total = what, total
-        self._shown_from = time.monotonic() + _QUIET_SECONDS
-        self._done = 0
+    def __init__(self, what: str, count: _Count) -> None:
+        self._what, self._count = what, count
         self._progress: Progress | None = None
 
     def advance(self, done: int, /) -> None:
-        self._done += done
+        self._count.done += done
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], completed=self._done)
-        elif time.monotonic() >= self._shown_from:
-            self._show()
+            self._progress.update(
+                self._progress.task_ids[0], completed=self._count.done, count=self._count
+            )
 
-    def _show(self) -> None:
-        self._progress = Progress(
+    def show(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        is_known = self._count.total is not None
+        shown = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeRemainingColumn() if is_known else TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        self._progress.add_task(self._what, total=self._total, completed=self._done)
-        self._progress.start()
+        shown.add_task(
+            self._what, total=self._count.total, completed=self._count.done, count=self._count
+        )
+        shown.start()
+        self._progress = shown
 
     def close(self) -> None:
         if self._progress is not None:
@@ -76,18 +109,19 @@ class _Bar:
 class _Lines:
     """A line after a second and then every ten, for a log."""
 
-    def __init__(self, what: str, total: int | None) -> None:
-        self._what = what
-        self._of = "" if total is None else f" of {total:,}"
-        self._next = time.monotonic() + _QUIET_SECONDS
-        self._done = 0
+    def __init__(self, what: str, count: _Count) -> None:
+        self._what, self._count = what, count
+        self._next: float | None = None
 
     def advance(self, done: int, /) -> None:
-        self._done += done
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LINE_SECONDS
-            sys.stderr.write(f"{self._what}: {self._done:,}{self._of}\n")
-            sys.stderr.flush()
+        self._count.done += done
+        if self._next is not None and time.monotonic() >= self._next:
+            self.show()
+
+    def show(self) -> None:
+        self._next = time.monotonic() + _LINE_SECONDS
+        sys.stderr.write(f"{self._what}: {self._count}\n")
+        sys.stderr.flush()
 
     def close(self) -> None:
         pass

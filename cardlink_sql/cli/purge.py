@@ -93,7 +93,7 @@ def _ask(manager: DatabaseManager, days: Mapping[str, float]) -> None:
 
 def _purged(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
     done: dict[str, int] = {}
-    with progress("Purging rows") as advance, _interrupted_between_batches() as check:
+    with progress("Purging", unit="rows") as advance, _interrupted_between_batches() as check:
 
         def note(rows: Mapping[str, int]) -> None:
             for name, number in rows.items():

@@ -85,7 +85,7 @@ def stats(
         if queries:
             show_query_statistics(manager, limit, as_json=as_json)
             return
-        with progress("Reading the log", STEPS) as advance:
+        with progress("Reading the log", STEPS, unit="steps") as advance:
             figures = take_statistics(manager, window, advance)
         if as_json:
             print_json({"days": window, **_json_ready(asdict(figures))})

@@ -286,7 +286,10 @@ def import_reports(
     created = unchanged = 0
     with open_manager(url) as manager:
         refuse_missing(manager)
-        with UnitOfWork(manager) as uow, progress("Importing reports", len(files)) as done:
+        with (
+            UnitOfWork(manager) as uow,
+            progress("Importing", len(files), unit="reports") as done,
+        ):
             for file in files:
                 report = uow.tests.import_junit_xml(file, run, device_id=device, card_iccid=card)
                 created += report.created

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
@@ -25,6 +26,8 @@ from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
 
 Passphrase = Callable[[], str | None] | str | None
+
+_STEP: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def import_file(
     dry_run: bool = False,
     passphrase: Passphrase = None,
     keys: Keys | None = None,
+    on_check: OnProgress | None = None,
     on_progress: OnProgress | None = None,
 ) -> ImportReport:
     """Import a file: all of it, or nothing.
@@ -69,6 +73,8 @@ def import_file(
         keys: ``STORED`` takes a backup, whose keys are encrypted under the database's own
             CARDLINK_ENCRYPTION_KEY. Without it such a file is refused; the others say
             themselves how they hold the keys.
+        on_check: told the number of rows after each 500 checked, and of the last ones, so that
+            all of them are known before any is written.
         on_progress: told the number of rows after each batch written.
 
     Raises:
@@ -90,7 +96,7 @@ def import_file(
         form = _form(header.keys, keys, f"{where}: header.keys")
         check_schema(manager, header, f"{where}: header")
         reader = key_reader(manager, header.keys, _asked(passphrase, form), f"{where}: header.keys")
-        checked = _check(source, Checker(spool, faults, reader, form), faults)
+        checked = _check(source, Checker(spool, faults, reader, form), faults, on_check)
         work = _Import(manager, spool, checked, conflict, reader)
         return work.run(faults, on_progress, dry_run=dry_run)
 
@@ -112,16 +118,29 @@ def _asked(passphrase: Passphrase, form: Keys) -> str | None:
     return passphrase() if callable(passphrase) else passphrase
 
 
-def _check(source: Source, checker: Checker, faults: Faults) -> Checked:
+def _check(
+    source: Source, checker: Checker, faults: Faults, on_check: OnProgress | None
+) -> Checked:
+    tell = on_check or _tell_nobody
+    new = 0
     try:
         for entry in source.entries(faults):
             checker.take(entry)
+            new += 1
+            if new == _STEP:
+                tell(new)
+                new = 0
     except ValidationError as error:
         # Such as a file that ends too soon, where what was found so far may explain it.
         if not faults.count:
             raise
         faults.add(error.what)
+    tell(new)
     return checker.checked
+
+
+def _tell_nobody(_rows: int, /) -> None:
+    pass
 
 
 def _note(link: Link, report: ImportReport) -> None:
