@@ -37,9 +37,8 @@ def test_every_help_text_is_the_real_one() -> None:
 def test_every_command_says_what_it_does_with_an_example() -> None:
     help_texts = re.findall(r"^```text\n(.*?)^```", rendered(), re.DOTALL | re.MULTILINE)
     for path, shown in zip(commands(), help_texts, strict=True):
-        if "Commands:" not in shown:
-            example = re.sub(r"\s+", " ", shown).partition("Example: ")[2]
-            assert f"cardlink-db {' '.join(path)}" in example, path
+        example = re.sub(r"\s+", " ", shown).partition("Example: ")[2]
+        assert " ".join(("cardlink-db", *path)) in example, path
 
 
 def run_command(line: str, capsys: pytest.CaptureFixture[str]) -> str:

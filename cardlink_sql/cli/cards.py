@@ -11,6 +11,7 @@ from cardlink_sql.cli.common import (
     Url,
     argument,
     facts,
+    group,
     json_ready,
     open_to_read,
     output,
@@ -24,7 +25,7 @@ from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.records import CardProfile
 
-cards = typer.Typer(name="cards", help="Card profiles.", no_args_is_help=True)
+cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
 
 
 @cards.command("list")

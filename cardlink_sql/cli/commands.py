@@ -68,7 +68,8 @@ _SETTINGS: Final[dict[str, Any]] = {"pretty_exceptions_enable": False, "rich_mar
 app = typer.Typer(
     name="cardlink-db",
     cls=_Commands,
-    help="The database of CardLink: schema, migrations, state.",
+    help="The database of CardLink: its schema, its contents, its state.\n\n"
+    "Example: cardlink-db status",
     epilog=(
         "Exit codes: 0 fine, 1 error, 2 wrong usage, 3 migrations are pending, "
         "4 the database does not agree with its migrations (drift)."

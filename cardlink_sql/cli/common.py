@@ -91,6 +91,11 @@ class _Output(Console):
 output: Final = _Output(highlight=False, markup=False, soft_wrap=True)
 
 
+def group(name: str, what: str, example: str) -> typer.Typer:
+    """A group of commands, still empty; its help ends in an example, as a command's does."""
+    return typer.Typer(name=name, help=f"{what}\n\nExample: {example}", no_args_is_help=True)
+
+
 def settle_streams() -> None:
     """Write what a stream's encoding does not have as ``\\u2192``: no output fails for it."""
     for stream in (sys.stdout, sys.stderr):

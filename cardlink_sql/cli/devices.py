@@ -11,6 +11,7 @@ from cardlink_sql.cli.common import (
     Url,
     argument,
     facts,
+    group,
     json_ready,
     open_to_read,
     output,
@@ -24,7 +25,7 @@ from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.records import Device, DeviceType
 
-devices = typer.Typer(name="devices", help="Phones and modems.", no_args_is_help=True)
+devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
 
 
 @devices.command("list")

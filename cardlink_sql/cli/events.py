@@ -6,17 +6,20 @@ from typing import Annotated
 import typer
 
 from cardlink_sql import validation
-from cardlink_sql.cli.common import Url, argument, open_manager, output, refuse_missing, visible
+from cardlink_sql.cli.common import (
+    Url,
+    argument,
+    group,
+    open_manager,
+    output,
+    refuse_missing,
+    visible,
+)
 from cardlink_sql.events import DatabaseEvent, as_data
 
-events = typer.Typer(
-    name="events", help="What others commit, as it happens: on, off, listen.", no_args_is_help=True
+events = group(
+    "events", "What others commit, as it happens: on, off, listen.", "cardlink-db events listen"
 )
-
-
-@events.callback()
-def _events() -> None:
-    """What others commit, as it happens."""
 
 
 @events.command()

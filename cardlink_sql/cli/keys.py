@@ -9,6 +9,7 @@ import typer
 from cardlink_sql.cli.common import (
     AsJson,
     Url,
+    group,
     open_manager,
     output,
     print_json,
@@ -26,7 +27,7 @@ from cardlink_sql.yaml_text import read_file
 
 _SHOWN: Final = 20
 
-keys = typer.Typer(name="keys", help="The keys that PSKs are encrypted with.", no_args_is_help=True)
+keys = group("keys", "The keys that PSKs are encrypted with.", "cardlink-db keys check")
 
 
 @keys.command()

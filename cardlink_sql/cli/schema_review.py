@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import AsJson, Exit, Url, argument, output, print_json
+from cardlink_sql.cli.common import AsJson, Exit, Url, argument, group, output, print_json
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.ddl import committed_schema, fresh_schema
 from cardlink_sql.dialect import Dialect
@@ -17,19 +17,16 @@ from cardlink_sql.review.lint import lint as lint_migrations
 from cardlink_sql.review.target import scratch
 from cardlink_sql.scratch import scratch_database
 
-schema = typer.Typer(
-    name="schema", help="The schema and its migrations, for review.", no_args_is_help=True
+schema = group(
+    "schema",
+    "The schema and its migrations, for review.",
+    "cardlink-db schema dump --dialect postgresql",
 )
 
 DialectOption = Annotated[
     Dialect | None,
     typer.Option("--dialect", help="Without it, the dialect of the database's URL."),
 ]
-
-
-@schema.callback()
-def _schema() -> None:
-    """The schema and its migrations, for review."""
 
 
 @schema.command()

@@ -10,6 +10,7 @@ from cardlink_sql.cli.common import (
     Limit,
     Url,
     argument,
+    group,
     json_ready,
     open_to_read,
     output,
@@ -23,7 +24,9 @@ from cardlink_sql.errors import DatabaseError, NotFoundError
 from cardlink_sql.records import OTASession, SessionStatus
 from cardlink_sql.unit_of_work import UnitOfWork
 
-sessions = typer.Typer(name="sessions", help="OTA sessions and their APDUs.", no_args_is_help=True)
+sessions = group(
+    "sessions", "OTA sessions and their APDUs.", "cardlink-db sessions list --status failed"
+)
 
 STATUS_STYLES = {
     SessionStatus.COMPLETED: "green",

@@ -15,6 +15,7 @@ from cardlink_sql.cli.common import (
     Yes,
     argument,
     confirm,
+    group,
     json_ready,
     open_manager,
     open_to_read,
@@ -37,8 +38,10 @@ _ARGUMENTS: Final = {
     "settings.key": "KEY", "].description": "--description", "].category": "--category"
 }  # fmt: skip
 
-settings = typer.Typer(
-    name="settings", help="What CardLink's components are set to.", no_args_is_help=True
+settings = group(
+    "settings",
+    "What CardLink's components are set to.",
+    "cardlink-db settings set server.port 9443",
 )
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as server.port.")]
 

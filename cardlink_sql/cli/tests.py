@@ -14,6 +14,7 @@ from cardlink_sql.cli.common import (
     Url,
     argument,
     facts,
+    group,
     json_ready,
     open_manager,
     open_to_read,
@@ -48,7 +49,7 @@ from cardlink_sql.unit_of_work import UnitOfWork
 _OPEN: Final = ("open", "cyan")
 _COUNTS: Final = ("tests", "passed", "failed", "error", "skipped", "open", "pass rate", "duration")
 
-tests = typer.Typer(name="tests", help="Test results, by run.", no_args_is_help=True)
+tests = group("tests", "Test results, by run.", "cardlink-db tests runs")
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run, as tests runs names it.")]
 
 

@@ -1,7 +1,6 @@
 """``cardlink-db sql``: the statements, for those who review them."""
 
-import typer
-
+from cardlink_sql.cli.common import group
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 from cardlink_sql.cli.sql.planning import explain
@@ -10,14 +9,9 @@ from cardlink_sql.cli.sql.rights import grants
 
 __all__ = ["sql"]
 
-sql = typer.Typer(
-    name="sql", help="The statements, for those who review them.", no_args_is_help=True
+sql = group(
+    "sql", "The statements, for those who review them.", "cardlink-db sql list --gateway sessions"
 )
-
-
-@sql.callback()
-def _sql() -> None:
-    """The statements, for those who review them."""
 
 
 # In the order of the help.
