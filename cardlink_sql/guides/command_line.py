@@ -18,7 +18,9 @@ and where, and often a second that says what to do.
 ```text
 Usage: cardlink-db [OPTIONS] COMMAND [ARGS]...
 
-  The database of CardLink: schema, migrations, state.
+  The database of CardLink: its schema, its contents, its state.
+
+  Example: cardlink-db status
 
 Options:
   -d, --url URL         The database. Without it DATABASE_URL is taken, then
@@ -318,11 +320,18 @@ Usage: cardlink-db stats [OPTIONS]
   all times. The log is read through the sessions of the window, so that a short
   window is quick however large the log is.
 
+  --queries shows calls, times and rows of each query, the one that took most in
+  all first, as pg_stat_statements or performance_schema has them. It says what
+  to do where they are off.
+
   Example: cardlink-db stats --days 7
 
 Options:
-  --days N       The window: sessions created within so many days.  [default:
-                 30]
+  --days N       The window: sessions created within so many days; without it
+                 30.
+  --queries      Instead, what the server counted of each query.
+  -n, --limit N  With --queries, rows at most; without it 20, in JSON all.
+                 [x>=1]
   --json         As JSON.
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
@@ -335,6 +344,8 @@ Options:
 Usage: cardlink-db devices [OPTIONS] COMMAND [ARGS]...
 
   Phones and modems.
+
+  Example: cardlink-db devices list --type phone
 
 Options:
   --help  Show this message and exit.
@@ -390,6 +401,8 @@ Usage: cardlink-db cards [OPTIONS] COMMAND [ARGS]...
 
   Card profiles.
 
+  Example: cardlink-db cards list --without-psk
+
 Options:
   --help  Show this message and exit.
 
@@ -444,6 +457,8 @@ Options:
 Usage: cardlink-db sessions [OPTIONS] COMMAND [ARGS]...
 
   OTA sessions and their APDUs.
+
+  Example: cardlink-db sessions list --status failed
 
 Options:
   --help  Show this message and exit.
@@ -508,6 +523,8 @@ Options:
 Usage: cardlink-db tests [OPTIONS] COMMAND [ARGS]...
 
   Test results, by run.
+
+  Example: cardlink-db tests runs
 
 Options:
   --help  Show this message and exit.
@@ -621,6 +638,7 @@ Usage: cardlink-db tests flaky [OPTIONS]
 
 Options:
   --runs N       Over so many of the last runs.  [default: 10; x>=1]
+  --suite NAME   Of this suite, over its own last runs.
   --json         As JSON.
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
@@ -678,6 +696,8 @@ Options:
 Usage: cardlink-db settings [OPTIONS] COMMAND [ARGS]...
 
   What CardLink's components are set to.
+
+  Example: cardlink-db settings set server.port 9443
 
 Options:
   --help  Show this message and exit.
@@ -812,6 +832,8 @@ Usage: cardlink-db events [OPTIONS] COMMAND [ARGS]...
 
   What others commit, as it happens: on, off, listen.
 
+  Example: cardlink-db events listen
+
 Options:
   --help  Show this message and exit.
 
@@ -881,6 +903,8 @@ Usage: cardlink-db keys [OPTIONS] COMMAND [ARGS]...
 
   The keys that PSKs are encrypted with.
 
+  Example: cardlink-db keys check
+
 Options:
   --help  Show this message and exit.
 
@@ -948,6 +972,8 @@ Options:
 Usage: cardlink-db schema [OPTIONS] COMMAND [ARGS]...
 
   The schema and its migrations, for review.
+
+  Example: cardlink-db schema dump --dialect postgresql
 
 Options:
   --help  Show this message and exit.
@@ -1028,6 +1054,8 @@ Usage: cardlink-db sql [OPTIONS] COMMAND [ARGS]...
 
   The statements, for those who review them.
 
+  Example: cardlink-db sql list --gateway sessions
+
 Options:
   --help  Show this message and exit.
 
@@ -1038,6 +1066,7 @@ Commands:
   check    Hold every query against a database, and the dialects' forms...
   lock     Write sql/lock/: what each query takes, gives, reads and writes,...
   impact   Show which queries read or write a table or a column.
+  report   Write a report for a browser or a printer: every query, side by...
   grants   Print the GRANT statements of a role: what the queries need, and...
 ```
 
@@ -1127,6 +1156,10 @@ Usage: cardlink-db sql check [OPTIONS]
   URL, which is only read; where nothing is named, a scratch database in memory.
   Every fault is listed; the exit code is 1 where there is one.
 
+  On a scratch database the plans are judged, too: it is filled with a data set,
+  and a query that reads or sorts the whole of a table that grows must say why
+  it may (-- allow-scan).
+
   Example: cardlink-db sql check --dialect postgresql -d
   postgresql://me@localhost/cardlink
 
@@ -1149,8 +1182,8 @@ Options:
 ```text
 Usage: cardlink-db sql lock [OPTIONS]
 
-  Write sql/lock/: what each query takes, gives, reads and writes, to be
-  reviewed in a diff.
+  Write sql/lock/: what each query takes, gives, reads and writes, and its
+  plans, for a diff.
 
   SQLite's is made in memory. A server's needs the --url of one, where a scratch
   database is made and dropped again; without it that lock stays, and must be
@@ -1182,6 +1215,26 @@ Arguments:
 Options:
   --json  As JSON.
   --help  Show this message and exit.
+```
+
+## cardlink-db sql report
+
+```text
+Usage: cardlink-db sql report [OPTIONS]
+
+  Write a report for a browser or a printer: every query, side by side where
+  dialects differ.
+
+  A page for each gateway and each table, a matrix of queries against tables,
+  and an entity diagram of the schema; static HTML without scripts. Types and
+  plans are those of sql/lock/. No database is needed.
+
+  Example: cardlink-db sql report --output build/sql-report
+
+Options:
+  -o, --output DIR  The folder to write: new, empty, or with an older report,
+                    which is replaced.  [required]
+  --help            Show this message and exit.
 ```
 
 ## cardlink-db sql grants

@@ -62,12 +62,14 @@ class Planner:
         self._without = without
 
     def plan(self, query: Query) -> list[Planned]:
-        """The plans of a query in each variant that is sent; none for a ``:copy``.
+        """The plans of a query in each variant that is sent.
+
+        None for a ``:copy``, nor for what ``needs`` something that is the server's own.
 
         Raises:
             QueryError: the database refuses the statement.
         """
-        if query.rows is Rows.COPY:
+        if query.rows is Rows.COPY or query.source.needs:
             return []
         kinds = self._kinds(query)
         return [planned for one in sent_variants(query) for planned in self._planned(one, kinds)]

@@ -145,7 +145,8 @@ def _statements(query: QueryFacts, *, with_documentation: bool) -> Element:
 
 def _reasons(query: Query) -> list[Child]:
     """Why a form is as it is, in the words of its file."""
-    words = {"differs": query.source.differs, "only": query.source.only}
+    source = query.source
+    words = {"differs": source.differs, "only": source.only, "allow-scan": source.allow_scan}
     return [
         element("p", element("b", f"{word}:"), f" {reason}", class_="reason")
         for word, reason in words.items()
