@@ -1,7 +1,6 @@
 """What the database says of itself: ``sql/*/server.sql``."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -59,13 +58,17 @@ class ServerGateway:
         Raises:
             QueryError: the server counts none, or does not let this role see them.
         """
-        return _COUNTS[self._link.dialect](self)
-
-    def _count_on_sqlite(self) -> list[CountedStatement]:
-        raise QueryError(
-            "SQLite counts no statements",
-            remedy="let the process tell them: manager.statements.on, or CARDLINK_SLOW_QUERY_MS",
-        )
+        match self._link.dialect:
+            case Dialect.MYSQL:
+                return self._count_on_mysql()
+            case Dialect.POSTGRESQL:
+                return self._count_on_postgresql()
+            case Dialect.SQLITE:
+                raise QueryError(
+                    "SQLite counts no statements",
+                    remedy="let the process tell them: manager.statements.on, or "
+                    "CARDLINK_SLOW_QUERY_MS",
+                )
 
     def _count_on_mysql(self) -> list[CountedStatement]:
         if not self._scalar("has_performance_schema"):
@@ -110,10 +113,3 @@ class ServerGateway:
         except QueryError:
             return {}
         return {name: int(size) for name, size in rows if size is not None}
-
-
-_COUNTS: Final[dict[Dialect, Callable[[ServerGateway], list[CountedStatement]]]] = {
-    Dialect.SQLITE: ServerGateway._count_on_sqlite,
-    Dialect.MYSQL: ServerGateway._count_on_mysql,
-    Dialect.POSTGRESQL: ServerGateway._count_on_postgresql,
-}
