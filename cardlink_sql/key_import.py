@@ -23,8 +23,9 @@ from cardlink_sql.unit_of_work import UnitOfWork
 from cardlink_sql.yaml_text import compose, line_of, pairs
 
 _FORM: Final = "write keys: and below it a line for each key, identity: hex"
-# A key that stands where its identity should; an identity of digits alone is an ICCID.
-_LOOKS_LIKE_A_KEY: Final = re.compile(r"(?![0-9]+\Z)[0-9A-Fa-f\s]{16,}", re.ASCII)
+# A key that stands where its identity should, however it is written.
+_SEPARATORS: Final = re.compile(r"0x|[\W_]", re.IGNORECASE)
+_HEX: Final = re.compile(r"[0-9A-Fa-f]{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +143,7 @@ def _entry(identity: str, line: int, node: yaml.Node, faults: Faults) -> KeyEntr
 
 
 def _path(identity: str) -> str:
-    return "keys" if _LOOKS_LIKE_A_KEY.fullmatch(identity) else f"keys.{identity}"
+    """Where a key stands; an identity that may be a key itself is not told."""
+    bare = _SEPARATORS.sub("", identity)
+    is_iccid = bare.isdecimal()
+    return "keys" if _HEX.search(bare) and not is_iccid else f"keys.{identity}"

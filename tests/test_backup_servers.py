@@ -198,7 +198,7 @@ def test_an_interrupt_leaves_nothing_aside(
     with pytest.raises(KeyboardInterrupt):
         restore_backup(manager, made.file)
     assert dump(manager) == before
-    assert not [name for name in asides(manager) if "restoring" in name or "replaced" in name]
+    assert not [name for name in asides(manager) if "scratch" in name or "replaced" in name]
     with pytest.raises(KeyboardInterrupt):
         create_backup(manager, tmp_path / "two.backup", method=method, on_progress=interrupt)
     assert {path.name for path in tmp_path.iterdir()} == {"one.backup"}

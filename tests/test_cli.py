@@ -109,10 +109,10 @@ def test_the_password_is_shown_nowhere(run: Run) -> None:
         (["init", "--no-such-option"], 2),
         (["no-such-command"], 2),
         (["replay"], 2),
-        (["init", "-d", "oracle://x/y"], 1),
-        (["init", "-d", "sqlite://data/x.db"], 1),
+        (["init", "-d", "oracle://x/y"], 2),
+        (["init", "-d", "sqlite://data/x.db"], 2),
         (["migrate", "--revision", "9999"], 1),
-        (["replay", "none.jsonl"], 1),
+        (["replay", "none.jsonl"], 2),
         (["replay", str(SAMPLE)], 1),
     ],
 )

@@ -1,12 +1,14 @@
 """``cardlink-db export`` and ``import`` as an operator runs them."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cardlink_sql import DatabaseManager, UnitOfWork
+from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.keyring import Keyring
 from tests.conftest import Run, card, delete_rows, device, dump, iccid, session_id
@@ -129,14 +131,15 @@ def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, rec
         (("export", "-o", "f.json", "--since", "soon"), "--since: 'soon' is not a time"),
         (("export", "-o", "f.json", "--since", "2026-13-01"), "--since: "),
         (("export", "-o", "f.json", "--since", "2026-01-01T00:00"), "no time zone"),
-        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is not a UUID"),
+        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is no UUID"),
         (
             ("export", "-o", "f.json", "--session", session_id(), "--since", "2026-01-01"),
             "--since: it excludes --session",
         ),
         (("export",), "--output"),
         (("import",), "FILE"),
-        (("import", "f.txt"), "--format: the name 'f.txt' does not tell"),
+        (("import", "f"), "--format: the name 'f' does not tell"),
+        (("import", "none.json"), "path 'none.json' does not exist"),
         (("import", "f.json", "--conflict", "keep"), "--conflict"),
         (("import", "f.json", "--format", "xml"), "--format"),
     ],
@@ -144,6 +147,8 @@ def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, rec
 def test_bad_arguments_are_one_line_and_code_2(
     run: Run, arguments: tuple[str, ...], reason: str
 ) -> None:
+    Path("f").touch()
+    Path("f.json").touch()
     done = run(*arguments, "-d", "sqlite:///a.db")
     assert done.returncode == 2
     assert reason in done.stderr
@@ -151,12 +156,13 @@ def test_bad_arguments_are_one_line_and_code_2(
     assert not Path("a.db").exists()
 
 
-@pytest.mark.parametrize("arguments", [("export", "-o", "f.json"), ("import", "f.json")])
+@pytest.mark.parametrize("arguments", [("export", "-o", "g.json"), ("import", "f.json")])
 def test_a_database_that_is_not_there_is_not_made(run: Run, arguments: tuple[str, ...]) -> None:
+    Path("f.json").touch()
     done = run(*arguments, "-d", "sqlite:///a.db")
     assert done.returncode == 1
     assert "does not exist" in done.stderr
-    assert list(Path().iterdir()) == []
+    assert list(Path().iterdir()) == [Path("f.json")]
 
 
 def test_a_database_without_tables_says_so(
@@ -169,3 +175,36 @@ def test_a_database_without_tables_says_so(
     assert done.returncode == 1
     assert "a table or column of the schema is missing" in done.stderr
     assert list(Path().glob("f*")) == []
+
+
+def test_a_session_is_named_by_enough_of_its_beginning(
+    manager: DatabaseManager, recorded: Run
+) -> None:
+    with UnitOfWork(manager) as uow:
+        session = uow.sessions.create_session()
+        uow.sessions.create_session()
+        uow.commit()
+    done = recorded("export", "-o", "f.json", "--session", session.id[:8])
+    assert done.returncode == 0, done.stderr
+    assert [one["id"] for one in json.loads(Path("f.json").read_text())["ota_sessions"]] == [
+        session.id
+    ]
+    unknown = recorded("export", "-o", "g.json", "--session", "ffffffff-ffff")
+    assert (unknown.returncode, "there is no session" in unknown.stderr) == (1, True)
+
+
+def test_a_passphrase_ends_with_its_line_alone(recorded: Run) -> None:
+    command = ("export", "-o", "f.json", "--include-keys", "--yes", "--passphrase-file", "secret")
+    Path("secret").write_bytes(b"abc\x0bdef\xe2\x80\xa8ghi\r\nmore")
+    assert recorded(*command).returncode == 0
+    Path("secret").write_bytes(b"abc\x0bdef\xe2\x80\xa8ghi")
+    assert recorded("import", "f.json", "--passphrase-file", "secret").returncode == 0
+    Path("secret").write_bytes(b"abc")
+    assert "less than 8 characters" in recorded(*command).stderr
+
+
+def test_a_closed_stdout_is_an_error(recorded: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "-o", "-"])
+    assert ended.value.code == 1

@@ -177,20 +177,24 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "the file cannot be read: No such file"),
         (b"lab.x: \xff", "bad.yaml:1: the file is not UTF-8"),
         (b"#" * 1_048_577, "longer than 1048576 bytes"),
         (b"lab.x: !!python/name:os.system ''", "a tag that JSON has no type for"),
     ],
 )
 def test_a_file_that_cannot_be_taken(
-    run: Run, url: str, tmp_path: Path, content: bytes | None, said: str
+    run: Run, url: str, tmp_path: Path, content: bytes, said: str
 ) -> None:
-    if content is not None:
-        (tmp_path / "bad.yaml").write_bytes(content)
+    (tmp_path / "bad.yaml").write_bytes(content)
     done = run("settings", "import", "bad.yaml", "-d", url)
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[0]
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(run: Run, url: str) -> None:
+    done = run("settings", "import", "none.yaml", "-d", url)
+    assert done.returncode == 2
+    assert "path 'none.yaml' does not exist" in done.stderr
 
 
 def test_reset_asks_and_gives_the_defaults_again(

@@ -179,7 +179,7 @@ def test_of_reports_all_or_none_are_imported(
         (["show", "none"], 1, "there is no run 'none'"),
         (["junit", "none"], 1, "there is no run 'none'"),
         (["compare", "a", "none"], 1, "there is no run 'none'"),
-        (["compare", "a", "a"], 2, "AFTER: is the run BEFORE"),
+        (["compare", "a", "a"], 2, "AFTER: 'a' is the earlier run"),
         (["compare", "a", "b", "--factor", "0.5"], 2, "--factor: 0.5 is below 1"),
         (["compare", "a", "b", "--factor", "nan"], 2, "--factor"),
         (["show", "x" * 37], 2, "RUN: 37 characters, at most 36 fit"),
@@ -192,13 +192,14 @@ def test_of_reports_all_or_none_are_imported(
         (["import", "none.xml", "--run", ""], 2, "--run"),
         (["import", "none.xml", "--run", "r", "--card", "12"], 2, "--card"),
         (["import", "none.xml", "--run", "r", "--device", ""], 2, "--device"),
-        (["import", "none.xml", "--run", "r"], 1, "none.xml: the report cannot be read"),
+        (["import", "gone.xml", "--run", "r"], 2, "path 'gone.xml' does not exist"),
         (["junit", "a", "--output", "deep/none.xml"], 1, "the file cannot be written"),
     ],
 )
 def test_wrong_use_is_a_line_or_two(
     url: str, run: Run, arguments: list[str], code: int, said: str
 ) -> None:
+    Path("none.xml").touch()
     done = run("tests", *arguments, "-d", url)
     assert done.returncode == code, done.stderr
     assert said in done.stderr

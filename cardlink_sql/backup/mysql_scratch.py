@@ -45,7 +45,7 @@ class MySQLScratch:
         self._connection = connection
         # One name, so that what a killed restore has left is used up by the next.
         self._prefix = f"{self._target[:_LONGEST]}_re"
-        self._name = f"{self._prefix}storing"
+        self._name = f"{self._prefix}store_scratch"
         self._kept_prefix = f"{self._prefix}placed_"
 
     @cached_property

@@ -17,7 +17,7 @@ from cardlink_sql.errors import ConflictError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
 
 # One name, so that what a killed restore has left is used up by the next.
-_NAME: Final = "cardlink_restoring"
+_NAME: Final = "cardlink_restore_scratch"
 
 
 class PgScratch:

@@ -47,7 +47,7 @@ class SQLiteScratch:
         self._target = target
         self._lock_timeout = lock_timeout
         # One name, so that what a killed restore has left is used up by the next.
-        self.file: Final = target.with_name(f"{target.name}.restoring")
+        self.file: Final = target.with_name(f"{target.name}.restore-scratch")
 
     @cached_property
     def manager(self) -> DatabaseManager:

@@ -20,8 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.errors import DatabaseError, NotFoundError, ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.records import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
 
 
@@ -41,7 +42,15 @@ class Exit(IntEnum):
 
 
 def _url_or_that_before_the_command(context: typer.Context, value: str | None) -> str | None:
-    return context.find_root().params.get("url") if value is None else value
+    if value is None:
+        given: str | None = context.find_root().params.get("url")
+        return given
+    try:
+        DatabaseConfig(value)
+    except ValidationError as error:
+        said = f"{error.what} ({error.remedy})" if error.remedy else error.what
+        raise typer.BadParameter(said) from None
+    return value
 
 
 Url = Annotated[
@@ -65,6 +74,8 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="R
 _CONTROLS: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
+# How many of the sessions that a prefix fits are named.
+_NAMED = 5
 _UNFOLDED: Final = 10_000
 # A column of free text is folded to no less.
 _FOLDED: Final = 16
@@ -134,6 +145,27 @@ def open_to_read(url: str | None) -> Iterator[UnitOfWork]:
         refuse_missing(manager)
         with UnitOfWork(manager, read_only=True) as uow:
             yield uow
+
+
+def find_session(uow: UnitOfWork, prefix: str) -> OTASession:
+    """The only session whose id begins with a text.
+
+    Raises:
+        NotFoundError: there is none.
+        DatabaseError: there are several.
+    """
+    found = uow.sessions.find_by_prefix(prefix, limit=_NAMED + 1)
+    if not found:
+        raise NotFoundError(
+            f"there is no session {prefix!r}", remedy="run: cardlink-db sessions list"
+        )
+    if len(found) > 1:
+        named = ", ".join(session.id for session in found[:_NAMED])
+        raise DatabaseError(
+            f"several sessions begin with {prefix!r}",
+            remedy=f"they are {named}{', …' if len(found) > _NAMED else ''}",
+        )
+    return found[0]
 
 
 def confirm(question: str, *, yes: bool) -> None:

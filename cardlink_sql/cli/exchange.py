@@ -3,19 +3,21 @@
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from cardlink_sql import validation
 from cardlink_sql.cli.common import (
     AsJson,
     Url,
     Yes,
     argument,
     confirm,
+    find_session,
     open_manager,
     output,
     print_json,
@@ -39,6 +41,8 @@ from cardlink_sql.exchange.formats import format_of
 from cardlink_sql.exchange.keys import MIN_PASSPHRASE
 from cardlink_sql.exchange.shapes import BY_NAME
 from cardlink_sql.exchange.values import parse_time
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.unit_of_work import UnitOfWork
 
 PASSPHRASE_VARIABLE: Final = "CARDLINK_EXPORT_PASSPHRASE"  # noqa: S105 - a name
 _STDOUT: Final = Path("-")
@@ -112,6 +116,8 @@ def export_(
     """
     selection = _selection(tables, since, session)
     to_stdout = file == _STDOUT
+    if to_stdout and sys.stdout is None:  # as >&- of the shell has it
+        raise DatabaseError("stdout is closed", remedy="give --output a file")
     with argument("--format"):
         chosen = file_format or (Format.JSONL if to_stdout else format_of(file, None))
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
@@ -119,6 +125,8 @@ def export_(
         selection.check(chosen, keys)
     with open_manager(url) as manager:
         refuse_missing(manager)
+        if session is not None:
+            selection = _of_session(manager, selection, session)
         if keys is not Keys.NONE:
             _confirm_keys(file, keys, yes=yes)
         secret = _new_passphrase(passphrase_file) if keys is Keys.ENCRYPTED else None
@@ -140,7 +148,9 @@ def export_(
 
 def import_(
     *,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An export: json, yaml or jsonl.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An export: json, yaml or jsonl.", exists=True)
+    ],
     file_format: FileFormat = None,
     conflict: Annotated[
         Conflict,
@@ -235,10 +245,16 @@ def _selection(tables: str | None, since: str | None, session: str | None) -> Se
     if start is not None and session is not None:
         raise typer.BadParameter("it excludes --session", param_hint="--since")
     with argument("--session"):
-        whole = Selection(session_id=session)
+        if session is not None:
+            validation.uuid_prefix(session, "session")
     words = () if tables is None else tuple(word.strip() for word in tables.split(","))
     with argument("--tables"):
-        return Selection(words, start, whole.session_id)
+        return Selection(words, start)
+
+
+def _of_session(manager: DatabaseManager, selection: Selection, prefix: str) -> Selection:
+    with UnitOfWork(manager, read_only=True) as uow:
+        return replace(selection, session_id=find_session(uow, prefix).id)
 
 
 def _start(text: str) -> datetime:
@@ -265,38 +281,41 @@ def _confirm_keys(file: Path, keys: Keys, *, yes: bool) -> None:
 
 def _new_passphrase(file: Path | None) -> str:
     given = _given_passphrase(file)
-    if given is None:
-        given = _ask("Passphrase of the keys in the file", twice=True)
-    if len(given) < MIN_PASSPHRASE:
+    asked = given is None
+    new = _ask("Passphrase of the keys in the file") if given is None else given
+    if len(new) < MIN_PASSPHRASE:
         raise DatabaseError(f"the passphrase has less than {MIN_PASSPHRASE} characters")
-    return given
+    if asked and _ask("The same again") != new:
+        raise DatabaseError("the two passphrases differ", remedy="run the command again")
+    return new
 
 
 def _passphrase(file: Path | None) -> str:
     given = _given_passphrase(file)
-    return _ask("Passphrase of the keys in the file", twice=False) if given is None else given
+    return _ask("Passphrase of the keys in the file") if given is None else given
 
 
 def _given_passphrase(file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(PASSPHRASE_VARIABLE) or None
     try:
-        lines = file.read_text("utf-8").splitlines()
+        with file.open(encoding="utf-8") as opened:
+            line = opened.readline().removesuffix("\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise DatabaseError(f"the passphrase cannot be read: {reason}", str(file)) from None
-    if not lines or not lines[0]:
+    if not line:
         raise DatabaseError(
             "the file's first line is empty, and should be the passphrase", str(file)
         )
-    return lines[0]
+    return line
 
 
-def _ask(what: str, *, twice: bool) -> str:
+def _ask(what: str) -> str:
     if not sys.stdin.isatty():
         raise DatabaseError(
             "a passphrase is needed, and nobody is there to ask",
             remedy=f"give --passphrase-file, or set {PASSPHRASE_VARIABLE}",
         )
-    asked: str = typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
+    asked: str = typer.prompt(what, hide_input=True, err=True)
     return asked

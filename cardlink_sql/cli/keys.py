@@ -99,7 +99,10 @@ def rotate(
 
 def import_keys(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="YAML with keys: and its identity: hex lines.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="YAML with keys: and its identity: hex lines.", exists=True
+        ),
     ],
     *,
     dry_run: Annotated[

@@ -10,6 +10,7 @@ from cardlink_sql.cli.common import (
     Limit,
     Url,
     argument,
+    find_session,
     group,
     json_ready,
     open_to_read,
@@ -20,9 +21,7 @@ from cardlink_sql.cli.common import (
     styled,
 )
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
-from cardlink_sql.errors import DatabaseError, NotFoundError
 from cardlink_sql.records import OTASession, SessionStatus
-from cardlink_sql.unit_of_work import UnitOfWork
 
 sessions = group(
     "sessions", "OTA sessions and their APDUs.", "cardlink-db sessions list --status failed"
@@ -35,8 +34,6 @@ STATUS_STYLES = {
     SessionStatus.ACTIVE: "cyan",
     SessionStatus.PENDING: "",
 }
-# How many of the sessions that a prefix fits are named.
-_NAMED = 5
 
 
 @sessions.command("list")
@@ -109,32 +106,11 @@ def show(
     with argument("ID"):
         validation.uuid_prefix(session, "ID")
     with open_to_read(url) as uow:
-        found = _find(uow, session)
+        found = find_session(uow, session)
         if as_json:
             print_dialogue_json(uow, found, limit)
         else:
             print_dialogue(uow, found, limit)
-
-
-def _find(uow: UnitOfWork, prefix: str) -> OTASession:
-    """The only session whose id begins so.
-
-    Raises:
-        NotFoundError: there is none.
-        DatabaseError: there are several.
-    """
-    found = uow.sessions.find_by_prefix(prefix, limit=_NAMED + 1)
-    if not found:
-        raise NotFoundError(
-            f"there is no session {prefix!r}", remedy="run: cardlink-db sessions list"
-        )
-    if len(found) > 1:
-        named = ", ".join(session.id for session in found[:_NAMED])
-        raise DatabaseError(
-            f"several sessions begin with {prefix!r}",
-            remedy=f"they are {named}{', …' if len(found) > _NAMED else ''}",
-        )
-    return found[0]
 
 
 def _print_list(found: list[OTASession], limit: int) -> None:

@@ -158,7 +158,9 @@ def export(
 
 @settings.command("import")
 def import_settings(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML as export writes it.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="YAML as export writes it.", exists=True)
+    ],
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change; change nothing.")

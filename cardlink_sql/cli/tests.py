@@ -138,7 +138,7 @@ def compare(
     with argument("--factor"):
         validation.factor(factor, "factor")
     if before == after:
-        raise typer.BadParameter("is the run BEFORE", param_hint="AFTER")
+        raise typer.BadParameter(f"{after!r} is the earlier run, too", param_hint="AFTER")
     with open_to_read(url) as uow:
         comparison = uow.tests.compare_runs(before, after, factor)
     if as_json:
@@ -258,7 +258,7 @@ def junit(
 
 @tests.command("import")
 def import_reports(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JUnit XML.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JUnit XML.", exists=True)],
     *,
     run: Annotated[str, typer.Option("--run", metavar="RUN", help="The run that they are of.")],
     device: Annotated[

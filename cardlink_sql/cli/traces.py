@@ -16,7 +16,8 @@ from cardlink_sql.unit_of_work import UnitOfWork
 
 def replay(
     trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", help="A recorded OTA trace, JSON lines.")
+        Path,
+        typer.Argument(metavar="TRACE", help="A recorded OTA trace, JSON lines.", exists=True),
     ],
     url: Url = None,
 ) -> None:

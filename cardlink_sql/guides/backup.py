@@ -78,9 +78,9 @@ that is gone afterwards; they are on no command line. The SSL options of the URL
 
 | | Aside | The step | Kept as |
 |---|---|---|---|
-| SQLite | `NAME.restoring` beside it | a rename over the name | `NAME.replaced-<time>` |
-| PostgreSQL | a transaction; for JSON lines, the schema `cardlink_restoring` | its commit | the schema `cardlink_replaced_<time>` |
-| MariaDB, MySQL | the database `NAME_restoring` | one `RENAME TABLE` | the database `NAME_replaced_<time>` |
+| SQLite | `NAME.restore-scratch` beside it | a rename over the name | `NAME.replaced-<time>` |
+| PostgreSQL | a transaction; for JSON lines, the schema `cardlink_restore_scratch` | its commit | the schema `cardlink_replaced_<time>` |
+| MariaDB, MySQL | the database `NAME_restore_scratch` | one `RENAME TABLE` | the database `NAME_replaced_<time>` |
 
 Until the step an error, Ctrl-C or a kill leaves the database as it was, and behind it the restored
 one is whole. What a killed restore has left aside is cleared by the next one. `restore --check`
