@@ -4,12 +4,13 @@ The statement goes to the driver's own cursor; what SQLAlchemy would do for it w
 the query was loaded. Every error that leaves here is the project's own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from threading import current_thread, get_ident
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -23,6 +24,8 @@ from cardlink_sql.sqlfiles import Query, Statement
 
 if TYPE_CHECKING:
     from cardlink_sql.manager import DatabaseManager
+
+T = TypeVar("T")
 
 _BEGIN: Final = {
     # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
@@ -72,7 +75,8 @@ class Link:
 
     __slots__ = (
         "_autocommit", "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager",
-        "_notes", "_pending", "_snapshot", "_spoiled", "dialect", "events", "read_only",
+        "_notes", "_owner", "_owner_name", "_pending", "_snapshot", "_spoiled", "dialect", "events",
+        "read_only",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +90,9 @@ class Link:
         self._errors = manager.driver_errors
         self._connection: PoolProxiedConnection | None = None
         self._cursor: Any = None
+        # The ident of the thread that opened it; 0, which no thread has, while it is closed.
+        self._owner = 0
+        self._owner_name = ""
         self._begun = False
         self._failed: str | None = None
         self._spoiled = False
@@ -106,17 +113,25 @@ class Link:
         """
         self._connection = self._manager.take_connection()
         self._cursor = self._manager.cursor(self._connection)
+        self._owner = get_ident()
+        self._owner_name = current_thread().name
         self._begun = self._autocommit
         self._failed = None
         self._spoiled = False
         self._notes = None
 
     def close(self) -> None:
-        """Roll back what is open and give the connection back to the pool."""
+        """Roll back an open transaction and return the connection to the pool.
+
+        Raises:
+            QueryError: another thread opened the link.
+        """
+        if self._connection is None:
+            return
+        self.check_owner()
         self._discard_pending()
         connection, self._connection, self._cursor = self._connection, None, None
-        if connection is None:
-            return
+        self._owner = 0
         try:
             if self._spoiled:
                 connection.invalidate()
@@ -280,6 +295,8 @@ class Link:
         statement = query.plain
         if statement is None or parameters.keys() != statement.keys or order is not None:
             statement = query.statement(parameters, order)
+        if get_ident() != self._owner:
+            self._refuse_thread()
         if self._failed is not None:
             self._refuse_failed()
         if self._pending is not None:
@@ -377,9 +394,30 @@ class Link:
                 remedy="roll back, or try what may fail inside uow.savepoint()",
             )
 
-    def _check_open(self) -> PoolProxiedConnection:
+    def check_owner(self) -> None:
+        """Refuse a thread other than the one that opened the link.
+
+        A driver's connection has one answer under way at a time, so a second thread would read
+        the rows of the first.
+
+        Raises:
+            QueryError: the link is closed, or another thread opened it.
+        """
+        if get_ident() != self._owner:
+            self._refuse_thread()
+
+    def _refuse_thread(self) -> NoReturn:
         if self._connection is None:
             raise QueryError(_OUTSIDE, remedy="write: with UnitOfWork(manager) as uow: …")
+        raise QueryError(
+            f"thread {current_thread().name!r} used a unit of work"
+            f" that thread {self._owner_name!r} opened",
+            remedy="open a unit of work in each thread: with UnitOfWork(manager) as uow: …",
+        )
+
+    def _check_open(self) -> PoolProxiedConnection:
+        if get_ident() != self._owner or self._connection is None:
+            self._refuse_thread()
         return self._connection
 
     def _begin(self) -> None:
@@ -448,3 +486,24 @@ class Link:
             # By the driver's own means: it knows what becomes of its prepared statements.
             with self._manager.statements.timed("ROLLBACK"):
                 connection.rollback()
+
+
+class OwnedIterator(Iterator[T]):
+    """An iterator that is refused to threads other than the one that opened its link.
+
+    The check stands outside the generator, which an exception would end: its owner reads on.
+
+    Args:
+        link: the connection that the items are read over.
+        items: what to hand out.
+    """
+
+    __slots__ = ("_items", "_link")
+
+    def __init__(self, link: Link, items: Iterator[T]) -> None:
+        self._link = link
+        self._items = items
+
+    def __next__(self) -> T:
+        self._link.check_owner()
+        return next(self._items)

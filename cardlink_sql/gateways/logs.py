@@ -12,7 +12,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.events import EventType
 from cardlink_sql.gateways.base import Gateway, Gives
-from cardlink_sql.link import Link
+from cardlink_sql.link import Link, OwnedIterator
 from cardlink_sql.records import CommLog, Direction, SessionSummary
 from cardlink_sql.rows import reader
 from cardlink_sql.sqlfiles import Library
@@ -126,6 +126,7 @@ class LogGateway(Gateway[CommLog]):
         Raises:
             IntegrityError: an entry names a session that does not exist.
         """
+        self._link.check_owner()
         rows, self._buffer = self._buffer, []
         if rows:
             self._write(rows)
@@ -206,11 +207,12 @@ class LogGateway(Gateway[CommLog]):
         They are read in pages by key (``stream_session``), so other statements of the unit of
         work may run between.
         """
-        return self._stream({"session_id": self._bind["session_id"](session_id)})
+        scope = {"session_id": self._bind["session_id"](session_id)}
+        return OwnedIterator(self._link, self._stream(scope))
 
     def stream_all(self) -> Iterator[CommLog]:
         """Every entry one by one, in flat memory. The query is ``stream_session``."""
-        return self._stream({})
+        return OwnedIterator(self._link, self._stream({}))
 
     def find_by_direction(
         self, direction: Direction | str, session_id: str | None = None, limit: int | None = None

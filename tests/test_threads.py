@@ -1,0 +1,177 @@
+"""A unit of work belongs to the thread that opened it, on each backend."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from cardlink_sql import QueryError, UnitOfWork
+from cardlink_sql.manager import DatabaseManager
+from tests.conftest import card, device, entry, iccid
+
+THREADS = 8
+LOOKUPS = 300
+CARDS = 20
+
+
+def in_thread(work: Callable[[], Any], name: str = "second") -> BaseException | None:
+    """What ``work`` raised in a thread of its own."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    return raised[0] if raised else None
+
+
+def at_once(work: Callable[[int], None]) -> None:
+    """Run ``work`` in all threads, each let go at the same moment."""
+    start = threading.Barrier(THREADS)
+
+    def run(number: int) -> None:
+        start.wait(20)
+        work(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def store_keys(manager: DatabaseManager) -> dict[str, bytes]:
+    """Cards with a key each; gives the keys by identity."""
+    with UnitOfWork(manager) as uow:
+        for number in range(CARDS):
+            uow.cards.create(card(number))
+            uow.cards.update_psk(iccid(number), f"card_{number}", bytes([number]) * 16)
+        uow.commit()
+    return {f"card_{number}": bytes([number]) * 16 for number in range(CARDS)}
+
+
+def test_a_gateway_kept_by_many_threads_serves_its_owner_and_refuses_the_others(
+    manager: DatabaseManager,
+) -> None:
+    keys = store_keys(manager)
+    outcomes: Counter[str] = Counter()
+
+    with UnitOfWork(manager, read_only=True) as uow:
+        gateway = uow.cards
+
+        def look_up(number: int) -> None:
+            rng = random.Random(number)
+            for _ in range(LOOKUPS):
+                try:
+                    gateway.get_psk_key_by_identity(rng.choice([*keys, "nobody"]))
+                except QueryError as error:
+                    outcomes["refused" if "opened" in error.what else str(error)] += 1
+                else:
+                    outcomes["answered"] += 1
+
+        race = threading.Thread(target=at_once, args=(look_up,))
+        race.start()
+        rounds = 0
+        while race.is_alive() or not rounds:
+            rounds += 1
+            assert {name: gateway.get_psk_key_by_identity(name) for name in keys} == keys
+        race.join(60)
+
+    assert outcomes == {"refused": THREADS * LOOKUPS}
+
+
+def test_writes_of_many_threads_leave_the_owners_own_alone(manager: DatabaseManager) -> None:
+    outcomes: Counter[str] = Counter()
+
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+
+        def write(number: int) -> None:
+            for turn in range(50):
+                try:
+                    uow.devices.create(device(1000 + 100 * number + turn))
+                except QueryError as error:
+                    outcomes["refused" if "opened" in error.what else str(error)] += 1
+                with suppress(QueryError):
+                    uow.rollback()
+                    outcomes["rolled back"] += 1
+
+        race = threading.Thread(target=at_once, args=(write,))
+        race.start()
+        written = 1
+        while race.is_alive():
+            written += 1
+            uow.devices.create(device(written))
+        race.join(60)
+        uow.commit()
+
+    assert outcomes == {"refused": THREADS * 50}
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.devices.count() == written
+
+
+USES: dict[str, Callable[[UnitOfWork], Any]] = {
+    "read": lambda uow: uow.devices.get_by_id("device-0001"),
+    "list": lambda uow: uow.devices.get_all(),
+    "count": lambda uow: uow.devices.count(),
+    "exists": lambda uow: uow.devices.exists("device-0001"),
+    "write": lambda uow: uow.devices.create(device(2)),
+    "buffer": lambda uow: uow.logs.add_log(entry().session_id, "command", "00A4"),
+    "flush": lambda uow: uow.logs.flush_batch(),
+    "batch": lambda uow: uow.logs.add_log_batch([entry()]),
+    "commit": lambda uow: uow.commit(),
+    "rollback": lambda uow: uow.rollback(),
+    "savepoint": lambda uow: uow.savepoint().__enter__(),
+    "leave": lambda uow: uow.__exit__(None, None, None),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_another_thread_is_told_both_threads_and_the_remedy(uow: UnitOfWork, use: str) -> None:
+    uow.devices.create(device(1))
+
+    error = in_thread(lambda: USES[use](uow))
+
+    assert isinstance(error, QueryError)
+    assert "'second'" in error.what
+    assert f"'{threading.current_thread().name}'" in error.what
+    assert error.remedy == "open a unit of work in each thread: with UnitOfWork(manager) as uow: …"
+    assert uow.devices.exists("device-0001")
+
+
+def test_another_thread_cannot_take_a_buffer_or_a_half_read_stream(uow: UnitOfWork) -> None:
+    uow.devices.create(device(1))
+    uow.cards.create(card(1))
+    session = uow.sessions.create_session(device_id="device-0001", card_iccid=iccid(1)).id
+    uow.logs.add_log(session, "command", "00A4")
+    assert isinstance(in_thread(uow.logs.flush_batch), QueryError)
+    uow.logs.add_log(session, "response", "9000")
+    uow.logs.flush_batch()
+
+    stream = uow.logs.stream_session(session)
+    assert next(stream).raw_data == "00A4"
+    assert isinstance(in_thread(lambda: next(stream)), QueryError)
+    assert [log.raw_data for log in stream] == ["9000"]
+
+
+def test_a_unit_of_work_may_be_opened_again_by_another_thread(manager: DatabaseManager) -> None:
+    work = UnitOfWork(manager, read_only=True)
+    with work:
+        assert work.devices.count() == 0
+
+    def reopen() -> None:
+        with work:
+            assert work.devices.count() == 0
+
+    assert in_thread(reopen) is None
