@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from cardlink_sql.config import DatabaseConfig
+    from cardlink_sql.database.event_bus import DatabaseEvent, EventBus, EventType
+    from cardlink_sql.database.keyring import Keyring
+    from cardlink_sql.database.observation import ObservedStatement, StatementBus
     from cardlink_sql.dialect import Dialect
     from cardlink_sql.errors import (
         ConflictError,
@@ -24,12 +27,8 @@ if TYPE_CHECKING:
         StateError,
         ValidationError,
     )
-    from cardlink_sql.events import DatabaseEvent, EventBus, EventType
-    from cardlink_sql.keyring import Keyring
-    from cardlink_sql.listener import Listener
     from cardlink_sql.manager import DatabaseManager, Health
-    from cardlink_sql.observation import ObservedStatement, StatementBus
-    from cardlink_sql.records import (
+    from cardlink_sql.model.records import (
         CardProfile,
         CardType,
         ChangeKind,
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
         TestRunSummary,
         TestStatus,
     )
+    from cardlink_sql.outbox.listener import Listener
     from cardlink_sql.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -114,53 +114,53 @@ __all__ = [
 # Where each name is. A module is imported when a name of it is first asked for (PEP 562): all of
 # them take half a second, and cardlink-db starts with this package.
 _MODULES: "Final" = {
-    "CardProfile": "records",
-    "CardType": "records",
-    "ChangeKind": "records",
-    "CommLog": "records",
+    "CardProfile": "model.records",
+    "CardType": "model.records",
+    "ChangeKind": "model.records",
+    "CommLog": "model.records",
     "ConflictError": "errors",
     "ConnectionError": "errors",
     "DatabaseConfig": "config",
     "DatabaseError": "errors",
-    "DatabaseEvent": "events",
+    "DatabaseEvent": "database.event_bus",
     "DatabaseManager": "manager",
-    "Device": "records",
-    "DeviceType": "records",
+    "Device": "model.records",
+    "DeviceType": "model.records",
     "Dialect": "dialect",
-    "Direction": "records",
+    "Direction": "model.records",
     "DriftError": "errors",
     "EncryptionError": "errors",
-    "EventBus": "events",
-    "EventType": "events",
-    "FlakyTest": "records",
+    "EventBus": "database.event_bus",
+    "EventType": "database.event_bus",
+    "FlakyTest": "model.records",
     "Health": "manager",
     "IntegrityError": "errors",
-    "JUnitImport": "records",
-    "Keyring": "keyring",
-    "KeysetPage": "records",
-    "Listener": "listener",
+    "JUnitImport": "model.records",
+    "Keyring": "database.keyring",
+    "KeysetPage": "model.records",
+    "Listener": "outbox.listener",
     "MigrationError": "errors",
     "NotFoundError": "errors",
-    "OTASession": "records",
-    "ObservedStatement": "observation",
-    "Page": "records",
+    "OTASession": "model.records",
+    "ObservedStatement": "database.observation",
+    "Page": "model.records",
     "QueryError": "errors",
-    "RunComparison": "records",
-    "SessionStatistics": "records",
-    "SessionStatus": "records",
-    "SessionSummary": "records",
-    "SessionType": "records",
-    "Setting": "records",
-    "SettingInForce": "records",
-    "SettingsImport": "records",
+    "RunComparison": "model.records",
+    "SessionStatistics": "model.records",
+    "SessionStatus": "model.records",
+    "SessionSummary": "model.records",
+    "SessionType": "model.records",
+    "Setting": "model.records",
+    "SettingInForce": "model.records",
+    "SettingsImport": "model.records",
     "StateError": "errors",
-    "StatementBus": "observation",
-    "SuiteSummary": "records",
-    "TestChange": "records",
-    "TestResult": "records",
-    "TestRun": "records",
-    "TestRunSummary": "records",
-    "TestStatus": "records",
+    "StatementBus": "database.observation",
+    "SuiteSummary": "model.records",
+    "TestChange": "model.records",
+    "TestResult": "model.records",
+    "TestRun": "model.records",
+    "TestRunSummary": "model.records",
+    "TestStatus": "model.records",
     "UnitOfWork": "unit_of_work",
     "ValidationError": "errors",
 }

@@ -13,22 +13,22 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.event_bus import EventBus
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.database.observation import ObservingCursor, StatementBus
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.driver_errors import connection_error
-from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import DatabaseError, ValidationError
-from cardlink_sql.events import EventBus
 from cardlink_sql.gateways.server import ServerGateway
-from cardlink_sql.keyring import Keyring
-from cardlink_sql.link import Link
-from cardlink_sql.listener import Listener
-from cardlink_sql.observation import ObservingCursor, StatementBus
-from cardlink_sql.publisher import Publisher
-from cardlink_sql.records import TableSize
-from cardlink_sql.sqlfiles import Library, load_library
+from cardlink_sql.model.records import TableSize
+from cardlink_sql.outbox.listener import Listener
+from cardlink_sql.outbox.publisher import Publisher
+from cardlink_sql.queries import Library, load_library
 
 if TYPE_CHECKING:
-    from cardlink_sql.migrator import Migrator
+    from cardlink_sql.schema.migrator import Migrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class DatabaseManager:
     def migrator(self) -> "Migrator":
         """What applies migrations to this database."""
         # Few processes migrate, and yoyo is large.
-        from cardlink_sql.migrator import Migrator
+        from cardlink_sql.schema.migrator import Migrator
 
         return Migrator(self.engine, self.dialect)
 

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.errors import DatabaseError, QueryError
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
-from cardlink_sql.gateways.outbox import OutboxGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.statistics import StatisticsGateway
 from cardlink_sql.gateways.tests import TestGateway
-from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.outbox.gateway import OutboxGateway
 
 
 class UnitOfWork:

@@ -44,7 +44,7 @@ from sqlalchemy.engine import make_url
 
 from cardlink_sql import DatabaseConfig, DatabaseManager, Keyring
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.records import CardProfile, CommLog, SessionStatistics
+from cardlink_sql.model.records import CardProfile, CommLog, SessionStatistics
 
 TITLES: Final = {
     Dialect.SQLITE: "SQLite",

@@ -9,7 +9,7 @@ from _bench_rows import plain_value
 
 from cardlink_sql import DatabaseManager, Keyring, UnitOfWork
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.records import (
+from cardlink_sql.model.records import (
     CardProfile,
     CardType,
     CommLog,

@@ -18,10 +18,10 @@ from _bench_contenders import Undeciphered
 from _bench_rows import Rows
 
 from cardlink_sql import DatabaseManager, Keyring
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.gateways import CardGateway, LogGateway
-from cardlink_sql.link import Link
-from cardlink_sql.sqlfiles import Library, Query
-from cardlink_sql.sqlfiles.query import Statement
+from cardlink_sql.queries import Library, Query
+from cardlink_sql.queries.query import Statement
 
 LOOKUPS: Final = 20  # in one round
 ENTRIES: Final = 100  # of the session that is read, and in one batch

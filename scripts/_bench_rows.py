@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.records import (
+from cardlink_sql.model.records import (
     CardProfile,
     CommLog,
     Direction,
@@ -16,7 +16,7 @@ from cardlink_sql.records import (
     SessionStatus,
     SessionType,
 )
-from cardlink_sql.status_words import describe
+from cardlink_sql.model.status_words import describe
 
 PAGE: Final = 100
 SESSIONS_AT_ONCE: Final = 10  # sessions whose APDUs come interleaved

@@ -19,7 +19,7 @@ from typing import Final
 from sqlfluff.core import FluffConfig, Linter
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.sqlfiles.lexer import Kind, Token, tokenize
+from cardlink_sql.queries.lexer import Kind, Token, tokenize
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _NAMES: Final = {Dialect.POSTGRESQL: "postgres", Dialect.MYSQL: "mysql", Dialect.SQLITE: "sqlite"}

@@ -31,17 +31,17 @@ from cardlink_sql import (
     TestResult,
     TestStatus,
     UnitOfWork,
-    tables,
 )
-from cardlink_sql.backup import Replaced, Restored, restore_backup
 from cardlink_sql.cli import main
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import tables
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
+from cardlink_sql.transfer.backup import Replaced, Restored, restore_backup
 from tests.roles import OWNERS, manager_as, owner_of
 
 SERVER_URLS = {

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from cardlink_sql import CardProfile, Device, DeviceType, OTASession, UnitOfWork, validation
+from cardlink_sql import CardProfile, Device, DeviceType, OTASession, UnitOfWork
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.records import (
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import (
     CardType,
     SessionStatus,
     SessionType,

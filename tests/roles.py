@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy.engine import make_url
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.keyring import Keyring
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.grants import Role, grants
 

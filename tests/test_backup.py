@@ -26,12 +26,12 @@ from cardlink_sql import (
     SessionType,
     UnitOfWork,
     ValidationError,
-    tables,
 )
-from cardlink_sql.backup import check_backup, create_backup, restore_backup, sqlite_scratch
-from cardlink_sql.backup.container import Container
-from cardlink_sql.backup.manifest import Manifest
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model import tables
+from cardlink_sql.transfer.backup import check_backup, create_backup, restore_backup, sqlite_scratch
+from cardlink_sql.transfer.backup.container import Container
+from cardlink_sql.transfer.backup.manifest import Manifest
 from tests.conftest import MOMENT, card, device, dump, entry, iccid, session_id
 
 LOGS = 40
@@ -172,7 +172,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
 WRITER = """
 import sys, uuid
 from cardlink_sql import *
-from cardlink_sql.records import CommLog
+from cardlink_sql.model.records import CommLog
 with DatabaseManager(DatabaseConfig(sys.argv[1])) as manager:
     while True:
         with UnitOfWork(manager) as uow:

@@ -14,8 +14,8 @@ from cardlink_sql import (
     StateError,
     UnitOfWork,
 )
-from cardlink_sql.backup import Method, create_backup, mysql_scratch, restore_backup
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.transfer.backup import Method, create_backup, mysql_scratch, restore_backup
 from tests.conftest import Restore, delete_rows, device
 from tests.test_backup import rewritten
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql import ConnectionError, DatabaseConfig, DatabaseError, DatabaseManager, UnitOfWork
-from cardlink_sql.backup import Method, create_backup, restore_backup
+from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.driver_errors import translate
 from cardlink_sql.review.grants import Role, grants
+from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
 from tests.conftest import Run, delete_rows, device, dump
 from tests.roles import database_user, execute, manager_as
 from tests.test_backup import fill

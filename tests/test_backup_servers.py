@@ -17,9 +17,10 @@ from cardlink_sql import (
     DatabaseManager,
     MigrationError,
     ValidationError,
-    engine,
 )
-from cardlink_sql.backup import (
+from cardlink_sql.database import engine
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.transfer.backup import (
     Method,
     Replaced,
     check_backup,
@@ -31,11 +32,10 @@ from cardlink_sql.backup import (
     restore_backup,
     statements,
 )
-from cardlink_sql.backup.mysql_scratch import MySQLScratch
-from cardlink_sql.backup.pg_scratch import PgScratch
-from cardlink_sql.backup.pg_swap import PgSwap
-from cardlink_sql.backup.sqlite_scratch import SQLiteScratch
-from cardlink_sql.dialect import Dialect
+from cardlink_sql.transfer.backup.mysql_scratch import MySQLScratch
+from cardlink_sql.transfer.backup.pg_scratch import PgScratch
+from cardlink_sql.transfer.backup.pg_swap import PgSwap
+from cardlink_sql.transfer.backup.sqlite_scratch import SQLiteScratch
 from tests.conftest import ALL_DIALECTS, Restore, delete_rows, dump, remove
 from tests.test_backup import LOGS, change, fill, rewritten, writers
 

@@ -20,9 +20,9 @@ from cardlink_sql import (
     StateError,
     UnitOfWork,
     ValidationError,
-    tables,
 )
-from cardlink_sql.validation import MAX_TEXT
+from cardlink_sql.model import tables
+from cardlink_sql.model.validation import MAX_TEXT
 from tests.conftest import (
     ALL_DIALECTS,
     MOMENT,

@@ -22,7 +22,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.tables import card_profiles
+from cardlink_sql.model.tables import card_profiles
 from tests.conftest import MOMENT, card, device, dump, iccid
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")

@@ -9,8 +9,8 @@ import pytest
 
 from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.cli import main
+from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.keyring import Keyring
 from tests.conftest import Run, card, delete_rows, device, dump, iccid, session_id
 
 PSK = b"\x01" * 16

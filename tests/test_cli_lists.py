@@ -20,9 +20,9 @@ from cardlink_sql import (
     SessionStatus,
     UnitOfWork,
 )
-from cardlink_sql.apdu_names import command_name, name_of
 from cardlink_sql.cli.common import visible
-from cardlink_sql.times import utc_now
+from cardlink_sql.model.apdu_names import command_name, name_of
+from cardlink_sql.model.times import utc_now
 from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id
 
 CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"

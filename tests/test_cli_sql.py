@@ -10,10 +10,10 @@ import pytest
 from cardlink_sql import DatabaseConfig, DatabaseManager
 from cardlink_sql.cli.sql import checking
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import load_library
+from cardlink_sql.queries.library import read_library
+from cardlink_sql.queries.parser import parse
 from cardlink_sql.review import dataset, seeding
-from cardlink_sql.sqlfiles import load_library
-from cardlink_sql.sqlfiles.library import read_library
-from cardlink_sql.sqlfiles.parser import parse
 from tests.conftest import Run
 from tests.test_review_check import Mutation, mutated
 

@@ -17,7 +17,7 @@ from cardlink_sql import (
     UnitOfWork,
 )
 from cardlink_sql.cli.bars import bar, sparkline
-from cardlink_sql.times import utc_now
+from cardlink_sql.model.times import utc_now
 from tests.conftest import Run, card, entry, session_id
 from tests.test_cli_lists import in_process
 

@@ -14,11 +14,11 @@ from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.queries import load_library
 from cardlink_sql.review.compatibility import compatible, read_release
 from cardlink_sql.review.describe import describer
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.target import scratch
-from cardlink_sql.sqlfiles import load_library
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,10 +9,11 @@ import inspect
 
 import pytest
 
-from cardlink_sql import tables
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.gateways import base
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import tables
+from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.describe import describer
@@ -20,7 +21,6 @@ from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.target import scratch
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import load_library
 from tests.conftest import ALL_DIALECTS
 
 

@@ -30,9 +30,9 @@ from cardlink_sql import (
     SessionStatus,
     SessionType,
     UnitOfWork,
-    retention,
 )
-from cardlink_sql.times import utc_now
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.operations import retention
 from tests.conftest import iccid
 
 T = TypeVar("T")

@@ -26,9 +26,9 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.exchange import export, import_file
-from cardlink_sql.link import Link
-from cardlink_sql.times import utc_now
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.transfer.exchange import export, import_file
 from tests.conftest import card, device, entry, iccid, session_id
 from tests.test_link import query
 
@@ -504,14 +504,19 @@ def test_a_handler_that_raises_is_named_and_stops_nobody(
     after: list[DatabaseEvent] = []
     for handler in (broken, partial(broken, _more="secret"), after.append):
         manager.events.on("device_changed", handler)
-    with UnitOfWork(manager) as uow, caplog.at_level(logging.ERROR, "cardlink_sql.events"):
+    with (
+        UnitOfWork(manager) as uow,
+        caplog.at_level(logging.ERROR, "cardlink_sql.database.event_bus"),
+    ):
         uow.devices.create(device(1))
         uow.commit()
         uow.devices.create(device(2))
         uow.commit()
 
     assert len(heard) == len(after) == 2
-    records = [r.getMessage() for r in caplog.records if r.name == "cardlink_sql.events"]
+    records = [
+        r.getMessage() for r in caplog.records if r.name == "cardlink_sql.database.event_bus"
+    ]
     assert len(records) == 4
     assert all("test_events" in line and "broken of device_changed" in line for line in records)
     assert "secret" not in caplog.text

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cardlink_sql import DatabaseManager, Dialect, UnitOfWork
-from cardlink_sql.exchange import Conflict, Format, Keys, export, import_file, write_jsonl
-from cardlink_sql.files import write_atomically
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.transfer.exchange import Conflict, Format, Keys, export, import_file, write_jsonl
 from tests.conftest import ALL_DIALECTS, delete_rows, dump, iccid
 from tests.exchange_data import KEY, fill
 

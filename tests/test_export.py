@@ -21,10 +21,10 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.exchange import Format, Keys, Selection, export, write_to
-from cardlink_sql.exchange.writers import harmless
-from cardlink_sql.keyring import Keyring
-from cardlink_sql.records import OTASession, TestResult, TestStatus
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.model.records import OTASession, TestResult, TestStatus
+from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, write_to
+from cardlink_sql.transfer.exchange.writers import harmless
 from tests.conftest import MOMENT, card, device, entry, iccid, session_id
 
 KEY = bytes(range(16))

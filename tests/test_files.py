@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql.errors import DatabaseError
-from cardlink_sql.files import write_atomically
+from cardlink_sql.formats.files import write_atomically
 
 
 @pytest.fixture

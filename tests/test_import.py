@@ -19,10 +19,10 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.exchange import Conflict, Format, ImportReport, Keys, export, import_file
-from cardlink_sql.exchange.conflict import TableReport, deep_merge
-from cardlink_sql.exchange.strict import load_json, load_yaml
-from cardlink_sql.records import OTASession, SessionStatus
+from cardlink_sql.model.records import OTASession, SessionStatus
+from cardlink_sql.transfer.exchange import Conflict, Format, ImportReport, Keys, export, import_file
+from cardlink_sql.transfer.exchange.conflict import TableReport, deep_merge
+from cardlink_sql.transfer.exchange.strict import load_json, load_yaml
 from tests.conftest import MOMENT, card, delete_rows, device, dump, entry, iccid, session_id
 
 HEADER = {"format": "cardlink-export", "format_version": 1}
@@ -784,7 +784,7 @@ VALUES = st.recursive(
 )
 @given(value=VALUES)
 def test_yaml_reads_back_what_an_export_writes(value: Any) -> None:
-    from cardlink_sql.exchange.writers import _Dumper
+    from cardlink_sql.transfer.exchange.writers import _Dumper
 
     text = yaml.dump(
         {"": value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False

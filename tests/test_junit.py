@@ -22,7 +22,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.junit import read_report, reading, report_of
+from cardlink_sql.formats.junit import read_report, reading, report_of
 from tests.conftest import MOMENT, card, device, dump, iccid, result
 
 SECOND = timedelta(seconds=1)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from cardlink_sql import DatabaseManager, Keyring, UnitOfWork
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, EncryptionError, ValidationError
-from cardlink_sql.key_import import import_keys
-from cardlink_sql.key_rotation import check_keys, rotate_keys
-from cardlink_sql.records import PskToken
-from cardlink_sql.yaml_text import read_file
+from cardlink_sql.formats.yaml_text import read_file
+from cardlink_sql.model.records import PskToken
+from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
+from cardlink_sql.transfer.key_import import import_keys
 from tests.conftest import card, dump, iccid
 
 NEW, OLD, LOST = Keyring.generate(), Keyring.generate(), Keyring.generate()

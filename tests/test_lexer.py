@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.sqlfiles.lexer import Kind, tokenize
+from cardlink_sql.queries.lexer import Kind, tokenize
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 ALL = tuple(Dialect)

@@ -17,10 +17,10 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql import link as link_module
-from cardlink_sql.link import Link
-from cardlink_sql.sqlfiles import Query
-from cardlink_sql.sqlfiles.parser import parse
+from cardlink_sql.database import transaction as link_module
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.queries import Query
+from cardlink_sql.queries.parser import parse
 
 IDS = [f"device-{number}" for number in range(5)]
 

@@ -27,10 +27,10 @@ from cardlink_sql import (
     StateError,
     UnitOfWork,
     ValidationError,
-    listener,
 )
-from cardlink_sql.events import EventType
-from cardlink_sql.link import Link
+from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.outbox import listener
 from tests.conftest import card, device, iccid, session_id
 from tests.roles import owner_of
 

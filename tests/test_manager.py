@@ -25,8 +25,8 @@ from cardlink_sql import (
     Dialect,
     QueryError,
     UnitOfWork,
-    tables,
 )
+from cardlink_sql.model import tables
 from tests.conftest import (
     MIGRATIONS,
     device,

@@ -9,9 +9,9 @@ import pytest
 
 from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.migrator.files import read_migrations
 from cardlink_sql.resources import folder
 from cardlink_sql.review.lint import RULES, lint
+from cardlink_sql.schema.migrator.files import read_migrations
 
 ROOT = Path(__file__).parent.parent
 SQUAWK = Path(sys.executable).parent / "squawk"

@@ -22,15 +22,15 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
-from cardlink_sql.migrator import MigrationStatus, Migrator, PlannedMigration, locks
-from cardlink_sql.migrator.backends import BACKENDS
-from cardlink_sql.migrator.files import read_migrations
-from cardlink_sql.migrator.journal import Journal
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder as resource_folder
-from cardlink_sql.tables import metadata
+from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
+from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.files import read_migrations
+from cardlink_sql.schema.migrator.journal import Journal
 from tests.conftest import MIGRATIONS, wait_until
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
@@ -103,8 +103,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.engine import make_engine
-from cardlink_sql.migrator import Migrator
+from cardlink_sql.database.engine import make_engine
+from cardlink_sql.schema.migrator import Migrator
 
 config = DatabaseConfig(sys.argv[1])
 migrator = Migrator(make_engine(config), config.dialect, folder=Path(sys.argv[2]))

@@ -20,8 +20,8 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.link import Link
-from cardlink_sql.observation import ObservingCursor
+from cardlink_sql.database.observation import ObservingCursor
+from cardlink_sql.database.transaction import Link
 from tests.conftest import card, device, entry, iccid, session_id, wait_until
 from tests.roles import ask, execute
 from tests.test_link import query
@@ -276,7 +276,7 @@ def test_a_handler_that_raises_is_logged_and_stops_nobody(
         manager.statements.off(heard.append)
     assert names(heard) == ["devices.count_by"]
     (record,) = caplog.records
-    assert record.name == "cardlink_sql.observation"
+    assert record.name == "cardlink_sql.database.observation"
     assert "broken of statements raised" in record.getMessage()
     with pytest.raises(ValidationError, match="str cannot be called"):
         manager.statements.on("broken")  # type: ignore[arg-type]

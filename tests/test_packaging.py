@@ -39,7 +39,7 @@ print(json.dumps([cardlink_sql.__file__, *map(dict, files)]))
 PRINT_REFUSAL = """
 import sys
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.engine import make_engine
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.errors import ConnectionError
 
 try:

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from cardlink_sql import DatabaseManager, tables
+from cardlink_sql import DatabaseManager
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.model import tables
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.review.explain import explainer
 from cardlink_sql.review.samples import given, placeholders
-from cardlink_sql.sqlfiles import Rows, load_library
-from cardlink_sql.times import utc_now
 from tests.conftest import Run, card, device, dump
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL

@@ -12,16 +12,16 @@ import pytest
 
 from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, QueryError, UnitOfWork
 from cardlink_sql.cli.query_statistics import show_query_statistics
-from cardlink_sql.digests import Digests
-from cardlink_sql.query_statistics import take_query_statistics
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.operations.digests import Digests
+from cardlink_sql.operations.query_statistics import take_query_statistics
+from cardlink_sql.queries import Library, Query, Rows, load_library
+from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.describe import describer
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.samples import placeholders
-from cardlink_sql.sqlfiles import Library, Query, Rows, load_library
-from cardlink_sql.sqlfiles.library import read_library
-from cardlink_sql.times import utc_now
 from tests.conftest import Run, cannot_run, device, server_url
 from tests.roles import ask, execute, manager_as
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.sqlfiles.parser import parse
+from cardlink_sql.queries.parser import parse
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardlink_sql.ddl import committed_schema
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import load_library
+from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.footprint import Footprint, footprints
 from cardlink_sql.review.impact import impact
 from cardlink_sql.review.lock import hash_of
@@ -27,11 +29,9 @@ from cardlink_sql.review.report.folder import MANIFEST
 from cardlink_sql.review.report.places import MATRIX, column_anchor, gateway_file, table_file
 from cardlink_sql.review.report.query_section import query_section
 from cardlink_sql.review.report.table_page import table_ddl
+from cardlink_sql.review.schema_dump import committed_schema
 from cardlink_sql.review.senders import Senders
 from cardlink_sql.review.source import source_text
-from cardlink_sql.sqlfiles import load_library
-from cardlink_sql.sqlfiles.parser import parse
-from cardlink_sql.tables import metadata
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of
 

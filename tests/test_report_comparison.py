@@ -3,8 +3,8 @@
 import pytest
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.report.comparison import Part, compare
-from cardlink_sql.sqlfiles.lexer import tokenize
 
 
 def compared(*texts: str) -> list[Part]:

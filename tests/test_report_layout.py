@@ -5,8 +5,8 @@ from itertools import combinations, pairwise
 import pytest
 from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String, Table
 
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.report.layout import HEAD, ROW, Box, Layout, Line, Point, lay_out
-from cardlink_sql.tables import metadata
 
 Segment = tuple[Point, Point]
 

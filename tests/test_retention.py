@@ -20,12 +20,12 @@ from cardlink_sql import (
     TestResult,
     UnitOfWork,
     ValidationError,
-    retention,
-    tables,
 )
 from cardlink_sql.gateways import SessionGateway
-from cardlink_sql.retention import TABLES, count_old, purge, retention_days
-from cardlink_sql.times import utc_now
+from cardlink_sql.model import tables
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.operations import retention
+from cardlink_sql.operations.retention import TABLES, count_old, purge, retention_days
 from tests.conftest import dump, entry, session_id
 
 OLD, RECENT = 40.0, 5.0

@@ -16,15 +16,15 @@ import pytest
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.migrator import Migrator
+from cardlink_sql.queries import Library, load_library
+from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.describe import describer
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.target import live, scratch
-from cardlink_sql.sqlfiles import Library, load_library
-from cardlink_sql.sqlfiles.library import read_library
+from cardlink_sql.schema.migrator import Migrator
 from tests.conftest import server_url
 from tests.test_schema import edited_migrations
 

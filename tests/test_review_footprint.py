@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query, load_library
+from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.access import Access, Columns
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.footprint import Footprint, footprint, footprints
 from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.variants import PLACEHOLDERS, as_written, bare, variants
-from cardlink_sql.sqlfiles import Query, load_library
-from cardlink_sql.sqlfiles.parser import parse
-from cardlink_sql.tables import metadata
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 QUERIES = load_library(SQLITE).all()

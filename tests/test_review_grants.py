@@ -13,15 +13,15 @@ import pytest
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.migrator.rights import ROW_RIGHTS
-from cardlink_sql.migrator.statements import BOOKKEEPING_TABLES
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query, Rows, load_library
 from cardlink_sql.review.access import Access, Columns
 from cardlink_sql.review.describe import Refused, describer
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.grants import Role, grants
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Query, Rows, load_library
-from cardlink_sql.tables import metadata
+from cardlink_sql.schema.migrator.rights import ROW_RIGHTS
+from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
 from tests.conftest import Run
 from tests.roles import database_user, manager_as
 

@@ -13,14 +13,14 @@ import pytest
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.queries import Library, load_library
+from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review import dataset, seeding
 from cardlink_sql.review import lock as lock_module
 from cardlink_sql.review.lock import check_lock, check_reasons, make_lock, read_lock, write_lock
 from cardlink_sql.review.plans import planner_version, plans_of
 from cardlink_sql.review.target import live, scratch
-from cardlink_sql.sqlfiles import Library, load_library
-from cardlink_sql.sqlfiles.library import read_library
 from tests.conftest import Run
 
 SQLITE = Dialect.SQLITE

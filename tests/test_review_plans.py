@@ -12,6 +12,10 @@ from sqlalchemy import func, select
 
 from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Library, load_library
+from cardlink_sql.queries.lexer import tokenize
+from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review import dataset
 from cardlink_sql.review.clauses import Clauses
@@ -21,10 +25,6 @@ from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.seeding import gather_statistics
 from cardlink_sql.review.sqlite_plan import read_sqlite_plan
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Library, load_library
-from cardlink_sql.sqlfiles.lexer import tokenize
-from cardlink_sql.sqlfiles.library import read_library
-from cardlink_sql.tables import metadata
 from tests.test_review_check import Mutation, mutated
 
 SQLITE = Dialect.SQLITE

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import load_library
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.senders import senders
-from cardlink_sql.sqlfiles import load_library
 
 
 def named(title: str) -> list[str]:

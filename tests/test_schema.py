@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import ConnectionError
-from cardlink_sql.migrator import Migrator
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder as resource_folder
-from cardlink_sql.schema import _condition, _default, differences
-from cardlink_sql.tables import metadata
+from cardlink_sql.schema.drift import _condition, _default, differences
+from cardlink_sql.schema.migrator import Migrator
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 

@@ -11,16 +11,16 @@ from test_schema import CASES, edited_migrations, migrated
 
 from cardlink_sql.cli import main
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.ddl import committed_schema, fresh_schema
-from cardlink_sql.ddl.expressions import canonical
-from cardlink_sql.ddl.printer import ddl
-from cardlink_sql.ddl.reflect import _default, read_tables
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.engine import make_engine
 from cardlink_sql.errors import DatabaseError, MigrationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.schema import differences
-from cardlink_sql.scratch import scratch_database
+from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
+from cardlink_sql.review.scratch_database import scratch_database
+from cardlink_sql.schema.ddl.expressions import canonical
+from cardlink_sql.schema.ddl.printer import ddl
+from cardlink_sql.schema.ddl.reflect import _default, read_tables
+from cardlink_sql.schema.drift import differences
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 MakeDatabase = Callable[[Dialect], str]

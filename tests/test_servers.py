@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.engine import make_engine
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "_servers.py"
 

@@ -11,10 +11,10 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from cardlink_sql import Setting, UnitOfWork
-from cardlink_sql.declared_settings import DECLARED
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import IntegrityError, NotFoundError, QueryError, ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.declared_settings import DECLARED
 from tests.conftest import MOMENT
 
 DEFAULTS = {

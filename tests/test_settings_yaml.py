@@ -10,13 +10,13 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from cardlink_sql import UnitOfWork
+from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.events import DatabaseEvent
-from cardlink_sql.faults import Faults
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.settings_yaml import read_settings, write_settings
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.records import SettingInForce
-from cardlink_sql.settings_yaml import read_settings, write_settings
+from cardlink_sql.model.records import SettingInForce
 from tests.test_settings import DEFAULTS, json_text, json_values, same
 
 NASTY = [

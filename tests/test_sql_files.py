@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.sqlfiles.library import read_library
-from cardlink_sql.sqlfiles.parser import parse
-from cardlink_sql.sqlfiles.query import MAX_LIST, Query, Rows
+from cardlink_sql.queries.library import read_library
+from cardlink_sql.queries.parser import parse
+from cardlink_sql.queries.query import MAX_LIST, Query, Rows
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 

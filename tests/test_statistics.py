@@ -17,8 +17,8 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.statistics import STEPS, take_statistics
-from cardlink_sql.times import utc_now
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.operations.statistics import STEPS, take_statistics
 from tests.conftest import card, iccid, session_id
 
 

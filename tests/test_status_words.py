@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardlink_sql.status_words import SUCCESS, describe
+from cardlink_sql.model.status_words import SUCCESS, describe
 
 WORDS = st.integers(0, 0xFFFF).map("{:04X}".format)
 

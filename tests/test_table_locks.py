@@ -14,13 +14,13 @@ from sqlalchemy.exc import DBAPIError
 
 from cardlink_sql.cli import main
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.engine import make_engine
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.migrator import Migrator
-from cardlink_sql.migrator.kinds import Change, Kind, changes
-from cardlink_sql.migrator.table_locks import MARIADB, MYSQL, POSTGRESQL, Work, locks
-from cardlink_sql.schema import differences
+from cardlink_sql.schema.drift import differences
+from cardlink_sql.schema.migrator import Migrator
+from cardlink_sql.schema.migrator.kinds import Change, Kind, changes
+from cardlink_sql.schema.migrator.table_locks import MARIADB, MYSQL, POSTGRESQL, Work, locks
 
 MakeDatabase = Callable[[Dialect], str]
 ALTER = "ALTER TABLE child"

@@ -18,7 +18,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.trace import read_trace, replay
+from cardlink_sql.transfer.trace import read_trace, replay
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
 LINES = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardlink_sql import Direction, ValidationError, validation
+from cardlink_sql import Direction, ValidationError
+from cardlink_sql.model import validation
 
 WHERE = "table.column"
 MESSY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()

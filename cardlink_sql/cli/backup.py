@@ -8,15 +8,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.backup import (
-    Backup,
-    Manifest,
-    Method,
-    Restored,
-    check_backup,
-    create_backup,
-    restore_backup,
-)
 from cardlink_sql.cli.common import (
     AsJson,
     Url,
@@ -28,6 +19,15 @@ from cardlink_sql.cli.common import (
     refuse_missing,
 )
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.transfer.backup import (
+    Backup,
+    Manifest,
+    Method,
+    Restored,
+    check_backup,
+    create_backup,
+    restore_backup,
+)
 
 _MEGABYTE: Final = 1_000_000
 

@@ -23,7 +23,7 @@ from cardlink_sql.cli.common import (
 )
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.records import CardProfile
+from cardlink_sql.model.records import CardProfile
 
 cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
 

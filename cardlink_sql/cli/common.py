@@ -22,7 +22,7 @@ from rich.text import Text
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import DatabaseError, NotFoundError, ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.records import OTASession
+from cardlink_sql.model.records import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
 
 

@@ -23,7 +23,7 @@ from cardlink_sql.cli.common import (
 )
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.records import Device, DeviceType
+from cardlink_sql.model.records import Device, DeviceType
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
 

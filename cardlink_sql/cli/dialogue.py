@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.apdu_names import name_of
 from cardlink_sql.cli.common import (
     facts,
     json_ready,
@@ -16,7 +15,8 @@ from cardlink_sql.cli.common import (
     styled,
     visible,
 )
-from cardlink_sql.records import CommLog, Direction, OTASession, SessionSummary
+from cardlink_sql.model.apdu_names import name_of
+from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionSummary
 from cardlink_sql.unit_of_work import UnitOfWork
 
 # A normal ending: 9000, and the procedure bytes that say what is to be fetched (ETSI TS 102 221

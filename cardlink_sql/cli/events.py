@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql import validation
 from cardlink_sql.cli.common import (
     Url,
     argument,
@@ -15,7 +14,8 @@ from cardlink_sql.cli.common import (
     refuse_missing,
     visible,
 )
-from cardlink_sql.events import DatabaseEvent, as_data
+from cardlink_sql.database.event_bus import DatabaseEvent, as_data
+from cardlink_sql.model import validation
 
 events = group(
     "events", "What others commit, as it happens: on, off, listen.", "cardlink-db events listen"

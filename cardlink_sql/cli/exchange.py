@@ -10,7 +10,6 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql import validation
 from cardlink_sql.cli.common import (
     AsJson,
     Url,
@@ -27,7 +26,9 @@ from cardlink_sql.cli.common import (
 )
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import DatabaseError
-from cardlink_sql.exchange import (
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.transfer.exchange import (
     Conflict,
     Format,
     ImportReport,
@@ -37,11 +38,10 @@ from cardlink_sql.exchange import (
     import_file,
     write_to,
 )
-from cardlink_sql.exchange.formats import format_of
-from cardlink_sql.exchange.keys import MIN_PASSPHRASE
-from cardlink_sql.exchange.shapes import BY_NAME
-from cardlink_sql.exchange.values import parse_time
-from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.transfer.exchange.formats import format_of
+from cardlink_sql.transfer.exchange.keys import MIN_PASSPHRASE
+from cardlink_sql.transfer.exchange.shapes import BY_NAME
+from cardlink_sql.transfer.exchange.values import parse_time
 from cardlink_sql.unit_of_work import UnitOfWork
 
 PASSPHRASE_VARIABLE: Final = "CARDLINK_EXPORT_PASSPHRASE"  # noqa: S105 - a name

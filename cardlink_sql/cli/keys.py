@@ -17,13 +17,13 @@ from cardlink_sql.cli.common import (
     refuse_missing,
 )
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.database.keyring import VARIABLE, Keyring
 from cardlink_sql.errors import EncryptionError
-from cardlink_sql.key_import import import_keys as import_key_file
-from cardlink_sql.key_rotation import KeyCheck, check_keys, rotate_keys
-from cardlink_sql.keyring import VARIABLE, Keyring
+from cardlink_sql.formats.yaml_text import read_file
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.operations.key_rotation import KeyCheck, check_keys, rotate_keys
+from cardlink_sql.transfer.key_import import import_keys as import_key_file
 from cardlink_sql.unit_of_work import UnitOfWork
-from cardlink_sql.yaml_text import read_file
 
 _SHOWN: Final = 20
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql import validation
 from cardlink_sql.cli.common import (
     AsJson,
     Url,
@@ -25,8 +24,9 @@ from cardlink_sql.cli.common import (
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.retention import TABLES, count_old, retention_days
-from cardlink_sql.retention import purge as purge_old
+from cardlink_sql.model import validation
+from cardlink_sql.operations.retention import TABLES, count_old, retention_days
+from cardlink_sql.operations.retention import purge as purge_old
 
 
 def purge(

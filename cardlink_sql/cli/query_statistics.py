@@ -5,7 +5,11 @@ from typing import Any, Final
 
 from cardlink_sql.cli.common import output, print_json, print_rows, styled
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.query_statistics import QueryFigures, QueryStatistics, take_query_statistics
+from cardlink_sql.operations.query_statistics import (
+    QueryFigures,
+    QueryStatistics,
+    take_query_statistics,
+)
 
 _SHOWN: Final = 20
 

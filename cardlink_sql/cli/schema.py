@@ -18,8 +18,8 @@ from cardlink_sql.cli.common import (
     table,
 )
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.migrator import MigrationStatus, PlannedMigration
-from cardlink_sql.schema import differences
+from cardlink_sql.schema.drift import differences
+from cardlink_sql.schema.migrator import MigrationStatus, PlannedMigration
 
 
 def init(

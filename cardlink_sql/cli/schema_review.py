@@ -8,14 +8,14 @@ import typer
 
 from cardlink_sql.cli.common import AsJson, Exit, Url, argument, group, output, print_json
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.ddl import committed_schema, fresh_schema
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.resources import folder
 from cardlink_sql.review.compatibility import compatible as check_release
 from cardlink_sql.review.compatibility import read_release
 from cardlink_sql.review.lint import lint as lint_migrations
+from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
+from cardlink_sql.review.scratch_database import scratch_database
 from cardlink_sql.review.target import scratch
-from cardlink_sql.scratch import scratch_database
 
 schema = group(
     "schema",

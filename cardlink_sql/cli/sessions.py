@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql import validation
 from cardlink_sql.cli.common import (
     AsJson,
     Limit,
@@ -21,7 +20,8 @@ from cardlink_sql.cli.common import (
     styled,
 )
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
-from cardlink_sql.records import OTASession, SessionStatus
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import OTASession, SessionStatus
 
 sessions = group(
     "sessions", "OTA sessions and their APDUs.", "cardlink-db sessions list --status failed"

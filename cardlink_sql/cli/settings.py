@@ -27,11 +27,11 @@ from cardlink_sql.cli.common import (
     seconds,
     visible,
 )
-from cardlink_sql.declared_settings import DECLARED
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.files import write_atomically
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.yaml_text import read_file
+from cardlink_sql.model.declared_settings import DECLARED
 from cardlink_sql.unit_of_work import UnitOfWork
-from cardlink_sql.yaml_text import read_file
 
 _LONGEST_SHOWN: Final = 60
 _ARGUMENTS: Final = {

@@ -7,8 +7,6 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from cardlink_sql import validation
-from cardlink_sql.apdu_names import name_of
 from cardlink_sql.cli.bars import bar, sparkline
 from cardlink_sql.cli.common import (
     AsJson,
@@ -25,7 +23,9 @@ from cardlink_sql.cli.common import (
 )
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
-from cardlink_sql.statistics import STEPS, Statistics, take_statistics
+from cardlink_sql.model import validation
+from cardlink_sql.model.apdu_names import name_of
+from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistics
 
 _DAYS: Final = 30
 _BAR: Final = 20

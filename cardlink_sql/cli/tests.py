@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from cardlink_sql import validation
 from cardlink_sql.cli.common import (
     AsJson,
     Exit,
@@ -37,8 +36,9 @@ from cardlink_sql.cli.comparison import (
 )
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import NotFoundError
-from cardlink_sql.files import write_atomically
-from cardlink_sql.records import (
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import (
     SuiteSummary,
     TestResult,
     TestRun,

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql import validation
 from cardlink_sql.cli.common import Url, open_manager, output, refuse_missing, row, table
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.records import CommLog, SessionSummary
-from cardlink_sql.trace import Replay, Trace, read_trace
-from cardlink_sql.trace import replay as replay_trace
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import CommLog, SessionSummary
+from cardlink_sql.transfer.trace import Replay, Trace, read_trace
+from cardlink_sql.transfer.trace import replay as replay_trace
 from cardlink_sql.unit_of_work import UnitOfWork
 
 

@@ -7,20 +7,18 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table
 
-from cardlink_sql import validation
-from cardlink_sql.columns import binders, driver_time
+from cardlink_sql.database.event_bus import DatabaseEvent, EventType, as_data, note_batch, note_many
+from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
-from cardlink_sql.events import DatabaseEvent, EventType, as_data, note_batch, note_many
-from cardlink_sql.link import Link
-from cardlink_sql.records import KeysetPage, Page
-from cardlink_sql.rows import reader
-from cardlink_sql.sqlfiles import Library, Query
-from cardlink_sql.sqlfiles.library import unknown_query
-from cardlink_sql.times import utc_now
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import binders, driver_time
+from cardlink_sql.model.records import KeysetPage, Page
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries import Library, Query
+from cardlink_sql.queries.library import unknown_query
 
 R = TypeVar("R")
-
-Gives = Mapping[str, type[Any] | Table | dict[str, Any]]
 
 _IS_NULL = "_is_null"
 

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, ClassVar
 
-from cardlink_sql import validation
+from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.database.rows import Gives
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway, Gives
+from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.keyring import Keyring
-from cardlink_sql.link import Link
-from cardlink_sql.records import CardProfile, CardType, PskToken
-from cardlink_sql.sqlfiles import Library
-from cardlink_sql.tables import card_profiles
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import CardProfile, CardType, PskToken
+from cardlink_sql.model.tables import card_profiles
+from cardlink_sql.queries import Library
 
 
 class CardGateway(Gateway[CardProfile]):

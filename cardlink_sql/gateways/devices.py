@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from cardlink_sql import validation
-from cardlink_sql.events import EventType, note_many
+from cardlink_sql.database.event_bus import EventType, note_many
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.records import Device, DeviceType
-from cardlink_sql.tables import devices
-from cardlink_sql.times import utc_now
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import Device, DeviceType
+from cardlink_sql.model.tables import devices
+from cardlink_sql.model.times import utc_now
 
 
 class DeviceGateway(Gateway[Device]):

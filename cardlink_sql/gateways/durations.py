@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from cardlink_sql import validation
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.records import TestResult
-from cardlink_sql.tables import test_results
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import TestResult
+from cardlink_sql.model.tables import test_results
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 

@@ -8,13 +8,12 @@ sends ``page_cards``. Rows are tuples of the driver's values in the order of the
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from cardlink_sql import tables
+from cardlink_sql.database.rows import Gives, Row
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.gateways.base import Gives
 from cardlink_sql.gateways.logs import COPY_FROM
-from cardlink_sql.link import Link
-from cardlink_sql.rows import Row
-from cardlink_sql.sqlfiles import Library, Query
+from cardlink_sql.model import tables
+from cardlink_sql.queries import Library, Query
 
 _TABLES: Final = {
     "devices": tables.devices,

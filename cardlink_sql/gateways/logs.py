@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from cardlink_sql import validation
-from cardlink_sql.columns import driver_time
+from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.transaction import Link, OwnedIterator
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
-from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway, Gives
-from cardlink_sql.link import Link, OwnedIterator
-from cardlink_sql.records import CommLog, Direction, SessionSummary
-from cardlink_sql.rows import reader
-from cardlink_sql.sqlfiles import Library
-from cardlink_sql.sqlfiles.query import MAX_LIST
-from cardlink_sql.status_words import describe
-from cardlink_sql.tables import comm_logs
-from cardlink_sql.times import utc_now, utc_to_text
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import driver_time
+from cardlink_sql.model.records import CommLog, Direction, SessionSummary
+from cardlink_sql.model.status_words import describe
+from cardlink_sql.model.tables import comm_logs
+from cardlink_sql.model.times import utc_now, utc_to_text
+from cardlink_sql.queries import Library
+from cardlink_sql.queries.query import MAX_LIST
 
 # The buffer is sent when it holds so many entries; more gain nothing on any backend.
 BUFFER_SIZE = 1000
@@ -166,7 +166,7 @@ class LogGateway(Gateway[CommLog]):
 
         Fewer than ``limit`` say that none is left. Commit between two calls: one transaction
         over a great many rows holds up writers on SQLite, and replicas and Galera elsewhere.
-        :func:`cardlink_sql.retention.purge` does so. The queries are ``find_old`` and
+        :func:`cardlink_sql.operations.retention.purge` does so. The queries are ``find_old`` and
         ``delete_many``.
         """
         gone = self._delete_all(self.find_old(days, limit))

@@ -1,6 +1,6 @@
 """The pattern of a text search."""
 
-from cardlink_sql import validation
+from cardlink_sql.model import validation
 
 
 def like_pattern(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from typing import Any, ClassVar
 
+from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.gateways.base import Gives
-from cardlink_sql.link import Link
-from cardlink_sql.records import CountedStatement, TableSize
-from cardlink_sql.rows import reader
-from cardlink_sql.sqlfiles import Library
+from cardlink_sql.model.records import CountedStatement, TableSize
+from cardlink_sql.queries import Library
 
 
 class ServerGateway:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from cardlink_sql import validation
+from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.rows import Gives, reader
 from cardlink_sql.errors import StateError, ValidationError
-from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway, Gives
-from cardlink_sql.records import OTASession, SessionStatistics, SessionStatus, SessionType
-from cardlink_sql.rows import reader
-from cardlink_sql.tables import ota_sessions
-from cardlink_sql.times import utc_now
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import OTASession, SessionStatistics, SessionStatus, SessionType
+from cardlink_sql.model.tables import ota_sessions
+from cardlink_sql.model.times import utc_now
 
 # How an event names what each step did.
 _ACTIONS: Final = {
@@ -278,7 +278,7 @@ class SessionGateway(Gateway[OTASession]):
         """Delete those of these sessions that have ended, with their logs; gives their number.
 
         One that has a great log is one great transaction:
-        :func:`cardlink_sql.retention.purge` deletes the log first, in batches.
+        :func:`cardlink_sql.operations.retention.purge` deletes the log first, in batches.
         """
         keys = [self._key(key) for key in ids]
         gone = self._execute("delete_many", {"ids": keys})

@@ -1,21 +1,22 @@
 """Settings: ``sql/*/settings.sql``.
 
-What CardLink knows is declared in ``cardlink_sql/declared_settings.py``: such a key has a
+What CardLink knows is declared in ``cardlink_sql/model/declared_settings.py``: such a key has a
 default and takes certain values only. Any other key may be stored, with any JSON value.
 """
 
 from types import EllipsisType
 from typing import Any, ClassVar
 
-from cardlink_sql import validation
-from cardlink_sql.declared_settings import CATEGORIES, DECLARED, category_of, check_undeclared
+from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.rows import Gives
 from cardlink_sql.errors import NotFoundError, ValidationError
-from cardlink_sql.events import EventType
-from cardlink_sql.faults import Faults
-from cardlink_sql.gateways.base import Gateway, Gives
-from cardlink_sql.records import Setting, SettingInForce, SettingsImport
-from cardlink_sql.settings_yaml import SettingEntry, read_settings, write_settings
-from cardlink_sql.tables import settings
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.settings_yaml import SettingEntry, read_settings, write_settings
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.model import validation
+from cardlink_sql.model.declared_settings import CATEGORIES, DECLARED, category_of, check_undeclared
+from cardlink_sql.model.records import Setting, SettingInForce, SettingsImport
+from cardlink_sql.model.tables import settings
 
 
 class SettingGateway(Gateway[Setting]):
@@ -187,7 +188,7 @@ class SettingGateway(Gateway[Setting]):
         """Every setting as YAML that :meth:`import_yaml` reads; the query is ``find_by``.
 
         A declared setting that is not stored stands in a comment, with its default. The form
-        is told in ``cardlink_sql/settings_yaml.py``.
+        is told in ``cardlink_sql/formats/settings_yaml.py``.
         """
         return write_settings(self.get_all_settings())
 

@@ -3,14 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
-from cardlink_sql import validation
-from cardlink_sql.columns import driver_time
-from cardlink_sql.gateways.base import Gives
-from cardlink_sql.link import Link
-from cardlink_sql.records import CardCount, ExchangeCount, SessionDay, SlowExchange
-from cardlink_sql.rows import reader
-from cardlink_sql.sqlfiles import Library
-from cardlink_sql.times import utc_now
+from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import driver_time
+from cardlink_sql.model.records import CardCount, ExchangeCount, SessionDay, SlowExchange
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries import Library
 
 T = TypeVar("T")
 

@@ -13,13 +13,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from cardlink_sql import validation
+from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.rows import Gives, Row, columns_of, reader
 from cardlink_sql.errors import NotFoundError, ValidationError
-from cardlink_sql.events import EventType
-from cardlink_sql.gateways.base import Gateway, Gives
+from cardlink_sql.formats.junit import read_report, report_of
+from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.durations import completed
-from cardlink_sql.junit import read_report, report_of
-from cardlink_sql.records import (
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import (
     FlakyTest,
     JSONValue,
     JUnitImport,
@@ -31,10 +32,9 @@ from cardlink_sql.records import (
     TestRunSummary,
     TestStatus,
 )
-from cardlink_sql.rows import Row, columns_of, reader
-from cardlink_sql.sqlfiles.query import MAX_LIST
-from cardlink_sql.tables import test_results
-from cardlink_sql.times import utc_now
+from cardlink_sql.model.tables import test_results
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries.query import MAX_LIST
 
 F = TypeVar("F", SuiteSummary, TestRun)
 
@@ -290,7 +290,7 @@ class TestGateway(Gateway[TestResult]):
     # JUnit
 
     def export_junit_xml(self, run_id: str) -> str:
-        """A run as JUnit XML: :mod:`cardlink_sql.junit.writing`. The query is ``find_by_run``.
+        """A run as JUnit XML: :mod:`cardlink_sql.formats.junit.writing`. The query is ``find_by_run``.
 
         Raises:
             NotFoundError: the run has no result.
@@ -309,7 +309,7 @@ class TestGateway(Gateway[TestResult]):
         card_iccid: str | None = None,
         started_at: datetime | None = None,
     ) -> JUnitImport:
-        """Record a JUnit report: :mod:`cardlink_sql.junit.reading`.
+        """Record a JUnit report: :mod:`cardlink_sql.formats.junit.reading`.
 
         Names that are too long are cut and end in a mark of their own. The same report twice
         into one run changes nothing: its results are known by what the file holds and their

@@ -128,7 +128,7 @@ without a kept position. So do where you put a *replaced* database back by hand.
 from pathlib import Path
 
 from cardlink_sql import DatabaseManager
-from cardlink_sql.backup import Method, check_backup, create_backup, restore_backup
+from cardlink_sql.transfer.backup import Method, check_backup, create_backup, restore_backup
 
 with DatabaseManager() as manager:
     made = create_backup(manager, Path("from-python.backup"), method=Method.AUTO)

@@ -13,7 +13,7 @@ Two folders hold all of it:
 
 Beside them the layer sends a handful of its own: `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints; the
 settings of a connection (below); and, only while `cardlink-db` migrates or looks at the schema, the
-bookkeeping of the migrations (`cardlink_sql/migrator/statements.py`) and reflection.
+bookkeeping of the migrations (`cardlink_sql/schema/migrator/statements.py`) and reflection.
 
 No statement is put together from values. Parameters are bound by the driver: by the server's own
 protocol on PostgreSQL and SQLite, by PyMySQL's escaping in strict mode on MySQL. Optional lines

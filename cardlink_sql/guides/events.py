@@ -37,7 +37,7 @@ manager.events.off("device_changed", show)
   rolled back, by a savepoint too, or was lost with a failed commit is never told. Between two
   threads there is no order; a listener (below) gives that of the commits.
 - A handler is called once an event, however often it was registered. One that raises is logged by
-  the logger `cardlink_sql.events` with its name, and stops nobody. What a handler itself commits is
+  the logger `cardlink_sql.database.event_bus` with its name, and stops nobody. What a handler itself commits is
   told after the events that came before.
 - A handler takes the committer's time: hand long work to a thread of your own. It may open a unit
   of work, which takes a second connection of the pool. A database in memory has only one: there a
@@ -159,7 +159,7 @@ waits for the row for 10 s is a `ConflictError` too, and nothing of it was kept.
 Publishing is a fact of the database: `event_counter.publishes`. Whoever writes needs
 `SELECT, INSERT, UPDATE` on `event_counter` and `SELECT, INSERT, DELETE` on `event_outbox` (`DELETE`
 to purge); whoever listens needs `SELECT` on both, and nothing more for `LISTEN`. Where a role may not read `event_counter`, or the
-schema is older, all else works and a warning of `cardlink_sql.publisher` says that nothing is
+schema is older, all else works and a warning of `cardlink_sql.outbox.publisher` says that nothing is
 published.
 
 The outbox keeps its events until they are purged: longer than any listener is away. They hold

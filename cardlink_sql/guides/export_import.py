@@ -134,7 +134,7 @@ that has a PSK gets no other PSK identity from a file without its key: identity 
 from datetime import UTC, datetime
 
 from cardlink_sql import DatabaseManager, ValidationError
-from cardlink_sql.exchange import Conflict, Selection, export, import_file
+from cardlink_sql.transfer.exchange import Conflict, Selection, export, import_file
 
 manager = DatabaseManager()
 rows = export(

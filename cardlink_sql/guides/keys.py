@@ -105,7 +105,7 @@ key opens.
 From Python, with the same results:
 
 ```python
-from cardlink_sql.key_rotation import check_keys, rotate_keys
+from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 
 assert rotate_keys(manager).already == 2
 assert check_keys(manager).by_key == [2]

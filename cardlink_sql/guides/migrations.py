@@ -74,7 +74,7 @@ asks first, because it loses what the migration held, and needs the `.rollback.s
 
 Applied migrations are compared with their files by content. An edited file, a missing one, or one
 whose number lies behind what is applied is drift: `status` reports it, `migrate` refuses.
-`status` also compares the live schema with `cardlink_sql/tables.py`, and names the table, column,
+`status` also compares the live schema with `cardlink_sql/model/tables.py`, and names the table, column,
 index or constraint that differs.
 
 A schema that was made by hand from `--dry-run` is not recorded as migrated, and `migrate` says so.
@@ -85,7 +85,7 @@ A schema that was made by hand from `--dry-run` is not recorded as migrated, and
    four digits; the name is lower case.
 2. A comment on top says what it is for and what it locks. A directive (`-- depends:`,
    `-- transactional: false`) stands before it, in the first lines.
-3. `cardlink_sql/tables.py` to match. A test makes the schema by the migrations on each backend and
+3. `cardlink_sql/model/tables.py` to match. A test makes the schema by the migrations on each backend and
    holds both against each other, and a rollback must lead back to the schema before.
 4. The servers that still run the last release must go on working: add columns that may be NULL or
    have a default, and drop what is unused one release later.
@@ -155,7 +155,7 @@ SQLite all of it runs under the one write lock, beside which readers go on.
 | add a check | ACCESS EXCLUSIVE, every row | COPY | COPY |
 | validate a constraint | SHARE UPDATE EXCLUSIVE, every row | | |
 
-It is declared in `cardlink_sql/migrator/table_locks.py`, of the version that locks most. The tests
+It is declared in `cardlink_sql/schema/migrator/table_locks.py`, of the version that locks most. The tests
 hold it against `pg_locks` within each statement's transaction, and ask MariaDB for the very
 algorithm; the figures for MySQL are from its manual. A statement of an unknown kind says so. Not
 told is how long: that depends on the rows, and on the transactions that the lock waits for.

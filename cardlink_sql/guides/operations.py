@@ -77,7 +77,7 @@ rates 0 to 1; what nothing is known of is `null`. Keys may be added; these stay:
 | `slowest` | the ten responses that took longest: `session_id`, `log_id`, `timestamp`, `latency_ms`, `status_word`, `command` (the APDU right before it) |
 | `test_runs` | the latest ten that began in the window: `run_id`, `total`, `passed`, `failed`, `error`, `skipped`, `open`, `pass_rate`, `duration_ms`, `first_start`, `last_end` |
 
-In Python it is `cardlink_sql.statistics.take_statistics(manager, days)`.
+In Python it is `cardlink_sql.operations.statistics.take_statistics(manager, days)`.
 
 ## Timing
 
@@ -152,7 +152,7 @@ other programs in the same database. Two queries that are the same statement to 
 one name. MariaDB keeps no comment, so there a query is found by its words, and where two have the same
 words, both are named: `cards.page_after or cards.search`. The right it takes is in the guide for the
 DBA. `--json` prints `queries`, `others`, `lost` (calls that the server had no room to keep apart) and
-`is_approximate`; in Python it is `cardlink_sql.query_statistics.take_query_statistics(manager)`.
+`is_approximate`; in Python it is `cardlink_sql.operations.query_statistics.take_query_statistics(manager)`.
 
 ## Making room
 
@@ -193,7 +193,7 @@ A server can do it itself, from a timer of its own:
 
 ```python
 from cardlink_sql import DatabaseManager
-from cardlink_sql.retention import purge, retention_days
+from cardlink_sql.operations.retention import purge, retention_days
 
 with DatabaseManager() as manager:
     for table, rows in purge(manager, retention_days(manager)).items():

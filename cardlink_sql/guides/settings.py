@@ -14,7 +14,7 @@ they share. A setting is a key with a JSON value, a description and a category.
 | `server.port` | 8443 | 1 to 65535 | TCP port |
 | `server.timeout` | 60 | 1 to 86400 | seconds that the server waits for a card |
 
-These are declared, in `cardlink_sql/declared_settings.py`: each has a default that holds until
+These are declared, in `cardlink_sql/model/declared_settings.py`: each has a default that holds until
 another value is stored, takes certain values only, and has the category that stands before its
 period. Any other key may be stored as well, with any JSON value, of up to 262,144 characters and
 31 levels, in a category of its own: `server.prot` is taken for a misspelled `server.port` and

@@ -9,13 +9,13 @@ from typing import Any, Final, get_args
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.records import JSONValue
+from cardlink_sql.model.records import JSONValue
+from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.describe import Describer, Description, Kind, Refused, Typed
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
 from cardlink_sql.review.faults import Fault, nearest
 from cardlink_sql.review.variants import Variant, as_written, variants
-from cardlink_sql.sqlfiles import Library, Query, Rows
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries.lexer import BLANK, Kind, Token
 from cardlink_sql.review.access import Access
-from cardlink_sql.sqlfiles.lexer import BLANK, Kind, Token
-from cardlink_sql.tables import metadata
 
 _BEFORE_TABLE: Final = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "COPY", "ONLY", ","})
 _BEFORE_OTHER: Final = frozenset({"FROM", "JOIN"})

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.queries.library import COMMON, Library, read_library
 from cardlink_sql.review.check import Checked, prepare_queries
 from cardlink_sql.review.describe import Describer
-from cardlink_sql.sqlfiles.library import COMMON, Library, read_library
 
 _REMEDY = "keep what they use until none of them runs: take it away one release later"
 

@@ -12,8 +12,8 @@ from random import Random
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
-from cardlink_sql.columns import driver_time
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.columns import driver_time
 
 DEVICES: Final = 40
 CARDS: Final = 400

@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries.lexer import BLANK, Token
+from cardlink_sql.queries.lexer import Kind as TokenKind
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.variants import Variant
-from cardlink_sql.sqlfiles.lexer import BLANK, Token
-from cardlink_sql.sqlfiles.lexer import Kind as TokenKind
 
 
 class Kind(StrEnum):

@@ -11,11 +11,11 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, String, Table
 
 from cardlink_sql import gateways
-from cardlink_sql.records import JSONValue
+from cardlink_sql.database.rows import columns_of, split_hint
+from cardlink_sql.model.records import JSONValue
+from cardlink_sql.model.tables import JSONDocument, UTCDateTime
+from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.describe import Kind
-from cardlink_sql.rows import columns_of, split_hint
-from cardlink_sql.sqlfiles import Query, Rows
-from cardlink_sql.tables import JSONDocument, UTCDateTime
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.migrator import driver
+from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.footprint import footprints
-from cardlink_sql.sqlfiles import Query, Rows
+from cardlink_sql.schema.migrator import driver
 
 _WRITING: Final = frozenset({Rows.EXEC, Rows.INSERT, Rows.BATCH, Rows.COPY})
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.tables import metadata
+from cardlink_sql.model.tables import metadata
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.access import NOTHING, Access
 from cardlink_sql.review.authorizer import observe
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Query, load_library
 
 _COMMON = "sql/common/"
 

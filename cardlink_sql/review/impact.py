@@ -6,10 +6,10 @@ from difflib import get_close_matches
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.footprint import Footprint, footprints
-from cardlink_sql.sqlfiles import Query, load_library
-from cardlink_sql.tables import metadata
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.migrator.files import SQLMigration, Statement, read_each
-from cardlink_sql.migrator.kinds import Change, Kind, changes
-from cardlink_sql.migrator.table_locks import MYSQL, Work
+from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.faults import Fault
-from cardlink_sql.tables import GROWING
+from cardlink_sql.schema.migrator.files import SQLMigration, Statement, read_each
+from cardlink_sql.schema.migrator.kinds import Change, Kind, changes
+from cardlink_sql.schema.migrator.table_locks import MYSQL, Work
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
 _ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
@@ -227,7 +227,7 @@ def _unknown_statement(step: _Step) -> Found:
     if any(change.kind is Kind.UNKNOWN for change in step.changes):
         yield (
             "nobody can tell what this statement locks",
-            "write it plainer, or add its kind to cardlink_sql/migrator/kinds.py",
+            "write it plainer, or add its kind to cardlink_sql/schema/migrator/kinds.py",
         )
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 from cardlink_sql import resources
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
-from cardlink_sql.files import write_atomically
-from cardlink_sql.migrator.files import read_migrations, statements_checksum
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.queries import Library, Query, Rows, load_library
 from cardlink_sql.review.describe import Description, Refused, Typed
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.footprint import footprints
@@ -24,7 +24,7 @@ from cardlink_sql.review.shapes import NO_REASON, Planned
 from cardlink_sql.review.source import source_text
 from cardlink_sql.review.target import Target
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Library, Query, Rows, load_library
+from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
 
 Lock = dict[str, Any]
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Final
 
+from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.shapes import Shape, is_small, largest
 from cardlink_sql.review.variants import Variant
-from cardlink_sql.tables import GROWING
 
 Row = dict[str, Any]
 

@@ -7,11 +7,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Final
 
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.gateways.server import ServerGateway
-from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.dataset import NOW
 from cardlink_sql.review.describe import Describer, Kind, Refused, describer
 from cardlink_sql.review.explain import Explainer, explainer
@@ -23,7 +24,6 @@ from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.shapes import NO_REASON, Planned, Shape
 from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
-from cardlink_sql.sqlfiles import Library, Query, Rows
 
 _NO_PLAN: Final = "mend the statement; what a new parameter is, the lock tells: scripts/lock"
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from sqlalchemy import Table, UniqueConstraint
 
+from cardlink_sql.model.tables import GROWING, metadata
 from cardlink_sql.review.shapes import Shape, is_small, largest
-from cardlink_sql.tables import GROWING, metadata
 
 Node = dict[str, Any]
 

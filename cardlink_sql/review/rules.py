@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Library, Query, Rows
+from cardlink_sql.queries.lexer import Token
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Library, Query, Rows
-from cardlink_sql.sqlfiles.lexer import Token
-from cardlink_sql.tables import metadata
 
 
 def check_files(libraries: Sequence[Library]) -> list[Fault]:

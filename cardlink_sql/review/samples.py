@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from cardlink_sql.columns import driver_time
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.model.columns import driver_time
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query
 from cardlink_sql.review import dataset
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.describe import POSTGRESQL_KINDS, Kind
 from cardlink_sql.review.expected import kind_of
 from cardlink_sql.review.lock import read_lock
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Query
-from cardlink_sql.tables import metadata
 
 Values = dict[str, Any]
 

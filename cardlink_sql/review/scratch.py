@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.migrator.files import read_migrations
 from cardlink_sql.resources import folder
-from cardlink_sql.sqlite_file import open_read_only
+from cardlink_sql.schema.migrator.files import read_migrations
 
 
 @contextmanager

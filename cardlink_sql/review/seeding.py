@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.transaction import Link
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.link import Link
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.dataset import SIZES, rows
-from cardlink_sql.scratch import scratch_database
+from cardlink_sql.review.scratch_database import scratch_database
 
 _MEMORY: Final = "sqlite:///:memory:"
 

@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import load_library
 from cardlink_sql.review.expected import gateway_classes
-from cardlink_sql.sqlfiles import load_library
 
 _PACKAGE: Final = "cardlink_sql"
 # The methods that note what was written for the events, in words of their own.

@@ -1,9 +1,9 @@
 """The text of a query as people read it: its own lines, with their markers and its name."""
 
+from cardlink_sql.queries import Query
+from cardlink_sql.queries.lexer import BLANK, Kind
+from cardlink_sql.queries.query import Line
 from cardlink_sql.review.variants import as_written
-from cardlink_sql.sqlfiles import Query
-from cardlink_sql.sqlfiles.lexer import BLANK, Kind
-from cardlink_sql.sqlfiles.query import Line
 
 
 def source_text(query: Query) -> str:

@@ -15,11 +15,11 @@ from itertools import takewhile
 from math import prod
 from typing import Any, Final
 
+from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.dataset import SIZES
 from cardlink_sql.review.shapes import Shape, is_small, largest
 from cardlink_sql.review.variants import Variant
-from cardlink_sql.tables import GROWING
 
 Node = dict[str, Any]
 # For each index, the rows that are alike in its first column, in its first two, and so on.

@@ -15,8 +15,8 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.scratch import schema_in_memory, sqlite_in_memory
-from cardlink_sql.schema import differences
-from cardlink_sql.scratch import scratch_database
+from cardlink_sql.review.scratch_database import scratch_database
+from cardlink_sql.schema.drift import differences
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _migration_faults(manager: DatabaseManager) -> Iterator[Fault]:
 
 
 def _differences(engine: Engine, dialect: Dialect) -> list[Fault]:
-    remedy = "make cardlink_sql/tables.py, the migrations and the database agree"
+    remedy = "make cardlink_sql/model/tables.py, the migrations and the database agree"
     return [
         Fault("schema", f"migrations/{dialect}", None, dialect, sentence, remedy)
         for sentence in differences(engine)

@@ -6,9 +6,9 @@ from itertools import accumulate
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.sqlfiles import Query
-from cardlink_sql.sqlfiles.lexer import BLANK, Kind, Token
-from cardlink_sql.sqlfiles.query import labelled
+from cardlink_sql.queries import Query
+from cardlink_sql.queries.lexer import BLANK, Kind, Token
+from cardlink_sql.queries.query import labelled
 
 Placeholder = Callable[[int], str]
 

@@ -1,4 +1,4 @@
--- The events that other processes read. Gateway: cardlink_sql/gateways/outbox.py
+-- The events that other processes read. Gateway: cardlink_sql/outbox/gateway.py
 -- event_counter has one row, once publishing was turned on: the last number, and whether all
 -- processes publish.
 

@@ -21,6 +21,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import Checked, check_queries
 from cardlink_sql.review.faults import Fault
 from cardlink_sql.review.lock import (
@@ -36,7 +37,6 @@ from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.samples import forget_lock
 from cardlink_sql.review.seeding import FILLING, seeded_database
 from cardlink_sql.review.target import Target, live, scratch
-from cardlink_sql.sqlfiles import load_library
 
 _NOT_JUDGED: Final = "the plans were not judged"
 

@@ -9,11 +9,11 @@ import typer
 from cardlink_sql.cli.common import AsJson, argument, print_json, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import Impact, find_query
 from cardlink_sql.review.impact import impact as find_impact
 from cardlink_sql.review.source import source_text
-from cardlink_sql.sqlfiles import Query, load_library
 
 DialectName = Annotated[
     Dialect | None, typer.Option("--dialect", help="Of this dialect.", show_default=False)

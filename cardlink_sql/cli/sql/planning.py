@@ -16,11 +16,11 @@ from cardlink_sql.cli.common import (
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.explain import explainer, writes
 from cardlink_sql.review.impact import find_query
 from cardlink_sql.review.samples import given, placeholders
-from cardlink_sql.sqlfiles import Query, Rows
-from cardlink_sql.times import utc_now
 
 
 def explain(

@@ -8,6 +8,7 @@ from elsewhere.
 
 from importlib.resources import files
 
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.report.facts import Facts, gather
 from cardlink_sql.review.report.folder import check_folder, write_folder
 from cardlink_sql.review.report.gateway_page import render_gateway
@@ -15,7 +16,6 @@ from cardlink_sql.review.report.index_page import render_index
 from cardlink_sql.review.report.matrix_page import render_matrix
 from cardlink_sql.review.report.places import INDEX, MATRIX, STYLE, gateway_file, table_file
 from cardlink_sql.review.report.table_page import render_table
-from cardlink_sql.tables import metadata
 
 __all__ = ["INDEX", "check_folder", "gather", "render", "write_folder"]
 

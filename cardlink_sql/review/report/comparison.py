@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from itertools import combinations
 from typing import Final
 
-from cardlink_sql.sqlfiles.lexer import Kind, Token
+from cardlink_sql.queries.lexer import Kind, Token
 
 _SPACE: Final = frozenset({Kind.SPACE, Kind.NEWLINE})
 

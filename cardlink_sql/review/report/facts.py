@@ -11,14 +11,14 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Query, Rows, load_library
+from cardlink_sql.queries.lexer import Token, tokenize
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.footprint import Footprint, footprints
 from cardlink_sql.review.impact import effects
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
 from cardlink_sql.review.senders import Senders, senders
 from cardlink_sql.review.source import source_text
-from cardlink_sql.sqlfiles import Query, Rows, load_library
-from cardlink_sql.sqlfiles.lexer import Token, tokenize
 
 Forms = Mapping[Dialect, Query]
 

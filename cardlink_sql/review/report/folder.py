@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from cardlink_sql.errors import DatabaseError, ValidationError
-from cardlink_sql.files import write_atomically
+from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.review.report.places import INDEX
 
 # Names the files of the report: what is not in it is none of ours.
 MANIFEST: Final = ".cardlink-report"
-# What a kill leaves of a file, and the manifest: see cardlink_sql/files.py.
+# What a kill leaves of a file, and the manifest: see cardlink_sql/formats/files.py.
 _OWN: Final = ".cardlink-"
 
 

@@ -7,13 +7,13 @@ from xml.etree.ElementTree import Element
 
 from sqlalchemy import Table
 
+from cardlink_sql.model.tables import GROWING, metadata
 from cardlink_sql.review.report.diagram import diagram, sentence
 from cardlink_sql.review.report.elements import Child, code, element, link
 from cardlink_sql.review.report.facts import WRITES, Facts, GatewayFacts
 from cardlink_sql.review.report.page import page, region, table
 from cardlink_sql.review.report.places import INDEX, MATRIX, gateway_file, table_file
 from cardlink_sql.review.report.schema import references
-from cardlink_sql.tables import GROWING, metadata
 
 _TABLES = tuple(metadata.tables.values())
 

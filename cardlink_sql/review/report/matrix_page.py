@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.report.elements import code, element, link, listed
 from cardlink_sql.review.report.facts import Facts, GatewayFacts, QueryFacts
 from cardlink_sql.review.report.letters import legend, letters
 from cardlink_sql.review.report.page import page
 from cardlink_sql.review.report.places import MATRIX, gateway_file, query_place, table_file
-from cardlink_sql.tables import metadata
 
 _TABLES = tuple(metadata.tables)
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.report.elements import Child, element, link, written
 from cardlink_sql.review.report.facts import Facts
 from cardlink_sql.review.report.places import INDEX, MATRIX, STYLE, gateway_file, table_file
-from cardlink_sql.tables import metadata
 
 _CONTENT = "page-content"
 

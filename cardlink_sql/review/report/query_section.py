@@ -5,6 +5,8 @@ from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.lock import REMEDY
 from cardlink_sql.review.report.elements import Child, code, element, link, listed
 from cardlink_sql.review.report.facts import STATEMENT, Form, QueryFacts, Touch
@@ -12,8 +14,6 @@ from cardlink_sql.review.report.page import table
 from cardlink_sql.review.report.places import column_place, table_file
 from cardlink_sql.review.report.sql_text import Version, side_by_side, statement
 from cardlink_sql.review.senders import Sender
-from cardlink_sql.sqlfiles import Query, Rows
-from cardlink_sql.tables import metadata
 
 # What a query gives: its columns with their types, in each dialect that tells.
 Shape: TypeAlias = tuple[tuple[Dialect, tuple[tuple[str, str], ...]], ...]

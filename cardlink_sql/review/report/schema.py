@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint
 
-from cardlink_sql.ddl.types import SQLALCHEMY, type_name
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.schema.ddl.types import SQLALCHEMY, type_name
 
 _DIALECTS = {dialect: SQLALCHEMY[dialect]() for dialect in Dialect}
 

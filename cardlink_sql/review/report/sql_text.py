@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from cardlink_sql.queries.lexer import Kind, Token
 from cardlink_sql.review.report.comparison import Part, Word, compare
 from cardlink_sql.review.report.elements import Child, element
-from cardlink_sql.sqlfiles.lexer import Kind, Token
 
 _CLASSES: Final = {
     Kind.PARAMETER: "parameter",

@@ -5,8 +5,9 @@ from xml.etree.ElementTree import Element
 
 from sqlalchemy import CheckConstraint, Column, DefaultClause, Table, UniqueConstraint
 
-from cardlink_sql.ddl import committed_schema
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import GROWING, metadata
+from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.report.diagram import sentence
 from cardlink_sql.review.report.elements import Child, code, element, link, listed
 from cardlink_sql.review.report.facts import Facts, QueryFacts
@@ -15,8 +16,7 @@ from cardlink_sql.review.report.page import page, region
 from cardlink_sql.review.report.places import column_anchor, query_place, table_file
 from cardlink_sql.review.report.schema import Reference, column_type, key_words, references
 from cardlink_sql.review.report.sql_text import Version, side_by_side
-from cardlink_sql.sqlfiles.lexer import tokenize
-from cardlink_sql.tables import GROWING, metadata
+from cardlink_sql.review.schema_dump import committed_schema
 
 
 def render_table(facts: Facts, of: Table) -> str:

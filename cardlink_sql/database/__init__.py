@@ -1,0 +1,1 @@
+"""One database connection: engine, transaction, rows, driver errors, events and observers."""

@@ -1,0 +1,297 @@
+"""What changed in the database, told once it is committed.
+
+The gateways note their writes in the link, and its commit hands them to the bus of the
+manager: :class:`EventBus`, which is ``manager.events``.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from threading import Lock
+from typing import Any, Final, Protocol
+
+from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.model.times import utc_now
+
+_log: Final = logging.getLogger(__name__)
+
+
+class EventType(StrEnum):
+    """What an event is about."""
+
+    DEVICE_CHANGED = "device_changed"
+    PROFILE_CHANGED = "profile_changed"
+    SESSION_CHANGED = "session_changed"
+    LOG_ADDED = "log_added"
+    BATCH_COMPLETED = "batch_completed"
+    TEST_RESULT_ADDED = "test_result_added"
+    SETTINGS_CHANGED = "settings_changed"
+    DATABASE_ERROR = "database_error"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEvent:
+    """Something that was committed, or an error of the database.
+
+    Attributes:
+        event_type: what it is about.
+        entity_type: ``device``, ``card``, ``session``, ``log``, ``test_result``, ``setting`` or
+            ``database``.
+        entity_id: the key of the row; ``None`` where the event is about many, or none.
+        action: what was done, such as ``created``, ``deleted`` or ``completed``.
+        timestamp: when it was written, in UTC; the commit came later.
+        data: JSON-ready values, such as the record as stored. Never a PSK.
+        position: its number among the events of the database, where a listener gives it.
+    """
+
+    event_type: EventType
+    entity_type: str
+    entity_id: str | None
+    action: str
+    timestamp: datetime = field(default_factory=utc_now)
+    data: dict[str, Any] = field(default_factory=dict)
+    position: int | None = None
+
+
+Handler = Callable[[DatabaseEvent], object]
+ALL: Final = "*"
+
+
+class Notes:
+    """What a transaction has written so far, as the events that its commit fires."""
+
+    __slots__ = ("_logged", "events")
+
+    def __init__(self) -> None:
+        self.events: list[DatabaseEvent] = []
+        # Where the log_added of each session stands, while nothing else follows it.
+        self._logged: dict[str, int] = {}
+
+    def add(self, event: DatabaseEvent) -> None:
+        """Note an event."""
+        self.events.append(event)
+        self._logged.clear()
+
+    def add_logs(self, counts: Mapping[str, int]) -> None:
+        """Note the entries written for each session: one event a session, batch upon batch."""
+        for session_id, count in counts.items():
+            at = self._logged.setdefault(session_id, len(self.events))
+            if at == len(self.events):
+                self.events.append(_log_added(session_id, count))
+            else:
+                self.events[at] = _log_added(session_id, count + self.events[at].data["count"])
+
+    def mark(self) -> int:
+        """How many there are, for :meth:`undo`: what comes later does not change them."""
+        self._logged.clear()
+        return len(self.events)
+
+    def undo(self, mark: int) -> None:
+        """Forget what came after the mark: a savepoint was rolled back."""
+        del self.events[mark:]
+        self._logged.clear()
+
+
+class Noting(Protocol):
+    """Where a gateway notes its writes, as :class:`cardlink_sql.database.transaction.Link` has it."""
+
+    @property
+    def events(self) -> "EventBus":
+        """Knows which events anybody waits for."""
+
+    @property
+    def notes(self) -> Notes:
+        """What the transaction has written so far."""
+
+
+def note_many(
+    link: Noting, event_type: EventType, entity: str, action: str, count: int, **scope: str
+) -> None:
+    """Note that many rows were written at once, as one event without a key.
+
+    Args:
+        link: the transaction.
+        event_type: what the event is about.
+        entity: its ``entity_type``.
+        action: what was done to each row.
+        count: how many there were; nothing is noted of none.
+        scope: what they have in common, such as their run.
+    """
+    if count and event_type in link.events.wanted:
+        data = {"count": count, **scope}
+        link.notes.add(DatabaseEvent(event_type, entity, None, action, data=data))
+
+
+def note_batch(link: Noting, entity: str, table: str, operation: str, count: int) -> None:
+    """Note that a method or a command has done its work on many rows of a table."""
+    if count and EventType.BATCH_COMPLETED in link.events.wanted:
+        data = {"table": table, "operation": operation, "count": count}
+        event = DatabaseEvent(EventType.BATCH_COMPLETED, entity, None, "completed", data=data)
+        link.notes.add(event)
+
+
+class EventBus:
+    """Tells the handlers of this process what was committed.
+
+    Events fire after the commit, in the order of the writes, on the thread that committed.
+    What a handler itself commits, or emits, is told on its thread when all handlers have seen
+    what came before. A handler that raises is logged and stops nobody. All methods may be
+    called from any thread, and by handlers.
+
+    Attributes:
+        wanted: the types of events that anybody waits for; nobody makes the others.
+    """
+
+    def __init__(self) -> None:
+        self.wanted: frozenset[EventType] = frozenset()
+        self._registered: tuple[tuple[str, Handler], ...] = ()
+        self._handlers: Mapping[EventType, tuple[Handler, ...]] = {}
+        self._is_published = False
+        self._lock = Lock()
+        self._turn = _Turn()
+
+    def on(self, event_type: EventType | str, handler: Handler) -> None:
+        """Call ``handler`` for every event of this type, or of all types: ``"*"``.
+
+        Registered twice, or for a type and ``"*"``, it is called once an event. Handlers are
+        called in the order in which they were registered.
+
+        Raises:
+            ValidationError: there is no such type, or the handler cannot be called.
+        """
+        kind = _type_or_all(event_type)
+        if not callable(handler):
+            raise ValidationError(f"{type(handler).__name__} cannot be called", "handler")
+        with self._lock:
+            if (kind, handler) not in self._registered:
+                self._register((*self._registered, (kind, handler)))
+
+    def off(self, event_type: EventType | str, handler: Handler) -> bool:
+        """Undo :meth:`on` of the same arguments; whether there was anything to undo.
+
+        It holds at once, even for the event that the calling handler has in its hands.
+
+        Raises:
+            ValidationError: there is no such type.
+        """
+        gone = (_type_or_all(event_type), handler)
+        with self._lock:
+            kept = tuple(entry for entry in self._registered if entry != gone)
+            was_there = len(kept) < len(self._registered)
+            self._register(kept)
+        return was_there
+
+    def emit(self, event: DatabaseEvent) -> None:
+        """Tell the handlers of this process of an event, now; no other process learns of it.
+
+        Raises:
+            ValidationError: this is no event.
+        """
+        if not isinstance(event, DatabaseEvent):
+            raise ValidationError(f"{type(event).__name__} is no DatabaseEvent", "event")
+        self.fire((event,))
+
+    def fire(self, events: Iterable[DatabaseEvent]) -> None:
+        """What a commit does: tell the handlers of its events, in order."""
+        turn = self._turn
+        turn.queue.extend(events)
+        if turn.is_running:
+            return
+        turn.is_running = True
+        try:
+            while turn.queue:
+                self._tell(turn.queue.popleft())
+        finally:
+            turn.is_running = False
+            turn.is_of_error = False
+
+    def fail(self, error: DatabaseError) -> None:
+        """Fire ``database_error`` for what the database refused.
+
+        What handlers of ``database_error`` run into fires no other: it would never end.
+        """
+        if EventType.DATABASE_ERROR in self._handlers and not self._turn.is_of_error:
+            kind = type(error).__name__
+            data = {"error": kind, "what": error.what, "where": error.where}
+            event = DatabaseEvent(EventType.DATABASE_ERROR, "database", None, "failed", data=data)
+            self.fire((event,))
+
+    def want_all(self, *, wanted: bool) -> None:
+        """Want events of all types, handlers or not: they are published to other processes."""
+        with self._lock:
+            self._is_published = wanted
+            self._register(self._registered)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: no thread of the parent holds the lock there."""
+        self._lock = Lock()
+        self._turn = _Turn()
+
+    def _register(self, entries: tuple[tuple[str, Handler], ...]) -> None:
+        # Made anew, never changed: who is telling at this moment reads the old ones to the end.
+        self._registered = entries
+        self._handlers = {
+            kind: tuple(told)
+            for kind in EventType
+            # A dict, for a set would lose the order.
+            if (told := dict.fromkeys(handler for of, handler in entries if of in (kind, ALL)))
+        }
+        self.wanted = frozenset(EventType if self._is_published else self._handlers)
+
+    def _tell(self, event: DatabaseEvent) -> None:
+        kind = event.event_type
+        self._turn.is_of_error = kind is EventType.DATABASE_ERROR
+        for handler in self._handlers.get(kind, ()):
+            if handler not in self._handlers.get(kind, ()):
+                continue
+            try:
+                handler(event)
+            except Exception:
+                _log.exception("the handler %s of %s raised", name_of_handler(handler), kind)
+
+
+class _Turn(threading.local):
+    """What a thread has still to tell."""
+
+    def __init__(self) -> None:
+        self.queue: deque[DatabaseEvent] = deque()
+        self.is_running = False
+        self.is_of_error = False
+
+
+def as_data(record: Any) -> dict[str, Any]:
+    """A record's fields as JSON-ready values, times in ISO 8601."""
+    return {spec.name: _as_json(getattr(record, spec.name)) for spec in fields(record)}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    # The caller may go on changing the documents of a record.
+    return deepcopy(value) if isinstance(value, dict | list) else value
+
+
+def _log_added(session_id: str, count: int) -> DatabaseEvent:
+    data = {"count": count}
+    return DatabaseEvent(EventType.LOG_ADDED, "session", session_id, "logged", data=data)
+
+
+def _type_or_all(event_type: EventType | str) -> str:
+    if event_type in (ALL, *EventType):
+        return str(event_type)
+    listed = ", ".join([*EventType, ALL])
+    raise ValidationError(f"{event_type!r} is no type of event", "event_type", f"one of: {listed}")
+
+
+def name_of_handler(handler: Callable[..., object]) -> str:
+    """A handler as a log names it: its module and its name there."""
+    named = getattr(handler, "func", handler)
+    name = getattr(named, "__qualname__", type(named).__qualname__)
+    return f"{getattr(named, '__module__', None) or '?'}.{name}"

@@ -1,0 +1,265 @@
+"""What is sent, told to who observes it: handlers, the slow-query log and echo.
+
+A :class:`StatementBus` is ``manager.statements``. Where nobody observes, the manager gives its
+links the driver's own cursor; else an :class:`ObservingCursor`. Neither is ever told a value.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from threading import Lock
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.event_bus import name_of_handler
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError, ValidationError
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries.query import title_in
+
+if TYPE_CHECKING:
+    from cardlink_sql.manager import DatabaseManager
+
+_log: Final = logging.getLogger(__name__)
+_slow_log: Final = logging.getLogger("cardlink_sql.slow_query")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedStatement:
+    """A statement that was sent, without its values.
+
+    Attributes:
+        name: the query's, such as ``sessions.find_active``; for what is no query the words of
+            the statement, such as ``BEGIN``, ``COMMIT`` or ``SAVEPOINT``.
+        duration_ms: from before it was sent until its last row was fetched.
+        rows: those that were read, or that the statement found to write; 0 where it failed.
+        error: the class of the error, such as ``ConflictError``; ``None`` where there was none.
+        where: the query's place, such as ``sql/common/sessions.sql:42``; ``None`` for the rest.
+        dialect: of the database.
+        started_at: when it was sent, in UTC.
+    """
+
+    name: str
+    duration_ms: float
+    rows: int
+    error: str | None
+    where: str | None
+    dialect: Dialect
+    started_at: datetime
+
+
+StatementHandler = Callable[[ObservedStatement], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A statement under way."""
+
+    sql: str
+    started_at: datetime
+    clock: float
+
+
+class StatementBus:
+    """Tells the handlers of this process of each statement, once it has ended.
+
+    They are called on the thread that sent it, in the order in which they were registered. A
+    handler that raises is logged and stops nobody. What a handler itself sends is not told: it
+    would never end. All methods may be called from any thread, and by handlers.
+    """
+
+    def __init__(self, manager: "DatabaseManager") -> None:
+        self._manager = manager
+        self._slow_ms = manager.config.slow_query_ms
+        self._echoes = manager.config.echo
+        self._handlers: tuple[StatementHandler, ...] = ()
+        # By statement; there are no more of them than the queries have forms.
+        self._names: dict[str, tuple[str, str | None]] = {}
+        self._lock = Lock()
+        self._turn = _Turn()
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether there is a handler, a slow-query log or echo."""
+        return bool(self._handlers) or self._echoes or self._slow_ms is not None
+
+    def on(self, handler: StatementHandler) -> None:
+        """Call ``handler`` after each statement, with an :class:`ObservedStatement`.
+
+        Registered twice, it is called once. Units of work that were open before the first handler
+        was there do not tell.
+
+        Raises:
+            ValidationError: the handler cannot be called.
+        """
+        if not callable(handler):
+            raise ValidationError(f"{type(handler).__name__} cannot be called", "handler")
+        with self._lock:
+            if handler not in self._handlers:
+                self._handlers = (*self._handlers, handler)
+
+    def off(self, handler: StatementHandler) -> bool:
+        """Undo :meth:`on`; whether there was anything to undo. It holds at once."""
+        with self._lock:
+            kept = tuple(one for one in self._handlers if one != handler)
+            was_there = len(kept) < len(self._handlers)
+            self._handlers = kept
+        return was_there
+
+    def begin(self, sql: str) -> Sent:
+        """Note that a statement is about to be sent."""
+        if self._echoes:
+            self._manager.engine.logger.info(sql)
+        return Sent(sql, utc_now(), perf_counter())
+
+    def end(self, sent: Sent, rows: int, error: BaseException | None = None) -> None:
+        """Tell of a statement that has ended."""
+        duration_ms = (perf_counter() - sent.clock) * 1000
+        is_slow = self._slow_ms is not None and duration_ms >= self._slow_ms
+        if self._turn.is_running or not (is_slow or self._handlers):
+            return
+        named = self._names.get(sent.sql)
+        if named is None:
+            named = self._names[sent.sql] = self._named(sent.sql)
+        name, where = named
+        failed = None if error is None else self._class_of(error)
+        dialect, found = self._manager.dialect, max(rows, 0)
+        told = ObservedStatement(name, duration_ms, found, failed, where, dialect, sent.started_at)
+        self._turn.is_running = True
+        try:
+            if is_slow:
+                _warn(told)
+            self._tell(told)
+        finally:
+            self._turn.is_running = False
+
+    @contextmanager
+    def timed(self, sql: str) -> Iterator[None]:
+        """Tell of a statement that the block sends by other means than a cursor."""
+        if not self.is_observed:
+            yield
+            return
+        sent = self.begin(sql)
+        try:
+            yield
+        except BaseException as error:
+            self.end(sent, 0, error)
+            raise
+        self.end(sent, 0)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: no thread of the parent holds the lock there."""
+        self._lock = Lock()
+        self._turn = _Turn()
+
+    def _named(self, sql: str) -> tuple[str, str | None]:
+        title = title_in(sql)
+        if title is None:
+            # Words in capitals alone: neither a name nor a value gets through.
+            return " ".join(takewhile(str.isupper, sql.split())), None
+        try:
+            return title, self._manager.library.query(*title.split(".")).where
+        except QueryError:
+            return title, None
+
+    def _class_of(self, error: BaseException) -> str:
+        if isinstance(error, self._manager.driver_errors):
+            error = translate(self._manager.dialect, error, None)
+        return type(error).__name__
+
+    def _tell(self, told: ObservedStatement) -> None:
+        for handler in self._handlers:
+            try:
+                handler(told)
+            except Exception:
+                _log.exception("the handler %s of statements raised", name_of_handler(handler))
+
+
+class _Turn(threading.local):
+    """Whether a thread is telling."""
+
+    def __init__(self) -> None:
+        self.is_running = False
+
+
+def _warn(told: ObservedStatement) -> None:
+    _slow_log.warning(
+        "%s: %.1f ms, %d rows%s%s",
+        told.name,
+        told.duration_ms,
+        told.rows,
+        f", {told.error}" if told.error else "",
+        f", {told.where}" if told.where else "",
+    )
+
+
+class ObservingCursor:
+    """A driver's cursor that tells a bus of each statement.
+
+    Args:
+        cursor: the driver's own.
+        bus: whom to tell.
+    """
+
+    def __init__(self, cursor: Any, bus: StatementBus) -> None:
+        self._cursor = cursor
+        self._bus = bus
+        self._sent: Sent | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def execute(self, sql: str, *values: Any) -> None:
+        """Send a statement; where it gives rows, their fetching is its end."""
+        self._sent = self._bus.begin(sql)
+        with self._telling_errors():
+            self._cursor.execute(sql, *values)
+        if self._cursor.description is None:
+            self._end(self._cursor.rowcount)
+
+    def executemany(self, sql: str, rows: Sequence[Any]) -> None:
+        """Send a statement for many rows."""
+        self._sent = self._bus.begin(sql)
+        with self._telling_errors():
+            self._cursor.executemany(sql, rows)
+        self._end(self._cursor.rowcount)
+
+    @contextmanager
+    def copy(self, sql: str) -> Iterator[Any]:
+        """Send PostgreSQL's COPY; the end of the block is its end."""
+        self._sent = self._bus.begin(sql)
+        with self._telling_errors(), self._cursor.copy(sql) as copy:
+            yield copy
+        self._end(self._cursor.rowcount)
+
+    def fetchall(self) -> Any:
+        """All rows of the statement."""
+        with self._telling_errors():
+            rows = self._cursor.fetchall()
+        self._end(len(rows))
+        return rows
+
+    def fetchone(self) -> Any:
+        """The only row of the statement, or ``None``."""
+        with self._telling_errors():
+            row = self._cursor.fetchone()
+        self._end(int(row is not None))
+        return row
+
+    @contextmanager
+    def _telling_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._end(0, error)
+            raise
+
+    def _end(self, rows: int, error: BaseException | None = None) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            self._bus.end(sent, rows, error)

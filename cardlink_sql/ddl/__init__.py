@@ -1,9 +1,0 @@
-"""The schema as DDL in one canonical form, whatever server and version it is read from.
-
-``reflect`` reads a database, ``expressions`` brings the conditions that a server has rewritten
-back to one form, ``printer`` writes the SQL.
-"""
-
-from cardlink_sql.ddl.dump import committed_schema, fresh_schema
-
-__all__ = ["committed_schema", "fresh_schema"]

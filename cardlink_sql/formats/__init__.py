@@ -1,0 +1,1 @@
+"""File formats, read and written without a database: JUnit, YAML, atomic writing."""

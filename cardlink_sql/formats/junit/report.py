@@ -1,0 +1,111 @@
+"""What a JUnit report holds, and the results that it makes in a run."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.junit.writing import DEVICE, ICCID
+from cardlink_sql.model.records import TestResult, TestStatus
+from cardlink_sql.model.times import utc_now
+
+_IDS: Final = uuid.UUID("a7f1f6bb-3c0b-4b0c-8f5e-2b1f4a5f9a55")
+
+
+@dataclass
+class Case:
+    """One try of one test; ``offset`` is how long after the report's begin it started."""
+
+    suite_name: str
+    test_name: str
+    status: TestStatus
+    started_at: datetime | None
+    offset: timedelta
+    duration_ms: int
+    message: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass
+class Report:
+    """A report that was read and checked."""
+
+    digest: str
+    cases: list[Case] = field(default_factory=list)
+
+    @property
+    def devices(self) -> set[str]:
+        """The devices that the properties name."""
+        return self._named(DEVICE)
+
+    @property
+    def iccids(self) -> set[str]:
+        """The cards that the properties name."""
+        return self._named(ICCID)
+
+    def results(
+        self,
+        run_id: str,
+        *,
+        devices: Collection[str] = (),
+        iccids: Collection[str] = (),
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        started_at: datetime | None = None,
+    ) -> list[TestResult]:
+        """The results as a run has them. The same report gives the same keys in one run.
+
+        Args:
+            run_id: the run.
+            devices: the devices that exist; of others the property stays one.
+            iccids: the cards that exist, likewise.
+            device_id: the device of all, whatever the properties say.
+            card_iccid: the card of all, likewise.
+            started_at: when a report began that does not say; now, where none is given.
+        """
+        now = utc_now()
+        results = []
+        for number, case in enumerate(self.cases):
+            metadata = dict(case.metadata)
+            properties = dict(metadata.pop("properties", {}))
+            device = _taken(properties, DEVICE, devices)
+            card = _taken(properties, ICCID, iccids)
+            if properties:
+                metadata["properties"] = properties
+            # One after another, so that the order of the report is that of the run.
+            written = now + timedelta(microseconds=number)
+            results.append(
+                TestResult(
+                    id=str(uuid.uuid5(_IDS, f"{run_id}\n{self.digest}\n{number}")),
+                    run_id=run_id,
+                    suite_name=case.suite_name,
+                    test_name=case.test_name,
+                    status=case.status,
+                    device_id=device_id or device,
+                    card_iccid=card_iccid or card,
+                    started_at=case.started_at or _after(started_at or now, case.offset),
+                    duration_ms=case.duration_ms,
+                    error_message=case.message,
+                    metadata=metadata or None,
+                    created_at=written,
+                    updated_at=written,
+                )
+            )
+        return results
+
+    def _named(self, name: str) -> set[str]:
+        found = (case.metadata.get("properties", {}).get(name) for case in self.cases)
+        return {value for value in found if value}
+
+
+def _taken(properties: dict[str, str], name: str, known: Collection[str]) -> str | None:
+    return properties.pop(name) if properties.get(name) in known else None
+
+
+def _after(start: datetime, offset: timedelta) -> datetime:
+    try:
+        return start + offset
+    except OverflowError:
+        raise ValidationError("the tests of the report lasted beyond time", "started_at") from None

@@ -1,0 +1,192 @@
+"""Writes a run as JUnit XML, as Jenkins and Surefire understand it.
+
+Neither has a place for the device and the card of a single test, or for its start. So what
+differs in suite, device, card, host or properties stands in a ``testsuite`` of its own; a test's
+start is that of its suite and the time of the tests before it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from cardlink_sql.model.records import TestResult, TestStatus
+
+# How the schema of JUnit's Ant task says that the host is not known.
+UNKNOWN_HOST: Final = "localhost"
+STILL_OPEN: Final = "still open"
+DEVICE: Final = "device"
+ICCID: Final = "iccid"
+
+# XML 1.0 §2.2 has no form for these, not even an escaped one.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ELEMENTS: Final = {
+    TestStatus.FAILED: "failure",
+    TestStatus.ERROR: "error",
+    TestStatus.SKIPPED: "skipped",
+}
+_OUTPUTS: Final = {"system_out": "system-out", "system_err": "system-err"}
+
+
+def report_of(run_id: str, results: Iterable[TestResult]) -> str:
+    """The results of a run, in their order, as a JUnit report.
+
+    What is open is written as skipped, with the message ``still open``, unless it stands as failed
+    or error: that is never hidden. Characters that XML forbids are written visibly, such as
+    ``\\x1b``.
+    """
+    suites: dict[tuple[Any, ...], _Suite] = {}
+    for result in results:
+        suite = _suite_of(result)
+        suites.setdefault(suite.key, suite).results.append(result)
+    every = [result for suite in suites.values() for result in suite.results]
+    counts = _counts(every)
+    del counts["skipped"]
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>']
+    lines.append(f"<testsuites{_attributes({'name': run_id, **counts, 'time': _time(every)})}>")
+    for suite in suites.values():
+        lines += _suite_lines(suite)
+    lines.append("</testsuites>")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass
+class _Suite:
+    """What one ``testsuite`` holds."""
+
+    name: str
+    hostname: str
+    properties: dict[str, str]
+    results: list[TestResult] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return self.name, self.hostname, *self.properties.items()
+
+    @property
+    def start(self) -> datetime | None:
+        return next((one.started_at for one in self.results if one.started_at), None)
+
+
+def _suite_of(result: TestResult) -> _Suite:
+    facts = _facts(result)
+    own = facts.get("properties")
+    properties = {
+        DEVICE: result.device_id,
+        ICCID: result.card_iccid,
+        **(own if isinstance(own, dict) else {}),
+    }
+    return _Suite(
+        result.suite_name,
+        str(facts.get("hostname") or UNKNOWN_HOST),
+        {name: _plain(value) for name, value in sorted(properties.items()) if value is not None},
+    )
+
+
+def _facts(result: TestResult) -> Mapping[str, Any]:
+    return result.metadata if isinstance(result.metadata, dict) else {}
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _suite_lines(suite: _Suite) -> Iterator[str]:
+    start = suite.start
+    attributes = {
+        "name": suite.name,
+        **_counts(suite.results),
+        "time": _time(suite.results),
+        "timestamp": None if start is None else start.isoformat(),
+        "hostname": suite.hostname,
+    }
+    yield f"  <testsuite{_attributes(attributes)}>"
+    if suite.properties:
+        yield "    <properties>"
+        for name, value in suite.properties.items():
+            yield f"      <property{_attributes({'name': name, 'value': value})}/>"
+        yield "    </properties>"
+    for result in suite.results:
+        yield from _case_lines(result)
+    yield "  </testsuite>"
+
+
+def _case_lines(result: TestResult) -> Iterator[str]:
+    attributes = {
+        "name": result.test_name,
+        "classname": result.suite_name,
+        "time": _time([result]),
+    }
+    inside = list(_inside(result))
+    yield f"    <testcase{_attributes(attributes)}{'' if inside else '/'}>"
+    if inside:
+        yield from inside
+        yield "    </testcase>"
+
+
+def _inside(result: TestResult) -> Iterator[str]:
+    facts, message = _facts(result), result.error_message
+    kind = facts.get("type")
+    if _is_unknown(result):
+        yield f"      <skipped{_attributes({'message': STILL_OPEN})}/>"
+    elif result.status is TestStatus.SKIPPED:
+        yield f"      <skipped{_attributes({'type': kind, 'message': message})}/>"
+    elif result.status is not TestStatus.PASSED:
+        still = STILL_OPEN if result.ended_at is None else ""
+        element, text = _ELEMENTS[result.status], message or still
+        headline = text.strip().partition("\n")[0]
+        given = _attributes({"type": kind or result.status.value, "message": headline})
+        yield f"      <{element}{given}>{_escaped(text)}</{element}>"
+    for name, element in _OUTPUTS.items():
+        output = facts.get(name)
+        if isinstance(output, str):
+            yield f"      <{element}>{_escaped(output)}</{element}>"
+
+
+def _counts(results: list[TestResult]) -> dict[str, str]:
+    known = [result.status for result in results if not _is_unknown(result)]
+    unknown = len(results) - len(known)
+    return {
+        "tests": str(len(results)),
+        "failures": str(known.count(TestStatus.FAILED)),
+        "errors": str(known.count(TestStatus.ERROR)),
+        "skipped": str(known.count(TestStatus.SKIPPED) + unknown),
+    }
+
+
+def _is_unknown(result: TestResult) -> bool:
+    """Whether it is open and stands as nothing that must be seen."""
+    failed = (TestStatus.FAILED, TestStatus.ERROR)
+    return result.ended_at is None and result.status not in failed
+
+
+def _time(results: Iterable[TestResult]) -> str:
+    """Seconds with three decimals."""
+    total = sum(result.duration_ms or 0 for result in results)
+    return f"{total // 1000}.{total % 1000:03d}"
+
+
+def _attributes(values: Mapping[str, Any]) -> str:
+    return "".join(
+        f' {name}="{_escaped(str(value), quoted=True)}"'
+        for name, value in values.items()
+        if value is not None
+    )
+
+
+def _escaped(text: str, *, quoted: bool = False) -> str:
+    """Text as XML, every character of it visible to who reads the report."""
+    text = _FORBIDDEN.sub(_visible, text)
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace("\r", "&#13;")
+    if quoted:
+        # A parser makes blanks of the bare ones.
+        text = text.replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+    return text
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,126 @@
+"""Settings as YAML: one key a line, for people to read and change.
+
+::
+
+    # TCP port of the admin server: a whole number from 1 to 65535
+    server.port: 9443
+    # Seconds that the admin server waits for a card: a whole number from 1 to 86400
+    # server.timeout: 60
+
+    lab.operator:
+      value: Ada
+      description: who to call
+      category: people
+
+A mapping that has the key ``value`` is the long form of a setting, with a description and, for
+a key that is not declared, a category. Whatever else stands behind a key is its value; a value
+that is itself a mapping with the key ``value`` needs the long form.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.yaml_text import Dumper, compose, line_of, pairs, value_of
+from cardlink_sql.model.declared_settings import DECLARED, category_of
+from cardlink_sql.model.records import SettingInForce
+
+_LONG_FORM: Final = ("value", "description", "category")
+_HEADER: Final = """\
+# Settings of CardLink, for: cardlink-db settings import
+# Behind # stands the default of what is not set.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingEntry:
+    """A setting as a file has it; ``None`` for what the file does not say of it."""
+
+    line: int
+    key: str
+    value: Any
+    description: str | None = None
+    category: str | None = None
+
+
+def write_settings(settings: Iterable[SettingInForce]) -> str:
+    """Settings as YAML, by category; what only has a default stands in a comment."""
+    parts = [_HEADER]
+    category = None
+    for setting in sorted(settings, key=lambda one: (one.category, one.key)):
+        if setting.category != category:
+            parts.append("\n")
+            category = setting.category
+        parts.append(_written(setting))
+    return "".join(parts)
+
+
+def _written(setting: SettingInForce) -> str:
+    declared = DECLARED.get(setting.key)
+    comment = f"# {declared.description}: {declared.form}\n" if declared else ""
+    line: str = yaml.dump(
+        {setting.key: _entry(setting)},
+        Dumper=Dumper,
+        allow_unicode=True,
+        default_flow_style=False,
+        sort_keys=False,
+        width=100,
+    )
+    return f"{comment}{line}" if setting.is_stored else f"{comment}# {line}"
+
+
+def _entry(setting: SettingInForce) -> Any:
+    """What stands behind the key: the value, or the long form where that says more."""
+    # PostgreSQL does not keep the order of an object's keys, so that all are sorted.
+    value = json.loads(json.dumps(setting.value, sort_keys=True))
+    declared = DECLARED.get(setting.key)
+    more = {}
+    if setting.description != (declared.description if declared else None):
+        more["description"] = setting.description
+    if setting.category != category_of(setting.key):
+        more["category"] = setting.category
+    is_long = bool(more) or (isinstance(value, dict) and "value" in value)
+    return {"value": value, **more} if is_long else value
+
+
+def read_settings(text: str, faults: Faults) -> list[SettingEntry]:
+    """The settings of a YAML text.
+
+    Args:
+        text: at most a MiB; nothing but comments is no setting.
+        faults: takes what is no JSON value, or not the long form; such an entry is left out.
+            Whether its setting takes a value is for the gateway to say.
+
+    Raises:
+        ValidationError: the text is no YAML.
+    """
+    root = compose(text, faults.name)
+    if root is None:
+        return []
+    if not isinstance(root, yaml.MappingNode):
+        faults.add("not a mapping: write a key and its value in each line", line=line_of(root))
+        return []
+    entries = []
+    for key, key_node, value_node in pairs(root, faults):
+        known = faults.count
+        entry = _read_entry(key, line_of(key_node), value_node, faults)
+        if faults.count == known:
+            entries.append(entry)
+    return entries
+
+
+def _read_entry(key: str, line: int, node: yaml.Node, faults: Faults) -> SettingEntry:
+    value = value_of(node, faults, key)
+    if not isinstance(value, dict) or "value" not in value:
+        return SettingEntry(line, key, value)
+    for name in value.keys() - set(_LONG_FORM):
+        faults.add(
+            f"{name!r} is none of {', '.join(_LONG_FORM)}; a mapping as value stands behind value:",
+            key,
+            line,
+        )
+    return SettingEntry(line, key, value["value"], value.get("description"), value.get("category"))

@@ -1,0 +1,198 @@
+"""YAML that people write, read as what JSON could say, with the line of each value.
+
+PyYAML reads YAML 1.1, where ``yes``, ``no``, ``on`` and ``off`` are booleans. What would surprise
+there is refused and not guessed at: dates, ``0123`` (83 in YAML 1.1), ``12:30`` (750), aliases,
+tags beyond JSON's types, and a key that stands twice.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.problems import Faults
+
+_LONGEST: Final = 1_048_576
+_TAG: Final = "tag:yaml.org,2002:"
+_WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})", re.ASCII)
+_NUMBER: Final = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII
+)
+# A number to JSON and YAML 1.2, and text to YAML 1.1: 1e5.
+_EXPONENT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+", re.ASCII)
+_BOOLEANS: Final = {
+    "true": True, "yes": True, "on": True, "false": False, "no": False, "off": False
+}  # fmt: skip
+_NULL: Final = ("", "~", "null")
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes no alias: a few lines of them could stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem="an alias is not taken, write the value itself",
+                problem_mark=self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
+        return super().compose_node(parent, index)
+
+
+class _TextLoader(_Loader):
+    """Leaves every scalar the text that it is: ``00112233`` and ``1e5``, too."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what :func:`compose` reads back equal."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        # Other quotes would keep U+0085 and its like as they are, and read back as a line end.
+        return self.represent_scalar(f"{_TAG}str", data, None if data.isprintable() else '"')
+
+
+Dumper.add_representer(str, Dumper.represent_text)
+for _resolver in (_Loader, Dumper):
+    _resolver.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+0123456789"))
+
+
+def read_file(path: Path) -> str:
+    """The text of a YAML file.
+
+    Raises:
+        ValidationError: it cannot be read, is no UTF-8, or is longer than a MiB.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LONGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValidationError(
+            f"the file cannot be read: {reason}", str(path), "name another file"
+        ) from error
+    if len(data) > _LONGEST:
+        raise ValidationError(f"the file is longer than {_LONGEST} bytes", str(path))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValidationError("the file is not UTF-8", f"{path}:{line}", "save it so") from None
+
+
+def compose(text: str, name: str, *, only_text: bool = False) -> yaml.Node | None:
+    """The root of a YAML document; ``None`` where there is nothing but comments.
+
+    Args:
+        text: the document, at most a MiB.
+        name: how errors name the file. They show nothing of its content.
+        only_text: leave every scalar the text that it is.
+
+    Raises:
+        ValidationError: it is no YAML, or holds an alias or a second document.
+    """
+    if len(text) > _LONGEST:
+        raise ValidationError(f"the text is longer than {_LONGEST} characters", name)
+    try:
+        loader = (_TextLoader if only_text else _Loader)(text)
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ValidationError("no YAML: a control character", f"{name}:{line}") from None
+    except yaml.MarkedYAMLError as error:
+        raise _no_yaml(error, name) from None
+    except RecursionError:
+        raise ValidationError("the YAML is nested too deeply", name) from None
+
+
+def _no_yaml(error: yaml.MarkedYAMLError, name: str) -> ValidationError:
+    problem = error.problem or "it cannot be read"
+    # These quote a name out of the file, which may be a key in the wrong place.
+    if re.search("anchor|tag|alias '", problem):
+        problem = "an anchor or a tag that it does not know"
+    where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark else name
+    return ValidationError(f"no YAML: {problem}", where)
+
+
+def line_of(node: yaml.Node) -> int:
+    """The line that a node begins in, from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def pairs(
+    node: yaml.MappingNode, faults: Faults, path: str = ""
+) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    """The keys of a mapping, each with its node and its value's.
+
+    A key that is no text or stands twice is noted as a fault and left out; the fault of the
+    second names its line alone, for a key may be a secret that was put in the wrong place.
+    """
+    first: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != f"{_TAG}str":
+            faults.add("a key is not text: write it in quotes", path, line_of(key_node))
+        elif key_node.value in first:
+            faults.add(
+                f"a key stands twice, in line {first[key_node.value]} before",
+                path,
+                line_of(key_node),
+            )
+        else:
+            first[key_node.value] = line_of(key_node)
+            yield key_node.value, key_node, value_node
+
+
+def value_of(node: yaml.Node, faults: Faults, path: str) -> Any:
+    """The JSON value that a node says. What it cannot say is noted as a fault."""
+    if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+        return {
+            key: value_of(value, faults, f"{path}.{key}")
+            for key, _, value in pairs(node, faults, path)
+        }
+    if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+        return [
+            value_of(item, faults, f"{path}[{position}]")
+            for position, item in enumerate(node.value)
+        ]
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, faults, path)
+    return _refuse(node, faults, path)
+
+
+def _scalar(node: yaml.ScalarNode, faults: Faults, path: str) -> Any:
+    text: str = node.value
+    kind = node.tag.removeprefix(_TAG)
+    if kind in ("str", "value"):  # a lone = has a type of its own
+        return text
+    if kind == "null" and text.lower() in _NULL:
+        return None
+    if kind == "bool" and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    if kind == "int" and _WHOLE.fullmatch(text):
+        return int(text)
+    if kind == "float" and _NUMBER.fullmatch(text):
+        return float(text)
+    return _refuse(node, faults, path)
+
+
+def _refuse(node: yaml.Node, faults: Faults, path: str) -> None:
+    kind = node.tag.removeprefix(_TAG)
+    faults.add(_REFUSALS.get(kind, "a tag that JSON has no type for"), path, line_of(node))
+
+
+_NOT_DECIMAL: Final = "write the number in decimal digits, or in quotes if it is text"
+_REFUSALS: Final = {
+    "timestamp": "a date is no JSON value: write it in quotes",
+    "int": _NOT_DECIMAL,
+    "float": _NOT_DECIMAL,
+    "merge": "write << in quotes",
+}

@@ -1,6 +1,0 @@
-"""Migrations: yoyo's files and bookkeeping, our connection, locks and journal."""
-
-from cardlink_sql.migrator.runner import Migrator
-from cardlink_sql.migrator.state import AppliedMigration, MigrationStatus, PlannedMigration
-
-__all__ = ["AppliedMigration", "MigrationStatus", "Migrator", "PlannedMigration"]

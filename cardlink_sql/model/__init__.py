@@ -1,0 +1,1 @@
+"""What gateways take and return: records, tables, columns, validation, declared settings."""

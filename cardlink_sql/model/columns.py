@@ -1,0 +1,187 @@
+"""From Python values to the driver's, column by column, checked on the way.
+
+What a column takes is read off its ``Table``: type, length, whether it may be NULL. What the
+domain adds (an ICCID has 18 to 22 digits) is declared here, once, by table and column.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.model import times, validation
+from cardlink_sql.model.records import (
+    CardType,
+    DeviceType,
+    Direction,
+    SessionStatus,
+    SessionType,
+    TestStatus,
+)
+from cardlink_sql.model.tables import JSONDocument, UTCDateTime
+from cardlink_sql.model.validation import Check
+
+Binder = Callable[[Any], Any]
+
+_DOMAIN: Final[dict[str, Check]] = {
+    "devices.id": partial(validation.identifier, longest=64),
+    "devices.device_type": validation.choice(DeviceType),
+    "devices.imei": validation.imei,
+    "devices.imsi": validation.imsi,
+    "devices.iccid": validation.iccid,
+    "card_profiles.iccid": validation.iccid,
+    "card_profiles.imsi": validation.imsi,
+    "card_profiles.card_type": validation.choice(CardType),
+    "card_profiles.atr": validation.atr,
+    "card_profiles.psk_identity": validation.psk_identity,
+    "ota_sessions.id": validation.session_id,
+    "ota_sessions.device_id": partial(validation.identifier, longest=64),
+    "ota_sessions.card_iccid": validation.iccid,
+    "ota_sessions.session_type": validation.choice(SessionType),
+    "ota_sessions.status": validation.choice(SessionStatus),
+    "ota_sessions.duration_ms": validation.duration,
+    "test_results.id": partial(validation.identifier, longest=36),
+    "test_results.run_id": partial(validation.identifier, longest=36),
+    "test_results.suite_name": partial(validation.filled, longest=128),
+    "test_results.test_name": partial(validation.filled, longest=256),
+    "test_results.device_id": partial(validation.identifier, longest=64),
+    "test_results.card_iccid": validation.iccid,
+    "test_results.status": validation.choice(TestStatus),
+    "test_results.duration_ms": validation.duration,
+    "comm_logs.session_id": validation.session_id,
+    "comm_logs.direction": validation.choice(Direction),
+    "comm_logs.latency_ms": validation.latency,
+    "comm_logs.raw_data": validation.hex_bytes,
+    "comm_logs.status_word": validation.status_word,
+    "settings.key": partial(validation.identifier, longest=128),
+    "settings.value": validation.json_value,
+    "settings.category": partial(validation.identifier, longest=64),
+}
+# None is a value here: it is kept as JSON's null, for NULL would be no value.
+NONE_IS_A_VALUE: Final = frozenset({"settings.value"})
+
+
+@cache
+def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
+    """For each column of a table, what checks a value and turns it into the driver's form.
+
+    A binder raises :class:`ValidationError`, with ``table.column`` as the place.
+    """
+    return {column.name: _binder(table, column, dialect) for column in table.columns}
+
+
+@cache
+def checks(table: Table) -> Mapping[str, Binder]:
+    """For each column of a table, what checks a value and gives it back as Python has it.
+
+    A check raises :class:`ValidationError`, with ``table.column`` as the place.
+    """
+    return {column.name: _checked(table, column) for column in table.columns}
+
+
+def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
+    """What turns a time in UTC into the driver's form: text, but for PostgreSQL."""
+    return _TIMES[dialect]
+
+
+def _checked(table: Table, column: Column[Any]) -> Binder:
+    where = f"{table.name}.{column.name}"
+    check = _check_of(where, column)
+    may_be_null = column.nullable
+
+    def accept(value: Any) -> Any:
+        if value is None and may_be_null:
+            return None
+        if value is None and where not in NONE_IS_A_VALUE:
+            raise ValidationError("a value is needed here, not None", where)
+        return check(value, where)
+
+    return accept
+
+
+def _check_of(where: str, column: Column[Any]) -> Check:
+    return _DOMAIN.get(where) or _check_of_type(column)
+
+
+def _binder(table: Table, column: Column[Any], dialect: Dialect) -> Binder:
+    where = f"{table.name}.{column.name}"
+    check = _check_of(where, column)
+    convert = _conversion(column, dialect)
+    may_be_null = column.nullable
+    if where in NONE_IS_A_VALUE:
+        return lambda value: json.dumps(check(value, where), ensure_ascii=False, allow_nan=False)
+
+    def bind(value: Any) -> Any:
+        if value is None:
+            if may_be_null:
+                return None
+            raise ValidationError("a value is needed here, not None", where)
+        checked = check(value, where)
+        return convert(checked) if convert else checked
+
+    return bind
+
+
+def _check_of_type(column: Column[Any]) -> Check:
+    kind = column.type
+    if isinstance(kind, UTCDateTime):
+        return validation.moment
+    if isinstance(kind, JSONDocument):
+        return validation.document
+    if isinstance(kind, String) and not isinstance(kind, Text):
+        return partial(validation.text, longest=kind.length or validation.MAX_TEXT)
+    for sort, check in _CHECKS.items():
+        if isinstance(kind, sort):
+            return check
+    raise AssertionError(f"no check for {column.name} {kind!r}")
+
+
+_CHECKS: Final[dict[type, Check]] = {
+    Text: validation.text,
+    Boolean: validation.boolean,
+    Double: validation.latency,
+    BigInteger: validation.whole,
+    Integer: validation.whole,
+    LargeBinary: validation.octets,
+}
+
+
+def _conversion(column: Column[Any], dialect: Dialect) -> Binder | None:
+    if isinstance(column.type, UTCDateTime):
+        return _TIMES[dialect]
+    if isinstance(column.type, JSONDocument):
+        return partial(json.dumps, ensure_ascii=False, allow_nan=False)
+    # A member of a StrEnum is text to Python, but a driver would look for an adapter.
+    if isinstance(column.type, String):
+        return str.__str__
+    return None
+
+
+def _mysql_time(moment: datetime) -> str:
+    return times.utc_to_text(moment)[:26]
+
+
+def _postgresql_time(moment: datetime) -> datetime:
+    return moment
+
+
+_TIMES: Final[dict[Dialect, Callable[[datetime], Any]]] = {
+    Dialect.SQLITE: times.utc_to_text,
+    Dialect.MYSQL: _mysql_time,
+    Dialect.POSTGRESQL: _postgresql_time,
+}

@@ -1,0 +1,292 @@
+"""The schema as SQLAlchemy Core tables.
+
+The migrations make the schema; these tables describe it, for reflection, for comparison
+(a test holds both against each other on every backend) and for what validates a row.
+Names of constraints and indexes follow one convention on all backends.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.engine import Dialect as SQLAlchemyDialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from cardlink_sql.model import times
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC time with microseconds; SQLite keeps it as text of fixed width."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
+        """The column type of each backend."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(String(32))
+
+    def process_bind_param(self, value: datetime | None, dialect: SQLAlchemyDialect) -> Any:
+        """An aware time as the driver takes it."""
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return times.to_text(value)
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "mysql" else moment
+
+    def process_result_value(self, value: Any, dialect: SQLAlchemyDialect) -> datetime | None:
+        """What the driver gives, as an aware time."""
+        if isinstance(value, str):
+            return times.from_text(value)
+        if isinstance(value, datetime) and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value  # type: ignore[no-any-return]
+
+
+class JSONDocument(TypeDecorator[Any]):
+    """A JSON document; text on SQLite, whose JSON affinity would turn ``"1.0"`` into a number."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
+        """The column type of each backend."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.JSONB(none_as_null=True))
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(Text())
+        return dialect.type_descriptor(JSON(none_as_null=True))
+
+    def process_bind_param(self, value: Any, dialect: SQLAlchemyDialect) -> Any:
+        """A document as the driver takes it."""
+        if dialect.name == "sqlite" and value is not None:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return value
+
+    def process_result_value(self, value: Any, dialect: SQLAlchemyDialect) -> Any:
+        """What the driver gives, as a document."""
+        return json.loads(value) if dialect.name == "sqlite" and value is not None else value
+
+
+# MySQL's TEXT ends at 65,535 bytes, less than one extended APDU (ISO 7816-4) in hex.
+LongText: Final = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+# SQLite numbers its rows itself only in a column of exactly this type.
+RowNumber: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", String(64), nullable=False),
+    Column("name", String(128)),
+    Column("device_type", String(20), nullable=False),
+    Column("manufacturer", String(64)),
+    Column("model", String(64)),
+    Column("firmware_version", String(64)),
+    Column("imei", String(20)),
+    Column("imsi", String(20)),
+    Column("iccid", String(22)),
+    Column("connection_settings", JSONDocument),
+    Column("last_seen", UTCDateTime),
+    Column("is_active", Boolean, nullable=False, server_default=text("TRUE")),
+    Column("notes", LongText),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("id"),
+    _one_of("device_type", "phone", "modem"),
+    Index(None, "device_type"),
+    Index(None, "iccid"),
+    Index(None, "last_seen"),
+)
+
+card_profiles = Table(
+    "card_profiles",
+    metadata,
+    Column("iccid", String(22), nullable=False),
+    Column("imsi", String(20)),
+    Column("card_type", String(20), nullable=False, server_default="UICC"),
+    Column("atr", String(128)),
+    Column("psk_identity", String(128)),
+    Column("psk_key_encrypted", LargeBinary),
+    Column("admin_url", String(255)),
+    Column("trigger_config", JSONDocument),
+    Column("bip_config", JSONDocument),
+    Column("security_domains", JSONDocument),
+    Column("notes", LongText),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("iccid"),
+    _one_of("card_type", "UICC", "USIM", "eUICC", "ISIM"),
+    UniqueConstraint("psk_identity"),
+    Index(None, "card_type"),
+)
+
+ota_sessions = Table(
+    "ota_sessions",
+    metadata,
+    Column("id", String(36), nullable=False),
+    Column("device_id", String(64)),
+    Column("card_iccid", String(22)),
+    Column("session_type", String(20), nullable=False),
+    Column("status", String(20), nullable=False, server_default="pending"),
+    Column("started_at", UTCDateTime),
+    Column("ended_at", UTCDateTime),
+    Column("duration_ms", BigInteger),
+    Column("tls_cipher_suite", String(64)),
+    Column("tls_psk_identity", String(128)),
+    Column("error_code", String(32)),
+    Column("error_message", LongText),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("id"),
+    ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
+    ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
+    _one_of("session_type", "triggered", "polled"),
+    _one_of("status", "pending", "active", "completed", "failed", "timeout"),
+    CheckConstraint("duration_ms >= 0", name="duration_ms"),
+    # Newest first by device, card and status, without a sort.
+    Index(None, "device_id", "created_at", "id"),
+    Index(None, "card_iccid", "created_at", "id"),
+    Index(None, "status", "created_at", "id"),
+    # Keyset pages, and the statistics of a window of time from the index alone.
+    Index(None, "created_at", "id", "status", "duration_ms"),
+)
+
+comm_logs = Table(
+    "comm_logs",
+    metadata,
+    Column("id", RowNumber, Identity(), nullable=False),
+    Column("session_id", String(36), nullable=False),
+    Column("timestamp", UTCDateTime, nullable=False),
+    Column("latency_ms", Double),
+    Column("direction", String(20), nullable=False),
+    Column("raw_data", LongText, nullable=False),
+    Column("decoded_data", LongText),
+    Column("status_word", String(4)),
+    Column("status_message", String(128)),
+    PrimaryKeyConstraint("id"),
+    ForeignKeyConstraint(["session_id"], ["ota_sessions.id"], ondelete="CASCADE"),
+    _one_of("direction", "command", "response"),
+    # A session's log in the order of writing. Every further index would slow the writing
+    # of APDUs by a third or more; no query of the layer needs one.
+    Index(None, "session_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+test_results = Table(
+    "test_results",
+    metadata,
+    Column("id", String(36), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("suite_name", String(128), nullable=False),
+    Column("test_name", String(256), nullable=False),
+    Column("device_id", String(64)),
+    Column("card_iccid", String(22)),
+    Column("started_at", UTCDateTime),
+    Column("ended_at", UTCDateTime),
+    Column("duration_ms", BigInteger),
+    Column("status", String(20), nullable=False),
+    Column("error_message", LongText),
+    Column("assertions", JSONDocument),
+    Column("metadata", JSONDocument),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("id"),
+    ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
+    ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
+    _one_of("status", "passed", "failed", "skipped", "error"),
+    CheckConstraint("duration_ms >= 0", name="duration_ms"),
+    # The runs with their starts, from the index alone.
+    Index(None, "run_id", "started_at"),
+    # The history of a test.
+    Index(None, "suite_name", "test_name", "started_at"),
+    Index(None, "status"),
+    Index(None, "started_at"),
+    Index(None, "created_at"),
+    # A foreign key without an index scans this table for each device or card deleted.
+    Index(None, "device_id"),
+    Index(None, "card_iccid"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(128), nullable=False),
+    Column("value", JSONDocument),
+    Column("description", String(256)),
+    Column("category", String(64), nullable=False, server_default="general"),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("key"),
+    Index(None, "category"),
+)
+
+# The two that follow carry events from process to process: they are no data of CardLink.
+event_counter = Table(
+    "event_counter",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("publishes", Boolean, nullable=False, server_default=text("FALSE")),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="id"),
+)
+
+event_outbox = Table(
+    "event_outbox",
+    metadata,
+    Column("id", RowNumber, nullable=False, autoincrement=False),
+    Column("origin", String(36), nullable=False),
+    Column("event_type", String(32), nullable=False),
+    Column("entity_type", String(32), nullable=False),
+    Column("entity_id", String(128)),
+    Column("action", String(32), nullable=False),
+    Column("occurred_at", UTCDateTime, nullable=False),
+    Column("data", LongText, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+
+# What grows with the traffic. A statement that reads or locks one of them as a whole is looked at
+# twice: see cardlink-db schema lint and cardlink-db sql check.
+GROWING: Final = frozenset({"ota_sessions", "comm_logs", "test_results", "event_outbox"})

@@ -1,0 +1,1 @@
+"""Work over many transactions: retention, statistics, key rotation."""

@@ -1,0 +1,253 @@
+"""How long rows are kept: deleting what is older, while others write.
+
+For ``cardlink-db purge`` and for the timer of a server::
+
+    purged = purge(manager, retention_days(manager))
+
+The work is done in batches, each a transaction of its own and short, so that an interrupt
+leaves whole batches behind. What is old is looked for outside of them: on SQLite, where a
+writer waits for the other, a batch holds the database for a few hundredths of a second, and
+then as long a pause lets the others in. Purging twice at once does no harm.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ConflictError, ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
+
+TABLES: Final = ("logs", "sessions", "tests", "events")
+# Test results have no setting of their own and are kept as long as sessions.
+_SETTINGS: Final = {
+    "logs": "retention.logs_days",
+    "sessions": "retention.sessions_days",
+    "tests": "retention.sessions_days",
+}
+# The outbox of events serves listeners, which are behind by seconds.
+_EVENTS_DAYS: Final = 7.0
+
+# Rows of a batch. On SQLite 1,000 entries take 10 to 20 ms; the servers want fewer round trips.
+_BATCH: Final = {Dialect.SQLITE: 1_000, Dialect.MYSQL: 5_000, Dialect.POSTGRESQL: 5_000}
+_SESSIONS: Final = 200
+_ATTEMPTS: Final = 5
+_LONGEST_PAUSE: Final = 0.05  # seconds
+
+
+class OnBatch(Protocol):
+    """What a purge calls after each batch."""
+
+    def __call__(self, rows: Mapping[str, int], /) -> None:
+        """So many rows of each table are gone for good."""
+
+
+def _tell_nobody(_rows: Mapping[str, int], /) -> None:
+    pass
+
+
+def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> dict[str, float]:
+    """After how many days the rows of each table may go, as the settings say.
+
+    Logs go by ``retention.logs_days``; sessions and tests by ``retention.sessions_days``; the
+    events of the outbox after 7 days.
+
+    Raises:
+        ValidationError: a table is not among :data:`TABLES`.
+    """
+    with UnitOfWork(manager, read_only=True) as uow:
+        return {
+            name: uow.settings.get_float(_SETTINGS[name]) if name in _SETTINGS else _EVENTS_DAYS
+            for name in _known(tables)
+        }
+
+
+def count_old(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
+    """How many rows of each table :func:`purge` would delete. Logs are read whole for it."""
+    _checked(days)
+    counts: dict[str, int] = {}
+    with UnitOfWork(manager, read_only=True) as uow:
+        if "sessions" in days:
+            counts["logs"] = uow.sessions.count_old_logs(days["sessions"], days.get("logs"))
+            counts["sessions"] = uow.sessions.count_old(days["sessions"])
+        if "logs" in days:
+            counts["logs"] = counts.get("logs", 0) + uow.logs.count_old(days["logs"])
+        if "tests" in days:
+            counts["tests"] = uow.tests.count_old(days["tests"])
+        if "events" in days:
+            counts["events"] = uow.outbox.count_old(days["events"])
+    return _in_order(counts)
+
+
+def purge(
+    manager: DatabaseManager, days: Mapping[str, float], on_batch: OnBatch = _tell_nobody
+) -> dict[str, int]:
+    """Delete what is older than so many days; gives the rows deleted of each table.
+
+    Args:
+        manager: the database.
+        days: a number of days for each table to be purged, such as :func:`retention_days`
+            gives. An entry of ``logs`` is as old as its timestamp; one of ``sessions`` as its
+            end, and one that has not ended stays; one of ``tests`` as its ``created_at``; one
+            of ``events`` as its time. Sessions go with their logs, which count as ``logs``.
+        on_batch: called once after each batch, with its rows of each table; what it raises ends
+            the purge between two batches.
+
+    A session goes with its whole log in one transaction, unless the log is larger than a
+    batch: then the log goes first, in batches.
+
+    Raises:
+        ValidationError: a table is not among :data:`TABLES`, or a number of days not above 0.
+        ConflictError: others were in the way of a batch again and again.
+    """
+    _checked(days)
+    work = _Purge(manager, on_batch)
+    if "sessions" in days:
+        work.sessions(days["sessions"])
+    if "logs" in days:
+        work.logs(days["logs"])
+    if "tests" in days:
+        work.tests(days["tests"])
+    if "events" in days:
+        work.events(days["events"])
+    return _in_order(work.purged)
+
+
+class _Purge:
+    """A purge that is under way."""
+
+    def __init__(self, manager: DatabaseManager, on_batch: OnBatch) -> None:
+        self.purged: dict[str, int] = {}
+        self._manager = manager
+        self._on_batch = on_batch
+        self._batch = _BATCH[manager.dialect]
+        self._sessions_at_once = _SESSIONS
+
+    def sessions(self, days: float) -> None:
+        self._count(logs=0, sessions=0)
+        stuck: object = None
+        while True:
+            found = self._read(partial(self._next_sessions, days=days))
+            # Where another purge was quicker, the next look finds others. What stays although it
+            # was to be deleted is left, and not tried for ever.
+            if not found[0] or found == stuck:
+                return
+            gone = self._write(partial(self._delete_sessions, ids=found[0], entries=found[1]))
+            stuck = None if gone else found
+
+    def logs(self, days: float) -> None:
+        self._count(logs=0)
+        after = 0
+        while True:
+            ids = self._read(partial(self._next_logs, days=days, after=after))
+            if not ids:
+                return
+            self._write(partial(self._delete_logs, ids=ids))
+            after = ids[-1]
+
+    def tests(self, days: float) -> None:
+        self._count(tests=0)
+        stuck = 0
+        while True:
+            if self._write(partial(self._delete_tests, days=days)):
+                stuck = 0
+                continue
+            # Where another purge deleted the same rows first, there may be more.
+            left = self._read(partial(self._count_tests, days=days))
+            if left in (0, stuck):
+                return
+            stuck = left
+
+    def events(self, days: float) -> None:
+        self._count(events=0)
+        remaining = self._read(partial(self._count_events, days=days))
+        while remaining:
+            # Not more than there are, or the last batch would read the table to its end.
+            wanted = min(self._batch, remaining)
+            gone = self._write(partial(self._delete_events, days=days, limit=wanted))
+            remaining = remaining - gone if gone else 0
+
+    def _next_sessions(self, uow: UnitOfWork, days: float) -> tuple[list[str], list[int]]:
+        """As many old sessions as fit a batch with their logs, or one, and so much of the log."""
+        ids = uow.sessions.find_old(days, self._sessions_at_once)
+        entries = uow.logs.find_of_sessions(ids, self._batch)
+        while len(entries) == self._batch and len(ids) > 1:
+            ids = ids[: len(ids) // 2]
+            entries = uow.logs.find_of_sessions(ids, self._batch)
+        self._sessions_at_once = min(2 * len(ids) or 1, _SESSIONS)
+        return ids, entries
+
+    def _delete_sessions(
+        self, uow: UnitOfWork, ids: list[str], entries: list[int]
+    ) -> dict[str, int]:
+        gone = {"logs": uow.logs.delete_many(entries)}
+        if len(entries) < self._batch:
+            gone["sessions"] = uow.sessions.delete_many(ids)
+        return gone
+
+    def _next_logs(self, uow: UnitOfWork, days: float, after: int) -> list[int]:
+        return uow.logs.find_old(days, self._batch, after)
+
+    def _delete_logs(self, uow: UnitOfWork, ids: list[int]) -> dict[str, int]:
+        return {"logs": uow.logs.delete_many(ids)}
+
+    def _delete_tests(self, uow: UnitOfWork, days: float) -> dict[str, int]:
+        return {"tests": uow.tests.purge_old(days, self._batch)}
+
+    def _count_tests(self, uow: UnitOfWork, days: float) -> int:
+        return uow.tests.count_old(days)
+
+    def _count_events(self, uow: UnitOfWork, days: float) -> int:
+        return uow.outbox.count_old(days)
+
+    def _delete_events(self, uow: UnitOfWork, days: float, limit: int) -> dict[str, int]:
+        return {"events": uow.outbox.purge_old(days, limit)}
+
+    def _read(self, work: Callable[[UnitOfWork], T]) -> T:
+        with UnitOfWork(self._manager, read_only=True) as uow:
+            return work(uow)
+
+    def _write(self, work: Callable[[UnitOfWork], dict[str, int]]) -> int:
+        """One batch in a transaction of its own; gives the number of its rows."""
+        started = time.monotonic()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with UnitOfWork(self._manager) as uow:
+                    gone = work(uow)
+                    uow.commit()
+                break
+            except ConflictError:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(0.05 * attempt)
+        self._count(**gone)
+        self._on_batch(gone)
+        if self._manager.dialect is Dialect.SQLITE:
+            time.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
+        return sum(gone.values())
+
+    def _count(self, **rows: int) -> None:
+        for table, number in rows.items():
+            self.purged[table] = self.purged.get(table, 0) + number
+
+
+def _known(tables: Iterable[str]) -> list[str]:
+    named = list(tables)
+    for name in named:
+        if name not in TABLES:
+            raise ValidationError(f"{name!r} is none of: {', '.join(TABLES)}", "tables")
+    return named
+
+
+def _checked(days: Mapping[str, float]) -> None:
+    for name in _known(days):
+        validation.days(days[name], f"days[{name!r}]")
+
+
+def _in_order(rows: Mapping[str, int]) -> dict[str, int]:
+    return {name: rows[name] for name in TABLES if name in rows}

@@ -1,0 +1,127 @@
+"""The events that other processes read: ``sql/*/outbox.sql``."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import Table
+
+from cardlink_sql.database.event_bus import DatabaseEvent, EventType
+from cardlink_sql.database.rows import Gives, Row
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import driver_time
+from cardlink_sql.model.tables import event_outbox
+from cardlink_sql.model.times import from_text, utc_now
+from cardlink_sql.queries import Library
+
+_KNOWN: Final = frozenset(EventType)
+
+
+class OutboxGateway:
+    """The outbox and its counter. What reads the events is ``manager.listen()``."""
+
+    name: ClassVar[str] = "outbox"
+    table: ClassVar[Table] = event_outbox
+    gives: ClassVar[Gives] = {
+        "get_counter": {"last_id": int, "publishes": bool},
+        "read_after": {
+            "event_type": str,
+            "entity_type": str,
+            "entity_id": str | None,
+            "action": str,
+            "occurred_at": datetime,
+            "data": str | None,
+            "id": int,
+        },
+    }
+
+    __slots__ = ("_link", "_queries", "_time")
+
+    def __init__(self, link: Link, library: Library) -> None:
+        self._link = link
+        self._queries = library.gateway("outbox")
+        self._time = driver_time(link.dialect)
+
+    def get_counter(self) -> tuple[int, bool]:
+        """The number of the last event, and whether the processes publish theirs."""
+        row = self._link.one(self._queries["get_counter"], {})
+        return (0, False) if row is None else (int(row[0]), bool(row[1]))
+
+    def set_publishing(self, *, publishes: bool) -> None:
+        """Let every process that writes publish its events, or no longer."""
+        validation.boolean(publishes, "publishes")
+        self._link.execute(self._queries["set_publishing"], {"publishes": publishes})
+
+    def add(self, origin: str, events: Sequence[DatabaseEvent]) -> bool:
+        """Number and store events, as the last act before the commit.
+
+        The query before is ``take_numbers``. Gives false, and stores nothing, where publishing
+        was turned off.
+
+        Args:
+            origin: who publishes; it does not hear them itself.
+            events: in the order in which they happened.
+        """
+        last = self._link.insert(self._queries["take_numbers"], {"count": len(events)})
+        if not last:
+            return False
+        first = last - len(events) + 1
+        rows = [self._values(number, origin, event) for number, event in enumerate(events, first)]
+        self._link.batch(self._queries["add"], rows)
+        return True
+
+    def read_after(
+        self, after: int, origin: str, limit: int
+    ) -> list[tuple[int, DatabaseEvent | None]]:
+        """The events behind a number, each with its own.
+
+        ``None`` stands for what ``origin`` published, and for a type that this release does not
+        know: a newer one may fire it.
+        """
+        parameters = {"after": after, "origin": origin, "limit": limit}
+        rows = self._link.many(self._queries["read_after"], parameters)
+        return [(int(row[6]), None if row[5] is None else self._event(row)) for row in rows]
+
+    def count_old(self, days: float) -> int:
+        """How many events are older than ``days``: what a purge would delete."""
+        return int(self._link.scalar(self._queries["count_old"], {"before": self._before(days)}))
+
+    def purge_old(self, days: float, limit: int = 10_000) -> int:
+        """Delete events older than ``days``, the first ``limit`` of them; gives their number.
+
+        Fewer than ``limit`` say that none is left. Commit between two calls. A listener that has
+        not read them yet says so. The queries are ``find_purge_end`` and ``purge_old``.
+        """
+        before = self._before(days)
+        most = validation.whole(limit, "limit", least=1)
+        parameters = {"before": before, "limit": most}
+        end = self._link.scalar(self._queries["find_purge_end"], parameters)
+        if end is None:
+            return 0
+        return self._link.execute(self._queries["purge_old"], {"before": before, "end": end})
+
+    def _before(self, days: float) -> Any:
+        return self._time(utc_now() - timedelta(days=validation.days(days)))
+
+    def _values(self, number: int, origin: str, event: DatabaseEvent) -> tuple[Any, ...]:
+        """An event in the order of the batch's parameters."""
+        return (
+            number,
+            origin,
+            event.event_type.value,
+            event.entity_type,
+            event.entity_id,
+            event.action,
+            self._time(event.timestamp),
+            json.dumps(event.data, ensure_ascii=False, allow_nan=False),
+        )
+
+    def _event(self, row: Row) -> DatabaseEvent | None:
+        if row[0] not in _KNOWN:
+            return None
+        moment = from_text(row[4]) if self._link.dialect is Dialect.SQLITE else row[4]
+        data = json.loads(row[5])
+        return DatabaseEvent(EventType(row[0]), row[1], row[2], row[3], moment, data, int(row[6]))

@@ -1,0 +1,10 @@
+"""SQL files: read, checked and rendered once, when they are loaded.
+
+``lexer`` cuts text into tokens by a dialect's rules, ``parser`` finds the queries of a file,
+``query`` renders a query for its driver, ``library`` loads a whole dialect.
+"""
+
+from cardlink_sql.queries.library import Library, load_library
+from cardlink_sql.queries.query import Query, Rows, Statement
+
+__all__ = ["Library", "Query", "Rows", "Statement", "load_library"]

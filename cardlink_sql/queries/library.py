@@ -1,0 +1,126 @@
+"""All queries of a dialect: ``sql/common`` and, where it differs, ``sql/<dialect>``."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from cardlink_sql import resources
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError
+from cardlink_sql.queries.parser import parse
+from cardlink_sql.queries.query import Query
+
+COMMON: Final = "common"
+
+
+class Library:
+    """The queries of one dialect, by gateway and name. Immutable and shared."""
+
+    def __init__(self, dialect: Dialect, queries: Mapping[str, Mapping[str, Query]]) -> None:
+        self.dialect = dialect
+        self._queries = queries
+
+    def gateway(self, name: str) -> Mapping[str, Query]:
+        """The queries of the file ``name``.sql.
+
+        Raises:
+            QueryError: there is no such file.
+        """
+        try:
+            return self._queries[name]
+        except KeyError:
+            raise QueryError(
+                f"no file {name}.sql for {self.dialect}",
+                "sql/",
+                f"there are: {', '.join(sorted(self._queries))}",
+            ) from None
+
+    def query(self, gateway: str, name: str) -> Query:
+        """The query ``name`` of the file ``gateway``.sql.
+
+        Raises:
+            QueryError: there is no such query.
+        """
+        queries = self.gateway(gateway)
+        try:
+            return queries[name]
+        except KeyError:
+            raise unknown_query(gateway, name, queries) from None
+
+    def all(self) -> list[Query]:
+        """Every query, by gateway and name."""
+        return [
+            queries[name]
+            for _, queries in sorted(self._queries.items())
+            for name in sorted(queries)
+        ]
+
+
+def unknown_query(gateway: str, name: str, queries: Mapping[str, Query]) -> QueryError:
+    """The error for a name that a gateway's file does not hold."""
+    return QueryError(
+        f"{gateway}.sql has no query {name!r}", "sql/", f"it has: {', '.join(sorted(queries))}"
+    )
+
+
+@cache
+def load_library(dialect: Dialect) -> Library:
+    """The library of a dialect, from the ``sql/`` folder that came with the package.
+
+    Raises:
+        QueryError: a file is malformed.
+    """
+    return read_library(resources.folder("sql"), dialect)
+
+
+def read_library(folder: Traversable, dialect: Dialect) -> Library:
+    """The library of a dialect from a folder laid out as ``sql/`` is.
+
+    Raises:
+        QueryError: a file is malformed; the message names file, line and column.
+    """
+    queries: dict[str, dict[str, Query]] = {}
+    for part in (COMMON, dialect.value):
+        for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
+            if not file.name.endswith(".sql"):
+                continue
+            path = f"sql/{part}/{file.name}"
+            parsed = parse(_text(file, path), path, dialect, needs_reason=part != COMMON)
+            named = queries.setdefault(file.name.removesuffix(".sql"), {})
+            for query in parsed:
+                _check_twin(query, named.get(query.source.name))
+                named[query.source.name] = query
+    return Library(dialect, queries)
+
+
+def _text(file: Traversable, path: str) -> str:
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise QueryError("the file is not UTF-8", f"{path}:{line}", "save it as UTF-8") from error
+
+
+def _check_twin(query: Query, common: Query | None) -> None:
+    """A dialect's form and the common one are called alike, so they must be alike."""
+    if common is None:
+        return
+    for what, here, there in (
+        ("gives", query.rows, common.rows),
+        ("requires", query.required, common.required),
+        ("may be given", query.conditions, common.conditions),
+        ("is ordered by", set(query.orders), set(common.orders)),
+    ):
+        if here != there:
+            raise query.fault(
+                f"{what} {_listed(here)}, but {_listed(there)} in {common.where}",
+                "make both forms agree",
+            )
+
+
+def _listed(value: object) -> str:
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(value)) or "nothing"
+    return str(value)

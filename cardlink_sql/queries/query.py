@@ -1,0 +1,267 @@
+"""A query as its file declares it, and the statements it renders to.
+
+A query is rendered to the parameter style of its driver: ``?`` for SQLite, ``%s`` (with every
+other ``%`` doubled) for PyMySQL and psycopg. Lines marked ``-- when:`` and ``-- order:`` are
+in or out; each combination that is used is rendered once and kept.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError
+from cardlink_sql.queries.lexer import Kind, Token
+
+
+class Rows(StrEnum):
+    """How many rows a query gives, and in what form."""
+
+    ONE = "one"  # a row or none; two are an error
+    MANY = "many"  # any number of rows
+    SCALAR = "scalar"  # exactly one value
+    EXEC = "exec"  # the number of rows changed
+    INSERT = "insert"  # the key that the database gave the new row
+    BATCH = "batch"  # INSERT … VALUES of many rows at once; the number of rows
+    COPY = "copy"  # PostgreSQL's COPY … FROM STDIN; the number of rows
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a statement.
+
+    In where all of ``when`` is given, or ``order`` was chosen; always in without either.
+    """
+
+    tokens: tuple[Token, ...]
+    when: frozenset[str] = frozenset()
+    order: str | None = None
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters on the line, in their order, as often as they stand there."""
+        return tuple(t.text[1:] for t in self.tokens if t.kind is Kind.PARAMETER)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL as it is sent, and the parameters in the order of their placeholders."""
+
+    sql: str
+    names: tuple[str, ...]
+    keys: frozenset[str]
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a file declares of a query.
+
+    Attributes:
+        needs: what some databases lack and the query reads: a table, ``schema.table`` or
+            ``schema.table.column``.
+    """
+
+    gateway: str
+    name: str
+    rows: Rows
+    doc: str
+    differs: str | None
+    only: str | None
+    needs: str | None
+    allow_scan: str | None
+    lists: frozenset[str]
+    lines: tuple[Line, ...]
+    file: str
+    line: int
+
+
+class Query:
+    """One query of one dialect.
+
+    Attributes:
+        title: ``devices.get_by_id``, the gateway and the name.
+        plain: the statement, for a query without optional lines and lists.
+        required: parameters that must always be given.
+        conditions: what may be given to bring ``-- when:`` lines in.
+        orders: the orderings that may be asked for; without one, the statement's last holds.
+    """
+
+    def __init__(self, source: Source, dialect: Dialect) -> None:
+        self.source = source
+        self.dialect = dialect
+        self.title = f"{source.gateway}.{source.name}"
+        self.rows = source.rows
+        self.where = f"{source.file}:{source.line}"
+        lines = source.lines
+        self.conditions = frozenset(name for line in lines for name in line.when)
+        self.orders = tuple(dict.fromkeys(line.order for line in lines if line.order))
+        self.required = frozenset(
+            name for line in lines if not line.when for name in line.parameters
+        )
+        self._variants: dict[tuple[Any, ...], Statement] = {}
+        self._for_rows: dict[int, str] = {}
+        is_plain = not (self.conditions or self.orders or source.lists)
+        self.plain = self._render(frozenset(), None, {}) if is_plain else None
+
+    def statement(self, parameters: Mapping[str, Any], order: str | None = None) -> Statement:
+        """The statement for the parameters given.
+
+        Raises:
+            QueryError: a parameter is unknown or missing, or the ordering is not declared.
+        """
+        given = parameters.keys()
+        if given - self.conditions - self.required or self.required - given:
+            raise self._wrong_parameters(given)
+        if order is not None and order not in self.orders:
+            raise self.fault(
+                f"there is no ordering {order!r}", f"there are: {', '.join(self.orders) or 'none'}"
+            )
+        sizes = {name: self._slots(name, parameters[name]) for name in self.source.lists & given}
+        conditions = self.conditions.intersection(given)
+        key = (conditions, order, *sorted(sizes.items()))
+        statement = self._variants.get(key)
+        if statement is None:
+            statement = self._variants[key] = self._render(conditions, order, sizes)
+        return statement
+
+    def as_written(self) -> Statement:
+        """The statement with every optional line in, as a DBA pastes it."""
+        return self._render(self.conditions, None, dict.fromkeys(self.source.lists, 1), every=True)
+
+    def tokens(
+        self, conditions: frozenset[str], order: str | None, *, every: bool = False
+    ) -> list[Token]:
+        """The tokens of the lines that are in, or of every line."""
+        return [
+            token
+            for line in self.source.lines
+            if every or _is_in(line, conditions, order)
+            for token in line.tokens
+        ]
+
+    def for_rows(self, count: int) -> str:
+        """A ``:batch`` statement whose VALUES holds ``count`` rows."""
+        sql = self._for_rows.get(count)
+        if sql is None:
+            head, row = self._split_values()
+            sql = self._for_rows[count] = head + ", ".join([row] * count)
+        return sql
+
+    def fault(self, what: str, remedy: str | None = None) -> QueryError:
+        """An error that names this query and its place."""
+        return QueryError(f"{self.title}: {what}", self.where, remedy)
+
+    def wrong_parameters(self, given: Mapping[str, Any]) -> QueryError:
+        """The error for parameters that do not fit, with what does."""
+        return self._wrong_parameters(given.keys())
+
+    def _wrong_parameters(self, given: Any) -> QueryError:
+        missing = ", ".join(sorted(self.required - given))
+        unknown = ", ".join(sorted(given - self.required - self.conditions))
+        faults = [f"missing: {missing}"] if missing else []
+        faults += [f"unknown: {unknown}"] if unknown else []
+        takes = ", ".join([*sorted(self.required), *(f"[{c}]" for c in sorted(self.conditions))])
+        return self.fault(f"wrong parameters, {'; '.join(faults)}", f"it takes: {takes or 'none'}")
+
+    def _slots(self, name: str, values: Sequence[Any]) -> int:
+        """Placeholders for a list: the next power of two, so that few statements are made."""
+        if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+            raise self.fault(f"{name} is a list parameter and got {type(values).__name__}")
+        if len(values) > MAX_LIST:
+            raise self.fault(
+                f"{name} has {len(values)} values", f"give at most {MAX_LIST} at a time"
+            )
+        return 1 << (len(values) - 1).bit_length() if values else 0
+
+    def _render(
+        self,
+        conditions: frozenset[str],
+        order: str | None,
+        sizes: Mapping[str, int],
+        *,
+        every: bool = False,
+    ) -> Statement:
+        tokens = self.tokens(conditions, order, every=every)
+        names = tuple(token.text[1:] for token in tokens if token.kind is Kind.PARAMETER)
+        pieces = [self._piece(token, sizes) for token in tokens]
+        sql = _squeeze(labelled(pieces, tokens, self.title))
+        return Statement(sql, names, frozenset(names), _picker(names, sizes))
+
+    def _piece(self, token: Token, sizes: Mapping[str, int]) -> str:
+        if token.kind is not Kind.PARAMETER:
+            return token.text if self.dialect is Dialect.SQLITE else token.text.replace("%", "%%")
+        mark = _PLACEHOLDERS[self.dialect]
+        size = sizes.get(token.text[1:])
+        if size is None:
+            return mark
+        return ", ".join([mark] * size) if size else "NULL"
+
+    def _split_values(self) -> tuple[str, str]:
+        if self.plain is None:
+            raise self.fault("a :batch query has no optional lines")
+        head, opening, row = self.plain.sql.rpartition("(")
+        return head, opening + row
+
+
+MAX_LIST: Final = 16_384
+_LABEL: Final = re.compile(r"\w+ /\* cardlink:(?P<title>\w+\.\w+) \*/")
+_PLACEHOLDERS: Final = {Dialect.SQLITE: "?", Dialect.MYSQL: "%s", Dialect.POSTGRESQL: "%s"}
+
+
+def _is_in(line: Line, conditions: frozenset[str], order: str | None) -> bool:
+    if line.when:
+        return line.when <= conditions
+    return line.order is None or line.order == order
+
+
+def labelled(pieces: list[str], tokens: list[Token], title: str) -> list[str]:
+    """The pieces with the query's name behind the first word, where PyMySQL sees an INSERT."""
+    verb = next(i for i, token in enumerate(tokens) if token.kind is Kind.WORD)
+    return [*pieces[: verb + 1], f" /* cardlink:{title} */", *pieces[verb + 1 :]]
+
+
+def title_in(sql: str) -> str | None:
+    """The title of the query whose statement this is, or begins as; ``None`` for any other."""
+    found = _LABEL.match(sql)
+    return found["title"] if found else None
+
+
+def _squeeze(pieces: list[str]) -> str:
+    """Blank runs become one line break or one blank; strings are pieces and stay whole."""
+    squeezed: list[str] = []
+    for piece in pieces:
+        blank = "" if piece.strip() else ("\n" if set(piece) & {"\n", "\r"} else " ")
+        if not blank:
+            squeezed.append(piece)
+        elif squeezed and squeezed[-1] in ("\n", " "):
+            squeezed[-1] = "\n" if "\n" in (blank, squeezed[-1]) else " "
+        elif squeezed and piece:
+            squeezed.append(blank)
+    return "".join(squeezed).strip()
+
+
+def _picker(
+    names: tuple[str, ...], sizes: Mapping[str, int]
+) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if sizes:
+        return lambda parameters: tuple(
+            value for name in names for value in _spread(parameters[name], sizes.get(name))
+        )
+    if not names:
+        return lambda _parameters: ()
+    if len(names) == 1:
+        name = names[0]
+        return lambda parameters: (parameters[name],)
+    return itemgetter(*names)
+
+
+def _spread(value: Any, size: int | None) -> Sequence[Any]:
+    """A list's values, the last repeated to fill the placeholders: IN takes no notice."""
+    if size is None:
+        return (value,)
+    return [*value, *[value[-1]] * (size - len(value))] if size else ()

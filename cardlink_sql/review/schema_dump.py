@@ -1,0 +1,43 @@
+"""The canonical DDL of the schema: as it was committed, and made anew from the migrations."""
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import MigrationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.resources import folder
+from cardlink_sql.schema.ddl.printer import ddl
+from cardlink_sql.schema.ddl.reflect import read_tables
+
+
+def committed_schema(dialect: Dialect) -> str:
+    """The DDL that came with the package: ``migrations/schema/<dialect>.sql``."""
+    return folder("migrations").joinpath("schema", f"{dialect}.sql").read_text(encoding="utf-8")
+
+
+def fresh_schema(manager: DatabaseManager) -> str:
+    """The DDL of a database that the migrations have made.
+
+    Args:
+        manager: of a migrated database with no other tables in it, such as
+            :func:`cardlink_sql.review.scratch_database.scratch_database` gives.
+
+    Raises:
+        MigrationError: nothing is applied, or it holds what the canonical DDL does not know.
+    """
+    current = manager.migrator.status().current
+    if current is None:
+        raise MigrationError("no migration is applied", manager.config.safe_url, "migrate first")
+    with manager.engine.connect() as connection:
+        tables = read_tables(connection)
+    return _HEADER.format(
+        server=manager.dialect.servers, current=current, dialect=manager.dialect
+    ) + ddl(tables, manager.dialect)
+
+
+_HEADER = """\
+-- The schema on {server} as the migrations up to {current} make it.
+--
+-- Generated, to be read and compared, not edited:
+--   cardlink-db schema dump --fresh > migrations/schema/{dialect}.sql
+-- A database is made by cardlink-db migrate, which also records what it applied.
+
+"""

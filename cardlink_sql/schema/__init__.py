@@ -1,0 +1,1 @@
+"""The schema in a live database: migrations, its description, and drift."""

@@ -1,0 +1,120 @@
+"""Writes tables as SQL: the same text for the same schema, laid out to be read."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.schema.ddl.model import Column, ForeignKey, Index, Key, Table
+from cardlink_sql.schema.ddl.types import SQLALCHEMY
+
+_LINE: Final = 100
+_INDENT: Final = "    "
+
+
+def ddl(tables: Iterable[Table], dialect: Dialect) -> str:
+    """The statements that make the tables: each table behind those that it refers to."""
+    printer = _Printer(dialect)
+    return "\n\n".join(printer.table(table) for table in _ordered(list(tables))) + "\n"
+
+
+def _ordered(tables: list[Table]) -> Iterator[Table]:
+    """By name, but behind what is referred to."""
+    waiting = sorted(tables, key=lambda table: table.name)
+    while waiting:
+        names = {table.name for table in waiting}
+        ready = next(
+            table
+            for table in waiting
+            if not {foreign.table for foreign in table.foreign_keys} & (names - {table.name})
+        )
+        waiting.remove(ready)
+        yield ready
+
+
+class _Printer:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._quote = SQLALCHEMY[dialect]().identifier_preparer.quote
+
+    def table(self, table: Table) -> str:
+        """A table, and the indexes that are statements of their own."""
+        lines = [*self._columns(table), *self._constraints(table)]
+        indexes = [self._index(table, index) for index in table.indexes]
+        if self._dialect is Dialect.MYSQL:
+            lines += indexes
+            indexes = []
+        body = ",\n".join(f"{_INDENT}{line}" for line in lines)
+        options = f" {table.options}" if table.options else ""
+        made = f"CREATE TABLE {self._quote(table.name)} (\n{body}\n){options};"
+        return "\n".join([made, *([""] if indexes else []), *(f"{index};" for index in indexes)])
+
+    def _columns(self, table: Table) -> Iterator[str]:
+        names = [self._quote(column.name) for column in table.columns]
+        types = [_type(column) for column in table.columns]
+        for column, name, kind in zip(table.columns, names, types, strict=True):
+            rest = " ".join(self._rest(table, column))
+            padded = f"{name.ljust(max(map(len, names)))} {kind}"
+            width = max(map(len, names)) + 1 + max(map(len, types))
+            yield f"{padded.ljust(width)} {rest}" if rest else padded
+
+    def _rest(self, table: Table, column: Column) -> Iterator[str]:
+        if not column.is_nullable:
+            yield "NOT NULL"
+        if column.default is not None:
+            yield f"DEFAULT {column.default}"
+        if column.numbering is None:
+            return
+        if self._dialect is Dialect.SQLITE and table.primary_key:
+            # Only here can SQLite number a key by itself.
+            yield f"CONSTRAINT {table.primary_key.name} PRIMARY KEY"
+        yield column.numbering
+
+    def _constraints(self, table: Table) -> Iterator[str]:
+        is_inline = self._dialect is Dialect.SQLITE and any(c.numbering for c in table.columns)
+        if table.primary_key and not is_inline:
+            yield self._key("PRIMARY KEY", table.primary_key)
+        yield from (self._key("UNIQUE", unique) for unique in table.unique)
+        yield from (self._foreign_key(foreign) for foreign in table.foreign_keys)
+        for check in table.checks:
+            yield _broken(f"CONSTRAINT {check.name}", f"CHECK ({check.condition})")
+
+    def _key(self, what: str, key: Key) -> str:
+        named = f"CONSTRAINT {key.name} " if key.name else ""
+        return f"{named}{what} ({self._list(key.columns)})"
+
+    def _foreign_key(self, foreign: ForeignKey) -> str:
+        clause = (
+            f"FOREIGN KEY ({self._list(foreign.columns)})"
+            f" REFERENCES {self._quote(foreign.table)} ({self._list(foreign.referred)})"
+        )
+        for when, action in (("DELETE", foreign.on_delete), ("UPDATE", foreign.on_update)):
+            clause += f" ON {when} {action}" if action else ""
+        return _broken(f"CONSTRAINT {foreign.name}", clause)
+
+    def _index(self, table: Table, index: Index) -> str:
+        parts = self._list(index.parts)
+        if self._dialect is Dialect.MYSQL:
+            return f"INDEX {index.name} ({parts})"
+        unique = "UNIQUE " if index.is_unique else ""
+        where = f" WHERE {index.where}" if index.where else ""
+        on = f"ON {self._quote(table.name)} ({parts}){where}"
+        return _broken(f"CREATE {unique}INDEX {index.name}", on, indent=0)
+
+    def _list(self, parts: Iterable[str]) -> str:
+        return ", ".join(self._part(part) for part in parts)
+
+    def _part(self, part: str) -> str:
+        name, _, direction = part.partition(" ")
+        is_name = name.isidentifier() and direction in ("", "DESC")
+        return f"{self._quote(name)}{direction and ' '}{direction}" if is_name else part
+
+
+def _type(column: Column) -> str:
+    return f"{column.type} COLLATE {column.collation}" if column.collation else column.type
+
+
+def _broken(head: str, tail: str, indent: int = 1) -> str:
+    """On one line, where it fits; else the tail on the next."""
+    line = f"{head} {tail}"
+    room = _LINE - len(_INDENT) * indent - 1
+    return line if len(line) <= room else f"{head}\n{_INDENT * (indent + 1)}{tail}"

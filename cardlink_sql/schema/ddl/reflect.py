@@ -1,0 +1,344 @@
+"""Reads the tables of a database into the form in which they are printed.
+
+SQLAlchemy's inspector gives what all servers have in common; what it leaves out (the direction of
+an index's columns, the conditions of partial indexes, table options) is asked of the server. What
+the canonical DDL has no words for is refused, so that a dump never leaves anything out in silence.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint
+from sqlalchemy.exc import SAWarning
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import MigrationError
+from cardlink_sql.schema.ddl.expressions import canonical
+from cardlink_sql.schema.ddl.model import Check, Column, ForeignKey, Index, Key, Table
+from cardlink_sql.schema.ddl.types import type_name
+from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
+
+# MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
+BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
+_BYTE_COLLATION: Final = " ".join(
+    (
+        "/*!80017 COLLATE = utf8mb4_0900_bin */",
+        "/*M!100206 COLLATE = utf8mb4_nopad_bin */",
+    )
+)
+
+# Everything else than tables and indexes that a migration may make.
+_OTHER_OBJECTS: Final = {
+    Dialect.SQLITE: "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')",
+    Dialect.MYSQL: (
+        "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()"
+        " UNION ALL SELECT trigger_name FROM information_schema.triggers"
+        " WHERE trigger_schema = DATABASE()"
+        " UNION ALL SELECT routine_name FROM information_schema.routines"
+        " WHERE routine_schema = DATABASE()"
+        " UNION ALL SELECT event_name FROM information_schema.events"
+        " WHERE event_schema = DATABASE()"
+    ),
+    Dialect.POSTGRESQL: (
+        "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c"
+        " WHERE c.relnamespace = CURRENT_SCHEMA()::regnamespace"
+        " AND c.relkind NOT IN ('r', 'i', 't')"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
+        "   WHERE d.objid = c.oid AND d.deptype = 'i')"
+        " UNION ALL SELECT CAST(tgname AS TEXT) FROM pg_catalog.pg_trigger WHERE NOT tgisinternal"
+        " UNION ALL SELECT CAST(proname AS TEXT) FROM pg_catalog.pg_proc"
+        " WHERE pronamespace = CURRENT_SCHEMA()::regnamespace"
+        " UNION ALL SELECT CAST(typname AS TEXT) FROM pg_catalog.pg_type"
+        " WHERE typnamespace = CURRENT_SCHEMA()::regnamespace AND typtype IN ('d', 'e')"
+    ),
+}
+_POSTGRESQL_COLLATIONS: Final = (
+    "SELECT a.attname, c.collname FROM pg_catalog.pg_attribute a"
+    " JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation"
+    " WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND c.collname <> 'default'"
+)
+_POSTGRESQL_INDEXES: Final = (
+    "SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid) FROM pg_catalog.pg_index i"
+    " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+    " WHERE i.indrelid = CAST(:name AS regclass)"
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k"
+    "   WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))"
+)
+# Never more than there is: the form of all that the layer makes.
+_POSTGRESQL_INDEX: Final = re.compile(
+    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING btree \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?"
+)
+_SQLITE_INDEXES: Final = (
+    'SELECT i.name, i."unique", m.sql FROM pragma_index_list(:name) i'
+    " JOIN sqlite_master m ON m.type = 'index' AND m.name = i.name WHERE i.origin = 'c'"
+)
+_SQLITE_INDEX: Final = re.compile(
+    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_SQLITE_TABLE: Final = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"
+_SQLITE_UNKNOWN: Final = re.compile(
+    r"\b(COLLATE|GENERATED|DEFERRABLE|ON\s+CONFLICT|WITHOUT\s+ROWID|STRICT|VIRTUAL)\b",
+    re.IGNORECASE,
+)
+_MYSQL_INDEXES: Final = (
+    "SELECT index_name, non_unique, column_name, collation, sub_part, index_type"
+    " FROM information_schema.statistics"
+    " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index"
+)
+_MYSQL_TABLE: Final = (
+    "SELECT engine, table_collation FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name = :name"
+)
+
+
+def read_tables(connection: Connection) -> list[Table]:
+    """The tables of a database, by name; those of the migrator left out.
+
+    Raises:
+        MigrationError: the database holds what the canonical DDL does not know.
+    """
+    dialect = Dialect(connection.dialect.name)
+    others = sorted(connection.execute(text(_OTHER_OBJECTS[dialect])).scalars())
+    if others:
+        raise _unknown(others[0], "it is neither a table nor an index")
+    reader = _READERS[dialect](connection)
+    names = set(inspect(connection).get_table_names()) - set(BOOKKEEPING_TABLES)
+    with warnings.catch_warnings():
+        # The inspector warns of indexes over expressions, which are read without it.
+        warnings.simplefilter("ignore", SAWarning)
+        return [reader.table(name) for name in sorted(names)]
+
+
+def _unknown(where: str, what: str) -> MigrationError:
+    return MigrationError(
+        f"the schema dump has no words for it: {what}", where, "extend cardlink_sql/ddl by it"
+    )
+
+
+class _Reader:
+    """What is read in the same way everywhere."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._inspector = inspect(connection)
+
+    def table(self, name: str) -> Table:
+        """A table."""
+        key = self._inspector.get_pk_constraint(name)
+        columns = tuple(key["constrained_columns"])
+        return Table(
+            name,
+            tuple(self._columns(name)),
+            Key(key.get("name"), columns) if columns else None,
+            tuple(sorted(self._unique(name), key=lambda unique: str(unique.name))),
+            tuple(sorted(self._foreign_keys(name), key=lambda foreign: foreign.name)),
+            tuple(sorted(self._checks(name), key=lambda check: check.name)),
+            tuple(sorted(self._indexes(name), key=lambda index: index.name)),
+            self._options(name),
+        )
+
+    def _columns(self, table: str) -> Iterator[Column]:
+        collations = self._collations(table)
+        for column in self._inspector.get_columns(table):
+            name, where = column["name"], f"{table}.{column['name']}"
+            for what in ("computed", "comment"):
+                if column.get(what):
+                    raise _unknown(where, what)
+            kind = self._type(table, column)
+            default = None if column["default"] is None else canonical(column["default"], where)
+            numbering = self._numbering(table, column)
+            yield Column(
+                name,
+                kind,
+                collations.get(name),
+                column["nullable"],
+                None if numbering else _default(default, kind),
+                numbering,
+            )
+
+    def _type(self, _table: str, column: ReflectedColumn) -> str:
+        return type_name(column["type"], self._connection.dialect)
+
+    def _unique(self, table: str) -> Iterator[Key]:
+        for unique in self._inspector.get_unique_constraints(table):
+            yield Key(unique["name"], tuple(unique["column_names"]))
+
+    def _foreign_keys(self, table: str) -> Iterator[ForeignKey]:
+        for foreign in self._inspector.get_foreign_keys(table):
+            yield self._foreign_key(table, foreign)
+
+    def _foreign_key(self, table: str, foreign: ReflectedForeignKeyConstraint) -> ForeignKey:
+        options = {word: value for word, value in foreign.get("options", {}).items() if value}
+        if unknown := options.keys() - {"ondelete", "onupdate"}:
+            raise _unknown(f"{table}.{foreign['name']}", ", ".join(sorted(unknown)))
+        return ForeignKey(
+            str(foreign["name"]),
+            tuple(foreign["constrained_columns"]),
+            foreign["referred_table"],
+            tuple(foreign["referred_columns"]),
+            _action(options.get("ondelete")),
+            _action(options.get("onupdate")),
+        )
+
+    def _checks(self, table: str) -> Iterator[Check]:
+        for check in self._inspector.get_check_constraints(table):
+            name = str(check["name"])
+            yield Check(name, canonical(check["sqltext"], f"{table}.{name}"))
+
+    def _rows(self, sql: str, table: str) -> list[Any]:
+        return list(self._connection.execute(text(sql), {"name": table}))
+
+    def _collations(self, _table: str) -> dict[str, str]:
+        return {}
+
+    def _numbering(self, _table: str, _column: ReflectedColumn) -> str | None:
+        return None
+
+    def _indexes(self, _table: str) -> Iterator[Index]:
+        raise NotImplementedError
+
+    def _options(self, _table: str) -> str | None:
+        return None
+
+
+class _SQLite(_Reader):
+    def table(self, name: str) -> Table:
+        if found := _SQLITE_UNKNOWN.search(self._sql(name)):
+            raise _unknown(name, found[0])
+        return super().table(name)
+
+    def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
+        # AUTOINCREMENT stands at a table's only key.
+        is_key = column.get("primary_key") and "AUTOINCREMENT" in self._sql(table).upper()
+        return "AUTOINCREMENT" if is_key else None
+
+    def _indexes(self, table: str) -> Iterator[Index]:
+        for name, is_unique, sql in self._rows(_SQLITE_INDEXES, table):
+            yield _parsed(_SQLITE_INDEX, name, sql, is_unique=bool(is_unique))
+
+    def _sql(self, table: str) -> str:
+        return str(self._rows(_SQLITE_TABLE, table)[0][0])
+
+
+class _PostgreSQL(_Reader):
+    def _collations(self, table: str) -> dict[str, str]:
+        return {column: f'"{name}"' for column, name in self._rows(_POSTGRESQL_COLLATIONS, table)}
+
+    def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
+        identity = column.get("identity")
+        if identity is None:
+            return None
+        usual = {"start": 1, "increment": 1, "minvalue": 1, "cycle": False, "cache": 1}
+        if any(identity.get(word) != value for word, value in usual.items()):
+            raise _unknown(f"{table}.{column['name']}", "the options of its identity")
+        return f"GENERATED {'ALWAYS' if identity['always'] else 'BY DEFAULT'} AS IDENTITY"
+
+    def _indexes(self, table: str) -> Iterator[Index]:
+        for name, is_unique, sql in self._rows(_POSTGRESQL_INDEXES, table):
+            yield _parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique)
+
+
+class _MySQL(_Reader):
+    def _type(self, table: str, column: ReflectedColumn) -> str:
+        kind = super()._type(table, column)
+        # MariaDB's JSON is a LONGTEXT with a check, which says so.
+        is_json = kind == "LONGTEXT" and column["name"] in self._json_columns(table)
+        return "JSON" if is_json else kind
+
+    def _json_columns(self, table: str) -> set[str]:
+        found = re.findall(r"`(\w+)` longtext\b[^\n]* CHECK \(json_valid\(", self._sql(table))
+        return set(found)
+
+    def _checks(self, table: str) -> Iterator[Check]:
+        for check in super()._checks(table):
+            if check.name != "None":
+                yield check
+
+    def _collations(self, table: str) -> dict[str, str]:
+        own = self._rows(_MYSQL_TABLE, table)[0][1]
+        return {
+            column["name"]: collation
+            for column in self._inspector.get_columns(table)
+            if (collation := getattr(column["type"], "collation", None)) not in (None, own)
+            and column["name"] not in self._json_columns(table)
+        }
+
+    def _numbering(self, _table: str, column: ReflectedColumn) -> str | None:
+        return "AUTO_INCREMENT" if column.get("autoincrement") is True else None
+
+    def _unique(self, table: str) -> Iterator[Key]:
+        # Each is an index here, so one with a direction or a length is no constraint.
+        return (Key(index.name, index.parts) for index in self._all(table) if index.is_unique)
+
+    def _indexes(self, table: str) -> Iterator[Index]:
+        return (index for index in self._all(table) if not index.is_unique)
+
+    def _all(self, table: str) -> Iterator[Index]:
+        parts: dict[str, list[str]] = {}
+        unique = set[str]()
+        for name, non_unique, column, direction, length, kind in self._rows(_MYSQL_INDEXES, table):
+            if column is None or length is not None or kind != "BTREE":
+                raise _unknown(f"{table}.{name}", f"an index of the kind {kind}")
+            if not non_unique:
+                unique.add(name)
+            descends = " DESC" if direction == "D" else ""
+            parts.setdefault(name, []).append(f"{column}{descends}")
+        parts.pop("PRIMARY", None)
+        return (Index(name, tuple(of), name in unique) for name, of in parts.items())
+
+    def _options(self, table: str) -> str | None:
+        engine, collation = self._rows(_MYSQL_TABLE, table)[0]
+        if collation in BYTE_COLLATIONS:
+            return f"ENGINE = {engine} DEFAULT CHARSET = utf8mb4\n    {_BYTE_COLLATION}"
+        charset = collation.partition("_")[0]
+        return f"ENGINE = {engine} DEFAULT CHARSET = {charset} COLLATE = {collation}"
+
+    def _sql(self, table: str) -> str:
+        shown = self._connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`")
+        return str(shown.one()[1])
+
+
+_READERS: Final = {
+    Dialect.SQLITE: _SQLite,
+    Dialect.POSTGRESQL: _PostgreSQL,
+    Dialect.MYSQL: _MySQL,
+}
+
+
+def _parsed(pattern: re.Pattern[str], name: str, sql: str, *, is_unique: bool) -> Index:
+    """An index from its definition; the columns of a plain one, its condition."""
+    found = pattern.fullmatch(re.sub(r"\s+", " ", sql))
+    if found is None:
+        raise _unknown(name, sql)
+    parts = tuple(_part(part.strip(), name) for part in _split(found["parts"]))
+    where = None if found["where"] is None else canonical(found["where"], name)
+    return Index(name, parts, is_unique, where)
+
+
+def _split(parts: str) -> list[str]:
+    return re.split(r",(?![^(]*\))", parts)
+
+
+def _part(part: str, name: str) -> str:
+    plain = re.sub(r" ASC$", "", part, flags=re.IGNORECASE)
+    column = re.sub(r" DESC$", "", plain, flags=re.IGNORECASE)
+    return canonical(column, name) + (" DESC" if column != plain else "")
+
+
+def _action(action: str | None) -> str | None:
+    return None if action in (None, "NO ACTION") else action.upper()
+
+
+def _default(sql: str | None, kind: str) -> str | None:
+    """A default as all servers would have it written: MySQL quotes numbers, MariaDB does not."""
+    if sql is None or sql == "NULL":
+        return None
+    if kind == "BOOLEAN":
+        return {"1": "TRUE", "0": "FALSE", "'1'": "TRUE", "'0'": "FALSE"}.get(sql, sql)
+    is_text = kind.startswith(("VARCHAR", "CHAR", "TEXT", "MEDIUMTEXT", "LONGTEXT"))
+    quoted = re.fullmatch(r"'(-?\d+(?:\.\d+)?)'", sql)
+    return quoted[1] if quoted and not is_text else sql

@@ -1,0 +1,342 @@
+"""Reading the migration files: yoyo splits and orders them, and what it lets pass is refused.
+
+A migration is ``NNNN_name.sql`` with an optional ``NNNN_name.rollback.sql`` beside it, in one
+folder per dialect. All are read and checked before any of them runs.
+"""
+
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.resources import as_file
+from importlib.resources.abc import Traversable
+from itertools import zip_longest
+from typing import Any, Final, Literal
+
+from yoyo.migrations import (
+    Migration,
+    MigrationList,
+    StepCollector,
+    read_sql_migration,
+    topological_sort,
+)
+from yoyo.topologicalsort import CycleError
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import MigrationError
+from cardlink_sql.schema.migrator import sqltext
+
+Direction = Literal["apply", "rollback"]
+
+_ROLLBACK: Final = ".rollback.sql"
+_ID: Final = re.compile(r"(\d{4})_[a-z0-9_]+")
+_DIRECTIVE: Final = re.compile(r"\s*--\s*(depends|transactional)\s*:\s*(.*)", re.IGNORECASE)
+_WRITTEN_RIGHT: Final = re.compile(r"\s*--\s*(depends:.*|transactional:\s*(true|false)\s*)")
+
+
+class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, never a caller's
+    """A statement of a migration was refused by the driver or the server (``__cause__``)."""
+
+    def __init__(self, statement: "Statement") -> None:
+        super().__init__(statement.where)
+        self.statement = statement
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a migration: its text, its number from 1, ``file:line`` and the column.
+
+    ``code`` is the text with strings, comments and quoted names blanked out.
+    """
+
+    number: int
+    text: str
+    code: str = field(repr=False)
+    where: str
+    column: int = 1
+
+    @property
+    def line(self) -> str:
+        """The line in its file."""
+        return self.where.rpartition(":")[2]
+
+    @property
+    def checksum(self) -> str:
+        """The checksum of the text."""
+        return _checksum(self.text)
+
+    def run(self, connection: Any) -> None:
+        """Run it on a driver connection; rows that it gives are thrown away.
+
+        Raises:
+            StatementFailed: the driver or the server refused it.
+        """
+        cursor = connection.cursor()
+        try:
+            cursor.execute(self.text)
+            if cursor.description:
+                cursor.fetchall()
+        except (connection.Error, connection.Warning) as error:
+            raise StatementFailed(self) from error
+        finally:
+            cursor.close()
+
+
+class SQLMigration(Migration):  # type: ignore[misc]
+    """A migration of yoyo's, read at once and checked; its steps are our statements.
+
+    yoyo's own reads late, in the locale's encoding, and resolves ``depends`` in a registry
+    of the whole process, where the files of two dialects would meet.
+    """
+
+    def __init__(self, file: "_File", rollback: "_File | None") -> None:
+        super().__init__(file.id, file.where, source_dir=str(file.folder))
+        directives, _, _ = parsed = file.parse()
+        self.where = file.where
+        self.dialect = file.dialect
+        self.text = file.text
+        self.checksum = _checksum(file.text)
+        self.apply_statements = file.statements(parsed[2])
+        self.rollback_statements = rollback.statements(rollback.parse()[2]) if rollback else None
+        self.use_transactions = directives.get("transactional", "true").strip() == "true"
+        self.depends_on = tuple(directives.get("depends", "").split())
+        self.steps = self._make_steps()
+
+    def load(self) -> None:
+        """Nothing is left to load."""
+
+    def resolve(self, by_id: "dict[str, SQLMigration]") -> None:
+        """Find the migrations that this one depends on.
+
+        Raises:
+            MigrationError: one of them does not exist.
+        """
+        for name in self.depends_on:
+            if name not in by_id:
+                raise MigrationError(
+                    f"it depends on {name}, which does not exist",
+                    f"{self.where}:1",
+                    "write the full name of a migration of this folder, without .sql",
+                )
+        self._depends = {by_id[name] for name in self.depends_on}
+
+    def statements(self, direction: Direction) -> list[Statement]:
+        """The statements of one direction, in the order in which they run.
+
+        Raises:
+            MigrationError: there is no rollback file.
+        """
+        if direction == "apply":
+            return self.apply_statements
+        if self.rollback_statements is None:
+            raise MigrationError(
+                f"{self.id} cannot be rolled back: it has no rollback file",
+                self.where,
+                f"write {self.id}{_ROLLBACK}, or restore a backup",
+            )
+        return self.rollback_statements
+
+    def _make_steps(self) -> list[Any]:
+        collector = StepCollector(migration=self)
+        undoing = reversed(self.rollback_statements or [])
+        for doing, undo in zip_longest(self.apply_statements, undoing):
+            collector.add_step(doing and doing.run, undo and undo.run)
+        steps: list[Any] = collector.create_steps(self.use_transactions)
+        return steps
+
+
+def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]:
+    """The migrations of a dialect, in the order in which they run.
+
+    Args:
+        folder: the folder ``migrations``, with one folder per dialect in it.
+        dialect: the dialect whose migrations are read.
+
+    Raises:
+        MigrationError: a file breaks a rule; the message names file and line.
+    """
+    migrations = [SQLMigration(*pair) for pair in _pairs(folder, dialect)]
+    by_id = {migration.id: migration for migration in migrations}
+    for migration in migrations:
+        migration.resolve(by_id)
+    try:
+        return list(topological_sort(MigrationList(migrations)))
+    except CycleError as error:
+        names = ", ".join(migration.id for migration in error.args[1])
+        raise MigrationError(
+            f"these migrations depend on each other in a circle: {names}",
+            f"{folder.name}/{dialect}",
+            "take out one of their -- depends:",
+        ) from None
+
+
+def read_each(
+    folder: Traversable, dialect: Dialect
+) -> tuple[list[SQLMigration], list[MigrationError]]:
+    """The migrations that can be read, and what is wrong with the others.
+
+    Args:
+        folder: as :func:`read_migrations`.
+        dialect: as :func:`read_migrations`.
+    """
+    migrations: list[SQLMigration] = []
+    errors: list[MigrationError] = []
+    try:
+        pairs = _pairs(folder, dialect)
+    except MigrationError as error:
+        return [], [error]
+    for pair in pairs:
+        try:
+            migrations.append(SQLMigration(*pair))
+        except MigrationError as error:
+            errors.append(error)
+    if errors:
+        return migrations, errors
+    try:
+        return read_migrations(folder, dialect), []
+    except MigrationError as error:
+        return migrations, [error]
+
+
+def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File | None"]]:
+    """Each migration with its rollback, by name."""
+    files = _list_files(folder, dialect)
+    rollbacks = {file.id: file for file in files if file.is_rollback}
+    forward = [file for file in files if not file.is_rollback]
+    _check_names(forward, rollbacks)
+    return [(file, rollbacks.get(file.id)) for file in forward]
+
+
+def statements_checksum(statements: list[Statement]) -> str:
+    """One checksum over several statements."""
+    return _checksum("".join(statement.checksum for statement in statements))
+
+
+def _checksum(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _File:
+    entry: Traversable
+    folder: Traversable
+    dialect: Dialect
+    text: str
+
+    @property
+    def is_rollback(self) -> bool:
+        return self.entry.name.endswith(_ROLLBACK)
+
+    @property
+    def id(self) -> str:
+        return self.entry.name.removesuffix(_ROLLBACK).removesuffix(".sql")
+
+    @property
+    def where(self) -> str:
+        return f"{self.folder.name}/{self.dialect}/{self.entry.name}"
+
+    def parse(self) -> tuple[dict[str, str], str, list[str]]:
+        """What yoyo reads in the file: directives, leading comment, statements."""
+        self._check_directives()
+        sqltext.check(self.text, self.dialect, self.where)
+        with as_file(self.entry) as path:
+            parsed: tuple[dict[str, str], str, list[str]] = read_sql_migration(str(path))
+        return parsed
+
+    def statements(self, texts: list[str]) -> list[Statement]:
+        """yoyo's statements with their lines; those of comments alone are left out."""
+        statements: list[Statement] = []
+        position = 0
+        for text in texts:
+            start = max(self.text.find(text, position), position)
+            position = start + len(text)
+            code = sqltext.code(text, self.dialect)
+            first = re.search(r"[^\s;]", code)
+            if first is None:
+                continue
+            place = start + first.start()
+            where = f"{self.where}:{self.text.count(chr(10), 0, place) + 1}"
+            column = place - self.text.rfind("\n", 0, place)
+            sqltext.check_statement(code, where)
+            statements.append(Statement(len(statements) + 1, text, code, where, column))
+        if not statements:
+            raise MigrationError(
+                "the file holds no statement",
+                f"{self.where}:1",
+                "write the SQL, or delete the file; SELECT 1 changes nothing",
+            )
+        return statements
+
+    def _check_directives(self) -> None:
+        at_the_top = not self.is_rollback
+        for number, line in enumerate(self.text.split("\n"), start=1):
+            where = f"{self.where}:{number}"
+            if not _DIRECTIVE.fullmatch(line):
+                at_the_top = at_the_top and not line.strip()
+            elif not at_the_top:
+                raise MigrationError(
+                    "a directive stands after other text, or in a rollback file",
+                    where,
+                    "move -- depends: and -- transactional: to the first lines of the migration",
+                )
+            elif not _WRITTEN_RIGHT.fullmatch(line):
+                raise MigrationError(
+                    "the directive is not understood",
+                    where,
+                    "write -- transactional: false, or -- depends: 0001_initial_schema",
+                )
+
+
+def _list_files(folder: Traversable, dialect: Dialect) -> list[_File]:
+    place = folder.joinpath(dialect.value)
+    if not place.is_dir():
+        raise MigrationError(
+            f"the folder {folder.name}/{dialect} does not exist",
+            remedy="name the folder that holds a folder of migrations per dialect",
+        )
+    entries = sorted(place.iterdir(), key=lambda entry: entry.name)
+    return [
+        _File(entry, folder, dialect, _decode(entry, f"{folder.name}/{dialect}/{entry.name}"))
+        for entry in entries
+        if entry.is_file() and entry.name.endswith((".sql", ".py"))
+    ]
+
+
+def _decode(entry: Traversable, where: str) -> str:
+    data = entry.read_bytes()
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise MigrationError(
+            "the file begins with a byte order mark",
+            f"{where}:1",
+            "save it as UTF-8 without BOM",
+        )
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise MigrationError(
+            f"byte {data[error.start]:#04x} is not UTF-8", f"{where}:{line}", "save it as UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_names(forward: list[_File], rollbacks: dict[str, _File]) -> None:
+    numbers: dict[str, str] = {}
+    for file in forward:
+        match = _ID.fullmatch(file.id)
+        if match is None or file.entry.name.endswith(".py"):
+            raise MigrationError(
+                "this is no name of a migration",
+                file.where,
+                "name it NNNN_name.sql, of small letters, digits and underscores",
+            )
+        if match[1] in numbers:
+            raise MigrationError(
+                f"{numbers[match[1]]} has the number {match[1]} too",
+                file.where,
+                "give the newer of the two the next free number",
+            )
+        numbers[match[1]] = file.id
+    for lonely in rollbacks.keys() - {file.id for file in forward}:
+        raise MigrationError(
+            "it is the rollback of a migration that does not exist", rollbacks[lonely].where
+        )

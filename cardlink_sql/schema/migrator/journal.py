@@ -1,0 +1,112 @@
+"""The journal: what each migration's file held, and how far one without a transaction is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cardlink_sql.model import times
+from cardlink_sql.schema.migrator import statements as sql
+from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.files import (
+    Direction,
+    SQLMigration,
+    Statement,
+    statements_checksum,
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A migration's row in the journal.
+
+    ``statement_started`` with an ``error`` is a statement that the server refused; without
+    one it was under way when its process or its connection ended.
+    """
+
+    migration_id: str
+    direction: Direction
+    checksum: str
+    statements: int
+    statements_done: int
+    done_checksum: str | None
+    statement_started: int | None
+    started_checksum: str | None
+    error: str | None
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether nobody knows if the statement that was started took effect."""
+        return self.statement_started is not None and self.error is None
+
+
+class Journal:
+    """Reads and writes the journal over a backend's connection."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def read(self) -> dict[str, Entry]:
+        """All rows, by the migration's id."""
+        rows = self._backend.execute(sql.READ_JOURNAL).fetchall()
+        return {row[0]: Entry(*row) for row in rows}
+
+    def begin(self, migration: SQLMigration, direction: Direction) -> Entry:
+        """Open the row of a migration that runs statement by statement; nothing is done yet."""
+        self._write(migration, direction, [])
+        return self.read()[migration.id]
+
+    def record(self, migration: SQLMigration) -> None:
+        """Write the row of a migration that was applied as a whole."""
+        self._write(migration, "apply", migration.apply_statements)
+
+    def forget(self, migration: SQLMigration) -> None:
+        """Delete the row: the migration is rolled back."""
+        self._execute(sql.DELETE_JOURNAL, migration)
+
+    def started(self, migration: SQLMigration, statement: Statement) -> None:
+        """Write that a statement is about to run."""
+        self._execute(
+            sql.JOURNAL_STARTED,
+            migration,
+            number=statement.number,
+            started_checksum=statement.checksum,
+        )
+
+    def done(self, migration: SQLMigration, direction: Direction, statement: Statement) -> None:
+        """Write that the statements up to this one have run."""
+        done = migration.statements(direction)[: statement.number]
+        self._execute(
+            sql.JOURNAL_DONE,
+            migration,
+            number=statement.number,
+            done_checksum=statements_checksum(done),
+        )
+
+    def failed(self, migration: SQLMigration, statement: Statement, error: str) -> None:
+        """Write that the server refused a statement, so that it took no effect."""
+        self._execute(sql.JOURNAL_FAILED, migration, number=statement.number, error=error)
+
+    def complete(self, migration: SQLMigration) -> None:
+        """Write the checksum of the file as it was when its last statement had run."""
+        self._execute(
+            sql.JOURNAL_COMPLETE,
+            migration,
+            checksum=migration.checksum,
+            statements=len(migration.apply_statements),
+        )
+
+    def _write(self, migration: SQLMigration, direction: Direction, done: list[Statement]) -> None:
+        with self._backend.transaction():
+            self._execute(sql.DELETE_JOURNAL, migration)
+            self._execute(
+                sql.INSERT_JOURNAL,
+                migration,
+                direction=direction,
+                checksum=migration.checksum,
+                statements=len(migration.statements(direction)),
+                statements_done=len(done),
+                done_checksum=statements_checksum(done),
+            )
+
+    def _execute(self, query: str, migration: SQLMigration, **values: Any) -> None:
+        bound = {"migration_id": migration.id, "now": times.utc_now(), **values}
+        self._backend.execute(query, bound)

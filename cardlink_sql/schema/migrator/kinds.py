@@ -1,0 +1,228 @@
+"""What kind of change a statement of a migration is, and of which table.
+
+A small table of patterns, not a parser: what none of them fits is :attr:`Kind.UNKNOWN`, and
+whoever asks assumes the strongest of it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries.lexer import BLANK, tokenize
+from cardlink_sql.queries.lexer import Kind as Token
+
+
+class Kind(Enum):
+    """A kind of change; the value names it for people."""
+
+    CREATE_TABLE = "a new table"
+    DROP_TABLE = "a table dropped"
+    RENAME_TABLE = "a table renamed"
+    TRUNCATE = "a table emptied"
+    CREATE_INDEX = "a new index"
+    CREATE_INDEX_CONCURRENTLY = "a new index, built beside writers"
+    DROP_INDEX = "an index dropped"
+    DROP_INDEX_CONCURRENTLY = "an index dropped beside writers"
+    RENAME_INDEX = "an index renamed"
+    ADD_COLUMN = "a new column"
+    ADD_REQUIRED_COLUMN = "a new column, NOT NULL without a default"
+    ADD_CHECKED_COLUMN = "a new column with a check or a key"
+    ADD_COMPUTED_COLUMN = "a new column that is computed for every row"
+    DROP_COLUMN = "a column dropped"
+    RENAME_COLUMN = "a column renamed"
+    CHANGE_TYPE = "a column's type changed"
+    CHANGE_DEFAULT = "a column's default changed"
+    SET_NOT_NULL = "NULL refused from now on"
+    DROP_NOT_NULL = "NULL allowed from now on"
+    ADD_FOREIGN_KEY = "a new foreign key"
+    ADD_FOREIGN_KEY_NOT_VALID = "a new foreign key, for new rows only"
+    ADD_CHECK = "a new check"
+    ADD_CHECK_NOT_VALID = "a new check, for new rows only"
+    VALIDATE = "a constraint held against the rows there are"
+    ADD_UNIQUE = "a new unique constraint"
+    ADD_PRIMARY_KEY = "a new primary key"
+    ADD_KEY_USING_INDEX = "a key made of an index"
+    DROP_FOREIGN_KEY = "a foreign key dropped"
+    DROP_CONSTRAINT = "a constraint dropped"
+    RENAME_CONSTRAINT = "a constraint renamed"
+    INSERT = "rows inserted"
+    UPDATE = "rows updated"
+    DELETE = "rows deleted"
+    SELECT = "rows read"
+    COMMENT = "a comment"
+    SET = "a setting of the session"
+    UNKNOWN = "a statement of an unknown kind"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: a statement is one, an ALTER TABLE one for each of its actions.
+
+    ``table`` is the table that changes, where the statement names it; ``refers_to`` the table
+    that a foreign key refers to; ``name`` the index that is made or dropped, or the new name of
+    what is renamed.
+    """
+
+    kind: Kind
+    table: str | None = None
+    refers_to: str | None = None
+    name: str | None = None
+
+
+_NAME: Final = r"(?P<table>\S+)"
+_INDEX: Final = r"(?P<name>\S+)"
+_IF: Final = r"(?:IF (?:NOT )?EXISTS )?"
+_COLUMN: Final = r"(?:COLUMN )?"
+_CONSTRAINT: Final = r"ADD (?:CONSTRAINT (?!FOREIGN|CHECK|UNIQUE|PRIMARY)\S+ )?"
+_REFERENCES: Final = re.compile(r"\bREFERENCES (\S+)", re.IGNORECASE)
+
+# In the order in which they are tried; each begins where the statement does.
+_STATEMENTS: Final = (
+    (Kind.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}"),
+    (Kind.DROP_TABLE, rf"DROP TABLE {_IF}{_NAME}"),
+    (Kind.TRUNCATE, rf"TRUNCATE (?:TABLE )?{_NAME}"),
+    (Kind.RENAME_TABLE, rf"RENAME TABLE {_NAME} TO (?P<name>\S+)"),
+    (
+        Kind.CREATE_INDEX_CONCURRENTLY,
+        rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY {_IF}{_INDEX} ON {_NAME}",
+    ),
+    (Kind.CREATE_INDEX, rf"CREATE (?:UNIQUE )?INDEX {_IF}{_INDEX} ON {_NAME}"),
+    (Kind.DROP_INDEX_CONCURRENTLY, rf"DROP INDEX CONCURRENTLY {_IF}{_INDEX}"),
+    (Kind.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX} ON {_NAME}"),
+    (Kind.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX}"),
+    (Kind.RENAME_INDEX, r"ALTER INDEX \S+ RENAME TO "),
+    (Kind.INSERT, rf"INSERT INTO {_NAME}"),
+    (Kind.UPDATE, rf"UPDATE {_NAME}"),
+    (Kind.DELETE, rf"DELETE FROM {_NAME}"),  # noqa: S608 - a pattern
+    (Kind.SELECT, r"SELECT "),
+    (Kind.COMMENT, rf"COMMENT ON TABLE {_NAME}"),
+    (Kind.COMMENT, r"COMMENT ON COLUMN (?P<table>[^\s.]+)\."),
+    (Kind.SET, r"SET (?!GLOBAL|PERSIST)|PRAGMA "),
+)
+_ACTIONS: Final = (
+    (Kind.ADD_KEY_USING_INDEX, rf"{_CONSTRAINT}(?:UNIQUE|PRIMARY KEY) USING INDEX"),
+    (Kind.ADD_FOREIGN_KEY_NOT_VALID, rf"{_CONSTRAINT}FOREIGN KEY .* NOT VALID"),
+    (Kind.ADD_FOREIGN_KEY, rf"{_CONSTRAINT}FOREIGN KEY"),
+    (Kind.ADD_CHECK_NOT_VALID, rf"{_CONSTRAINT}CHECK .* NOT VALID"),
+    (Kind.ADD_CHECK, rf"{_CONSTRAINT}CHECK\b"),
+    (Kind.ADD_PRIMARY_KEY, rf"{_CONSTRAINT}PRIMARY KEY"),
+    (Kind.ADD_UNIQUE, rf"{_CONSTRAINT}UNIQUE\b"),
+    (Kind.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b"),
+    (Kind.ADD_COMPUTED_COLUMN, rf"ADD {_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b"),
+    # now() is one value for the whole statement; any other function may give another one each.
+    (Kind.ADD_COMPUTED_COLUMN, rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \("),
+    (Kind.ADD_REQUIRED_COLUMN, rf"ADD {_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
+    (Kind.ADD_CHECKED_COLUMN, rf"ADD {_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
+    (Kind.ADD_COLUMN, rf"ADD {_COLUMN}"),
+    (Kind.VALIDATE, r"VALIDATE CONSTRAINT"),
+    (Kind.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
+    (Kind.DROP_FOREIGN_KEY, rf"DROP CONSTRAINT {_IF}fk_"),
+    (Kind.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
+    (Kind.DROP_INDEX, r"DROP (?:INDEX|KEY)\b"),
+    (Kind.UNKNOWN, r"DROP PRIMARY KEY"),
+    (Kind.DROP_COLUMN, rf"DROP {_COLUMN}"),
+    (Kind.CHANGE_TYPE, rf"ALTER {_COLUMN}\S+ (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
+    (Kind.CHANGE_DEFAULT, rf"ALTER {_COLUMN}\S+ (?:SET|DROP) DEFAULT"),
+    (Kind.SET_NOT_NULL, rf"ALTER {_COLUMN}\S+ SET NOT NULL"),
+    (Kind.DROP_NOT_NULL, rf"ALTER {_COLUMN}\S+ DROP NOT NULL"),
+    (Kind.RENAME_CONSTRAINT, r"RENAME CONSTRAINT"),
+    (Kind.RENAME_INDEX, r"RENAME (?:INDEX|KEY)\b"),
+    (Kind.RENAME_COLUMN, rf"RENAME {_COLUMN}(?!TO )\S+ TO "),
+    (Kind.RENAME_TABLE, r"RENAME (?:TO )?(?P<name>\S+)"),
+)
+_ALTER_TABLE: Final = re.compile(
+    rf"ALTER TABLE {_IF}(?:ONLY )?{_NAME} (?P<actions>.*)", re.IGNORECASE
+)
+
+
+def tables_of_indexes(statements: Iterable[str], dialect: Dialect) -> dict[str, str]:
+    """Which table each index belongs to, of those that the statements make."""
+    return {
+        change.name: change.table
+        for statement in statements
+        for change in changes(statement, dialect)
+        if change.kind in (Kind.CREATE_INDEX, Kind.CREATE_INDEX_CONCURRENTLY)
+        and change.name
+        and change.table
+    }
+
+
+def _compiled(table: tuple[tuple[Kind, str], ...]) -> tuple[tuple[Kind, re.Pattern[str]], ...]:
+    return tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in table)
+
+
+_STATEMENT_PATTERNS: Final = _compiled(_STATEMENTS)
+_ACTION_PATTERNS: Final = _compiled(_ACTIONS)
+
+
+def changes(statement: str, dialect: Dialect) -> list[Change]:
+    """The changes that a statement makes; at least one.
+
+    Args:
+        statement: one statement, with or without its ``;``.
+        dialect: whose rules its text follows.
+    """
+    text = _plain(statement, dialect)
+    if altered := _ALTER_TABLE.fullmatch(text):
+        actions = _split(altered["actions"])
+        return [_action(action, altered["table"]) for action in actions]
+    for kind, pattern in _STATEMENT_PATTERNS:
+        if found := pattern.match(text):
+            return list(_of_statement(kind, found, text))
+    return [Change(Kind.UNKNOWN)]
+
+
+def _of_statement(kind: Kind, found: re.Match[str], text: str) -> Iterator[Change]:
+    named = found.groupdict()
+    table = named.get("table")
+    if kind is Kind.DROP_TABLE:
+        for name in _dropped(text[found.start("table") :]):
+            yield Change(kind, name)
+        return
+    referred = _REFERENCES.findall(text) if kind is Kind.CREATE_TABLE else []
+    for other in dict.fromkeys(referred) or (None,):
+        yield Change(kind, table, other, named.get("name"))
+
+
+def _action(action: str, table: str) -> Change:
+    referred = _REFERENCES.search(action)
+    for kind, pattern in _ACTION_PATTERNS:
+        if found := pattern.match(action):
+            name = found.groupdict().get("name")
+            return Change(kind, table, referred[1] if referred else None, name)
+    return Change(Kind.UNKNOWN, table)
+
+
+def _plain(statement: str, dialect: Dialect) -> str:
+    """The statement on one line, a blank between its words; no comments, no quotes of names."""
+    words = list[str]()
+    for token in tokenize(statement, dialect):
+        if token.kind in BLANK or token.kind is Token.SEMICOLON:
+            continue
+        if token.kind is Token.STRING:
+            words.append("''")
+        elif token.kind is Token.IDENTIFIER:
+            words.append(token.text[1:-1])
+        else:
+            words.append(token.text)
+    return " ".join(words).replace(" . ", ".")
+
+
+def _split(actions: str) -> list[str]:
+    """The actions of an ALTER TABLE: apart at the commas outside of brackets."""
+    parts, depth = [""], 0
+    for word in actions.split(" "):
+        depth += (word == "(") - (word == ")")
+        if word == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] = f"{parts[-1]} {word}".lstrip()
+    return parts
+
+
+def _dropped(names: str) -> list[str]:
+    plain = re.sub(r" (CASCADE|RESTRICT)$", "", names, flags=re.IGNORECASE)
+    return [name.strip() for name in plain.split(",")]

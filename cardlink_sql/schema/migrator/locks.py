@@ -1,0 +1,221 @@
+"""One migrator at a time: a lock that its process cannot leave behind, however it ends."""
+
+import errno
+import os
+import socket
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import MigrationError
+from cardlink_sql.model import times
+from cardlink_sql.schema.migrator import statements as sql
+from cardlink_sql.schema.migrator.backends import Backend
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_POLL: Final = 0.05
+# Beyond the text, for Windows forbids others to read the bytes that are locked.
+_WINDOWS_LOCKED_BYTE: Final = 1 << 20
+
+
+class Lock(ABC):
+    """A lock that is polled, so that its holder can be named when waiting has been long enough."""
+
+    @abstractmethod
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Free the lock."""
+
+    @abstractmethod
+    def holder(self) -> str:
+        """Who holds it, as far as can be seen."""
+
+
+@contextmanager
+def held(lock: Lock, timeout: float) -> Iterator[None]:
+    """Hold a lock.
+
+    Args:
+        lock: the lock.
+        timeout: seconds to wait for it.
+
+    Raises:
+        MigrationError: another held it all the time; the message names the lock holder.
+    """
+    deadline = time.monotonic() + timeout
+    while not lock.try_acquire():
+        if time.monotonic() >= deadline:
+            raise MigrationError(
+                f"another migrator holds the lock, for more than {timeout:g} s: {lock.holder()}",
+                remedy="wait for it to end, or end it; the lock is freed with its process",
+            )
+        time.sleep(_POLL)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class NoLock(Lock):
+    """For a database in memory: its one connection is lock enough."""
+
+    def try_acquire(self) -> bool:
+        """Nobody else can hold it."""
+        return True
+
+    def release(self) -> None:
+        """Nothing to free."""
+
+    def holder(self) -> str:
+        """Never asked."""
+        return "nobody"
+
+
+class FileLock(Lock):
+    """An operating system's lock on a file beside an SQLite database.
+
+    The file is removed with the lock; one that a killed process left is locked by nobody.
+    """
+
+    def __init__(self, database: Path) -> None:
+        resolved = database.resolve()
+        self._path = resolved.with_name(f"{resolved.name}.migration-lock")
+        self._file: IO[str] | None = None
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free.
+
+        Raises:
+            MigrationError: the file cannot be written.
+        """
+        try:
+            file = self._path.open("a+", encoding="utf-8")
+            try:
+                if _lock_file(file) and self._is_still_there(file):
+                    self._sign(file)
+                    self._file = file
+            finally:
+                if self._file is None:
+                    file.close()
+        except OSError as error:
+            raise MigrationError(
+                f"the lock file cannot be made: {error.strerror}",
+                str(self._path),
+                "migrate as a user who may write the folder of the database, on a file system "
+                "that takes locks",
+            ) from error
+        return self._file is not None
+
+    def release(self) -> None:
+        """Free the lock and remove its file."""
+        with suppress(OSError):  # Windows removes no open file; it stays, locked by nobody
+            self._path.unlink()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def holder(self) -> str:
+        """Process, host and time, as the holder wrote them."""
+        with suppress(OSError):
+            return self._path.read_text(encoding="utf-8") or "it has not written who it is"
+        return "it has just ended"
+
+    def _sign(self, file: IO[str]) -> None:
+        file.truncate(0)
+        now = times.to_text(times.utc_now())
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
+        file.flush()
+
+    def _is_still_there(self, file: IO[str]) -> bool:
+        # The holder before may have removed the file between our opening and our locking it.
+        with suppress(FileNotFoundError):
+            return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
+        return False
+
+
+class PostgreSQLLock(Lock):
+    """An advisory lock of the session; the server frees it with the session."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free."""
+        return bool(self._backend.execute(sql.POSTGRESQL_LOCK).fetchone()[0])
+
+    def release(self) -> None:
+        """Free the lock; a session that is lost has freed it already."""
+        with suppress(self._backend.connection.Error):
+            self._backend.execute(sql.POSTGRESQL_UNLOCK)
+
+    def holder(self) -> str:
+        """Process, user, application, address and time, from pg_stat_activity."""
+        row = self._backend.execute(sql.POSTGRESQL_HOLDER).fetchone()
+        if row is None:
+            return "it has just ended"
+        pid, user, application, address, since = row
+        return (
+            f"process {pid} of the server, user {user}, application {application!r}, "
+            f"from {address or 'the local socket'}, connected since {since}"
+        )
+
+
+class MySQLLock(Lock):
+    """A named lock of the session; the server frees it with the session."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free."""
+        return bool(self._backend.execute(sql.MYSQL_LOCK).fetchone()[0])
+
+    def release(self) -> None:
+        """Free the lock; a session that is lost has freed it already."""
+        with suppress(self._backend.connection.Error):
+            self._backend.execute(sql.MYSQL_UNLOCK)
+
+    def holder(self) -> str:
+        """Connection, user, host and time, from the server's process list."""
+        number = self._backend.execute(sql.MYSQL_HOLDER_ID).fetchone()[0]
+        if number is None:
+            return "it has just ended"
+        row = self._backend.execute(sql.MYSQL_HOLDER, {"id": number}).fetchone()
+        if row is None:
+            return f"connection {number} of the server (the PROCESS privilege would show whose)"
+        user, host, seconds, state = row
+        doing = f", {state}" if state else ""
+        return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
+
+
+def server_lock(backend: Backend) -> Lock:
+    """The lock of a server, over the connection that will migrate."""
+    if backend.dialect is Dialect.POSTGRESQL:
+        return PostgreSQLLock(backend)
+    return MySQLLock(backend)
+
+
+def _lock_file(file: IO[str]) -> bool:
+    try:
+        if sys.platform == "win32":
+            file.seek(_WINDOWS_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise
+    return True

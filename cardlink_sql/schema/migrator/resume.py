@@ -1,0 +1,129 @@
+"""Statements that cannot be undone: which they are, and how to go on after one was cut off."""
+
+import re
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DriftError, MigrationError
+from cardlink_sql.schema.migrator import driver
+from cardlink_sql.schema.migrator import statements as sql
+from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.files import (
+    Direction,
+    SQLMigration,
+    Statement,
+    statements_checksum,
+)
+from cardlink_sql.schema.migrator.journal import Entry
+
+# What can share a transaction with its entry in the journal, so that both are kept or neither.
+_SHARES: Final = {
+    Dialect.MYSQL: re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE),
+    Dialect.SQLITE: re.compile(r"\s*(?!VACUUM|PRAGMA|ATTACH|DETACH)\w", re.IGNORECASE),
+    Dialect.POSTGRESQL: re.compile(
+        r"(?!.*\bCONCURRENTLY\b)\s*(?!VACUUM|REINDEX|CALL|DO\b|ALTER\s+SYSTEM"
+        r"|(?:CREATE|DROP|ALTER)\s+(?:DATABASE|TABLESPACE|SUBSCRIPTION))\w",
+        re.IGNORECASE | re.DOTALL,
+    ),
+}
+_REPEATABLE: Final = re.compile(
+    r"\s*(CREATE|ALTER|DROP|SET|GRANT|REVOKE|ANALYZE|OPTIMIZE|TRUNCATE|VACUUM|PRAGMA|REINDEX)\b",
+    re.IGNORECASE,
+)
+# Run a second time these make a second index or constraint, under a name of the server's.
+_NAMELESS: Final = re.compile(
+    r"\bADD\s+(?:CONSTRAINT\s+)?(?:UNIQUE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)"
+    r"|FOREIGN\s+KEY|CHECK)\s*\(",
+    re.IGNORECASE,
+)
+_CONCURRENT_INDEX: Final = re.compile(
+    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    r'("(?:[^"]|"")+"|\w+)',
+    re.IGNORECASE,
+)
+# MySQL and MariaDB: table, column, index, key, routine, trigger, event, constraint.
+_EXISTS: Final = frozenset(
+    {1007, 1050, 1060, 1061, 1068, 1304, 1359, 1537, 1826, 3822}
+    | {"42P06", "42P07", "42701", "42710", "42723"}
+)
+_GONE: Final = frozenset(
+    {1008, 1051, 1091, 1305, 1360, 1539, 3821, 4092} | {"3F000", "42P01", "42703", "42704", "42883"}
+)
+_MARIADB_DUPLICATE_FOREIGN_KEY: Final = (1005, "errno: 121")
+
+
+def shares_transaction(dialect: Dialect, statement: Statement) -> bool:
+    """Whether a statement can be committed together with its entry in the journal."""
+    return _SHARES[dialect].match(statement.code) is not None
+
+
+def check(entry: Entry, migration: SQLMigration, direction: Direction) -> None:
+    """Refuse to go on where the file no longer begins with what was committed.
+
+    Raises:
+        DriftError: a statement that was committed, or was cut off, has another text now.
+        MigrationError: whether a statement took effect cannot be found out.
+    """
+    statements = migration.statements(direction)
+    done = statements[: entry.statements_done]
+    if entry.done_checksum is not None and (
+        len(done) < entry.statements_done or statements_checksum(done) != entry.done_checksum
+    ):
+        raise DriftError(
+            f"{migration.id} is unfinished, and of its first {entry.statements_done} statements, "
+            "which are committed, one was edited",
+            statements[0].where,
+            "restore them as they were; only the statements after them may change",
+        )
+    if not entry.is_uncertain:
+        return
+    cut_off = statements[entry.statements_done : entry.statements_done + 1]
+    if not cut_off or cut_off[0].checksum != entry.started_checksum:
+        raise DriftError(
+            f"{migration.id}: statement {entry.statement_started} was under way when its process "
+            "or its connection ended, and it was edited since",
+            cut_off[0].where if cut_off else migration.where,
+            "restore it as it was; whether it took effect is found out by running it again",
+        )
+    if not _is_repeatable(cut_off[0]):
+        raise _undecided(migration, cut_off[0])
+
+
+def took_effect(statement: Statement, error: BaseException | None) -> bool:
+    """Whether the error of a repeated statement says that its first run took effect."""
+    code = driver.code(error)
+    word = statement.code.split(maxsplit=1)[0].upper()
+    number, words = _MARIADB_DUPLICATE_FOREIGN_KEY
+    exists = code in _EXISTS or (code == number and words in driver.message(error or Exception()))
+    return (word in ("CREATE", "ALTER") and exists) or (word in ("DROP", "ALTER") and code in _GONE)
+
+
+def clear_away(backend: Backend, statement: Statement) -> None:
+    """Drop the invalid index that a broken CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
+    if backend.dialect is not Dialect.POSTGRESQL:
+        return
+    if match := _CONCURRENT_INDEX.search(statement.text):
+        name = match[1]
+        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+        rows: list[Any] = backend.execute(sql.POSTGRESQL_INVALID_INDEX, {"name": plain}).fetchall()
+        for (quoted,) in rows:
+            # The name comes quoted from the server, and DDL takes no bound values.
+            backend.execute(f"DROP INDEX CONCURRENTLY {quoted}")
+
+
+def _is_repeatable(statement: Statement) -> bool:
+    return _REPEATABLE.match(statement.code) is not None and not _NAMELESS.search(statement.text)
+
+
+def _undecided(migration: SQLMigration, statement: Statement) -> MigrationError:
+    row = f"WHERE migration_id = '{migration.id}'"
+    return MigrationError(
+        f"statement {statement.number} was under way when its process or its connection ended; "
+        "whether it took effect is not known, and running it again may do it twice",
+        statement.where,
+        "look whether it did. If so: "  # noqa: S608 - advice to a person, never run
+        f"UPDATE {sql.JOURNAL_TABLE} SET statements_done = {statement.number}, "
+        f"done_checksum = NULL, statement_started = NULL {row}. "
+        f"If not: UPDATE {sql.JOURNAL_TABLE} SET statement_started = NULL {row}. "
+        "Then migrate again",
+    )

@@ -1,0 +1,132 @@
+"""Running one migration: in one transaction, or statement by statement with the journal."""
+
+from cardlink_sql.errors import MigrationError
+from cardlink_sql.schema.migrator import driver, resume
+from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.files import Direction, SQLMigration, Statement, StatementFailed
+from cardlink_sql.schema.migrator.journal import Entry, Journal
+
+_AGAIN = {"apply": "migrate", "rollback": "roll back"}
+
+
+def run(
+    backend: Backend, migration: SQLMigration, direction: Direction, entry: Entry | None
+) -> None:
+    """Apply a migration or roll it back, and record it.
+
+    Args:
+        backend: the connection, under the lock, without a transaction.
+        migration: what to run.
+        direction: which of its two files.
+        entry: its row in the journal.
+
+    Raises:
+        MigrationError: a statement failed; where, why, what was kept and what to do.
+        DriftError: it was half run, and what was run has been edited.
+    """
+    if backend.has_transactional_ddl and migration.use_transactions:
+        _in_one_transaction(backend, migration, direction)
+    else:
+        _ByStatement(backend, migration, direction, entry).run()
+
+
+def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
+    try:
+        with backend.transaction():
+            backend.run_whole(migration, direction)
+            _record(backend, migration, direction)
+            if direction == "apply":
+                Journal(backend).record(migration)
+    except StatementFailed as failure:
+        raise MigrationError(
+            driver.message(failure.__cause__ or failure),
+            failure.statement.where,
+            f"nothing of this migration was kept; mend the file and {_AGAIN[direction]} again",
+        ) from failure.__cause__
+
+
+def _record(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
+    backend.log_migration(migration, direction)
+    if direction == "apply":
+        backend.mark_one(migration, log=False)
+    else:
+        backend.unmark_one(migration, log=False)
+        Journal(backend).forget(migration)
+
+
+class _ByStatement:
+    """Runs a migration whose statements commit one by one, so that it can be resumed."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        migration: SQLMigration,
+        direction: Direction,
+        entry: Entry | None,
+    ) -> None:
+        self._backend = backend
+        self._journal = Journal(backend)
+        self._migration = migration
+        self._direction = direction
+        self._statements = migration.statements(direction)
+        if entry is not None and entry.direction == direction:
+            resume.check(entry, migration, direction)
+            self._entry = entry
+        else:
+            self._entry = self._journal.begin(migration, direction)
+
+    def run(self) -> None:
+        for statement in self._statements[self._entry.statements_done :]:
+            if resume.shares_transaction(self._backend.dialect, statement):
+                self._run_with_entry(statement)
+            else:
+                self._run_alone(statement)
+        with self._backend.transaction():
+            _record(self._backend, self._migration, self._direction)
+            if self._direction == "apply":
+                self._journal.complete(self._migration)
+
+    def _run_with_entry(self, statement: Statement) -> None:
+        try:
+            with self._backend.transaction():
+                statement.run(self._backend.connection)
+                self._journal.done(self._migration, self._direction, statement)
+        except StatementFailed as failure:
+            raise self._failed(failure) from failure.__cause__
+
+    def _run_alone(self, statement: Statement) -> None:
+        was_started = statement.number == self._entry.statement_started
+        is_uncertain = was_started and self._entry.is_uncertain
+        resume.clear_away(self._backend, statement)
+        self._journal.started(self._migration, statement)
+        try:
+            statement.run(self._backend.connection)
+        except StatementFailed as failure:
+            if not (is_uncertain and resume.took_effect(statement, failure.__cause__)):
+                raise self._failed(failure, is_uncertain=is_uncertain) from failure.__cause__
+        self._journal.done(self._migration, self._direction, statement)
+
+    def _failed(self, failure: StatementFailed, *, is_uncertain: bool = False) -> MigrationError:
+        statement = failure.statement
+        what = driver.message(failure.__cause__ or failure)
+        done = self._statements[: statement.number - 1]
+        lines = ", ".join(earlier.line for earlier in done)
+        kept = f"the statements of lines {lines} are committed and stay; " if done else ""
+        again = _AGAIN[self._direction]
+        try:
+            # An uncertain statement stays so: this error may say nothing about its first run.
+            if not is_uncertain:
+                self._note_failure(statement, what)
+        except self._backend.connection.Error:
+            advice = f"the connection is lost; {again} again to find out whether it took effect"
+        else:
+            advice = f"mend this one and {again} again: it goes on at this statement"
+        return MigrationError(what, statement.where, kept + advice)
+
+    def _note_failure(self, statement: Statement, what: str) -> None:
+        if statement.number > 1:
+            self._journal.failed(self._migration, statement, what)
+        elif self._direction == "apply":
+            self._journal.forget(self._migration)  # nothing is done, so nothing is unfinished
+        else:
+            self._journal.record(self._migration)

@@ -1,0 +1,246 @@
+"""The migrator: applies, rolls back, reports and plans migrations."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import DropTable
+
+from cardlink_sql.config import without_secrets
+from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.engine import make_parent_folder
+from cardlink_sql.database.sqlite_file import database_file, open_read_only
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import MigrationError
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.schema.migrator import driver, locks
+from cardlink_sql.schema.migrator import statements as sql
+from cardlink_sql.schema.migrator.backends import BACKENDS, Backend
+from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
+from cardlink_sql.schema.migrator.run import run
+from cardlink_sql.schema.migrator.state import (
+    MigrationStatus,
+    PlannedMigration,
+    State,
+    read_state,
+    refuse_unrecorded,
+)
+
+
+class Migrator:
+    """Migrates one database. Each method reads the files anew.
+
+    Args:
+        engine: of :func:`cardlink_sql.database.engine.make_engine`.
+        dialect: the engine's dialect; it names the folder of its migrations.
+        folder: the folder that holds a folder of migrations per dialect; without it the
+            package's own.
+        lock_timeout: seconds to wait for another migrator.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        dialect: Dialect,
+        *,
+        folder: Traversable | Path | None = None,
+        lock_timeout: float = 30.0,
+    ) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._folder = folder
+        self._lock_timeout = lock_timeout
+
+    def migrate(self, revision: str | None = None) -> list[str]:
+        """Apply what is pending; a half-applied migration goes on where it stopped.
+
+        Args:
+            revision: the last one to apply, an id or the beginning of one; without it all.
+
+        Returns:
+            The ids applied, in order.
+
+        Raises:
+            MigrationError: a file, a statement or the lock; what was kept and what to do.
+            DriftError: files and database disagree; nothing was changed.
+            ConnectionError: no connection.
+        """
+        files = self._read_files()
+        with self._locked() as backend:
+            refuse_unrecorded(backend.table_names())
+            backend.create_bookkeeping()
+            state = read_state(backend, files)
+            state.check("apply")
+            return self._run(backend, state, state.to_apply(revision), "apply")
+
+    def rollback(self, revision: str) -> list[str]:
+        """Roll back what was applied after a revision.
+
+        Args:
+            revision: the last one to keep, an id or the beginning of one; ``base`` keeps none.
+
+        Returns:
+            The ids rolled back, newest first.
+
+        Raises:
+            MigrationError: one has no rollback file (nothing was changed); or as
+                :meth:`migrate`.
+            DriftError: files and database disagree; nothing was changed.
+            ConnectionError: no connection.
+        """
+        files = self._read_files()
+        with self._locked() as backend:
+            backend.create_bookkeeping()
+            state = read_state(backend, files)
+            state.check("rollback")
+            return self._run(backend, state, state.to_roll_back(revision), "rollback")
+
+    def status(self) -> MigrationStatus:
+        """Where the database stands. Writes nothing, and takes no lock.
+
+        Raises:
+            MigrationError: a file cannot be read, or the bookkeeping's tables cannot.
+            ConnectionError: no connection.
+        """
+        return self._read_state().status()
+
+    def plan(self, revision: str | None = None) -> list[PlannedMigration]:
+        """What :meth:`migrate`, or :meth:`rollback` to an older revision, would send.
+
+        Args:
+            revision: as theirs; one behind what is applied plans the rollback to it.
+
+        Raises:
+            MigrationError: as theirs.
+            DriftError: files and database disagree.
+            ConnectionError: no connection.
+        """
+        state = self._read_state()
+        goes_back = revision == "base" or (
+            revision is not None and state.resolve(revision).id in state.applied
+        )
+        if revision is not None and goes_back:
+            state.check("rollback")
+            return [state.planned(file, "rollback") for file in state.to_roll_back(revision)]
+        state.check("apply")
+        return [state.planned(file, "apply") for file in state.to_apply(revision)]
+
+    def drop_all(self) -> None:
+        """Drop the tables of the schema with all that is in them, and the bookkeeping.
+
+        Raises:
+            MigrationError: a table cannot be dropped; where DDL is transactional, none was.
+            ConnectionError: no connection.
+        """
+        with self._locked() as backend, backend.transaction():
+            for table in reversed(metadata.sorted_tables):
+                drop = DropTable(table, if_exists=True).compile(dialect=self._engine.dialect)
+                backend.execute(str(drop))
+            for name in sql.BOOKKEEPING_TABLES:
+                backend.execute(f"DROP TABLE IF EXISTS {name}")
+
+    def _run(
+        self,
+        backend: Backend,
+        state: State,
+        migrations: list[SQLMigration],
+        direction: Direction,
+    ) -> list[str]:
+        unfinished = state.unfinished
+        for migration in migrations:
+            is_resumed = unfinished is not None and unfinished.migration_id == migration.id
+            run(backend, migration, direction, unfinished if is_resumed else None)
+        return [migration.id for migration in migrations]
+
+    def _read_files(self) -> list[SQLMigration]:
+        folder = self._folder if self._folder is not None else resource_folder("migrations")
+        return read_migrations(folder, self._dialect)
+
+    def _read_state(self) -> State:
+        files = self._read_files()
+        file = database_file(self._engine)
+        if file is None:
+            return self._read_pooled(files)
+        if not file.exists():
+            return State(files)
+        connection = open_read_only(file)
+        try:
+            with self._translated():
+                return read_state(self._backend(connection), files)
+        finally:
+            connection.close()
+
+    def _read_pooled(self, files: list[SQLMigration]) -> State:
+        pooled = self._connect()
+        try:
+            with self._translated():
+                return read_state(self._backend(pooled.driver_connection), files)
+        finally:
+            pooled.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[Backend]:
+        """A backend under the lock. Its connection is closed afterwards, not given back:
+        a migration may have changed the settings of its session."""
+        with self._translated(), self._lock_of_file():
+            pooled = self._connect()
+            connection = pooled.driver_connection
+            in_memory = self._dialect is Dialect.SQLITE and database_file(self._engine) is None
+            if not in_memory:
+                pooled.detach()
+            backend = self._backend(connection)
+            try:
+                with self._lock_of_server(backend):
+                    backend.prepare()
+                    yield backend
+            finally:
+                with suppress(self._driver_error):
+                    backend.restore()
+                pooled.close()
+
+    def _lock_of_file(self) -> AbstractContextManager[None]:
+        # Taken before the connection: the first one to a new file changes its journal mode.
+        file = database_file(self._engine)
+        if file is None:
+            return nullcontext()
+        make_parent_folder(file)
+        return locks.held(locks.FileLock(file), self._lock_timeout)
+
+    def _lock_of_server(self, backend: Backend) -> AbstractContextManager[None]:
+        if self._dialect is Dialect.SQLITE:
+            return nullcontext()
+        return locks.held(locks.server_lock(backend), self._lock_timeout)
+
+    def _backend(self, connection: Any) -> Backend:
+        return BACKENDS[self._dialect](connection, self._engine.url.database or "")
+
+    @property
+    def _driver_error(self) -> type[Exception]:
+        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return error
+
+    @property
+    def _safe_url(self) -> str:
+        return without_secrets(self._engine.url)
+
+    def _connect(self) -> Any:
+        try:
+            return self._engine.raw_connection()
+        except (self._driver_error, SQLAlchemyError) as error:
+            raise connection_error(self._dialect, error, self._engine.url) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver_error as error:
+            raise MigrationError(
+                driver.message(error),
+                self._safe_url,
+                "check the rights of the user, and that no other program holds a lock",
+            ) from error

@@ -1,0 +1,290 @@
+"""Where a database stands against the migration files. Reads only."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from cardlink_sql.errors import DriftError, MigrationError
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.schema.migrator import statements as sql
+from cardlink_sql.schema.migrator import table_locks
+from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.files import Direction, SQLMigration
+from cardlink_sql.schema.migrator.journal import Entry, Journal
+from cardlink_sql.schema.migrator.kinds import tables_of_indexes
+
+
+@dataclass(frozen=True)
+class AppliedMigration:
+    """A migration that the database has: its id, when (UTC) and by whom (``user@host``)."""
+
+    id: str
+    applied_at: datetime
+    applied_by: str | None
+
+
+@dataclass(frozen=True)
+class PlannedMigration:
+    """A migration that would run, and the exact statements that it would send.
+
+    ``locks`` says of each what it locks, and ``note`` what holds for them all: a line each.
+    """
+
+    id: str
+    direction: Direction
+    statements: list[str]
+    locks: list[str] = field(default_factory=list, compare=False)
+    note: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class MigrationStatus:
+    """Where the database stands.
+
+    Args:
+        applied: what the database has, in the order of the files.
+        pending: the ids that it has not.
+        drift: a sentence for each disagreement between the database and the files.
+        unfinished: a sentence on a migration that is half applied or half rolled back.
+    """
+
+    applied: list[AppliedMigration] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
+    unfinished: str | None = None
+
+    @property
+    def current(self) -> str | None:
+        """The id of the newest migration applied."""
+        return self.applied[-1].id if self.applied else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether everything is applied and nothing drifts or is unfinished."""
+        return not (self.pending or self.drift or self.unfinished)
+
+
+@dataclass(frozen=True)
+class State:
+    """The files, and what the bookkeeping says of them."""
+
+    files: list[SQLMigration]
+    applied: dict[str, AppliedMigration] = field(default_factory=dict)
+    journal: dict[str, Entry] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> list[SQLMigration]:
+        """The migrations that are not applied, in order; a half-applied one among them."""
+        return [file for file in self.files if file.id not in self.applied]
+
+    @property
+    def done(self) -> list[SQLMigration]:
+        """The migrations that are applied and have a file, in order."""
+        return [file for file in self.files if file.id in self.applied]
+
+    @property
+    def unfinished(self) -> Entry | None:
+        """The row of a migration that is half applied or half rolled back."""
+        for entry in self.journal.values():
+            if entry.direction == "rollback" or entry.migration_id not in self.applied:
+                return entry
+        return None
+
+    @property
+    def drift(self) -> list[str]:
+        """A sentence for each disagreement."""
+        return [*self._edited(), *self._missing(), *self._out_of_order()]
+
+    def status(self) -> MigrationStatus:
+        """The same for callers."""
+        order = {file.id: number for number, file in enumerate(self.files)}
+        applied = sorted(
+            self.applied.values(), key=lambda known: (order.get(known.id, -1), known.id)
+        )
+        unfinished = self.unfinished
+        return MigrationStatus(
+            applied=applied,
+            pending=[file.id for file in self.pending],
+            drift=self.drift,
+            unfinished=_describe(unfinished) if unfinished else None,
+        )
+
+    def check(self, direction: Direction) -> None:
+        """Refuse to run anything where files and database disagree.
+
+        Raises:
+            DriftError: they do.
+            MigrationError: a migration is half run in the other direction.
+        """
+        if drift := self.drift:
+            raise DriftError(
+                "; ".join(drift),
+                remedy="restore the files as they were applied; "
+                "a change to the schema is a new migration",
+            )
+        entry = self.unfinished
+        if entry is None or entry.direction == direction:
+            return
+        finish = "migrate" if entry.direction == "apply" else "roll back"
+        raise MigrationError(
+            _describe(entry),
+            remedy=f"{finish} first, to finish it; or undo its statements by hand and delete "
+            f"its row from {sql.JOURNAL_TABLE}",
+        )
+
+    def resolve(self, revision: str) -> SQLMigration:
+        """The migration that a revision names.
+
+        Raises:
+            MigrationError: none does, or several do.
+        """
+        found = [file for file in self.files if file.id == revision] or [
+            file for file in self.files if revision and file.id.startswith(revision)
+        ]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(file.id for file in found or self.files) or "none"
+        what = "more than one migration" if found else "no migration"
+        raise MigrationError(
+            f"{revision!r} names {what}", remedy=f"write one of these, or its number: {names}"
+        )
+
+    def to_apply(self, revision: str | None) -> list[SQLMigration]:
+        """The pending migrations up to a revision, in order.
+
+        Raises:
+            MigrationError: the revision names none, or several.
+        """
+        if revision is None:
+            return self.pending
+        last = self.files.index(self.resolve(revision))
+        return [file for file in self.pending if self.files.index(file) <= last]
+
+    def to_roll_back(self, revision: str) -> list[SQLMigration]:
+        """The applied migrations after a revision, newest first.
+
+        Raises:
+            MigrationError: the revision names none, several, or one that is not applied; or
+                one of them has no rollback file.
+        """
+        keep = -1
+        if revision != "base":
+            target = self.resolve(revision)
+            keep = self.files.index(target)
+            if target.id not in self.applied:
+                raise MigrationError(
+                    f"{target.id} is not applied, so there is no rolling back to it",
+                    remedy="see what is applied: cardlink-db status",
+                )
+        going = [file for file in reversed(self.done) if self.files.index(file) > keep]
+        entry = self.unfinished
+        if entry is not None and entry.migration_id not in {file.id for file in going}:
+            raise MigrationError(_describe(entry), remedy="roll back to a revision before it")
+        for file in going:
+            file.statements("rollback")
+        return going
+
+    def planned(self, file: SQLMigration, direction: Direction) -> PlannedMigration:
+        """What running a migration would send; of a half-run one, the rest."""
+        entry = self.unfinished
+        is_resumed = entry is not None and entry.migration_id == file.id
+        done = entry.statements_done if entry and is_resumed else 0
+        statements = [statement.text for statement in file.statements(direction)[done:]]
+        return PlannedMigration(
+            file.id,
+            direction,
+            statements,
+            table_locks.locks(statements, file.dialect, self._tables_of_indexes),
+            table_locks.note(file.dialect, is_atomic=file.use_transactions),
+        )
+
+    @cached_property
+    def _tables_of_indexes(self) -> dict[str, str]:
+        known = dict[str, str]()
+        for file in self.files:
+            texts = [statement.text for statement in file.apply_statements]
+            known |= tables_of_indexes(texts, file.dialect)
+        return known
+
+    def _edited(self) -> list[str]:
+        return [
+            f"{file.id} was edited after it was applied"
+            for file in self.done
+            if file.id in self.journal and self.journal[file.id].checksum != file.checksum
+        ]
+
+    def _missing(self) -> list[str]:
+        names = {file.id for file in self.files}
+        known = sorted(self.applied.keys() | self.journal.keys())
+        return [
+            f"{name} is {'applied' if name in self.applied else 'half applied'}, "
+            "but its file is missing"
+            for name in known
+            if name not in names
+        ]
+
+    def _out_of_order(self) -> list[str]:
+        touched = [file.id in self.applied or file.id in self.journal for file in self.files]
+        newest = max((number for number, known in enumerate(touched) if known), default=-1)
+        return [
+            f"{file.id} is not applied, but {self.files[newest].id}, which comes after it, is"
+            for file, known in zip(self.files[: max(newest, 0)], touched, strict=False)
+            if not known
+        ]
+
+
+def read_state(backend: Backend, files: list[SQLMigration]) -> State:
+    """What the bookkeeping says; where it has no tables yet, nothing is applied."""
+    present = backend.table_names()
+    if sql.MIGRATION_TABLE not in present:
+        refuse_unrecorded(present)
+        return State(files)
+    who = _read_who(backend) if sql.LOG_TABLE in present else {}
+    applied = {
+        name: AppliedMigration(name, _as_utc(moment), who.get(name))
+        for name, moment in backend.execute(sql.READ_APPLIED).fetchall()
+    }
+    journal = Journal(backend).read() if sql.JOURNAL_TABLE in present else {}
+    return State(files, applied, journal)
+
+
+def refuse_unrecorded(present: set[str]) -> None:
+    """Refuse to take a database for an empty one.
+
+    Raises:
+        MigrationError: it has tables of the schema, and no record of migrations to be seen.
+    """
+    known = sorted(present & metadata.tables.keys())
+    if known and sql.MIGRATION_TABLE not in present:
+        raise MigrationError(
+            f"the table {known[0]} is there, but no record of migrations is to be seen",
+            remedy=f"let the role read {', '.join(sql.BOOKKEEPING_TABLES)}; "
+            "or, where the tables were made by other means, use another database",
+        )
+
+
+def _read_who(backend: Backend) -> dict[str, str]:
+    rows = backend.execute(sql.READ_WHO_APPLIED).fetchall()
+    return {name: f"{user}@{host}" for name, user, host in rows}
+
+
+def _as_utc(moment: Any) -> datetime:
+    known = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return known.replace(tzinfo=UTC) if known.tzinfo is None else known.astimezone(UTC)
+
+
+def _describe(entry: Entry) -> str:
+    half = "half applied" if entry.direction == "apply" else "half rolled back"
+    sentence = (
+        f"{entry.migration_id} is {half}: "
+        f"{entry.statements_done} of {entry.statements} statements are committed"
+    )
+    if entry.error is not None:
+        return f"{sentence}; statement {entry.statement_started} failed: {entry.error}"
+    if entry.statement_started is not None:
+        return (
+            f"{sentence}; statement {entry.statement_started} was under way when last noted, "
+            "and may be still"
+        )
+    return sentence

@@ -1,0 +1,1 @@
+"""Data into and out of the database: export, import, backup, traces, keys."""

@@ -1,0 +1,111 @@
+"""What a database holds: the tables that a backup is of, their rows, the migrations applied."""
+
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.resources import folder
+from cardlink_sql.schema.migrator import statements as bookkeeping
+from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.files import read_migrations
+from cardlink_sql.transfer.backup import statements
+from cardlink_sql.transfer.backup.manifest import Contents
+
+# Those of the schema, parents first, and those of the migrations. Other tables of the same
+# database are somebody else's: no backup takes them, no restore touches them.
+TABLES: Final = (*(table.name for table in metadata.sorted_tables), *bookkeeping.BOOKKEEPING_TABLES)
+
+# What whoever backs up needs.
+LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role reader"
+
+
+def read_contents(dialect: Dialect, connection: Any) -> Contents:
+    """What a database holds, as the driver connection given sees it.
+
+    Args:
+        dialect: the connection's.
+        connection: the driver's own, in a transaction where the figures must agree.
+    """
+    backend = BACKENDS[dialect](connection, "")
+    present = backend.table_names()
+    migrations: tuple[str, ...] = ()
+    if bookkeeping.MIGRATION_TABLE in present:
+        rows = backend.execute(bookkeeping.READ_APPLIED).fetchall()
+        migrations = tuple(row[0] for row in rows)
+    counted = {
+        name: int(backend.execute(statements.count_rows(dialect, name)).fetchone()[0])
+        for name in TABLES
+        if name in present
+    }
+    return Contents(migrations, counted)
+
+
+def refuse_nothing(contents: Contents, where: str) -> None:
+    """Refuse to back up a database without a schema.
+
+    Raises:
+        MigrationError: no migration is applied there.
+    """
+    if not contents.migrations:
+        raise MigrationError(
+            "there is nothing to back up: no migration is applied to this database",
+            where,
+            "check the URL, or make the schema: cardlink-db init",
+        )
+
+
+def refuse_unseen(contents: Contents, dialect: Dialect, where: str) -> None:
+    """Refuse to back up less than there is: a server does not show a table to who has no right.
+
+    Raises:
+        DatabaseError: the schema is current, and a table is not to be seen.
+    """
+    is_current = set(contents.migrations) >= _known_migrations(dialect)
+    unseen = [name for name in TABLES if name not in contents.tables]
+    if is_current and unseen:
+        raise DatabaseError(f"the role does not see the table {unseen[0]}", where, LET_READ)
+
+
+def refuse_newer(contents: Contents, dialect: Dialect, where: str) -> None:
+    """Refuse a backup whose migrations this version does not know.
+
+    Raises:
+        MigrationError: a newer version of cardlink-sql wrote it, or another project.
+    """
+    known = _known_migrations(dialect)
+    unknown = [name for name in contents.migrations if name not in known]
+    if unknown:
+        raise MigrationError(
+            f"the backup has migrations that this cardlink-sql does not know: {', '.join(unknown)}",
+            where,
+            "install the cardlink-sql that wrote it, or a newer one; nothing was changed",
+        )
+
+
+def _known_migrations(dialect: Dialect) -> set[str]:
+    return {file.id for file in read_migrations(folder("migrations"), dialect)}
+
+
+def refuse_difference(found: Contents, expected: Contents, where: str) -> None:
+    """Refuse what was unpacked where it is not what the manifest says.
+
+    Raises:
+        ValidationError: the migrations, the tables or the rows of one differ.
+    """
+    for what, there, said in _compared(found, expected):
+        if there != said:
+            raise ValidationError(
+                f"the backup holds {what}: {there}, but its manifest says {said}",
+                where,
+                "use another backup; nothing was changed",
+            )
+
+
+def _compared(found: Contents, expected: Contents) -> list[tuple[str, object, object]]:
+    names = sorted(found.tables.keys() | expected.tables.keys())
+    return [
+        ("migrations", ", ".join(found.migrations), ", ".join(expected.migrations)),
+        *((f"rows of {name}", found.tables.get(name), expected.tables.get(name)) for name in names),
+        ("rows that refer to none", found.orphans, expected.orphans),
+    ]

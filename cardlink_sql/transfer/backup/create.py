@@ -1,0 +1,143 @@
+"""Making a backup."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import times
+from cardlink_sql.transfer.backup import jsonl, mysqldump, pg_dump, sqlite_copy
+from cardlink_sql.transfer.backup.container import Container, NewContainer, Payload
+from cardlink_sql.transfer.backup.manifest import Kind, Manifest, Source
+from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
+
+
+class Method(StrEnum):
+    """How a database is backed up."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    JSONL = "jsonl"
+
+
+_NATIVE: Final = {
+    Dialect.SQLITE: Kind.SQLITE,
+    Dialect.POSTGRESQL: Kind.PG_DUMP,
+    Dialect.MYSQL: Kind.MYSQLDUMP,
+}
+_OBSTACLES: Final = {Kind.PG_DUMP: pg_dump.obstacle, Kind.MYSQLDUMP: mysqldump.obstacle}
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup that was made.
+
+    Args:
+        file: where it is.
+        bytes: the size of the file.
+        manifest: what it holds.
+        obstacle: why it is JSON lines though the server's own tool was preferred.
+    """
+
+    file: Path
+    bytes: int
+    manifest: Manifest
+    obstacle: str | None = None
+
+
+def create_backup(
+    manager: DatabaseManager,
+    file: Path,
+    *,
+    method: Method = Method.AUTO,
+    force: bool = False,
+    on_progress: OnProgress = no_progress,
+) -> Backup:
+    """Back up the database into one file, while others use it.
+
+    The file is written beside its place, read again from end to end, and then renamed; only
+    its owner may read it, for it holds the PSKs as they are stored, encrypted.
+
+    Args:
+        manager: of the database.
+        file: the backup to make.
+        method: ``NATIVE`` is SQLite's online backup and the dump tools of the servers, which
+            take the tables as they are; ``JSONL`` can be restored into every backend, too.
+            ``AUTO`` is native where it can be.
+        force: replace a file of that name.
+        on_progress: called with the bytes done.
+
+    Raises:
+        ValidationError: the database is damaged.
+        MigrationError: no migration is applied to the database.
+        DatabaseError: the file is there already, or it cannot be written; the dump tool is
+            missing, or failed.
+    """
+    _refuse_existing(file, force=force)
+    kind, obstacle = _choose(manager, method)
+    with write_atomically(file, binary=True, private=True) as part:
+        manifest = _write(manager, kind, part, on_progress)
+        with Container(Path(part.name)) as written:
+            written.verify(on_progress)
+    return Backup(file, file.stat().st_size, manifest, obstacle)
+
+
+def _refuse_existing(file: Path, *, force: bool) -> None:
+    if file.exists() and not file.is_file():
+        raise DatabaseError("this is no file", str(file), "name a file to make")
+    if file.exists() and not force:
+        raise DatabaseError(
+            "the file is there already", str(file), "name another, or replace it: --force"
+        )
+
+
+def _choose(manager: DatabaseManager, method: Method) -> tuple[Kind, str | None]:
+    """What the payload will be, and why it is not the native one."""
+    if method is Method.JSONL:
+        return Kind.JSONL, None
+    kind = _NATIVE[manager.dialect]
+    obstacle = _OBSTACLES[kind](manager) if kind in _OBSTACLES else None
+    if obstacle is None:
+        return kind, None
+    if method is Method.NATIVE:
+        raise DatabaseError(obstacle, manager.config.safe_url, "see to that, or use --method jsonl")
+    return Kind.JSONL, obstacle
+
+
+def _write(
+    manager: DatabaseManager, kind: Kind, part: IO[bytes], on_progress: OnProgress
+) -> Manifest:
+    with NewContainer(part, kind) as container:
+        with container.payload(on_progress) as payload:
+            source = _write_payload(manager, kind, payload, Path(part.name).parent)
+        manifest = Manifest(
+            kind=kind,
+            dialect=manager.dialect,
+            product=source.product,
+            server_version=source.server_version,
+            contents=source.contents,
+            size=payload.size,
+            sha256=payload.sha256,
+            created_at=times.utc_now(),
+            schema=source.schema,
+            tool=source.tool,
+            counter=source.counter,
+        )
+        container.finish(manifest)
+    return manifest
+
+
+def _write_payload(manager: DatabaseManager, kind: Kind, payload: Payload, folder: Path) -> Source:
+    match kind:
+        case Kind.SQLITE:
+            return sqlite_copy.write_payload(manager, payload, folder)
+        case Kind.PG_DUMP:
+            return pg_dump.write_payload(manager, payload)
+        case Kind.MYSQLDUMP:
+            return mysqldump.write_payload(manager, payload)
+        case Kind.JSONL:
+            return jsonl.write_payload(manager, payload)

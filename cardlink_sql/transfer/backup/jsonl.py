@@ -1,0 +1,100 @@
+"""Any database as the JSON lines of an export: from every backend into every other."""
+
+import io
+from pathlib import Path
+
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.outbox.gateway import OutboxGateway
+from cardlink_sql.transfer.backup import statements as sql
+from cardlink_sql.transfer.backup.connections import own_connection, rows
+from cardlink_sql.transfer.backup.container import CHUNK, Payload
+from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
+from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, Source
+from cardlink_sql.transfer.backup.mysql_tools import product_of
+from cardlink_sql.transfer.exchange import Format, Keys, import_file, write_jsonl
+
+
+def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
+    """Write every table as JSON lines, the PSKs as they are stored.
+
+    Args:
+        manager: of the database.
+        payload: where to.
+
+    Raises:
+        MigrationError: its schema is not the one of this version.
+    """
+    where = manager.config.safe_url
+    status = manager.migrator.status()
+    applied = tuple(one.id for one in status.applied)
+    refuse_nothing(Contents(applied, {}), where)
+    if not status.is_current:
+        raise MigrationError(
+            "JSON lines are of the current schema, and this database has another",
+            where,
+            "see cardlink-db status; a backup by --method native takes it as it is",
+        )
+    version = manager.health_check().server_version or ""
+    lines = io.BufferedWriter(payload, CHUNK)
+    tables = write_jsonl(manager, lines, keys=Keys.STORED)
+    lines.flush()
+    lines.detach()
+    contents = Contents(applied, tables)
+    return Source(_product(manager, version), version, contents, counter=_counter(manager))
+
+
+def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -> None:
+    """Load JSON lines into an empty database, whose schema is made first, and count its rows.
+
+    The counter of the events comes from the manifest.
+
+    Args:
+        manager: of that database.
+        file: the unpacked payload.
+        manifest: of the backup.
+        where: what to name in an error.
+
+    Raises:
+        ValidationError: the rows cannot be taken, or are not those of the manifest.
+    """
+    manager.create_tables()
+    try:
+        import_file(manager, file, file_format=Format.JSONL, keys=Keys.STORED)
+    except DatabaseError as error:
+        raise ValidationError(
+            f"the rows of the backup cannot be taken: {error.what}", where, "use another backup"
+        ) from error
+    with own_connection(manager) as connection:
+        found = read_contents(manager.dialect, connection)
+    expected = manifest.contents.tables
+    for name in found.own_tables:
+        if found.tables[name] != expected.get(name, 0):
+            raise ValidationError(
+                f"the backup holds rows of {name}: {found.tables[name]}, "
+                f"but its manifest says {expected.get(name, 0)}",
+                where,
+                "use another backup; nothing was changed",
+            )
+    if (counter := manifest.counter) is not None:
+        with own_connection(manager) as connection:
+            rows(connection, sql.set_counter(counter.last_id, publishes=counter.publishes))
+
+
+def _counter(manager: DatabaseManager) -> Counter | None:
+    # Behind the rows: what was published meanwhile has no number that comes again.
+    with Link(manager, read_only=True) as link:
+        last_id, publishes = OutboxGateway(link, manager.library).get_counter()
+    return Counter(last_id, publishes) if last_id or publishes else None
+
+
+def _product(manager: DatabaseManager, version: str) -> str:
+    match manager.dialect:
+        case Dialect.SQLITE:
+            return "SQLite"
+        case Dialect.POSTGRESQL:
+            return "PostgreSQL"
+        case Dialect.MYSQL:
+            return product_of(version)

@@ -1,0 +1,238 @@
+"""What a backup says of itself: ``manifest.json``."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
+
+FORMAT: Final = "cardlink-backup"
+FORMAT_VERSION: Final = 1
+
+
+class Kind(StrEnum):
+    """What the payload of a backup is."""
+
+    SQLITE = "sqlite"
+    PG_DUMP = "pg_dump"
+    MYSQLDUMP = "mysqldump"
+    JSONL = "jsonl"
+
+
+PAYLOAD_NAMES: Final = {
+    Kind.SQLITE: "cardlink.db",
+    Kind.PG_DUMP: "cardlink.pgdump",
+    Kind.MYSQLDUMP: "cardlink.sql",
+    Kind.JSONL: "cardlink.jsonl",
+}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a database, in one snapshot.
+
+    Args:
+        migrations: the ids applied, oldest first.
+        tables: the rows of each table of CardLink and of the migrations' bookkeeping.
+        orphans: rows that refer to a row that is not there; SQLite alone lets them be.
+    """
+
+    migrations: tuple[str, ...]
+    tables: dict[str, int]
+    orphans: int = 0
+
+    @property
+    def own_tables(self) -> list[str]:
+        """The tables without those of the migrations' bookkeeping."""
+        return [name for name in self.tables if name not in BOOKKEEPING_TABLES]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """The counter of the events, which JSON lines do not hold.
+
+    Args:
+        last_id: the number of the last one.
+        publishes: whether events are published.
+    """
+
+    last_id: int
+    publishes: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """The database that a backup is of. The fields are those of :class:`Manifest`."""
+
+    product: str
+    server_version: str
+    contents: Contents
+    schema: str | None = None
+    tool: str | None = None
+    counter: Counter | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup holds and where it comes from.
+
+    Args:
+        kind: what the payload is.
+        dialect: of the database that was backed up.
+        product: ``SQLite``, ``PostgreSQL``, ``MariaDB`` or ``MySQL``.
+        server_version: as the server writes it.
+        contents: the migrations and the rows of each table.
+        size: of the payload, in bytes.
+        sha256: of the payload, in hex.
+        created_at: UTC.
+        schema: PostgreSQL's schema that holds the tables.
+        tool: the dump tool with its version, where one wrote the payload.
+        counter: of the events, where the payload is JSON lines and any were published.
+    """
+
+    kind: Kind
+    dialect: Dialect
+    product: str
+    server_version: str
+    contents: Contents
+    size: int
+    sha256: str
+    created_at: datetime
+    schema: str | None = None
+    tool: str | None = None
+    counter: Counter | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """What ``manifest.json`` holds."""
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "created_at": self.created_at.isoformat(),
+            "kind": self.kind.value,
+            "dialect": self.dialect.value,
+            "product": self.product,
+            "server_version": self.server_version,
+            "tool": self.tool,
+            "schema": self.schema,
+            "migrations": list(self.contents.migrations),
+            "tables": self.contents.tables,
+            "orphans": self.contents.orphans,
+            "event_counter": None if self.counter is None else asdict(self.counter),
+            "payload": {
+                "name": PAYLOAD_NAMES[self.kind],
+                "size": self.size,
+                "sha256": self.sha256,
+            },
+        }
+
+
+def parse_manifest(text: bytes, where: str) -> Manifest:
+    """Read ``manifest.json``.
+
+    Args:
+        text: the file's bytes.
+        where: the backup, for errors.
+
+    Raises:
+        ValidationError: it is no manifest, or one of another version of the format.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValidationError("the manifest is no JSON", where, _USE_ANOTHER) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValidationError("this is no backup of cardlink-db", where, _USE_ANOTHER)
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValidationError(
+            f"the backup has format version {version!r}, not {FORMAT_VERSION}",
+            where,
+            "restore it with the cardlink-sql that wrote it",
+        )
+    try:
+        return _read(document)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"the manifest is damaged: {error}"
+        raise ValidationError(what, where, _USE_ANOTHER) from error
+
+
+_USE_ANOTHER: Final = "use another backup"
+
+
+def _read(document: Mapping[str, Any]) -> Manifest:
+    kind = Kind(document["kind"])
+    payload = document["payload"]
+    if payload["name"] != PAYLOAD_NAMES[kind]:
+        raise ValueError("payload.name")
+    created_at = datetime.fromisoformat(_text(document, "created_at"))
+    if created_at.tzinfo is None:
+        raise ValueError("created_at")
+    return Manifest(
+        kind=kind,
+        dialect=Dialect(document["dialect"]),
+        product=_text(document, "product"),
+        server_version=_text(document, "server_version"),
+        contents=_contents(document),
+        size=_whole(payload["size"], "payload.size"),
+        sha256=_text(payload, "sha256", _SHA256),
+        created_at=created_at.astimezone(UTC),
+        schema=_text(document, "schema") if document["schema"] is not None else None,
+        tool=_text(document, "tool") if document["tool"] is not None else None,
+        counter=_counter(document.get("event_counter")),
+    )
+
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+
+def _contents(document: Mapping[str, Any]) -> Contents:
+    migrations, tables = document["migrations"], document["tables"]
+    if not isinstance(migrations, list) or not isinstance(tables, dict):
+        raise TypeError("migrations, tables")
+    return Contents(
+        migrations=tuple(_matching(name, _ANY_TEXT, "migrations") for name in migrations),
+        tables={
+            _matching(name, _NAME, "tables"): _whole(rows, f"tables.{name}")
+            for name, rows in tables.items()
+        },
+        orphans=_whole(document["orphans"], "orphans"),
+    )
+
+
+def _counter(value: Any) -> Counter | None:
+    if value is None:
+        return None  # a native backup, or one of an earlier release
+    if not isinstance(value["publishes"], bool):
+        raise TypeError("event_counter.publishes")
+    last_id = _whole(value["last_id"], "event_counter.last_id")
+    if last_id > _LARGEST_NUMBER:
+        raise ValueError("event_counter.last_id")
+    return Counter(last_id, value["publishes"])
+
+
+# Half of what the column takes, so that there is room behind it.
+_LARGEST_NUMBER: Final = 1 << 62
+_ANY_TEXT: Final = re.compile(r".+", re.DOTALL)
+
+
+def _text(document: Mapping[str, Any], name: str, form: re.Pattern[str] = _ANY_TEXT) -> str:
+    return _matching(document[name], form, name)
+
+
+def _matching(value: object, form: re.Pattern[str], name: str) -> str:
+    if not isinstance(value, str) or form.fullmatch(value) is None:
+        raise ValueError(name)
+    return value
+
+
+def _whole(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(name)
+    return value

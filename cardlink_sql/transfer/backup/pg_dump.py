@@ -1,0 +1,90 @@
+"""PostgreSQL by ``pg_dump``: CardLink's tables of one snapshot."""
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.transfer.backup import statements as sql
+from cardlink_sql.transfer.backup.connections import own_connection, rows, value
+from cardlink_sql.transfer.backup.container import Payload
+from cardlink_sql.transfer.backup.contents import (
+    LET_READ,
+    TABLES,
+    read_contents,
+    refuse_nothing,
+    refuse_unseen,
+)
+from cardlink_sql.transfer.backup.manifest import Source
+from cardlink_sql.transfer.backup.pg_tools import pg_tool, untold_parameters
+from cardlink_sql.transfer.backup.tools import ToolFailed
+
+
+def obstacle(manager: DatabaseManager) -> str | None:
+    """Why ``pg_dump`` will not do; None where it will.
+
+    Raises:
+        ConnectionError: the database does not answer.
+    """
+    if untold := untold_parameters(manager):
+        return f"pg_dump cannot be given {untold[0]}"
+    tool = pg_tool(manager, "pg_dump")
+    if tool is None:
+        return "there is no pg_dump on the PATH"
+    with own_connection(manager) as connection:
+        version = str(value(connection, sql.POSTGRESQL_VERSION))
+        unreadable = rows(connection, sql.POSTGRESQL_UNREADABLE, (list(TABLES),))
+    if tool.major < int(version.partition(".")[0]):
+        return f"{tool.version} is older than the server, {version}"
+    if unreadable:
+        return f"pg_dump needs a right of the role: GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
+    return None
+
+
+def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
+    """Write a dump of CardLink's tables, in the custom format, and count their rows.
+
+    Both are of one snapshot; writers go on meanwhile, changes to the schema wait.
+
+    Args:
+        manager: of the database.
+        payload: where to.
+
+    Raises:
+        MigrationError: no migration is applied to the database.
+        DatabaseError: ``pg_dump`` failed, or the role does not see a table.
+    """
+    tool = pg_tool(manager, "pg_dump")
+    assert tool is not None  # noqa: S101 - obstacle() has looked
+    with own_connection(manager) as connection:
+        rows(connection, sql.POSTGRESQL_SNAPSHOT)
+        rows(connection, sql.POSTGRESQL_MAY_IDLE)
+        snapshot = value(connection, sql.POSTGRESQL_EXPORT_SNAPSHOT)
+        contents = read_contents(Dialect.POSTGRESQL, connection)
+        refuse_nothing(contents, manager.config.safe_url)
+        refuse_unseen(contents, Dialect.POSTGRESQL, manager.config.safe_url)
+        tables = rows(connection, sql.POSTGRESQL_TABLES, (list(TABLES),))
+        schema = _one_schema(tables, manager.config.safe_url)
+        names = [sql.quoted(Dialect.POSTGRESQL, *table) for table in tables]
+        arguments = [
+            "--format=custom",
+            "--no-password",
+            f"--snapshot={snapshot}",
+            *(f"--table={name}" for name in names),
+        ]
+        try:
+            for piece in tool.output(arguments):
+                payload.write(piece)
+        except ToolFailed as failed:
+            raise failed.error(LET_READ) from None
+        version = str(value(connection, sql.POSTGRESQL_VERSION))
+    return Source("PostgreSQL", version, contents, schema, tool.version)
+
+
+def _one_schema(tables: list[tuple[str, str]], where: str) -> str:
+    schemas = sorted({schema for schema, _ in tables})
+    if len(schemas) != 1:
+        raise DatabaseError(
+            f"the tables are spread over the schemas {', '.join(schemas)}",
+            where,
+            "move them into one",
+        )
+    return schemas[0]

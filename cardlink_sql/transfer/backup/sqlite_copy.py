@@ -1,0 +1,116 @@
+"""A copy of an SQLite database while others write to it, and what is known of such a copy."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.transfer.backup import statements as sql
+from cardlink_sql.transfer.backup.container import CHUNK, Payload
+from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
+from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Kind, Source
+
+# 16 MB with the usual page of 4 KiB: Ctrl-C is heeded between two steps.
+_PAGES: Final = 4096
+
+
+def write_payload(
+    manager: DatabaseManager,
+    payload: Payload,
+    folder: Path,
+) -> Source:
+    """Write a copy of the database, once it is found whole.
+
+    Args:
+        manager: of the database.
+        payload: where to.
+        folder: of the backup; the copy is there for as long as this takes.
+
+    Raises:
+        ValidationError: the database is damaged.
+        MigrationError: no migration is applied to it.
+    """
+    with TemporaryDirectory(prefix=".cardlink-", suffix=".part", dir=folder) as aside:
+        copy = Path(aside) / PAYLOAD_NAMES[Kind.SQLITE]
+        copy_database(manager, copy)
+        contents = examine(copy, manager.config.safe_url)
+        refuse_nothing(contents, manager.config.safe_url)
+        with copy.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                payload.write(chunk)
+    return Source("SQLite", sqlite3.sqlite_version, contents)
+
+
+def copy_database(manager: DatabaseManager, target: Path) -> None:
+    """Copy the database into a new file, by SQLite's online backup.
+
+    The copy is of one moment, and takes as long as the reading: SQLite begins again whenever
+    another process has written, unless the source is inside a read transaction, as it is
+    here. In WAL mode writers go on meanwhile; their log grows until the copy is done.
+
+    Args:
+        manager: of the database; one in memory will do.
+        target: the file to make; one file, without a log beside it.
+
+    Raises:
+        ConflictError: the database stayed locked.
+        QueryError: the database cannot be read.
+    """
+    connection = manager.take_connection()
+    source: Any = connection.driver_connection
+    try:
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            source.execute("BEGIN")
+            source.execute(sql.SQLITE_READ).fetchone()
+            source.backup(copy, pages=_PAGES, progress=_heed_interrupts)
+            copy.execute(sql.SQLITE_ONE_FILE).fetchone()
+    except sqlite3.Error as error:
+        raise translate(Dialect.SQLITE, error, manager.config.safe_url) from error
+    finally:
+        if source.in_transaction:
+            source.rollback()
+        connection.close()
+
+
+def _heed_interrupts(_status: int, _remaining: int, _total: int) -> None:
+    # Python code between two steps is where Ctrl-C is noticed.
+    pass
+
+
+def examine(file: Path, where: str) -> Contents:
+    """Check a database file from end to end, and say what it holds. Nobody else has it open.
+
+    Args:
+        file: an SQLite database.
+        where: what to name in an error.
+
+    Raises:
+        ValidationError: the file is damaged.
+    """
+    try:
+        with _opened(file) as connection:
+            (found,) = connection.execute(sql.SQLITE_INTEGRITY).fetchone()
+            if found != "ok":
+                raise _damaged(found, where)
+            orphans = sum(1 for _ in connection.execute(sql.SQLITE_ORPHANS))
+            return replace(read_contents(Dialect.SQLITE, connection), orphans=orphans)
+    except sqlite3.Error as error:
+        raise _damaged(str(error), where) from error
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    uri = f"{file.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        yield connection
+
+
+def _damaged(what: str, where: str) -> ValidationError:
+    return ValidationError(f"the SQLite database is damaged: {what}", where, "use an older backup")

@@ -1,0 +1,253 @@
+"""A file beside an SQLite database that takes its place.
+
+At every moment the database's name leads to the old file or to the new one, both whole: the
+old one gets a second name, and the new one is then renamed over the first.
+"""
+
+import os
+import shlex
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property
+from itertools import chain, count
+from pathlib import Path
+from typing import Final
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.engine import LOCK_TIMEOUT_MS, make_parent_folder
+from cardlink_sql.database.sqlite_file import database_file
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ConflictError, DatabaseError, ValidationError
+from cardlink_sql.formats.files import sync_folder
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import times
+from cardlink_sql.schema.migrator import locks
+from cardlink_sql.transfer.backup import counter
+from cardlink_sql.transfer.backup import statements as sql
+from cardlink_sql.transfer.backup.restored import Replaced
+
+_REPLACED: Final = ".replaced-"
+_LOGS: Final = ("-wal", "-journal")
+# A file that SQLite cannot make sense of has no log to write back, and nobody works with it.
+_DAMAGED: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+
+
+class SQLiteScratch:
+    """The file beside the database.
+
+    Args:
+        target: the database's file; it need not be there.
+        lock_timeout: seconds to wait for others to close it.
+    """
+
+    def __init__(self, target: Path, lock_timeout: float) -> None:
+        self._target = target
+        self._lock_timeout = lock_timeout
+        # One name, so that what a killed restore has left is used up by the next.
+        self.file: Final = target.with_name(f"{target.name}.restore-scratch")
+
+    @cached_property
+    def manager(self) -> DatabaseManager:
+        """Of the file."""
+        return DatabaseManager(DatabaseConfig(f"sqlite:///{self.file}"))
+
+    def clear(self) -> None:
+        """Remove the file, and what a killed restore has left."""
+        self.manager.close()
+        for suffix in ("", "-shm", *_LOGS):
+            _beside(self.file, suffix).unlink(missing_ok=True)
+        for other in self._target.parent.iterdir():
+            is_ours = other.name.startswith(f"{self._target.name}{_REPLACED}")
+            if is_ours and self._target.exists() and other.samefile(self._target):
+                other.unlink()
+
+    def replace(self) -> Replaced | None:
+        """Put the file in the place of the database; see :class:`Scratch`.
+
+        Raises:
+            ConflictError: a process has the database open.
+            DatabaseError: a file cannot be written.
+        """
+        self.manager.close()
+        with _alone(self._target, self._lock_timeout) as replaced:
+            self._finish(counter.known(_last_number(replaced)))
+            kept = self._free_name()
+            is_there = self._target.exists()
+            if is_there:
+                self._take_rights()
+                _link(self._target, kept)
+            _move_logs(self._target, kept)
+            self.file.replace(self._target)
+            sync_folder(self._target.parent)
+        return Replaced(str(kept), f"rm {shlex.quote(str(kept))}") if is_there else None
+
+    def _finish(self, replaced: str | None) -> None:
+        """Let the counter of the events go on, and have all of it on the disk, in one file."""
+        with _translated(self.file), _connected(self.file, self._lock_timeout) as connection:
+            connection.execute(sql.SQLITE_ONE_FILE).fetchone()
+            if _has_counter(connection):
+                restored = counter.counter_of(Dialect.SQLITE)
+                for statement in counter.go_on(Dialect.SQLITE, restored, replaced):
+                    connection.execute(statement)
+        with self.file.open("rb+") as file:
+            os.fsync(file.fileno())
+
+    def _free_name(self) -> Path:
+        stamp = f"{times.utc_now():%Y%m%dT%H%M%SZ}"
+        endings = chain([stamp], (f"{stamp}-{number}" for number in count(2)))
+        names = (
+            self._target.with_name(f"{self._target.name}{_REPLACED}{ending}") for ending in endings
+        )
+        return next(name for name in names if not name.exists())
+
+    def _take_rights(self) -> None:
+        """Let whoever could open the database open the one that takes its place."""
+        shutil.copymode(self._target, self.file)
+        before = self._target.stat()
+        if hasattr(os, "chown"):
+            with suppress(PermissionError):
+                os.chown(self.file, before.st_uid, before.st_gid)
+
+
+@contextmanager
+def sqlite_scratch(manager: DatabaseManager) -> Iterator[SQLiteScratch]:
+    """A file beside the database of a manager, whose connections are closed first.
+
+    Raises:
+        ValidationError: the database lives in memory.
+        MigrationError: a migration or another restore is under way.
+        DatabaseError: the folder cannot be written.
+    """
+    target = database_file(manager.engine)
+    if target is None:
+        raise ValidationError(
+            "a database in memory cannot be replaced", "config.url", "name a file in the URL"
+        )
+    lock_timeout = LOCK_TIMEOUT_MS / 1000
+    manager.close()
+    make_parent_folder(target)
+    scratch = SQLiteScratch(target.resolve(), lock_timeout)
+    with locks.held(locks.FileLock(target), lock_timeout), _written(target.parent):
+        scratch.clear()
+        try:
+            yield scratch
+        finally:
+            scratch.clear()
+
+
+@contextmanager
+def _alone(file: Path, timeout: float) -> Iterator[sqlite3.Connection | None]:
+    """Hold a database that nobody else has open, its log written back, until the block's end.
+
+    One that is missing or damaged is held by nobody, and gives no connection.
+    """
+    with _translated(file):
+        if not file.exists() or not _write_log_back(file, timeout):
+            yield None
+            return
+        with _connected(file, timeout) as connection:
+            connection.execute(sql.SQLITE_LOCK)
+            if connection.execute(sql.SQLITE_JOURNAL).fetchone() == ("wal",):
+                raise _in_use(file)  # opened since, by a component that has started
+            yield connection
+
+
+def _last_number(connection: sqlite3.Connection | None) -> int | None:
+    """The number of the last event of a database; None where it cannot say."""
+    try:
+        if connection is None or not _has_counter(connection):
+            return None
+        row = connection.execute(sql.SQLITE_COUNTER).fetchone()
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            return None
+        raise
+    return None if row is None else int(row[0])
+
+
+def _has_counter(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute(sql.SQLITE_HAS_COUNTER).fetchone()[0])
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return (error.sqlite_errorname or "").startswith(_DAMAGED)
+
+
+def _write_log_back(file: Path, timeout: float) -> bool:
+    """Whether it could be: SQLite makes no sense of a damaged file."""
+    # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
+    # be alone is to have the file to ourselves, not to be its only writer.
+    try:
+        with _connected(file, timeout) as connection:
+            connection.execute(sql.SQLITE_ALONE).fetchone()
+            connection.execute(sql.SQLITE_READ).fetchone()
+            connection.execute(sql.SQLITE_ONE_FILE).fetchone()
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            return False
+        raise
+    return True
+
+
+@contextmanager
+def _connected(file: Path, timeout: float) -> Iterator[sqlite3.Connection]:
+    uri = f"{file.as_uri()}?mode=rw"
+    with closing(
+        sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
+    ) as connection:
+        yield connection
+
+
+@contextmanager
+def _translated(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if (error.sqlite_errorname or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise _in_use(file) from error
+        raise translate(Dialect.SQLITE, error, str(file)) from error
+
+
+def _in_use(file: Path) -> ConflictError:
+    return ConflictError(
+        "another process has the database open",
+        str(file),
+        "stop the components that use it, and restore again; nothing was changed",
+    )
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DatabaseError(
+            f"a file cannot be written: {error.strerror or error}",
+            error.filename or str(folder),
+            "check the rights in that folder and the room on its disk; nothing was changed",
+        ) from error
+
+
+def _link(file: Path, name: Path) -> None:
+    try:
+        name.hardlink_to(file)
+    except OSError:  # not every file system has a second name for a file
+        shutil.copy2(file, name)
+        with name.open("rb+") as copy:
+            os.fsync(copy.fileno())
+
+
+def _move_logs(database: Path, kept: Path) -> None:
+    """Put away the logs of a damaged or a lost database: SQLite would take them for the new's."""
+    for suffix in _LOGS:
+        log = _beside(database, suffix)
+        if log.exists():
+            log.replace(_beside(kept, suffix))
+    _beside(database, "-shm").unlink(missing_ok=True)
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    return file.with_name(f"{file.name}{suffix}")

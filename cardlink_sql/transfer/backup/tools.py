@@ -1,0 +1,136 @@
+"""Running the servers' own dump tools, and no password on any command line."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, Final
+
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.transfer.backup.container import CHUNK
+
+_VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program of a database server's.
+
+    Args:
+        path: where it is.
+        version: what it says of itself, such as ``pg_dump (PostgreSQL) 15.20``.
+        environment: what it is given besides the process's own; may hold a password.
+        secrets: what no error may show.
+    """
+
+    path: str
+    version: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return os.path.basename(self.path)  # noqa: PTH119 - a name, not a file of ours
+
+    @property
+    def major(self) -> int:
+        """The first number of its version; 0 where there is none."""
+        found = _VERSION.search(self.version.partition("(PostgreSQL)")[2] or self.version)
+        return int(found[0].partition(".")[0]) if found else 0
+
+    @contextmanager
+    def running(
+        self, arguments: Iterable[str], *, stdin: bool = False, stdout: bool = False
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run it while the block lasts, and see that it ended well. An error kills it.
+
+        Args:
+            arguments: of its command line, which everybody on the machine can read.
+            stdin: whether the block writes to it; else it reads nothing.
+            stdout: whether the block reads from it; else what it prints is thrown away.
+
+        Raises:
+            ToolFailed: it ended with an error.
+        """
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(  # noqa: S603 - found on the PATH, arguments are a list
+                [self.path, *arguments],
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, "LC_ALL": "C", **self.environment},
+            )
+            try:
+                with suppress(BrokenPipeError):  # it has ended early, and says why
+                    yield process
+                    if process.stdin is not None:
+                        process.stdin.close()
+                process.wait()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                with suppress(BrokenPipeError):
+                    process.__exit__(None, None, None)
+            if process.returncode != 0:
+                raise ToolFailed(self, _read(errors))
+
+    def output(self, arguments: Iterable[str]) -> Iterator[bytes]:
+        """What it prints, piece by piece.
+
+        Raises:
+            ToolFailed: it ended with an error.
+        """
+        with self.running(arguments, stdout=True) as process:
+            assert process.stdout is not None  # noqa: S101 - it was asked for
+            while piece := process.stdout.read(CHUNK):
+                yield piece
+
+
+class ToolFailed(Exception):  # noqa: N818 - a signal inside the package, never a caller's
+    """A tool ended with an error; what it said, without the secrets."""
+
+    def __init__(self, tool: Tool, said: str) -> None:
+        for secret in filter(None, tool.secrets):
+            said = said.replace(secret, "***")
+        super().__init__(said)
+        self.tool = tool
+        self.said = said
+
+    def error(self, remedy: str) -> DatabaseError:
+        """The project's error for it."""
+        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
+        telling = [line for line in lines if "error" in line.lower()] or lines
+        said = telling[0] if telling else "it ended without a word"
+        return DatabaseError(f"{self.tool.name} failed: {said}", remedy=remedy)
+
+
+def find_tool(
+    *names: str, environment: Mapping[str, str] | None = None, secrets: Sequence[str] = ()
+) -> Tool | None:
+    """The first of some programs that is on the PATH and says its version."""
+    for name in names:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        said = subprocess.run(  # noqa: S603 - as above
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C", **(environment or {})},
+        )
+        if said.returncode == 0:
+            version = said.stdout.decode(errors="replace").strip()
+            return Tool(path, version, environment or {}, secrets)
+    return None
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(CHUNK).decode(errors="replace")

@@ -1,0 +1,24 @@
+"""Export and import: the tables as files, whole and checked, between any two databases.
+
+:func:`export` writes what a :class:`Selection` takes, :func:`import_file` reads it back. For a
+backup where the server's own tool is missing see :func:`write_jsonl`.
+"""
+
+from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
+from cardlink_sql.transfer.exchange.export import Selection, export, write_jsonl, write_to
+from cardlink_sql.transfer.exchange.formats import Format
+from cardlink_sql.transfer.exchange.importing import ImportReport, import_file
+from cardlink_sql.transfer.exchange.keys import Keys
+
+__all__ = [
+    "Conflict",
+    "Format",
+    "ImportReport",
+    "Keys",
+    "Selection",
+    "TableReport",
+    "export",
+    "import_file",
+    "write_jsonl",
+    "write_to",
+]

@@ -1,0 +1,204 @@
+"""Checks the rows of a file, each for itself and against each other; the database comes later."""
+
+import base64
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.model.declared_settings import DECLARED
+from cardlink_sql.transfer.exchange.keys import KeyReader, Keys
+from cardlink_sql.transfer.exchange.readers import Entry
+from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
+from cardlink_sql.transfer.exchange.spool import Spool
+from cardlink_sql.transfer.exchange.values import Values, accepted
+
+
+@dataclass(slots=True)
+class Reference:
+    """A row that others of the file refer to: where it is named first, and how often."""
+
+    place: str
+    line: int | None
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Checked:
+    """What is known of a file after its check.
+
+    Args:
+        keys: the keys of each table's rows, with their numbers; not those of log entries.
+        references: what is referred to, by table and key.
+        identities: the card that claims each PSK identity, with its number.
+        claims: the identity that each card has in the file, or gives up there (None).
+        highest: the highest number of a log entry.
+    """
+
+    keys: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {shape.name: {} for shape in SHAPES}
+    )
+    references: dict[str, dict[str, Reference]] = field(
+        default_factory=lambda: {shape.name: {} for shape in SHAPES}
+    )
+    identities: dict[str, tuple[str, int]] = field(default_factory=dict)
+    claims: dict[str, str | None] = field(default_factory=dict)
+    highest: int = 0
+
+
+class Checker:
+    """Takes the rows of a file one by one; the good ones go into the spool.
+
+    Args:
+        spool: where they go: a log entry as a list by column, any other row as an object.
+        faults: where the others are noted.
+        keys: what reads the cards' keys, where the file holds any.
+        form: how it holds them. A backup is put back as it is: that a session ended before it
+            started is its own affair then.
+    """
+
+    def __init__(self, spool: Spool, faults: Faults, keys: KeyReader | None, form: Keys) -> None:
+        self.checked = Checked()
+        self._spool = spool
+        self._faults = faults
+        self._keys = keys
+        self._is_backup = form is Keys.STORED
+        self._logs = BY_NAME["comm_logs"]
+
+    def take(self, entry: Entry) -> None:
+        """Check a row and keep it, or note what is wrong with it."""
+        before = self._faults.count
+        shape = entry.shape
+        if not isinstance(entry.row, dict):
+            self._note(entry, None, "the row is not an object")
+            return
+        values = self._fields(entry)
+        for name in shape.required:
+            if name not in entry.row:
+                self._note(entry, name, "the field is missing")
+        if self._faults.count > before:
+            if shape is not self._logs and shape.key in values:
+                # It is there, so that what refers to it is not at fault.
+                self.checked.keys[shape.name].setdefault(values[shape.key], entry.position)
+            return
+        self._refer(entry, values)
+        if shape is self._logs:
+            self.checked.highest = max(self.checked.highest, values.get("id") or 0)
+            self._spool.add(shape, [values.get(name) for name in shape.columns])
+            return
+        self._rules(entry, values)
+        self._distinct(entry, values[shape.key])
+        self._spool.add(shape, values)
+
+    def _fields(self, entry: Entry) -> Values:
+        shape, row = entry.shape, entry.row
+        checks = accepted(shape)
+        values: Values = {}
+        for name, value in row.items():
+            check = checks.get(name)
+            if check is None:
+                self._no_column(entry, name)
+                continue
+            try:
+                values[name] = check(value)
+            except ValidationError as error:
+                self._note(entry, name, error.what, error.where)
+        if self._holds_key(entry):
+            self._read_key(entry, values)
+        return values
+
+    def _holds_key(self, entry: Entry) -> bool:
+        return self._keys is not None and entry.shape.word == "cards" and PSK_KEY in entry.row
+
+    def _no_column(self, entry: Entry, name: str) -> None:
+        if name != PSK_KEY or not self._holds_key(entry):
+            self._unknown(entry, name)
+
+    def _unknown(self, entry: Entry, name: str) -> None:
+        if name == PSK_KEY and entry.shape.word == "cards":
+            self._note(entry, name, "a key stands here, and the header says that there is none")
+        else:
+            self._note(entry, None, f"the field {reprlib.repr(name)} is unknown")
+
+    def _read_key(self, entry: Entry, values: Values) -> None:
+        value, iccid = entry.row[PSK_KEY], values.get("iccid")
+        if value is None or iccid is None or self._keys is None:
+            values[PSK_KEY] = None
+            return
+        try:
+            token = self._keys.read(value, iccid, PSK_KEY)
+        except ValidationError as error:
+            self._note(entry, PSK_KEY, error.what)
+            return
+        values[PSK_KEY] = base64.b64encode(token).decode()
+
+    def _refer(self, entry: Entry, values: Values) -> None:
+        for name, table in entry.shape.references.items():
+            key = values.get(name)
+            if key is None:
+                continue
+            known = self.checked.references[table]
+            reference = known.get(key)
+            if reference is None:
+                known[key] = Reference(_place(entry, name), entry.line)
+            else:
+                reference.count += 1
+
+    def _distinct(self, entry: Entry, key: str) -> None:
+        known = self.checked.keys[entry.shape.name]
+        first = known.setdefault(key, entry.position)
+        if first != entry.position:
+            self._note(entry, entry.shape.key, f"{key!r} is {entry.shape.name}[{first}] already")
+
+    def _rules(self, entry: Entry, values: Values) -> None:
+        rule = _RULES.get(entry.shape.word)
+        if rule is not None and not self._is_backup:
+            rule(values, lambda name, what: self._note(entry, name, what))
+        if entry.shape.word == "cards" and "psk_identity" in values:
+            self._claim(entry, values["iccid"], values["psk_identity"])
+
+    def _claim(self, entry: Entry, iccid: str, identity: str | None) -> None:
+        self.checked.claims[iccid] = identity
+        if identity is None:
+            return
+        _, first = self.checked.identities.setdefault(identity, (iccid, entry.position))
+        if first != entry.position:
+            self._note(entry, "psk_identity", f"card_profiles[{first}] has this identity, too")
+
+    def _note(self, entry: Entry, name: str | None, what: str, where: str | None = None) -> None:
+        # A check names the place inside a JSON document: devices.connection_settings.a[0]
+        inside = (where or "").removeprefix(f"{entry.shape.name}.")
+        is_deeper = name is not None and inside.startswith((f"{name}.", f"{name}["))
+        self._faults.add(what, _place(entry, inside if is_deeper else name), entry.line)
+
+
+def _place(entry: Entry, name: str | None) -> str:
+    place = f"{entry.shape.name}[{entry.position}]"
+    return place if name is None else f"{place}.{name}"
+
+
+def _ends_after_its_start(values: Values, note: Callable[[str, str], None]) -> None:
+    started, ended = values.get("started_at"), values.get("ended_at")
+    if started is not None and ended is not None and ended < started:
+        note("ended_at", "the end is before the start")
+
+
+def _is_as_declared(values: Values, note: Callable[[str, str], None]) -> None:
+    declared = DECLARED.get(values["key"])
+    if declared is None:
+        return
+    try:
+        declared.check(values["value"], "value")
+    except ValidationError as error:
+        note("value", error.what)
+    category = values.setdefault("category", declared.category)
+    if category != declared.category:
+        note("category", f"the category of {declared.key} is {declared.category}")
+
+
+_RULES: Mapping[str, Callable[[Values, Callable[[str, str], None]], None]] = {
+    "sessions": _ends_after_its_start,
+    "tests": _ends_after_its_start,
+    "settings": _is_as_declared,
+}

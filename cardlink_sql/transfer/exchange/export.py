@@ -1,0 +1,279 @@
+"""Writes tables to a file: all of them as they stood at one moment."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.gateways.exchange import ExchangeGateway
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import driver_time
+from cardlink_sql.transfer.exchange.formats import Format, format_of
+from cardlink_sql.transfer.exchange.header import make_header
+from cardlink_sql.transfer.exchange.keys import Keys, KeyWriter, key_writer
+from cardlink_sql.transfer.exchange.shapes import (
+    BY_WORD,
+    PSK_KEY,
+    SHAPES,
+    STORED_KEY,
+    Shape,
+    shapes_of,
+)
+from cardlink_sql.transfer.exchange.values import Values, from_row, time_text
+from cardlink_sql.transfer.exchange.writers import Writer, writer
+
+PAGE: Final = 1000
+# What belongs to one session.
+_OF_SESSION: Final = ("devices", "cards", "sessions", "logs")
+
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows an export takes.
+
+    Args:
+        tables: by the words of their gateways (``cards``) or their names (``card_profiles``);
+            without any all of them, or those of the session.
+        since: sessions created and entries and results recorded from then on, and the sessions
+            of such entries; devices, cards and settings are whole, so that no reference is
+            left open.
+        session_id: one session with its log, its device and its card.
+
+    Raises:
+        ValidationError: a table is unknown, ``since`` has no time zone, the id is no UUID, or
+            both are given.
+    """
+
+    tables: tuple[str, ...] = ()
+    since: datetime | None = None
+    session_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.since is not None and self.session_id is not None:
+            raise ValidationError("since and session exclude each other", "since")
+        if self.since is not None:
+            object.__setattr__(self, "since", validation.moment(self.since, "since"))
+        if self.session_id is not None:
+            object.__setattr__(
+                self, "session_id", validation.session_id(self.session_id, "session")
+            )
+        outside = [shape.word for shape in self.shapes if shape.word not in _OF_SESSION]
+        if self.session_id is not None and outside:
+            raise ValidationError(
+                f"{outside[0]} are of no session", "tables", f"one has: {', '.join(_OF_SESSION)}"
+            )
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The tables, in the order of a file."""
+        if self.tables:
+            return shapes_of(self.tables)
+        return SHAPES if self.session_id is None else shapes_of(_OF_SESSION)
+
+    def check(self, file_format: Format, keys: Keys) -> None:
+        """Refuse what the format cannot hold.
+
+        Raises:
+            ValidationError: a CSV file is to hold more than one table, or keys.
+        """
+        if file_format is not Format.CSV:
+            return
+        if keys is not Keys.NONE:
+            raise ValidationError("a CSV file holds no keys", "keys", "take jsonl, json or yaml")
+        if len(self.shapes) != 1:
+            raise ValidationError(f"a CSV file holds one table: {', '.join(BY_WORD)}", "tables")
+
+    @property
+    def described(self) -> dict[str, str]:
+        """What the header says of it."""
+        if self.since is not None:
+            return {"since": time_text(self.since)}
+        return {} if self.session_id is None else {"session": self.session_id}
+
+
+def export(
+    manager: DatabaseManager,
+    path: Path,
+    *,
+    file_format: Format | None = None,
+    selection: Selection | None = None,
+    keys: Keys = Keys.NONE,
+    passphrase: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> dict[str, int]:
+    """Write a file: it is there whole, or what was there is there still.
+
+    All tables are as they stood at one moment, and no writer waits. Memory is flat: a page of
+    1,000 rows.
+
+    Args:
+        manager: the database.
+        path: the file.
+        file_format: without one, the file's name tells it.
+        selection: which rows; without one, all.
+        keys: how the file holds the cards' PSKs; ``NONE`` leaves them out.
+        passphrase: what they are encrypted under, 8 characters or more.
+        on_progress: told the number of rows after each page.
+
+    Returns:
+        The number of rows of each table in the file, by the table's name.
+
+    Raises:
+        ValidationError: format, selection or passphrase will not do.
+        NotFoundError: there is no such session.
+        EncryptionError: keys were asked for, and no encryption key opens one.
+        DatabaseError: the file cannot be written.
+    """
+    chosen = format_of(path, file_format)
+    plan = _plan(manager, chosen, selection, keys, passphrase)
+    with write_atomically(path, binary=True, private=keys is not Keys.NONE) as file:
+        return plan.write(writer(chosen, file), on_progress)
+
+
+def write_to(
+    manager: DatabaseManager,
+    file: IO[bytes],
+    file_format: Format,
+    *,
+    selection: Selection | None = None,
+    keys: Keys = Keys.NONE,
+    passphrase: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> dict[str, int]:
+    """Write to an open file, such as a pipe; the rest is as :func:`export` does it."""
+    plan = _plan(manager, file_format, selection, keys, passphrase)
+    return plan.write(writer(file_format, file), on_progress)
+
+
+def write_jsonl(
+    manager: DatabaseManager,
+    file: IO[bytes],
+    *,
+    keys: Keys = Keys.STORED,
+    on_progress: OnProgress | None = None,
+) -> dict[str, int]:
+    """Write every table as JSON lines, for a backup where the server's own tool is missing.
+
+    With ``Keys.STORED`` the PSKs are as the database has them, encrypted under its
+    CARDLINK_ENCRYPTION_KEY, which is not needed for that. :func:`import_file` with the same
+    ``keys`` puts them back into an empty database, numbers of log entries included. The last
+    line holds the rows of each table, and a file without it is refused. ::
+
+        with write_atomically(path, binary=True, private=True) as file:
+            rows = write_jsonl(manager, file)
+        report = import_file(empty, path, file_format=Format.JSONL, keys=Keys.STORED)
+
+    Returns:
+        The number of rows of each table, by its name.
+    """
+    return write_to(manager, file, Format.JSONL, keys=keys, on_progress=on_progress)
+
+
+def _plan(
+    manager: DatabaseManager,
+    file_format: Format,
+    selection: Selection | None,
+    keys: Keys,
+    passphrase: str | None,
+) -> "_Plan":
+    rows = selection or Selection()
+    rows.check(file_format, keys)
+    return _Plan(manager, rows, key_writer(manager, keys, passphrase))
+
+
+class _Plan:
+    """An export that is about to be written."""
+
+    def __init__(
+        self, manager: DatabaseManager, selection: Selection, keys: KeyWriter | None
+    ) -> None:
+        self._manager = manager
+        self._selection = selection
+        self._keys = keys
+
+    def write(self, out: Writer, on_progress: OnProgress | None) -> dict[str, int]:
+        """Write it; gives the rows of each table."""
+        manager, selection = self._manager, self._selection
+        keys = self._keys.header if self._keys else {}
+        names = [shape.name for shape in selection.shapes]
+        header = make_header(manager, names, selection.described, keys)
+        rows: dict[str, int] = {}
+        with Link(manager, read_only=True, snapshot=True) as link:
+            source = _Source(ExchangeGateway(link, manager.library), link, self._scope())
+            source.check()
+            out.begin(header)
+            for shape in selection.shapes:
+                out.table(shape)
+                rows[shape.name] = self._write_table(out, source.pages(shape), shape, on_progress)
+        out.end(rows)
+        return rows
+
+    def _write_table(
+        self,
+        out: Writer,
+        pages: Iterable[list[Values]],
+        shape: Shape,
+        on_progress: OnProgress | None,
+    ) -> int:
+        count = 0
+        write = out.row
+        for page in pages:
+            for values in page:
+                if shape.word == "cards":
+                    self._put_key(values)
+                write(values)
+            count += len(page)
+            if on_progress is not None:
+                on_progress(len(page))
+        return count
+
+    def _put_key(self, values: Values) -> None:
+        token = values.pop(STORED_KEY)
+        if self._keys is not None:
+            iccid = values["iccid"]
+            values[PSK_KEY] = None if token is None else self._keys.write(token, iccid)
+
+    def _scope(self) -> dict[str, Any]:
+        selection = self._selection
+        if selection.since is not None:
+            return {"since": driver_time(self._manager.dialect)(selection.since)}
+        return {} if selection.session_id is None else {"session_id": selection.session_id}
+
+
+class _Source:
+    """The rows that an export reads, in pages by key."""
+
+    def __init__(self, gateway: ExchangeGateway, link: Link, scope: Mapping[str, Any]) -> None:
+        self._gateway = gateway
+        self._dialect = link.dialect
+        self._scope = scope
+
+    def check(self) -> None:
+        """Refuse a session that is not there."""
+        session = self._scope.get("session_id")
+        if session is not None and not self._gateway.find("sessions", [session]):
+            raise NotFoundError(f"there is no session {session!r}", "ota_sessions")
+
+    def pages(self, shape: Shape) -> Iterator[list[Values]]:
+        convert = from_row(shape, self._dialect)
+        position = shape.columns.index(shape.key)
+        after: str | int = 0 if shape.word == "logs" else ""
+        while True:
+            rows = self._gateway.page(shape.word, after, PAGE, self._scope)
+            try:
+                yield [convert(row) for row in rows]
+            except (ValueError, TypeError) as error:
+                raise QueryError(
+                    f"a row of {shape.name} holds a value that no gateway wrote",
+                    remedy="look for a time or a JSON document that is malformed",
+                ) from error
+            if len(rows) < PAGE:
+                return
+            after = rows[-1][position]

@@ -1,0 +1,117 @@
+"""The header of a file: what it is, of which version, from where and when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.transfer.exchange.values import parse_time, time_text
+
+FORMAT: Final = "cardlink-export"
+FORMAT_VERSION: Final = 1
+_REQUIRED: Final = ("format", "format_version")
+_FIELDS: Final = (
+    *_REQUIRED, "schema_version", "exported_at", "dialect", "tables", "since", "session", "keys",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands at the head of a file.
+
+    Args:
+        schema_version: the id of the last migration of the database that it came from.
+        keys: how the file holds the cards' keys; empty where it holds none.
+    """
+
+    schema_version: str | None = None
+    keys: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_header(
+    manager: DatabaseManager,
+    tables: Sequence[str],
+    scope: Mapping[str, str],
+    keys: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The header of an export.
+
+    Args:
+        manager: the database that it comes from.
+        tables: the names of the tables in the file.
+        scope: ``since`` or ``session``, where the export is a part.
+        keys: how the file holds the cards' keys.
+
+    Raises:
+        MigrationError: the record of migrations cannot be read, or is not to be seen.
+    """
+    made = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "schema_version": manager.migrator.status().current,
+        "exported_at": time_text(utc_now()),
+        "dialect": manager.dialect.value,
+        "tables": list(tables),
+        **scope,
+    }
+    return {**made, "keys": dict(keys)} if keys else made
+
+
+def read_header(value: Any, where: str) -> Header:
+    """Check the header of a file.
+
+    Raises:
+        ValidationError: it is none, of another version, or malformed.
+    """
+    if not isinstance(value, dict):
+        raise ValidationError(
+            "the file has no header of an export", where, "its first part is the header"
+        )
+    for name in _REQUIRED:
+        if name not in value:
+            raise ValidationError(f"the header has no {name}", where)
+    if value["format"] != FORMAT:
+        raise ValidationError(f"the format is not {FORMAT}", f"{where}.format")
+    version = validation.whole(value["format_version"], f"{where}.format_version", least=1)
+    if version != FORMAT_VERSION:
+        raise ValidationError(
+            f"format version {version} is not known here, only {FORMAT_VERSION} is",
+            f"{where}.format_version",
+            "import it with the version of cardlink-sql that wrote it, or a newer one",
+        )
+    for name in value:
+        if name not in _FIELDS:
+            raise ValidationError(f"the field {name!r} is unknown", where)
+    if "exported_at" in value:
+        parse_time(value["exported_at"], f"{where}.exported_at")
+    keys = value.get("keys", {})
+    if not isinstance(keys, dict):
+        raise ValidationError("this is not an object", f"{where}.keys")
+    schema = value.get("schema_version")
+    if schema is not None:
+        validation.identifier(schema, f"{where}.schema_version", 255)
+    return Header(schema, keys)
+
+
+def check_schema(manager: DatabaseManager, header: Header, where: str) -> None:
+    """Refuse a file whose schema the database does not have.
+
+    Raises:
+        ValidationError: the file comes from a newer schema, or one that is not known.
+    """
+    status = manager.migrator.status()
+    known = {migration.id for migration in status.applied}
+    if header.schema_version is None or header.schema_version in known:
+        return
+    pending = header.schema_version in status.pending
+    raise ValidationError(
+        f"the file has the schema {header.schema_version}, and the database "
+        + (f"has {status.current}" if status.current else "has none"),
+        f"{where}.schema_version",
+        "run: cardlink-db migrate"
+        if pending
+        else "update cardlink-sql: the file is from a newer one",
+    )

@@ -1,0 +1,234 @@
+"""Reads a file into the database: checked first, then written in one transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cardlink_sql.database.event_bus import note_batch, note_many
+from cardlink_sql.database.transaction import Link
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.gateways.exchange import ExchangeGateway
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.transfer.exchange.applying import RowWriter
+from cardlink_sql.transfer.exchange.checking import Checked, Checker
+from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
+from cardlink_sql.transfer.exchange.export import OnProgress
+from cardlink_sql.transfer.exchange.formats import Format, format_of
+from cardlink_sql.transfer.exchange.header import check_schema, read_header
+from cardlink_sql.transfer.exchange.keys import KeyReader, Keys, key_form, key_reader
+from cardlink_sql.transfer.exchange.log_entries import LogWriter
+from cardlink_sql.transfer.exchange.readers import Source, open_source
+from cardlink_sql.transfer.exchange.references import Identities, find_missing
+from cardlink_sql.transfer.exchange.shapes import SHAPES
+from cardlink_sql.transfer.exchange.spool import Spool
+
+Passphrase = Callable[[], str | None] | str | None
+
+_STEP: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, by the tables' names; of a dry run, what it would do."""
+
+    tables: dict[str, TableReport] = field(
+        default_factory=lambda: {shape.name: TableReport() for shape in SHAPES}
+    )
+    dry_run: bool = False
+
+    @property
+    def rows(self) -> int:
+        """The rows of the file."""
+        return sum(t.created + t.updated + t.skipped + t.unchanged for t in self.tables.values())
+
+
+def import_file(
+    manager: DatabaseManager,
+    path: Path,
+    *,
+    file_format: Format | None = None,
+    conflict: Conflict = Conflict.SKIP,
+    dry_run: bool = False,
+    passphrase: Passphrase = None,
+    keys: Keys | None = None,
+    on_check: OnProgress | None = None,
+    on_progress: OnProgress | None = None,
+) -> ImportReport:
+    """Import a file: all of it, or nothing.
+
+    The file is read once and checked; then the checked rows, which wait in a temporary file,
+    are written in one transaction, references first. Memory is flat for jsonl, but for the keys
+    of the rows that are no log entries; json and yaml are read whole.
+
+    Args:
+        manager: the database.
+        path: the file.
+        file_format: without one, the file's name tells it.
+        conflict: what happens to a row that the database has already.
+        dry_run: do it all and roll it back.
+        passphrase: what opens encrypted keys, or what asks for it where the file has such.
+        keys: ``STORED`` takes a backup, whose keys are encrypted under the database's own
+            CARDLINK_ENCRYPTION_KEY. Without it such a file is refused; the others say
+            themselves how they hold the keys.
+        on_check: told the number of rows after each 500 checked, and of the last ones, so that
+            all of them are known before any is written.
+        on_progress: told the number of rows after each batch written.
+
+    Raises:
+        ValidationError: the file cannot be read, or has faults: a line for each.
+        EncryptionError: the passphrase is wrong, or no encryption key is set.
+        IntegrityError: another writer was quicker; nothing was kept.
+    """
+    chosen = format_of(path, file_format)
+    where = str(path)
+    faults = Faults(where)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValidationError(f"the file cannot be read: {reason}", where) from error
+    with file, Spool() as spool:
+        source = open_source(path, chosen, file)
+        header = read_header(source.header, f"{where}: header")
+        form = _form(header.keys, keys, f"{where}: header.keys")
+        check_schema(manager, header, f"{where}: header")
+        reader = key_reader(manager, header.keys, _asked(passphrase, form), f"{where}: header.keys")
+        checked = _check(source, Checker(spool, faults, reader, form), faults, on_check)
+        work = _Import(manager, spool, checked, conflict, reader)
+        return work.run(faults, on_progress, dry_run=dry_run)
+
+
+def _form(header: object, wanted: Keys | None, where: str) -> Keys:
+    form = key_form(header, where) if isinstance(header, dict) else Keys.NONE
+    if form is Keys.STORED and wanted is not Keys.STORED:
+        raise ValidationError(
+            "the keys are as a database stored them: the file is a backup",
+            where,
+            "put it back with: cardlink-db restore",
+        )
+    return form
+
+
+def _asked(passphrase: Passphrase, form: Keys) -> str | None:
+    if form is not Keys.ENCRYPTED:
+        return None
+    return passphrase() if callable(passphrase) else passphrase
+
+
+def _check(
+    source: Source, checker: Checker, faults: Faults, on_check: OnProgress | None
+) -> Checked:
+    tell = on_check or _tell_nobody
+    new = 0
+    try:
+        for entry in source.entries(faults):
+            checker.take(entry)
+            new += 1
+            if new == _STEP:
+                tell(new)
+                new = 0
+    except ValidationError as error:
+        # Such as a file that ends too soon, where what was found so far may explain it.
+        if not faults.count:
+            raise
+        faults.add(error.what)
+    tell(new)
+    return checker.checked
+
+
+def _tell_nobody(_rows: int, /) -> None:
+    pass
+
+
+def _note(link: Link, report: ImportReport) -> None:
+    """Note the events of an import: of each table that it changed one, and that it is done."""
+    for shape in SHAPES:
+        counts, gateway = report.tables[shape.name], shape.gateway
+        count = counts.created + counts.updated
+        note_many(link, gateway.event, gateway.entity, "imported", count)
+        note_batch(link, gateway.entity, shape.name, "import", count)
+
+
+class _Import:
+    """The writing of a checked file."""
+
+    def __init__(
+        self,
+        manager: DatabaseManager,
+        spool: Spool,
+        checked: Checked,
+        conflict: Conflict,
+        keys: KeyReader | None,
+    ) -> None:
+        self._manager = manager
+        self._spool = spool
+        self._checked = checked
+        self._conflict = conflict
+        self._keys = keys
+
+    def run(self, faults: Faults, on_progress: OnProgress | None, *, dry_run: bool) -> ImportReport:
+        if faults.count:
+            self._list_faults(faults)
+        report = ImportReport(dry_run=dry_run)
+        with Link(self._manager, read_only=False) as link:
+            gateway = ExchangeGateway(link, self._manager.library)
+            released = self._hold_against(gateway, faults)
+            for iccid in released:
+                gateway.release_psk_identity(iccid)
+            self._write(gateway, report, on_progress)
+            if dry_run:
+                link.rollback()
+            else:
+                _note(link, report)
+                link.commit()
+        return report
+
+    def _list_faults(self, faults: Faults) -> None:
+        """What the database would refuse is listed beside what is wrong with the file."""
+        with Link(self._manager, read_only=True) as link:
+            self._hold_against(ExchangeGateway(link, self._manager.library), faults)
+
+    def _hold_against(self, gateway: ExchangeGateway, faults: Faults) -> list[str]:
+        find_missing(gateway, self._checked, faults)
+        identities = Identities(
+            gateway, self._manager.dialect, self._checked, self._conflict, faults
+        )
+        released = identities.check(self._spool)
+        faults.refuse()
+        return released
+
+    def _write(
+        self, gateway: ExchangeGateway, report: ImportReport, on_progress: OnProgress | None
+    ) -> None:
+        dialect = self._manager.dialect
+        rows = RowWriter(gateway, dialect, self._conflict, self._keys)
+        created: dict[str, set[str]] = {shape.name: set() for shape in SHAPES}
+        for shape in SHAPES:
+            counts = report.tables[shape.name]
+            logs = (
+                self._log_writer(gateway, created["ota_sessions"], report)
+                if shape.word == "logs"
+                else None
+            )
+            for batch in self._spool.batches(shape):
+                size = len(batch)
+                if logs is not None:
+                    logs.write(batch, counts)
+                else:
+                    rows.write(shape, batch, counts, created[shape.name])
+                if on_progress is not None:
+                    on_progress(size)
+
+    def _log_writer(
+        self, gateway: ExchangeGateway, new_sessions: set[str], report: ImportReport
+    ) -> LogWriter:
+        highest = self._checked.highest
+        # What moves the count of the numbers on a server cannot be rolled back.
+        is_dry = report.dry_run and self._manager.dialect is not Dialect.SQLITE
+        may_number = highest > 0 and not is_dry and gateway.reserve_numbers(highest)
+        return LogWriter(
+            gateway, self._manager.dialect, self._conflict, new_sessions, may_number=may_number
+        )

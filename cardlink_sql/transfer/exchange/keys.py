@@ -1,0 +1,243 @@
+"""The cards' keys in a file: none, encrypted under a passphrase, plain, or as stored.
+
+A passphrase becomes a key by scrypt (RFC 7914), with parameters and salt in the header, and
+AES-256-GCM encrypts each PSK with its ICCID as associated data, so that a key moved to another
+card does not open. ``check`` in the header is an encrypted word that tells a wrong passphrase
+before anything is written.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.errors import EncryptionError, ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+
+# What OWASP recommends for scrypt: 128 MB and about half a second.
+_SCRYPT: Final = {"n": 2**17, "r": 8, "p": 1}
+_LARGEST_N: Final = 2**18
+_SALT_OCTETS: Final = 16
+_NONCE_OCTETS: Final = 12
+_CHECK: Final = b"cardlink-export"
+_CIPHER: Final = "AES-256-GCM"
+MIN_PASSPHRASE: Final = 8
+
+
+class Keys(StrEnum):
+    """How a file holds the cards' keys."""
+
+    NONE = "none"
+    ENCRYPTED = "encrypted"  # under a passphrase
+    PLAIN = "plain"  # as hex, for everyone who reads the file
+    STORED = "stored"  # as in the database, under its CARDLINK_ENCRYPTION_KEY: for backups
+
+
+class KeyWriter(Protocol):
+    """What puts a stored key into a file."""
+
+    header: Mapping[str, Any]
+
+    def write(self, token: bytes, iccid: str) -> str:
+        """The key as the file has it."""
+
+
+class KeyReader(Protocol):
+    """What takes a key out of a file."""
+
+    def read(self, value: Any, iccid: str, where: str) -> bytes:
+        """The key as the database stores it."""
+
+    def is_same(self, one: bytes, other: bytes) -> bool:
+        """Whether two stored forms are one key."""
+
+
+def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> KeyWriter | None:
+    """What writes the keys of an export; ``None`` where it has none.
+
+    Raises:
+        ValidationError: the passphrase is missing or too short.
+        EncryptionError: no encryption key is set.
+    """
+    if keys is Keys.NONE:
+        return None
+    if keys is Keys.STORED:
+        return _StoredWriter()
+    if keys is Keys.PLAIN:
+        return _PlainWriter(manager.keyring)
+    if passphrase is None or len(passphrase) < MIN_PASSPHRASE:
+        raise ValidationError(
+            f"a passphrase of {MIN_PASSPHRASE} characters or more is needed", "passphrase"
+        )
+    return _EncryptedWriter(manager.keyring, passphrase)
+
+
+def key_reader(
+    manager: DatabaseManager, header: Mapping[str, Any], passphrase: str | None, where: str
+) -> KeyReader | None:
+    """What reads the keys of a file; ``None`` where it has none.
+
+    Raises:
+        ValidationError: the header is malformed, or the passphrase is missing.
+        EncryptionError: the passphrase is wrong, or no encryption key is set.
+    """
+    form = key_form(header, where)
+    if form is Keys.NONE:
+        return None
+    if form is Keys.STORED:
+        return _StoredReader()
+    if form is Keys.PLAIN:
+        return _PlainReader(manager.keyring)
+    cipher = _cipher(header, passphrase, where)
+    return _EncryptedReader(manager.keyring, cipher)
+
+
+def key_form(header: Mapping[str, Any], where: str) -> Keys:
+    """How a file says that it holds the keys.
+
+    Raises:
+        ValidationError: it says something else.
+    """
+    if not header:
+        return Keys.NONE
+    form: Keys = validation.choice(Keys)(header.get("form"), f"{where}.form")
+    return form
+
+
+class _StoredWriter:
+    header: Mapping[str, Any] = {"form": Keys.STORED.value}
+
+    def write(self, token: bytes, iccid: str) -> str:
+        return _encode(token)
+
+
+class _PlainWriter:
+    header: Mapping[str, Any] = {"form": Keys.PLAIN.value}
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def write(self, token: bytes, iccid: str) -> str:
+        return _open(self._keyring, token, iccid).hex().upper()
+
+
+class _EncryptedWriter:
+    def __init__(self, keyring: Keyring, passphrase: str) -> None:
+        self._keyring = keyring
+        salt = os.urandom(_SALT_OCTETS)
+        self._cipher = AESGCM(_derive(passphrase, salt, **_SCRYPT))
+        self.header: Mapping[str, Any] = {
+            "form": Keys.ENCRYPTED.value,
+            "kdf": "scrypt",
+            **_SCRYPT,
+            "salt": _encode(salt),
+            "cipher": _CIPHER,
+            "check": self._encrypt(_CHECK, _CHECK),
+        }
+
+    def write(self, token: bytes, iccid: str) -> str:
+        return self._encrypt(_open(self._keyring, token, iccid), iccid.encode())
+
+    def _encrypt(self, secret: bytes, about: bytes) -> str:
+        nonce = os.urandom(_NONCE_OCTETS)
+        return _encode(nonce + self._cipher.encrypt(nonce, secret, about))
+
+
+class _Reader:
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def is_same(self, one: bytes, other: bytes) -> bool:
+        try:
+            return self._keyring.decrypt(one, "") == self._keyring.decrypt(other, "")
+        except EncryptionError:
+            return False
+
+
+class _PlainReader(_Reader):
+    def read(self, value: Any, iccid: str, where: str) -> bytes:
+        return self._keyring.encrypt(validation.psk_key(_text(value, where), where))
+
+
+class _EncryptedReader(_Reader):
+    def __init__(self, keyring: Keyring, cipher: AESGCM) -> None:
+        super().__init__(keyring)
+        self._cipher = cipher
+
+    def read(self, value: Any, iccid: str, where: str) -> bytes:
+        data = _decode(value, where)
+        try:
+            key = self._cipher.decrypt(data[:_NONCE_OCTETS], data[_NONCE_OCTETS:], iccid.encode())
+        except (InvalidTag, ValueError):
+            raise ValidationError(
+                "the encrypted PSK is damaged, or is another card's", where
+            ) from None
+        return self._keyring.encrypt(validation.psk_key(key, where))
+
+
+class _StoredReader:
+    def read(self, value: Any, iccid: str, where: str) -> bytes:
+        return _decode(value, where)
+
+    def is_same(self, one: bytes, other: bytes) -> bool:
+        return one == other
+
+
+def _cipher(header: Mapping[str, Any], passphrase: str | None, where: str) -> AESGCM:
+    expected = {"form", "kdf", "salt", "cipher", "check", *_SCRYPT}
+    if set(header) != expected or (header["kdf"], header["cipher"]) != ("scrypt", _CIPHER):
+        raise ValidationError("the header does not say how the keys are encrypted", where)
+    n = validation.whole(header["n"], f"{where}.n", least=2, most=_LARGEST_N)
+    r = validation.whole(header["r"], f"{where}.r", least=1, most=8)
+    p = validation.whole(header["p"], f"{where}.p", least=1, most=4)
+    if n & (n - 1):
+        raise ValidationError(f"{n} is no power of two", f"{where}.n")
+    salt = _decode(header["salt"], f"{where}.salt")
+    check = _decode(header["check"], f"{where}.check")
+    if passphrase is None:
+        raise ValidationError("the file holds encrypted keys, and no passphrase was given", where)
+    cipher = AESGCM(_derive(passphrase, salt, n=n, r=r, p=p))
+    try:
+        cipher.decrypt(check[:_NONCE_OCTETS], check[_NONCE_OCTETS:], _CHECK)
+    except (InvalidTag, ValueError):
+        raise EncryptionError(
+            "the passphrase does not open the keys of the file",
+            where,
+            "give the passphrase that it was exported with",
+        ) from None
+    return cipher
+
+
+def _derive(passphrase: str, salt: bytes, *, n: int, r: int, p: int) -> bytes:
+    return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(
+        passphrase.encode("utf-8", "surrogateescape")
+    )
+
+
+def _open(keyring: Keyring, token: bytes, iccid: str) -> bytes:
+    return keyring.decrypt(token, f"card_profiles[{iccid}].psk_key_encrypted")
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _decode(value: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(_text(value, where), validate=True)
+    except (binascii.Error, ValueError) as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise ValidationError("this is not base64", where) from None
+
+
+def _text(value: Any, where: str) -> str:
+    return validation.text(value, where, 4096)

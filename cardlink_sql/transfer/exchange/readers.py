@@ -1,0 +1,160 @@
+"""Reads the rows of a file one after another, in each format; what they hold is checked later."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, Protocol
+
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.transfer.exchange.formats import Format
+from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
+from cardlink_sql.transfer.exchange.strict import decode, load_json, load_yaml
+
+# No row that the checks let pass is longer, however its letters are escaped.
+_MAX_LINE: Final = 2**25
+
+
+class Entry(NamedTuple):
+    """A row of a file: its table, its number there from 0, its line where lines count."""
+
+    shape: Shape
+    position: int
+    line: int | None
+    row: Any
+
+
+class Source(Protocol):
+    """A file that is open for reading."""
+
+    header: Any
+
+    def entries(self, faults: Faults) -> Iterator[Entry]:
+        """Its rows; what is no row is noted as a fault."""
+
+
+def open_source(path: Path, file_format: Format, file: IO[bytes]) -> Source:
+    """The reader of a format.
+
+    Raises:
+        ValidationError: the file cannot be read in this format.
+    """
+    if file_format is Format.CSV:
+        raise ValidationError(
+            "CSV is for spreadsheets and is not imported: it does not tell text from numbers",
+            str(path),
+            "export as jsonl, json or yaml",
+        )
+    if file_format is Format.JSONL:
+        return LinesSource(file, path)
+    load = load_json if file_format is Format.JSON else load_yaml
+    return DocumentSource(load(decode(file.read(), str(path)), str(path)), path)
+
+
+class DocumentSource:
+    """JSON and YAML: read whole."""
+
+    def __init__(self, document: Any, path: Path) -> None:
+        if not isinstance(document, dict):
+            raise ValidationError("the file is not an object of tables", str(path))
+        self.header = document.pop("header", None)
+        self._tables = document
+
+    def entries(self, faults: Faults) -> Iterator[Entry]:
+        """Its rows, table by table."""
+        for name, rows in self._tables.items():
+            shape = BY_NAME.get(name)
+            if shape is None:
+                faults.add(f"there is no such table, only {', '.join(BY_NAME)}", name)
+            elif not isinstance(rows, list):
+                faults.add("this is not a list of rows", name)
+            else:
+                for index, row in enumerate(rows):
+                    yield Entry(shape, index, None, row)
+
+
+class LinesSource:
+    """JSON lines: read one at a time."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._line = 0
+        first = self._next()
+        opening = {} if first is None else load_json(first, self._where)
+        self.header = opening.get("header") if isinstance(opening, dict) else None
+
+    def entries(self, faults: Faults) -> Iterator[Entry]:
+        """Its rows, and at their end the check of the last line.
+
+        Raises:
+            ValidationError: the last line is missing or does not count the rows.
+        """
+        counts: dict[str, int] = {}
+        while (text := self._next(faults)) is not None:
+            if not text.strip():
+                continue
+            row = self._object(text, faults)
+            if row is None:
+                continue
+            if "trailer" in row:
+                self._end(row["trailer"], counts)
+                return
+            shape = BY_NAME.get(table) if isinstance(table := row.pop("table", None), str) else None
+            if shape is None:
+                faults.add(f"its table is none of: {', '.join(BY_NAME)}", line=self._line)
+                continue
+            index = counts.get(shape.name, 0)
+            counts[shape.name] = index + 1
+            yield Entry(shape, index, self._line, row)
+        raise ValidationError(
+            "the file ends without its last line, so it is cut off",
+            str(self._path),
+            "export it again",
+        )
+
+    def _object(self, text: str, faults: Faults) -> dict[str, Any] | None:
+        try:
+            row = load_json(text, self._where)
+        except ValidationError as error:
+            faults.add(error.what, line=self._line)
+            return None
+        if not isinstance(row, dict):
+            faults.add("the line is not an object", line=self._line)
+            return None
+        return row
+
+    def _end(self, trailer: Any, counts: Mapping[str, int]) -> None:
+        expected = trailer.get("rows") if isinstance(trailer, dict) else None
+        found = {name: counts.get(name, 0) for name in BY_NAME}
+        is_right = isinstance(expected, dict) and found == {
+            **dict.fromkeys(BY_NAME, 0),
+            **expected,
+        }
+        if not is_right:
+            raise ValidationError(
+                "the last line counts other rows than the file has",
+                self._where,
+                "export it again; after an edit by hand correct its rows",
+            )
+        if (rest := self._next()) is not None and (rest.strip() or self._next() is not None):
+            raise ValidationError("a line stands behind the last one", self._where)
+
+    def _next(self, faults: Faults | None = None) -> str | None:
+        line = self._file.readline(_MAX_LINE + 1)
+        if not line:
+            return None
+        self._line += 1
+        if len(line) > _MAX_LINE:
+            raise ValidationError(f"the line is longer than {_MAX_LINE} bytes", self._where)
+        try:
+            text = decode(line, self._where) if self._line == 1 else line.decode()
+            return text.rstrip("\r\n")
+        except UnicodeDecodeError:
+            if faults is None:
+                raise ValidationError("the line is not UTF-8", self._where) from None
+            faults.add("the line is not UTF-8", line=self._line)
+            return ""
+
+    @property
+    def _where(self) -> str:
+        return f"{self._path}:{self._line}"

@@ -1,0 +1,64 @@
+"""Keeps checked rows on disk between the check of a file and its writing, table by table."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import Any, Final
+
+from cardlink_sql.transfer.exchange.shapes import SHAPES, Shape
+
+_ROWS: Final = 500
+_IN_MEMORY: Final = 2**20
+
+
+class Spool:
+    """Rows of each table, written once and then read in batches, in flat memory.
+
+    The files have no name, so that nobody else reads them and nothing is left of them. PSKs
+    are in them only as the database stores them.
+    """
+
+    def __init__(self) -> None:
+        with ExitStack() as files:
+            self._files = {
+                shape.name: files.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))
+                for shape in SHAPES
+            }
+            self._close = files.pop_all()
+        self._batches: dict[str, list[Any]] = {shape.name: [] for shape in SHAPES}
+        self.counts = {shape.name: 0 for shape in SHAPES}
+
+    def add(self, shape: Shape, row: Any) -> None:
+        """Keep a row, which is JSON."""
+        batch = self._batches[shape.name]
+        batch.append(row)
+        self.counts[shape.name] += 1
+        if len(batch) >= _ROWS:
+            self._write(shape.name)
+
+    def batches(self, shape: Shape) -> Iterator[list[Any]]:
+        """The rows of a table in the order of the file, up to 500 at a time."""
+        self._write(shape.name)
+        file = self._files[shape.name]
+        file.seek(0)
+        for line in file:
+            yield json.loads(line)
+
+    def _write(self, name: str) -> None:
+        if self._batches[name]:
+            text = json.dumps(self._batches[name], ensure_ascii=False)
+            self._files[name].write(f"{text}\n".encode())
+            self._batches[name] = []
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close.close()

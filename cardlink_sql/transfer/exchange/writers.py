@@ -1,0 +1,220 @@
+"""Writes the rows of an export, one at a time, in each format.
+
+json and yaml
+    One object: ``header``, then a list for each table. A YAML file ends in ``...``, so that one
+    that was cut off is noticed.
+jsonl
+    A line with the header, a line for each row with its ``table``, and a last line with the
+    number of rows of each table.
+csv
+    One table for a spreadsheet, without a header; see :class:`CsvWriter`.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from typing import IO, Any, Final, Protocol
+
+import yaml
+
+from cardlink_sql.model.tables import JSONDocument, UTCDateTime
+from cardlink_sql.transfer.exchange.formats import Format
+from cardlink_sql.transfer.exchange.shapes import Shape
+from cardlink_sql.transfer.exchange.values import Values
+
+
+class Writer(Protocol):
+    """What a format needs: the header, tables in turn with their rows, the end."""
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        """Write the header."""
+
+    def table(self, shape: Shape) -> None:
+        """The rows that follow are of this table."""
+
+    def row(self, values: Values) -> None:
+        """Write a row."""
+
+    def end(self, rows: Mapping[str, int]) -> None:
+        """Write what comes last; ``rows`` counts those of each table."""
+
+
+def writer(chosen: Format, file: IO[bytes]) -> Writer:
+    """The writer of a format.
+
+    Args:
+        chosen: the format.
+        file: where the bytes go.
+    """
+    made: Writer = _WRITERS[chosen](file)
+    return made
+
+
+def to_json(value: Any) -> str:
+    """JSON on one line, all letters as they are."""
+    return _ENCODE(value)
+
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class JsonLinesWriter:
+    """JSON lines."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._write = file.write
+        self._head = ""
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        self._line(to_json({"header": header}))
+
+    def table(self, shape: Shape) -> None:
+        self._head = f'{{"table": "{shape.name}", '
+
+    def row(self, values: Values) -> None:
+        self._line(self._head + to_json(values)[1:])
+
+    def end(self, rows: Mapping[str, int]) -> None:
+        self._line(to_json({"trailer": {"rows": rows}}))
+
+    def _line(self, text: str) -> None:
+        self._write(f"{text}\n".encode())
+
+
+class JsonWriter:
+    """One JSON object, a row on each line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._write = file.write
+        self._before_row = ""
+        self._close = ""
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        self._text(f'{{\n"header": {to_json(header)}')
+
+    def table(self, shape: Shape) -> None:
+        self._text(f'{self._close},\n"{shape.name}": [')
+        self._before_row, self._close = "\n", "]"
+
+    def row(self, values: Values) -> None:
+        self._text(f"{self._before_row}  {to_json(values)}")
+        self._before_row, self._close = ",\n", "\n]"
+
+    def end(self, rows: Mapping[str, int]) -> None:
+        self._text(f"{self._close}\n}}\n")
+
+    def _text(self, text: str) -> None:
+        self._write(text.encode())
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """libyaml's where PyYAML came with it, ten times as quick."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """An export has no anchors, and an import takes none."""
+        return True
+
+
+class YamlWriter:
+    """One YAML mapping in block style."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._write = file.write
+        self._empty = ""
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        self._dump({"header": dict(header)})
+
+    def table(self, shape: Shape) -> None:
+        self._text(f"{self._empty}{shape.name}:")
+        self._empty = " []\n"
+
+    def row(self, values: Values) -> None:
+        if self._empty == " []\n":
+            self._text("\n")
+        self._empty = ""
+        self._dump([values])
+
+    def end(self, rows: Mapping[str, int]) -> None:
+        self._text(f"{self._empty}...\n")
+
+    def _dump(self, value: Any) -> None:
+        self._text(
+            yaml.dump(
+                value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False
+            )
+        )
+
+    def _text(self, text: str) -> None:
+        self._write(text.encode())
+
+
+# What a spreadsheet runs as a formula, the wide forms included, and what it drops before one.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+# Digits with the signs of numbers, dates and times, and one E: 9000, 6E00, 0084000008, 12:30.
+_NUMBER: Final = re.compile(r"[\d\s.,:/%+-]*(?:[eE][\d+-]*)?")
+
+
+class CsvWriter:
+    """CSV after RFC 4180 for a spreadsheet: UTF-8 with its mark, every text in quotes.
+
+    A number is a number and a time, without its zone, a time in UTC. Text that a spreadsheet
+    would run as a formula or turn into a number or a time (``=A1``, ``9000``, ``6E00``, an
+    ICCID) has a ``'`` before it. JSON is text; NULL is an empty cell.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._buffer = io.StringIO(newline="")
+        self._csv = csv.writer(self._buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+        self._forms: dict[str, Any] = {}
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        self._file.write(b"\xef\xbb\xbf")
+
+    def table(self, shape: Shape) -> None:
+        forms = {column.name: _cell_of(column.type) for column in shape.table.columns}
+        self._forms = {name: forms[name] for name in shape.fields}
+        self._line(list(self._forms))
+
+    def row(self, values: Values) -> None:
+        self._line(
+            [
+                "" if values[name] is None else form(values[name])
+                for name, form in self._forms.items()
+            ]
+        )
+
+    def end(self, rows: Mapping[str, int]) -> None:
+        pass
+
+    def _line(self, cells: list[Any]) -> None:
+        self._csv.writerow(cells)
+        self._file.write(self._buffer.getvalue().encode())
+        self._buffer.seek(0)
+        self._buffer.truncate()
+
+
+def _cell_of(kind: Any) -> Any:
+    if isinstance(kind, UTCDateTime):
+        return lambda text: text[:26].replace("T", " ")
+    if isinstance(kind, JSONDocument):
+        return lambda value: harmless(to_json(value))
+    return lambda value: harmless(value) if isinstance(value, str) else value
+
+
+def harmless(text: str) -> str:
+    """A cell's text, with ``'`` before it where a spreadsheet would take it for something else."""
+    if text.startswith(_FORMULA) or (text and _NUMBER.fullmatch(text)):
+        return f"'{text}"
+    return text
+
+
+_WRITERS: Final[Mapping[Format, Any]] = {
+    Format.JSON: JsonWriter,
+    Format.YAML: YamlWriter,
+    Format.JSONL: JsonLinesWriter,
+    Format.CSV: CsvWriter,
+}

@@ -1,0 +1,149 @@
+"""The admin server's keys from its YAML file: ``keys: {card_0031: 00112233…}``.
+
+A key goes to the card that claims its PSK identity. A file has no ICCIDs, so that it makes no
+cards: an identity that no card claims is a fault, and nothing is written then.
+
+Every scalar of the file is read as the text that it is, so that hex needs no quotes: to YAML,
+``00112233`` would be a number. No error shows a key.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.errors import EncryptionError, ValidationError
+from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.yaml_text import compose, line_of, pairs
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.unit_of_work import UnitOfWork
+
+_FORM: Final = "write keys: and below it a line for each key, identity: hex"
+# A key that stands where its identity should, however it is written.
+_SEPARATORS: Final = re.compile(r"0x|[\W_]", re.IGNORECASE)
+_HEX: Final = re.compile(r"[0-9A-Fa-f]{16,}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """A key of the file. It is left out of the repr."""
+
+    line: int
+    identity: str
+    psk_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyImport:
+    """What an import did: the ICCIDs of the cards, by what became of their PSKs."""
+
+    updated: list[str]
+    unchanged: list[str]
+
+
+def import_keys(
+    manager: DatabaseManager,
+    text: str,
+    name: str = "keys",
+    *,
+    dry_run: bool = False,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> KeyImport:
+    """Give cards the PSKs of an admin server's YAML text, all or none.
+
+    Args:
+        manager: the database; its keyring encrypts.
+        text: the YAML, at most a MiB.
+        name: how errors name the text.
+        dry_run: write nothing, and say what would be written.
+        on_progress: called with 1 for each key that is done.
+
+    Raises:
+        ValidationError: each fault with its line and path, such as ``keys.card_0031``: a key that
+            is no hex of 1 to 64 octets, an identity twice, or one that no card claims.
+        EncryptionError: no encryption key is set.
+    """
+    faults = Faults(name)
+    entries = _read(text, faults)
+    keyring = manager.keyring
+    done = KeyImport([], [])
+    with UnitOfWork(manager) as uow:
+        cards = [(entry, _claimant(uow, entry, faults)) for entry in entries]
+        faults.refuse()
+        for entry, iccid in cards:
+            if _is_stored(uow, keyring, iccid, entry.psk_key):
+                done.unchanged.append(iccid)
+            else:
+                uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
+                done.updated.append(iccid)
+            on_progress(1)
+        if not dry_run:
+            uow.commit()
+    return done
+
+
+def _claimant(uow: UnitOfWork, entry: KeyEntry, faults: Faults) -> str:
+    """The ICCID of the card that claims the identity; that none does is noted as a fault."""
+    card = uow.cards.find_one_by(psk_identity=entry.identity)
+    if card is None:
+        faults.add("no card claims this identity", _path(entry.identity), entry.line)
+        return ""
+    return card.iccid
+
+
+def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, psk_key: bytes) -> bool:
+    stored = uow.cards.get_psk_token(iccid)
+    if stored is None:
+        return False
+    try:
+        return keyring.decrypt(stored.token, iccid) == psk_key
+    except EncryptionError:
+        return False  # under a key that is lost, which is what an import may be for
+
+
+def _read(text: str, faults: Faults) -> list[KeyEntry]:
+    """The keys of the text that have no fault."""
+    root = compose(text, faults.name, only_text=True)
+    if not isinstance(root, yaml.MappingNode):
+        raise ValidationError(f"no keys: {_FORM}", faults.name)
+    entries: list[KeyEntry] = []
+    names = set()
+    for name, name_node, node in pairs(root, faults):
+        names.add(name)
+        if name != "keys":
+            faults.add("only keys: is read, take the rest out", line=line_of(name_node))
+        elif not isinstance(node, yaml.MappingNode):
+            faults.add(_FORM, "keys", line_of(node))
+        else:
+            entries = [
+                entry
+                for identity, identity_node, key_node in pairs(node, faults, "keys")
+                if (entry := _entry(identity, line_of(identity_node), key_node, faults))
+            ]
+    if "keys" not in names:
+        faults.add(f"there is no keys: in it; {_FORM}")
+    return entries
+
+
+def _entry(identity: str, line: int, node: yaml.Node, faults: Faults) -> KeyEntry | None:
+    path = _path(identity)
+    if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
+        faults.add("a key is a line of hex", path, line)
+        return None
+    try:
+        name = validation.psk_identity(identity, path)
+        return KeyEntry(line, name, validation.psk_key(node.value, path))
+    except ValidationError as error:
+        faults.add_refusal(error, line)
+        return None
+
+
+def _path(identity: str) -> str:
+    """Where a key stands; an identity that may be a key itself is not told."""
+    bare = _SEPARATORS.sub("", identity)
+    is_iccid = bare.isdecimal()
+    return "keys" if _HEX.search(bare) and not is_iccid else f"keys.{identity}"

@@ -1,0 +1,371 @@
+"""Reads a recorded OTA trace and replays it through the gateways.
+
+A trace is a file of JSON lines. First the cards, then what happened, in order::
+
+    {"event": "card", "iccid": "8949…", "psk_identity": "card_1", "psk_key": "E8AD…"}
+    {"event": "session_started", "timestamp": "2026-11-22T22:17:13.668544Z", "session": "<UUID>",
+     "psk_identity": "card_1", "cipher_suite": "PSK-AES128-CBC-SHA256", "protocol": "TLSv1.2",
+     "handshake_ms": 2.242}
+    {"event": "command", "timestamp": "…", "session": "<UUID>", "data": "00A4040000"}
+    {"event": "response", "timestamp": "…", "session": "<UUID>", "data": "6F08…9000",
+     "status_word": "9000", "latency_ms": 22.061}
+    {"event": "session_ended", "timestamp": "…", "session": "<UUID>", "reason": "normal"}
+    {"event": "handshake_failed", "timestamp": "…", "error": "…", "alert": "51"}
+
+A session ends as completed where the reason is ``normal``, as timeout where it is ``timeout``,
+and else as failed, with the reason as its error code. A failed handshake is a failed session
+without a card, its alert the error code. ``protocol`` has no column and is not kept.
+
+The whole file is checked before anything is written, and written in one transaction.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import CardProfile, CommLog, Direction, SessionType
+from cardlink_sql.model.validation import Check
+from cardlink_sql.unit_of_work import UnitOfWork
+
+_FAILED_HANDSHAKES: Final = uuid.UUID("6f0cdf0e-6f5b-4c5e-9d6e-0c6c7d9ad2f1")
+
+
+@dataclass(slots=True)
+class TraceCard:
+    """A card of the trace. Its key is left out of the repr."""
+
+    where: str
+    iccid: str
+    psk_identity: str
+    psk_key: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class TraceSession:
+    """A session of the trace with its APDUs; a failed handshake is one without a card."""
+
+    where: str
+    id: str
+    started_at: datetime | None
+    psk_identity: str | None = None
+    cipher_suite: str | None = None
+    created_at: datetime | None = None
+    entries: list[CommLog] = field(default_factory=list)
+    ended_at: datetime | None = None
+    reason: str | None = None
+    error_message: str | None = None
+    last_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Trace:
+    """A checked trace."""
+
+    cards: dict[str, TraceCard] = field(default_factory=dict)
+    sessions: dict[str, TraceSession] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay wrote; what the database had already, it left as it was."""
+
+    cards: int
+    sessions: int
+    entries: int
+    known_cards: int
+    known_sessions: int
+
+
+def read_trace(path: Path) -> Trace:
+    """Read and check a trace.
+
+    Raises:
+        ValidationError: a line is no JSON or breaks the rules: ``file:line: what is wrong``.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValidationError(
+            f"the trace cannot be read: {reason}", str(path), "name another file"
+        ) from error
+    reader = _Reader()
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            reader.read(line, f"{path}:{number}")
+    if not (reader.trace.cards or reader.trace.sessions):
+        raise ValidationError("the trace holds no event", str(path))
+    return reader.trace
+
+
+def replay(manager: DatabaseManager, trace: Trace) -> Replay:
+    """Write a trace in one transaction: cards with their keys, sessions, every APDU.
+
+    A card or session that the database has already is left alone, so that a replay may be
+    repeated. ``created_at`` of a session is when its handshake began.
+
+    Raises:
+        IntegrityError: a card is there with another PSK; nothing was written.
+        EncryptionError: no encryption key is set; nothing was written.
+    """
+    with UnitOfWork(manager) as uow:
+        cards = sum(_write_card(uow, card) for card in trace.cards.values())
+        new = [s for s in trace.sessions.values() if not uow.sessions.exists(s.id)]
+        iccids = {card.psk_identity: card.iccid for card in trace.cards.values()}
+        for session in new:
+            _write_session(uow, session, iccids)
+        uow.commit()
+    return Replay(
+        cards=cards,
+        sessions=len(new),
+        entries=sum(len(session.entries) for session in new),
+        known_cards=len(trace.cards) - cards,
+        known_sessions=len(trace.sessions) - len(new),
+    )
+
+
+def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
+    known = uow.cards.get_by_id(card.iccid)
+    if known is None:
+        try:
+            uow.cards.create_with_psk(
+                CardProfile(iccid=card.iccid), card.psk_identity, card.psk_key
+            )
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"card {card.iccid} or its identity {card.psk_identity!r} is taken by another card",
+                card.where,
+                "a replay of the same trace may be under way: try again",
+            ) from error
+        return True
+    is_same = known.psk_identity == card.psk_identity
+    if not is_same or uow.cards.get_psk_key(card.iccid) != card.psk_key:
+        raise IntegrityError(
+            f"card {card.iccid} is in the database with another PSK",
+            card.where,
+            "replay into another database",
+        )
+    return False
+
+
+def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, str]) -> None:
+    sessions = uow.sessions
+    sessions.create_session(
+        session_id=session.id,
+        session_type=SessionType.POLLED,
+        card_iccid=iccids.get(session.psk_identity or ""),
+        at=session.created_at,
+    )
+    if session.cipher_suite is not None and session.psk_identity is not None:
+        sessions.set_tls_info(session.id, session.cipher_suite, session.psk_identity)
+    if session.started_at is not None:
+        sessions.start_session(session.id, at=session.started_at)
+    uow.logs.add_log_batch(session.entries)
+    if session.reason == "normal":
+        sessions.complete_session(session.id, at=session.ended_at)
+    elif session.reason == "timeout":
+        sessions.timeout_session(session.id, at=session.ended_at)
+    elif session.reason is not None:
+        sessions.fail_session(session.id, session.reason, session.error_message, session.ended_at)
+
+
+Fields = dict[str, Any]
+
+
+class _Reader:
+    """Builds a trace line by line and holds each line to the rules."""
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+        self._identities: set[str] = set()
+
+    def read(self, line: bytes, where: str) -> None:
+        event = _parse(line, where)
+        kind = event.pop("event", None)
+        if not isinstance(kind, str) or kind not in _RULES:
+            raise ValidationError(f"event {kind!r} is none of: {', '.join(_RULES)}", where)
+        fields = _check(event, _RULES[kind], where)
+        handle: Callable[[Fields, str], None] = getattr(self, f"_{kind}")
+        try:
+            handle(fields, where)
+        except DatabaseError as error:
+            raise ValidationError(error.what, where, error.remedy) from None
+
+    def _card(self, fields: Fields, where: str) -> None:
+        card = TraceCard(where, fields["iccid"], fields["psk_identity"], fields["psk_key"])
+        if self.trace.sessions:
+            raise ValidationError("a card stands behind the first session", where, "cards first")
+        if card.iccid in self.trace.cards:
+            raise ValidationError(f"card {card.iccid} is there twice", where)
+        if card.psk_identity in self._identities:
+            raise ValidationError(f"two cards claim the identity {card.psk_identity!r}", where)
+        self.trace.cards[card.iccid] = card
+        self._identities.add(card.psk_identity)
+
+    def _session_started(self, fields: Fields, where: str) -> None:
+        session_id, identity = fields["session"], fields["psk_identity"]
+        if session_id in self.trace.sessions:
+            raise ValidationError(f"session {session_id} started before", where)
+        if identity not in self._identities:
+            raise ValidationError(f"no card of the trace has the identity {identity!r}", where)
+        self.trace.sessions[session_id] = TraceSession(
+            where,
+            session_id,
+            started_at=fields["timestamp"],
+            psk_identity=identity,
+            cipher_suite=fields["cipher_suite"],
+            created_at=_handshake_start(fields),
+            last_at=fields["timestamp"],
+        )
+
+    def _command(self, fields: Fields, where: str) -> None:
+        self._add_entry(fields, where, Direction.COMMAND)
+
+    def _response(self, fields: Fields, where: str) -> None:
+        if not fields["data"].endswith(fields["status_word"]):
+            raise ValidationError(
+                f"the data does not end in the status word {fields['status_word']}", where
+            )
+        self._add_entry(fields, where, Direction.RESPONSE)
+
+    def _add_entry(self, fields: Fields, where: str, direction: Direction) -> None:
+        session = self._open_session(fields, where)
+        session.entries.append(
+            CommLog(
+                session_id=session.id,
+                direction=direction,
+                raw_data=fields["data"],
+                latency_ms=fields.get("latency_ms"),
+                status_word=fields.get("status_word"),
+                timestamp=fields["timestamp"],
+            )
+        )
+
+    def _session_ended(self, fields: Fields, where: str) -> None:
+        session = self._open_session(fields, where)
+        session.ended_at = fields["timestamp"]
+        session.reason = fields["reason"]
+
+    def _handshake_failed(self, fields: Fields, where: str) -> None:
+        # The same line gives the same id, so that a replay knows it again.
+        name = f"{len(self.trace.sessions)} {fields['timestamp'].isoformat()} {fields['error']}"
+        session_id = str(uuid.uuid5(_FAILED_HANDSHAKES, name))
+        self.trace.sessions[session_id] = TraceSession(
+            where,
+            session_id,
+            started_at=None,
+            created_at=fields["timestamp"],
+            ended_at=fields["timestamp"],
+            reason=fields["alert"],
+            error_message=fields["error"],
+        )
+
+    def _open_session(self, fields: Fields, where: str) -> TraceSession:
+        session = self.trace.sessions.get(fields["session"])
+        if session is None or session.last_at is None:
+            raise ValidationError(f"session {fields['session']} has not started", where)
+        if session.ended_at is not None:
+            raise ValidationError(f"session {session.id} has ended", where)
+        if fields["timestamp"] < session.last_at:
+            raise ValidationError("the time is before that of the event before it", where)
+        session.last_at = fields["timestamp"]
+        return session
+
+
+def _handshake_start(fields: Fields) -> datetime:
+    moment: datetime = fields["timestamp"]
+    try:
+        start = moment - timedelta(milliseconds=fields["handshake_ms"])
+    except OverflowError:
+        raise ValidationError("handshake_ms: the handshake began before time did") from None
+    return validation.moment(start, "handshake_ms")
+
+
+def _parse(line: bytes, where: str) -> Fields:
+    try:
+        event = json.loads(line.decode("utf-8"), object_pairs_hook=_distinct)
+    except UnicodeDecodeError:
+        raise ValidationError("the line is not UTF-8", where) from None
+    except json.JSONDecodeError as error:
+        raise ValidationError(f"no JSON: {error.msg} at column {error.colno}", where) from None
+    except RecursionError:
+        raise ValidationError("the JSON is nested too deeply", where) from None
+    except ValidationError as error:
+        raise ValidationError(error.what, where) from None
+    except ValueError as error:
+        raise ValidationError(f"no JSON: {error}", where) from None
+    if not isinstance(event, dict):
+        raise ValidationError(f"{type(event).__name__} is not a JSON object", where)
+    return event
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> Fields:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValidationError("a field stands twice in the line")
+    return fields
+
+
+def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:
+    for name in rules:
+        if name not in event:
+            raise ValidationError(f"the field {name!r} is missing", where)
+    for name in event:
+        if name not in rules:
+            raise ValidationError(f"the field {name!r} is unknown", where)
+    checked = {}
+    for name, rule in rules.items():
+        try:
+            checked[name] = rule(event[name], name)
+        except ValidationError as error:
+            raise ValidationError(f"{name}: {error.what}", where, error.remedy) from None
+    return checked
+
+
+def _timestamp(value: Any, where: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(validation.text(value, where, 64))
+    except ValueError as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise ValidationError(f"{value!r} is not a time in ISO 8601", where) from None
+    return validation.moment(moment, where)
+
+
+def _short(longest: int) -> Check:
+    return lambda value, where: validation.identifier(value, where, longest)
+
+
+_MOMENT: Final[dict[str, Check]] = {"timestamp": _timestamp}
+_OF_SESSION: Final[dict[str, Check]] = {**_MOMENT, "session": validation.session_id}
+
+_RULES: Final[dict[str, dict[str, Check]]] = {
+    "card": {
+        "iccid": validation.iccid,
+        "psk_identity": validation.psk_identity,
+        "psk_key": validation.psk_key,
+    },
+    "session_started": {
+        **_OF_SESSION,
+        "psk_identity": validation.psk_identity,
+        "cipher_suite": _short(64),
+        "protocol": _short(32),
+        "handshake_ms": validation.latency,
+    },
+    "command": {**_OF_SESSION, "data": validation.hex_bytes},
+    "response": {
+        **_OF_SESSION,
+        "data": validation.hex_bytes,
+        "status_word": validation.status_word,
+        "latency_ms": validation.latency,
+    },
+    "session_ended": {**_OF_SESSION, "reason": _short(32)},
+    "handshake_failed": {**_MOMENT, "error": validation.text, "alert": _short(32)},
+}
