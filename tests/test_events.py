@@ -33,6 +33,7 @@ from tests.conftest import card, device, entry, iccid, session_id
 from tests.test_link import query
 
 KEY, OTHER = session_id(1), session_id(2)
+LOGGER = "cardlink_sql.database.event_bus"
 PSK = "00112233445566778899AABBCCDDEEFF"
 ALL_BUT_ERRORS = set(EventType) - {EventType.DATABASE_ERROR}
 
@@ -504,19 +505,14 @@ def test_a_handler_that_raises_is_named_and_stops_nobody(
     after: list[DatabaseEvent] = []
     for handler in (broken, partial(broken, _more="secret"), after.append):
         manager.events.on("device_changed", handler)
-    with (
-        UnitOfWork(manager) as uow,
-        caplog.at_level(logging.ERROR, "cardlink_sql.database.event_bus"),
-    ):
+    with UnitOfWork(manager) as uow, caplog.at_level(logging.ERROR, LOGGER):
         uow.devices.create(device(1))
         uow.commit()
         uow.devices.create(device(2))
         uow.commit()
 
     assert len(heard) == len(after) == 2
-    records = [
-        r.getMessage() for r in caplog.records if r.name == "cardlink_sql.database.event_bus"
-    ]
+    records = [r.getMessage() for r in caplog.records if r.name == LOGGER]
     assert len(records) == 4
     assert all("test_events" in line and "broken of device_changed" in line for line in records)
     assert "secret" not in caplog.text

@@ -98,7 +98,7 @@ class Notes:
 
 
 class Noting(Protocol):
-    """Where a gateway notes its writes, as :class:`cardlink_sql.database.transaction.Link` has it."""
+    """Where a gateway notes its writes; a transaction is one."""
 
     @property
     def events(self) -> "EventBus":

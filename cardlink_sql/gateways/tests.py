@@ -290,7 +290,7 @@ class TestGateway(Gateway[TestResult]):
     # JUnit
 
     def export_junit_xml(self, run_id: str) -> str:
-        """A run as JUnit XML: :mod:`cardlink_sql.formats.junit.writing`. The query is ``find_by_run``.
+        """Return a run as JUnit XML. The query is ``find_by_run``.
 
         Raises:
             NotFoundError: the run has no result.

@@ -1,0 +1,73 @@
+"""What gateways take and return: plain dataclasses and the enumerations that they use.
+
+A record knows nothing of the database. Times are aware and UTC; durations and latencies are
+milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.
+"""
+
+from cardlink_sql.model.records.card import CardProfile, CardType, PskToken
+from cardlink_sql.model.records.device import Device, DeviceType
+from cardlink_sql.model.records.json_value import JSONValue
+from cardlink_sql.model.records.log import CommLog, Direction
+from cardlink_sql.model.records.page import KeysetPage, Page
+from cardlink_sql.model.records.server import CountedStatement, TableSize
+from cardlink_sql.model.records.session import (
+    CardCount,
+    ExchangeCount,
+    OTASession,
+    SessionDay,
+    SessionStatistics,
+    SessionStatus,
+    SessionSummary,
+    SessionType,
+    SlowExchange,
+)
+from cardlink_sql.model.records.setting import Setting, SettingInForce, SettingsImport
+from cardlink_sql.model.records.test_result import (
+    ChangeKind,
+    FlakyTest,
+    JUnitImport,
+    RunComparison,
+    SuiteSummary,
+    TestChange,
+    TestResult,
+    TestRun,
+    TestRunSummary,
+    TestStatus,
+)
+
+__all__ = [
+    "CardCount",
+    "CardProfile",
+    "CardType",
+    "ChangeKind",
+    "CommLog",
+    "CountedStatement",
+    "Device",
+    "DeviceType",
+    "Direction",
+    "ExchangeCount",
+    "FlakyTest",
+    "JSONValue",
+    "JUnitImport",
+    "KeysetPage",
+    "OTASession",
+    "Page",
+    "PskToken",
+    "RunComparison",
+    "SessionDay",
+    "SessionStatistics",
+    "SessionStatus",
+    "SessionSummary",
+    "SessionType",
+    "Setting",
+    "SettingInForce",
+    "SettingsImport",
+    "SlowExchange",
+    "SuiteSummary",
+    "TableSize",
+    "TestChange",
+    "TestResult",
+    "TestRun",
+    "TestRunSummary",
+    "TestStatus",
+]

@@ -1,0 +1,36 @@
+"""Devices: the phones and modems that carry the cards."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cardlink_sql.model.records.json_value import JSONValue
+from cardlink_sql.model.times import utc_now
+
+
+class DeviceType(StrEnum):
+    """What carries the card."""
+
+    PHONE = "phone"
+    MODEM = "modem"
+
+
+@dataclass(slots=True)
+class Device:
+    """A phone or modem. ``id`` is its ADB serial or serial port."""
+
+    id: str
+    device_type: DeviceType
+    name: str | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    firmware_version: str | None = None
+    imei: str | None = None
+    imsi: str | None = None
+    iccid: str | None = None
+    connection_settings: JSONValue | None = None
+    last_seen: datetime | None = None
+    is_active: bool = True
+    notes: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)

@@ -1,0 +1,5 @@
+"""The values that a JSON column holds."""
+
+from typing import Any
+
+JSONValue = dict[str, Any] | list[Any]

@@ -1,0 +1,201 @@
+"""Test results, and runs and suites made of them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cardlink_sql.model.records.json_value import JSONValue
+from cardlink_sql.model.times import utc_now
+
+
+class TestStatus(StrEnum):
+    """How a test ended."""
+
+    __test__ = False  # pytest would collect it by its name
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class ChangeKind(StrEnum):
+    """What became of a test from one run to another."""
+
+    REGRESSION = "regression"  # passed, then failed or error
+    IMPROVEMENT = "improvement"  # failed or error, then passed
+    STILL_FAILING = "still_failing"  # failed or error in both
+    NEW = "new"  # in the later run alone
+    REMOVED = "removed"  # in the earlier run alone
+    SLOWER = "slower"  # passed in both and took longer beyond the factor
+    CHANGED = "changed"  # any other change of status, to or from skipped
+    OPEN = "open"  # in both, and has not ended in one of them
+
+
+@dataclass(slots=True)
+class TestResult:
+    """How one test of a run ended. A run is what its results name as ``run_id``.
+
+    A result without ``ended_at`` is still open, and ``status`` is how it stands.
+    """
+
+    __test__ = False
+
+    id: str
+    run_id: str
+    suite_name: str
+    test_name: str
+    status: TestStatus
+    device_id: str | None = None
+    card_iccid: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_ms: int | None = None
+    error_message: str | None = None
+    assertions: JSONValue | None = None
+    metadata: JSONValue | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteSummary:
+    """The results of a suite within a run in figures.
+
+    Each counts results, not tests: one that was tried again counts twice. An open result
+    counts as ``open`` alone, so that the five add up to ``total``. ``pass_rate`` is the passed
+    share (0 to 1) of what ended and was not skipped, ``None`` where nothing did;
+    ``duration_ms`` is summed.
+    """
+
+    suite_name: str
+    total: int
+    passed: int
+    failed: int
+    error: int
+    skipped: int
+    open: int
+    pass_rate: float | None
+    duration_ms: int
+    first_start: datetime | None
+    last_end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """A run in figures, which count as those of a :class:`SuiteSummary`."""
+
+    __test__ = False
+
+    run_id: str
+    total: int
+    passed: int
+    failed: int
+    error: int
+    skipped: int
+    open: int
+    pass_rate: float | None
+    duration_ms: int
+    first_start: datetime | None
+    last_end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TestRunSummary(TestRun):
+    """A run in figures, and each of its suites, by name."""
+
+    __test__ = False
+
+    suites: tuple[SuiteSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestChange:
+    """What became of one test from one run to another; ``None`` where it was not in that run.
+
+    ``error_message`` is that of the later run.
+    """
+
+    __test__ = False
+
+    kind: ChangeKind
+    suite_name: str
+    test_name: str
+    before_status: TestStatus | None
+    after_status: TestStatus | None
+    before_ms: int | None
+    after_ms: int | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """What differs between the run ``before`` and the run ``after``, by suite and test."""
+
+    before: str
+    after: str
+    changes: tuple[TestChange, ...]
+
+    def of(self, kind: ChangeKind) -> list[TestChange]:
+        """The changes of one kind."""
+        return [change for change in self.changes if change.kind is kind]
+
+    @property
+    def regressions(self) -> list[TestChange]:
+        """What passed, and then failed or broke off with an error."""
+        return self.of(ChangeKind.REGRESSION)
+
+    @property
+    def improvements(self) -> list[TestChange]:
+        """What failed or broke off with an error, and then passed."""
+        return self.of(ChangeKind.IMPROVEMENT)
+
+    @property
+    def still_failing(self) -> list[TestChange]:
+        """What failed or broke off with an error in both."""
+        return self.of(ChangeKind.STILL_FAILING)
+
+    @property
+    def new(self) -> list[TestChange]:
+        """What is in the later run alone."""
+        return self.of(ChangeKind.NEW)
+
+    @property
+    def removed(self) -> list[TestChange]:
+        """What is in the earlier run alone."""
+        return self.of(ChangeKind.REMOVED)
+
+    @property
+    def slower(self) -> list[TestChange]:
+        """What passed in both and took longer beyond the factor."""
+        return self.of(ChangeKind.SLOWER)
+
+    @property
+    def changed(self) -> list[TestChange]:
+        """Any other change of status: to or from skipped."""
+        return self.of(ChangeKind.CHANGED)
+
+    @property
+    def open(self) -> list[TestChange]:
+        """What has not ended in one of the two, and cannot be compared yet."""
+        return self.of(ChangeKind.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class FlakyTest:
+    """A test that both passed and failed within some runs; ``failed`` counts errors, too."""
+
+    suite_name: str
+    test_name: str
+    runs: int
+    passed: int
+    failed: int
+    last_failure: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitImport:
+    """How many results of a report were recorded, and how many were known."""
+
+    created: int
+    unchanged: int
