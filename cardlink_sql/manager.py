@@ -18,7 +18,7 @@ from cardlink_sql.database.engine import make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.observation import ObservingCursor, StatementBus
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.gateways.server import ServerGateway
@@ -131,7 +131,7 @@ class DatabaseManager:
 
     @cached_property
     def driver_errors(self) -> tuple[type[Exception], ...]:
-        """What this backend's driver raises, for the link to translate."""
+        """What this backend's driver raises, for the transaction to translate."""
         return (self._driver_error, UnicodeError, OverflowError)
 
     @property
@@ -148,7 +148,7 @@ class DatabaseManager:
         return Migrator(self.engine, self.dialect)
 
     def take_connection(self) -> PoolProxiedConnection:
-        """A connection of the pool, for a :class:`Link`; closing it gives it back.
+        """A connection of the pool, for a :class:`Transaction`; closing it gives it back.
 
         Raises:
             ConnectionError: none is free within ``pool_timeout``, or none can be made.
@@ -164,7 +164,7 @@ class DatabaseManager:
             raise fault from None
 
     def cursor(self, connection: PoolProxiedConnection) -> Any:
-        """A cursor of the driver, for a :class:`Link`; it tells who observes the statements."""
+        """Return a cursor of the driver, which reports its statements to the observers."""
         cursor = connection.cursor()
         bus = self.statements
         return ObservingCursor(cursor, bus) if bus.is_observed else cursor
@@ -188,8 +188,8 @@ class DatabaseManager:
             missing = "the database file does not exist"
             return Health("unhealthy", backend, url, error=missing, hint="run: cardlink-db init")
         try:
-            with Link(self, read_only=True) as link:
-                server = ServerGateway(link, self.library)
+            with Transaction(self, read_only=True) as transaction:
+                server = ServerGateway(transaction, self.library)
                 version = server.version()
                 started = time.perf_counter()
                 server.version()
@@ -204,8 +204,8 @@ class DatabaseManager:
         Raises:
             QueryError: a table is missing.
         """
-        with Link(self, read_only=True) as link:
-            return ServerGateway(link, self.library).table_sizes()
+        with Transaction(self, read_only=True) as transaction:
+            return ServerGateway(transaction, self.library).table_sizes()
 
     def publish_events(self, *, on: bool = True) -> None:
         """Let every process that writes to this database publish its events, or no longer.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import DatabaseError, QueryError
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
@@ -30,13 +30,22 @@ class UnitOfWork:
     """
 
     __slots__ = (
-        "_cards", "_depth", "_devices", "_link", "_logs", "_manager", "_outbox", "_sessions",
-        "_settings", "_statistics", "_tests",
+        "_cards",
+        "_depth",
+        "_devices",
+        "_logs",
+        "_manager",
+        "_outbox",
+        "_sessions",
+        "_settings",
+        "_statistics",
+        "_tests",
+        "_transaction",
     )  # fmt: skip
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
         self._manager = manager
-        self._link = Link(manager, read_only=read_only)
+        self._transaction = Transaction(manager, read_only=read_only)
         self._depth = 0
         self._devices: DeviceGateway | None = None
         self._cards: CardGateway | None = None
@@ -48,9 +57,9 @@ class UnitOfWork:
         self._outbox: OutboxGateway | None = None
 
     def __enter__(self) -> "UnitOfWork":
-        if self._link.is_open:
+        if self._transaction.is_open:
             raise QueryError("this unit of work is open already", remedy="make another one")
-        self._link.open()
+        self._transaction.open()
         return self
 
     def __exit__(
@@ -59,13 +68,13 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._link.close()
+        self._transaction.close()
 
     @property
     def devices(self) -> DeviceGateway:
         """Phones and modems."""
         if self._devices is None:
-            self._devices = DeviceGateway(self._link, self._manager.library)
+            self._devices = DeviceGateway(self._transaction, self._manager.library)
         return self._devices
 
     @property
@@ -73,49 +82,49 @@ class UnitOfWork:
         """Card profiles and their PSKs."""
         if self._cards is None:
             manager = self._manager
-            self._cards = CardGateway(self._link, manager.library, lambda: manager.keyring)
+            self._cards = CardGateway(self._transaction, manager.library, lambda: manager.keyring)
         return self._cards
 
     @property
     def sessions(self) -> SessionGateway:
         """OTA sessions."""
         if self._sessions is None:
-            self._sessions = SessionGateway(self._link, self._manager.library)
+            self._sessions = SessionGateway(self._transaction, self._manager.library)
         return self._sessions
 
     @property
     def logs(self) -> LogGateway:
         """The APDUs of the sessions."""
         if self._logs is None:
-            self._logs = LogGateway(self._link, self._manager.library)
+            self._logs = LogGateway(self._transaction, self._manager.library)
         return self._logs
 
     @property
     def tests(self) -> TestGateway:
         """Test results."""
         if self._tests is None:
-            self._tests = TestGateway(self._link, self._manager.library)
+            self._tests = TestGateway(self._transaction, self._manager.library)
         return self._tests
 
     @property
     def settings(self) -> SettingGateway:
         """Settings."""
         if self._settings is None:
-            self._settings = SettingGateway(self._link, self._manager.library)
+            self._settings = SettingGateway(self._transaction, self._manager.library)
         return self._settings
 
     @property
     def outbox(self) -> OutboxGateway:
         """The events kept for other processes."""
         if self._outbox is None:
-            self._outbox = OutboxGateway(self._link, self._manager.library)
+            self._outbox = OutboxGateway(self._transaction, self._manager.library)
         return self._outbox
 
     @property
     def statistics(self) -> StatisticsGateway:
         """Figures over several tables."""
         if self._statistics is None:
-            self._statistics = StatisticsGateway(self._link, self._manager.library)
+            self._statistics = StatisticsGateway(self._transaction, self._manager.library)
         return self._statistics
 
     def commit(self) -> None:
@@ -127,12 +136,12 @@ class UnitOfWork:
             QueryError: a statement failed before, or the ``with`` block has been left.
         """
         self._refuse_in_savepoint("commit")
-        self._link.commit()
+        self._transaction.commit()
 
     def rollback(self) -> None:
         """Undo everything since the last commit, the buffered log included."""
         self._refuse_in_savepoint("roll back")
-        self._link.rollback()
+        self._transaction.rollback()
 
     def _refuse_in_savepoint(self, what: str) -> None:
         if self._depth:
@@ -144,23 +153,23 @@ class UnitOfWork:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Try what may fail: an error inside undoes the block alone and is raised on."""
-        if self._link.read_only:
+        if self._transaction.read_only:
             raise QueryError("the unit of work is read-only", remedy="open one without read_only")
         # One name for all would make MySQL forget the outer of two.
         name = f"cardlink_{self._depth}"
-        self._link.savepoint("SAVEPOINT", name)
-        mark = self._link.notes.mark()
+        self._transaction.savepoint("SAVEPOINT", name)
+        mark = self._transaction.pending_events.mark()
         self._depth += 1
         try:
             yield
-            self._link.savepoint("RELEASE SAVEPOINT", name)
+            self._transaction.savepoint("RELEASE SAVEPOINT", name)
         except BaseException:
-            self._link.notes.undo(mark)
+            self._transaction.pending_events.undo(mark)
             # It cannot be undone alone where a deadlock has undone the whole transaction, or
             # the connection broke: then the unit of work cannot go on, and that error says why.
             with suppress(DatabaseError):
-                self._link.savepoint("ROLLBACK TO SAVEPOINT", name)
-                self._link.savepoint("RELEASE SAVEPOINT", name)
+                self._transaction.savepoint("ROLLBACK TO SAVEPOINT", name)
+                self._transaction.savepoint("RELEASE SAVEPOINT", name)
             raise
         finally:
             self._depth -= 1

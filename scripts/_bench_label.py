@@ -18,7 +18,7 @@ from _bench_contenders import Undeciphered
 from _bench_rows import Rows
 
 from cardlink_sql import DatabaseManager, Keyring
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.gateways import CardGateway, LogGateway
 from cardlink_sql.queries import Library, Query
 from cardlink_sql.queries.query import Statement
@@ -62,11 +62,11 @@ def unlabelled(library: Library) -> Library:
 class Hot:
     """The hot paths of the layer over one connection."""
 
-    def __init__(self, link: Link, library: Library, rows: Rows) -> None:
+    def __init__(self, transaction: Transaction, library: Library, rows: Rows) -> None:
         keyring = Undeciphered([Keyring.generate()])
-        self._link = link
-        self._cards = CardGateway(link, library, lambda: keyring)
-        self._logs = LogGateway(link, library)
+        self._transaction = transaction
+        self._cards = CardGateway(transaction, library, lambda: keyring)
+        self._logs = LogGateway(transaction, library)
         self._identities = cycle(card.psk_identity or "" for card in rows.cards)
         self._session = rows.sessions[-1].id
         self._batch = [replace(e, session_id=rows.sessions[0].id) for e in rows.traffic(ENTRIES)]
@@ -80,7 +80,7 @@ class Hot:
     def write(self, batch: Sequence[Any] | None = None) -> None:
         """A batch of APDUs, committed."""
         self._logs.add_log_batch(self._batch if batch is None else batch)
-        self._link.commit()
+        self._transaction.commit()
 
     def read(self) -> None:
         """A session's entries."""
@@ -97,7 +97,10 @@ def costs(manager: DatabaseManager, rows: Rows, rounds: int) -> list[Cost]:
         rounds: of each operation.
     """
     libraries = {"with": manager.library, "without": unlabelled(manager.library)}
-    with Link(manager, read_only=True) as reading, Link(manager, read_only=False) as writing:
+    with (
+        Transaction(manager, read_only=True) as reading,
+        Transaction(manager, read_only=False) as writing,
+    ):
         read = {name: Hot(reading, library, rows) for name, library in libraries.items()}
         written = {name: Hot(writing, library, rows) for name, library in libraries.items()}
         written["with"].write(written["with"].read_ahead)

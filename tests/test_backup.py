@@ -451,7 +451,7 @@ def test_what_is_no_backup_is_refused(content: bytes, tmp_path: Path) -> None:
 # A kill
 
 
-STEPS = ("open", "os.link", "os.rename", "os.remove", "os.chmod", "sqlite3.connect")
+STEPS = ("open", "os.transaction", "os.rename", "os.remove", "os.chmod", "sqlite3.connect")
 
 
 def restore_and_die(manager: DatabaseManager, backup: Path, step: int) -> bool:
@@ -464,7 +464,7 @@ def restore_and_die(manager: DatabaseManager, backup: Path, step: int) -> bool:
             nonlocal seen
             if event in (
                 "open",
-                "os.link",
+                "os.transaction",
                 "os.rename",
                 "os.remove",
                 "os.chmod",

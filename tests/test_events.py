@@ -26,11 +26,11 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.exchange import export, import_file
 from tests.conftest import card, device, entry, iccid, session_id
-from tests.test_link import query
+from tests.test_transaction import query
 
 KEY, OTHER = session_id(1), session_id(2)
 LOGGER = "cardlink_sql.database.event_bus"
@@ -187,7 +187,7 @@ def test_nothing_fires_when_the_connection_breaks_before_the_commit(
 ) -> None:
     with UnitOfWork(manager) as uow, manager.engine.connect() as other:
         uow.devices.create(device(1))
-        connection = uow._link._connection
+        connection = uow._transaction._connection
         assert connection is not None
         pid = connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
         other.exec_driver_sql(f"SELECT PG_TERMINATE_BACKEND({pid})")
@@ -478,8 +478,8 @@ def test_a_handler_of_errors_that_runs_into_one_does_not_go_round(
     calls = []
 
     def ask_for_nothing() -> None:
-        with Link(manager, read_only=True) as link:
-            link.scalar(query(manager, "scalar", "SELECT nothing FROM nowhere;"), {})
+        with Transaction(manager, read_only=True) as transaction:
+            transaction.scalar(query(manager, "scalar", "SELECT nothing FROM nowhere;"), {})
 
     def ask_again(event: DatabaseEvent) -> None:
         calls.append(event)

@@ -71,12 +71,12 @@ def test_the_rights_of_a_new_file_of_a_replaced_one_and_of_a_private_one(folder:
 
 
 def test_a_link_stays_a_link(folder: Path) -> None:
-    target, link = folder / "target", folder / "link"
+    target, transaction = folder / "target", folder / "transaction"
     target.write_text("before")
-    link.symlink_to("target")
-    with write_atomically(link) as file:
+    transaction.symlink_to("target")
+    with write_atomically(transaction) as file:
         file.write("after")
-    assert link.is_symlink()
+    assert transaction.is_symlink()
     assert target.read_text() == "after"
 
 

@@ -29,7 +29,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.database.event_bus import EventType
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.outbox import listener
 from tests.conftest import card, device, iccid, session_id
 from tests.roles import owner_of
@@ -305,8 +305,8 @@ def test_a_killed_writer_leaves_no_gap(
 commit(1)
 with UnitOfWork(manager) as uow:
     uow.devices.create(device(2))
-    uow._link._flush_pending()
-    manager.publisher.publish(uow._link, uow._link.notes.events)
+    uow._transaction._flush_pending()
+    manager.publisher.publish(uow._transaction, uow._transaction.pending_events.events)
     print("numbered", flush=True)
     sys.stdin.read()
 """,
@@ -427,15 +427,15 @@ def test_a_database_that_is_away_is_an_error_at_the_end_of_the_wait(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     commit_device(other, 1)
-    real = Link.open
+    real = Transaction.open
 
-    def away(_link: Link) -> None:
+    def away(_transaction: Transaction) -> None:
         raise ConnectionError("the database is away")
 
-    monkeypatch.setattr(Link, "open", away)
+    monkeypatch.setattr(Transaction, "open", away)
     with pytest.raises(ConnectionError, match="away"):
         heard.get(0.1)
-    monkeypatch.setattr(Link, "open", real)
+    monkeypatch.setattr(Transaction, "open", real)
     assert caplog.text.count("the database is away") == 1
     assert ids(take(heard, 1)) == ["device-0001"]
 
@@ -694,10 +694,10 @@ def test_a_counter_that_another_holds_is_a_conflict(
     with other.engine.begin() as holder, UnitOfWork(other) as uow:
         holder.exec_driver_sql("UPDATE event_counter SET last_id = last_id")
         uow.devices.create(device(1))
-        uow._link._cursor.execute(wait)
+        uow._transaction._cursor.execute(wait)
         with pytest.raises(ConflictError):
             uow.commit()
-        uow._link._spoiled = True  # its wait is another one now
+        uow._transaction._spoiled = True  # its wait is another one now
     assert told == []
     commit_device(other, 2)
     assert ids(take(heard, 1)) == ["device-0002"]

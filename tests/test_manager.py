@@ -154,7 +154,7 @@ def test_a_manager_that_was_closed_can_be_used_again(manager: DatabaseManager) -
 def test_close_ends_every_connection(manager: DatabaseManager) -> None:
     one = DatabaseManager(manager.config)
     with UnitOfWork(one) as uow:
-        connection = uow._link._connection
+        connection = uow._transaction._connection
         assert connection is not None
         driver_connection: Any = connection.driver_connection
 

@@ -21,10 +21,10 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.database.observation import ObservingCursor
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from tests.conftest import card, device, entry, iccid, session_id, wait_until
 from tests.roles import ask, execute
-from tests.test_link import query
+from tests.test_transaction import query
 
 KEY = session_id()
 IDENTITY = "card_of_the_test"
@@ -139,8 +139,8 @@ def test_what_frames_a_transaction_is_told(manager: DatabaseManager, told: Told)
         "devices.count_by",
         "ROLLBACK",
     ]
-    with Link(manager, read_only=True, snapshot=True) as link:
-        link.scalar(manager.library.query("devices", "count_by"), {})
+    with Transaction(manager, read_only=True, snapshot=True) as transaction:
+        transaction.scalar(manager.library.query("devices", "count_by"), {})
     assert names(told)[-3:-1] == [
         {
             Dialect.SQLITE: "BEGIN DEFERRED",
@@ -159,9 +159,9 @@ def test_fetching_belongs_to_the_duration(manager: DatabaseManager, told: Told) 
         "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
         " SELECT a.i FROM n a, n b;",
     )
-    with Link(manager, read_only=True) as link:
+    with Transaction(manager, read_only=True) as transaction:
         begun = perf_counter()
-        assert len(link.many(rows, {})) == 90_000
+        assert len(transaction.many(rows, {})) == 90_000
         took_ms = (perf_counter() - begun) * 1000
     assert told[-1].name == "trials.trial"
     assert told[-1].rows == 90_000
@@ -176,7 +176,7 @@ def test_a_statement_that_fails_has_the_class_of_its_error(
         with pytest.raises(IntegrityError), uow.savepoint():
             uow.cards.create(card(notes="SECRET"))
         with pytest.raises(QueryError):
-            uow._link.many(query(manager, "many", "SELECT secret FROM devices;"), {})
+            uow._transaction.many(query(manager, "many", "SELECT secret FROM devices;"), {})
     failed = [(one.name, one.rows, one.error) for one in told if one.error]
     assert failed == [("cards.create", 0, "IntegrityError"), ("trials.trial", 0, "QueryError")]
 
@@ -197,11 +197,11 @@ def test_a_read_that_is_sent_again_is_told_twice(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {}",
         ),
     }[manager.dialect]
-    with Link(manager, read_only=True) as link:
-        number = link.scalar(query(manager, "scalar", f"SELECT {own};"), {})
+    with Transaction(manager, read_only=True) as transaction:
+        number = transaction.scalar(query(manager, "scalar", f"SELECT {own};"), {})
         execute(owner, kill.format(number))
         wait_until(lambda: ask(owner, alive.format(number)) == [(0,)])
-        link.scalar(manager.library.query("devices", "count_by"), {})
+        transaction.scalar(manager.library.query("devices", "count_by"), {})
     assert [one.error for one in told if one.name == "devices.count_by"] == [
         "ConnectionError",
         None,
@@ -223,8 +223,8 @@ def test_no_value_is_told(manager: DatabaseManager, told: Told) -> None:
 
 def test_nobody_observing_leaves_the_drivers_own_cursor(manager: DatabaseManager) -> None:
     def cursor() -> object:
-        with Link(manager, read_only=True) as link:
-            return link._cursor
+        with Transaction(manager, read_only=True) as transaction:
+            return transaction._cursor
 
     def handler(_told: ObservedStatement) -> None:
         pass
@@ -371,9 +371,9 @@ def test_what_is_quicker_than_the_threshold_is_not_logged(
     }[manager.dialect]
     with (
         DatabaseManager(replace(manager.config, slow_query_ms=20)) as slow,
-        Link(slow, read_only=True) as link,
+        Transaction(slow, read_only=True) as transaction,
     ):
-        link.scalar(query(manager, "scalar", wait), {})
+        transaction.scalar(query(manager, "scalar", wait), {})
     (record,) = (one for one in caplog.records if "trials" in one.getMessage())
     assert record.getMessage().startswith("trials.trial: ")
 

@@ -50,7 +50,7 @@ def test_the_data_set_has_its_size_and_the_rows_that_placeholders_name(
             for name in finds:
                 query = seeded.library.query(gateway.name, name)
                 values = placeholders(query, query.required, dataset.NOW)
-                assert gateway._link.many(query, values), query.title
+                assert gateway._transaction.many(query, values), query.title
         open_sessions = uow.sessions.find_active()
     assert len(open_sessions) == dataset.OPEN_SESSIONS
 

@@ -1,6 +1,6 @@
 """What changed in the database, told once it is committed.
 
-The gateways note their writes in the link, and its commit hands them to the bus of the
+The gateways note their writes in the transaction, and its commit hands them to the bus of the
 manager: :class:`EventBus`, which is ``manager.events``.
 """
 
@@ -62,7 +62,7 @@ Handler = Callable[[DatabaseEvent], object]
 ALL: Final = "*"
 
 
-class Notes:
+class PendingEvents:
     """What a transaction has written so far, as the events that its commit fires."""
 
     __slots__ = ("_logged", "events")
@@ -105,34 +105,34 @@ class Noting(Protocol):
         """Knows which events anybody waits for."""
 
     @property
-    def notes(self) -> Notes:
+    def pending_events(self) -> PendingEvents:
         """What the transaction has written so far."""
 
 
 def note_many(
-    link: Noting, event_type: EventType, entity: str, action: str, count: int, **scope: str
+    transaction: Noting, event_type: EventType, entity: str, action: str, count: int, **scope: str
 ) -> None:
     """Note that many rows were written at once, as one event without a key.
 
     Args:
-        link: the transaction.
+        transaction: the transaction.
         event_type: what the event is about.
         entity: its ``entity_type``.
         action: what was done to each row.
         count: how many there were; nothing is noted of none.
         scope: what they have in common, such as their run.
     """
-    if count and event_type in link.events.wanted:
+    if count and event_type in transaction.events.wanted:
         data = {"count": count, **scope}
-        link.notes.add(DatabaseEvent(event_type, entity, None, action, data=data))
+        transaction.pending_events.add(DatabaseEvent(event_type, entity, None, action, data=data))
 
 
-def note_batch(link: Noting, entity: str, table: str, operation: str, count: int) -> None:
+def note_batch(transaction: Noting, entity: str, table: str, operation: str, count: int) -> None:
     """Note that a method or a command has done its work on many rows of a table."""
-    if count and EventType.BATCH_COMPLETED in link.events.wanted:
+    if count and EventType.BATCH_COMPLETED in transaction.events.wanted:
         data = {"table": table, "operation": operation, "count": count}
         event = DatabaseEvent(EventType.BATCH_COMPLETED, entity, None, "completed", data=data)
-        link.notes.add(event)
+        transaction.pending_events.add(event)
 
 
 class EventBus:

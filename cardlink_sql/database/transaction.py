@@ -16,7 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.engine import in_transaction
-from cardlink_sql.database.event_bus import Notes
+from cardlink_sql.database.event_bus import PendingEvents
 from cardlink_sql.database.rows import Row
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, QueryError
@@ -62,7 +62,7 @@ class Pending(Protocol):
         """Forget them."""
 
 
-class Link:
+class Transaction:
     """A connection of the pool for the time of one unit of work.
 
     Args:
@@ -74,8 +74,21 @@ class Link:
     """
 
     __slots__ = (
-        "_autocommit", "_begun", "_connection", "_cursor", "_errors", "_failed", "_manager",
-        "_notes", "_owner", "_owner_name", "_pending", "_snapshot", "_spoiled", "dialect", "events",
+        "_autocommit",
+        "_begun",
+        "_connection",
+        "_cursor",
+        "_errors",
+        "_failed",
+        "_manager",
+        "_owner",
+        "_owner_name",
+        "_pending",
+        "_pending_events",
+        "_snapshot",
+        "_spoiled",
+        "dialect",
+        "events",
         "read_only",
     )  # fmt: skip
 
@@ -98,11 +111,11 @@ class Link:
         self._spoiled = False
         self._pending: Pending | None = None
         self.events: Final = manager.events
-        self._notes: Notes | None = None
+        self._pending_events: PendingEvents | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether the link has a connection."""
+        """Whether the transaction has a connection."""
         return self._connection is not None
 
     def open(self) -> None:
@@ -118,13 +131,13 @@ class Link:
         self._begun = self._autocommit
         self._failed = None
         self._spoiled = False
-        self._notes = None
+        self._pending_events = None
 
     def close(self) -> None:
         """Roll back an open transaction and return the connection to the pool.
 
         Raises:
-            QueryError: another thread opened the link.
+            QueryError: another thread opened the transaction.
         """
         if self._connection is None:
             return
@@ -141,7 +154,7 @@ class Link:
             connection.invalidate()
         connection.close()
 
-    def __enter__(self) -> "Link":
+    def __enter__(self) -> "Transaction":
         self.open()
         return self
 
@@ -236,9 +249,9 @@ class Link:
         self._check_open()
         self._refuse_failed()
         self._flush_pending()
-        if self._notes is not None:
-            self._manager.publisher.publish(self, self._notes.events)
-        notes, self._notes = self._notes, None
+        if self._pending_events is not None:
+            self._manager.publisher.publish(self, self._pending_events.events)
+        pending_events, self._pending_events = self._pending_events, None
         if self._begun and not self._autocommit:
             self._begun = False
             try:
@@ -250,15 +263,15 @@ class Link:
             except BaseException:
                 self._spoil("COMMIT")
                 raise
-        if notes is not None:
-            self.events.fire(notes.events)
+        if pending_events is not None:
+            self.events.fire(pending_events.events)
 
     def rollback(self) -> None:
         """Undo everything since the last commit."""
         connection = self._check_open()
         self._discard_pending()
         self._failed = None
-        self._notes = None
+        self._pending_events = None
         if self._begun and not self._autocommit:
             self._begun = False
             try:
@@ -283,11 +296,11 @@ class Link:
             raise self._fault(error, verb) from error
 
     @property
-    def notes(self) -> Notes:
+    def pending_events(self) -> PendingEvents:
         """The events that the commit will fire; a rollback forgets them."""
-        if self._notes is None:
-            self._notes = Notes()
-        return self._notes
+        if self._pending_events is None:
+            self._pending_events = PendingEvents()
+        return self._pending_events
 
     def _fetch(
         self, query: Query, parameters: Mapping[str, Any], order: str | None
@@ -368,7 +381,7 @@ class Link:
         """Flush ``pending`` before the next statement or commit, so that order is kept.
 
         Raises:
-            QueryError: the link is closed, read-only or has failed.
+            QueryError: the transaction is closed, read-only or has failed.
         """
         self._check_open()
         if self.read_only:
@@ -395,13 +408,13 @@ class Link:
             )
 
     def check_owner(self) -> None:
-        """Refuse a thread other than the one that opened the link.
+        """Refuse a thread other than the one that opened the transaction.
 
         A driver's connection has one answer under way at a time, so a second thread would read
         the rows of the first.
 
         Raises:
-            QueryError: the link is closed, or another thread opened it.
+            QueryError: the transaction is closed, or another thread opened it.
         """
         if get_ident() != self._owner:
             self._refuse_thread()
@@ -489,21 +502,21 @@ class Link:
 
 
 class OwnedIterator(Iterator[T]):
-    """An iterator that is refused to threads other than the one that opened its link.
+    """An iterator that is refused to threads other than the one that opened its transaction.
 
     The check stands outside the generator, which an exception would end: its owner reads on.
 
     Args:
-        link: the connection that the items are read over.
+        transaction: the connection that the items are read over.
         items: what to hand out.
     """
 
-    __slots__ = ("_items", "_link")
+    __slots__ = ("_items", "_transaction")
 
-    def __init__(self, link: Link, items: Iterator[T]) -> None:
-        self._link = link
+    def __init__(self, transaction: Transaction, items: Iterator[T]) -> None:
+        self._transaction = transaction
         self._items = items
 
     def __next__(self) -> T:
-        self._link.check_owner()
+        self._transaction.check_owner()
         return next(self._items)

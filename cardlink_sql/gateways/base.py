@@ -9,7 +9,7 @@ from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, as_data, note_batch, note_many
 from cardlink_sql.database.rows import Gives, reader
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, driver_time
@@ -47,14 +47,14 @@ class Gateway(Generic[R]):
     # Fields that an UPDATE leaves as they are.
     not_updated: ClassVar[frozenset[str]] = frozenset({"created_at"})
 
-    __slots__ = ("_bind", "_clock", "_link", "_queries", "_read")
+    __slots__ = ("_bind", "_clock", "_queries", "_read", "_transaction")
 
-    def __init__(self, link: Link, library: Library) -> None:
-        self._link = link
+    def __init__(self, transaction: Transaction, library: Library) -> None:
+        self._transaction = transaction
         self._queries = library.gateway(self.name)
-        self._bind = binders(self.table, link.dialect)
-        self._read = reader(self.record, link.dialect)
-        self._clock = driver_time(link.dialect)
+        self._bind = binders(self.table, transaction.dialect)
+        self._read = reader(self.record, transaction.dialect)
+        self._clock = driver_time(transaction.dialect)
 
     # Reading
 
@@ -81,7 +81,7 @@ class Gateway(Generic[R]):
 
     def exists(self, key: Any) -> bool:
         """Whether there is a record with this key."""
-        return bool(self._link.scalar(self._query("exists"), {self.key: self._key(key)}))
+        return bool(self._transaction.scalar(self._query("exists"), {self.key: self._key(key)}))
 
     def count(self) -> int:
         """How many records there are. The query is ``count_by``."""
@@ -90,7 +90,7 @@ class Gateway(Generic[R]):
     def count_by(self, **filters: Any) -> int:
         """How many records :meth:`find_by` would give, counted by the database."""
         query = self._query("count_by")
-        return int(self._link.scalar(query, self._filters(query, filters)))
+        return int(self._transaction.scalar(query, self._filters(query, filters)))
 
     def paginate(
         self,
@@ -189,15 +189,19 @@ class Gateway(Generic[R]):
 
     def _note(self, action: str, record: R) -> R:
         """Note a record as it was written; gives it back."""
-        if self.event in self._link.events.wanted:
+        if self.event in self._transaction.events.wanted:
             name, data = str(getattr(record, self.key)), as_data(record)
-            self._link.notes.add(DatabaseEvent(self.event, self.entity, name, action, data=data))
+            self._transaction.pending_events.add(
+                DatabaseEvent(self.event, self.entity, name, action, data=data)
+            )
         return record
 
     def _note_key(self, action: str, key: str) -> None:
         """Note a row of which only the key is known, such as one that is gone."""
-        if self.event in self._link.events.wanted:
-            self._link.notes.add(DatabaseEvent(self.event, self.entity, key, action))
+        if self.event in self._transaction.events.wanted:
+            self._transaction.pending_events.add(
+                DatabaseEvent(self.event, self.entity, key, action)
+            )
 
     def _note_many(self, action: str, count: int, **scope: str) -> None:
         """Note that many rows were written at once, as one event without a key.
@@ -207,11 +211,11 @@ class Gateway(Generic[R]):
             count: how many there were; nothing is noted of none.
             scope: what they have in common, such as their run.
         """
-        note_many(self._link, self.event, self.entity, action, count, **scope)
+        note_many(self._transaction, self.event, self.entity, action, count, **scope)
 
     def _note_batch(self, operation: str, count: int) -> None:
         """Note that a method has done its work on many rows; nothing is noted of none."""
-        note_batch(self._link, self.entity, self.table.name, operation, count)
+        note_batch(self._transaction, self.entity, self.table.name, operation, count)
 
     def _query(self, name: str) -> Query:
         try:
@@ -221,7 +225,7 @@ class Gateway(Generic[R]):
 
     def _one(self, name: str, parameters: Mapping[str, Any]) -> R | None:
         query = self._query(name)
-        row = self._link.one(query, parameters)
+        row = self._transaction.one(query, parameters)
         try:
             return None if row is None else self._read(row)
         except (ValueError, TypeError, KeyError) as error:
@@ -229,7 +233,7 @@ class Gateway(Generic[R]):
 
     def _many(self, name: str, parameters: Mapping[str, Any], order: str | None = None) -> list[R]:
         query, read = self._query(name), self._read
-        rows = self._link.many(query, parameters, order)
+        rows = self._transaction.many(query, parameters, order)
         try:
             return [read(row) for row in rows]
         except (ValueError, TypeError, KeyError) as error:
@@ -243,7 +247,7 @@ class Gateway(Generic[R]):
         )
 
     def _execute(self, name: str, parameters: Mapping[str, Any]) -> int:
-        return self._link.execute(self._query(name), parameters)
+        return self._transaction.execute(self._query(name), parameters)
 
     def _find(
         self,

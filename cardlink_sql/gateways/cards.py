@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.rows import Gives
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.search import like_pattern
@@ -46,8 +46,10 @@ class CardGateway(Gateway[CardProfile]):
     # A record read before another worker changed the PSK must not bring the old identity back.
     not_updated = frozenset({"created_at", "psk_identity"})
 
-    def __init__(self, link: Link, library: Library, keyring: Callable[[], Keyring]) -> None:
-        super().__init__(link, library)
+    def __init__(
+        self, transaction: Transaction, library: Library, keyring: Callable[[], Keyring]
+    ) -> None:
+        super().__init__(transaction, library)
         self._keyring = keyring
 
     def update(self, record: CardProfile) -> CardProfile:
@@ -85,7 +87,7 @@ class CardGateway(Gateway[CardProfile]):
             NotFoundError: there is no such card.
             EncryptionError: no encryption key opens it.
         """
-        row = self._link.one(self._query("get_psk_key"), {"iccid": self._key(iccid)})
+        row = self._transaction.one(self._query("get_psk_key"), {"iccid": self._key(iccid)})
         if row is None:
             raise self._missing(iccid)
         return None if row[0] is None else self._decrypt(row[0], iccid)
@@ -108,7 +110,7 @@ class CardGateway(Gateway[CardProfile]):
 
     def get_all_psk_identities(self) -> list[str]:
         """The identities of all cards that have a PSK, in order."""
-        return [row[0] for row in self._link.many(self._query("get_all_psk_identities"), {})]
+        return [row[0] for row in self._transaction.many(self._query("get_all_psk_identities"), {})]
 
     def update_psk(self, iccid: str, psk_identity: str, psk_key: bytes | str) -> CardProfile:
         """Give the card another PSK.
@@ -138,19 +140,19 @@ class CardGateway(Gateway[CardProfile]):
         """
         validation.whole(limit, "limit", least=1, most=10_000)
         place = {} if after is None else {"iccid": self._key(after)}
-        rows = self._link.many(self._query("page_psk_tokens"), {**place, "limit": limit})
+        rows = self._transaction.many(self._query("page_psk_tokens"), {**place, "limit": limit})
         return [PskToken(iccid, token) for iccid, token in rows]
 
     def count_psk_tokens(self) -> int:
         """How many cards have a PSK."""
-        return int(self._link.scalar(self._query("count_psk_tokens"), {}))
+        return int(self._transaction.scalar(self._query("count_psk_tokens"), {}))
 
     def get_psk_token(self, iccid: str) -> PskToken | None:
         """The card's PSK as it is stored, or ``None`` where there is none, or no such card.
 
         The query is ``get_psk_key``.
         """
-        row = self._link.one(self._query("get_psk_key"), {"iccid": self._key(iccid)})
+        row = self._transaction.one(self._query("get_psk_key"), {"iccid": self._key(iccid)})
         return None if row is None or row[0] is None else PskToken(iccid, row[0])
 
     def replace_psk_token(self, before: PskToken, token: bytes) -> bool:
@@ -254,7 +256,7 @@ class CardGateway(Gateway[CardProfile]):
             validation.psk_identity(identity)
         except ValidationError:
             return None
-        return self._link.one(self._query(name), {"psk_identity": identity})
+        return self._transaction.one(self._query(name), {"psk_identity": identity})
 
     def _decrypt(self, token: bytes, iccid: str) -> bytes:
         return self._keyring().decrypt(token, f"card_profiles[{iccid}].psk_key_encrypted")

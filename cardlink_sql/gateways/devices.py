@@ -122,7 +122,9 @@ class DeviceGateway(Gateway[Device]):
         """
         key = self._key(device_id)
         gone = self._execute("delete_sessions", {"device_id": key})
-        note_many(self._link, EventType.SESSION_CHANGED, "session", "deleted", gone, device_id=key)
+        note_many(
+            self._transaction, EventType.SESSION_CHANGED, "session", "deleted", gone, device_id=key
+        )
         return self.delete_by_id(key)
 
     def _change(self, device_id: str, name: str, action: str, values: dict[str, object]) -> Device:

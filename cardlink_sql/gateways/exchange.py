@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.database.rows import Gives, Row
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.gateways.logs import COPY_FROM
 from cardlink_sql.model import tables
@@ -58,7 +58,7 @@ _UPDATES: Final = {
 class ExchangeGateway:
     """Every table of the schema, as rows."""
 
-    __slots__ = ("_library", "_link")
+    __slots__ = ("_library", "_transaction")
     name: ClassVar[str] = "exchange"
     gives: ClassVar[Gives] = {
         **{f"page_{word}": table for word, table in _TABLES.items()},
@@ -67,8 +67,8 @@ class ExchangeGateway:
         "find_taken_numbers": {"id": int},
     }
 
-    def __init__(self, link: Link, library: Library) -> None:
-        self._link = link
+    def __init__(self, transaction: Transaction, library: Library) -> None:
+        self._transaction = transaction
         self._library = library
 
     def page(
@@ -85,11 +85,11 @@ class ExchangeGateway:
         """
         query = self._query(_PAGES[word])
         given = {name: value for name, value in scope.items() if name in query.conditions}
-        return self._link.many(query, {**given, "after": after, "limit": limit})
+        return self._transaction.many(query, {**given, "after": after, "limit": limit})
 
     def find(self, word: str, keys: Sequence[str]) -> Sequence[Row]:
         """The rows with these keys, at most a few thousand, in no order."""
-        return self._link.many(self._query(_FINDS[word]), {"keys": keys})
+        return self._transaction.many(self._query(_FINDS[word]), {"keys": keys})
 
     def insert(self, word: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """New rows.
@@ -98,35 +98,35 @@ class ExchangeGateway:
             IntegrityError: a key is taken, or a row that one refers to is missing.
         """
         if rows:
-            self._link.batch(self._query(_INSERTS[word]), rows)
+            self._transaction.batch(self._query(_INSERTS[word]), rows)
 
     def update(self, word: str, values: Mapping[str, Any]) -> None:
         """Write a row, found by its key; of a log entry what is not its identity."""
-        self._link.execute(self._query(_UPDATES[word]), values)
+        self._transaction.execute(self._query(_UPDATES[word]), values)
 
     def find_psk_identities(self, identities: Sequence[str]) -> dict[str, str]:
         """The ICCIDs of the cards that claim these PSK identities, by identity."""
         query = self._query("find_psk_identities")
-        return dict(self._link.many(query, {"identities": identities}))  # type: ignore[arg-type]
+        return dict(self._transaction.many(query, {"identities": identities}))  # type: ignore[arg-type]
 
     def release_psk_identity(self, iccid: str) -> None:
         """Take the PSK identity from a card that gets another one."""
-        self._link.execute(self._query("release_psk_identity"), {"iccid": iccid})
+        self._transaction.execute(self._query("release_psk_identity"), {"iccid": iccid})
 
     # Log entries
 
     def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
         """The log entries with these numbers."""
-        return self._link.many(self._query("find_logs"), {"numbers": numbers})
+        return self._transaction.many(self._query("find_logs"), {"numbers": numbers})
 
     def find_taken_numbers(self, numbers: Sequence[int]) -> set[int]:
         """Which of these numbers log entries have."""
-        rows = self._link.many(self._query("find_taken_numbers"), {"numbers": numbers})
+        rows = self._transaction.many(self._query("find_taken_numbers"), {"numbers": numbers})
         return {row[0] for row in rows}
 
     def get_highest_number(self) -> int:
         """The highest number of a log entry, 0 where there is none."""
-        return int(self._link.scalar(self._query("get_highest_number"), {}))
+        return int(self._transaction.scalar(self._query("get_highest_number"), {}))
 
     def reserve_numbers(self, highest: int) -> bool:
         """Keep the numbers up to ``highest`` from other writers; whether they may be used.
@@ -134,19 +134,19 @@ class ExchangeGateway:
         The query, and ``may_reserve_numbers`` before it, are PostgreSQL's alone: the other
         backends number behind the highest number by themselves.
         """
-        if self._link.dialect is not Dialect.POSTGRESQL:
+        if self._transaction.dialect is not Dialect.POSTGRESQL:
             return True
-        if not self._link.scalar(self._query("may_reserve_numbers"), {}):
+        if not self._transaction.scalar(self._query("may_reserve_numbers"), {}):
             return False
-        self._link.scalar(self._query("reserve_numbers"), {"highest": highest})
+        self._transaction.scalar(self._query("reserve_numbers"), {"highest": highest})
         return True
 
     def insert_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """New log entries with numbers. The query is ``copy_logs`` on PostgreSQL."""
         if self._copies(rows):
-            self._link.copy(self._query("copy_logs"), rows)
+            self._transaction.copy(self._query("copy_logs"), rows)
         elif rows:
-            self._link.batch(self._query("insert_logs"), rows)
+            self._transaction.batch(self._query("insert_logs"), rows)
 
     def append_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """New log entries, their number left out: the database gives one behind all others.
@@ -154,12 +154,12 @@ class ExchangeGateway:
         The query is ``copy_new_logs`` on PostgreSQL.
         """
         if self._copies(rows):
-            self._link.copy(self._query("copy_new_logs"), rows)
+            self._transaction.copy(self._query("copy_new_logs"), rows)
         elif rows:
-            self._link.batch(self._query("append_logs"), rows)
+            self._transaction.batch(self._query("append_logs"), rows)
 
     def _copies(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        return self._link.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM
+        return self._transaction.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM
 
     def _query(self, name: str) -> Query:
         return self._library.query("exchange", name)

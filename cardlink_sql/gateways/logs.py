@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives, reader
-from cardlink_sql.database.transaction import Link, OwnedIterator
+from cardlink_sql.database.transaction import OwnedIterator, Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.base import Gateway
@@ -55,13 +55,13 @@ class LogGateway(Gateway[CommLog]):
     not_written = frozenset({"id"})
     not_updated = frozenset()
 
-    def __init__(self, link: Link, library: Library) -> None:
-        super().__init__(link, library)
+    def __init__(self, transaction: Transaction, library: Library) -> None:
+        super().__init__(transaction, library)
         self._buffer: list[tuple[Any, ...]] = []
         self._sessions: dict[str, str] = {}
         # COPY takes text, and text is quicker to make than psycopg's own form of a time.
-        is_postgresql = link.dialect is Dialect.POSTGRESQL
-        self._log_time = utc_to_text if is_postgresql else driver_time(link.dialect)
+        is_postgresql = transaction.dialect is Dialect.POSTGRESQL
+        self._log_time = utc_to_text if is_postgresql else driver_time(transaction.dialect)
 
     # Writing
 
@@ -100,7 +100,7 @@ class LogGateway(Gateway[CommLog]):
             utc_now() if timestamp is None else timestamp,
         )
         row = self._row(entry)
-        self._link.hold(self)
+        self._transaction.hold(self)
         self._buffer.append(row)
         if len(self._buffer) >= BUFFER_SIZE:
             self.flush_batch()
@@ -126,24 +126,24 @@ class LogGateway(Gateway[CommLog]):
         Raises:
             IntegrityError: an entry names a session that does not exist.
         """
-        self._link.check_owner()
+        self._transaction.check_owner()
         rows, self._buffer = self._buffer, []
         if rows:
             self._write(rows)
         return len(rows)
 
     def flush(self) -> int:
-        """What the link calls before another statement: :meth:`flush_batch`."""
+        """What the transaction calls before another statement: :meth:`flush_batch`."""
         return self.flush_batch()
 
     def discard(self) -> None:
-        """What the link calls at a rollback: forget the buffer."""
+        """What the transaction calls at a rollback: forget the buffer."""
         self._buffer = []
 
     def create(self, record: CommLog) -> CommLog:
         """Insert one entry at once and give it back with its number."""
         values = self._values(self._completed(record), leave=frozenset())
-        number = self._link.insert(self._query("create"), values)
+        number = self._transaction.insert(self._query("create"), values)
         return self._note("created", self._required(number))
 
     def create_all(self, records: Iterable[CommLog]) -> int:
@@ -208,11 +208,11 @@ class LogGateway(Gateway[CommLog]):
         work may run between.
         """
         scope = {"session_id": self._bind["session_id"](session_id)}
-        return OwnedIterator(self._link, self._stream(scope))
+        return OwnedIterator(self._transaction, self._stream(scope))
 
     def stream_all(self) -> Iterator[CommLog]:
         """Every entry one by one, in flat memory. The query is ``stream_session``."""
-        return OwnedIterator(self._link, self._stream({}))
+        return OwnedIterator(self._transaction, self._stream({}))
 
     def find_by_direction(
         self, direction: Direction | str, session_id: str | None = None, limit: int | None = None
@@ -276,7 +276,7 @@ class LogGateway(Gateway[CommLog]):
             "after": validation.whole(after, "after", least=0),
             "limit": validation.whole(limit, "limit", least=1),
         }
-        return [row[0] for row in self._link.many(self._query("find_old"), parameters)]
+        return [row[0] for row in self._transaction.many(self._query("find_old"), parameters)]
 
     def find_of_sessions(self, session_ids: Sequence[str], limit: int) -> list[int]:
         """The numbers of ``limit`` entries of these sessions, or of all that there are."""
@@ -284,17 +284,19 @@ class LogGateway(Gateway[CommLog]):
             "session_ids": [self._bind["session_id"](key) for key in session_ids],
             "limit": validation.whole(limit, "limit", least=1),
         }
-        return [row[0] for row in self._link.many(self._query("find_of_sessions"), parameters)]
+        return [
+            row[0] for row in self._transaction.many(self._query("find_of_sessions"), parameters)
+        ]
 
     def count_old(self, days: float) -> int:
         """How many entries are older than ``days``; the whole table is read for it."""
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
-        return int(self._link.scalar(self._query("count_old"), {"before": before}))
+        return int(self._transaction.scalar(self._query("count_old"), {"before": before}))
 
     def count_by_session(self, session_id: str) -> int:
         """How many entries a session has."""
         parameters = {"session_id": self._bind["session_id"](session_id)}
-        return int(self._link.scalar(self._query("count_by_session"), parameters))
+        return int(self._transaction.scalar(self._query("count_by_session"), parameters))
 
     def get_session_summary(self, session_id: str) -> SessionSummary:
         """A session's log in figures, in one statement.
@@ -303,10 +305,10 @@ class LogGateway(Gateway[CommLog]):
             NotFoundError: there is no such session.
         """
         key = self._bind["session_id"](session_id)
-        row = self._link.one(self._query("get_session_summary"), {"session_id": key})
+        row = self._transaction.one(self._query("get_session_summary"), {"session_id": key})
         if row is None:
             raise NotFoundError(f"there is no session {session_id!r}", "ota_sessions")
-        return reader(SessionSummary, self._link.dialect)(row)
+        return reader(SessionSummary, self._transaction.dialect)(row)
 
     def export_session_logs(self, session_id: str) -> list[dict[str, Any]]:
         """A session's entries as JSON-ready values, times in ISO 8601."""
@@ -378,18 +380,18 @@ class LogGateway(Gateway[CommLog]):
         return session
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
-        if self._link.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM:
-            self._link.copy(self._query("copy_log_batch"), rows)
+        if self._transaction.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM:
+            self._transaction.copy(self._query("copy_log_batch"), rows)
         elif rows:
-            self._link.batch(self._query("add_log_batch"), rows)
-        if rows and EventType.LOG_ADDED in self._link.events.wanted:
-            self._link.notes.add_logs(Counter(row[0] for row in rows))
+            self._transaction.batch(self._query("add_log_batch"), rows)
+        if rows and EventType.LOG_ADDED in self._transaction.events.wanted:
+            self._transaction.pending_events.add_logs(Counter(row[0] for row in rows))
 
     def _note(self, action: str, record: CommLog) -> CommLog:
         # What is added is told by its session; a change of what was logged is rare.
         if action == "created":
-            if EventType.LOG_ADDED in self._link.events.wanted:
-                self._link.notes.add_logs({record.session_id: 1})
+            if EventType.LOG_ADDED in self._transaction.events.wanted:
+                self._transaction.pending_events.add_logs({record.session_id: 1})
         else:
             self._note_batch("update", 1)
         return record

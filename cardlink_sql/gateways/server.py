@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from cardlink_sql.database.rows import Gives, reader
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.records import CountedStatement, TableSize
@@ -13,7 +13,7 @@ from cardlink_sql.queries import Library
 class ServerGateway:
     """Version and sizes. It belongs to no table and works on an empty database, too."""
 
-    __slots__ = ("_library", "_link")
+    __slots__ = ("_library", "_transaction")
     name: ClassVar[str] = "server"
     gives: ClassVar[Gives] = {
         "table_rows": {"name": str, "row_count": int},
@@ -23,8 +23,8 @@ class ServerGateway:
         "read_digests": CountedStatement,
     }
 
-    def __init__(self, link: Link, library: Library) -> None:
-        self._link = link
+    def __init__(self, transaction: Transaction, library: Library) -> None:
+        self._transaction = transaction
         self._library = library
 
     def version(self) -> str:
@@ -39,7 +39,7 @@ class ServerGateway:
         Raises:
             QueryError: a table is missing.
         """
-        counted = self._link.many(self._library.query("server", "table_rows"), {})
+        counted = self._transaction.many(self._library.query("server", "table_rows"), {})
         sizes = self._bytes()
         return [TableSize(name, int(rows), sizes.get(name)) for name, rows in counted]
 
@@ -57,7 +57,7 @@ class ServerGateway:
         Raises:
             QueryError: the server counts none, or does not let this role see them.
         """
-        match self._link.dialect:
+        match self._transaction.dialect:
             case Dialect.MYSQL:
                 return self._count_on_mysql()
             case Dialect.POSTGRESQL:
@@ -95,20 +95,20 @@ class ServerGateway:
     def _counted(self, name: str, remedy: str) -> list[CountedStatement]:
         query = self._library.query("server", name)
         try:
-            rows = self._link.many(query, {})
+            rows = self._transaction.many(query, {})
         except QueryError as error:
             said = error.what.partition(": ")[2] or error.what
             raise QueryError(
                 f"the server shows no counts of statements here: {said}", remedy=remedy
             ) from error
-        return list(map(reader(CountedStatement, self._link.dialect), rows))
+        return list(map(reader(CountedStatement, self._transaction.dialect), rows))
 
     def _scalar(self, name: str) -> Any:
-        return self._link.scalar(self._library.query("server", name), {})
+        return self._transaction.scalar(self._library.query("server", name), {})
 
     def _bytes(self) -> dict[str, int]:
         try:
-            rows = self._link.many(self._library.query("server", "table_sizes"), {})
+            rows = self._transaction.many(self._library.query("server", "table_sizes"), {})
         except QueryError:
             return {}
         return {name: int(size) for name, size in rows if size is not None}

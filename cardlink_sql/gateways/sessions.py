@@ -255,12 +255,12 @@ class SessionGateway(Gateway[OTASession]):
             "before": self._days_ago(days),
             "limit": validation.whole(limit, "limit", least=1),
         }
-        return [row[0] for row in self._link.many(self._query("find_old"), parameters)]
+        return [row[0] for row in self._transaction.many(self._query("find_old"), parameters)]
 
     def count_old(self, days: float) -> int:
         """How many sessions :meth:`find_old` would give without a limit."""
         parameters = {"before": self._days_ago(days)}
-        return int(self._link.scalar(self._query("count_old"), parameters))
+        return int(self._transaction.scalar(self._query("count_old"), parameters))
 
     def count_old_logs(self, days: float, within_days: float | None = None) -> int:
         """How many log entries the sessions of :meth:`count_old` have.
@@ -272,7 +272,7 @@ class SessionGateway(Gateway[OTASession]):
         parameters = {"before": self._days_ago(days)}
         if within_days is not None:
             parameters["since"] = self._days_ago(within_days)
-        return int(self._link.scalar(self._query("count_old_logs"), parameters))
+        return int(self._transaction.scalar(self._query("count_old_logs"), parameters))
 
     def delete_many(self, ids: Sequence[str]) -> int:
         """Delete those of these sessions that have ended, with their logs; gives their number.
@@ -288,9 +288,9 @@ class SessionGateway(Gateway[OTASession]):
 
     def get_statistics(self, days: float = 30) -> SessionStatistics:
         """Figures of the sessions created within the last ``days``, in one statement."""
-        row = self._link.one(self._query("get_statistics"), {"since": self._days_ago(days)})
+        row = self._transaction.one(self._query("get_statistics"), {"since": self._days_ago(days)})
         assert row is not None  # noqa: S101 - an aggregate without GROUP BY gives one row
-        return reader(SessionStatistics, self._link.dialect)(row)
+        return reader(SessionStatistics, self._transaction.dialect)(row)
 
     def _days_ago(self, days: float) -> Any:
         return self._time(utc_now() - timedelta(days=validation.days(days)))

@@ -125,7 +125,7 @@ class SettingGateway(Gateway[Setting]):
 
     def get_categories(self) -> list[str]:
         """The categories of all stored and declared settings, in order."""
-        stored = {row[0] for row in self._link.many(self._query("get_categories"), {})}
+        stored = {row[0] for row in self._transaction.many(self._query("get_categories"), {})}
         return sorted(stored | CATEGORIES)
 
     # Writing

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from cardlink_sql.database.rows import Gives, reader
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.records import CardCount, ExchangeCount, SessionDay, SlowExchange
@@ -21,7 +21,7 @@ class StatisticsGateway:
     timestamp: the cost grows with the entries of those sessions, not with the whole log.
     """
 
-    __slots__ = ("_clock", "_link", "_queries")
+    __slots__ = ("_clock", "_queries", "_transaction")
     name: ClassVar[str] = "statistics"
     gives: ClassVar[Gives] = {
         "get_session_days": SessionDay,
@@ -30,10 +30,10 @@ class StatisticsGateway:
         "count_cards": CardCount,
     }
 
-    def __init__(self, link: Link, library: Library) -> None:
-        self._link = link
+    def __init__(self, transaction: Transaction, library: Library) -> None:
+        self._transaction = transaction
         self._queries = library.gateway(self.name)
-        self._clock = driver_time(link.dialect)
+        self._clock = driver_time(transaction.dialect)
 
     def get_session_days(self, days: float = 30) -> list[SessionDay]:
         """The sessions created within the last ``days``, by day; a day without any is missing."""
@@ -53,7 +53,7 @@ class StatisticsGateway:
             "since": self._since(days),
             "percent": validation.whole(percent, "percent", least=1, most=100),
         }
-        value = self._link.scalar(self._queries["get_duration_percentile"], parameters)
+        value = self._transaction.scalar(self._queries["get_duration_percentile"], parameters)
         return None if value is None else int(value)
 
     def count_exchanges(self, since: datetime, until: datetime) -> list[ExchangeCount]:
@@ -73,11 +73,11 @@ class StatisticsGateway:
 
     def get_database_bytes(self) -> int:
         """The size of the database, as the server tells it."""
-        return int(self._link.scalar(self._queries["get_database_bytes"], {}))
+        return int(self._transaction.scalar(self._queries["get_database_bytes"], {}))
 
     def _many(self, name: str, record: type[T], parameters: dict[str, Any]) -> list[T]:
-        read = reader(record, self._link.dialect)
-        return [read(row) for row in self._link.many(self._queries[name], parameters)]
+        read = reader(record, self._transaction.dialect)
+        return [read(row) for row in self._transaction.many(self._queries[name], parameters)]
 
     def _since(self, days: float) -> Any:
         return self._clock(utc_now() - timedelta(days=validation.days(days)))

@@ -153,7 +153,7 @@ class TestGateway(Gateway[TestResult]):
             runs[values["run_id"]] += 1
         if not rows:
             return 0
-        self._link.batch(query, rows)
+        self._transaction.batch(query, rows)
         for run_id, count in runs.items():
             self._note_many("created", count, run_id=run_id)
         self._note_batch("create_results", len(rows))
@@ -280,12 +280,14 @@ class TestGateway(Gateway[TestResult]):
 
     def get_run_ids(self, limit: int | None = None) -> list[str]:
         """The runs, the one that began last first; those of no known start behind."""
-        rows = self._link.many(self._query("get_run_ids"), {"limit": validation.limit(limit)})
+        rows = self._transaction.many(
+            self._query("get_run_ids"), {"limit": validation.limit(limit)}
+        )
         return [row[0] for row in rows]
 
     def get_suite_names(self) -> list[str]:
         """The names of all suites, in their order."""
-        return [row[0] for row in self._link.many(self._query("get_suite_names"), {})]
+        return [row[0] for row in self._transaction.many(self._query("get_suite_names"), {})]
 
     # JUnit
 
@@ -350,7 +352,7 @@ class TestGateway(Gateway[TestResult]):
         return {
             row[0]
             for start in range(0, len(listed), MAX_LIST)
-            for row in self._link.many(query, {"keys": listed[start : start + MAX_LIST]})
+            for row in self._transaction.many(query, {"keys": listed[start : start + MAX_LIST]})
         }
 
     # Figures
@@ -362,7 +364,7 @@ class TestGateway(Gateway[TestResult]):
             NotFoundError: the run has no result.
         """
         query, run = self._query("get_run_summary"), self._given("run_id", run_id)
-        rows = self._link.many(query, {"run_id": run})
+        rows = self._transaction.many(query, {"run_id": run})
         whole, *suites = self._figures(SuiteSummary, rows)
         if not whole.total:
             raise self._no_run(run_id)
@@ -373,7 +375,7 @@ class TestGateway(Gateway[TestResult]):
     def get_runs(self, limit: int = 20) -> list[TestRun]:
         """The figures of the runs that began last, newest first, in one statement."""
         parameters = {"limit": validation.whole(limit, "limit", least=0)}
-        return self._figures(TestRun, self._link.many(self._query("get_runs"), parameters))
+        return self._figures(TestRun, self._transaction.many(self._query("get_runs"), parameters))
 
     def compare_runs(self, before: str, after: str, slower_factor: float = 2.0) -> RunComparison:
         """What differs between two runs, matched by suite and test, in one statement.
@@ -398,8 +400,10 @@ class TestGateway(Gateway[TestResult]):
         for run in runs.values():
             if not self.count_by(run_id=run):
                 raise self._no_run(run)
-        rows = self._link.many(self._query("compare_runs"), {**runs, "slower_factor": factor})
-        read = reader(TestChange, self._link.dialect)
+        rows = self._transaction.many(
+            self._query("compare_runs"), {**runs, "slower_factor": factor}
+        )
+        read = reader(TestChange, self._transaction.dialect)
         return RunComparison(runs["before"], runs["after"], tuple(map(read, rows)))
 
     def find_flaky(self, runs: int = 10, suite_name: str | None = None) -> list[FlakyTest]:
@@ -416,13 +420,13 @@ class TestGateway(Gateway[TestResult]):
         parameters: dict[str, Any] = {"runs": validation.whole(runs, "runs", least=1)}
         if suite_name is not None:
             parameters["suite_name"] = self._bind["suite_name"](suite_name)
-        rows = self._link.many(self._query("find_flaky"), parameters)
-        return list(map(reader(FlakyTest, self._link.dialect), rows))
+        rows = self._transaction.many(self._query("find_flaky"), parameters)
+        return list(map(reader(FlakyTest, self._transaction.dialect), rows))
 
     def count_old(self, days: float) -> int:
         """How many results were recorded more than ``days`` ago: what a purge would delete."""
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
-        return int(self._link.scalar(self._query("count_old"), {"before": before}))
+        return int(self._transaction.scalar(self._query("count_old"), {"before": before}))
 
     def _filtered(self, limit: int | None, **filters: Any) -> list[TestResult]:
         return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
@@ -433,7 +437,7 @@ class TestGateway(Gateway[TestResult]):
 
     def _figures(self, record: type[F], rows: Iterable[Row]) -> list[F]:
         # PostgreSQL and MySQL give the sum of BIGINTs as a Decimal.
-        read = reader(record, self._link.dialect)
+        read = reader(record, self._transaction.dialect)
         return [replace(one, duration_ms=int(one.duration_ms)) for one in map(read, rows)]
 
     def _no_run(self, run_id: str) -> NotFoundError:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.event_bus import DatabaseEvent
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import (
     ConflictError,
@@ -227,8 +227,8 @@ class Listener:
         self._next = position
 
     def _ask(self, question: Callable[[OutboxGateway], T]) -> T:
-        with Link(self._manager, read_only=True) as link:
-            return question(OutboxGateway(link, self._manager.library))
+        with Transaction(self._manager, read_only=True) as transaction:
+            return question(OutboxGateway(transaction, self._manager.library))
 
 
 class _Bell:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.event_bus import DatabaseEvent
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import ConflictError, ConnectionError
 from cardlink_sql.outbox.gateway import OutboxGateway
 
@@ -58,22 +58,22 @@ class Publisher:
             self._is_on = is_on
             self._manager.events.want_all(wanted=is_on)
 
-    def publish(self, link: Link, events: Sequence[DatabaseEvent]) -> None:
+    def publish(self, transaction: Transaction, events: Sequence[DatabaseEvent]) -> None:
         """Store what a transaction did, right before its commit.
 
         Raises:
             ConflictError: others published for so long that the wait was given up.
         """
         if self._is_on and events:
-            outbox = OutboxGateway(link, self._manager.library)
+            outbox = OutboxGateway(transaction, self._manager.library)
             if not outbox.add(self.origin, events):
                 self.know(is_on=False)
 
     def switch(self, *, on: bool) -> None:
         """Turn publishing on or off, for every process."""
-        with Link(self._manager, read_only=False) as link:
-            OutboxGateway(link, self._manager.library).set_publishing(publishes=on)
-            link.commit()
+        with Transaction(self._manager, read_only=False) as transaction:
+            OutboxGateway(transaction, self._manager.library).set_publishing(publishes=on)
+            transaction.commit()
         self.know(is_on=on)
 
     def after_fork(self) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.dataset import SIZES, rows
@@ -79,17 +79,17 @@ def seed(manager: DatabaseManager) -> None:
     Raises:
         DatabaseError: the database refuses a row.
     """
-    with Link(manager, read_only=False) as link:
+    with Transaction(manager, read_only=False) as transaction:
         for table, (gateway, name) in _INSERTS.items():
             query = manager.library.query(gateway, name)
             pick = query.as_written().pick
             filled = [pick(row) for row in rows(table, manager.dialect)]
             if table == "comm_logs" and manager.dialect is Dialect.POSTGRESQL:
-                link.copy(manager.library.query("logs", "copy_log_batch"), filled)
+                transaction.copy(manager.library.query("logs", "copy_log_batch"), filled)
             else:
-                link.batch(query, filled)
-        link.execute(manager.library.query("outbox", "set_publishing"), {"publishes": True})
-        link.commit()
+                transaction.batch(query, filled)
+        transaction.execute(manager.library.query("outbox", "set_publishing"), {"publishes": True})
+        transaction.commit()
     gather_statistics(manager)
 
 

@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -85,8 +85,8 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
 
 def _counter(manager: DatabaseManager) -> Counter | None:
     # Behind the rows: what was published meanwhile has no number that comes again.
-    with Link(manager, read_only=True) as link:
-        last_id, publishes = OutboxGateway(link, manager.library).get_counter()
+    with Transaction(manager, read_only=True) as transaction:
+        last_id, publishes = OutboxGateway(transaction, manager.library).get_counter()
     return Counter(last_id, publishes) if last_id or publishes else None
 
 

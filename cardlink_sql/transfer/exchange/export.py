@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.gateways.exchange import ExchangeGateway
@@ -205,8 +205,10 @@ class _Plan:
         names = [shape.name for shape in selection.shapes]
         header = make_header(manager, names, selection.described, keys)
         rows: dict[str, int] = {}
-        with Link(manager, read_only=True, snapshot=True) as link:
-            source = _Source(ExchangeGateway(link, manager.library), link, self._scope())
+        with Transaction(manager, read_only=True, snapshot=True) as transaction:
+            source = _Source(
+                ExchangeGateway(transaction, manager.library), transaction, self._scope()
+            )
             source.check()
             out.begin(header)
             for shape in selection.shapes:
@@ -250,9 +252,11 @@ class _Plan:
 class _Source:
     """The rows that an export reads, in pages by key."""
 
-    def __init__(self, gateway: ExchangeGateway, link: Link, scope: Mapping[str, Any]) -> None:
+    def __init__(
+        self, gateway: ExchangeGateway, transaction: Transaction, scope: Mapping[str, Any]
+    ) -> None:
         self._gateway = gateway
-        self._dialect = link.dialect
+        self._dialect = transaction.dialect
         self._scope = scope
 
     def check(self) -> None:

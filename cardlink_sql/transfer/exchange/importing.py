@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from cardlink_sql.database.event_bus import note_batch, note_many
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Faults
@@ -143,13 +143,13 @@ def _tell_nobody(_rows: int, /) -> None:
     pass
 
 
-def _note(link: Link, report: ImportReport) -> None:
+def _note(transaction: Transaction, report: ImportReport) -> None:
     """Note the events of an import: of each table that it changed one, and that it is done."""
     for shape in SHAPES:
         counts, gateway = report.tables[shape.name], shape.gateway
         count = counts.created + counts.updated
-        note_many(link, gateway.event, gateway.entity, "imported", count)
-        note_batch(link, gateway.entity, shape.name, "import", count)
+        note_many(transaction, gateway.event, gateway.entity, "imported", count)
+        note_batch(transaction, gateway.entity, shape.name, "import", count)
 
 
 class _Import:
@@ -173,23 +173,23 @@ class _Import:
         if faults.count:
             self._list_faults(faults)
         report = ImportReport(dry_run=dry_run)
-        with Link(self._manager, read_only=False) as link:
-            gateway = ExchangeGateway(link, self._manager.library)
+        with Transaction(self._manager, read_only=False) as transaction:
+            gateway = ExchangeGateway(transaction, self._manager.library)
             released = self._hold_against(gateway, faults)
             for iccid in released:
                 gateway.release_psk_identity(iccid)
             self._write(gateway, report, on_progress)
             if dry_run:
-                link.rollback()
+                transaction.rollback()
             else:
-                _note(link, report)
-                link.commit()
+                _note(transaction, report)
+                transaction.commit()
         return report
 
     def _list_faults(self, faults: Faults) -> None:
         """What the database would refuse is listed beside what is wrong with the file."""
-        with Link(self._manager, read_only=True) as link:
-            self._hold_against(ExchangeGateway(link, self._manager.library), faults)
+        with Transaction(self._manager, read_only=True) as transaction:
+            self._hold_against(ExchangeGateway(transaction, self._manager.library), faults)
 
     def _hold_against(self, gateway: ExchangeGateway, faults: Faults) -> list[str]:
         find_missing(gateway, self._checked, faults)

@@ -18,7 +18,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.database import transaction as link_module
-from cardlink_sql.database.transaction import Link
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.parser import parse
 
@@ -26,11 +26,11 @@ IDS = [f"device-{number}" for number in range(5)]
 
 
 @pytest.fixture
-def link(manager: DatabaseManager) -> Iterator[Link]:
-    """An open link on a database with five phones, which is rolled back."""
+def transaction(manager: DatabaseManager) -> Iterator[Transaction]:
+    """An open transaction on a database with five phones, which is rolled back."""
     create = manager.library.query("devices", "create")
     values = dict.fromkeys(create.required)
-    with Link(manager, read_only=False) as opened:
+    with Transaction(manager, read_only=False) as opened:
         for name in IDS:
             opened.execute(
                 create,
@@ -55,64 +55,74 @@ def query(manager: DatabaseManager, rows: str, statement: str) -> Query:
 
 
 class TestRows:
-    def test_one_gives_a_row_or_none(self, manager: DatabaseManager, link: Link) -> None:
+    def test_one_gives_a_row_or_none(
+        self, manager: DatabaseManager, transaction: Transaction
+    ) -> None:
         by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
-        assert link.one(by_id, {"id": IDS[0]}) == (IDS[0],)
-        assert link.one(by_id, {"id": "none"}) is None
+        assert transaction.one(by_id, {"id": IDS[0]}) == (IDS[0],)
+        assert transaction.one(by_id, {"id": "none"}) is None
 
-    def test_one_that_gives_two_is_an_error(self, manager: DatabaseManager, link: Link) -> None:
+    def test_one_that_gives_two_is_an_error(
+        self, manager: DatabaseManager, transaction: Transaction
+    ) -> None:
         with pytest.raises(QueryError, match="to give one row and gave more") as caught:
-            link.one(query(manager, "one", "SELECT id FROM devices;"), {})
+            transaction.one(query(manager, "one", "SELECT id FROM devices;"), {})
         assert caught.value.where == "sql/common/trials.sql:1"
 
     @pytest.mark.parametrize(
         "statement", ["SELECT id FROM devices;", "SELECT id, name FROM devices WHERE id = 'x';"]
     )
     def test_scalar_gives_exactly_one_value(
-        self, statement: str, manager: DatabaseManager, link: Link
+        self, statement: str, manager: DatabaseManager, transaction: Transaction
     ) -> None:
         with pytest.raises(QueryError, match="declared to give one value"):
-            link.scalar(query(manager, "scalar", statement), {})
+            transaction.scalar(query(manager, "scalar", statement), {})
 
-    def test_exec_gives_the_rows_found(self, manager: DatabaseManager, link: Link) -> None:
+    def test_exec_gives_the_rows_found(
+        self, manager: DatabaseManager, transaction: Transaction
+    ) -> None:
         update = query(manager, "exec", "UPDATE devices SET name = name WHERE id <> :id;")
-        assert link.execute(update, {"id": IDS[0]}) == 4
+        assert transaction.execute(update, {"id": IDS[0]}) == 4
 
 
 class TestValues:
-    def test_wrong_parameters_are_an_error(self, manager: DatabaseManager, link: Link) -> None:
+    def test_wrong_parameters_are_an_error(
+        self, manager: DatabaseManager, transaction: Transaction
+    ) -> None:
         by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
         for wrong in ({}, {"id": "a", "x": 1}, {"ID": "a"}):
             with pytest.raises(QueryError, match="it takes: id"):
-                link.one(by_id, wrong)
+                transaction.one(by_id, wrong)
 
     def test_a_percent_sign_reaches_the_server_once(
-        self, manager: DatabaseManager, link: Link
+        self, manager: DatabaseManager, transaction: Transaction
     ) -> None:
         like = query(
             manager, "scalar", "SELECT COUNT(*) FROM devices WHERE name LIKE '50!% of%' ESCAPE '!';"
         )
-        assert link.scalar(like, {}) == 5
+        assert transaction.scalar(like, {}) == 5
 
     def test_a_comment_with_an_apostrophe_hides_no_parameter(
-        self, manager: DatabaseManager, link: Link
+        self, manager: DatabaseManager, transaction: Transaction
     ) -> None:
         text = "SELECT id -- don't lose it\nFROM devices WHERE id = :id; -- it's fine"
-        assert link.one(query(manager, "one", text), {"id": IDS[1]}) == (IDS[1],)
+        assert transaction.one(query(manager, "one", text), {"id": IDS[1]}) == (IDS[1],)
 
     @pytest.mark.parametrize("size", [0, 1, 2, 3, 1000, 10_000])
-    def test_lists_of_any_size(self, size: int, manager: DatabaseManager, link: Link) -> None:
+    def test_lists_of_any_size(
+        self, size: int, manager: DatabaseManager, transaction: Transaction
+    ) -> None:
         text = "-- list: ids\nSELECT id FROM devices WHERE id IN (:ids) ORDER BY id;"
         wanted = (IDS + [f"other-{number}" for number in range(size)])[:size]
-        rows = link.many(query(manager, "many", text), {"ids": wanted})
+        rows = transaction.many(query(manager, "many", text), {"ids": wanted})
         assert [row[0] for row in rows] == [name for name in IDS if name in wanted]
 
     def test_a_value_that_no_database_keeps_is_no_traceback_of_a_driver(
-        self, manager: DatabaseManager, link: Link
+        self, manager: DatabaseManager, transaction: Transaction
     ) -> None:
         by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
         with pytest.raises(ValidationError):
-            link.one(by_id, {"id": "\ud800"})
+            transaction.one(by_id, {"id": "\ud800"})
 
 
 def test_a_statement_carries_the_name_of_its_query(manager: DatabaseManager) -> None:
@@ -137,20 +147,20 @@ def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(Interrupt), Link(manager, read_only=read_only) as link:
-            link.scalar(sleep, {})
+        with pytest.raises(Interrupt), Transaction(manager, read_only=read_only) as transaction:
+            transaction.scalar(sleep, {})
     finally:
         signal.signal(signal.SIGALRM, before)
-    with Link(manager, read_only=True) as link:
-        assert link.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
+    with Transaction(manager, read_only=True) as transaction:
+        assert transaction.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
 
 
 def test_a_forked_child_opens_connections_of_its_own(manager: DatabaseManager) -> None:
     whose = query(manager, "scalar", "SELECT :name;")
 
     def ask(name: str) -> bool:
-        with Link(manager, read_only=True) as link:
-            return all(link.scalar(whose, {"name": name}) == name for _ in range(50))
+        with Transaction(manager, read_only=True) as transaction:
+            return all(transaction.scalar(whose, {"name": name}) == name for _ in range(50))
 
     assert ask("before")
     child = os.fork()
@@ -165,16 +175,16 @@ def test_a_snapshot_is_one_state_that_writes_nothing_and_stops_no_writer(
 ) -> None:
     count = manager.library.query("devices", "count_by")
     delete = manager.library.query("devices", "delete_by_id")
-    with Link(manager, read_only=True, snapshot=True) as link:
-        assert link.scalar(count, {}) == 0
+    with Transaction(manager, read_only=True, snapshot=True) as transaction:
+        assert transaction.scalar(count, {}) == 0
         with UnitOfWork(manager) as uow:
             uow.devices.create(Device("a", DeviceType.PHONE))
             uow.commit()
-        assert link.scalar(count, {}) == 0
+        assert transaction.scalar(count, {}) == 0
         with pytest.raises(QueryError, match="read-only"):
-            link.execute(delete, {"id": "a"})
-        link.commit()
-        assert link.scalar(count, {}) == 1
+            transaction.execute(delete, {"id": "a"})
+        transaction.commit()
+        assert transaction.scalar(count, {}) == 1
     with UnitOfWork(manager) as uow:
         uow.devices.create(Device("b", DeviceType.PHONE))
         uow.commit()
