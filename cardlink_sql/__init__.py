@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cardlink_sql.database.observation import ObservedStatement, StatementBus
     from cardlink_sql.dialect import Dialect
     from cardlink_sql.errors import (
+        CommitInDoubtError,
         ConflictError,
         ConnectionError,
         DatabaseError,
@@ -64,6 +65,7 @@ __all__ = [
     "CardType",
     "ChangeKind",
     "CommLog",
+    "CommitInDoubtError",
     "ConflictError",
     "ConnectionError",
     "DatabaseConfig",
@@ -118,6 +120,7 @@ _MODULES: "Final" = {
     "CardType": "model.records",
     "ChangeKind": "model.records",
     "CommLog": "model.records",
+    "CommitInDoubtError": "errors",
     "ConflictError": "errors",
     "ConnectionError": "errors",
     "DatabaseConfig": "config",

@@ -33,6 +33,10 @@ class ConnectionError(DatabaseError):
     """No connection: server, network, credentials, missing driver or a used-up pool."""
 
 
+class CommitInDoubtError(ConnectionError):
+    """The connection broke during COMMIT: the work was committed as a whole, or not at all."""
+
+
 class MigrationError(DatabaseError):
     """A migration failed, or the database and the migration files do not agree."""
 

@@ -2,11 +2,12 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import Engine
@@ -22,13 +23,18 @@ from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.gateways.server import ServerGateway
+from cardlink_sql.model import validation
 from cardlink_sql.model.records import TableSize
 from cardlink_sql.outbox.listener import Listener
 from cardlink_sql.outbox.publisher import Publisher
 from cardlink_sql.queries import Library, load_library
+from cardlink_sql.retry import run_again
 
 if TYPE_CHECKING:
     from cardlink_sql.schema.migrator import Migrator
+    from cardlink_sql.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class DatabaseManager:
         self.statements: Final = StatementBus(self)
         self.publisher: Final = Publisher(self)
         self._listeners: WeakSet[Listener] = WeakSet()
+        # Whether a unit of work has warned that it holds up an event loop; once is enough.
+        self.warned_of_loop = False
 
     @property
     def dialect(self) -> Dialect:
@@ -180,6 +188,38 @@ class DatabaseManager:
         if not isinstance(error, self._driver_error):
             return False
         return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
+
+    def run(
+        self,
+        work: Callable[["UnitOfWork"], T],
+        *,
+        read_only: bool = False,
+        attempts: int = 5,
+        within: float = 30.0,
+    ) -> T:
+        """Run ``work(uow)`` in a unit of work, commit it and return its result.
+
+        The whole of it runs again, after a growing, random pause, where nothing was kept and the
+        same work may succeed: after a ``ConflictError``, or a ``ConnectionError`` before the
+        COMMIT was sent. So ``work`` must do nothing that may not happen twice, such as sending an
+        APDU. It does not run again once it has committed by itself.
+
+        Args:
+            work: a function of one argument, the unit of work.
+            read_only: open the unit of work for reading only.
+            attempts: runs at most, 1 for a single one.
+            within: seconds after which no further run begins.
+
+        Raises:
+            CommitInDoubtError: the answer to the COMMIT was lost, so it took place or did not.
+            ValidationError: ``work`` is a coroutine function.
+        """
+        from cardlink_sql.unit_of_work import run_once
+
+        validation.whole(attempts, "attempts", least=1)
+        return run_again(
+            partial(run_once, self, work, read_only), attempts, validation.latency(within, "within")
+        )
 
     def health_check(self) -> Health:
         """How the database is. Raises nothing: an error is part of the answer."""

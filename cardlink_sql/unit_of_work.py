@@ -1,11 +1,21 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import Final, TypeVar
 
 from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.errors import DatabaseError, QueryError
+from cardlink_sql.errors import (
+    CommitInDoubtError,
+    ConflictError,
+    ConnectionError,
+    DatabaseError,
+    QueryError,
+    ValidationError,
+)
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.logs import LogGateway
@@ -16,6 +26,14 @@ from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.outbox.gateway import OutboxGateway
 
+T = TypeVar("T")
+
+_IN_EVENT_LOOP: Final = (
+    "a unit of work was opened for writing on the thread of a running event loop, which stands"
+    " still while the database works or waits for a lock;"
+    " write: await cardlink_sql.aio.run(manager, work)"
+)
+
 
 class UnitOfWork:
     """One transaction. Leaving the ``with`` block without :meth:`commit` rolls it back.
@@ -24,6 +42,9 @@ class UnitOfWork:
         manager: the database.
         read_only: no transaction is opened and nothing may be written. Each statement sees
             what was committed before it; a read costs one round trip.
+
+    Attributes:
+        has_committed: whether :meth:`commit` has succeeded in it.
 
     A statement that the database refused ends the unit of work: only :meth:`rollback` helps,
     on every backend. What may fail is tried inside :meth:`savepoint`.
@@ -41,12 +62,14 @@ class UnitOfWork:
         "_statistics",
         "_tests",
         "_transaction",
+        "has_committed",
     )  # fmt: skip
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
         self._manager = manager
         self._transaction = Transaction(manager, read_only=read_only)
         self._depth = 0
+        self.has_committed = False
         self._devices: DeviceGateway | None = None
         self._cards: CardGateway | None = None
         self._sessions: SessionGateway | None = None
@@ -59,7 +82,10 @@ class UnitOfWork:
     def __enter__(self) -> "UnitOfWork":
         if self._transaction.is_open:
             raise QueryError("this unit of work is open already", remedy="make another one")
+        if not self._transaction.read_only and not self._manager.warned_of_loop:
+            _look_for_event_loop(self._manager)
         self._transaction.open()
+        self.has_committed = False
         return self
 
     def __exit__(
@@ -133,10 +159,12 @@ class UnitOfWork:
         Raises:
             IntegrityError: the buffered log names a session that does not exist.
             ConflictError: another transaction won; nothing was kept.
+            CommitInDoubtError: the connection broke, so the commit took place or did not.
             QueryError: a statement failed before, or the ``with`` block has been left.
         """
         self._refuse_in_savepoint("commit")
         self._transaction.commit()
+        self.has_committed = True
 
     def rollback(self) -> None:
         """Undo everything since the last commit, the buffered log included."""
@@ -173,3 +201,39 @@ class UnitOfWork:
             raise
         finally:
             self._depth -= 1
+
+
+def run_once(manager: DatabaseManager, work: Callable[[UnitOfWork], T], read_only: bool) -> T:  # noqa: FBT001
+    """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
+    with UnitOfWork(manager, read_only=read_only) as uow:
+        try:
+            result = work(uow)
+            _refuse_coroutine(result)
+            uow.commit()
+        except (ConflictError, ConnectionError) as error:
+            if not uow.has_committed or isinstance(error, CommitInDoubtError):
+                raise
+            raise QueryError(
+                f"the work failed after it had committed a part by itself: {error.headline}",
+                remedy="leave the commit to run(), or run what is left in a unit of its own",
+            ) from error
+    return result
+
+
+def _refuse_coroutine(result: object) -> None:
+    if isinstance(result, Coroutine):
+        result.close()
+        raise ValidationError(
+            "the work is a coroutine function, which would hold its transaction while it waits",
+            "work",
+            "pass a plain function; in asyncio write: await cardlink_sql.aio.run(manager, work)",
+        )
+
+
+def _look_for_event_loop(manager: DatabaseManager) -> None:
+    """Warn, once for each manager, where this thread runs an event loop."""
+    asyncio = sys.modules.get("asyncio")
+    running = getattr(asyncio, "_get_running_loop", None)
+    if running is not None and running() is not None:
+        manager.warned_of_loop = True
+        warnings.warn(_IN_EVENT_LOOP, RuntimeWarning, stacklevel=3)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from cardlink_sql.config import without_secrets
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import (
+    CommitInDoubtError,
     ConflictError,
     ConnectionError,
     DatabaseError,
@@ -60,7 +61,7 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
     Fault.CONNECTION: (
         ConnectionError,
         "the connection to the database broke",
-        "run the unit of work again; nothing of it was committed unless it broke in the commit",
+        "run the unit of work again; nothing of it was committed",
     ),
     Fault.VALUE: (ValidationError, "the database cannot keep a value", None),
     Fault.NO_TABLE: (
@@ -143,6 +144,22 @@ def translate(dialect: Dialect, error: Exception, where: str | None) -> Database
     fault, detail = _DIAGNOSES[dialect](error)
     kind, what, remedy = _SENTENCES[fault]
     return kind(f"{what}: {detail}" if detail else what, where, remedy)
+
+
+def translate_commit(dialect: Dialect, error: Exception) -> DatabaseError:
+    """Return the project's error for what a COMMIT raised.
+
+    A server that was reached may have committed before its answer was lost. SQLite answers within
+    the process, so it never leaves that open.
+    """
+    fault = translate(dialect, error, "COMMIT")
+    if isinstance(fault, ConnectionError) and dialect is not Dialect.SQLITE:
+        return CommitInDoubtError(
+            "the connection to the database broke during COMMIT, so its answer is lost",
+            "COMMIT",
+            "check whether the rows are there before you run the unit of work again",
+        )
+    return fault
 
 
 def connection_error(dialect: Dialect, error: Exception, url: URL) -> ConnectionError:

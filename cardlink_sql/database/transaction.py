@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
-from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.driver_errors import translate, translate_commit
 from cardlink_sql.database.engine import in_transaction
 from cardlink_sql.database.event_bus import PendingEvents
 from cardlink_sql.database.rows import Row
@@ -244,6 +244,7 @@ class Transaction:
 
         Raises:
             ConflictError: the commit lost against another transaction.
+            CommitInDoubtError: the connection broke, so the commit took place or did not.
             QueryError: a statement of this transaction failed before.
         """
         self._check_open()
@@ -259,7 +260,9 @@ class Transaction:
             except self._errors as error:
                 self._failed = "COMMIT"
                 self._abandon()
-                raise self._fault(error, "COMMIT") from error
+                fault = translate_commit(self.dialect, error)
+                self.events.fail(fault)
+                raise fault from error
             except BaseException:
                 self._spoil("COMMIT")
                 raise

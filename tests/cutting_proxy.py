@@ -1,0 +1,105 @@
+"""A proxy before a database server that cuts connections at a COMMIT, or when it is told to."""
+
+import re
+import socket
+import threading
+from contextlib import suppress
+
+from sqlalchemy.engine import make_url
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.manager import DatabaseManager
+
+COMMIT = re.compile(rb"\bCOMMIT\b")
+DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306}
+
+
+class CuttingProxy:
+    """Forwards connections to the server of a manager until it is told to cut them.
+
+    Attributes:
+        at_commit: what happens to the next COMMIT: ``None`` forwards it, ``lose`` cuts the
+            connection in place of forwarding it, ``answer`` cuts it once the server has answered.
+        is_down: refuses new connections.
+        url: the URL that leads through the proxy.
+    """
+
+    def __init__(self, manager: DatabaseManager) -> None:
+        url = make_url(manager.config.url)
+        port = url.port or DEFAULT_PORTS[manager.dialect.value]
+        self._target = (url.host or "127.0.0.1", port)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self.at_commit: str | None = None
+        self.is_down = False
+        here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
+        self.url = here.render_as_string(hide_password=False)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def manager(self, of: DatabaseManager, **config: float) -> DatabaseManager:
+        """A manager whose connections go through the proxy."""
+        return DatabaseManager(DatabaseConfig(self.url, **config), keyring=of.keyring)
+
+    def cut(self) -> None:
+        """Cut every connection now."""
+        sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            close(one)
+
+    def close(self) -> None:
+        """End the proxy."""
+        close(self._server)
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            if self.is_down:
+                close(client)
+                continue
+            server = socket.create_connection(self._target)
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sockets += [client, server]
+            pair = _Pair(self, client, server)
+            threading.Thread(target=pair.to_server, daemon=True).start()
+            threading.Thread(target=pair.to_client, daemon=True).start()
+
+
+class _Pair:
+    def __init__(self, proxy: CuttingProxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy, self._client, self._server = proxy, client, server
+        self._cut_at_answer = False
+
+    def to_server(self) -> None:
+        with suppress(OSError):
+            while data := self._client.recv(65536):
+                if COMMIT.search(data) and self._proxy.at_commit:
+                    what, self._proxy.at_commit = self._proxy.at_commit, None
+                    if what == "lose":
+                        break
+                    self._cut_at_answer = True
+                self._server.sendall(data)
+        self._end()
+
+    def to_client(self) -> None:
+        with suppress(OSError):
+            while data := self._server.recv(65536):
+                if self._cut_at_answer:
+                    break
+                self._client.sendall(data)
+        self._end()
+
+    def _end(self) -> None:
+        close(self._client)
+        close(self._server)
+
+
+def close(one: socket.socket) -> None:
+    """Close a socket that another thread may be reading."""
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
