@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StateError,
         ValidationError,
     )
+    from cardlink_sql.live.key_store import KeyStore
     from cardlink_sql.manager import DatabaseManager, Health
     from cardlink_sql.model.records import (
         CardProfile,
@@ -84,6 +85,7 @@ __all__ = [
     "Health",
     "IntegrityError",
     "JUnitImport",
+    "KeyStore",
     "Keyring",
     "KeysetPage",
     "Listener",
@@ -139,6 +141,7 @@ _MODULES: "Final" = {
     "Health": "manager",
     "IntegrityError": "errors",
     "JUnitImport": "model.records",
+    "KeyStore": "live.key_store",
     "Keyring": "database.keyring",
     "KeysetPage": "model.records",
     "Listener": "outbox.listener",

@@ -1,0 +1,90 @@
+"""Looks up the PSK of an identity, from any thread of a server."""
+
+import logging
+import re
+from typing import Final
+
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.unit_of_work import UnitOfWork
+
+_log: Final = logging.getLogger(__name__)
+
+# An identity of so many hex digits could be a key that was sent in its place.
+_MAY_BE_A_KEY: Final = re.compile(r"[0-9A-F]{16,}", re.IGNORECASE)
+_NO_KEY: Final = b""
+
+
+class KeyStore:
+    """The PSKs of all cards by their identities, as the database has them at that moment.
+
+    Each look-up is one round trip over a connection of the pool. Nothing is cached, so a key that
+    was changed or deleted counts at once. All methods may be called from any thread.
+
+    Args:
+        manager: the database.
+        timeout: seconds that a look-up may take; ``None`` leaves it to the configuration.
+    """
+
+    def __init__(self, manager: DatabaseManager, *, timeout: float | None = 2.0) -> None:
+        self._manager = manager
+        self._timeout = None if timeout is None else validation.latency(timeout, "timeout")
+
+    def get_key(self, identity: str) -> bytes | None:
+        """Return the PSK of this identity, or ``None`` where no card has one by it.
+
+        Raises:
+            ValidationError: the identity is not text.
+            EncryptionError: no encryption key opens the PSK.
+            ConnectionError: the database does not answer.
+        """
+        with self._read() as uow:
+            return uow.cards.get_psk_key_by_identity(identity)
+
+    def identity_exists(self, identity: str) -> bool:
+        """Return whether a card claims this identity."""
+        with self._read() as uow:
+            return uow.cards.psk_identity_exists(identity)
+
+    def get_all_identities(self) -> list[str]:
+        """Return the identities of all cards that have a PSK, in order."""
+        with self._read() as uow:
+            return uow.cards.get_all_psk_identities()
+
+    def ssl_callback(self, identity: str | None) -> bytes:
+        """Return the PSK for a handshake; ``b""``, which ends it, where there is none.
+
+        Fits ``ssl.SSLContext.set_psk_server_callback`` (Python 3.13). A database that fails ends
+        the handshake in the same way, so the peer cannot tell the two apart; the log can.
+        """
+        try:
+            key = self.get_key(identity or "")
+        except DatabaseError as error:
+            _log.error("the PSK of %s cannot be read: %s", _shown(identity), error)
+            return _NO_KEY
+        if key is None:
+            _log.warning("no card has the PSK identity %s", _shown(identity))
+            return _NO_KEY
+        return key
+
+    def sslpsk3_callback(self, identity: bytes | None) -> bytes:
+        """Return the PSK as :meth:`ssl_callback` does, for sslpsk3, which passes bytes.
+
+        An identity that is not UTF-8 belongs to no card.
+        """
+        try:
+            name = (identity or b"").decode()
+        except UnicodeDecodeError:
+            _log.warning("no card has the PSK identity: it is not UTF-8")
+            return _NO_KEY
+        return self.ssl_callback(name)
+
+    def _read(self) -> UnitOfWork:
+        return UnitOfWork(self._manager, read_only=True)
+
+
+def _shown(identity: str | None) -> str:
+    if identity is not None and _MAY_BE_A_KEY.search(identity) and not identity.isdecimal():
+        return "(not shown, since it may be a key)"
+    return repr(identity)[:200]
