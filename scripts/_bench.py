@@ -36,7 +36,6 @@ from _bench_contenders import (
     Ours,
     Undeciphered,
 )
-from _bench_label import cost_lines, costs
 from _bench_rows import PAGE, QUICK, Rows, Sizes, completed, plain, plain_value
 from _servers import BACKENDS, ServerError, catch_signals, exit_by_signal, throwaway_servers
 from sqlalchemy import create_engine
@@ -500,14 +499,9 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     names = [dialect.value for dialect in Dialect]
     parser.add_argument("--backend", action="append", choices=names, help="only this one")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it")
-    parser.add_argument("--rounds", type=int, help="alternating rounds (7; with --label 3000)")
-    parser.add_argument(
-        "--label", action="store_true", help="what the comment with a query's name costs, instead"
-    )
+    parser.add_argument("--rounds", type=int, default=7, help="alternating rounds (7)")
     parser.add_argument("--stream", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    if chosen.rounds is None:
-        chosen.rounds = 3000 if chosen.label else 7
     if chosen.rounds < 1:
         parser.error("--rounds begins with 1")
     return chosen
@@ -520,21 +514,18 @@ def main(arguments: Sequence[str]) -> int:
         stream(sys.stdin.read(), chosen.stream)
         return 0
     dialects = [Dialect(name) for name in dict.fromkeys(chosen.backend or TITLES)]
-    sizes = QUICK if chosen.quick or chosen.label else Sizes()
-    work = measure_label if chosen.label else measure
+    sizes = QUICK if chosen.quick else Sizes()
     catch_signals(exit_by_signal)
     needs_server = any(dialect is not Dialect.SQLITE for dialect in dialects)
-    if not chosen.label:
-        print(header(sizes, chosen.rounds), flush=True)
+    print(header(sizes, chosen.rounds), flush=True)
     with throwaway_servers(counting=False) if needs_server else nullcontext() as servers:
         urls = servers.urls if servers else {}
         variables = {backend.name: backend.variable for backend in BACKENDS}
         for dialect in dialects:
             server = urls.get(variables.get(dialect.value, ""))
             if dialect is Dialect.SQLITE or server:
-                work(dialect, server, sizes, chosen.rounds)
-    if not chosen.label:
-        print(f"\n{FOOTNOTES}")
+                measure(dialect, server, sizes, chosen.rounds)
+    print(f"\n{FOOTNOTES}")
     return 0
 
 
@@ -544,26 +535,6 @@ def measure(dialect: Dialect, server: str | None, sizes: Sizes, rounds: int) -> 
     with fresh_database(dialect, server) as url, closing(Bench(url, sizes, rounds)) as bench:
         bench.run()
         print(f"\n{table(bench)}", flush=True)
-
-
-def measure_label(dialect: Dialect, server: str | None, sizes: Sizes, rounds: int) -> None:
-    """Measure what the comment with a query's name costs on one backend, and print it."""
-    say(TITLES[dialect])
-    rows, keyring = Rows(sizes), Keyring([Keyring.generate()])
-    with (
-        fresh_database(dialect, server) as url,
-        DatabaseManager(DatabaseConfig(url), keyring=keyring) as manager,
-    ):
-        manager.create_tables()
-        with closing(Bare(manager)) as bare:
-            fill(bare, rows, keyring)
-            settle(bare)
-        version_text = manager.health_check().server_version
-        lines = cost_lines(costs(manager, rows, rounds))
-    print(
-        "\n".join([f"\n### {TITLES[dialect]} {version_text}, {rounds:,} rounds\n", *lines]),
-        flush=True,
-    )
 
 
 if __name__ == "__main__":
