@@ -7,7 +7,6 @@ there, and drops them.
 
 import io
 import os
-import subprocess
 import sys
 import time
 import uuid
@@ -41,7 +40,7 @@ from cardlink_sql.model import tables
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
-from cardlink_sql.transfer.backup import Replaced, Restored, restore_backup
+from cardlink_sql.transfer.backup import restore_backup
 from tests.roles import OWNERS, manager_as, owner_of
 
 SERVER_URLS = {
@@ -50,7 +49,7 @@ SERVER_URLS = {
 }
 ALL_DIALECTS = tuple(Dialect)
 Run = Callable[..., "Result"]
-Restore = Callable[[DatabaseManager, Path], Restored]
+Restore = Callable[[Dialect, Path], DatabaseManager]
 
 # The migrations of the layer, in their order.
 MIGRATIONS = sorted(
@@ -221,29 +220,17 @@ def uow(manager: DatabaseManager) -> Iterator[UnitOfWork]:
 
 
 @pytest.fixture
-def restore() -> Iterator[Restore]:
-    """Restores, and removes in the end what was replaced, as the operator is told to."""
-    done: list[tuple[DatabaseManager, Replaced]] = []
+def restored(make_database: Callable[[Dialect], str]) -> Iterator[Restore]:
+    """Restores a backup into a new database on a backend and gives its manager."""
+    with ExitStack() as stack:
 
-    def call(manager: DatabaseManager, file: Path) -> Restored:
-        made = restore_backup(manager, file)
-        if made.replaced is not None:
-            done.append((manager, made.replaced))
-        return made
+        def call(dialect: Dialect, file: Path) -> DatabaseManager:
+            config = DatabaseConfig(make_database(dialect))
+            manager = stack.enter_context(DatabaseManager(config))
+            assert restore_backup(manager, file).replaced is None
+            return manager
 
-    yield call
-    for manager, replaced in done:
-        remove(manager, replaced)
-        manager.close()
-
-
-def remove(manager: DatabaseManager, replaced: Replaced) -> None:
-    """Do what the operator is told to."""
-    if manager.config.is_sqlite:
-        subprocess.run(replaced.removal, shell=True, check=True)
-    else:
-        with manager.engine.begin() as connection:
-            connection.exec_driver_sql(replaced.removal)
+        yield call
 
 
 @dataclass

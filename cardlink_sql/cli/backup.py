@@ -80,13 +80,13 @@ def restore(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Put a backup in the place of the database, which is kept under another name.
+    """Restore a backup: replace an SQLite file, or fill an empty database of a server.
 
-    Stop what uses the database first. The backup is unpacked aside and looked through:
-    integrity, migrations, the rows of each table. Only then the database is replaced, in one
-    step; until then an error, Ctrl-C or a kill leaves it as it was.
+    The backup is verified first: integrity, migrations, the rows of each table. An SQLite file
+    is replaced in one step, and the old one is kept; stop what uses it first. On a server make
+    an empty database, restore there, and point DATABASE_URL at it.
 
-    Example: cardlink-db restore cardlink-2026-11-23.backup
+    Example: cardlink-db restore cardlink-2026-11-23.backup -d sqlite:///data/cardlink.db
     """
     if check:
         with _megabytes("Checking") as on_progress:
@@ -94,7 +94,8 @@ def restore(
         _print_checked(file, manifest, as_json=as_json)
         return
     with open_manager(url) as manager:
-        confirm(f"Replace {manager.config.safe_url} by {file}?", yes=yes)
+        if manager.config.is_sqlite:
+            confirm(f"Replace {manager.config.safe_url} by {file}?", yes=yes)
         with _megabytes("Restoring") as on_progress:
             done = restore_backup(manager, file, on_progress=on_progress)
     _print_restored(file, done, as_json=as_json)
@@ -122,8 +123,6 @@ def _print_restored(file: Path, done: Restored, *, as_json: bool) -> None:
     if kept is not None:
         output.print(f"The replaced database is kept: {kept.name}")
         output.print(f"When it is not needed any more: {kept.removal}")
-        for what in kept.attached:
-            output.print(f"It keeps what the new tables lack; make it anew: {what}")
     if done.pending:
         output.print(f"It is older than this version ({', '.join(done.pending)} pending).")
         output.print("Run: cardlink-db migrate")

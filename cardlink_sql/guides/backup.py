@@ -1,6 +1,6 @@
 r"""# Backup and restore
 
-One command makes one file, on every backend and while others use the database; one puts it back.
+One command makes one file, on every backend and while others use the database; one restores it.
 
 ```console
 $ cardlink-db init
@@ -8,15 +8,11 @@ $ cardlink-db backup nightly.backup
 Backed up 0 rows in … tables to nightly.backup (…
 $ cardlink-db restore --check nightly.backup
 nightly.backup is whole: 0 rows in … tables, …
-$ cardlink-db restore --yes nightly.backup
-Restored 0 rows in … tables from nightly.backup, …
-The replaced database is kept: …
-When it is not needed any more: …
 ```
 
-Stop the components that use a database before you restore it. Back up the encryption keys
-(`CARDLINK_ENCRYPTION_KEY`) elsewhere: they are in no backup, and the PSKs in it are worth nothing
-without them.
+An SQLite file is replaced, so stop the components that use it first. On a server a backup goes
+into an empty database; see below. Back up the encryption keys (`CARDLINK_ENCRYPTION_KEY`)
+elsewhere: no backup holds them, and its PSKs are worth nothing without them.
 
 ## What is in the file
 
@@ -42,6 +38,10 @@ this moves a database from one to another, keys and log numbers with it:
 $ cardlink-db backup --method jsonl moving.backup
 $ cardlink-db restore --yes moving.backup -d sqlite:///moved.db
 Restored 0 rows in … tables from moving.backup, …
+$ cardlink-db restore --yes moving.backup -d sqlite:///moved.db
+Restored 0 rows in … tables from moving.backup, …
+The replaced database is kept: …
+When it is not needed any more: …
 ```
 
 The file is readable by its owner alone (0600), for it holds the PSKs as they are stored. Its hash
@@ -71,69 +71,82 @@ that is gone afterwards; they are on no command line. The SSL options of the URL
 ## Restoring
 
 1. The file is read from end to end: zip, sizes, SHA-256, manifest.
-2. It is unpacked aside and looked through: integrity, the migrations, the rows of each table. A
-   backup of a newer schema is refused; after one of an older schema `restore` says to run
-   `cardlink-db migrate`.
-3. The database is replaced in one step, and kept.
+2. It is verified: integrity, the migrations, the rows of each table. A backup of a newer schema is
+   refused; after one of an older schema `restore` says to run `cardlink-db migrate`.
+3. It is restored, and the rows of each table are counted again.
 
-| | Aside | The step | Kept as |
-|---|---|---|---|
-| SQLite | `NAME.restore-scratch` beside it | a rename over the name | `NAME.replaced-<time>` |
-| PostgreSQL | a transaction; for JSON lines, the schema `cardlink_restore_scratch` | its commit | the schema `cardlink_replaced_<time>` |
-| MariaDB, MySQL | the database `NAME_restore_scratch` | one `RENAME TABLE` | the database `NAME_replaced_<time>` |
+`restore --check` does the first two steps without a database: it needs no URL, and for PostgreSQL's
+dumps `pg_restore`. Unpacking takes room in the folder for temporary files (`TMPDIR`).
 
-Until the step an error, Ctrl-C or a kill leaves the database as it was, and behind it the restored
-one is whole. What a killed restore has left aside is cleared by the next one. `restore --check`
-does the first two steps without a database: it needs no URL, and for PostgreSQL's dumps
-`pg_restore`. Unpacking takes room in the folder for temporary files (`TMPDIR`).
+### SQLite: the file is replaced
 
-- **SQLite** refuses while any process has the file open, idle or not: it would go on with the
-  replaced file. A component that starts in that very moment can read from the old file, and its
-  writes are refused. The new file gets the old one's owner and rights.
-- **PostgreSQL** holds the tables for as long as the restore of a dump takes; it gives up after ten
-  seconds where somebody else holds one. The new tables, their columns and sequences get the old
-  ones' owner and grants, and no others, whatever `ALTER DEFAULT PRIVILEGES` says. Policies and row
-  level security, triggers, places in a publication, views and foreign keys of yours stay with the
-  replaced tables: `restore` names those that the new ones lack (`replaced.attached` with `--json`),
-  for you to make anew. A dump brings along the policies and triggers of its time, and your indexes,
-  storage parameters and statistics objects, which are not named; JSON lines bring none of them.
-  After a backup of an older schema, print and run the grants anew behind `cardlink-db migrate`. A
-  dump goes back into the schema that it is of.
-- **MariaDB, MySQL**: a table with triggers does not leave its database, so drop them first.
-  Grants go by name and hold for the new tables.
+The backup is unpacked to `NAME.restore-scratch` next to the database and then renamed over it; the
+old file stays as `NAME.replaced-<time>`. Until the rename an error, Ctrl-C or a kill leaves the
+database as it was; after it the restored one is whole. The next restore removes the scratch file of
+a killed one. The new file gets the old one's owner and rights.
+
+A file that any process has open, idle or not, is not replaced: that process would go on with the
+old one. A component that starts in that very moment can read from the old file, and its writes are
+refused.
+
+### PostgreSQL, MariaDB and MySQL: into an empty database
+
+Make a database, restore there, check it, and point `DATABASE_URL` at it. The old database is not
+touched, so going back is changing the URL again:
+
+```text
+-- PostgreSQL
+CREATE DATABASE cardlink_restored OWNER cardlink;
+-- MariaDB, MySQL
+CREATE DATABASE cardlink_restored;
+GRANT ALL ON cardlink_restored.* TO cardlink@'%';
+```
+
+```sh
+cardlink-db restore nightly.backup -d postgresql://cardlink@db.example/cardlink_restored
+export DATABASE_URL=postgresql://cardlink@db.example/cardlink_restored
+```
+
+A database that already has CardLink's tables is refused, and the error has these commands with the
+names of that server. JSON lines also go into the tables of `cardlink-db init`, while they have no
+rows. Tables of others in the database are in nobody's way.
+
+- **PostgreSQL** loads a dump in one transaction: an error, Ctrl-C or a kill leaves the database
+  empty. A dump goes into the schema that it is of. It has the policies, triggers, indexes and
+  statistics objects of its tables, but no owners and grants; JSON lines have rows alone.
+- **MariaDB, MySQL** commit each statement of a dump. A load that is cut off has no record of
+  migrations, and every command refuses such a database: drop it and make it again.
+- Afterwards run the grants for the new database: `cardlink-db sql grants`.
 
 | Role | PostgreSQL | MariaDB, MySQL |
 |---|---|---|
 | backs up | what `cardlink-db sql grants --role reader` prints: `SELECT` on the tables, and on the sequence of `comm_logs` | the same: `SELECT` on the tables |
-| restores | owns the tables, or there are none; `CREATE` on the database and on the schema, on the latter also for the tables' owner where that is a group of the role's | what `cardlink-db sql grants --role dba` prints, on the databases ``NAME`` and ``NAME\_re%`` |
+| restores | owns the database, or has `CREATE` on its schema | what `cardlink-db sql grants --role dba` prints |
 
-Where a right is missing, nothing is changed and the error gives the `GRANT`. Without `SELECT` on
-the sequence, as for `--role app` on PostgreSQL, `auto` makes JSON lines and says so.
+Without `SELECT` on the sequence, as for `--role app` on PostgreSQL, `auto` makes JSON lines and says
+so.
 
-## Events behind a restore
+## Events after a restore
 
 Whether events are published is as it was in the backup. Their numbers never run twice: the counter
-of the restored database goes on behind that of the replaced one and leaves a number out, so that a
-listener with a kept position gets a `NotFoundError`, reads anew what it shows, and goes on. Without
-a database to replace, or with one that is damaged or never counted, nobody knows how far it was:
-then the counter goes on from the time in milliseconds since 1970, which no database has counted to.
-
-A backup of a schema from before the events (`0001`) has no counter, nor has one that was made
-before publishing was first turned on, where it replaces nothing: begin anew with listeners there,
-without a kept position. So do where you put a *replaced* database back by hand.
+of a restored database goes on from the time in milliseconds since 1970, which no database has
+counted to. A listener with a kept position gets a `NotFoundError`, reloads what it shows, and goes
+on. A backup of a schema from before the events (`0001`) has no counter: there, start listeners
+without a kept position.
 
 ## In Python
 
 ```python
 from pathlib import Path
 
-from cardlink_sql import DatabaseManager
+from cardlink_sql import DatabaseConfig, DatabaseManager
 from cardlink_sql.transfer.backup import Method, check_backup, create_backup, restore_backup
 
 with DatabaseManager() as manager:
-    made = create_backup(manager, Path("from-python.backup"), method=Method.AUTO)
-    assert made.manifest.contents.tables["comm_logs"] == 0
-    assert check_backup(made.file) == made.manifest
+    made = create_backup(manager, Path("from-python.backup"), method=Method.JSONL)
+assert made.manifest.contents.tables["comm_logs"] == 0
+assert check_backup(made.file) == made.manifest
+with DatabaseManager(DatabaseConfig("sqlite:///moved.db")) as manager:
     done = restore_backup(manager, made.file)
     if done.replaced:
         print(done.replaced.name, done.replaced.removal)

@@ -39,7 +39,7 @@ Commands:
   import       Import an export: all of it, or nothing.
   import-keys  Give cards the PSKs of the admin server's YAML file, all or...
   backup       Back up the database into one file, while others use it.
-  restore      Put a backup in the place of the database, which is kept...
+  restore      Restore a backup: replace an SQLite file, or fill an empty...
   purge        Delete what is older than its retention.
   stats        Show what is recorded, and how sessions, APDUs and tests went.
   devices      Phones and modems.
@@ -259,14 +259,16 @@ Options:
 ```text
 Usage: cardlink-db restore [OPTIONS] {FILE}
 
-  Put a backup in the place of the database, which is kept under another name.
+  Restore a backup: replace an SQLite file, or fill an empty database of a
+  server.
 
-  Stop what uses the database first. The backup is unpacked aside and looked
-  through: integrity, migrations, the rows of each table. Only then the database
-  is replaced, in one step; until then an error, Ctrl-C or a kill leaves it as
-  it was.
+  The backup is verified first: integrity, migrations, the rows of each table.
+  An SQLite file is replaced in one step, and the old one is kept; stop what
+  uses it first. On a server make an empty database, restore there, and point
+  DATABASE_URL at it.
 
-  Example: cardlink-db restore cardlink-2026-11-23.backup
+  Example: cardlink-db restore cardlink-2026-11-23.backup -d
+  sqlite:///data/cardlink.db
 
 Arguments:
   FILE <file>  A backup.  [required]

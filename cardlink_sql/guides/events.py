@@ -113,9 +113,9 @@ with dashboard.listen(after=position) as listener:  # later, or in another proce
 - A lost connection is made anew and nothing is missed. While the database is away the listener
   tries again every `interval` (0.5 s) and logs it; if it is still away at the end of a timeout,
   that is a `ConnectionError`, after which one goes on as before.
-- Events that were purged before they were read are a `NotFoundError` that names them, and so are
-  those that a restore lost: a restored database leaves out a number behind the last one that the
-  replaced database gave. It is raised once: read anew what you show, then go on.
+- Events that were purged before they were read raise a `NotFoundError` that names them, and so do
+  those that a restore lost: a restored database leaves numbers out. It is raised once: reload what
+  you show, then go on.
 - A listener is one thread's. After a fork the child goes on with its copy, over a connection of its
   own.
 

@@ -4,7 +4,7 @@
 ``query`` renders a query for its driver, ``library`` loads a whole dialect.
 """
 
-from cardlink_sql.queries.library import Library, load_library
+from cardlink_sql.queries.library import Library, load_internal, load_library
 from cardlink_sql.queries.query import Query, Rows, Statement
 
-__all__ = ["Library", "Query", "Rows", "Statement", "load_library"]
+__all__ = ["Library", "Query", "Rows", "Statement", "load_internal", "load_library"]

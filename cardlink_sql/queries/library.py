@@ -12,6 +12,7 @@ from cardlink_sql.queries.parser import parse
 from cardlink_sql.queries.query import Query
 
 COMMON: Final = "common"
+INTERNAL: Final = "internal"
 
 
 class Library:
@@ -74,8 +75,30 @@ def load_library(dialect: Dialect) -> Library:
     return read_library(resources.folder("sql"), dialect)
 
 
-def read_library(folder: Traversable, dialect: Dialect) -> Library:
-    """The library of a dialect from a folder laid out as ``sql/`` is.
+@cache
+def load_internal(dialect: Dialect) -> Library:
+    """Return the statements of the machinery, from ``sql/internal``.
+
+    No gateway sends them: they migrate, back up, restore and read catalogs. A name that is quoted
+    and in braces, as in ``"{table}"``, is an identifier to put in.
+
+    Raises:
+        QueryError: a file is malformed.
+    """
+    folder = resources.folder("sql").joinpath(INTERNAL)
+    return read_library(folder, dialect, path=f"sql/{INTERNAL}", needs_reason=False)
+
+
+def read_library(
+    folder: Traversable, dialect: Dialect, *, path: str = "sql", needs_reason: bool = True
+) -> Library:
+    """Read the library of a dialect from a folder laid out as ``sql/`` is.
+
+    Args:
+        folder: the folder.
+        dialect: whose queries to read.
+        path: how errors name the folder.
+        needs_reason: a dialect's query must say why it has a form of its own.
 
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
@@ -85,8 +108,9 @@ def read_library(folder: Traversable, dialect: Dialect) -> Library:
         for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
             if not file.name.endswith(".sql"):
                 continue
-            path = f"sql/{part}/{file.name}"
-            parsed = parse(_text(file, path), path, dialect, needs_reason=part != COMMON)
+            place = f"{path}/{part}/{file.name}"
+            has_reasons = needs_reason and part != COMMON
+            parsed = parse(_text(file, place), place, dialect, needs_reason=has_reasons)
             named = queries.setdefault(file.name.removesuffix(".sql"), {})
             for query in parsed:
                 _check_twin(query, named.get(query.source.name))

@@ -19,7 +19,7 @@ _NEEDED: Final = (
     (r"CREATE (OR REPLACE )?VIEW", "CREATE VIEW"),
     (r"CREATE (PROCEDURE|FUNCTION)", "CREATE ROUTINE"),
 )
-# Making the bookkeeping, and a restore, need these whatever a migration does.
+# Making the bookkeeping needs these whatever a migration does.
 _ALWAYS: Final = ("CREATE", "ALTER", "DROP")
 
 

@@ -1,7 +1,8 @@
 """What a database holds: the tables that a backup is of, their rows, the migrations applied."""
 
-from typing import Any, Final
+from typing import Final
 
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.model.tables import metadata
@@ -9,7 +10,6 @@ from cardlink_sql.resources import folder
 from cardlink_sql.schema.migrator import statements as bookkeeping
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations
-from cardlink_sql.transfer.backup import statements
 from cardlink_sql.transfer.backup.manifest import Contents
 
 # Those of the schema, parents first, and those of the migrations. Other tables of the same
@@ -20,21 +20,20 @@ TABLES: Final = (*(table.name for table in metadata.sorted_tables), *bookkeeping
 LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role reader"
 
 
-def read_contents(dialect: Dialect, connection: Any) -> Contents:
-    """What a database holds, as the driver connection given sees it.
+def read_contents(statements: InternalStatements) -> Contents:
+    """Return what a database holds.
 
     Args:
-        dialect: the connection's.
-        connection: the driver's own, in a transaction where the figures must agree.
+        statements: over its connection, in a transaction where the figures must agree.
     """
-    backend = BACKENDS[dialect](connection, "")
+    backend = BACKENDS[statements.dialect](statements.connection, "")
     present = backend.table_names()
     migrations: tuple[str, ...] = ()
     if bookkeeping.MIGRATION_TABLE in present:
         rows = backend.execute(bookkeeping.READ_APPLIED).fetchall()
         migrations = tuple(row[0] for row in rows)
     counted = {
-        name: int(backend.execute(statements.count_rows(dialect, name)).fetchone()[0])
+        name: int(statements.value("backup.count_rows", table=name))
         for name in TABLES
         if name in present
     }

@@ -8,8 +8,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.outbox.gateway import OutboxGateway
-from cardlink_sql.transfer.backup import statements as sql
-from cardlink_sql.transfer.backup.connections import own_connection, rows
+from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import CHUNK, Payload
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
 from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, Source
@@ -67,8 +66,8 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
         raise ValidationError(
             f"the rows of the backup cannot be taken: {error.what}", where, "use another backup"
         ) from error
-    with own_connection(manager) as connection:
-        found = read_contents(manager.dialect, connection)
+    with own_connection(manager) as statements:
+        found = read_contents(statements)
     expected = manifest.contents.tables
     for name in found.own_tables:
         if found.tables[name] != expected.get(name, 0):
@@ -79,8 +78,10 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
                 "use another backup; nothing was changed",
             )
     if (counter := manifest.counter) is not None:
-        with own_connection(manager) as connection:
-            rows(connection, sql.set_counter(counter.last_id, publishes=counter.publishes))
+        with own_connection(manager) as statements:
+            statements.execute(
+                "backup.set_event_counter", last_id=counter.last_id, publishes=counter.publishes
+            )
 
 
 def _counter(manager: DatabaseManager) -> Counter | None:

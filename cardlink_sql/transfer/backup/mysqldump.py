@@ -10,8 +10,7 @@ from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.schema.migrator.backends import BACKENDS
-from cardlink_sql.transfer.backup import statements as sql
-from cardlink_sql.transfer.backup.connections import own_connection, value
+from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import Payload
 from cardlink_sql.transfer.backup.contents import (
     LET_READ,
@@ -78,15 +77,15 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
         MigrationError: no migration is applied to the database, or one is under way.
         DatabaseError: the tool failed, or the role does not see a table.
     """
-    with own_connection(manager) as connection:
+    with own_connection(manager) as server:
         database = manager.config.engine_url.database or ""
-        backend = BACKENDS[Dialect.MYSQL](connection, database)
+        backend = BACKENDS[Dialect.MYSQL](server.connection, database)
         # A change to a table ends the snapshot's view of it.
         with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
-            contents = read_contents(Dialect.MYSQL, connection)
+            contents = read_contents(server)
             refuse_nothing(contents, manager.config.safe_url)
             refuse_unseen(contents, Dialect.MYSQL, manager.config.safe_url)
-            version = str(value(connection, sql.MYSQL_VERSION))
+            version = str(server.value("backup.version"))
             tool = find_of_product(product_of(version), *_DUMPERS)
             assert tool is not None  # noqa: S101 - obstacle() has looked
             counted = _dump(manager, tool, [database, *contents.tables], payload)
@@ -97,7 +96,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
 
 
 def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> Contents:
-    """Read a dump from end to end without a database; gives what it holds.
+    """Read a dump from end to end without a database and return what it holds.
 
     Args:
         dump: the payload, in pieces.
@@ -145,6 +144,9 @@ def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
 def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
     """Load a dump into an empty database.
 
+    The bookkeeping of the migrations is the last table of a dump, so a database that is loaded
+    in part has no migration applied, and nothing mistakes it for a whole one.
+
     Args:
         manager: of that database.
         client: of :func:`client_for`.
@@ -161,12 +163,14 @@ def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
                 assert process.stdin is not None  # noqa: S101 - it was asked for
                 process.stdin.writelines(dump)
         except ToolFailed as failed:
-            raise failed.error("nothing was changed") from None
+            raise failed.error(
+                "DDL commits by itself here: drop the database, make it again, and restore again"
+            ) from None
 
 
 def _product(manager: DatabaseManager) -> str:
-    with own_connection(manager) as connection:
-        return product_of(str(value(connection, sql.MYSQL_VERSION)))
+    with own_connection(manager) as server:
+        return product_of(str(server.value("backup.version")))
 
 
 def _dump(

@@ -1,10 +1,10 @@
 """PostgreSQL by ``pg_dump``: CardLink's tables of one snapshot."""
 
+from cardlink_sql.database.internal import quoted
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.backup import statements as sql
-from cardlink_sql.transfer.backup.connections import own_connection, rows, value
+from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import Payload
 from cardlink_sql.transfer.backup.contents import (
     LET_READ,
@@ -29,9 +29,9 @@ def obstacle(manager: DatabaseManager) -> str | None:
     tool = pg_tool(manager, "pg_dump")
     if tool is None:
         return "there is no pg_dump on the PATH"
-    with own_connection(manager) as connection:
-        version = str(value(connection, sql.POSTGRESQL_VERSION))
-        unreadable = rows(connection, sql.POSTGRESQL_UNREADABLE, (list(TABLES),))
+    with own_connection(manager) as server:
+        version = str(server.value("backup.version"))
+        unreadable = server.rows("backup.unreadable_sequences", tables=list(TABLES))
     if tool.major < int(version.partition(".")[0]):
         return f"{tool.version} is older than the server, {version}"
     if unreadable:
@@ -54,16 +54,16 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
     """
     tool = pg_tool(manager, "pg_dump")
     assert tool is not None  # noqa: S101 - obstacle() has looked
-    with own_connection(manager) as connection:
-        rows(connection, sql.POSTGRESQL_SNAPSHOT)
-        rows(connection, sql.POSTGRESQL_MAY_IDLE)
-        snapshot = value(connection, sql.POSTGRESQL_EXPORT_SNAPSHOT)
-        contents = read_contents(Dialect.POSTGRESQL, connection)
+    with own_connection(manager) as server:
+        server.execute("backup.begin_snapshot")
+        server.execute("backup.may_idle")
+        snapshot = server.value("backup.export_snapshot")
+        contents = read_contents(server)
         refuse_nothing(contents, manager.config.safe_url)
         refuse_unseen(contents, Dialect.POSTGRESQL, manager.config.safe_url)
-        tables = rows(connection, sql.POSTGRESQL_TABLES, (list(TABLES),))
+        tables = server.rows("backup.tables", tables=list(TABLES))
         schema = _one_schema(tables, manager.config.safe_url)
-        names = [sql.quoted(Dialect.POSTGRESQL, *table) for table in tables]
+        names = [quoted(Dialect.POSTGRESQL, *table) for table in tables]
         arguments = [
             "--format=custom",
             "--no-password",
@@ -75,7 +75,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
                 payload.write(piece)
         except ToolFailed as failed:
             raise failed.error(LET_READ) from None
-        version = str(value(connection, sql.POSTGRESQL_VERSION))
+        version = str(server.value("backup.version"))
     return Source("PostgreSQL", version, contents, schema, tool.version)
 
 

@@ -1,22 +1,18 @@
 """PostgreSQL by ``pg_restore`` and ``psql``: everything in one transaction.
 
-The tables that are there move to a schema of their own, the dump's come in their place, and
-their rows are counted, before the commit. Whatever happens until then, a kill too, rolls all
-of it back: the end of the script is the COMMIT, and who is killed sends none.
+The end of the script is the COMMIT, and a process that is killed sends none: the server then
+rolls everything back.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.backup import statements as sql
-from cardlink_sql.transfer.backup.connections import own_connection, rows
 from cardlink_sql.transfer.backup.manifest import Contents, Manifest
-from cardlink_sql.transfer.backup.pg_swap import PgSwap, in_use, refuse_weak_role, schema_of
 from cardlink_sql.transfer.backup.pg_tools import pg_tool
-from cardlink_sql.transfer.backup.restored import Replaced
 from cardlink_sql.transfer.backup.scripts import count_copied_rows, lines, without_unknown_settings
 from cardlink_sql.transfer.backup.tools import Tool, ToolFailed, find_tool
 
@@ -25,11 +21,10 @@ _INSTALL: Final = (
     "install PostgreSQL's client programs; a backup by --method jsonl does without them"
 )
 _NO_RIGHT: Final = "permission denied", "must be owner", "must be able to SET ROLE"
-_LOCKED: Final = "lock timeout"
 
 
 def examine(dump: Path, manifest: Manifest, where: str) -> Contents | None:
-    """Read a dump from end to end without a database; gives what it holds.
+    """Read a dump from end to end without a database; and return what it holds.
 
     Args:
         dump: the unpacked payload.
@@ -55,39 +50,36 @@ def examine(dump: Path, manifest: Manifest, where: str) -> Contents | None:
     return Contents(manifest.contents.migrations, found)
 
 
-def restore(manager: DatabaseManager, dump: Path, manifest: Manifest) -> Replaced | None:
-    """Put the tables of a dump in the place of the database's.
+def load(
+    manager: DatabaseManager, server: InternalStatements, dump: Path, manifest: Manifest
+) -> None:
+    """Load a dump into an empty database.
 
     Args:
-        manager: of the database.
-        dump: the unpacked payload, looked through.
+        manager: of that database.
+        server: a connection to it.
+        dump: the unpacked payload, examined.
         manifest: of the backup.
 
     Raises:
         ValidationError: its tables are of another schema.
-        ConflictError: the tables are in use.
         DatabaseError: a tool is missing, or the server refused something.
     """
     reader, psql = _needed(manager, "pg_restore"), _needed(manager, "psql")
-    with own_connection(manager) as connection:
-        schema = schema_of(connection)
-        if schema != manifest.schema:
-            raise ValidationError(
-                f"the backup's tables are of the schema {manifest.schema}, "
-                f"and those of this role are of {schema}",
-                manager.config.safe_url,
-                "set the role's search_path, or use a backup by --method jsonl",
-            )
-        known = {name for (name,) in rows(connection, sql.POSTGRESQL_SETTINGS)}
-        swap = PgSwap(connection, schema, manifest.contents.tables)
-        refuse_weak_role(connection, schema, manager.config.safe_url)
+    schema = server.value("backup.schema")
+    if schema != manifest.schema:
+        raise ValidationError(
+            f"the backup's tables are of the schema {manifest.schema}, "
+            f"and new tables of this role are made in {schema}",
+            manager.config.safe_url,
+            "set the role's search_path, or use a backup by --method jsonl",
+        )
+    known = {name for (name,) in server.rows("backup.settings")}
     script = without_unknown_settings(lines(reader.output([*_SCRIPT, str(dump)])), known)
     try:
-        _run(psql, [*swap.before], script, [*_counts(schema, manifest), *swap.after])
+        _run(psql, script)
     except ToolFailed as failed:
-        raise _fault(failed, manager) from None
-    with own_connection(manager) as connection:
-        return swap.replaced(connection)
+        raise _fault(failed) from None
 
 
 def _needed(manager: DatabaseManager, name: str) -> Tool:
@@ -97,31 +89,17 @@ def _needed(manager: DatabaseManager, name: str) -> Tool:
     return tool
 
 
-def _counts(schema: str, manifest: Manifest) -> Iterator[str]:
-    for table, count in manifest.contents.tables.items():
-        yield sql.refuse_other_count(schema, table, count)
-
-
-def _run(psql: Tool, before: list[str], script: Iterable[bytes], after: list[str]) -> None:
+def _run(psql: Tool, script: Iterable[bytes]) -> None:
     arguments = ["--no-psqlrc", "--no-password", "--quiet", "--file=-"]
     arguments += ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
     with psql.running(arguments, stdin=True) as process:
         assert process.stdin is not None  # noqa: S101 - it was asked for
-        process.stdin.writelines(_statement(text) for text in ["BEGIN", *before])
+        process.stdin.write(b"BEGIN;\n")
         process.stdin.writelines(script)
-        process.stdin.writelines(_statement(text) for text in [*after, "COMMIT"])
+        process.stdin.write(b"COMMIT;\n")
 
 
-def _statement(text: str) -> bytes:
-    return f"{text};\n".encode()
-
-
-def _fault(failed: ToolFailed, manager: DatabaseManager) -> DatabaseError:
-    where = manager.config.safe_url
-    if _LOCKED in failed.said:
-        return in_use(where)
+def _fault(failed: ToolFailed) -> DatabaseError:
     if any(words in failed.said for words in _NO_RIGHT):
-        return failed.error(
-            "nothing was changed; restore as the owner of the tables and of what hangs on them"
-        )
+        return failed.error("nothing was changed; restore as the owner of the database")
     return failed.error("nothing was changed")

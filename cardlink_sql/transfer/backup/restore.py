@@ -1,37 +1,33 @@
-"""Restoring a backup, or only looking whether it could be."""
+"""Restoring a backup, or only checking whether it can be restored."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.engine import LOCK_TIMEOUT_MS
+from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.schema.migrator import locks
+from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.transfer.backup import jsonl, mysqldump, pg_restore
 from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_difference, refuse_newer
+from cardlink_sql.transfer.backup.event_numbers import go_on
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Kind, Manifest
-from cardlink_sql.transfer.backup.mysql_scratch import mysql_scratch
-from cardlink_sql.transfer.backup.pg_scratch import postgresql_scratch
 from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
-from cardlink_sql.transfer.backup.restored import Replaced, Restored
-from cardlink_sql.transfer.backup.scratch import OpenScratch
+from cardlink_sql.transfer.backup.restored import Restored
 from cardlink_sql.transfer.backup.sqlite_copy import examine
-from cardlink_sql.transfer.backup.sqlite_scratch import sqlite_scratch
-
-_SCRATCHES: Final[Mapping[Dialect, OpenScratch]] = {
-    Dialect.SQLITE: sqlite_scratch,
-    Dialect.MYSQL: mysql_scratch,
-    Dialect.POSTGRESQL: postgresql_scratch,
-}
+from cardlink_sql.transfer.backup.sqlite_scratch import SQLiteScratch, sqlite_scratch
 
 
 def check_backup(file: Path, *, on_progress: OnProgress = no_progress) -> Manifest:
-    """Read a backup from end to end and look through it, without a database. Changes nothing.
+    """Read a backup from end to end and verify it, without a database. Changes nothing.
 
     A file of SQLite's is checked and counted, JSON lines are imported into a database that is
     thrown away, and the rows of a dump are counted where PostgreSQL's ``pg_restore``, which it
@@ -58,21 +54,22 @@ def check_backup(file: Path, *, on_progress: OnProgress = no_progress) -> Manife
 def restore_backup(
     manager: DatabaseManager, file: Path, *, on_progress: OnProgress = no_progress
 ) -> Restored:
-    """Put a backup in the place of the database, which is kept under another name.
+    """Restore a backup.
 
-    The backup is read, unpacked aside and looked through; what is there is replaced only then,
-    in one step. Stop what uses the database first.
+    An SQLite file is replaced in one step and kept under another name; stop what uses it first.
+    On a server the database must be empty: make a new one, restore there, and point
+    ``DATABASE_URL`` at it.
 
     Args:
-        manager: of the database to replace; a missing or an empty one is made. Its
-            connections are closed.
+        manager: of the database to restore into. Its connections are closed.
         file: the backup.
         on_progress: called with the bytes done.
 
     Raises:
         ValidationError: the backup is damaged, or cannot be restored into this database.
         MigrationError: it is of a newer version, or a migration is under way.
-        ConflictError: the database is in use.
+        StateError: the server's database is not empty; the remedy has the commands.
+        ConflictError: the SQLite file is in use.
         DatabaseError: a file cannot be written, a tool is missing, or the role may not.
     """
     with Container(file) as backup:
@@ -84,7 +81,13 @@ def restore_backup(
                 str(file),
                 "make one that every backend takes: cardlink-db backup --method jsonl",
             )
-        replaced = _restore(manager, backup, on_progress)
+        replaced = None
+        if manager.dialect is Dialect.SQLITE:
+            with sqlite_scratch(manager) as scratch:
+                _unpack_sqlite(scratch, backup, on_progress)
+                replaced = scratch.replace()
+        else:
+            _fill_server(manager, backup, on_progress)
     manager.close()
     pending = manager.migrator.status().pending
     manager.close()
@@ -110,33 +113,87 @@ def _check(backup: Container, on_progress: OnProgress) -> None:
                     jsonl.load(manager, file, backup.manifest, where)
 
 
-def _restore(
-    manager: DatabaseManager, backup: Container, on_progress: OnProgress
-) -> Replaced | None:
+def _unpack_sqlite(scratch: SQLiteScratch, backup: Container, on_progress: OnProgress) -> None:
+    if backup.manifest.kind is Kind.SQLITE:
+        _examine_sqlite(backup, scratch.file, on_progress)
+        return
+    with _unpacked(backup, on_progress) as file:
+        jsonl.load(scratch.manager, file, backup.manifest, str(backup.path))
+
+
+def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnProgress) -> None:
+    with own_connection(manager) as server:
+        _refuse_filled(manager, server, backup)
+        if backup.manifest.kind is Kind.JSONL:
+            with _unpacked(backup, on_progress) as file:
+                jsonl.load(manager, file, backup.manifest, str(backup.path))
+        else:
+            backend = BACKENDS[manager.dialect](
+                server.connection, manager.config.engine_url.database or ""
+            )
+            with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
+                _load_dump(manager, server, backup, on_progress)
+        go_on(server)
+
+
+def _load_dump(
+    manager: DatabaseManager,
+    server: InternalStatements,
+    backup: Container,
+    on_progress: OnProgress,
+) -> None:
     where, manifest = str(backup.path), backup.manifest
-    match manifest.kind:
-        case Kind.SQLITE:
-            with sqlite_scratch(manager) as scratch:
-                _examine_sqlite(backup, scratch.file, on_progress)
-                return scratch.replace()
-        case Kind.PG_DUMP:
-            with _unpacked(backup, on_progress) as dump:
-                _examine_dump(backup, pg_restore.examine(dump, manifest, where))
-                return pg_restore.restore(manager, dump, manifest)
-        case Kind.MYSQLDUMP:
-            client = mysqldump.client_for(manager, manifest)
-            _examine_dump(backup, mysqldump.examine(backup.chunks(on_progress), manifest, where))
-            with mysql_scratch(manager) as aside:
-                mysqldump.load(aside.manager, client, backup.chunks(on_progress))
-                with own_connection(aside.manager) as connection:
-                    found = read_contents(manager.dialect, connection)
-                refuse_difference(found, manifest.contents, where)
-                return aside.replace()
-        case Kind.JSONL:
-            opened = _SCRATCHES[manager.dialect](manager)
-            with _unpacked(backup, on_progress) as file, opened as place:
-                jsonl.load(place.manager, file, manifest, where)
-                return place.replace()
+    if manifest.kind is Kind.PG_DUMP:
+        with _unpacked(backup, on_progress) as dump:
+            _examine_dump(backup, pg_restore.examine(dump, manifest, where))
+            pg_restore.load(manager, server, dump, manifest)
+    else:
+        client = mysqldump.client_for(manager, manifest)
+        _examine_dump(backup, mysqldump.examine(backup.chunks(on_progress), manifest, where))
+        mysqldump.load(manager, client, backup.chunks(on_progress))
+    refuse_difference(read_contents(server), manifest.contents, where)
+
+
+def _refuse_filled(manager: DatabaseManager, server: InternalStatements, backup: Container) -> None:
+    """Refuse a database that a restore would have to change.
+
+    JSON lines go into the tables of ``cardlink-db init``; a dump brings its own.
+    """
+    there = read_contents(server)
+    names = list(there.tables)
+    if backup.manifest.kind is Kind.JSONL:
+        names = [name for name in there.own_tables if there.tables[name]]
+    if names:
+        raise StateError(
+            f"the database already has {'rows in ' if there.tables[names[0]] else ''}"
+            f"the table {names[0]}",
+            manager.config.safe_url,
+            f"nothing was changed; {_way_out(manager, server, backup.path)}",
+        )
+
+
+def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -> str:
+    """Tell how to make an empty database and restore there."""
+    url = manager.config.engine_url
+    # The shortest limit of a name is PostgreSQL's, 63 bytes.
+    name = f"{(url.database or '')[:50]}_restored"
+    user = str(server.value("backup.user"))
+    if manager.dialect is Dialect.MYSQL:
+        user, _, host = user.rpartition("@")
+        make = [
+            text_to_paste(manager.dialect, "backup.make_database", database=name),
+            text_to_paste(
+                manager.dialect, "backup.let_use_database", database=name, user=user, host=host
+            ),
+        ]
+    else:
+        make = [text_to_paste(manager.dialect, "backup.make_database", database=name, user=user)]
+    target = url.set(database=name).render_as_string()
+    return (
+        f"as an administrator run: {'; '.join(make)}; "
+        f"then: cardlink-db restore {shlex.quote(str(file))} -d {shlex.quote(target)}; "
+        "then point DATABASE_URL at that database"
+    )
 
 
 @contextmanager

@@ -7,17 +7,15 @@ from cardlink_sql.transfer.backup.manifest import Manifest
 
 @dataclass(frozen=True)
 class Replaced:
-    """The database that was replaced.
+    """The SQLite database that was replaced.
 
     Args:
-        name: where it is kept: a file, a schema or a database.
-        removal: what removes it: a command or a statement.
-        attached: what others have made of its tables and the new ones lack, by name.
+        name: the file that keeps it.
+        removal: the command that removes it.
     """
 
     name: str
     removal: str
-    attached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.backup import statements as sql
 from cardlink_sql.transfer.backup.container import CHUNK, Payload
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Kind, Source
@@ -68,9 +68,9 @@ def copy_database(manager: DatabaseManager, target: Path) -> None:
     try:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
             source.execute("BEGIN")
-            source.execute(sql.SQLITE_READ).fetchone()
+            InternalStatements(Dialect.SQLITE, source).value("backup.read_schema")
             source.backup(copy, pages=_PAGES, progress=_heed_interrupts)
-            copy.execute(sql.SQLITE_ONE_FILE).fetchone()
+            InternalStatements(Dialect.SQLITE, copy).value("backup.use_one_file")
     except sqlite3.Error as error:
         raise translate(Dialect.SQLITE, error, manager.config.safe_url) from error
     finally:
@@ -96,11 +96,12 @@ def examine(file: Path, where: str) -> Contents:
     """
     try:
         with _opened(file) as connection:
-            (found,) = connection.execute(sql.SQLITE_INTEGRITY).fetchone()
+            statements = InternalStatements(Dialect.SQLITE, connection)
+            found = statements.value("backup.check_integrity")
             if found != "ok":
                 raise _damaged(found, where)
-            orphans = sum(1 for _ in connection.execute(sql.SQLITE_ORPHANS))
-            return replace(read_contents(Dialect.SQLITE, connection), orphans=orphans)
+            orphans = sum(1 for _ in statements.execute("backup.orphans"))
+            return replace(read_contents(statements), orphans=orphans)
     except sqlite3.Error as error:
         raise _damaged(str(error), where) from error
 

@@ -18,6 +18,7 @@ from typing import Final
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.engine import LOCK_TIMEOUT_MS, make_parent_folder
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.sqlite_file import database_file
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, DatabaseError, ValidationError
@@ -25,8 +26,7 @@ from cardlink_sql.formats.files import sync_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import locks
-from cardlink_sql.transfer.backup import counter
-from cardlink_sql.transfer.backup import statements as sql
+from cardlink_sql.transfer.backup.event_numbers import go_on
 from cardlink_sql.transfer.backup.restored import Replaced
 
 _REPLACED: Final = ".replaced-"
@@ -65,15 +65,18 @@ class SQLiteScratch:
                 other.unlink()
 
     def replace(self) -> Replaced | None:
-        """Put the file in the place of the database; see :class:`Scratch`.
+        """Put the file in the place of the database, which is kept under another name.
+
+        Returns:
+            Where it is kept; None where there was none.
 
         Raises:
             ConflictError: a process has the database open.
             DatabaseError: a file cannot be written.
         """
         self.manager.close()
-        with _alone(self._target, self._lock_timeout) as replaced:
-            self._finish(counter.known(_last_number(replaced)))
+        with _alone(self._target, self._lock_timeout):
+            self._finish()
             kept = self._free_name()
             is_there = self._target.exists()
             if is_there:
@@ -84,14 +87,11 @@ class SQLiteScratch:
             sync_folder(self._target.parent)
         return Replaced(str(kept), f"rm {shlex.quote(str(kept))}") if is_there else None
 
-    def _finish(self, replaced: str | None) -> None:
-        """Let the counter of the events go on, and have all of it on the disk, in one file."""
-        with _translated(self.file), _connected(self.file, self._lock_timeout) as connection:
-            connection.execute(sql.SQLITE_ONE_FILE).fetchone()
-            if _has_counter(connection):
-                restored = counter.counter_of(Dialect.SQLITE)
-                for statement in counter.go_on(Dialect.SQLITE, restored, replaced):
-                    connection.execute(statement)
+    def _finish(self) -> None:
+        """Let the numbers of the events go on, and have all of it on the disk, in one file."""
+        with _translated(self.file), _connected(self.file, self._lock_timeout) as statements:
+            statements.value("backup.use_one_file")
+            go_on(statements)
         with self.file.open("rb+") as file:
             os.fsync(file.fileno())
 
@@ -139,37 +139,20 @@ def sqlite_scratch(manager: DatabaseManager) -> Iterator[SQLiteScratch]:
 
 
 @contextmanager
-def _alone(file: Path, timeout: float) -> Iterator[sqlite3.Connection | None]:
+def _alone(file: Path, timeout: float) -> Iterator[None]:
     """Hold a database that nobody else has open, its log written back, until the block's end.
 
-    One that is missing or damaged is held by nobody, and gives no connection.
+    One that is missing or damaged is held by nobody.
     """
     with _translated(file):
         if not file.exists() or not _write_log_back(file, timeout):
-            yield None
+            yield
             return
-        with _connected(file, timeout) as connection:
-            connection.execute(sql.SQLITE_LOCK)
-            if connection.execute(sql.SQLITE_JOURNAL).fetchone() == ("wal",):
+        with _connected(file, timeout) as statements:
+            statements.execute("backup.lock")
+            if statements.value("backup.journal_mode") == "wal":
                 raise _in_use(file)  # opened since, by a component that has started
-            yield connection
-
-
-def _last_number(connection: sqlite3.Connection | None) -> int | None:
-    """The number of the last event of a database; None where it cannot say."""
-    try:
-        if connection is None or not _has_counter(connection):
-            return None
-        row = connection.execute(sql.SQLITE_COUNTER).fetchone()
-    except sqlite3.DatabaseError as error:
-        if _is_damage(error):
-            return None
-        raise
-    return None if row is None else int(row[0])
-
-
-def _has_counter(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute(sql.SQLITE_HAS_COUNTER).fetchone()[0])
+            yield
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
@@ -181,10 +164,10 @@ def _write_log_back(file: Path, timeout: float) -> bool:
     # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
     # be alone is to have the file to ourselves, not to be its only writer.
     try:
-        with _connected(file, timeout) as connection:
-            connection.execute(sql.SQLITE_ALONE).fetchone()
-            connection.execute(sql.SQLITE_READ).fetchone()
-            connection.execute(sql.SQLITE_ONE_FILE).fetchone()
+        with _connected(file, timeout) as statements:
+            statements.value("backup.exclude_others")
+            statements.value("backup.read_schema")
+            statements.value("backup.use_one_file")
     except sqlite3.DatabaseError as error:
         if _is_damage(error):
             return False
@@ -193,12 +176,12 @@ def _write_log_back(file: Path, timeout: float) -> bool:
 
 
 @contextmanager
-def _connected(file: Path, timeout: float) -> Iterator[sqlite3.Connection]:
+def _connected(file: Path, timeout: float) -> Iterator[InternalStatements]:
     uri = f"{file.as_uri()}?mode=rw"
     with closing(
         sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
     ) as connection:
-        yield connection
+        yield InternalStatements(Dialect.SQLITE, connection)
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+"""Sends the statements of ``sql/internal`` over a driver's connection."""
+
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy.dialects.mysql.base import MySQLDialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.sql.compiler import IdentifierPreparer
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Query, load_internal
+
+_QUOTES: Final = {Dialect.SQLITE: '"', Dialect.MYSQL: "`", Dialect.POSTGRESQL: '"'}
+
+
+class InternalStatements:
+    """The statements of the machinery, over one connection.
+
+    Args:
+        dialect: the connection's.
+        connection: the driver's own.
+    """
+
+    def __init__(self, dialect: Dialect, connection: Any) -> None:
+        self.dialect = dialect
+        self.connection = connection
+
+    def execute(self, title: str, **given: Any) -> Any:
+        """Send a statement and return the driver's cursor.
+
+        Args:
+            title: the file and the name: ``backup.count_rows``.
+            given: the values to bind, and the identifiers to put in.
+
+        Raises:
+            QueryError: there is no such statement, or it takes something else.
+        """
+        query = internal_query(self.dialect, title)
+        values = {name: given.pop(name) for name in query.required & given.keys()}
+        statement = query.statement(values)
+        sql = with_identifiers(query, statement.sql, **given)
+        cursor = self.connection.cursor()
+        cursor.execute(sql, statement.pick(values))
+        return cursor
+
+    def rows(self, title: str, **given: Any) -> list[Any]:
+        """Return the rows of a statement; none where it returns none."""
+        cursor = self.execute(title, **given)
+        try:
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            cursor.close()
+
+    def value(self, title: str, **given: Any) -> Any:
+        """Return the one value of a statement."""
+        return self.rows(title, **given)[0][0]
+
+
+def internal_query(dialect: Dialect, title: str) -> Query:
+    """Return a statement of ``sql/internal`` by file and name."""
+    file, _, name = title.partition(".")
+    return load_internal(dialect).query(file, name)
+
+
+def text_to_paste(dialect: Dialect, title: str, **identifiers: str) -> str:
+    """Return a statement without values as an administrator pastes it."""
+    query = internal_query(dialect, title)
+    label = f" /* cardlink:{query.title} */"
+    sql = with_identifiers(query, query.statement({}).sql.replace(label, ""), **identifiers)
+    return sql if dialect is Dialect.SQLITE else sql.replace("%%", "%")
+
+
+def with_identifiers(query: Query, sql: str, **identifiers: str) -> str:
+    """Put quoted identifiers in the place of those that stand in braces.
+
+    Raises:
+        QueryError: the statement has no place for one.
+    """
+    mark = _QUOTES[query.dialect]
+    for name, identifier in identifiers.items():
+        place = f"{mark}{{{name}}}{mark}"
+        if place not in sql:
+            raise query.wrong_parameters(identifiers)
+        name_in_sql = quoted(query.dialect, identifier)
+        # The drivers of the servers read % as the start of a placeholder.
+        escaped = name_in_sql if query.dialect is Dialect.SQLITE else name_in_sql.replace("%", "%%")
+        sql = sql.replace(place, escaped)
+    return sql
+
+
+def quoted(dialect: Dialect, *names: str) -> str:
+    """Quote a name, with what it is in before it: ``"public"."devices"``."""
+    return ".".join(_preparers()[dialect].quote_identifier(name) for name in names)
+
+
+@cache
+def _preparers() -> dict[Dialect, IdentifierPreparer]:
+    # With the drivers' own style of parameters SQLAlchemy would double a % in a name.
+    postgresql = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    return {
+        Dialect.SQLITE: SQLiteDialect(paramstyle="named").identifier_preparer,
+        Dialect.MYSQL: MySQLDialect(paramstyle="named").identifier_preparer,
+        Dialect.POSTGRESQL: postgresql.identifier_preparer,
+    }
