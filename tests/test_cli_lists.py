@@ -20,7 +20,7 @@ from cardlink_sql import (
     SessionStatus,
     UnitOfWork,
 )
-from cardlink_sql.cli.common import visible
+from cardlink_sql.cli.output import visible
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now
 from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id

@@ -8,16 +8,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Url,
-    Yes,
-    confirm,
-    open_manager,
-    output,
-    print_json,
-    refuse_missing,
-)
+from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, Yes, confirm
+from cardlink_sql.cli.output import output
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.transfer.backup import (
     Backup,

@@ -13,7 +13,9 @@ import typer.main
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from cardlink_sql.cli.common import Exit, Url, WorkInterruptedError, settle_streams, visible
+from cardlink_sql.cli.exits import Exit, WorkInterruptedError
+from cardlink_sql.cli.options import Url
+from cardlink_sql.cli.output import settle_streams, visible
 from cardlink_sql.errors import DatabaseError, DriftError
 
 __all__ = ["app", "run"]

@@ -5,22 +5,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Limit,
-    Url,
-    argument,
-    facts,
-    group,
-    json_ready,
-    open_to_read,
-    output,
-    print_json,
-    print_json_list,
-    print_rows,
-    seconds,
-    styled,
-)
+from cardlink_sql.cli.database import open_to_read
+from cardlink_sql.cli.json_output import json_ready, print_json, print_json_list
+from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
+from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.records import Device, DeviceType

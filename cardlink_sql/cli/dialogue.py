@@ -6,15 +6,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.cli.common import (
-    facts,
-    json_ready,
-    output,
-    print_json_with_list,
-    seconds,
-    styled,
-    visible,
-)
+from cardlink_sql.cli.json_output import json_ready, print_json_with_list
+from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionSummary
 from cardlink_sql.unit_of_work import UnitOfWork

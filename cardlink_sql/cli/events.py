@@ -5,15 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import (
-    Url,
-    argument,
-    group,
-    open_manager,
-    output,
-    refuse_missing,
-    visible,
-)
+from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.options import Url, argument, group
+from cardlink_sql.cli.output import output, visible
 from cardlink_sql.database.event_bus import DatabaseEvent, as_data
 from cardlink_sql.model import validation
 

@@ -10,20 +10,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Url,
-    Yes,
-    argument,
-    confirm,
-    find_session,
-    open_manager,
-    output,
-    print_json,
-    refuse_missing,
-    row,
-    table,
-)
+from cardlink_sql.cli.database import find_session, open_manager, refuse_missing
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
+from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager

@@ -6,16 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Url,
-    group,
-    open_manager,
-    output,
-    print_json,
-    print_rows,
-    refuse_missing,
-)
+from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, group
+from cardlink_sql.cli.output import output, print_rows
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.database.keyring import VARIABLE, Keyring
 from cardlink_sql.errors import EncryptionError

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from cardlink_sql.cli.common import output, print_json, print_rows, styled
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.output import output, print_rows, styled
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.query_statistics import (
     QueryFigures,

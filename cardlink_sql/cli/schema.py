@@ -5,18 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Exit,
-    Url,
-    Yes,
-    confirm,
-    open_manager,
-    output,
-    print_json,
-    row,
-    table,
-)
+from cardlink_sql.cli.database import open_manager
+from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, Yes, confirm
+from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import MigrationStatus, PlannedMigration

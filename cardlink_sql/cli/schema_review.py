@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import AsJson, Exit, Url, argument, group, output, print_json
+from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, argument, group
+from cardlink_sql.cli.output import output
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.resources import folder

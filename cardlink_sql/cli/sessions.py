@@ -4,22 +4,11 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Limit,
-    Url,
-    argument,
-    find_session,
-    group,
-    json_ready,
-    open_to_read,
-    output,
-    print_json_list,
-    print_rows,
-    seconds,
-    styled,
-)
+from cardlink_sql.cli.database import find_session, open_to_read
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
+from cardlink_sql.cli.json_output import json_ready, print_json_list
+from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
+from cardlink_sql.cli.output import output, print_rows, seconds, styled
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import OTASession, SessionStatus
 

@@ -9,24 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Url,
-    Yes,
-    argument,
-    confirm,
-    group,
-    json_ready,
-    open_manager,
-    open_to_read,
-    output,
-    print_json,
-    print_json_list,
-    print_rows,
-    refuse_missing,
-    seconds,
-    visible,
-)
+from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
+from cardlink_sql.cli.json_output import json_ready, print_json, print_json_list
+from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.output import output, print_rows, seconds, visible
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.yaml_text import read_file

@@ -8,19 +8,10 @@ import typer
 from rich.text import Text
 
 from cardlink_sql.cli.bars import bar, sparkline
-from cardlink_sql.cli.common import (
-    AsJson,
-    Url,
-    argument,
-    facts,
-    open_manager,
-    output,
-    print_json,
-    print_rows,
-    refuse_missing,
-    seconds,
-    styled,
-)
+from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, argument
+from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
 from cardlink_sql.model import validation

@@ -6,27 +6,6 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Exit,
-    Limit,
-    Url,
-    argument,
-    facts,
-    group,
-    json_ready,
-    open_manager,
-    open_to_read,
-    output,
-    print_json,
-    print_json_list,
-    print_json_with_list,
-    print_rows,
-    refuse_missing,
-    seconds,
-    styled,
-    visible,
-)
 from cardlink_sql.cli.comparison import (
     STATUS_STYLES,
     comparison_as_json,
@@ -34,6 +13,16 @@ from cardlink_sql.cli.comparison import (
     headline,
     print_comparison,
 )
+from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
+from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.json_output import (
+    json_ready,
+    print_json,
+    print_json_list,
+    print_json_with_list,
+)
+from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
+from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import write_atomically

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import Url, open_manager, output, refuse_missing, row, table
+from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.options import Url
+from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CommLog, SessionSummary

@@ -1,6 +1,6 @@
 """``cardlink-db sql``: the statements, for those who review them."""
 
-from cardlink_sql.cli.common import group
+from cardlink_sql.cli.options import group
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 from cardlink_sql.cli.sql.planning import explain

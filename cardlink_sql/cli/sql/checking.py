@@ -8,15 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.common import (
-    AsJson,
-    Exit,
-    Url,
-    argument,
-    output,
-    print_json,
-    refuse_missing,
-)
+from cardlink_sql.cli.database import refuse_missing
+from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, argument
+from cardlink_sql.cli.output import output
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.common import AsJson, argument, print_json, print_rows
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, argument
+from cardlink_sql.cli.output import print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries import Query, load_library

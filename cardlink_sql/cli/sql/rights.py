@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.common import AsJson, Url, argument, print_json
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, argument
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.grants import Grant, Role

@@ -1,0 +1,81 @@
+"""Options, groups and questions that several commands share."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.output import output
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.errors import DatabaseError, ValidationError
+
+
+def _url_or_that_before_the_command(context: typer.Context, value: str | None) -> str | None:
+    if value is None:
+        given: str | None = context.find_root().params.get("url")
+        return given
+    try:
+        DatabaseConfig(value)
+    except ValidationError as error:
+        said = f"{error.what} ({error.remedy})" if error.remedy else error.what
+        raise typer.BadParameter(said) from None
+    return value
+
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        "-d",
+        metavar="URL",
+        help="The database. Without it DATABASE_URL is taken, then sqlite:///data/cardlink.db.",
+        show_default=False,
+        callback=_url_or_that_before_the_command,
+    ),
+]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Rows at most.")]
+
+
+@contextmanager
+def argument(name: str) -> Iterator[None]:
+    """Turn a value that is refused inside the block into wrong usage of this option.
+
+    Raises:
+        typer.BadParameter: the value is refused; the exit code is 2.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise typer.BadParameter(f"{error.what}", param_hint=name) from None
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is lost.
+
+    Raises:
+        DatabaseError: nobody is there to answer.
+        typer.Exit: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise DatabaseError("this needs a yes, and nobody is there to ask", remedy="add --yes")
+    if not typer.confirm(question, err=True):
+        output.print("Nothing was changed.")
+        raise typer.Exit(Exit.ERROR)
+
+
+def group(name: str, what: str, example: str) -> typer.Typer:
+    """A group of commands, still empty; its help ends in an example, as a command's does."""
+    return typer.Typer(name=name, help=f"{what}\n\nExample: {example}", no_args_is_help=True)
