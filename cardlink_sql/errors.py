@@ -66,7 +66,23 @@ class EncryptionError(DatabaseError):
 
 
 class QueryError(DatabaseError):
-    """An SQL file, a query's parameters or its result are not as declared."""
+    """An SQL file, a query's parameters or its result are not as declared.
+
+    Args:
+        detail: what happened, without the query's title or the layer's words around the server's;
+            ``what`` where it has neither.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        where: str | None = None,
+        remedy: str | None = None,
+        *,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(what, where, remedy)
+        self.detail = what if detail is None else detail
 
 
 class ConflictError(DatabaseError):

@@ -48,6 +48,20 @@ except ConnectionError as error:
     print(error)
 """
 
+RUN_WITHOUT_REVIEW = """
+import contextlib, io
+from cardlink_sql.cli import main
+
+for arguments in (["schema", "lint"], ["migrate", "--dry-run"], ["sql", "list", "--json"]):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            code = ended.code
+    print(" ".join(arguments), int(code), said.getvalue().replace("\\n", " "))
+"""
+
 
 @dataclass(frozen=True)
 class Distributions:
@@ -206,3 +220,15 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(
     assert f"the driver for {dialect} is not installed" in refusal
     assert f"pip install 'cardlink-sql[{dialect}]'" in refusal
     assert "secret" not in refusal
+
+
+def test_only_commands_of_review_need_its_extra(
+    wheel_installed: Environment, tmp_path: Path
+) -> None:
+    printed = run_python(wheel_installed.interpreter, "-c", RUN_WITHOUT_REVIEW, cwd=tmp_path)
+    assert printed.splitlines() == [
+        "schema lint 0 ",
+        "migrate --dry-run 0 ",
+        "sql list --json 1 error: this command needs sqlglot, which is not installed"
+        " hint: run: pip install 'cardlink-sql[review]' ",
+    ]

@@ -19,7 +19,7 @@ from cardlink_sql.errors import DatabaseError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import load_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.review.footprint import Footprint, footprints
+from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import impact
 from cardlink_sql.review.lock import hash_of
 from cardlink_sql.review.report import INDEX, gather, render, write_folder
@@ -168,7 +168,7 @@ def letters(title: str, table: str) -> str:
             for does, letter in LETTERS.items()
             if any(table in getattr(access, does) for one in found for access in accesses(one))
         )
-        for accesses in (lambda one: [one.own], lambda one: [one.by_foreign_key, one.by_trigger])
+        for accesses in (lambda one: [one.own], lambda one: [one.by_foreign_key])
     )
     return own + (f"({beyond})" if beyond else "")
 
@@ -231,7 +231,7 @@ def made(statement: str, doc: str = "Q.", **entry: Any) -> QueryFacts:
     text = f"-- name: q :many\n-- {doc}\n{statement};"
     (query,) = parse(text, "sql/common/things.sql", Dialect.SQLITE)
     locked = {Dialect.SQLITE: {"queries": {"things.q": {"hash": hash_of(query), **entry}}}}
-    found = Footprint(footprints(Dialect.SQLITE)["sessions.find_active"].own)
+    found = footprints(Dialect.SQLITE)["sessions.find_active"]
     return query_facts({Dialect.SQLITE: query}, {Dialect.SQLITE: found}, locked, Senders((), ()))
 
 

@@ -141,7 +141,7 @@ MUTATIONS = {
     ),
     "a star": Mutation(
         "common/cards.sql", "get_psk_key", "SELECT psk_key_encrypted", "SELECT *",
-        "star", "* gives other columns after each migration", also=("columns",),
+        "star", "* returns other columns after each migration", also=("columns",),
     ),
     "a name that SQLite takes for a string": Mutation(
         "sqlite/sessions.sql", "find_active", "WHERE status IN", 'WHERE "staus" IN',

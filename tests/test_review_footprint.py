@@ -1,18 +1,20 @@
-"""What the queries read and write, by SQLite's own word and by the words of the statement."""
+"""What the queries read and write, with SQLite's authorizer as the witness."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.review.access import Access, Columns
-from cardlink_sql.review.clauses import Clauses
-from cardlink_sql.review.footprint import Footprint, footprint, footprints
+from cardlink_sql.review.access import Access
+from cardlink_sql.review.footprint import footprint, footprints
 from cardlink_sql.review.scratch import sqlite_in_memory
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import PLACEHOLDERS, as_written, bare, variants
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
@@ -26,95 +28,85 @@ def scratch() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def query_of(statement: str, dialect: Dialect = SQLITE, rows: str = "many") -> Query:
+def query_of(statement: str, dialect: Dialect = POSTGRESQL) -> Query:
     """A query around a statement."""
-    (query,) = parse(f"-- name: q :{rows}\n-- Q.\n{statement};", "sql/common/things.sql", dialect)
+    (query,) = parse(f"-- name: q :many\n-- Q.\n{statement};", "sql/common/things.sql", dialect)
     return query
 
 
-def observed(scratch: sqlite3.Connection, statement: str) -> Footprint:
-    """The footprint of a statement, by SQLite's word."""
-    found = footprint(scratch, query_of(statement))
-    assert found.is_exact
-    return found
+def access_of(statement: str, dialect: Dialect = POSTGRESQL) -> Access:
+    """What a statement reads and writes by itself."""
+    return footprint(query_of(statement, dialect)).own
 
 
-def read_off(statement: str, dialect: Dialect = POSTGRESQL) -> Access:
-    """The access of a statement, by its words."""
-    return Clauses(as_written(query_of(statement, dialect)).tokens).access()
+def authorized(connection: sqlite3.Connection, query: Query) -> Access:
+    """What SQLite's authorizer is asked while the query is prepared, on tables of the schema."""
+    calls: list[tuple[int, str | None, str | None]] = []
 
+    def note(action: int, table: str | None, column: str | None, *_: str | None) -> int:
+        calls.append((action, table, column))
+        return sqlite3.SQLITE_OK
 
-def missed(found: Columns, wanted: Columns) -> dict[str, frozenset[str]]:
-    """What ``wanted`` has and ``found`` has not; SQLite's own tables aside."""
-    lacking = {table: names - found.get(table, frozenset()) for table, names in wanted.items()}
-    return {t: n for t, n in lacking.items() if (n or t not in found) and t in metadata.tables}
+    variant = as_written(query)
+    connection.set_authorizer(note)
+    try:
+        connection.execute(f"EXPLAIN {variant.sql()}", [None] * len(variant.names)).fetchall()
+    finally:
+        connection.set_authorizer(None)
+    columns: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for action, table, column in calls:
+        if table in metadata.tables:
+            columns[action][table] |= {column} - {None, "", "ROWID"}  # type: ignore[arg-type]
+
+    def of(action: int) -> dict[str, frozenset[str]]:
+        return {table: frozenset(names) for table, names in columns[action].items()}
+
+    return Access(
+        of(sqlite3.SQLITE_READ),
+        of(sqlite3.SQLITE_INSERT),
+        of(sqlite3.SQLITE_UPDATE),
+        frozenset(columns[sqlite3.SQLITE_DELETE]),
+    )
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.title)
-def test_the_words_of_a_statement_miss_nothing_that_sqlite_sees(query: Query) -> None:
-    exact = footprints(SQLITE)[query.title]
-    assert exact.is_exact
-    by_words = Clauses(as_written(query).tokens).access()
-    assert missed(by_words.reads, exact.own.reads) == {}
-    assert by_words.inserts == exact.own.inserts
-    assert by_words.updates == exact.own.updates
-    assert by_words.deletes == exact.own.deletes
+def test_sqlites_authorizer_sees_the_same(scratch: sqlite3.Connection, query: Query) -> None:
+    scratch.execute("PRAGMA foreign_keys = OFF")
+    own, seen = footprints(SQLITE)[query.title].own, authorized(scratch, query)
+    reads = {table: names for table, names in own.reads.items() if table in metadata.tables}
+    for table, names in seen.reads.items():
+        assert names <= reads[table]
+    # The authorizer is not asked about an upsert's key and what EXCLUDED gives.
+    if not own.inserts.keys() & own.updates.keys():
+        assert reads == seen.reads
+    assert own.inserts.keys() == seen.inserts.keys()
+    assert own.updates == seen.updates
+    assert own.deletes == seen.deletes
 
 
-def test_columns_are_told_apart_by_what_is_done_to_them(scratch: sqlite3.Connection) -> None:
-    found = observed(scratch, "UPDATE devices SET name = :name, model = imei WHERE id = :id").own
-    assert found.updates == {"devices": {"name", "model"}}
-    assert found.reads == {"devices": {"imei", "id"}}
-    assert not found.inserts
-    assert not found.deletes
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.title)
+def test_foreign_keys_do_what_sqlite_does(scratch: sqlite3.Connection, query: Query) -> None:
+    scratch.execute("PRAGMA foreign_keys = ON")
+    every, seen = footprints(SQLITE)[query.title].all, authorized(scratch, query)
+    assert every.updates == seen.updates
+    assert every.deletes == seen.deletes
 
 
-def test_rows_that_are_counted_are_read_without_columns(scratch: sqlite3.Connection) -> None:
-    assert observed(scratch, "SELECT COUNT(*) FROM settings").own.reads == {"settings": set()}
-
-
-def test_foreign_keys_are_noted_apart(scratch: sqlite3.Connection) -> None:
-    session = observed(scratch, "DELETE FROM ota_sessions WHERE id = :id")
+def test_what_foreign_keys_write_is_separate() -> None:
+    session = footprint(query_of("DELETE FROM ota_sessions WHERE id = :id"))
     assert session.own.deletes == {"ota_sessions"}
     assert session.by_foreign_key == Access(deletes=frozenset({"comm_logs"}))
-    device = observed(scratch, "DELETE FROM devices WHERE id = :id")
+    device = footprint(query_of("DELETE FROM devices WHERE id = :id"))
     assert device.by_foreign_key.updates == {
         "ota_sessions": {"device_id"},
         "test_results": {"device_id"},
     }
 
 
-def test_triggers_are_noted_apart() -> None:
-    with sqlite_in_memory() as connection:
-        connection.execute(
-            "CREATE TRIGGER noted AFTER UPDATE ON devices BEGIN"
-            " DELETE FROM settings WHERE settings.key = NEW.id; END"
-        )
-        found = observed(connection, "UPDATE devices SET name = :name")
-    assert found.own == Access(updates={"devices": frozenset({"name"})})
-    assert found.by_trigger.deletes == {"settings"}
-    assert found.by_trigger.reads["settings"] == {"key"}
-
-
-def test_an_upsert_reads_the_key_and_what_excluded_gives(
-    scratch: sqlite3.Connection,
-) -> None:
-    statement = (
-        "INSERT INTO settings (key, category) VALUES (:key, :category)"
-        " ON CONFLICT (key) DO UPDATE SET category = EXCLUDED.category"
-    )
-    wanted = Access(
-        {"settings": frozenset({"key", "category"})},
-        {"settings": frozenset({"key", "category"})},
-        {"settings": frozenset({"category"})},
-    )
-    assert read_off(statement) == wanted
-    assert wanted.reads["settings"] <= observed(scratch, statement).own.reads["settings"]
-
-
 @pytest.mark.parametrize(
     ("statement", "dialect", "reads"),
     [
+        ("SELECT COUNT(*) FROM settings", SQLITE, {"settings": set()}),
         ("SELECT EXTRACT(EPOCH FROM started_at) FROM ota_sessions", POSTGRESQL,
          {"ota_sessions": {"started_at"}}),
         ("SELECT d.name AS model FROM devices AS d, settings s WHERE s.key = d.id", POSTGRESQL,
@@ -126,12 +118,27 @@ def test_an_upsert_reads_the_key_and_what_excluded_gives(
         ("SELECT CAST(name AS TIMESTAMP) FROM comm_logs, devices", POSTGRESQL,
          {"comm_logs": set(), "devices": {"name"}}),
         ("SELECT `key` FROM settings", MYSQL, {"settings": {"key"}}),
+        ("SELECT id FROM devices WHERE EXISTS (SELECT 1 FROM settings WHERE key = imei)", SQLITE,
+         {"devices": {"id", "imei"}, "settings": {"key"}}),
+        ("SELECT id FROM ota_sessions INDEXED BY ix WHERE status = :status", SQLITE,
+         {"ota_sessions": {"id", "status"}}),
     ],
 )  # fmt: skip
-def test_the_words_that_only_servers_know(
-    statement: str, dialect: Dialect, reads: dict[str, set[str]]
-) -> None:
-    assert read_off(statement, dialect) == Access({t: frozenset(c) for t, c in reads.items()})
+def test_what_is_read(statement: str, dialect: Dialect, reads: dict[str, set[str]]) -> None:
+    found = access_of(statement, dialect)
+    assert found == Access({table: frozenset(names) for table, names in reads.items()})
+
+
+def test_an_upsert_reads_the_key_and_what_excluded_gives() -> None:
+    found = access_of(
+        "INSERT INTO settings (key, category) VALUES (:key, :category)"
+        " ON CONFLICT (key) DO UPDATE SET category = EXCLUDED.category"
+    )
+    assert found == Access(
+        {"settings": frozenset({"key", "category"})},
+        {"settings": frozenset({"key", "category"})},
+        {"settings": frozenset({"category"})},
+    )
 
 
 def test_mysqls_upsert_and_copy_write_what_they_list() -> None:
@@ -139,14 +146,44 @@ def test_mysqls_upsert_and_copy_write_what_they_list() -> None:
         "INSERT INTO settings (`key`, value) VALUES (:key, :value)"
         " ON DUPLICATE KEY UPDATE value = :value"
     )
-    found = read_off(upsert, MYSQL)
+    found = access_of(upsert, MYSQL)
     assert found.inserts == {"settings": {"key", "value"}}
     assert found.updates == {"settings": {"value"}}
     assert not found.reads
-    copy = load_library(POSTGRESQL).query("logs", "copy_log_batch")
-    access = Clauses(as_written(copy).tokens).access()
-    assert access.inserts["comm_logs"] >= {"session_id", "raw_data"}
-    assert not access.reads
+    copy = footprints(POSTGRESQL)["logs.copy_log_batch"].own
+    assert copy.inserts["comm_logs"] >= {"session_id", "raw_data"}
+    assert not copy.reads
+
+
+@pytest.mark.parametrize(
+    ("sql", "name", "stops"),
+    [
+        ("SELECT a FROM devices ORDER BY id LIMIT 9", "devices", True),
+        ("SELECT a FROM devices d WHERE 1 = 1 ORDER BY id LIMIT 9 OFFSET 2", "d", True),
+        ("SELECT a FROM (SELECT id FROM devices LIMIT 9) x GROUP BY a", "devices", True),
+        ("SELECT a FROM devices ORDER BY id", "devices", False),
+        ("SELECT a FROM devices WHERE b = 1 LIMIT 9", "devices", False),
+        ("SELECT a FROM devices WHERE 1 = 1 AND b = 1 LIMIT 9", "devices", False),
+        ("SELECT COUNT(*) FROM devices LIMIT 9", "devices", False),
+        ("SELECT SUM(id) OVER () FROM devices LIMIT 9", "devices", False),
+        ("SELECT (SELECT MAX(id) FROM devices) FROM settings LIMIT 9", "settings", True),
+        ("SELECT DISTINCT a FROM devices LIMIT 9", "devices", False),
+        ("SELECT a FROM devices GROUP BY a LIMIT 9", "devices", False),
+        ("SELECT a FROM devices JOIN settings ON b LIMIT 9", "devices", False),
+        ("SELECT a FROM devices, settings LIMIT 9", "devices", False),
+        ("SELECT a FROM devices UNION SELECT a FROM settings LIMIT 9", "devices", False),
+        ("SELECT a FROM (SELECT id FROM devices) x LIMIT 9", "devices", False),
+        ("UPDATE devices SET a = 1", "devices", False),
+        ("SELECT a FROM devices LIMIT 9", "settings", False),
+    ],
+)
+def test_a_limit_ends_what_returns_its_rows_in_order(sql: str, name: str, stops: bool) -> None:
+    assert Statement(as_written(query_of(sql, SQLITE))).stops_at_limit(name) is stops
+
+
+def test_a_statement_that_cannot_be_parsed_is_an_error() -> None:
+    with pytest.raises(QueryError, match=r"things.q: sqlglot cannot parse it"):
+        Statement(as_written(query_of("SELECT id FROM (devices")))
 
 
 @pytest.mark.parametrize("dialect", Dialect)
@@ -171,7 +208,7 @@ def test_variants_are_each_line_alone_and_each_order() -> None:
 
 
 def test_a_place_is_that_of_the_file() -> None:
-    query = query_of("SELECT id,\n  'a\nb' AS x,\n  :p AS q, nmae FROM devices", POSTGRESQL)
+    query = query_of("SELECT id,\n  'a\nb' AS x,\n  :p AS q, nmae FROM devices")
     variant = as_written(query)
     assert variant.place_of("nmae") == "sql/common/things.sql:6:12"
     assert variant.place_at(variant.sql().index("nmae")) == "sql/common/things.sql:6:12"

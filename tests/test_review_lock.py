@@ -173,9 +173,10 @@ def test_a_migration_that_the_lock_does_not_know_is_seen(monkeypatch: pytest.Mon
 
 def test_a_lock_that_is_missing_or_damaged_is_said_so(tmp_path: Path) -> None:
     (fault,) = check_lock(load_library(SQLITE), read_lock(SQLITE, tmp_path))
-    assert str(fault) == "sql/lock/sqlite.json: (sqlite): there is no lock"
-    (tmp_path / "sqlite.json").write_text("[]")
-    with pytest.raises(Exception, match=r"sql/lock/sqlite.json: this is no lock"):
+    assert str(fault) == "sql/lock/sqlite: (sqlite): there is no lock"
+    (tmp_path / "sqlite").mkdir()
+    (tmp_path / "sqlite/migrations.json").write_text("[]")
+    with pytest.raises(Exception, match=r"sql/lock/sqlite/migrations.json: this is not a lock"):
         read_lock(SQLITE, tmp_path)
 
 
@@ -189,9 +190,10 @@ def test_sql_lock_writes_what_it_can_and_names_what_is_left(
         patch.setattr(seeding, "rows", lambda *table: islice(dataset.rows(*table), 500))
         done = run("sql", "lock")
     assert done.returncode == 1
-    assert "Wrote sql/lock/sqlite.json" in done.stdout
+    assert "Wrote sql/lock/sqlite" in done.stdout
     assert "the lock of mysql and postgresql is not up to date" in done.stderr
-    kept = json.loads((tmp_path / "sql/lock/sqlite.json").read_text("utf-8"))
+    kept = read_lock(SQLITE)
+    assert kept is not None
     assert without(kept, *PLANS) == without(locks[SQLITE], *PLANS)
     for dialect in (Dialect.MYSQL, Dialect.POSTGRESQL):
         write_lock(tmp_path / "sql/lock", dialect, locks[dialect])

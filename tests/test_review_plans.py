@@ -14,11 +14,9 @@ from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, load_library
-from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review import dataset
-from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.plans import check_plans
 from cardlink_sql.review.samples import placeholders
 from cardlink_sql.review.scratch import sqlite_in_memory
@@ -132,30 +130,6 @@ def test_a_scan_or_a_sort_that_is_put_in_is_seen(
     assert fault.what.startswith(mutation.said)
     assert re.fullmatch(rf"sql/{mutation.file}:{line}:\d+", fault.where)
     assert "-- allow-scan: why" in fault.remedy
-
-
-@pytest.mark.parametrize(
-    ("sql", "name", "stops"),
-    [
-        ("SELECT a FROM devices ORDER BY id LIMIT 9", "devices", True),
-        ("SELECT a FROM devices d WHERE 1 = 1 ORDER BY id LIMIT 9 OFFSET 2", "d", True),
-        ("SELECT a FROM (SELECT id FROM devices LIMIT 9) x GROUP BY a", "devices", True),
-        ("SELECT a FROM devices ORDER BY id", "devices", False),
-        ("SELECT a FROM devices WHERE b = 1 LIMIT 9", "devices", False),
-        ("SELECT a FROM devices WHERE 1 = 1 AND b = 1 LIMIT 9", "devices", False),
-        ("SELECT COUNT(*) FROM devices LIMIT 9", "devices", False),
-        ("SELECT DISTINCT a FROM devices LIMIT 9", "devices", False),
-        ("SELECT a FROM devices GROUP BY a LIMIT 9", "devices", False),
-        ("SELECT a FROM devices JOIN settings ON b LIMIT 9", "devices", False),
-        ("SELECT a FROM devices, settings LIMIT 9", "devices", False),
-        ("SELECT a FROM devices UNION SELECT a FROM settings LIMIT 9", "devices", False),
-        ("SELECT a FROM (SELECT id FROM devices) x LIMIT 9", "devices", False),
-        ("UPDATE devices SET a = 1", "devices", False),
-        ("SELECT a FROM devices LIMIT 9", "settings", False),
-    ],
-)
-def test_a_limit_ends_what_gives_its_rows_as_they_come(sql: str, name: str, stops: bool) -> None:
-    assert Clauses(tokenize(sql, SQLITE)).stops_at_limit(name) is stops
 
 
 def test_what_a_foreign_key_scans_on_sqlite_is_seen() -> None:

@@ -46,6 +46,11 @@ _PLACES: Final = {
 }
 
 
+# The libraries of the extra "review", which only its commands need.
+_REVIEW: Final = ("sqlglot", "jinja2")
+_ANYTHING: Final[dict[str, Any]] = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
 class _OnDemand(Mapping[str, Any]):
     """The commands by name."""
 
@@ -89,13 +94,29 @@ def _everywhere(url: Url = None) -> None:
 @cache
 def _command(name: str) -> Any:
     module, _, place = _PLACES[name].rpartition(".")
-    found = getattr(import_module(f"cardlink_sql.cli.{module}"), place)
     holder = typer.Typer(**_SETTINGS)
+    try:
+        found = getattr(import_module(f"cardlink_sql.cli.{module}"), place)
+    except ModuleNotFoundError as error:
+        if error.name not in _REVIEW:
+            raise
+        holder.command(name, context_settings=_ANYTHING)(_missing_library(error))
+        return typer.main.get_group(holder).commands[name]
     if isinstance(found, typer.Typer):
         holder.add_typer(found)
     else:
         holder.command(name)(found)
     return typer.main.get_group(holder).commands[name]
+
+
+def _missing_library(error: ModuleNotFoundError) -> Any:
+    """Make a command that has help, and raises the error when it is called."""
+
+    def command() -> None:
+        """Not installed: pip install 'cardlink-sql[review]'."""
+        raise error
+
+    return command
 
 
 def run(arguments: list[str] | None) -> None:
@@ -118,6 +139,12 @@ def run(arguments: list[str] | None) -> None:
     except DatabaseError as error:
         _print_error(error.headline, error.remedy)
         sys.exit(Exit.DRIFT if isinstance(error, DriftError) else Exit.ERROR)
+    except ModuleNotFoundError as error:
+        if error.name not in _REVIEW:
+            raise
+        what = f"this command needs {error.name}, which is not installed"
+        _print_error(what, "run: pip install 'cardlink-sql[review]'")
+        sys.exit(Exit.ERROR)
     except BrokenPipeError:
         # Whoever read the output has read enough. Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,12 +13,9 @@ from cardlink_sql.cli.output import output
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.resources import folder
-from cardlink_sql.review.compatibility import compatible as check_release
-from cardlink_sql.review.compatibility import read_release
 from cardlink_sql.review.lint import lint as lint_migrations
 from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
 from cardlink_sql.review.scratch_database import scratch_database
-from cardlink_sql.review.target import scratch
 
 schema = group(
     "schema",
@@ -100,6 +97,11 @@ def compatible(
 
     Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl
     """
+    # These need the extra "review"; lint and dump do not.
+    from cardlink_sql.review.compatibility import compatible as check_release
+    from cardlink_sql.review.compatibility import read_release
+    from cardlink_sql.review.target import scratch
+
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     chosen = dialect or config.dialect
     with argument("RELEASE"):

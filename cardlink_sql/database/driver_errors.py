@@ -143,7 +143,10 @@ def translate(dialect: Dialect, error: Exception, where: str | None) -> Database
         return ValidationError("the database cannot keep a value", where)
     fault, detail = _DIAGNOSES[dialect](error)
     kind, what, remedy = _SENTENCES[fault]
-    return kind(f"{what}: {detail}" if detail else what, where, remedy)
+    translated = kind(f"{what}: {detail}" if detail else what, where, remedy)
+    if isinstance(translated, QueryError) and detail:
+        translated.detail = detail
+    return translated
 
 
 def translate_commit(dialect: Dialect, error: Exception) -> DatabaseError:

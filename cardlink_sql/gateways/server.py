@@ -97,9 +97,8 @@ class ServerGateway:
         try:
             rows = self._transaction.many(query, {})
         except QueryError as error:
-            said = error.what.partition(": ")[2] or error.what
             raise QueryError(
-                f"the server shows no counts of statements here: {said}", remedy=remedy
+                f"the server shows no counts of statements here: {error.detail}", remedy=remedy
             ) from error
         return list(map(reader(CountedStatement, self._transaction.dialect), rows))
 

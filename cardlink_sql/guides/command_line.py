@@ -1207,7 +1207,7 @@ Usage: cardlink-db sql impact [OPTIONS] {TABLE[.COLUMN]}
   Show which queries read or write a table or a column.
 
   Inserting or deleting a row counts for each of its columns. What foreign keys
-  and triggers do because of a query is said with it.
+  do because of a query is included.
 
   Example: cardlink-db sql impact card_profiles.psk_key_encrypted
 

@@ -64,15 +64,11 @@ cards.get_psk_key…reads…psk_key_encrypted
 cards.update_psk…updates…psk_key_encrypted
 ```
 
-SQLite says it: each statement is prepared (`EXPLAIN`, nothing runs) on a database in memory that the
-migrations made, under an authorizer that is asked about every table and column. That is exact for
-what SQLite runs and for what all dialects share. What foreign keys and triggers do because of a
-statement is told apart from what it names.
-
-A form that only PostgreSQL or MySQL understands is read word by word instead, and `--json` has
-`"is_exact": false` for it: nothing is missed, but a name that two of its tables have counts for both.
-The tests hold the reading against SQLite for every query, and let PostgreSQL and MariaDB run each
-query with rights on the recorded columns alone.
+[sqlglot](https://github.com/tobymao/sqlglot) parses each statement by the rules of its dialect, with
+every optional line in. What foreign keys do because of a statement is listed separately; they are read
+from `cardlink_sql/model/tables.py`. The tests compare the result with SQLite's own authorizer for
+every query that SQLite runs, and let PostgreSQL and MariaDB run each query with rights on the recorded
+columns only.
 
 ## The check
 
@@ -173,10 +169,10 @@ parameters are values of this data set: a failed session, the last day, a run.
 
 ## The lock
 
-`sql/lock/<dialect>.json` has for each query a hash, its parameters and columns with their types, the
-tables and columns that it reads and writes, and the shape of its plan in each variant, with the tables
-that it scans and sorts; beside them the checksum of each migration. It is written by `scripts/lock`, on
-PostgreSQL and MariaDB servers of its own, or on yours:
+`sql/lock/<dialect>/<gateway>.json` has for each query a hash, its parameters and columns with their
+types, the tables and columns that it reads and writes, and the shape of its plan in each variant, with
+the tables that it scans and sorts; `migrations.json` next to it has the checksum of each migration.
+`scripts/lock` writes them, on PostgreSQL and MariaDB servers of its own, or on yours:
 
 ```text
 cardlink-db sql lock -d postgresql://me@localhost/postgres -d mysql://me@localhost/test

@@ -154,7 +154,7 @@ class Query:
 
     def fault(self, what: str, remedy: str | None = None) -> QueryError:
         """An error that names this query and its place."""
-        return QueryError(f"{self.title}: {what}", self.where, remedy)
+        return QueryError(f"{self.title}: {what}", self.where, remedy, detail=what)
 
     def wrong_parameters(self, given: Mapping[str, Any]) -> QueryError:
         """The error for parameters that do not fit, with what does."""

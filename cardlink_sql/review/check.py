@@ -11,10 +11,10 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.records import JSONValue
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.describe import Describer, Description, Kind, Refused, Typed
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
 from cardlink_sql.review.faults import Fault, nearest
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import Variant, as_written, variants
 
 
@@ -104,16 +104,17 @@ def _described(query: Query, asked: Describer) -> Iterator[Fault]:
     variant = as_written(query)
     try:
         found = asked.describe(variant)
+        statement = Statement(variant)
         wanted = expected_fields(query)
     except Refused as refused:
         yield _fault("columns", query, refused.what, "mend the statement")
         return
     except QueryError as error:
-        yield _fault("columns", query, error.what.partition(": ")[2], error.remedy or "")
+        yield _fault("columns", query, error.detail, error.remedy or "")
         return
     yield from _check_parameters(variant, found)
     if wanted is not None:
-        yield from _check_columns(variant, found, wanted)
+        yield from _check_columns(variant, statement, found, wanted)
     # SQLite tells the columns of what RETURNs only while it runs.
     elif query.rows is Rows.SCALAR and len(found.columns) != 1:
         what = f"gives {len(found.columns)} columns, and :scalar is one value"
@@ -146,7 +147,7 @@ def _check_parameters(variant: Variant, found: Description) -> Iterator[Fault]:
 
 
 def _check_columns(
-    variant: Variant, found: Description, wanted: tuple[Field, ...]
+    variant: Variant, statement: Statement, found: Description, wanted: tuple[Field, ...]
 ) -> Iterator[Fault]:
     query = variant.query
     given, names = [c.name for c in found.columns], [field.name for field in wanted]
@@ -155,12 +156,11 @@ def _check_columns(
         remedy = "put the columns in the order of the record's fields, under their names"
         yield Fault("columns", where, query.title, query.dialect, what, remedy)
         return
-    clauses = Clauses(variant.tokens)
     for column, field in zip(found.columns, wanted, strict=True):
         where = variant.place_of(field.name)
         for check, what, remedy in (
             *_check_type(column, field, query.dialect),
-            *_check_null(column, field, clauses),
+            *_check_null(column, field, statement),
         ):
             yield Fault(check, where, query.title, query.dialect, what, remedy)
 
@@ -183,12 +183,14 @@ def _check_type(column: Typed, field: Field, dialect: Dialect) -> Iterator[tuple
         yield "types", what, "CAST the column, or mend the type of the field"
 
 
-def _check_null(column: Typed, field: Field, clauses: Clauses) -> Iterator[tuple[str, str, str]]:
-    if column.nullable and not field.optional and not clauses.is_narrowed(column.name):
+def _check_null(
+    column: Typed, field: Field, statement: Statement
+) -> Iterator[tuple[str, str, str]]:
+    if column.nullable and not field.optional and not statement.is_narrowed(column.name):
         what = f"the column {column.name} may be NULL, and the record's field is never None"
         remedy = "let the field be None, or keep NULL out: IS NOT NULL in WHERE, or COALESCE"
         yield "nullability", what, remedy
-    elif column.nullable is False and field.optional and not clauses.has_outer_join:
+    elif column.nullable is False and field.optional and not statement.has_outer_join:
         what = f"the column {column.name} is never NULL, and the record's field may be None"
         yield "nullability", what, "take None from the field's type"
 

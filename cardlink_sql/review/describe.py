@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.lexer import BLANK, Token
 from cardlink_sql.queries.lexer import Kind as TokenKind
-from cardlink_sql.review.clauses import Clauses
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import Variant
 
 
@@ -137,8 +137,8 @@ class _SQLite:
 
     def describe(self, variant: Variant) -> Description:
         parameters = tuple(Typed(name) for name in variant.names)
-        clauses = Clauses(variant.tokens)
-        if clauses.verb != "SELECT":
+        statement = Statement(variant)
+        if not statement.returns_rows:
             return Description(parameters, self._returned(variant))
         sql = variant.sql(lambda _number: "NULL")
         try:
@@ -149,7 +149,7 @@ class _SQLite:
                 self._connection.execute("DROP VIEW temp.described")
         except sqlite3.Error as error:
             raise _refused_by_sqlite(error, variant) from error
-        origins = clauses.selected or [None] * len(rows)
+        origins = statement.selected or [None] * len(rows)
         columns = []
         for (_, name, declared, *_), origin in zip(rows, origins, strict=False):
             # Of an expression, some versions of SQLite give the affinity and some nothing.
@@ -234,7 +234,8 @@ class _MySQL:
 
     def describe(self, variant: Variant) -> Description:
         parameters = tuple(Typed(name) for name in variant.names)
-        if Clauses(variant.tokens).verb != "SELECT":
+        statement = Statement(variant)
+        if not statement.returns_rows:
             return Description(parameters, ())
         sql = variant.sql(_stand_ins(variant.tokens))
         with self._connection.cursor() as cursor:
@@ -244,7 +245,7 @@ class _MySQL:
             except self._connection.Error as error:
                 raise _refused_by_mysql(error, sql) from error
             described = list(zip(cursor.description, cursor._result.fields, strict=True))
-        cases = Clauses(variant.tokens).cases or [False] * len(described)
+        cases = statement.cases or [False] * len(described)
         columns = (
             # MariaDB says of every CASE that it may be NULL, also where no branch is.
             _mysql_column(column[0], field, nullable=None if is_case and column[6] else column[6])

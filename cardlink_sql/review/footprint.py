@@ -1,18 +1,15 @@
 """What each query reads and writes."""
 
-import sqlite3
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
-from cardlink_sql.review.access import NOTHING, Access
-from cardlink_sql.review.authorizer import observe
-from cardlink_sql.review.clauses import Clauses
-from cardlink_sql.review.scratch import sqlite_in_memory
+from cardlink_sql.review.access import Access
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import as_written
-
-_COMMON = "sql/common/"
 
 
 @dataclass(frozen=True)
@@ -22,66 +19,47 @@ class Footprint:
     Attributes:
         own: what its statement names.
         by_foreign_key: what foreign keys write because of it, with the owner's rights.
-        by_trigger: what triggers do because of it.
-        is_exact: SQLite prepared this very text. Otherwise the words of the statement were
-            read: nothing is missed, but a column that two of its tables have counts for both.
     """
 
     own: Access
-    by_foreign_key: Access = NOTHING
-    by_trigger: Access = NOTHING
-    is_exact: bool = True
+    by_foreign_key: Access
 
     @property
     def all(self) -> Access:
         """Everything, whatever does it."""
-        return self.own | self.by_foreign_key | self.by_trigger
-
-
-def footprints(dialect: Dialect) -> dict[str, Footprint]:
-    """The footprint of each query of a dialect, by title.
-
-    A form that SQLite runs, or that all dialects have in common, is prepared on an SQLite
-    database in memory. What foreign keys and triggers do for a form of another dialect's own
-    is what they do for SQLite's form of the same name: the schema is the same.
-    """
-    return _all()[dialect]
+        return self.own | self.by_foreign_key
 
 
 @cache
-def _all() -> dict[Dialect, dict[str, Footprint]]:
-    # A form that dialects share is looked at once.
-    known: dict[str, Footprint] = {}
-    with sqlite_in_memory() as connection:
-        for dialect in Dialect:
-            for query in load_library(dialect).all():
-                if query.where not in known:
-                    known[query.where] = footprint(connection, query)
-    return {
-        dialect: {query.title: known[query.where] for query in load_library(dialect).all()}
-        for dialect in Dialect
-    }
+def footprints(dialect: Dialect) -> dict[str, Footprint]:
+    """Return the footprint of each query of a dialect, by title."""
+    return {query.title: footprint(query) for query in load_library(dialect).all()}
 
 
-def footprint(connection: sqlite3.Connection, query: Query) -> Footprint:
-    """The footprint of one query.
+def footprint(query: Query) -> Footprint:
+    """Return the footprint of one query.
 
-    Args:
-        connection: of a migrated SQLite database; its foreign keys are off afterwards.
-        query: of any dialect.
+    Raises:
+        QueryError: its statement cannot be parsed.
     """
-    variant = as_written(query)
-    if query.dialect is Dialect.SQLITE or query.source.file.startswith(_COMMON):
-        try:
-            return Footprint(*observe(connection, variant))
-        except sqlite3.Error:
-            pass  # SQLite does not know this form; where it should, the check says so
-    return Footprint(Clauses(variant.tokens).access(), *_effects(connection, query), is_exact=False)
+    own = Statement(as_written(query)).access
+    return Footprint(own, _by_foreign_key(own.deletes))
 
 
-def _effects(connection: sqlite3.Connection, query: Query) -> tuple[Access, Access]:
-    twin = load_library(Dialect.SQLITE).gateway(query.source.gateway).get(query.source.name)
-    try:
-        return observe(connection, as_written(twin))[1:] if twin else (NOTHING, NOTHING)
-    except sqlite3.Error:
-        return NOTHING, NOTHING
+def _by_foreign_key(deleted: frozenset[str]) -> Access:
+    """Return what the foreign keys of the schema do when rows of these tables are deleted."""
+    updates: dict[str, frozenset[str]] = defaultdict(frozenset)
+    deletes = set[str]()
+    waiting = list(deleted)
+    while waiting:
+        parent = waiting.pop()
+        for table in metadata.sorted_tables:
+            for key in table.foreign_key_constraints:
+                if key.referred_table.name != parent:
+                    continue
+                if key.ondelete == "SET NULL":
+                    updates[table.name] |= frozenset(key.column_keys)
+                elif key.ondelete == "CASCADE" and table.name not in deletes:
+                    deletes.add(table.name)
+                    waiting.append(table.name)
+    return Access(updates=dict(updates), deletes=frozenset(deletes - deleted))

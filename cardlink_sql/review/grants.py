@@ -1,7 +1,6 @@
 """The rights that the queries need, and no more, as GRANT statements.
 
-Foreign keys act with the owner's rights, so what they delete or set needs none. Triggers act
-with those of whoever writes on PostgreSQL, and with their definer's on MySQL.
+Foreign keys act with the owner's rights, so what they delete or set needs none.
 """
 
 import re
@@ -95,7 +94,7 @@ def _sequences(dialect: Dialect) -> list[str]:
 
 def _with_own_rights(footprint: Footprint, dialect: Dialect) -> Access:
     if dialect is Dialect.POSTGRESQL:
-        return footprint.own | footprint.by_trigger
+        return footprint.own
     # MariaDB wants SELECT for an upsert, too.
     upserted = footprint.own.inserts.keys() & footprint.own.updates.keys()
     return footprint.own | Access(reads=dict.fromkeys(upserted, frozenset()))

@@ -20,9 +20,8 @@ class Impact:
         query: its title.
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
         columns: which columns; none where whole rows are counted or deleted.
-        by: ``statement``, ``foreign key`` or ``trigger``.
+        by: ``statement`` or ``foreign key``.
         dialects: whose form does so.
-        is_exact: see :class:`Footprint`.
     """
 
     query: str
@@ -30,7 +29,6 @@ class Impact:
     columns: tuple[str, ...]
     by: str
     dialects: tuple[Dialect, ...]
-    is_exact: bool
 
 
 def impact(table: str, column: str | None = None) -> list[Impact]:
@@ -42,17 +40,13 @@ def impact(table: str, column: str | None = None) -> list[Impact]:
         ValidationError: the schema has no such table or column; the error has the nearest names.
     """
     check_names(table, column)
-    found: dict[tuple[str, str, tuple[str, ...], str], list[tuple[Dialect, bool]]] = {}
+    found: dict[tuple[str, str, tuple[str, ...], str], list[Dialect]] = {}
     for dialect in Dialect:
         for title, footprint in footprints(dialect).items():
             for does, columns, by in effects(footprint, table):
                 if column is None or column in columns or does in ("inserts", "deletes"):
-                    key = (title, does, columns, by)
-                    found.setdefault(key, []).append((dialect, footprint.is_exact))
-    return [
-        Impact(*key, tuple(dialect for dialect, _ in where), all(exact for _, exact in where))
-        for key, where in sorted(found.items())
-    ]
+                    found.setdefault((title, does, columns, by), []).append(dialect)
+    return [Impact(*key, tuple(dialects)) for key, dialects in sorted(found.items())]
 
 
 def check_names(table: str, column: str | None) -> None:
@@ -94,7 +88,6 @@ def effects(footprint: Footprint, table: str) -> Iterator[tuple[str, tuple[str, 
     for by, access in (
         ("statement", footprint.own),
         ("foreign key", footprint.by_foreign_key),
-        ("trigger", footprint.by_trigger),
     ):
         yield from ((does, columns, by) for does, columns in _done(access, table))
 

@@ -1,11 +1,11 @@
 """The lock: what each query takes, gives, reads and writes, and its plans, in files to be diffed.
 
-``sql/lock/<dialect>.json`` is written on a database that the migrations made. Whoever changes a
-query writes it anew, so that what the change comes to is reviewed beside it.
+``sql/lock/<dialect>/`` is written on a database that the migrations made: a file for each gateway,
+and ``migrations.json`` for what they share. Whoever changes a query writes it again, so the diff
+shows the effect of the change.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources.abc import Traversable
@@ -30,7 +30,8 @@ Lock = dict[str, Any]
 
 REMEDY: Final = "look at what changed, then write the lock anew: scripts/lock"
 
-_ONE_STRING: Final = re.compile(r'\[\n +("(?:[^"\\]|\\.)*")\n +\]')
+# The file of what is not a gateway's: the server, the planner and the migrations.
+_SCHEMA: Final = "migrations"
 
 
 def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned]]) -> Lock:
@@ -59,18 +60,24 @@ def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned
 
 
 def write_lock(folder: Path, dialect: Dialect, lock: Lock) -> Path:
-    """Write the lock of a dialect; gives its file.
+    """Write the lock of a dialect; return its folder.
 
     Raises:
         DatabaseError: it cannot be written.
     """
-    folder.mkdir(exist_ok=True)
-    file = folder / f"{dialect}.json"
-    with write_atomically(file) as opened:
-        # A list of one string on one line, so that a plan of one line is one line.
-        text = _ONE_STRING.sub(r"[\1]", json.dumps(lock, indent=2, ensure_ascii=False))
-        opened.write(f"{text}\n")
-    return file
+    place = folder / dialect
+    place.mkdir(parents=True, exist_ok=True)
+    parts: dict[str, Lock] = {_SCHEMA: {name: lock[name] for name in lock if name != "queries"}}
+    for title, entry in lock["queries"].items():
+        gateway, _, name = title.partition(".")
+        parts.setdefault(gateway, {})[name] = entry
+    for name, part in parts.items():
+        with write_atomically(place / f"{name}.json") as opened:
+            opened.write(f"{json.dumps(part, indent=2, ensure_ascii=False)}\n")
+    for file in place.glob("*.json"):
+        if file.stem not in parts:
+            file.unlink()
+    return place
 
 
 def lock_folder() -> Path:
@@ -86,25 +93,36 @@ def lock_folder() -> Path:
 
 
 def read_lock(dialect: Dialect, folder: Traversable | None = None) -> Lock | None:
-    """The lock of a dialect as it is in the files; None where there is none.
+    """Return the lock of a dialect as it is in the files; None where there is none.
 
     Raises:
-        DatabaseError: it is no JSON object.
+        DatabaseError: a file of it is not a JSON object.
     """
-    file = (folder or resources.folder("sql").joinpath("lock")).joinpath(f"{dialect}.json")
-    if not file.is_file():
+    place = (folder or resources.folder("sql").joinpath("lock")).joinpath(dialect)
+    if not place.joinpath(f"{_SCHEMA}.json").is_file():
         return None
+    files = sorted((file for file in place.iterdir()), key=lambda file: file.name)
+    parts = {file.name.removesuffix(".json"): _read(file, dialect) for file in files}
+    schema = parts.pop(_SCHEMA)
+    queries = {f"{gateway}.{n}": entry for gateway, of in parts.items() for n, entry in of.items()}
+    return {**schema, "queries": queries}
+
+
+def _read(file: Traversable, dialect: Dialect) -> Lock:
+    place = f"sql/lock/{dialect}/{file.name}"
     try:
-        lock = json.loads(file.read_text("utf-8"))
-        return {**lock, "queries": {**lock["queries"]}}
-    except (ValueError, TypeError, KeyError) as error:
-        raise DatabaseError("this is no lock", f"sql/lock/{dialect}.json", REMEDY) from error
+        part = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise DatabaseError("this is not a lock", place, REMEDY) from error
+    if not isinstance(part, dict):
+        raise DatabaseError("this is not a lock", place, REMEDY)
+    return part
 
 
 def check_lock(library: Library, lock: Lock | None) -> list[Fault]:
     """Where the files are not as the lock has them. Needs no database."""
     dialect = library.dialect
-    place = f"sql/lock/{dialect}.json"
+    place = f"sql/lock/{dialect}"
     if lock is None:
         return [Fault("lock", place, None, dialect, "there is no lock", REMEDY)]
     faults = [
@@ -116,7 +134,8 @@ def check_lock(library: Library, lock: Lock | None) -> list[Fault]:
         query, entry = now.get(title), lock["queries"].get(title)
         if query is None:
             what = "the lock has this query, and the SQL files have not"
-            faults.append(Fault("lock", place, title, dialect, what, REMEDY))
+            file = f"{place}/{title.partition('.')[0]}.json"
+            faults.append(Fault("lock", file, title, dialect, what, REMEDY))
         elif entry is None or entry.get("hash") != hash_of(query):
             what = "is not in the lock" if entry is None else "is not as the lock has it"
             faults.append(Fault("lock", query.where, title, dialect, what, REMEDY))
@@ -186,6 +205,7 @@ def _migrations(dialect: Dialect) -> dict[str, str]:
 
 def _entry(query: Query) -> Lock:
     footprint = footprints(query.dialect)[query.title]
+    by_key = footprint.by_foreign_key
     optional = {"may_be_given": sorted(query.conditions), "orders": list(query.orders)}
     return {
         "from": query.source.file,
@@ -194,15 +214,7 @@ def _entry(query: Query) -> Lock:
         **({"needs": query.source.needs} if query.source.needs else {}),
         **{name: ", ".join(values) for name, values in optional.items() if values},
         **_listed(footprint.own.as_json()),
-        **{
-            name: _listed(access.as_json())
-            for name, access in (
-                ("by_foreign_key", footprint.by_foreign_key),
-                ("by_trigger", footprint.by_trigger),
-            )
-            if access
-        },
-        **({} if footprint.is_exact else {"is_exact": False}),
+        **({"by_foreign_key": _listed(by_key.as_json())} if by_key else {}),
     }
 
 
@@ -211,12 +223,17 @@ def _plan(plans: Iterable[Planned]) -> Lock:
     shapes = {planned.variant.label: planned.shape for planned in plans}
     scans = {table for shape in shapes.values() for table in shape.scans}
     sorts = {table for shape in shapes.values() for table in shape.sorts}
-    lines = {label: list(shape.lines) or ["no table is read"] for label, shape in shapes.items()}
+    lines = {label: _text(shape.lines) for label, shape in shapes.items()}
     return {
         **({"plan": lines} if lines else {}),
         **({"scans": ", ".join(sorted(scans))} if scans else {}),
         **({"sorts": ", ".join(sorted(sorts))} if sorts else {}),
     }
+
+
+def _text(lines: Sequence[str]) -> str | list[str]:
+    """A plan: one line as a string, for a diff of one line."""
+    return list(lines) if len(lines) > 1 else (*lines, "no table is read")[0]
 
 
 def _listed(access: dict[str, Any]) -> dict[str, Any]:
@@ -241,16 +258,19 @@ def _describe(query: Query, target: Target) -> Description:
 
 def _with_types(entry: Lock, found: Description) -> Lock:
     head = {name: entry[name] for name in ("from", "hash", "gives")}
-    parameters = dict.fromkeys(sorted(map(_typed, found.parameters)))
-    columns = [_typed(column) for column in found.columns]
+    parameters, columns = _typed(found.parameters), _typed(found.columns)
     return (
         head
-        | ({"parameters": list(parameters)} if parameters else {})
+        | ({"parameters": dict(sorted(parameters.items()))} if parameters else {})
         | ({"columns": columns} if columns else {})
         | entry
     )
 
 
-def _typed(one: Typed) -> str:
-    never = " NOT NULL" if one.nullable is False else ""
-    return f"{one.name} {one.type}{never}" if one.type else f"{one.name}{never}"
+def _typed(of: Iterable[Typed]) -> dict[str, str]:
+    """The type of each by its name: of one that has several, all of them."""
+    types: dict[str, list[str]] = {}
+    for one in of:
+        never = "NOT NULL" if one.nullable is False else None
+        types.setdefault(one.name, []).append(" ".join(filter(None, (one.type, never))))
+    return {name: " or ".join(sorted(set(found))) for name, found in types.items()}

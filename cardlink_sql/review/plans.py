@@ -189,9 +189,8 @@ def check_plans(
             try:
                 faults += judge(query, asked.plan(query))
             except QueryError as error:
-                what = error.what.partition(": ")[2]
                 faults.append(
-                    Fault("plan", query.where, query.title, query.dialect, what, _NO_PLAN)
+                    Fault("plan", query.where, query.title, query.dialect, error.detail, _NO_PLAN)
                 )
     return faults
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.queries.lexer import Token
-from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import as_written
 
 
@@ -17,9 +17,7 @@ def check_files(libraries: Sequence[Library]) -> list[Fault]:
     for library in libraries:
         for query in library.all():
             faults += _check_quotes(query)
-            faults += _check_star(query)
-            faults += _check_pairs(query)
-            faults += _check_copy(query, library)
+            faults += _check_statement(query, library)
     # A form that dialects share is wrong once.
     return list({(fault.where, fault.what): fault for fault in reversed(faults)}.values())[::-1]
 
@@ -57,61 +55,64 @@ def _compare(first: Query, form: Query) -> Iterator[Fault]:
 
 
 def _check_quotes(query: Query) -> Iterator[Fault]:
-    for token in as_written(query).tokens:
+    variant = as_written(query)
+    for token in variant.tokens:
         if token.text[0] != '"':
             continue
+        where = variant.place_of(token.text)
         if query.dialect is Dialect.SQLITE:
             what = f"SQLite takes {token.text} for a string where no column is called so"
-            yield _fault("quotes", query, what, "write the name without quotes, or in […]", token)
+            yield _fault("quotes", query, what, "write the name without quotes, or in […]", where)
         elif query.dialect is Dialect.MYSQL:
             what = f"MySQL takes {token.text} for a string"
             remedy = "write a name in `…`, a string in '…'"
-            yield _fault("quotes", query, what, remedy, token)
+            yield _fault("quotes", query, what, remedy, where)
 
 
-def _check_star(query: Query) -> Iterator[Fault]:
-    star = Clauses(as_written(query).tokens).selects_star
-    if star is not None:
-        what = "* gives other columns after each migration"
-        yield _fault("star", query, what, "list the columns, in the order of the record", star)
+def _check_statement(query: Query, library: Library) -> Iterator[Fault]:
+    try:
+        statement = Statement(as_written(query))
+    except QueryError:
+        return  # the database that refuses it, or the check of its columns, names the place
+    yield from _check_star(query, statement)
+    yield from _check_pairs(query, statement)
+    yield from _check_copy(query, statement, library)
 
 
-def _check_pairs(query: Query) -> Iterator[Fault]:
+def _check_star(query: Query, statement: Statement) -> Iterator[Fault]:
+    if statement.has_star:
+        what = "* returns other columns after each migration"
+        remedy = "list the columns, in the order of the record"
+        yield _fault("star", query, what, remedy, as_written(query).place_of("*"))
+
+
+def _check_pairs(query: Query, statement: Statement) -> Iterator[Fault]:
     """A parameter that is named as a column goes into that column."""
-    clauses = Clauses(as_written(query).tokens)
-    table = metadata.tables.get(clauses.target or "")
+    table = metadata.tables.get(statement.target or "")
     if table is None:
         return
-    listed = [name for name, _ in clauses.listed]
-    fits = len(listed) == len(clauses.values)  # where it does not, no database prepares it
-    inserted = list(zip(listed, clauses.values, strict=True)) if fits else []
-    for pairs in (inserted, clauses.assigned):
-        given = {(column, token.text[1:]) for column, token in pairs if token is not None}
-        for column, token in pairs:
-            name = token.text[1:] if token is not None else column
-            # :ended_at may go into updated_at, too, where it also goes into ended_at.
-            if name != column and name in table.columns and (name, name) not in given:
-                what = f"the parameter :{name} goes into the column {column}"
-                remedy = "put columns and parameters in the same order, or rename the parameter"
-                yield _fault("pairs", query, what, remedy, token)
+    for column, name in statement.bound:
+        # :ended_at may go into updated_at, too, where it also goes into ended_at.
+        if name != column and name in table.columns and (name, name) not in statement.bound:
+            what = f"the parameter :{name} goes into the column {column}"
+            remedy = "put columns and parameters in the same order, or rename the parameter"
+            yield _fault("pairs", query, what, remedy, as_written(query).place_of(f":{name}"))
 
 
-def _check_copy(query: Query, library: Library) -> Iterator[Fault]:
+def _check_copy(query: Query, statement: Statement, library: Library) -> Iterator[Fault]:
     """A :copy lists the columns of a :batch, whose rows it takes in its place."""
     if query.rows is not Rows.COPY:
         return
-    listed = tuple(name for name, _ in Clauses(as_written(query).tokens).listed)
     batches = [
         other
         for other in library.gateway(query.source.gateway).values()
         if other.rows is Rows.BATCH
     ]
-    if all(as_written(batch).names != listed for batch in batches):
+    if all(as_written(batch).names != statement.listed for batch in batches):
         titles = ", ".join(batch.title for batch in batches) or "any :batch query"
         what = f"its columns are not the parameters of {titles}, in their order"
         yield _fault("copy", query, what, "list the same columns in the same order")
 
 
-def _fault(check: str, query: Query, what: str, remedy: str, token: Token | None = None) -> Fault:
-    where = f"{query.source.file}:{token.line}:{token.column}" if token else query.where
-    return Fault(check, where, query.title, query.dialect, what, remedy)
+def _fault(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Fault:
+    return Fault(check, where or query.where, query.title, query.dialect, what, remedy)

@@ -12,10 +12,10 @@ from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review import dataset
-from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.describe import POSTGRESQL_KINDS, Kind
 from cardlink_sql.review.expected import kind_of
 from cardlink_sql.review.lock import read_lock
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import as_written
 
 Values = dict[str, Any]
@@ -141,15 +141,15 @@ def _locked_kinds() -> Mapping[str, Mapping[str, Kind]]:
     return {
         title: {
             name: kind
-            for name, typed, *_ in (text.split() for text in entry.get("parameters", []))
-            if (kind := POSTGRESQL_KINDS.get(typed)) is not None
+            for name, typed in entry.get("parameters", {}).items()
+            if (kind := POSTGRESQL_KINDS.get(typed.partition(" ")[0])) is not None
         }
         for title, entry in queries.items()
     }
 
 
 def _likely_kind(query: Query, name: str) -> Kind:
-    for table in Clauses(as_written(query).tokens).tables.values():
+    for table in Statement(as_written(query)).tables.values():
         if name in metadata.tables[table].columns:
             return kind_of(metadata.tables[table].columns[name])
     if name in _NUMBERS:

@@ -16,9 +16,9 @@ from math import prod
 from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.clauses import Clauses
 from cardlink_sql.review.dataset import SIZES
 from cardlink_sql.review.shapes import Shape, is_small, largest
+from cardlink_sql.review.statement import Statement
 from cardlink_sql.review.variants import Variant
 
 Node = dict[str, Any]
@@ -41,7 +41,7 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
         variant: the statement.
         averages: of the database with the data set, whatever statistics the plan was made with.
     """
-    clauses = Clauses(variant.tokens)
+    statement = Statement(variant)
     scans: dict[str, str] = {}
     sorts: dict[str, str] = {}
     # What one SELECT reads and what it sorts have the same parent.
@@ -50,9 +50,9 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
         sorting = next((detail for detail in details if detail.startswith(_SORT)), None)
         reads = [match for detail in details if (match := _READ.match(detail))]
         # A table that foreign keys reach is not named in the statement.
-        tables = [clauses.tables.get(_name(read), _name(read)) for read in reads]
+        tables = [statement.tables.get(_name(read), _name(read)) for read in reads]
         for read, table in zip(reads, tables, strict=True):
-            ends_early = sorting is None and clauses.stops_at_limit(_name(read))
+            ends_early = sorting is None and statement.stops_at_limit(_name(read))
             if read["how"] == "SCAN" and table in GROWING and not ends_early:
                 scans.setdefault(table, read.string)
         most = largest(GROWING.intersection(tables))

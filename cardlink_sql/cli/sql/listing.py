@@ -101,8 +101,8 @@ def impact(
 ) -> None:
     """Show which queries read or write a table or a column.
 
-    Inserting or deleting a row counts for each of its columns. What foreign keys and triggers
-    do because of a query is said with it.
+    Inserting or deleting a row counts for each of its columns. What foreign keys do because
+    of a query is included.
 
     Example: cardlink-db sql impact card_profiles.psk_key_encrypted
     """
@@ -187,8 +187,6 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
         "orders": list(first.orders),
         "access": footprint.own.as_json(),
         "by_foreign_key": footprint.by_foreign_key.as_json(),
-        "by_trigger": footprint.by_trigger.as_json(),
-        "is_exact": footprint.is_exact,
         "sql": source_text(first),
     }
 
@@ -204,7 +202,6 @@ def _commented(shown: dict[str, Any]) -> str:
         f"takes: {', '.join(takes) or 'nothing'}",
         *_sentences(shown["access"], ""),
         *_sentences(shown["by_foreign_key"], "by foreign key: "),
-        *_sentences(shown["by_trigger"], "by trigger: "),
     ]
     return "\n".join([*(f"-- {line}".rstrip() for line in about), shown["sql"]])
 

@@ -49,7 +49,7 @@ class Touch:
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
         table: the table.
         columns: which columns; none where whole rows are counted or deleted.
-        by: ``statement``, ``foreign key`` or ``trigger``.
+        by: ``statement`` or ``foreign key``.
         dialects: whose form does so.
     """
 
@@ -84,15 +84,12 @@ class QueryFacts:
     Attributes:
         forms: its texts; one, where all dialects that have it share it.
         touches: what it does to which table, in the order of the tables.
-        read_off: the dialects whose touches were read off the words of the form, because SQLite
-            does not understand it; see :class:`cardlink_sql.review.footprint.Footprint`.
         locked: what the locks have of it; a dialect without an entry is missing.
         senders: the methods that send it.
     """
 
     forms: tuple[Form, ...]
     touches: tuple[Touch, ...]
-    read_off: tuple[Dialect, ...]
     locked: Mapping[Dialect, Locked]
     senders: Senders
 
@@ -235,8 +232,7 @@ def query_facts(
         for dialect, query in forms.items()
         if (entry := locks.get(dialect, {}).get("queries", {}).get(query.title)) is not None
     }
-    read_off = tuple(dialect for dialect, footprint in seen.items() if not footprint.is_exact)
-    return QueryFacts(made, tuple(_touches(seen)), read_off, locked, sent)
+    return QueryFacts(made, tuple(_touches(seen)), locked, sent)
 
 
 def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
@@ -262,12 +258,9 @@ def _touches(seen: Mapping[Dialect, Footprint]) -> Iterator[Touch]:
 
 
 def _locked(entry: Lock, query: Query) -> Locked:
-    plan = {label: tuple(lines) for label, lines in entry.get("plan", {}).items()}
+    plan = {
+        label: (lines,) if isinstance(lines, str) else tuple(lines)
+        for label, lines in entry.get("plan", {}).items()
+    }
     is_current = entry.get("hash") == hash_of(query)
-    return Locked(_typed(entry, "parameters"), _typed(entry, "columns"), plan, is_current)
-
-
-def _typed(entry: Lock, kind: str) -> dict[str, str]:
-    """The types by name: the lock has ``name type`` in one string."""
-    pairs = (text.partition(" ") for text in entry.get(kind, []))
-    return {name: typed for name, _, typed in pairs}
+    return Locked(entry.get("parameters", {}), entry.get("columns", {}), plan, is_current)

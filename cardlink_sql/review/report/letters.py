@@ -11,7 +11,7 @@ LETTERS: Final = {"reads": "r", "inserts": "i", "updates": "u", "deletes": "d"}
 
 
 def letters(touches: Iterable[Touch]) -> Element | None:
-    """The letters of what is done; in brackets what foreign keys and triggers do because of it."""
+    """The letters of what is done; in brackets what foreign keys do because of it."""
     done = {(touch.does, touch.by == STATEMENT) for touch in touches}
     own = [_letter(does) for does in LETTERS if (does, True) in done]
     beyond = [_letter(does) for does in LETTERS if (does, False) in done]
@@ -37,7 +37,7 @@ def legend() -> Element:
         "p",
         ([_letter(does), f" {does}, "] for does in LETTERS),
         "by the statement itself, with every optional line in; ",
-        "in brackets: by a foreign key or a trigger because of it. "
+        "in brackets: by a foreign key because of it. "
         "The forms of all dialects are taken together.",
         class_="legend",
     )

@@ -217,11 +217,9 @@ def _touched(query: QueryFacts) -> Element:
     heading = "Reads and writes"
     if not query.touches:
         return _fact(heading, element("p", "No table."))
-    note = f"Read off the words of the form: {_servers(query.read_off)}."
     return _fact(
         heading,
         table(["Does", "Table", "Columns"], (_touch(one, query) for one in query.touches)),
-        element("p", note, class_="note") if query.read_off else None,
     )
 
 

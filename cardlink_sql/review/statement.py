@@ -1,0 +1,267 @@
+"""What a statement says, read by sqlglot."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import Final, cast
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.review.access import Access, Columns
+from cardlink_sql.review.variants import Variant
+
+_NAMES: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
+_WRITES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Copy)
+_SCOPES: Final = (exp.Select, *_WRITES)
+_COMPARISONS: Final = (exp.EQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In)
+# A SELECT with one of these reads every row before it returns the first.
+_NEEDS_ALL: Final = ("group", "having", "distinct")
+
+
+class Statement:
+    """The syntax tree of one statement, and the questions that a review asks it.
+
+    Args:
+        variant: the query, with some of its lines in.
+
+    Raises:
+        QueryError: sqlglot cannot parse it.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        self._parameters = variant.names
+        try:
+            # A parameter's own name may be a keyword, which sqlglot does not take after a colon.
+            self._tree = _parse(variant.sql(":p{}".format), variant.query.dialect)
+        except SqlglotError as error:
+            said = str(error).partition("\n")[0]
+            raise variant.query.fault(f"sqlglot cannot parse it: {said}") from None
+
+    @property
+    def returns_rows(self) -> bool:
+        """Whether it is a SELECT."""
+        return isinstance(self._tree, exp.Query)
+
+    @property
+    def has_outer_join(self) -> bool:
+        """Whether a row may come without its partner, with NULL in its columns."""
+        return any(join.side for join in self._tree.find_all(exp.Join))
+
+    @property
+    def has_star(self) -> bool:
+        """Whether a SELECT lists ``*``."""
+        return any(select.is_star for select in self._tree.find_all(exp.Select))
+
+    @cached_property
+    def tables(self) -> dict[str, str]:
+        """The tables of the schema by the names that they have in the statement."""
+        tables = [table for table in self._tree.find_all(exp.Table) if _is_known(table.name)]
+        return {name: table.name for table in tables for name in (table.name, table.alias_or_name)}
+
+    @property
+    def target(self) -> str | None:
+        """The table that the statement writes."""
+        return _target(self._tree).name if isinstance(self._tree, _WRITES) else None
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The columns that INSERT or COPY lists."""
+        return tuple(column.name for column in _listed(self._tree))
+
+    @property
+    def bound(self) -> list[tuple[str, str]]:
+        """The columns that are written from a bare parameter, each with that parameter."""
+        rows = self._tree.args.get("expression")
+        first = rows.expressions[0].expressions if isinstance(rows, exp.Values) else []
+        inserted = zip(self.listed, first, strict=False)
+        assigned = ((one.this.name, one.expression) for one in _assignments(self._tree))
+        return [
+            (column, self._parameters[int(value.name[1:]) - 1])
+            for column, value in (*inserted, *assigned)
+            if isinstance(value, exp.Placeholder)
+        ]
+
+    @property
+    def selected(self) -> list[tuple[str | None, str] | None]:
+        """The select list: (table or None, column) for a bare column, None for an expression."""
+        return [self._origin(item) for item in self._items]
+
+    @property
+    def cases(self) -> list[bool]:
+        """For each item of the select list, whether it is a CASE."""
+        return [isinstance(item, exp.Case) for item in self._items]
+
+    def is_narrowed(self, column: str) -> bool:
+        """Whether WHERE keeps only rows in which the column is not NULL."""
+        return any(
+            isinstance(operand, exp.Column) and operand.name == column
+            for condition in self._conditions()
+            for operand in _not_null(condition)
+        )
+
+    def stops_at_limit(self, name: str) -> bool:
+        """Whether a SELECT returns a table's rows in their order, and ends at its LIMIT.
+
+        It has no condition that skips rows, no other table, and nothing that needs all rows before
+        it returns the first.
+
+        Args:
+            name: the table's, or its alias.
+        """
+        found = [t for t in self._tree.find_all(exp.Table) if name in (t.name, t.alias_or_name)]
+        return bool(found) and all(_is_read_to_limit(table) for table in found)
+
+    @cached_property
+    def access(self) -> Access:
+        """The tables and columns that the statement reads and writes."""
+        inserts, updates = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        deletes = set[str]()
+        for node in self._tree.find_all(*_WRITES):
+            target = _target(node).name
+            if isinstance(node, exp.Insert | exp.Copy):
+                inserts[target] |= {column.name for column in _listed(node)}
+            for assignment in _assignments(node):
+                updates[target].add(assignment.this.name)
+            if isinstance(node, exp.Delete):
+                deletes.add(target)
+        for sequence in self._sequences():
+            updates[sequence] |= set()
+        return Access(self._reads(), _frozen(inserts), _frozen(updates), frozenset(deletes))
+
+    # Reading the tree
+
+    @property
+    def _items(self) -> list[exp.Expr]:
+        """The select list without its aliases; empty where rows come from several SELECTs."""
+        if not isinstance(self._tree, exp.Select):
+            return []
+        return [item.unalias() for item in self._tree.expressions]
+
+    def _origin(self, item: exp.Expr) -> tuple[str | None, str] | None:
+        if not isinstance(item, exp.Column):
+            return None
+        owners = self._owners(item)
+        return (owners[0] if len(owners) == 1 else None, item.name)
+
+    def _conditions(self) -> Iterator[exp.Expr]:
+        """The conditions that must all hold for a row to be returned."""
+        where = self._tree.args.get("where")
+        if where is not None and isinstance(where.this, exp.And):
+            yield from where.this.flatten()
+        elif where is not None:
+            yield where.this
+
+    def _reads(self) -> Columns:
+        reads = defaultdict[str, set[str]](set)
+        written = set[int]()
+        for node in self._tree.find_all(*_WRITES):
+            written |= {id(_target(node)), *(id(one.this) for one in _assignments(node))}
+            # A server reads the key to find the other row.
+            for key in _conflict_keys(node):
+                reads[_target(node).name].add(key)
+        made = {cte.alias for cte in self._tree.find_all(exp.CTE)}
+        for table in self._tree.find_all(exp.Table):
+            # INDEXED BY names an index, and a function may stand for a table.
+            is_named = isinstance(table.this, exp.Identifier) and table.arg_key != "indexed"
+            if is_named and table.name not in made and id(table) not in written:
+                reads[_full_name(table)] |= set()
+        for column in self._tree.find_all(exp.Column):
+            if id(column) not in written:
+                for owner in self._owners(column):
+                    reads[owner].add(column.name)
+        return _frozen(reads)
+
+    def _owners(self, column: exp.Column) -> list[str]:
+        """The tables that a column may belong to: those of the innermost scope that has it."""
+        scope = column.find_ancestor(*_SCOPES)
+        if column.table.lower() == "excluded" and isinstance(scope, exp.Insert):
+            return [_target(scope).name]
+        while scope is not None:
+            if owners := [
+                table.name
+                for table in scope.find_all(exp.Table)
+                if table.find_ancestor(*_SCOPES) is scope
+                and column.table in ("", table.alias_or_name)
+                and _is_known(table.name, column.name)
+            ]:
+                return list(dict.fromkeys(owners))
+            scope = scope.find_ancestor(*_SCOPES)
+        return []
+
+    def _sequences(self) -> Iterator[str]:
+        """The sequences that SETVAL or NEXTVAL move, as PostgreSQL names them."""
+        functions = list(self._tree.find_all(exp.Anonymous))
+        if {"SETVAL", "NEXTVAL"}.isdisjoint(function.name.upper() for function in functions):
+            return
+        for function in functions:
+            if function.name.upper() == "PG_GET_SERIAL_SEQUENCE":
+                table, column = (argument.name for argument in function.expressions)
+                yield f"{table}_{column}_seq"
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str, dialect: Dialect) -> exp.Expr:
+    return sqlglot.parse_one(text, dialect=_NAMES[dialect])
+
+
+def _is_known(table: str, column: str | None = None) -> bool:
+    known = metadata.tables.get(table)
+    return known is not None and (column is None or column in known.columns)
+
+
+def _target(node: exp.Expr) -> exp.Table:
+    """The table that a statement writes."""
+    this = node.this
+    return cast("exp.Table", this.this if isinstance(this, exp.Schema) else this)
+
+
+def _listed(node: exp.Expr) -> list[exp.Expr]:
+    return node.this.expressions if isinstance(node.this, exp.Schema) else []
+
+
+def _assignments(node: exp.Expr) -> list[exp.EQ]:
+    """The ``column = value`` of SET, of UPDATE or of an upsert."""
+    clause = node if isinstance(node, exp.Update) else node.args.get("conflict")
+    return [one for one in clause.expressions if isinstance(one, exp.EQ)] if clause else []
+
+
+def _conflict_keys(node: exp.Expr) -> list[str]:
+    conflict = node.args.get("conflict")
+    return [key.name for key in conflict.args.get("conflict_keys") or []] if conflict else []
+
+
+def _full_name(table: exp.Table) -> str:
+    return f"{table.db}.{table.name}" if table.db else table.name
+
+
+def _frozen(columns: dict[str, set[str]]) -> Columns:
+    return {table: frozenset(columns[table]) for table in sorted(columns)}
+
+
+def _not_null(condition: exp.Expr) -> list[exp.Expr]:
+    """The operands that are not NULL where a condition is true."""
+    # IS NOT NULL is a negated IS of PostgreSQL's tree, and a NOT around it elsewhere.
+    test = condition.this if isinstance(condition, exp.Not) else condition
+    if isinstance(test, exp.Is):
+        is_negated = test is not condition or test.args.get("negate")
+        return [test.this] if is_negated and isinstance(test.expression, exp.Null) else []
+    if isinstance(condition, _COMPARISONS):
+        return [condition.this, *([condition.expression] if condition.expression else [])]
+    return []
+
+
+def _is_read_to_limit(table: exp.Table) -> bool:
+    select = table.parent_select
+    if not isinstance(select, exp.Select) or not select.args.get("limit"):
+        return False
+    where = select.args.get("where")
+    skips_rows = where is not None and where.this.sql() != "1 = 1"
+    collects = any(
+        function.parent_select is select for function in select.find_all(exp.AggFunc, exp.Window)
+    )
+    needs_all = collects or any(select.args.get(clause) for clause in _NEEDS_ALL)
+    return not (skips_rows or needs_all or select.args.get("joins"))
