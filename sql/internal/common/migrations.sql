@@ -1,11 +1,11 @@
--- The bookkeeping of the migrations: yoyo's tables in the shape of its schema version 2, and a journal.
+-- The bookkeeping of the migrations: the tables of yoyo, schema version 2, and a journal.
 
 -- name: make_migrations :exec
 -- The migrations that are applied, as yoyo records them.
 CREATE TABLE IF NOT EXISTS _yoyo_migration (
     migration_hash VARCHAR(64)  NOT NULL,
     migration_id   VARCHAR(255) NOT NULL,
-    applied_at_utc TIMESTAMP       NOT NULL,
+    applied_at_utc TIMESTAMP    NOT NULL,
     PRIMARY KEY (migration_hash)
 );
 
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS cardlink_migration_journal (
     statement_started INTEGER,
     started_checksum  VARCHAR(64),
     error             TEXT,
-    updated_at_utc    TIMESTAMP       NOT NULL,
+    updated_at_utc    TIMESTAMP    NOT NULL,
     PRIMARY KEY (migration_id)
 );
 
