@@ -1,5 +1,8 @@
 """``cardlink-db sessions``: the list, and one session's APDUs as a dialogue."""
 
+import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,12 +12,21 @@ from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
 from cardlink_sql.cli.json_output import json_ready, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
 from cardlink_sql.cli.output import output, print_rows, seconds, styled
+from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import OTASession, SessionStatus
+from cardlink_sql.transfer.capture import write_session
 
 sessions = group(
     "sessions", "OTA sessions and their APDUs.", "cardlink-db sessions list --status failed"
 )
+
+
+class SessionFormat(StrEnum):
+    """The formats of one session's APDUs."""
+
+    PCAP = "pcap"
+
 
 STATUS_STYLES = {
     SessionStatus.COMPLETED: "green",
@@ -100,6 +112,43 @@ def show(
             print_dialogue_json(uow, found, limit)
         else:
             print_dialogue(uow, found, limit)
+
+
+@sessions.command("export")
+def export_session(
+    session: Annotated[
+        str, typer.Argument(metavar="ID", help="A session's UUID, or enough of its beginning.")
+    ],
+    *,
+    file: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write; - is stdout."),
+    ],
+    file_format: Annotated[
+        SessionFormat, typer.Option("--format", help="What to write.")
+    ] = SessionFormat.PCAP,
+    url: Url = None,
+) -> None:
+    """Write a session's APDUs as a capture for Wireshark.
+
+    The capture holds GSMTAP packets, a command and its response in each. It holds what the APDUs
+    hold, PINs and keys included. cardlink-db replay reads it back. The format of a whole
+    database, or of a session with its device and card: cardlink-db export.
+
+    Example: cardlink-db sessions export 6f0c7a1e --format pcap --output session.pcapng
+    """
+    with argument("ID"):
+        validation.uuid_prefix(session, "ID")
+    with open_to_read(url) as uow:
+        found = find_session(uow, session)
+        entries = uow.logs.stream_session(found.id)
+        if file == Path("-"):
+            count = write_session(sys.stdout.buffer, found, entries)
+            sys.stdout.buffer.flush()
+        else:
+            with write_atomically(file, binary=True, private=True) as out:
+                count = write_session(out, found, entries)
+    typer.echo(f"Exported {count:,} packets of session {found.id}", err=file == Path("-"))
 
 
 def _print_list(found: list[OTASession], limit: int) -> None:

@@ -11,7 +11,8 @@ from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CommLog, SessionSummary
-from cardlink_sql.transfer.trace import Replay, Trace, read_trace
+from cardlink_sql.transfer.capture import read_recording
+from cardlink_sql.transfer.trace import Replay, Trace
 from cardlink_sql.transfer.trace import replay as replay_trace
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -19,7 +20,11 @@ from cardlink_sql.unit_of_work import UnitOfWork
 def replay(
     trace: Annotated[
         Path,
-        typer.Argument(metavar="TRACE", help="A recorded OTA trace, JSON lines.", exists=True),
+        typer.Argument(
+            metavar="TRACE",
+            help="A recorded OTA trace (JSON lines), or a capture of APDUs (pcap, pcapng).",
+            exists=True,
+        ),
     ],
     url: Url = None,
 ) -> None:
@@ -30,7 +35,7 @@ def replay(
 
     Example: cardlink-db replay trace.jsonl
     """
-    read = read_trace(trace)
+    read = read_recording(trace)
     with open_manager(url) as manager:
         refuse_missing(manager)
         _print_replay(replay_trace(manager, read))

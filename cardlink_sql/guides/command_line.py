@@ -129,7 +129,8 @@ Usage: cardlink-db replay [OPTIONS] {TRACE}
   Example: cardlink-db replay trace.jsonl
 
 Arguments:
-  TRACE <path>  A recorded OTA trace, JSON lines.  [required]
+  TRACE <path>  A recorded OTA trace (JSON lines), or a capture of APDUs (pcap,
+                pcapng).  [required]
 
 Options:
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
@@ -466,8 +467,9 @@ Options:
   --help  Show this message and exit.
 
 Commands:
-  list  List sessions, newest first.
-  show  Show a session and its APDUs, as the dialogue that they were.
+  list    List sessions, newest first.
+  show    Show a session and its APDUs, as the dialogue that they were.
+  export  Write a session's APDUs as a capture for Wireshark.
 ```
 
 ## cardlink-db sessions list
@@ -517,6 +519,32 @@ Options:
   -d, --url URL  The database. Without it DATABASE_URL is taken, then
                  sqlite:///data/cardlink.db.
   --help         Show this message and exit.
+```
+
+## cardlink-db sessions export
+
+```text
+Usage: cardlink-db sessions export [OPTIONS] {ID}
+
+  Write a session's APDUs as a capture for Wireshark.
+
+  The capture holds GSMTAP packets, a command and its response in each. It holds
+  what the APDUs hold, PINs and keys included. cardlink-db replay reads it back.
+  The format of a whole database, or of a session with its device and card:
+  cardlink-db export.
+
+  Example: cardlink-db sessions export 6f0c7a1e --format pcap --output
+  session.pcapng
+
+Arguments:
+  ID <str>  A session's UUID, or enough of its beginning.  [required]
+
+Options:
+  -o, --output FILE  The file to write; - is stdout.  [required]
+  --format <pcap>    What to write.  [default: pcap]
+  -d, --url URL      The database. Without it DATABASE_URL is taken, then
+                     sqlite:///data/cardlink.db.
+  --help             Show this message and exit.
 ```
 
 ## cardlink-db tests

@@ -55,6 +55,7 @@ class TraceSession:
     id: str
     started_at: datetime | None
     psk_identity: str | None = None
+    card_iccid: str | None = None
     cipher_suite: str | None = None
     created_at: datetime | None = None
     entries: list[CommLog] = field(default_factory=list)
@@ -160,7 +161,7 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
     sessions.create_session(
         session_id=session.id,
         session_type=SessionType.POLLED,
-        card_iccid=iccids.get(session.psk_identity or ""),
+        card_iccid=iccids.get(session.psk_identity or "") or _known_card(uow, session.card_iccid),
         at=session.created_at,
     )
     if session.cipher_suite is not None and session.psk_identity is not None:
@@ -174,6 +175,10 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
         sessions.timeout_session(session.id, at=session.ended_at)
     elif session.reason is not None:
         sessions.fail_session(session.id, session.reason, session.error_message, session.ended_at)
+
+
+def _known_card(uow: UnitOfWork, iccid: str | None) -> str | None:
+    return iccid if iccid is not None and uow.cards.exists(iccid) else None
 
 
 Fields = dict[str, Any]

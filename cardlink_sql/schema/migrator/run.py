@@ -46,8 +46,11 @@ def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Di
 
 
 def _record(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
-    backend.record(migration, direction)
-    if direction == "rollback":
+    backend.log_migration(migration, direction)
+    if direction == "apply":
+        backend.mark_one(migration, log=False)
+    else:
+        backend.unmark_one(migration, log=False)
         Journal(backend).forget(migration)
 
 

@@ -1,0 +1,170 @@
+"""One session's APDUs as a capture for Wireshark, and captures read back as a trace."""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.pcap import Packet, is_capture, read_capture, split_apdu, write_capture
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionStatus
+from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
+
+_CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
+_NOTE: Final = "cardlink-db "
+# What a capture carries of its session.
+_FACTS: Final = ("card_iccid", "status", "tls_cipher_suite", "tls_psk_identity")
+_TIMES: Final = ("created_at", "started_at", "ended_at")
+_FAILURE: Final = ("error_code", "error_message")
+
+
+def write_session(file: IO[bytes], session: OTASession, entries: Iterable[CommLog]) -> int:
+    """Write a session as a capture that Wireshark opens; return the number of packets.
+
+    A command and its response make one packet with the command's time. The packet's comment
+    says where the command ends, when the response came, and its latency.
+
+    Raises:
+        ValidationError: an APDU is larger than a packet of a capture.
+    """
+    facts = {name: getattr(session, name) for name in ("id", *_FACTS, *_FAILURE)}
+    times = {name: _iso(getattr(session, name)) for name in _TIMES}
+    return write_capture(file, _packets(entries), _note(facts | times))
+
+
+def read_recording(path: Path) -> Trace:
+    """Read a trace of JSON lines, or a capture as a trace of one session.
+
+    Raises:
+        ValidationError: the file cannot be read, or it breaks a rule.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except (OSError, ValueError):
+        return read_trace(path)  # which says what is wrong with it
+    return read_session(path, path.read_bytes()) if is_capture(head) else read_trace(path)
+
+
+def read_session(path: Path, content: bytes) -> Trace:
+    """Read a capture as a trace of one session.
+
+    A capture of another program has no session id; its bytes make one, so that a replay knows
+    it again. It begins and ends with its first and its last APDU, and counts as completed.
+
+    Raises:
+        ValidationError: the capture is malformed, holds no APDU, or a note of it breaks a rule.
+    """
+    capture = read_capture(content, str(path))
+    note = _noted(capture.comment)
+    session_id = note.get("id") or str(uuid.uuid5(_CAPTURES, content.hex()))
+    session = TraceSession(
+        str(path), validation.session_id(session_id, f"{path}: id"), started_at=None
+    )
+    for number, packet in enumerate(capture.packets, 1):
+        session.entries += _entries(session.id, packet, f"{path}: packet {number}")
+    first, last = session.entries[0].timestamp, session.entries[-1].timestamp
+    session.created_at = _time(note, "created_at", path) or first
+    session.started_at = _time(note, "started_at", path) or (None if note else first)
+    session.ended_at = _time(note, "ended_at", path) or (None if note else last)
+    session.reason = _reason(note) if session.ended_at else None
+    session.error_message = note.get("error_message")
+    session.cipher_suite = note.get("tls_cipher_suite")
+    session.psk_identity = note.get("tls_psk_identity")
+    session.card_iccid = note.get("card_iccid")
+    return Trace(sessions={session.id: session})
+
+
+def _packets(entries: Iterable[CommLog]) -> Iterator[Packet]:
+    command: CommLog | None = None
+    for entry in entries:
+        if entry.direction is Direction.RESPONSE:
+            yield _packet(command, entry)
+            command = None
+        else:
+            if command is not None:
+                yield _packet(command, None)
+            command = entry
+    if command is not None:
+        yield _packet(command, None)
+
+
+def _packet(command: CommLog | None, response: CommLog | None) -> Packet:
+    sent = bytes.fromhex(command.raw_data) if command else b""
+    note: dict[str, Any] = {"command": len(sent)}
+    came = b""
+    if response:
+        came = bytes.fromhex(response.raw_data)
+        note |= {"response_at": _iso(response.timestamp), "latency_ms": response.latency_ms}
+        note |= {"status_word": response.status_word}
+    first = command or response
+    assert first is not None  # noqa: S101 - the callers have one of the two
+    return Packet(first.timestamp, sent + came, _note(note))
+
+
+def _entries(session_id: str, packet: Packet, where: str) -> Iterator[CommLog]:
+    note = _noted(packet.comment)
+    length = note.get("command")
+    if isinstance(length, int) and 0 <= length <= len(packet.data):
+        command, response = packet.data[:length], packet.data[length:]
+    else:
+        command, response = split_apdu(packet.data)
+    if command:
+        yield CommLog(
+            session_id=session_id,
+            direction=Direction.COMMAND,
+            raw_data=command.hex().upper(),
+            timestamp=packet.timestamp,
+        )
+    if response:
+        yield CommLog(
+            session_id=session_id,
+            direction=Direction.RESPONSE,
+            raw_data=response.hex().upper(),
+            latency_ms=note.get("latency_ms"),
+            status_word=note.get("status_word"),
+            timestamp=_time(note, "response_at", where) or packet.timestamp,
+        )
+
+
+def _reason(note: dict[str, Any]) -> str:
+    """Return how a trace words the end of a session."""
+    status = note.get("status", SessionStatus.COMPLETED)
+    if status == SessionStatus.FAILED:
+        return str(note.get("error_code") or "failed")
+    return "timeout" if status == SessionStatus.TIMEOUT else "normal"
+
+
+def _note(facts: dict[str, Any]) -> str:
+    known = {name: value for name, value in facts.items() if value is not None}
+    return _NOTE + json.dumps(known, ensure_ascii=False)
+
+
+def _noted(comment: str) -> dict[str, Any]:
+    """Return what we noted in a comment; nothing where it is another program's, or edited."""
+    if not comment.startswith(_NOTE):
+        return {}
+    try:
+        note = json.loads(comment.removeprefix(_NOTE))
+    except (ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _time(note: dict[str, Any], name: str, where: object) -> datetime | None:
+    value = note.get(name)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        problem = f"{name}: expected a time in ISO 8601, got {value!r}"
+        raise ValidationError(problem, str(where)) from None
+    return validation.moment(moment, name)
