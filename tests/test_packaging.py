@@ -36,6 +36,16 @@ files = [files_in(folder(name), name) for name in ("sql", "migrations")]
 print(json.dumps([cardlink_sql.__file__, *map(dict, files)]))
 """
 
+WRITE_REPORT = """
+import sys
+sys.path[:0] = sys.argv[1:]
+import cardlink_sql
+from cardlink_sql.cli import main
+
+print(cardlink_sql.__file__)
+main(["sql", "report", "--output", "report"])
+"""
+
 PRINT_REFUSAL = """
 import sys
 from cardlink_sql.config import DatabaseConfig
@@ -207,6 +217,28 @@ def test_a_zipped_package_finds_its_files(
 
     assert package == distributions.wheel / "cardlink_sql"
     assert files == files_of_the_tree()
+
+
+def test_a_zipped_package_renders_the_report(distributions: Distributions, tmp_path: Path) -> None:
+    """The templates and the style are in the wheel, and are read without unpacking it."""
+    wheel = str(distributions.wheel)
+
+    printed = run_python(sys.executable, "-c", WRITE_REPORT, wheel, cwd=tmp_path)
+
+    assert printed.startswith(wheel)
+    assert {"index.html", "report.css"} <= {file.name for file in (tmp_path / "report").iterdir()}
+
+
+def test_a_report_without_its_extra_names_the_command(
+    wheel_installed: Environment, tmp_path: Path
+) -> None:
+    command = [wheel_installed.interpreter, "-I", "-c", WRITE_REPORT]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert "pip install 'cardlink-sql[review]'" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "report").exists()
 
 
 @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], ids=str)

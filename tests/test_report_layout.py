@@ -5,13 +5,13 @@ from itertools import combinations, pairwise
 import pytest
 from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String, Table
 
-from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.report.layout import HEAD, ROW, Box, Layout, Line, Point, lay_out
+from cardlink_sql.review.report.schema import TableFacts, all_tables, table_facts
 
 Segment = tuple[Point, Point]
 
 
-def schema(**references: list[str]) -> MetaData:
+def schema(**references: list[str]) -> tuple[TableFacts, ...]:
     """Tables that each refer to others: ``child=["parent", …]``."""
     made = MetaData()
     for name, parents in references.items():
@@ -19,11 +19,11 @@ def schema(**references: list[str]) -> MetaData:
         keys = [ForeignKeyConstraint([f"{p}_id"], [f"{p}.id"], ondelete="CASCADE") for p in parents]
         key = Column("id", Integer, primary_key=True)
         Table(name, made, key, Column("name", String(30)), *columns, *keys)
-    return made
+    return tuple(map(table_facts, made.tables.values()))
 
 
 SCHEMAS = {
-    "ours": metadata,
+    "ours": all_tables(),
     "alone": schema(a=[], b=[]),
     "passing": schema(a=[], b=["a"], c=["a", "b"], d=["a", "c"]),
     "itself": schema(a=["a"], b=["a"]),
@@ -71,14 +71,14 @@ def test_every_table_has_a_box_inside_the_drawing(drawing: Layout) -> None:
 
 def test_boxes_do_not_overlap(drawing: Layout) -> None:
     for one, other in combinations(drawing.boxes, 2):
-        assert not overlap(one, other, room=10), f"{one.table} and {other.table}"
+        assert not overlap(one, other, room=10), f"{one.table.name} and {other.table.name}"
 
 
 def test_lines_go_around_the_boxes(drawing: Layout) -> None:
     for line in drawing.lines:
         for segment in segments(line):
             for box in drawing.boxes:
-                assert not overlap(box, segment), f"{line.reference} through {box.table}"
+                assert not overlap(box, segment), f"{line.reference} through {box.table.name}"
 
 
 def test_lines_do_not_run_along_each_other(drawing: Layout) -> None:
@@ -92,7 +92,7 @@ def test_lines_do_not_run_along_each_other(drawing: Layout) -> None:
 
 
 def test_a_line_leads_from_the_key_to_the_foreign_key(drawing: Layout) -> None:
-    boxes = {box.table: box for box in drawing.boxes}
+    boxes = {box.table.name: box for box in drawing.boxes}
     for line in drawing.lines:
         parent, child = boxes[line.reference.parent], boxes[line.reference.child]
         (start_x, start_y), (end_x, end_y) = line.points[0], line.points[-1]
@@ -102,14 +102,14 @@ def test_a_line_leads_from_the_key_to_the_foreign_key(drawing: Layout) -> None:
             (child, end_y, line.reference.columns[0]),
         ):
             row = int((y - box.y - HEAD) // ROW)
-            assert box.rows[row].name == column
+            assert box.table.columns[row].name == column
 
 
 def test_ours_stand_in_the_order_of_their_references() -> None:
-    left = {box.table: box.x for box in lay_out(metadata).boxes}
+    left = {box.table.name: box.x for box in lay_out(all_tables()).boxes}
     assert left["devices"] == left["card_profiles"] < left["ota_sessions"] == left["test_results"]
     assert left["ota_sessions"] < left["comm_logs"]
 
 
 def test_the_same_schema_has_the_same_drawing() -> None:
-    assert lay_out(metadata) == lay_out(metadata)
+    assert lay_out(all_tables()) == lay_out(all_tables())

@@ -57,7 +57,7 @@ _COMMON: Final = (
     (Kind.SPACE, r"[^\S\r\n]+"),
     (Kind.PARAMETER, _PARAMETER),
     (Kind.SEMICOLON, r";"),
-    (Kind.OTHER, r"::|:=|."),
+    (Kind.OTHER, r"::|:=|\d+(?:\.\d+)?|."),
 )
 
 # E'…' keeps its backslashes in the pieces that follow on the next lines, too.

@@ -1,160 +1,115 @@
-"""Forms of one statement compared, word by word.
-
-First by lines: what all forms have in common and what stands in its place in each. Then, where they
-differ, by the lexer's tokens.
-"""
+"""Compares the forms of a statement: first by line, then by the lexer's tokens."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 from cardlink_sql.queries.lexer import Kind, Token
 
 _SPACE: Final = frozenset({Kind.SPACE, Kind.NEWLINE})
+_CLASSES: Final = {
+    Kind.PARAMETER: "parameter",
+    Kind.STRING: "string",
+    Kind.LINE_COMMENT: "comment whole",
+    Kind.BLOCK_COMMENT: "comment",
+}
 
 Line = tuple[Token, ...]
 
 
 @dataclass(frozen=True)
 class Word:
-    """A token, and whether it is in this form but not at this place of every other."""
+    """A token, and whether another form lacks it at this place."""
 
     token: Token
     differs: bool
 
+    @property
+    def style(self) -> str:
+        """Return the class of its colour."""
+        if self.token.kind is Kind.WORD and self.token.text.isupper():
+            return "keyword"
+        return _CLASSES.get(self.token.kind, "")
+
 
 @dataclass(frozen=True)
 class Part:
-    """Lines that are alike in all forms, or that stand in one another's place.
+    """A line that all forms share, or the lines of each form between two such lines."""
 
-    Attributes:
-        is_common: whether they are alike.
-        forms: the words of each form; none where the others alone have lines here.
-    """
-
-    is_common: bool
-    forms: tuple[tuple[Word, ...], ...]
+    forms: tuple[tuple[tuple[Word, ...], ...], ...]
 
 
 def compare(forms: Sequence[Sequence[Token]]) -> list[Part]:
-    """The forms cut into parts, each over all of them.
-
-    The words of a form, joined over all parts, are its text.
-
-    Args:
-        forms: the tokens of each form; of a single one, all of it is common.
-    """
-    lines = [_lines(_with_numbers(tokens)) for tokens in forms]
-    parts = []
-    for is_common, ranges in _ranges(lines):
-        texts = [
-            [token for line in of_form[start:end] for token in line]
-            for of_form, (start, end) in zip(lines, ranges, strict=True)
-        ]
-        own = [[False] * len(text) for text in texts] if is_common else _own(texts)
-        words = (tuple(map(Word, text, marks)) for text, marks in zip(texts, own, strict=True))
-        parts.append(Part(is_common, tuple(words)))
+    """Return the forms cut into parts; the words of a form are its text."""
+    lines = [list(_lines(tokens)) for tokens in forms]
+    parts, starts = [], [0] * len(lines)
+    for places in [*_shared(lines), [len(of_form) for of_form in lines]]:
+        gap = [of[start:end] for of, start, end in zip(lines, starts, places, strict=True)]
+        shared = [of[place : place + 1] for of, place in zip(lines, places, strict=True)]
+        parts += [_part(texts) for texts in (gap, shared) if any(texts)]
+        starts = [place + 1 for place in places]
     return parts
 
 
-def _with_numbers(tokens: Sequence[Token]) -> list[Token]:
-    """The tokens with the digits of a number as one: the lexer has no need of numbers."""
-    made: list[Token] = []
-    for token in tokens:
-        last = made[-1] if made else None
-        if last and last.kind is token.kind is Kind.OTHER and _is_number(last.text + token.text):
-            made[-1] = last._replace(text=last.text + token.text)
-        else:
-            made.append(token)
-    return made
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal() and text[0] != "."
-
-
-def _lines(tokens: Sequence[Token]) -> list[Line]:
-    lines: list[Line] = []
+def _lines(tokens: Sequence[Token]) -> Iterator[Line]:
     line: list[Token] = []
     for token in tokens:
         line.append(token)
         if token.kind is Kind.NEWLINE:
-            lines.append(tuple(line))
+            yield tuple(line)
             line = []
-    return [*lines, tuple(line)] if line else lines
+    if line:
+        yield tuple(line)
 
 
-def _ranges(forms: list[list[Line]]) -> Iterator[tuple[bool, list[tuple[int, int]]]]:
-    """Which lines of each form belong together, from the first to the last."""
-    at = [0] * len(forms)
-    for places, length in _common(forms):
-        if at != places:
-            yield False, list(zip(at, places, strict=True))
-        at = [place + length for place in places]
-        yield True, list(zip(places, at, strict=True))
-    ends = [len(form) for form in forms]
-    if at != ends:
-        yield False, list(zip(at, ends, strict=True))
-
-
-def _common(forms: list[list[Line]]) -> Iterator[tuple[list[int], int]]:
-    """The runs of lines that all forms have: where they are in each, and how long they are."""
+def _shared(forms: list[list[Line]]) -> Iterator[list[int]]:
+    """Yield the place in each form of every line that all forms have."""
     first, *others = [[_key(line) for line in form] for form in forms]
-    matches = [dict(_matches(first, other)) for other in others]
-    places: list[int] = []
-    length = 0
+    matches = [_matches(first, other) for other in others]
     for line in range(len(first)):
-        if not all(line in match for match in matches):
-            continue
-        found = [line, *(match[line] for match in matches)]
-        if places and found == [place + length for place in places]:
-            length += 1
-            continue
-        if places:
-            yield places, length
-        places, length = found, 1
-    if places:
-        yield places, length
+        if all(line in match for match in matches):
+            yield [line, *(match[line] for match in matches)]
 
 
-def _own(texts: Sequence[Sequence[Token]]) -> list[list[bool]]:
-    """For each token of each text whether another text lacks it."""
-    words = [[token for token in text if token.kind not in _SPACE] for text in texts]
-    own = [[False] * len(of_text) for of_text in words]
+def _part(texts: Sequence[Sequence[Line]]) -> Part:
+    words = [[t for line in lines for t in line if t.kind not in _SPACE] for lines in texts]
+    keys = [[token.text for token in of_form] for of_form in words]
+    own: list[set[Token]] = [set() for _ in texts]
     for one, other in combinations(range(len(texts)), 2):
-        matches = [*_matches(_key(words[one]), _key(words[other]))]
-        for at, shared in ((one, {a for a, _ in matches}), (other, {b for _, b in matches})):
-            own[at] = [mark or place not in shared for place, mark in enumerate(own[at])]
-    for of_text, marks in zip(words, own, strict=True):
-        _close_gaps(marks, [token.kind is Kind.OTHER for token in of_text])
-    return [_with_blanks(text, marks) for text, marks in zip(texts, own, strict=True)]
+        matches = _matches(keys[one], keys[other])
+        for form, matched in ((one, set(matches)), (other, set(matches.values()))):
+            own[form] |= {token for at, token in enumerate(words[form]) if at not in matched}
+    return Part(
+        tuple(
+            tuple(tuple(_words(line, marked)) for line in lines)
+            for lines, marked in zip(texts, own, strict=True)
+        )
+    )
 
 
-def _with_blanks(text: Sequence[Token], marks: Sequence[bool]) -> list[bool]:
-    """The marks of the words, and none for the blanks between them."""
-    following = iter(marks)
-    return [token.kind not in _SPACE and next(following) for token in text]
-
-
-def _close_gaps(own: list[bool], is_sign: list[bool]) -> None:
-    """Signs between two words that differ differ with them: a ( that is shared says nothing."""
-    last = None
-    for at, differs in enumerate(own):
-        if differs:
-            if last is not None and all(is_sign[last + 1 : at]):
-                own[last:at] = [True] * (at - last)
-            last = at
+def _words(line: Line, marked: set[Token]) -> Iterator[Word]:
+    """Yield the words; signs and blanks between two marked words are marked with them."""
+    places = [at for at, token in enumerate(line) if token in marked]
+    filled = set(places)
+    for start, end in pairwise(places):
+        between = range(start + 1, end)
+        if all(line[at].kind in (Kind.SPACE, Kind.OTHER) for at in between):
+            filled.update(between)
+    for at, token in enumerate(line):
+        yield Word(token, at in filled)
 
 
 def _key(tokens: Sequence[Token]) -> tuple[str, ...]:
-    """What is compared: everything but the blanks."""
+    """Return what is compared: everything but the blanks."""
     return tuple(token.text for token in tokens if token.kind not in _SPACE)
 
 
-def _matches(one: Sequence[Hashable], other: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
-    """The places of what both have in the same order."""
-    for block in SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks():
-        for step in range(block.size):
-            yield block.a + step, block.b + step
+def _matches(one: Sequence[Hashable], other: Sequence[Hashable]) -> dict[int, int]:
+    """Return the places in both of what they have in the same order."""
+    return {
+        block.a + step: block.b + step
+        for block in SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+        for step in range(block.size)
+    }

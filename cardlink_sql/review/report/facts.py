@@ -1,7 +1,6 @@
-"""What the report tells of each query, gathered from the files; no database is asked but SQLite's
-own, in memory.
-"""
+"""What the report says of each query: data only, from the files; no server is asked."""
 
+import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,33 +11,28 @@ from sqlalchemy import Table
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query, Rows, load_library
-from cardlink_sql.queries.lexer import Token, tokenize
+from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.footprint import Footprint, footprints
 from cardlink_sql.review.impact import effects
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
+from cardlink_sql.review.report.comparison import Part, compare
+from cardlink_sql.review.report.schema import TableFacts, all_tables
 from cardlink_sql.review.senders import Senders, senders
 from cardlink_sql.review.source import source_text
 
-Forms = Mapping[Dialect, Query]
+# Some dialects, and for each column that a query returns its name and its type in each of them.
+Shape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
+
+STATEMENT: Final = "statement"
 
 
 @dataclass(frozen=True)
 class Form:
-    """A text of a query, and the dialects that share it."""
+    """A text of a query and the dialects that share it."""
 
     query: Query
     dialects: tuple[Dialect, ...]
-
-    @property
-    def text(self) -> str:
-        """The statement as ``cardlink-db sql show`` shows it."""
-        return source_text(self.query)
-
-    @property
-    def tokens(self) -> list[Token]:
-        """The tokens of the text."""
-        return tokenize(self.text, self.query.dialect, self.query.source.file)
 
 
 @dataclass(frozen=True)
@@ -47,10 +41,8 @@ class Touch:
 
     Attributes:
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
-        table: the table.
-        columns: which columns; none where whole rows are counted or deleted.
+        columns: empty where whole rows are counted or deleted.
         by: ``statement`` or ``foreign key``.
-        dialects: whose form does so.
     """
 
     does: str
@@ -59,34 +51,32 @@ class Touch:
     by: str
     dialects: tuple[Dialect, ...]
 
+    @property
+    def is_of_rows(self) -> bool:
+        """Return whether whole rows are inserted, deleted or counted."""
+        return self.does in ("inserts", "deletes") or not self.columns
+
 
 @dataclass(frozen=True)
 class Locked:
-    """What the lock of a dialect has of a query.
+    """What the lock of a dialect holds of a query.
 
     Attributes:
-        parameters: the type of each, ``""`` where the server does not tell.
-        columns: the type of each column that it gives, in their order.
-        plan: for each variant, by its label, the lines of its plan.
-        is_current: whether it is of the text that the files have now.
+        parameters: the type of each; empty where the server does not report it.
+        columns: the type of each returned column, in order.
+        plans: the plans, each with the labels of the variants that share it.
+        is_current: whether the lock was written for the present text.
     """
 
     parameters: Mapping[str, str]
     columns: Mapping[str, str]
-    plan: Mapping[str, tuple[str, ...]]
+    plans: Mapping[tuple[str, ...], list[str]]
     is_current: bool
 
 
 @dataclass(frozen=True)
 class QueryFacts:
-    """A query with all its forms.
-
-    Attributes:
-        forms: its texts; one, where all dialects that have it share it.
-        touches: what it does to which table, in the order of the tables.
-        locked: what the locks have of it; a dialect without an entry is missing.
-        senders: the methods that send it.
-    """
+    """A query with all its forms; dialects that share a text share a form."""
 
     forms: tuple[Form, ...]
     touches: tuple[Touch, ...]
@@ -95,148 +85,189 @@ class QueryFacts:
 
     @property
     def first(self) -> Query:
-        """Its first form: what a caller sees is the same in all."""
+        """Return the first form; a caller sees no difference between them."""
         return self.forms[0].query
 
     @property
     def name(self) -> str:
-        """Its name within its gateway."""
+        """Return the name within the gateway."""
         return self.first.source.name
 
     @property
-    def gateway(self) -> str:
-        """Its gateway."""
-        return self.first.source.gateway
-
-    @property
-    def title(self) -> str:
-        """Gateway and name."""
-        return self.first.title
-
-    @property
     def dialects(self) -> tuple[Dialect, ...]:
-        """The dialects that have it."""
+        """Return the dialects that have the query."""
         return tuple(d for d in Dialect if any(d in form.dialects for form in self.forms))
 
     @property
     def differs(self) -> bool:
-        """Whether a dialect has a form of its own, or lacks it."""
+        """Return whether the dialects differ in it, or one lacks it."""
         return len(self.forms) > 1 or len(self.dialects) < len(Dialect)
 
     @property
-    def record(self) -> str | None:
-        """What a row of its fills, such as ``OTASession``; None where that has no name."""
-        gateway = gateway_classes().get(self.gateway)
-        if gateway is None or self.first.rows not in (Rows.ONE, Rows.MANY):
-            return None
-        gives = gateway.gives.get(self.name, getattr(gateway, "record", None))
-        if isinstance(gives, Table):
-            return f"a row of {gives.name}"
-        return gives.__name__ if isinstance(gives, type) else None
-
-    def tables(self, *does: str) -> list[str]:
-        """The tables to which the statement itself does one of these."""
-        return sorted({t.table for t in self.touches if t.does in does and t.by == STATEMENT})
+    def parts(self) -> list[Part]:
+        """Return the statements of the forms, level with each other."""
+        return compare(
+            [tokenize(source_text(form.query), form.query.dialect) for form in self.forms]
+        )
 
     @property
-    def writes(self) -> bool:
-        """Whether the statement itself writes a table."""
-        return bool(self.tables(*WRITES))
+    def shape(self) -> Shape:
+        """Return the columns, as far as the locks know their types."""
+        known = {dialect: dict(one.columns) for dialect, one in self.locked.items() if one.columns}
+        if self.first.rows is Rows.SCALAR:  # its name is the server's own
+            known = {dialect: {"value": next(iter(one.values()))} for dialect, one in known.items()}
+        names = dict.fromkeys(name for columns in known.values() for name in columns)
+        return tuple(known), tuple(
+            (name, tuple(columns.get(name, "") for columns in known.values())) for name in names
+        )
+
+    @property
+    def record(self) -> str | None:
+        """Return the name of what a row fills, such as ``OTASession``."""
+        gateway = gateway_classes().get(self.first.source.gateway)
+        if gateway is None or self.first.rows not in (Rows.ONE, Rows.MANY):
+            return None
+        record = gateway.gives.get(self.name, getattr(gateway, "record", None))
+        if isinstance(record, Table):
+            return f"a row of {record.name}"
+        return record.__name__ if isinstance(record, type) else None
+
+    def when(self, name: str) -> str:
+        """Return when a parameter must be passed, and with which others."""
+        sort = ", a list" if name in self.first.source.lists else ""
+        if name in self.first.required:
+            return f"always{sort}"
+        lines = [line.when for line in self.first.source.lines if name in line.when]
+        others = sorted(frozenset[str]().union(*lines) - {name})
+        return f"optional{', with ' + ' and '.join(others) if others else ''}{sort}"
+
+    @property
+    def reads(self) -> list[str]:
+        """Return the tables that the statement itself reads."""
+        own = (one for one in self.touches if one.by == STATEMENT)
+        return sorted({one.table for one in own if one.does == "reads"})
+
+    @property
+    def writes(self) -> list[str]:
+        """Return the tables that the statement itself writes."""
+        own = (one for one in self.touches if one.by == STATEMENT)
+        return sorted({one.table for one in own if one.does != "reads"})
 
 
 @dataclass(frozen=True)
 class GatewayFacts:
-    """A gateway and its queries, in the order of its files.
-
-    Attributes:
-        name: of its SQL files.
-        made: its class.
-        queries: all of them.
-    """
+    """A gateway and its queries, in the order of its files."""
 
     name: str
     made: type[Any]
     queries: tuple[QueryFacts, ...]
 
+    @property
+    def paragraphs(self) -> list[str]:
+        """Return the documentation of its module and its class."""
+        documented = (inspect.getmodule(self.made), self.made)
+        return [part for one in documented for part in (inspect.getdoc(one) or "").split("\n\n")]
+
+    @property
+    def files(self) -> list[str]:
+        """Return its SQL files."""
+        return sorted({f.query.source.file for query in self.queries for f in query.forms})
+
+    @property
+    def tables(self) -> list[str]:
+        """Return the tables that its statements read or write."""
+        return sorted({name for query in self.queries for name in (*query.reads, *query.writes)})
+
+    @cached_property
+    def shared(self) -> dict[Shape, list[QueryFacts]]:
+        """Return the shapes that several queries have, with these; short ones are repeated."""
+        found = defaultdict(list)
+        for query in self.queries:
+            found[query.shape].append(query)
+        return {
+            shape: queries
+            for shape, queries in found.items()
+            if len(queries) > 1 and len(shape[1]) >= 4
+        }
+
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the report tells.
+    """All that the report says.
 
     Attributes:
-        gateways: by name.
         servers: what wrote the lock of each dialect; a dialect without a lock is missing.
-        migrations: the migrations that the locks have.
     """
 
     gateways: tuple[GatewayFacts, ...]
+    tables: tuple[TableFacts, ...]
     servers: Mapping[Dialect, str]
     migrations: tuple[str, ...]
 
     @cached_property
     def queries(self) -> tuple[QueryFacts, ...]:
-        """Every query, by gateway."""
+        """Return every query, by gateway."""
         return tuple(query for gateway in self.gateways for query in gateway.queries)
 
-
-STATEMENT: Final = "statement"
-WRITES: Final = ("inserts", "updates", "deletes")
+    @property
+    def figures(self) -> dict[str, int]:
+        """Return how many there are of everything."""
+        return {
+            "queries": len(self.queries),
+            "of them write": sum(bool(query.writes) for query in self.queries),
+            "of them differ": sum(query.differs for query in self.queries),
+            "gateways": len(self.gateways),
+            "tables": len(self.tables),
+            "columns": sum(len(table.columns) for table in self.tables),
+            "indexes": sum(len(table.indexes) for table in self.tables),
+            "foreign keys": sum(len(table.references) for table in self.tables),
+            "migrations": len(self.migrations),
+        }
 
 
 def gather() -> Facts:
-    """The facts of the files that came with the package.
+    """Return the facts of the files that came with the package.
 
     Raises:
         QueryError: an SQL file is malformed.
-        DatabaseError: a lock is none.
+        DatabaseError: a lock cannot be read.
     """
     locks = {dialect: lock for dialect in Dialect if (lock := read_lock(dialect)) is not None}
-    gateways = tuple(
-        GatewayFacts(
-            name,
-            made,
-            tuple(
-                query_facts(
-                    forms,
-                    {d: footprints(d)[query.title] for d, query in forms.items()},
-                    locks,
-                    senders(name)[query_name],
-                )
-                for query_name, forms in _forms(name).items()
-            ),
+    seen = {dialect: footprints(dialect) for dialect in Dialect}
+    gateways = []
+    for name, made in sorted(gateway_classes().items()):
+        queries = (
+            query_facts(
+                forms, {d: seen[d][q.title] for d, q in forms.items()}, locks, senders(name)[query]
+            )
+            for query, forms in _forms(name).items()
         )
-        for name, made in sorted(gateway_classes().items())
-    )
+        gateways.append(GatewayFacts(name, made, tuple(queries)))
     migrations = sorted({name for lock in locks.values() for name in lock["migrations"]})
     servers = {dialect: lock["server"] for dialect, lock in locks.items()}
-    return Facts(gateways, servers, tuple(migrations))
+    return Facts(tuple(gateways), all_tables(), servers, tuple(migrations))
 
 
 def query_facts(
-    forms: Forms, seen: Mapping[Dialect, Footprint], locks: Mapping[Dialect, Lock], sent: Senders
+    forms: Mapping[Dialect, Query],
+    seen: Mapping[Dialect, Footprint],
+    locks: Mapping[Dialect, Lock],
+    sent: Senders,
 ) -> QueryFacts:
-    """The facts of one query.
-
-    Args:
-        forms: its form in each dialect that has it.
-        seen: the footprint of each.
-        locks: what is locked, by dialect.
-        sent: who sends it.
-    """
+    """Return the facts of one query, from its form, footprint and lock in each dialect."""
     shared = defaultdict(list)
     for dialect, query in forms.items():
         shared[query.where].append(dialect)
-    made = tuple(Form(forms[dialects[0]], tuple(dialects)) for dialects in shared.values())
     locked = {
         dialect: _locked(entry, query)
         for dialect, query in forms.items()
         if (entry := locks.get(dialect, {}).get("queries", {}).get(query.title)) is not None
     }
+    made = tuple(Form(forms[dialects[0]], tuple(dialects)) for dialects in shared.values())
     return QueryFacts(made, tuple(_touches(seen)), locked, sent)
 
 
 def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
-    """The forms of each query of a gateway, by name, in the order of the files."""
     forms: dict[str, dict[Dialect, Query]] = defaultdict(dict)
     for dialect in Dialect:
         for name, query in load_library(dialect).gateway(gateway).items():
@@ -247,20 +278,18 @@ def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
 def _touches(seen: Mapping[Dialect, Footprint]) -> Iterator[Touch]:
     found: dict[tuple[str, str, tuple[str, ...], str], list[Dialect]] = defaultdict(list)
     for dialect, footprint in seen.items():
-        every = footprint.all
-        for table in {*every.tables_read, *every.tables_written}:
+        for table in {*footprint.all.tables_read, *footprint.all.tables_written}:
             for does, columns, by in effects(footprint, table):
                 found[by, table, columns, does].append(dialect)
-    # What the statement does comes first.
+    # The statement's own touches come first.
     by_table = sorted(found.items(), key=lambda one: (one[0][0] != STATEMENT, one[0][1]))
     for (by, table, columns, does), dialects in by_table:
         yield Touch(does, table, columns, by, tuple(dialects))
 
 
 def _locked(entry: Lock, query: Query) -> Locked:
-    plan = {
-        label: (lines,) if isinstance(lines, str) else tuple(lines)
-        for label, lines in entry.get("plan", {}).items()
-    }
+    plans = defaultdict(list)
+    for label, lines in entry.get("plan", {}).items():
+        plans[(lines,) if isinstance(lines, str) else tuple(lines)].append(label)
     is_current = entry.get("hash") == hash_of(query)
-    return Locked(entry.get("parameters", {}), entry.get("columns", {}), plan, is_current)
+    return Locked(entry.get("parameters", {}), entry.get("columns", {}), plans, is_current)

@@ -7,9 +7,9 @@ from typing import Final
 
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.review.report.places import INDEX
 
-# Names the files of the report: what is not in it is none of ours.
+INDEX: Final = "index.html"
+# Lists the files of the report; no other file is ours.
 MANIFEST: Final = ".cardlink-report"
 # What a kill leaves of a file, and the manifest: see cardlink_sql/formats/files.py.
 _OWN: Final = ".cardlink-"
