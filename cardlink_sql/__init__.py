@@ -25,10 +25,13 @@ if TYPE_CHECKING:
         MigrationError,
         NotFoundError,
         QueryError,
+        RecorderFullError,
         StateError,
         ValidationError,
     )
+    from cardlink_sql.live.batch import RefusedItem
     from cardlink_sql.live.key_store import KeyStore
+    from cardlink_sql.live.recorder import Recorder, RecorderFigures
     from cardlink_sql.manager import DatabaseManager, Health
     from cardlink_sql.model.records import (
         CardProfile,
@@ -95,6 +98,10 @@ __all__ = [
     "ObservedStatement",
     "Page",
     "QueryError",
+    "Recorder",
+    "RecorderFigures",
+    "RecorderFullError",
+    "RefusedItem",
     "RunComparison",
     "SessionStatistics",
     "SessionStatus",
@@ -151,6 +158,10 @@ _MODULES: "Final" = {
     "ObservedStatement": "database.observation",
     "Page": "model.records",
     "QueryError": "errors",
+    "Recorder": "live.recorder",
+    "RecorderFigures": "live.recorder",
+    "RecorderFullError": "errors",
+    "RefusedItem": "live.batch",
     "RunComparison": "model.records",
     "SessionStatistics": "model.records",
     "SessionStatus": "model.records",

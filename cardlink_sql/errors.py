@@ -49,6 +49,10 @@ class IntegrityError(DatabaseError):
     """A key, a foreign key, a NOT NULL or a CHECK refused the row."""
 
 
+class RecorderFullError(DatabaseError):
+    """A recorder holds all that its memory may: the item was not taken."""
+
+
 class NotFoundError(DatabaseError):
     """The row that was named does not exist."""
 

@@ -1,12 +1,12 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
-import sys
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, TypeVar
 
+from cardlink_sql import event_loop
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import (
     CommitInDoubtError,
@@ -232,8 +232,6 @@ def _refuse_coroutine(result: object) -> None:
 
 def _look_for_event_loop(manager: DatabaseManager) -> None:
     """Warn, once for each manager, where this thread runs an event loop."""
-    asyncio = sys.modules.get("asyncio")
-    running = getattr(asyncio, "_get_running_loop", None)
-    if running is not None and running() is not None:
+    if event_loop.is_running():
         manager.warned_of_loop = True
         warnings.warn(_IN_EVENT_LOOP, RuntimeWarning, stacklevel=3)

@@ -20,8 +20,8 @@ from cardlink_sql.review.describe import Refused, describer
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.grants import Role, grants
 from cardlink_sql.review.variants import as_written
+from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.rights import ROW_RIGHTS
-from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
 from tests.conftest import Run
 from tests.roles import database_user, manager_as
 

@@ -15,8 +15,8 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.footprint import Footprint, footprints
+from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.rights import ROW_RIGHTS, escaped_pattern, mysql_rights
-from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
 
 
 class Role(StrEnum):

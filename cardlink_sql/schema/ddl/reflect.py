@@ -19,7 +19,7 @@ from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.ddl.expressions import canonical
 from cardlink_sql.schema.ddl.model import Check, Column, ForeignKey, Index, Key, Table
 from cardlink_sql.schema.ddl.types import type_name
-from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
+from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")

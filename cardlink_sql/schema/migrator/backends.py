@@ -10,7 +10,6 @@ import os
 import socket
 import uuid
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,11 +21,11 @@ from yoyo.backends.core.sqlite3 import SQLiteBackend
 from yoyo.connections import DatabaseURI
 
 from cardlink_sql.database.engine import in_transaction
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator import driver
-from cardlink_sql.schema.migrator import statements as sql
+from cardlink_sql.schema.migrator import bookkeeping, driver
 
 _NAME_LENGTH: Final = 255
 
@@ -40,7 +39,8 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
     def __init__(self, connection: Any, database: str) -> None:
         self._given = connection
         uri = DatabaseURI(self.dialect.value, None, None, None, None, database, {})
-        super().__init__(uri, sql.MIGRATION_TABLE)
+        super().__init__(uri, bookkeeping.MIGRATION_TABLE)
+        self._statements = InternalStatements(self.dialect, connection)
         self.has_transactional_ddl = self.transactional_ddl
 
     def connect(self, _dburi: Any) -> Any:
@@ -75,17 +75,33 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
             super().rollback()
         self._in_transaction = False
 
-    def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        """The row of yoyo's log, made without DNS and without need of a user's name."""
-        return {
-            "id": str(uuid.uuid4()),
-            "migration_id": migration.id if migration else None,
-            "migration_hash": migration.hash if migration else None,
-            "username": _user_name()[:_NAME_LENGTH],
-            "hostname": socket.gethostname()[:_NAME_LENGTH],
-            "created_at_utc": times.utc_now(),
-            "operation": operation,
-        }
+    def send(self, title: str, **given: Any) -> Any:
+        """Send a statement of ``sql/internal/*/migrations.sql`` and return the driver's cursor."""
+        bound = {name: self._bind(value) for name, value in given.items()}
+        return self._statements.execute(f"migrations.{title}", **bound)
+
+    def record(self, migration: Any, direction: str) -> None:
+        """Record that a migration was applied or rolled back, and by whom.
+
+        Neither DNS is asked nor need the user have a name.
+        """
+        now = times.utc_now()
+        self.send(
+            "write_log",
+            id=str(uuid.uuid4()),
+            migration_id=migration.id,
+            migration_hash=migration.hash,
+            username=_user_name()[:_NAME_LENGTH],
+            hostname=socket.gethostname()[:_NAME_LENGTH],
+            created_at_utc=now,
+            operation=direction,
+        )
+        if direction == "apply":
+            self.send(
+                "mark_applied", migration_hash=migration.hash, migration_id=migration.id, now=now
+            )
+        else:
+            self.send("unmark_applied", migration_hash=migration.hash)
 
     def prepare(self) -> None:
         """Ready the connection for migrations, before any transaction."""
@@ -95,7 +111,7 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
 
     def table_names(self) -> set[str]:
         """The tables that the connection sees."""
-        return {row[0] for row in self.execute(sql.TABLES[self.dialect]).fetchall()}
+        return {row[0] for row in self.send("tables").fetchall()}
 
     def create_bookkeeping(self) -> None:
         """Make the bookkeeping tables where they are missing.
@@ -105,17 +121,18 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         """
         present = self.table_names()
         with self.transaction():
-            if not present.issuperset(sql.BOOKKEEPING_TABLES):
-                for ddl in sql.CREATE_BOOKKEEPING[self.dialect]:
-                    self.execute(ddl)
-            version = self.execute(sql.READ_VERSION).fetchone()[0]
+            if not present.issuperset(bookkeeping.BOOKKEEPING_TABLES):
+                # Each can run again, so a process killed between two leaves nothing to mend.
+                for title in ("make_migrations", "make_log", "make_version", "make_journal"):
+                    self.send(title)
+            version = self.send("read_version").fetchone()[0]
             if version is None:
-                version = sql.YOYO_VERSION
-                self.execute(sql.WRITE_VERSION, {"version": version, "now": times.utc_now()})
-        if version != sql.YOYO_VERSION:
+                version = bookkeeping.YOYO_VERSION
+                self.send("write_version", version=version, now=times.utc_now())
+        if version != bookkeeping.YOYO_VERSION:
             raise MigrationError(
-                f"the bookkeeping is of yoyo's version {version}, not {sql.YOYO_VERSION}",
-                sql.VERSION_TABLE,
+                f"the bookkeeping is of yoyo's version {version}, not {bookkeeping.YOYO_VERSION}",
+                bookkeeping.VERSION_TABLE,
                 "install the cardlink-sql that made it",
             )
 
@@ -134,11 +151,6 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
                 "restore a backup; find the COMMIT in a routine that the migration calls",
             )
 
-    def execute(self, query: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Run a statement of the bookkeeping; times are bound as the columns take them."""
-        bound = {name: self._bind(value) for name, value in (params or {}).items()}
-        return super().execute(query, bound or None)
-
     def _bind(self, value: Any) -> Any:
         return _naive_utc(value) if isinstance(value, datetime) else value
 
@@ -153,16 +165,16 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
 
         With them on, the DROP TABLE of a rebuild would delete the rows that refer to it.
         """
-        self.execute(sql.SQLITE_FOREIGN_KEYS_OFF)
+        self.send("foreign_keys_off")
 
     def restore(self) -> None:
         """End what is open and switch foreign keys on."""
         self.rollback()
-        self.execute(sql.SQLITE_FOREIGN_KEYS_ON)
+        self.send("foreign_keys_on")
 
     def begin(self) -> None:
         """Take the write lock at once: a later upgrade could fail half-way."""
-        self.execute("BEGIN IMMEDIATE")
+        self.send("begin")
         self._in_transaction = True
 
     def run_whole(self, migration: Any, direction: str) -> None:
@@ -184,7 +196,7 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
 
     def _orphans(self, migration: Any) -> Counter[tuple[str, str]]:
         try:
-            rows = self.execute(sql.SQLITE_FOREIGN_KEY_CHECK).fetchall()
+            rows = self.send("orphans").fetchall()
         except self.connection.Error as error:
             raise MigrationError(
                 driver.message(error),
@@ -218,7 +230,7 @@ class PostgreSQL(Backend, PostgresqlPsycopgBackend):  # type: ignore[misc]
         """Have the server notice within a second that this process has died."""
         # Not on every platform, nor before PostgreSQL 14; the lock is then freed later.
         with suppress(self.connection.Error):
-            self.execute(sql.POSTGRESQL_NOTICE_DEAD_CLIENT)
+            self.send("notice_dead_client")
 
 
 BACKENDS: Final[dict[Dialect, type[Backend]]] = {

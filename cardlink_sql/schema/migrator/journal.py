@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator import statements as sql
 from cardlink_sql.schema.migrator.backends import Backend
 from cardlink_sql.schema.migrator.files import (
     Direction,
@@ -46,7 +45,7 @@ class Journal:
 
     def read(self) -> dict[str, Entry]:
         """All rows, by the migration's id."""
-        rows = self._backend.execute(sql.READ_JOURNAL).fetchall()
+        rows = self._backend.send("read_journal").fetchall()
         return {row[0]: Entry(*row) for row in rows}
 
     def begin(self, migration: SQLMigration, direction: Direction) -> Entry:
@@ -60,12 +59,12 @@ class Journal:
 
     def forget(self, migration: SQLMigration) -> None:
         """Delete the row: the migration is rolled back."""
-        self._execute(sql.DELETE_JOURNAL, migration)
+        self._backend.send("delete_journal", migration_id=migration.id)
 
     def started(self, migration: SQLMigration, statement: Statement) -> None:
         """Write that a statement is about to run."""
-        self._execute(
-            sql.JOURNAL_STARTED,
+        self._send(
+            "journal_started",
             migration,
             number=statement.number,
             started_checksum=statement.checksum,
@@ -74,8 +73,8 @@ class Journal:
     def done(self, migration: SQLMigration, direction: Direction, statement: Statement) -> None:
         """Write that the statements up to this one have run."""
         done = migration.statements(direction)[: statement.number]
-        self._execute(
-            sql.JOURNAL_DONE,
+        self._send(
+            "journal_done",
             migration,
             number=statement.number,
             done_checksum=statements_checksum(done),
@@ -83,12 +82,12 @@ class Journal:
 
     def failed(self, migration: SQLMigration, statement: Statement, error: str) -> None:
         """Write that the server refused a statement, so that it took no effect."""
-        self._execute(sql.JOURNAL_FAILED, migration, number=statement.number, error=error)
+        self._send("journal_failed", migration, number=statement.number, error=error)
 
     def complete(self, migration: SQLMigration) -> None:
         """Write the checksum of the file as it was when its last statement had run."""
-        self._execute(
-            sql.JOURNAL_COMPLETE,
+        self._send(
+            "journal_complete",
             migration,
             checksum=migration.checksum,
             statements=len(migration.apply_statements),
@@ -96,9 +95,9 @@ class Journal:
 
     def _write(self, migration: SQLMigration, direction: Direction, done: list[Statement]) -> None:
         with self._backend.transaction():
-            self._execute(sql.DELETE_JOURNAL, migration)
-            self._execute(
-                sql.INSERT_JOURNAL,
+            self._backend.send("delete_journal", migration_id=migration.id)
+            self._send(
+                "insert_journal",
                 migration,
                 direction=direction,
                 checksum=migration.checksum,
@@ -107,6 +106,5 @@ class Journal:
                 done_checksum=statements_checksum(done),
             )
 
-    def _execute(self, query: str, migration: SQLMigration, **values: Any) -> None:
-        bound = {"migration_id": migration.id, "now": times.utc_now(), **values}
-        self._backend.execute(query, bound)
+    def _send(self, title: str, migration: SQLMigration, **values: Any) -> None:
+        self._backend.send(title, migration_id=migration.id, now=times.utc_now(), **values)

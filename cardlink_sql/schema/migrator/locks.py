@@ -14,7 +14,6 @@ from typing import IO, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator import statements as sql
 from cardlink_sql.schema.migrator.backends import Backend
 
 if sys.platform == "win32":
@@ -145,24 +144,28 @@ class FileLock(Lock):
         return False
 
 
-class PostgreSQLLock(Lock):
-    """An advisory lock of the session; the server frees it with the session."""
+class _ServerLock(Lock):
+    """A lock of the session; the server frees it with the session."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free."""
-        return bool(self._backend.execute(sql.POSTGRESQL_LOCK).fetchone()[0])
+        return bool(self._backend.send("lock").fetchone()[0])
 
     def release(self) -> None:
         """Free the lock; a session that is lost has freed it already."""
         with suppress(self._backend.connection.Error):
-            self._backend.execute(sql.POSTGRESQL_UNLOCK)
+            self._backend.send("unlock").fetchone()
+
+
+class PostgreSQLLock(_ServerLock):
+    """An advisory lock."""
 
     def holder(self) -> str:
-        """Process, user, application, address and time, from pg_stat_activity."""
-        row = self._backend.execute(sql.POSTGRESQL_HOLDER).fetchone()
+        """Return process, user, application, address and time, from pg_stat_activity."""
+        row = self._backend.send("lock_holder").fetchone()
         if row is None:
             return "it has just ended"
         pid, user, application, address, since = row
@@ -172,30 +175,16 @@ class PostgreSQLLock(Lock):
         )
 
 
-class MySQLLock(Lock):
-    """A named lock of the session; the server frees it with the session."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free."""
-        return bool(self._backend.execute(sql.MYSQL_LOCK).fetchone()[0])
-
-    def release(self) -> None:
-        """Free the lock; a session that is lost has freed it already."""
-        with suppress(self._backend.connection.Error):
-            self._backend.execute(sql.MYSQL_UNLOCK)
+class MySQLLock(_ServerLock):
+    """A named lock."""
 
     def holder(self) -> str:
-        """Connection, user, host and time, from the server's process list."""
-        number = self._backend.execute(sql.MYSQL_HOLDER_ID).fetchone()[0]
+        """Return connection, user, host and time, from the server's process list."""
+        number, user, host, seconds, state = self._backend.send("lock_holder").fetchone()
         if number is None:
             return "it has just ended"
-        row = self._backend.execute(sql.MYSQL_HOLDER, {"id": number}).fetchone()
-        if row is None:
+        if user is None:
             return f"connection {number} of the server (the PROCESS privilege would show whose)"
-        user, host, seconds, state = row
         doing = f", {state}" if state else ""
         return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
 

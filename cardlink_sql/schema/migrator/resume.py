@@ -1,13 +1,13 @@
 """Statements that cannot be undone: which they are, and how to go on after one was cut off."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.schema.migrator import driver
-from cardlink_sql.schema.migrator import statements as sql
 from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.bookkeeping import JOURNAL_TABLE
 from cardlink_sql.schema.migrator.files import (
     Direction,
     SQLMigration,
@@ -105,10 +105,8 @@ def clear_away(backend: Backend, statement: Statement) -> None:
     if match := _CONCURRENT_INDEX.search(statement.text):
         name = match[1]
         plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        rows: list[Any] = backend.execute(sql.POSTGRESQL_INVALID_INDEX, {"name": plain}).fetchall()
-        for (quoted,) in rows:
-            # The name comes quoted from the server, and DDL takes no bound values.
-            backend.execute(f"DROP INDEX CONCURRENTLY {quoted}")
+        for schema, index in backend.send("invalid_indexes", name=plain).fetchall():
+            backend.send("drop_index", schema=schema, index=index)
 
 
 def _is_repeatable(statement: Statement) -> bool:
@@ -122,8 +120,8 @@ def _undecided(migration: SQLMigration, statement: Statement) -> MigrationError:
         "whether it took effect is not known, and running it again may do it twice",
         statement.where,
         "look whether it did. If so: "  # noqa: S608 - advice to a person, never run
-        f"UPDATE {sql.JOURNAL_TABLE} SET statements_done = {statement.number}, "
+        f"UPDATE {JOURNAL_TABLE} SET statements_done = {statement.number}, "
         f"done_checksum = NULL, statement_started = NULL {row}. "
-        f"If not: UPDATE {sql.JOURNAL_TABLE} SET statement_started = NULL {row}. "
+        f"If not: UPDATE {JOURNAL_TABLE} SET statement_started = NULL {row}. "
         "Then migrate again",
     )

@@ -46,11 +46,8 @@ def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Di
 
 
 def _record(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
-    backend.log_migration(migration, direction)
-    if direction == "apply":
-        backend.mark_one(migration, log=False)
-    else:
-        backend.unmark_one(migration, log=False)
+    backend.record(migration, direction)
+    if direction == "rollback":
         Journal(backend).forget(migration)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import DropTable
 
 from cardlink_sql.config import without_secrets
 from cardlink_sql.database.driver_errors import connection_error
@@ -19,8 +18,8 @@ from cardlink_sql.errors import MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import driver, locks
-from cardlink_sql.schema.migrator import statements as sql
 from cardlink_sql.schema.migrator.backends import BACKENDS, Backend
+from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
 from cardlink_sql.schema.migrator.run import run
 from cardlink_sql.schema.migrator.state import (
@@ -138,11 +137,9 @@ class Migrator:
             ConnectionError: no connection.
         """
         with self._locked() as backend, backend.transaction():
-            for table in reversed(metadata.sorted_tables):
-                drop = DropTable(table, if_exists=True).compile(dialect=self._engine.dialect)
-                backend.execute(str(drop))
-            for name in sql.BOOKKEEPING_TABLES:
-                backend.execute(f"DROP TABLE IF EXISTS {name}")
+            names = [table.name for table in reversed(metadata.sorted_tables)]
+            for name in (*names, *BOOKKEEPING_TABLES):
+                backend.send("drop_table", table=name)
 
     def _run(
         self,

@@ -7,8 +7,7 @@ from typing import Any
 
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.schema.migrator import statements as sql
-from cardlink_sql.schema.migrator import table_locks
+from cardlink_sql.schema.migrator import bookkeeping, table_locks
 from cardlink_sql.schema.migrator.backends import Backend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration
 from cardlink_sql.schema.migrator.journal import Entry, Journal
@@ -130,7 +129,7 @@ class State:
         raise MigrationError(
             _describe(entry),
             remedy=f"{finish} first, to finish it; or undo its statements by hand and delete "
-            f"its row from {sql.JOURNAL_TABLE}",
+            f"its row from {bookkeeping.JOURNAL_TABLE}",
         )
 
     def resolve(self, revision: str) -> SQLMigration:
@@ -237,15 +236,15 @@ class State:
 def read_state(backend: Backend, files: list[SQLMigration]) -> State:
     """What the bookkeeping says; where it has no tables yet, nothing is applied."""
     present = backend.table_names()
-    if sql.MIGRATION_TABLE not in present:
+    if bookkeeping.MIGRATION_TABLE not in present:
         refuse_unrecorded(present)
         return State(files)
-    who = _read_who(backend) if sql.LOG_TABLE in present else {}
+    who = _read_who(backend) if bookkeeping.LOG_TABLE in present else {}
     applied = {
         name: AppliedMigration(name, _as_utc(moment), who.get(name))
-        for name, moment in backend.execute(sql.READ_APPLIED).fetchall()
+        for name, moment in backend.send("read_applied").fetchall()
     }
-    journal = Journal(backend).read() if sql.JOURNAL_TABLE in present else {}
+    journal = Journal(backend).read() if bookkeeping.JOURNAL_TABLE in present else {}
     return State(files, applied, journal)
 
 
@@ -256,16 +255,16 @@ def refuse_unrecorded(present: set[str]) -> None:
         MigrationError: it has tables of the schema, and no record of migrations to be seen.
     """
     known = sorted(present & metadata.tables.keys())
-    if known and sql.MIGRATION_TABLE not in present:
+    if known and bookkeeping.MIGRATION_TABLE not in present:
         raise MigrationError(
             f"the table {known[0]} is there, but no record of migrations is to be seen",
-            remedy=f"let the role read {', '.join(sql.BOOKKEEPING_TABLES)}; "
+            remedy=f"let the role read {', '.join(bookkeeping.BOOKKEEPING_TABLES)}; "
             "or, where the tables were made by other means, use another database",
         )
 
 
 def _read_who(backend: Backend) -> dict[str, str]:
-    rows = backend.execute(sql.READ_WHO_APPLIED).fetchall()
+    rows = backend.send("read_who_applied").fetchall()
     return {name: f"{user}@{host}" for name, user, host in rows}
 
 

@@ -7,7 +7,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder
-from cardlink_sql.schema.migrator import statements as bookkeeping
+from cardlink_sql.schema.migrator import bookkeeping
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.transfer.backup.manifest import Contents
@@ -30,8 +30,7 @@ def read_contents(statements: InternalStatements) -> Contents:
     present = backend.table_names()
     migrations: tuple[str, ...] = ()
     if bookkeeping.MIGRATION_TABLE in present:
-        rows = backend.execute(bookkeeping.READ_APPLIED).fetchall()
-        migrations = tuple(row[0] for row in rows)
+        migrations = tuple(name for name, _ in statements.rows("migrations.read_applied"))
     counted = {
         name: int(statements.value("backup.count_rows", table=name))
         for name in TABLES

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.schema.migrator.statements import BOOKKEEPING_TABLES
+from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 
 FORMAT: Final = "cardlink-backup"
 FORMAT_VERSION: Final = 1

@@ -1,0 +1,280 @@
+"""Writes what a recorder has gathered: one transaction, and nothing twice or lost by it."""
+
+from dataclasses import dataclass, field
+from itertools import islice
+from time import monotonic, sleep
+from typing import Any, Final
+
+from cardlink_sql.errors import (
+    CommitInDoubtError,
+    DatabaseError,
+    IntegrityError,
+    NotFoundError,
+    StateError,
+    ValidationError,
+)
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.records import Direction
+from cardlink_sql.unit_of_work import UnitOfWork
+
+# What the database says about one item. Any other error is about the database itself.
+_REFUSALS: Final = (IntegrityError, NotFoundError, StateError, ValidationError)
+# A session takes each of these once, so the second try shows that the first was committed.
+_ONCE: Final = frozenset(
+    {"open_session", "start_session", "complete_session", "fail_session", "timeout_session"}
+)
+_ENDS: Final = frozenset({"complete_session", "fail_session", "timeout_session"})
+# How long a server may go on with a COMMIT whose connection broke.
+_SETTLE_S: Final = 2.0
+# Sessions that are remembered, each with a number.
+_MOST_SESSIONS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One call of a recorder's method that waits to be written.
+
+    Attributes:
+        method: its name, which is the gateway's but for ``open_session``.
+        session_id: the session.
+        values: the other arguments, checked.
+        psk_identity: whose card a new session gets, where it names none.
+        weight: the room that the item takes, in KiB.
+        put_at: when it was put in, by the monotonic clock.
+    """
+
+    method: str
+    session_id: str
+    values: dict[str, Any]
+    psk_identity: str | None
+    weight: int
+    put_at: float
+
+    @property
+    def is_log(self) -> bool:
+        """Whether it is an APDU."""
+        return self.method == "add_log"
+
+    def apply(self, uow: UnitOfWork) -> None:
+        """Call the method."""
+        values = self.values
+        if self.psk_identity is not None:
+            card = uow.cards.find_one_by(psk_identity=self.psk_identity)
+            values = {**values, "card_iccid": None if card is None else card.iccid}
+        gateway = uow.logs if self.is_log else uow.sessions
+        method = "create_session" if self.method == "open_session" else self.method
+        getattr(gateway, method)(session_id=self.session_id, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """What the database refused, without its content.
+
+    Attributes:
+        method: the recorder's method that was called, such as ``add_log``.
+        session_id: its session.
+        error: what the database said.
+    """
+
+    method: str
+    session_id: str
+    error: Exception
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One transaction: what it writes, and how to see later that it was committed."""
+
+    written: list[Item] = field(default_factory=list)
+    refused: list[RefusedItem] = field(default_factory=list)
+    # How many APDUs some of its sessions had before.
+    counted: dict[str, int] = field(default_factory=dict)
+
+
+class BatchWriter:
+    """Writes batches in the order of each session. Not for two threads at once.
+
+    Args:
+        manager: the database.
+    """
+
+    def __init__(self, manager: DatabaseManager) -> None:
+        self._manager = manager
+        self._doubt: _Attempt | None = None
+        # The APDUs of each session that runs, as this writer has committed them.
+        self._logged: dict[str, int] = {}
+        # Why each session that could not be created was refused.
+        self._refused_sessions: dict[str, Exception] = {}
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the answer to the last COMMIT was lost: the same batch must come again."""
+        return self._doubt is not None
+
+    def write(self, items: list[Item]) -> list[RefusedItem]:
+        """Write the items in one transaction; returns those that the database refused.
+
+        Raises:
+            CommitInDoubtError: call it again with the same items; it looks first whether they
+                are there.
+            DatabaseError: nothing was written.
+        """
+        doubt = self._doubt
+        if doubt is not None:
+            took_place = self._took_place(doubt)
+            self._doubt = None
+            if took_place:
+                return self._finish(doubt)
+        attempt = _Attempt()
+        accepted = in_phases(self._without_refused_sessions(items, attempt))
+        try:
+            self._commit(accepted, attempt, isolating=False)
+        except _REFUSALS:
+            self._commit(accepted, attempt, isolating=True)
+        return self._finish(attempt)
+
+    def takes_writes(self) -> bool:
+        """Return whether the database takes a session and an APDU, which are not kept."""
+        try:
+            with UnitOfWork(self._manager) as uow:
+                session = uow.sessions.create_session()
+                uow.logs.add_log(session.id, Direction.COMMAND, "00")
+                uow.logs.flush_batch()
+        except DatabaseError:
+            return False
+        return True
+
+    def _without_refused_sessions(self, items: list[Item], attempt: _Attempt) -> list[Item]:
+        """Refuse the items of sessions that were refused themselves; returns the others."""
+        accepted: list[Item] = []
+        for item in items:
+            error = self._refused_sessions.get(item.session_id)
+            if error is None:
+                accepted.append(item)
+            else:
+                attempt.refused.append(RefusedItem(item.method, item.session_id, error))
+        return accepted
+
+    def _commit(self, items: list[Item], attempt: _Attempt, *, isolating: bool) -> None:
+        with UnitOfWork(self._manager) as uow:
+            self._count(uow, items, attempt, all_sessions=isolating)
+            if isolating:
+                self._isolate(uow, items, attempt)
+            else:
+                for item in items:
+                    item.apply(uow)
+                attempt.written = items
+            try:
+                uow.commit()
+            except CommitInDoubtError:
+                self._doubt = attempt
+                raise
+
+    def _isolate(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
+        """Write what can be written, halving the items until each refused one is alone."""
+        items = self._without_refused_sessions(items, attempt)
+        try:
+            with uow.savepoint():
+                for item in items:
+                    item.apply(uow)
+        except _REFUSALS as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                self._isolate(uow, items[:middle], attempt)
+                self._isolate(uow, items[middle:], attempt)
+            else:
+                self._refuse(items[0], error, attempt)
+        else:
+            attempt.written += items
+
+    def _refuse(self, item: Item, error: Exception, attempt: _Attempt) -> None:
+        attempt.refused.append(RefusedItem(item.method, item.session_id, error))
+        if item.method == "open_session":
+            self._refused_sessions[item.session_id] = error
+            _forget_oldest(self._refused_sessions)
+
+    def _finish(self, attempt: _Attempt) -> list[RefusedItem]:
+        """Keep count of the APDUs of each session, until it ends."""
+        for item in attempt.written:
+            if item.method == "open_session":
+                self._logged[item.session_id] = 0
+            elif item.method in _ENDS:
+                self._logged.pop(item.session_id, None)
+            elif item.is_log and item.session_id in self._logged:
+                self._logged[item.session_id] += 1
+        _forget_oldest(self._logged)
+        return attempt.refused
+
+    # A COMMIT whose answer was lost
+
+    def _count(
+        self, uow: UnitOfWork, items: list[Item], attempt: _Attempt, *, all_sessions: bool
+    ) -> None:
+        """Note how many APDUs sessions have, where nothing else may show the commit later."""
+        if not all_sessions and any(item.method in _ONCE for item in items):
+            return
+        for item in items:
+            session_id = item.session_id
+            if item.is_log and session_id not in attempt.counted:
+                if session_id not in self._logged:
+                    self._logged[session_id] = uow.logs.count_by_session(session_id)
+                attempt.counted[session_id] = self._logged[session_id]
+                if not all_sessions:
+                    return
+
+    def _took_place(self, attempt: _Attempt) -> bool:
+        """Return whether an attempt was committed: all of it was, or nothing."""
+        for item in attempt.written:
+            if item.method in _ONCE:
+                return self._was_done(item)
+        for item in attempt.written:
+            if item.session_id in attempt.counted:
+                return self._has_more(item.session_id, attempt.counted[item.session_id])
+        # What is written twice then, if anything, sets the same values again.
+        return False
+
+    def _has_more(self, session_id: str, before: int) -> bool:
+        """Return whether a session has got APDUs; the server may still be at the COMMIT."""
+        deadline = monotonic() + _SETTLE_S
+        while True:
+            with UnitOfWork(self._manager, read_only=True) as uow:
+                count = uow.logs.count_by_session(session_id)
+            if count > before or monotonic() > deadline:
+                return count > before
+            sleep(0.1)
+
+    def _was_done(self, item: Item) -> bool:
+        """Try the item again, and keep nothing: it waits for a COMMIT that is still under way."""
+        try:
+            with UnitOfWork(self._manager) as uow:
+                item.apply(uow)
+        except StateError:
+            return True
+        except IntegrityError:
+            with UnitOfWork(self._manager, read_only=True) as uow:
+                return uow.sessions.exists(item.session_id)
+        except NotFoundError:
+            pass
+        return False
+
+
+def in_phases(items: list[Item]) -> list[Item]:
+    """Return the items with the APDUs of several sessions together, each session in its order.
+
+    APDUs that follow each other are sent in one statement.
+    """
+    phases: dict[str, int] = {}
+    keyed: list[tuple[int, Item]] = []
+    for item in items:
+        phase = phases.get(item.session_id, 0)
+        # Even phases change sessions, odd ones log APDUs.
+        phase += (phase % 2 == 1) != item.is_log
+        phases[item.session_id] = phase
+        keyed.append((phase, item))
+    keyed.sort(key=lambda pair: pair[0])
+    return [item for _, item in keyed]
+
+
+def _forget_oldest(remembered: dict[str, Any]) -> None:
+    for session_id in list(islice(remembered, max(0, len(remembered) - _MOST_SESSIONS))):
+        del remembered[session_id]

@@ -1,0 +1,382 @@
+"""Records what a live server sees, without letting it wait for the database."""
+
+import atexit
+import logging
+import os
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, Literal
+
+from sqlalchemy import Table
+
+from cardlink_sql import event_loop
+from cardlink_sql.errors import (
+    ConnectionError,
+    DatabaseError,
+    RecorderFullError,
+    StateError,
+    ValidationError,
+)
+from cardlink_sql.live.batch import Item, RefusedItem
+from cardlink_sql.live.persistent_writer import PersistentWriter
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import checks
+from cardlink_sql.model.records import Direction, SessionType
+from cardlink_sql.model.tables import comm_logs, ota_sessions
+from cardlink_sql.model.times import utc_now
+
+_log: Final = logging.getLogger(__name__)
+
+_KIB: Final = 1024
+_EXIT_TIMEOUT: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderFigures:
+    """How far a recorder is.
+
+    Attributes:
+        queued: items put in that are not committed yet.
+        written: items committed.
+        refused: items that the database refused, each of them reported.
+        behind_ms: how long the oldest queued item has waited; 0 where none waits.
+    """
+
+    queued: int
+    written: int
+    refused: int
+    behind_ms: float
+
+
+class Recorder:
+    """Takes sessions and APDUs from any thread or event loop; one thread of its own writes them.
+
+    All that waits is written in one transaction, in the order of each session. A kill of the
+    process loses what was put in during the last ``interval`` and the transaction under way.
+    While the database is away the recorder keeps what it has and tries again. Values are checked
+    when they are put in; what the database refuses then is left out, logged and reported.
+
+    The APDUs of a session come from one recorder alone: by their number it sees whether a COMMIT
+    took place whose answer was lost.
+
+    Args:
+        manager: the database.
+        interval: seconds that an item waits at most for others to be written with.
+        capacity: items held at most, where each begun KiB of an APDU counts as one.
+        when_full: ``wait`` lets a thread wait for room; ``refuse`` raises at once. On the thread
+            of an event loop nothing waits: see :func:`cardlink_sql.aio.put`.
+        full_timeout: seconds that ``wait`` waits.
+        on_refused: called for each item that the database refused, on the recorder's thread.
+    """
+
+    def __init__(
+        self,
+        manager: DatabaseManager,
+        *,
+        interval: float = 0.05,
+        capacity: int = 10_000,
+        when_full: Literal["wait", "refuse"] = "wait",
+        full_timeout: float = 30.0,
+        on_refused: Callable[[RefusedItem], object] | None = None,
+    ) -> None:
+        if when_full not in ("wait", "refuse"):
+            raise ValidationError(f"expected wait or refuse, got {when_full!r}", "when_full")
+        self.interval: Final = validation.latency(interval, "interval")
+        self._capacity = validation.whole(capacity, "capacity", least=1)
+        self._full_timeout = validation.latency(full_timeout, "full_timeout")
+        self._waits_when_full = when_full == "wait"
+        self._on_refused = on_refused
+        self._writer = PersistentWriter(manager)
+        self._changed = threading.Condition()
+        self._queue: deque[Item] = deque()
+        self._in_hand: list[Item] = []
+        self._weight = 0
+        self._taken = self._written = self._refused = 0
+        # The number of the last item that somebody waits for.
+        self._wanted = 0
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+
+    # Putting in
+
+    def open_session(
+        self,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        session_type: SessionType | str | None = None,
+        *,
+        session_id: str | None = None,
+        psk_identity: str | None = None,
+        at: datetime | None = None,
+    ) -> str:
+        """Create a pending session; returns its id at once.
+
+        Args:
+            device_id: the device, if known.
+            card_iccid: the card, if known.
+            session_type: triggered by the server or polled by the card.
+            session_id: its UUID; without one it is made.
+            psk_identity: without ``card_iccid``, the session's card is the one of this identity.
+            at: when it was created; now, without it.
+        """
+        check = checks(ota_sessions)
+        name: str = check["id"](str(uuid.uuid4()) if session_id is None else session_id)
+        values: dict[str, Any] = {
+            "device_id": check["device_id"](device_id),
+            "card_iccid": check["card_iccid"](card_iccid),
+            "at": _moment(at),
+        }
+        if session_type is not None:
+            values["session_type"] = check["session_type"](session_type)
+        identity = None if psk_identity is None else validation.psk_identity(psk_identity)
+        identity = identity if card_iccid is None else None
+        self._put("open_session", name, values, psk_identity=identity)
+        return name
+
+    def start_session(self, session_id: str, at: datetime | None = None) -> None:
+        """Turn the pending session active, now or ``at``."""
+        self._put("start_session", session_id, {"at": _moment(at)})
+
+    def set_tls_info(self, session_id: str, cipher_suite: str, psk_identity: str) -> None:
+        """Record what the TLS handshake settled."""
+        values = _checked(
+            ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity
+        )
+        self._put(
+            "set_tls_info",
+            session_id,
+            {
+                "cipher_suite": values["tls_cipher_suite"],
+                "psk_identity": values["tls_psk_identity"],
+            },
+        )
+
+    def add_log(
+        self,
+        session_id: str,
+        direction: Direction | Literal["command", "response"],
+        raw_data: str,
+        decoded_data: str | None = None,
+        status_word: str | None = None,
+        status_message: str | None = None,
+        latency_ms: float | None = None,
+        *,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Log one APDU, as the gateway's ``add_log``."""
+        values = _checked(
+            comm_logs,
+            direction=direction,
+            raw_data=raw_data,
+            decoded_data=decoded_data,
+            status_word=status_word,
+            status_message=status_message,
+            latency_ms=latency_ms,
+        )
+        values["timestamp"] = _moment(timestamp)
+        length = len(raw_data) + len(decoded_data or "")
+        self._put("add_log", session_id, values, weight=1 + length // _KIB)
+
+    def complete_session(self, session_id: str, at: datetime | None = None) -> None:
+        """End the active session as completed, now or ``at``."""
+        self._put("complete_session", session_id, {"at": _moment(at)})
+
+    def fail_session(
+        self,
+        session_id: str,
+        error_code: str | None = None,
+        error_message: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """End the session as failed, now or ``at``."""
+        values = _checked(ota_sessions, error_code=error_code, error_message=error_message)
+        self._put("fail_session", session_id, {**values, "at": _moment(at)})
+
+    def timeout_session(self, session_id: str, at: datetime | None = None) -> None:
+        """End the session as timed out, now or ``at``."""
+        self._put("timeout_session", session_id, {"at": _moment(at)})
+
+    # Ending and watching
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Return when all that was put in before is committed, or refused and reported.
+
+        Raises:
+            ConnectionError: that took longer than ``timeout`` seconds. Nothing is lost by it.
+        """
+        self._check_process()
+        if threading.current_thread() is self._thread:
+            raise StateError("on_refused called flush(), which would wait for itself")
+        limit = validation.latency(timeout, "timeout")
+        with self._changed:
+            self._wanted = target = self._taken
+            self._changed.notify_all()
+            done = self._changed.wait_for(lambda: self._done >= target, limit)
+            left = target - self._done
+        if not done:
+            raise ConnectionError(
+                f"{left} items are not committed after {limit:g} s",
+                remedy="the recorder keeps trying; its log says what is in the way",
+            )
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Take nothing more, and return when all is committed. Safe to call again.
+
+        Raises:
+            ConnectionError: that took longer than ``timeout`` seconds. The recorder keeps trying
+                until the process ends.
+        """
+        if self._process != os.getpid():
+            return  # what it holds is its parent's to write
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self.flush(timeout)
+        if self._thread is not None:
+            self._thread.join()
+        atexit.unregister(self._at_exit)
+
+    def figures(self) -> RecorderFigures:
+        """Return how far the recorder is."""
+        self._check_process()
+        with self._changed:
+            waiting = self._in_hand or self._queue
+            behind = (monotonic() - waiting[0].put_at) * 1000 if waiting else 0.0
+            queued = len(self._in_hand) + len(self._queue)
+            return RecorderFigures(queued, self._written, self._refused, round(behind, 3))
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _done(self) -> int:
+        return self._written + self._refused
+
+    def _check_process(self) -> None:
+        # Before the lock: another thread of the parent may have held it at the fork.
+        if self._process != os.getpid():
+            raise StateError(
+                "this recorder belongs to the process that forked this one",
+                remedy="make a Recorder in each process",
+            )
+
+    def _put(
+        self,
+        method: str,
+        session_id: str,
+        values: dict[str, Any],
+        *,
+        psk_identity: str | None = None,
+        weight: int = 1,
+    ) -> None:
+        self._check_process()
+        name = validation.session_id(session_id)
+        item = Item(method, name, values, psk_identity, weight, monotonic())
+        with self._changed:
+            if self._weight and self._weight + weight > self._capacity:
+                self._wait_for_room(weight)
+            self._refuse_closed()
+            self._queue.append(item)
+            self._taken += 1
+            self._weight += weight
+            if self._thread is None:
+                self._start()
+            elif len(self._queue) == 1 or self._weight * 2 >= self._capacity:
+                self._changed.notify_all()
+
+    def _wait_for_room(self, weight: int) -> None:
+        may_wait = self._waits_when_full and not event_loop.is_running()
+        limit = self._full_timeout
+        if not may_wait or threading.current_thread() is self._thread:
+            limit = 0.0
+        if not self._changed.wait_for(lambda: self._has_room(weight) or self._is_closed, limit):
+            raise RecorderFullError(
+                f"the recorder holds {self._capacity} items that are not written yet",
+                remedy="look at its figures() and its log; in asyncio: await aio.put(…)",
+            )
+
+    def _has_room(self, weight: int) -> bool:
+        return not self._weight or self._weight + weight <= self._capacity
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise StateError("the recorder is closed", remedy="make another one")
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="cardlink-recorder", daemon=True)
+        self._thread.start()
+        atexit.register(self._at_exit)
+
+    def _at_exit(self) -> None:
+        try:
+            self.close(_EXIT_TIMEOUT)
+        except DatabaseError:
+            _log.exception("the process ends before all was recorded")
+
+    # On the recorder's thread
+
+    def _run(self) -> None:
+        while batch := self._take():
+            for part, refused in self._writer.write_all(batch):
+                self._settle(part, refused)
+
+    def _take(self) -> list[Item]:
+        """Wait until a batch is due; returns none when the recorder is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._is_closed)
+            if self._queue:
+                due = self._queue[0].put_at + self.interval
+                self._changed.wait_for(self._is_urgent, max(0.0, due - monotonic()))
+            self._in_hand = list(self._queue)
+            self._queue.clear()
+            return list(self._in_hand)
+
+    def _is_urgent(self) -> bool:
+        return self._is_closed or self._wanted > self._done or self._weight * 2 >= self._capacity
+
+    def _settle(self, part: list[Item], refused: list[RefusedItem]) -> None:
+        for item in refused:
+            self._report_refusal(item)
+        with self._changed:
+            self._written += len(part) - len(refused)
+            self._refused += len(refused)
+            self._weight -= sum(item.weight for item in part)
+            del self._in_hand[: len(part)]
+            self._changed.notify_all()
+
+    def _report_refusal(self, item: RefusedItem) -> None:
+        error = item.error
+        # A refused value could be quoted: the callback gets it, the log does not.
+        shown = error.where if isinstance(error, ValidationError) else error
+        kind = type(error).__name__
+        _log.error("%s of session %s refused: %s: %s", item.method, item.session_id, kind, shown)
+        if self._on_refused is not None:
+            try:
+                self._on_refused(item)
+            except Exception:
+                _log.exception("on_refused raised")
+
+
+def _moment(at: datetime | None) -> datetime:
+    return utc_now() if at is None else validation.moment(at, "at")
+
+
+def _checked(table: Table, **values: Any) -> dict[str, Any]:
+    check = checks(table)
+    return {name: check[name](value) for name, value in values.items()}

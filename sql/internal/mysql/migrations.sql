@@ -1,0 +1,81 @@
+-- What migrations need of MySQL and MariaDB. A lock's name is the whole server's and ends at 64
+-- characters, so it has a hash of the database's name. The tables name their character set, for
+-- the database's own may not hold every error message.
+
+-- name: make_migrations :exec
+-- The migrations that are applied, as yoyo records them.
+CREATE TABLE IF NOT EXISTS _yoyo_migration (
+    migration_hash VARCHAR(64)  NOT NULL,
+    migration_id   VARCHAR(255) NOT NULL,
+    applied_at_utc DATETIME(6)  NOT NULL,
+    PRIMARY KEY (migration_hash)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
+
+-- name: make_log :exec
+-- Who applied or rolled back what and when, as yoyo records it.
+CREATE TABLE IF NOT EXISTS _yoyo_log (
+    id             VARCHAR(36)  NOT NULL,
+    migration_hash VARCHAR(64),
+    migration_id   VARCHAR(255),
+    operation      VARCHAR(10),
+    username       VARCHAR(255),
+    hostname       VARCHAR(255),
+    comment        VARCHAR(255),
+    created_at_utc DATETIME(6),
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
+
+-- name: make_version :exec
+-- The version of yoyo's tables.
+CREATE TABLE IF NOT EXISTS _yoyo_version (
+    version          INTEGER NOT NULL,
+    installed_at_utc DATETIME(6),
+    PRIMARY KEY (version)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
+
+-- name: make_journal :exec
+-- A row a migration: the checksum of its file and, where it cannot be one transaction, how many
+-- of its statements are done.
+CREATE TABLE IF NOT EXISTS cardlink_migration_journal (
+    migration_id      VARCHAR(255) NOT NULL,
+    direction         VARCHAR(10)  NOT NULL,
+    checksum          VARCHAR(64)  NOT NULL,
+    statements        INTEGER      NOT NULL,
+    statements_done   INTEGER      NOT NULL,
+    done_checksum     VARCHAR(64),
+    statement_started INTEGER,
+    started_checksum  VARCHAR(64),
+    error             MEDIUMTEXT,
+    updated_at_utc    DATETIME(6)  NOT NULL,
+    PRIMARY KEY (migration_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
+
+-- name: tables :many
+-- The tables of the database.
+SELECT table_name
+FROM information_schema.tables
+WHERE table_schema = DATABASE();
+
+-- name: lock :scalar
+-- Take the session's lock if it is free; the server frees it when the session ends.
+SELECT GET_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40)), 0);
+
+-- name: unlock :scalar
+-- Free it.
+SELECT RELEASE_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40)));
+
+-- name: lock_holder :one
+-- Who holds it; the user is NULL without the PROCESS privilege.
+SELECT l.id, p.user, p.host, p.time, p.state
+FROM (
+  SELECT IS_USED_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40))) AS id
+) AS l
+LEFT JOIN information_schema.processlist AS p ON p.id = l.id;
+
+-- name: drop_table :exec
+-- Drop a table with all that is in it.
+DROP TABLE IF EXISTS `{table}`;

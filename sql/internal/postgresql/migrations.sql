@@ -1,0 +1,49 @@
+-- What migrations need of PostgreSQL. The keys of the lock are 'card' and 'link' in ASCII.
+
+-- name: tables :many
+-- The tables that the role sees.
+SELECT relname
+FROM pg_catalog.pg_class
+WHERE relkind IN ('r', 'p')
+  AND pg_catalog.pg_table_is_visible(oid);
+
+-- name: lock :scalar
+-- Take the session's lock if it is free; the server frees it when the session ends.
+SELECT pg_catalog.pg_try_advisory_lock(1667330660, 1818848875);
+
+-- name: unlock :scalar
+-- Free it.
+SELECT pg_catalog.pg_advisory_unlock(1667330660, 1818848875);
+
+-- name: lock_holder :one
+-- Who holds it.
+SELECT a.pid, a.usename, a.application_name, pg_catalog.host(a.client_addr), a.backend_start
+FROM pg_catalog.pg_locks AS l
+JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted
+  AND l.classid = 1667330660 AND l.objid = 1818848875 AND l.objsubid = 2
+  AND l.database = (
+    SELECT oid
+    FROM pg_catalog.pg_database
+    WHERE datname = pg_catalog.current_database()
+  );
+
+-- name: notice_dead_client :exec
+-- Stop a statement, and free its locks, within a second of the client's death.
+SET client_connection_check_interval = '1s';
+
+-- name: invalid_indexes :many
+-- What a broken CREATE INDEX CONCURRENTLY has left under a name.
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid AND c.relname = :name AND pg_catalog.pg_table_is_visible(i.indrelid);
+
+-- name: drop_index :exec
+-- Drop it.
+DROP INDEX CONCURRENTLY "{schema}"."{index}";
+
+-- name: drop_table :exec
+-- Drop a table with all that is in it.
+DROP TABLE IF EXISTS "{table}";

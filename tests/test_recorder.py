@@ -1,0 +1,644 @@
+"""The recorder: nothing waits, nothing is lost, doubled or dropped in silence."""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from cardlink_sql import (
+    ConnectionError,
+    DatabaseConfig,
+    DatabaseManager,
+    Dialect,
+    Direction,
+    IntegrityError,
+    QueryError,
+    Recorder,
+    RecorderFigures,
+    RecorderFullError,
+    RefusedItem,
+    SessionStatus,
+    SessionType,
+    StateError,
+    UnitOfWork,
+    ValidationError,
+)
+from cardlink_sql.live.batch import Item, in_phases
+from tests.conftest import MOMENT, card, iccid, session_id, wait_until
+from tests.cutting_proxy import CuttingProxy
+from tests.roles import execute
+from tests.test_manager import kill_connections
+from tests.test_threads import at_once
+
+on_servers = pytest.mark.parametrize(
+    "dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], ids=str, indirect=True
+)
+FOREVER = 3600.0
+
+
+@pytest.fixture
+def recorder(manager: DatabaseManager) -> Iterator[Recorder]:
+    """A recorder that writes when it is flushed."""
+    with Recorder(manager, interval=FOREVER) as one:
+        yield one
+
+
+@pytest.fixture
+def proxy(manager: DatabaseManager) -> Iterator[CuttingProxy]:
+    """A proxy before the server."""
+    proxy = CuttingProxy(manager)
+    yield proxy
+    proxy.close()
+
+
+@contextmanager
+def through(proxy: CuttingProxy, manager: DatabaseManager, **options: Any) -> Iterator[Recorder]:
+    """A recorder that writes through the proxy."""
+    with (
+        proxy.manager(manager) as far,
+        Recorder(far, **{"interval": FOREVER, **options}) as recorder,
+    ):
+        assert far.health_check().status == "healthy"
+        yield recorder
+
+
+def record_session(recorder: Recorder, exchanges: int = 3) -> str:
+    """Put in a whole session; returns its id."""
+    session = recorder.open_session()
+    recorder.set_tls_info(session, "PSK-AES128-GCM-SHA256", "card_1")
+    recorder.start_session(session)
+    for number in range(exchanges):
+        recorder.add_log(session, "command", f"00A4{number:04X}")
+        recorder.add_log(session, Direction.RESPONSE, f"{number:04X}9000", latency_ms=1.5)
+    recorder.complete_session(session)
+    return session
+
+
+def apdus(manager: DatabaseManager, session: str) -> list[str]:
+    """The APDUs of a session, in their order."""
+    with UnitOfWork(manager, read_only=True) as uow:
+        return [entry.raw_data for entry in uow.logs.find_by_session(session)]
+
+
+def whole(exchanges: int = 3) -> list[str]:
+    """The APDUs of :func:`record_session`."""
+    return [apdu for n in range(exchanges) for apdu in (f"00A4{n:04X}", f"{n:04X}9000")]
+
+
+def is_whole(manager: DatabaseManager, session: str, exchanges: int = 3) -> bool:
+    """Whether a session of :func:`record_session` is there, byte for byte."""
+    with UnitOfWork(manager, read_only=True) as uow:
+        row = uow.sessions.get_by_id(session)
+    return (
+        row is not None
+        and row.status is SessionStatus.COMPLETED
+        and row.tls_psk_identity == "card_1"
+        and apdus(manager, session) == whole(exchanges)
+    )
+
+
+# What is written
+
+
+def test_a_session_is_written_with_the_times_at_which_it_was_put_in(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
+    session = recorder.open_session(None, None, "polled", session_id=session_id(5), at=MOMENT)
+    recorder.start_session(session, at=MOMENT)
+    recorder.add_log(session, "response", "6a82", "SELECT", None, None, 2.5, timestamp=MOMENT)
+    recorder.fail_session(session, "E1", "broke", at=MOMENT)
+    recorder.flush()
+    with UnitOfWork(manager, read_only=True) as uow:
+        row = uow.sessions.get_by_id(session_id(5))
+        (entry,) = uow.logs.find_by_session(session)
+    assert row is not None
+    assert (row.session_type, row.status) == (SessionType.POLLED, SessionStatus.FAILED)
+    assert row.created_at == row.started_at == row.ended_at == entry.timestamp == MOMENT
+    assert (row.error_code, row.error_message) == ("E1", "broke")
+    assert (entry.raw_data, entry.status_word, entry.decoded_data) == ("6A82", "6A82", "SELECT")
+    assert entry.latency_ms == 2.5
+
+
+def test_times_are_those_of_the_call(recorder: Recorder, manager: DatabaseManager) -> None:
+    session = record_session(recorder)
+    put_in = time.time()
+    wait_until(lambda: time.time() > put_in + 0.05)
+    recorder.flush()
+    with UnitOfWork(manager, read_only=True) as uow:
+        row = uow.sessions.get_by_id(session)
+    assert row is not None
+    assert row.ended_at is not None
+    assert row.ended_at.timestamp() <= put_in
+
+
+def test_a_session_gets_the_card_of_its_identity(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.cards.create_with_psk(card(1), psk_identity="card_1", psk_key=b"k" * 16)
+        uow.commit()
+    known = recorder.open_session(psk_identity="card_1")
+    unknown = recorder.open_session(psk_identity="nobody")
+    timed_out = recorder.open_session(card_iccid=iccid(1), psk_identity="nobody")
+    recorder.timeout_session(timed_out)
+    recorder.flush()
+    with UnitOfWork(manager, read_only=True) as uow:
+        rows = [uow.sessions.get_by_id(one) for one in (known, unknown, timed_out)]
+    assert [row and row.card_iccid for row in rows] == [iccid(1), None, iccid(1)]
+    assert rows[2] is not None
+    assert rows[2].status is SessionStatus.TIMEOUT
+
+
+def test_eight_threads_lose_nothing_and_keep_the_order(manager: DatabaseManager) -> None:
+    sessions: list[str] = []
+    with Recorder(manager, interval=0.01) as recorder:
+
+        def work(number: int) -> None:
+            for _ in range(20):
+                sessions.append(record_session(recorder, exchanges=4))
+
+        at_once(work)
+        recorder.flush()
+        assert recorder.figures() == RecorderFigures(0, 160 * 12, 0, 0.0)
+    assert all(is_whole(manager, session, exchanges=4) for session in sessions)
+
+
+def test_it_writes_by_itself_within_the_interval(manager: DatabaseManager) -> None:
+    with Recorder(manager, interval=0.05) as recorder:
+        session = record_session(recorder)
+        wait_until(lambda: is_whole(manager, session))
+        assert recorder.figures().queued == 0
+
+
+def test_one_transaction_writes_all_that_waits(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
+    for _ in range(5):
+        record_session(recorder)
+    sent: list[Any] = []
+    manager.statements.on(sent.append)
+    try:
+        recorder.flush()
+    finally:
+        manager.statements.off(sent.append)
+    named = [statement.name for statement in sent]
+    assert named.count("COMMIT") == 1
+    assert sum("log" in name for name in named) == 1, "the APDUs of all sessions go together"
+
+
+def test_apdus_of_several_sessions_go_together_and_each_keeps_its_order() -> None:
+    calls = ["open_session", "add_log", "add_log", "complete_session", "add_log"]
+    items = [
+        Item(call, session, {"n": n}, None, 1, 0.0)
+        for n, call in enumerate(calls)
+        for session in ("a", "b")
+    ]
+    ordered = in_phases(items)
+    assert [item.method for item in ordered] == [
+        *["open_session"] * 2, *["add_log"] * 4, *["complete_session"] * 2, *["add_log"] * 2,
+    ]  # fmt: skip
+    for session in ("a", "b"):
+        numbers = [item.values["n"] for item in ordered if item.session_id == session]
+        assert numbers == [0, 1, 2, 3, 4]
+
+
+# Nothing waits, and memory is bounded
+
+
+@on_servers
+def test_nothing_waits_while_the_database_is_away_and_nothing_is_lost(
+    manager: DatabaseManager, proxy: CuttingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    with through(proxy, manager, interval=0.01) as recorder:
+        proxy.is_down = True
+        proxy.cut()
+        before = time.monotonic()
+        sessions = [record_session(recorder) for _ in range(50)]
+        assert time.monotonic() - before < 1.0
+        wait_until(lambda: "tries again until it can write" in caplog.text)
+        with pytest.raises(ConnectionError, match="500 items are not committed"):
+            recorder.flush(timeout=0.1)
+        figures = recorder.figures()
+        assert (figures.queued, figures.written) == (500, 0)
+        assert figures.behind_ms > 100
+        proxy.is_down = False
+        recorder.flush()
+        assert recorder.figures() == RecorderFigures(0, 500, 0, 0.0)
+    assert all(is_whole(manager, session) for session in sessions)
+
+
+def test_a_full_recorder_refuses(manager: DatabaseManager) -> None:
+    with Recorder(manager, interval=FOREVER, capacity=4, when_full="refuse") as recorder:
+        with UnitOfWork(manager) as uow:
+            hold_the_writer(recorder, uow)
+            with pytest.raises(RecorderFullError, match="4 items"):
+                for _ in range(10):
+                    recorder.open_session()
+            assert recorder.figures().queued == 4
+        recorder.flush()
+        assert recorder.figures().written == 4
+
+
+def hold_the_writer(recorder: Recorder, uow: UnitOfWork) -> None:
+    """Create in ``uow`` the session that the recorder creates next, so that it must wait."""
+    uow.sessions.create_session(session_id=session_id(9))
+    recorder.open_session(session_id=session_id(9))
+
+
+def test_a_full_recorder_lets_a_thread_wait_for_room(manager: DatabaseManager) -> None:
+    with Recorder(manager, interval=FOREVER, capacity=4) as recorder:
+        with UnitOfWork(manager) as uow:
+            hold_the_writer(recorder, uow)
+
+            def fill() -> None:
+                for _ in range(10):
+                    recorder.open_session()
+
+            filling = threading.Thread(target=fill)
+            filling.start()
+            wait_until(lambda: recorder.figures().queued == 4)
+            filling.join(0.1)
+            assert filling.is_alive()
+            uow.rollback()
+        filling.join(20)
+        assert not filling.is_alive()
+        recorder.flush()
+        assert recorder.figures().written == 11
+
+
+def test_the_wait_for_room_ends(manager: DatabaseManager) -> None:
+    with Recorder(manager, interval=FOREVER, capacity=2, full_timeout=0.05) as recorder:
+        with UnitOfWork(manager) as uow:
+            hold_the_writer(recorder, uow)
+            recorder.open_session()
+            with pytest.raises(RecorderFullError):
+                recorder.open_session()
+        recorder.flush()
+
+
+def test_nothing_waits_on_the_thread_of_an_event_loop(manager: DatabaseManager) -> None:
+    async def fill() -> None:
+        for _ in range(10):
+            recorder.open_session()
+
+    with Recorder(manager, interval=FOREVER, capacity=4) as recorder:
+        with UnitOfWork(manager) as uow:
+            hold_the_writer(recorder, uow)
+            with pytest.raises(RecorderFullError, match=r"await aio\.put"):
+                asyncio.run(fill())
+        recorder.flush()
+
+
+def test_a_great_apdu_takes_the_room_of_many(manager: DatabaseManager) -> None:
+    with Recorder(manager, interval=FOREVER, capacity=40, when_full="refuse") as recorder:
+        with UnitOfWork(manager) as uow:
+            hold_the_writer(recorder, uow)
+            recorder.add_log(session_id(9), "command", "00" * 15_000)
+            with pytest.raises(RecorderFullError):
+                recorder.add_log(session_id(9), "command", "00" * 15_000)
+        recorder.flush()
+        # What is larger than all its room is taken while nothing else is held.
+        recorder.add_log(session_id(9), "command", "00" * 30_000)
+        recorder.flush()
+    assert [len(apdu) for apdu in apdus(manager, session_id(9))] == [30_000, 60_000]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("open_session", {"card_iccid": "12"}),
+        ("open_session", {"session_type": "pushed"}),
+        ("open_session", {"session_id": "five"}),
+        ("open_session", {"psk_identity": "x" * 500}),
+        ("start_session", {"session_id": "five"}),
+        ("add_log", {"session_id": session_id(), "direction": "up", "raw_data": "00"}),
+        ("add_log", {"session_id": session_id(), "direction": "command", "raw_data": "0G"}),
+        ("set_tls_info", {"session_id": session_id(), "cipher_suite": 3, "psk_identity": "x"}),
+        ("complete_session", {"session_id": session_id(), "at": MOMENT.replace(tzinfo=None)}),
+    ],
+)
+def test_a_wrong_value_is_refused_at_once(
+    recorder: Recorder, method: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError):
+        getattr(recorder, method)(**arguments)
+    assert recorder.figures() == RecorderFigures(0, 0, 0, 0.0)
+
+
+def test_what_the_database_refuses_is_left_out_alone_and_reported(
+    manager: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    reported: list[RefusedItem] = []
+
+    def report(item: RefusedItem) -> None:
+        reported.append(item)
+        raise RuntimeError("of the callback")
+
+    with Recorder(manager, interval=FOREVER, on_refused=report) as recorder:
+        first = record_session(recorder)
+        recorder.complete_session(first)
+        no_card = recorder.open_session(card_iccid=iccid(9))
+        recorder.add_log(no_card, "command", "00C0FFEE")
+        recorder.add_log(session_id(77), "command", "00C0FFEE")
+        second = record_session(recorder)
+        recorder.flush()
+        recorder.complete_session(no_card)
+        recorder.flush()
+        assert recorder.figures() == RecorderFigures(0, 20, 5, 0.0)
+    assert is_whole(manager, first)
+    assert is_whole(manager, second)
+    assert {(one.method, one.session_id, type(one.error)) for one in reported} == {
+        ("complete_session", first, StateError),
+        ("open_session", no_card, IntegrityError),
+        ("add_log", no_card, IntegrityError),
+        ("complete_session", no_card, IntegrityError),
+        ("add_log", session_id(77), IntegrityError),
+    }
+    assert caplog.text.count(" refused: ") == 5
+    assert caplog.text.count("on_refused raised") == 5
+    assert "C0FFEE" not in caplog.text
+
+
+TRIGGERS = {
+    Dialect.SQLITE: "CREATE TRIGGER no_ff BEFORE INSERT ON comm_logs"
+    " WHEN NEW.raw_data LIKE '{}' BEGIN SELECT RAISE(ABORT, 'no'); END",
+    Dialect.MYSQL: "CREATE TRIGGER no_ff BEFORE INSERT ON comm_logs FOR EACH ROW"
+    " IF NEW.raw_data LIKE '{}' THEN SIGNAL SQLSTATE '45000'; END IF",
+    Dialect.POSTGRESQL: "CREATE FUNCTION no_ff() RETURNS TRIGGER LANGUAGE plpgsql AS"
+    " $$ BEGIN IF NEW.raw_data LIKE '{}' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;"
+    "CREATE TRIGGER no_ff BEFORE INSERT ON comm_logs FOR EACH ROW EXECUTE FUNCTION no_ff()",
+}
+END_TRIGGER = {
+    Dialect.SQLITE: "DROP TRIGGER no_ff",
+    Dialect.MYSQL: "DROP TRIGGER no_ff",
+    Dialect.POSTGRESQL: "DROP TRIGGER no_ff ON comm_logs",
+}
+
+
+@pytest.fixture
+def own_database(empty_url: str) -> Iterator[DatabaseManager]:
+    """A database whose tables a test may change."""
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        manager.create_tables()
+        yield manager
+
+
+def test_an_item_that_the_database_cannot_write_does_not_stop_the_others(
+    own_database: DatabaseManager, dialect: Dialect
+) -> None:
+    reported: list[RefusedItem] = []
+    execute(own_database, TRIGGERS[dialect].format("FFFF"))
+    with Recorder(own_database, interval=FOREVER, on_refused=reported.append) as recorder:
+        sessions = [record_session(recorder) for _ in range(3)]
+        recorder.add_log(sessions[0], "command", "FFFF")
+        recorder.flush()
+    assert all(is_whole(own_database, session) for session in sessions)
+    assert [(one.method, type(one.error)) for one in reported] == [("add_log", QueryError)]
+
+
+def test_a_table_that_takes_nothing_refuses_no_item(
+    own_database: DatabaseManager, dialect: Dialect
+) -> None:
+    execute(own_database, TRIGGERS[dialect].format("%"))
+    with Recorder(own_database, interval=0.01) as recorder:
+        sessions = [record_session(recorder, exchanges=1) for _ in range(2)]
+        with pytest.raises(ConnectionError):
+            recorder.flush(timeout=1.5)
+        execute(own_database, END_TRIGGER[dialect])
+        recorder.flush()
+        assert recorder.figures().refused == 0
+    assert all(is_whole(own_database, session, exchanges=1) for session in sessions)
+
+
+def test_a_database_that_takes_nothing_refuses_no_item(
+    empty_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        DatabaseManager(DatabaseConfig(empty_url)) as manager,
+        Recorder(manager, interval=0.01) as recorder,
+    ):
+        session = record_session(recorder)
+        wait_until(lambda: "table or column of the schema is missing" in caplog.text)
+        with pytest.raises(ConnectionError):
+            recorder.flush(timeout=0.5)
+        manager.create_tables()
+        recorder.flush()
+        assert recorder.figures().refused == 0
+        assert is_whole(manager, session)
+
+
+# Connections that break
+
+
+@on_servers
+@pytest.mark.parametrize("what", ["lose", "answer"])
+@pytest.mark.parametrize("batch", ["opened", "logged", "described", "ended", "isolated"])
+def test_a_lost_answer_to_a_commit_doubles_nothing_and_loses_nothing(
+    manager: DatabaseManager, proxy: CuttingProxy, what: str, batch: str
+) -> None:
+    with through(proxy, manager) as recorder:
+        session = recorder.open_session()
+        recorder.start_session(session)
+        recorder.add_log(session, "command", "00A4")
+        recorder.flush()
+        expected = ["00A4"]
+        other = ""
+        if batch == "opened":
+            other = record_session(recorder)
+        if batch == "ended":
+            recorder.complete_session(session)
+        if batch == "described":
+            recorder.set_tls_info(session, "PSK", "card_1")
+        else:
+            recorder.add_log(session, "response", "9000")
+            expected.append("9000")
+        if batch == "isolated":
+            recorder.complete_session(session_id(77))
+        proxy.at_commit = what
+        recorder.flush()
+        assert proxy.at_commit is None
+        assert recorder.figures().refused == (batch == "isolated")
+        recorder.add_log(session, "command", "00B0")
+        recorder.flush()
+    assert apdus(manager, session) == [*expected, "00B0"]
+    assert not other or is_whole(manager, other)
+    with UnitOfWork(manager, read_only=True) as uow:
+        row = uow.sessions.get_by_id(session)
+        assert uow.sessions.count() == 1 + bool(other)
+    assert row is not None
+    assert row.status is (SessionStatus.COMPLETED if batch == "ended" else SessionStatus.ACTIVE)
+    assert row.tls_psk_identity == ("card_1" if batch == "described" else None)
+
+
+@on_servers
+def test_apdus_of_a_session_that_another_opened_are_not_doubled(
+    manager: DatabaseManager, proxy: CuttingProxy
+) -> None:
+    with UnitOfWork(manager) as uow:
+        session = uow.sessions.create_session().id
+        uow.logs.add_log(session, "command", "00A4")
+        uow.commit()
+    with through(proxy, manager) as recorder:
+        for number, what in enumerate(("answer", "lose", "answer")):
+            recorder.add_log(session, "response", f"0{number}9000")
+            proxy.at_commit = what
+            recorder.flush()
+    assert apdus(manager, session) == ["00A4", "009000", "019000", "029000"]
+
+
+@on_servers
+def test_connections_that_are_killed_all_the_time_lose_and_double_nothing(
+    manager: DatabaseManager,
+) -> None:
+    sessions: list[str] = []
+    with DatabaseManager(manager.config) as one, Recorder(one, interval=0.005) as recorder:
+
+        def work(number: int) -> None:
+            for _ in range(15):
+                sessions.append(record_session(recorder))
+
+        racing = threading.Thread(target=at_once, args=(work,))
+        racing.start()
+        manager.engine.dispose()
+        for _ in range(10):
+            kill_connections(one)
+        racing.join(60)
+        recorder.flush()
+        assert recorder.figures() == RecorderFigures(0, 120 * 10, 0, 0.0)
+    assert all(is_whole(manager, session) for session in sessions)
+
+
+# The end
+
+
+def test_a_closed_recorder_has_written_all_and_takes_nothing(manager: DatabaseManager) -> None:
+    recorder = Recorder(manager, interval=FOREVER)
+    session = record_session(recorder)
+    recorder.close()
+    recorder.close()
+    assert is_whole(manager, session)
+    assert recorder.figures() == RecorderFigures(0, 10, 0, 0.0)
+    with pytest.raises(StateError, match="closed"):
+        recorder.open_session()
+    recorder.flush()
+
+
+def test_one_that_recorded_nothing_closes(manager: DatabaseManager) -> None:
+    with Recorder(manager) as recorder:
+        recorder.flush()
+    with pytest.raises(ValidationError):
+        Recorder(manager, when_full="drop")  # type: ignore[arg-type]
+
+
+def test_a_callback_that_flushes_is_refused(manager: DatabaseManager) -> None:
+    errors: list[Exception] = []
+
+    def report(_item: RefusedItem) -> None:
+        try:
+            recorder.flush()
+        except StateError as error:
+            errors.append(error)
+
+    with Recorder(manager, interval=FOREVER, on_refused=report) as recorder:
+        recorder.complete_session(session_id(77))
+    assert len(errors) == 1
+
+
+def test_a_forked_child_is_refused_and_takes_nothing_from_its_parent(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
+    session = record_session(recorder)
+
+    def refused(call: Callable[[], object]) -> bool:
+        try:
+            call()
+        except StateError as error:
+            return "make a Recorder in each process" in str(error)
+        return False
+
+    child = os.fork()
+    if not child:
+        calls = (recorder.open_session, recorder.flush, recorder.figures)
+        done = all(refused(call) for call in calls) and recorder.close() is None
+        os._exit(0 if done else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    recorder.flush()
+    assert is_whole(manager, session)
+
+
+PROCESS = """
+import sys
+from cardlink_sql import DatabaseConfig, DatabaseManager, Recorder
+from tests.test_recorder import record_session
+
+recorder = Recorder(DatabaseManager(DatabaseConfig(sys.argv[1])), interval=float(sys.argv[2]))
+{what}
+"""
+
+
+def start_process(what: str, url: str, interval: float) -> "subprocess.Popen[str]":
+    """Another process that records."""
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment["CARDLINK_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", PROCESS.format(what=what), url, str(interval)],
+        stdout=subprocess.PIPE, text=True, cwd=root, env=environment,
+    )  # fmt: skip
+
+
+def test_a_process_that_forgets_to_close_it_loses_nothing(manager: DatabaseManager) -> None:
+    with start_process("print(record_session(recorder))", manager.config.url, 60) as process:
+        assert process.stdout is not None
+        session = process.stdout.read().strip()
+    assert is_whole(manager, session)
+
+
+def test_a_kill_loses_no_more_than_the_interval_and_no_flushed_session(
+    manager: DatabaseManager,
+) -> None:
+    what = """
+import time
+flushed = record_session(recorder)
+recorder.flush()
+print("flushed", flushed, flush=True)
+while True:
+    put_at = time.time()
+    print(put_at, record_session(recorder), flush=True)
+    time.sleep(0.002)
+"""
+    with start_process(what, manager.config.url, 0.05) as process:
+        assert process.stdout is not None
+        _, flushed = process.stdout.readline().split()
+        lines = [process.stdout.readline() for _ in range(200)]
+        process.kill()
+        killed_at = time.time()
+        lines += process.stdout.readlines()
+    put_in = [(float(at), session) for at, session in map(str.split, lines)]
+    assert is_whole(manager, flushed)
+    lost = [at for at, session in put_in if not is_whole(manager, session)]
+    # The interval and, on a busy machine, the transaction that was under way.
+    assert all(at > killed_at - 1.0 for at in lost)
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.sessions.count() == 1 + len(put_in) - len(lost)
+
+
+def test_the_log_shows_no_apdu(manager: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), Recorder(manager) as recorder:
+        recorder.add_log(session_id(77), "command", "00C0FFEE", "decoded C0FFEE")
+        recorder.add_log(session_id(77), "response", "C0FFEE9000", None, None, "message C0FFEE")
+    assert "refused" in caplog.text
+    assert "C0FFEE" not in caplog.text
