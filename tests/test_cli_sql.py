@@ -28,7 +28,7 @@ def test_list_has_every_query_with_what_it_takes_and_touches(run: Run) -> None:
     assert stale["tables_written"] == ["ota_sessions"]
     assert stale["differs"] == ["sqlite", "mysql", "postgresql"]
     assert "status" in listed["sessions.find_by"]["optional"]
-    assert "status desc" in listed["sessions.find_by"]["orders"]
+    assert "created_at" in listed["sessions.find_by"]["orders"]
 
     shown = run("sql", "list", "--gateway", "logs").stdout
     assert "logs.copy_log_batch" in shown

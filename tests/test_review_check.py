@@ -75,8 +75,8 @@ MUTATIONS = {
         "prepare", "devicetype",
     ),
     "an optional line misspelled": Mutation(
-        "common/sessions.sql", "find_by", "AND error_code IS NULL", "AND eror_code IS NULL",
-        "prepare", "eror_code",
+        "common/sessions.sql", "find_by", "AND device_id IS NULL", "AND devce_id IS NULL",
+        "prepare", "devce_id",
     ),
     "an order misspelled": Mutation(
         "common/cards.sql", "find_by", "card_type DESC, iccid", "cardtype DESC, iccid",

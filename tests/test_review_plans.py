@@ -69,7 +69,12 @@ def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Pat
     found = {str(fault.query) for fault in faults}
     assert found <= allowed
     # What only some planners scan or sort has its reason in the form that all share.
-    assert allowed - found <= {"tests.find_by_filters", "tests.find_failures", *RUNS_AND_SUITES}
+    assert allowed - found <= {
+        "sessions.find_by",
+        "tests.find_by_filters",
+        "tests.find_failures",
+        *RUNS_AND_SUITES,
+    }
     by_query = {fault.query: fault for fault in faults}
     assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.count_old"].where)
     assert "-- allow-scan: why" in by_query["logs.count_old"].remedy

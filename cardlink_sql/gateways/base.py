@@ -13,18 +13,22 @@ from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, driver_time
-from cardlink_sql.model.records import KeysetPage, Page
+from cardlink_sql.model.records import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Library, Query
 from cardlink_sql.queries.library import unknown_query
 
 R = TypeVar("R")
+K = TypeVar("K")
 
 _IS_NULL = "_is_null"
 
 
-class Gateway(Generic[R]):
-    """Reads and writes one table as records.
+class Gateway(Generic[R, K]):
+    """Reads and writes one table as records. ``R`` is the record, ``K`` its key.
+
+    Each gateway adds ``find_by``, ``find_one_by``, ``count_by`` and ``paginate`` with the types of
+    its own filters, in ``cardlink_sql/gateways/filters.py``.
 
     Raises everywhere: :class:`ValidationError` for a value that is refused before it reaches
     the database, :class:`QueryError` for use outside the ``with`` block.
@@ -58,74 +62,23 @@ class Gateway(Generic[R]):
 
     # Reading
 
-    def get_by_id(self, key: Any) -> R | None:
+    def get_by_id(self, key: K) -> R | None:
         """The record with this key, or ``None``."""
         return self._one("get_by_id", {self.key: self._bind[self.key](key)})
 
     def get_all(self, limit: int | None = None) -> list[R]:
         """All records in the gateway's order, at most ``limit``. The query is ``find_by``."""
-        return self._find({}, limit=limit)
+        return self._find_by({}, limit=limit)
 
-    def find_by(self, **filters: Any) -> list[R]:
-        """The records whose columns equal the values given; ``None`` asks for NULL.
-
-        Raises:
-            QueryError: a column is not among those that the query filters by.
-        """
-        return self._find(filters)
-
-    def find_one_by(self, **filters: Any) -> R | None:
-        """The first record that :meth:`find_by` would give, or ``None``."""
-        found = self._find(filters, limit=1)
-        return found[0] if found else None
-
-    def exists(self, key: Any) -> bool:
+    def exists(self, key: K) -> bool:
         """Whether there is a record with this key."""
         return bool(self._transaction.scalar(self._query("exists"), {self.key: self._key(key)}))
 
     def count(self) -> int:
-        """How many records there are. The query is ``count_by``."""
-        return self.count_by()
+        """Count all records. The query is ``count_by``."""
+        return self._count_by({})
 
-    def count_by(self, **filters: Any) -> int:
-        """How many records :meth:`find_by` would give, counted by the database."""
-        query = self._query("count_by")
-        return int(self._transaction.scalar(query, self._filters(query, filters)))
-
-    def paginate(
-        self,
-        page: int = 1,
-        per_page: int = 50,
-        order_by: str | None = None,
-        *,
-        descending: bool = False,
-        **filters: Any,
-    ) -> Page[R]:
-        """One page of the records, numbered from 1. The queries are ``find_by``, ``count_by``.
-
-        Deep pages cost as much as all before them; :meth:`page_after` does not.
-
-        Args:
-            page: from 1; beyond the last one it is empty.
-            per_page: 1 to 10,000.
-            order_by: a column that the query can order by; without it the gateway's order.
-            descending: the other way round.
-            filters: as :meth:`find_by` takes them.
-
-        Raises:
-            QueryError: the query does not order by that column.
-        """
-        validation.whole(page, "page", least=1, most=2**40)
-        validation.whole(per_page, "per_page", least=1, most=10_000)
-        validation.boolean(descending, "descending")
-        if descending and order_by is None:
-            raise ValidationError("descending needs order_by", "order_by", "name a column")
-        order = f"{order_by} desc" if descending else order_by
-        items = self._find(filters, limit=per_page, offset=(page - 1) * per_page, order=order)
-        total = self.count_by(**filters)
-        return Page(items, total, page, per_page, -(-total // per_page))
-
-    def page_after(self, after: tuple[Any, ...] | None = None, limit: int = 100) -> KeysetPage[R]:
+    def page_after(self, after: Position | None = None, limit: int = 100) -> KeysetPage[R]:
         """A page by key: as fast at the end of a table as at its start.
 
         Args:
@@ -176,7 +129,7 @@ class Gateway(Generic[R]):
         self._check_kind(record)
         return self.delete_by_id(getattr(record, self.key))
 
-    def delete_by_id(self, key: Any) -> bool:
+    def delete_by_id(self, key: K) -> bool:
         """Delete the record with this key; whether it was there."""
         name = self._key(key)
         if not self._execute("delete_by_id", {self.key: name}):
@@ -249,9 +202,11 @@ class Gateway(Generic[R]):
     def _execute(self, name: str, parameters: Mapping[str, Any]) -> int:
         return self._transaction.execute(self._query(name), parameters)
 
-    def _find(
+    # What find_by, find_one_by, count_by and paginate of each gateway call.
+
+    def _find_by(
         self,
-        filters: Mapping[str, Any],
+        filters: Mapping[str, object],
         *,
         limit: int | None = None,
         offset: int = 0,
@@ -263,7 +218,33 @@ class Gateway(Generic[R]):
             "find_by", {**parameters, "limit": validation.limit(limit), "offset": offset}, order
         )
 
-    def _filters(self, query: Query, filters: Mapping[str, Any]) -> dict[str, Any]:
+    def _find_one_by(self, filters: Mapping[str, object]) -> R | None:
+        found = self._find_by(filters, limit=1)
+        return found[0] if found else None
+
+    def _count_by(self, filters: Mapping[str, object]) -> int:
+        query = self._query("count_by")
+        return int(self._transaction.scalar(query, self._filters(query, filters)))
+
+    def _paginate(
+        self,
+        page: int,
+        per_page: int,
+        order_by: str | None,
+        descending: object,
+        filters: Mapping[str, object],
+    ) -> Page[R]:
+        validation.whole(page, "page", least=1, most=2**40)
+        validation.whole(per_page, "per_page", least=1, most=10_000)
+        validation.boolean(descending, "descending")
+        if descending and order_by is None:
+            raise ValidationError("descending needs order_by", "order_by", "name a column")
+        order = f"{order_by} desc" if descending else order_by
+        items = self._find_by(filters, limit=per_page, offset=(page - 1) * per_page, order=order)
+        total = self._count_by(filters)
+        return Page(items, total, page, per_page, -(-total // per_page))
+
+    def _filters(self, query: Query, filters: Mapping[str, object]) -> dict[str, Any]:
         parameters: dict[str, Any] = {}
         for column, value in filters.items():
             condition = f"{column}{_IS_NULL}" if value is None else column
@@ -324,7 +305,7 @@ class Gateway(Generic[R]):
         """A time as the driver takes it; now, where none is given."""
         return self._clock(validation.moment(utc_now() if at is None else at, "at"))
 
-    def _position(self, after: tuple[Any, ...] | None) -> dict[str, Any]:
+    def _position(self, after: Position | None) -> dict[str, Any]:
         """The parameters that ``page_after`` takes for its place: the key, by default."""
         if after is None:
             return {}
@@ -332,5 +313,5 @@ class Gateway(Generic[R]):
             raise ValidationError("this is not what a page gave as after", "after")
         return {self.key: self._key(after[0])}
 
-    def _after(self, record: R) -> tuple[Any, ...]:
-        return (getattr(record, self.key),)
+    def _after(self, record: R) -> Position:
+        return Position((getattr(record, self.key),))

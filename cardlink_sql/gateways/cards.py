@@ -6,7 +6,7 @@ it by name: never in a record, a log or an error.
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.keyring import Keyring
@@ -14,14 +14,15 @@ from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.filters import CardFilter, CardOrder
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import CardProfile, CardType, PskToken
+from cardlink_sql.model.records import AnyCardType, CardProfile, Page, PskToken
 from cardlink_sql.model.tables import card_profiles
 from cardlink_sql.queries import Library
 
 
-class CardGateway(Gateway[CardProfile]):
+class CardGateway(Gateway[CardProfile, str]):
     """The card profiles, ordered by ICCID where nothing else is said.
 
     Two cards cannot claim one PSK identity: it authenticates (RFC 4279 §2).
@@ -51,6 +52,34 @@ class CardGateway(Gateway[CardProfile]):
     ) -> None:
         super().__init__(transaction, library)
         self._keyring = keyring
+
+    def find_by(self, **filters: Unpack[CardFilter]) -> list[CardProfile]:
+        """Return the cards whose columns equal the values given; ``None`` asks for NULL."""
+        return self._find_by(filters)
+
+    def find_one_by(self, **filters: Unpack[CardFilter]) -> CardProfile | None:
+        """Return the first card that :meth:`find_by` would return, or ``None``."""
+        return self._find_one_by(filters)
+
+    def count_by(self, **filters: Unpack[CardFilter]) -> int:
+        """Count the cards that :meth:`find_by` would return, in the database."""
+        return self._count_by(filters)
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: CardOrder | None = None,
+        *,
+        descending: bool = False,
+        **filters: Unpack[CardFilter],
+    ) -> Page[CardProfile]:
+        """Return a page of the cards, numbered from 1; it is empty beyond the last one.
+
+        A deep page costs as much as all before it; :meth:`page_after` does not.
+        The queries are ``find_by`` and ``count_by``.
+        """
+        return self._paginate(page, per_page, order_by, descending, filters)
 
     def update(self, record: CardProfile) -> CardProfile:
         """Write all fields of a card but its ICCID, its PSK identity and ``created_at``.
@@ -167,7 +196,7 @@ class CardGateway(Gateway[CardProfile]):
         }
         return self._execute("replace_psk_token", values) > 0
 
-    def find_by_type(self, card_type: CardType | str) -> list[CardProfile]:
+    def find_by_type(self, card_type: AnyCardType) -> list[CardProfile]:
         """The cards of one type."""
         return self._many("find_by_type", {"card_type": self._bind["card_type"](card_type)})
 

@@ -1,18 +1,19 @@
 """Phones and modems: ``sql/*/devices.sql``."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from cardlink_sql.database.event_bus import EventType, note_many
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.filters import DeviceFilter, DeviceOrder
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import Device, DeviceType
+from cardlink_sql.model.records import AnyDeviceType, Device, DeviceType, Page
 from cardlink_sql.model.tables import devices
 from cardlink_sql.model.times import utc_now
 
 
-class DeviceGateway(Gateway[Device]):
+class DeviceGateway(Gateway[Device, str]):
     """The devices, ordered by id where nothing else is said."""
 
     __slots__ = ()
@@ -24,7 +25,35 @@ class DeviceGateway(Gateway[Device]):
     key = "id"
     default_order = "id"
 
-    def find_by_type(self, device_type: DeviceType | str) -> list[Device]:
+    def find_by(self, **filters: Unpack[DeviceFilter]) -> list[Device]:
+        """Return the devices whose columns equal the values given; ``None`` asks for NULL."""
+        return self._find_by(filters)
+
+    def find_one_by(self, **filters: Unpack[DeviceFilter]) -> Device | None:
+        """Return the first device that :meth:`find_by` would return, or ``None``."""
+        return self._find_one_by(filters)
+
+    def count_by(self, **filters: Unpack[DeviceFilter]) -> int:
+        """Count the devices that :meth:`find_by` would return, in the database."""
+        return self._count_by(filters)
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: DeviceOrder | None = None,
+        *,
+        descending: bool = False,
+        **filters: Unpack[DeviceFilter],
+    ) -> Page[Device]:
+        """Return a page of the devices, numbered from 1; it is empty beyond the last one.
+
+        A deep page costs as much as all before it; :meth:`page_after` does not.
+        The queries are ``find_by`` and ``count_by``.
+        """
+        return self._paginate(page, per_page, order_by, descending, filters)
+
+    def find_by_type(self, device_type: AnyDeviceType) -> list[Device]:
         """The devices of one type."""
         return self._many("find_by_type", {"device_type": self._bind["device_type"](device_type)})
 
@@ -69,7 +98,7 @@ class DeviceGateway(Gateway[Device]):
         self,
         *,
         text: str | None = None,
-        device_type: DeviceType | str | None = None,
+        device_type: AnyDeviceType | None = None,
         is_active: bool | None = None,
         limit: int | None = None,
     ) -> list[Device]:

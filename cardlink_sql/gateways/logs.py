@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Unpack, cast
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives, reader
@@ -12,9 +12,10 @@ from cardlink_sql.database.transaction import OwnedIterator, Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.filters import LogFilter, LogOrder
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
-from cardlink_sql.model.records import CommLog, Direction, SessionSummary
+from cardlink_sql.model.records import AnyDirection, CommLog, Direction, Page, SessionSummary
 from cardlink_sql.model.status_words import describe
 from cardlink_sql.model.tables import comm_logs
 from cardlink_sql.model.times import utc_now, utc_to_text
@@ -32,7 +33,7 @@ _PAGE = 2000
 _DIRECTIONS = {member.value: member.value for member in Direction}
 
 
-class LogGateway(Gateway[CommLog]):
+class LogGateway(Gateway[CommLog, int]):
     """The communication log, in the order of writing where nothing else is said.
 
     ``add_log`` buffers; the buffer is written before any other statement of the unit of work
@@ -68,7 +69,7 @@ class LogGateway(Gateway[CommLog]):
     def add_log(
         self,
         session_id: str,
-        direction: Direction | str,
+        direction: AnyDirection,
         raw_data: str,
         *,
         latency_ms: float | None = None,
@@ -188,6 +189,34 @@ class LogGateway(Gateway[CommLog]):
 
     # Reading
 
+    def find_by(self, **filters: Unpack[LogFilter]) -> list[CommLog]:
+        """Return the log entries whose columns equal the values given; ``None`` asks for NULL."""
+        return self._find_by(filters)
+
+    def find_one_by(self, **filters: Unpack[LogFilter]) -> CommLog | None:
+        """Return the first log entry that :meth:`find_by` would return, or ``None``."""
+        return self._find_one_by(filters)
+
+    def count_by(self, **filters: Unpack[LogFilter]) -> int:
+        """Count the log entries that :meth:`find_by` would return, in the database."""
+        return self._count_by(filters)
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: LogOrder | None = None,
+        *,
+        descending: bool = False,
+        **filters: Unpack[LogFilter],
+    ) -> Page[CommLog]:
+        """Return a page of the log entries, numbered from 1; it is empty beyond the last one.
+
+        A deep page costs as much as all before it; :meth:`page_after` does not.
+        The queries are ``find_by`` and ``count_by``.
+        """
+        return self._paginate(page, per_page, order_by, descending, filters)
+
     def find_by_session(
         self, session_id: str, limit: int | None = None, offset: int = 0
     ) -> list[CommLog]:
@@ -215,7 +244,7 @@ class LogGateway(Gateway[CommLog]):
         return OwnedIterator(self._transaction, self._stream({}))
 
     def find_by_direction(
-        self, direction: Direction | str, session_id: str | None = None, limit: int | None = None
+        self, direction: AnyDirection, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
         """The commands or the responses, of one session or the newest of all."""
         value = self._bind["direction"](direction)

@@ -8,14 +8,24 @@ succeeds and the other learns that it has ended.
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives, reader
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.filters import SessionFilter, SessionOrder
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import OTASession, SessionStatistics, SessionStatus, SessionType
+from cardlink_sql.model.records import (
+    AnySessionStatus,
+    AnySessionType,
+    OTASession,
+    Page,
+    Position,
+    SessionStatistics,
+    SessionStatus,
+    SessionType,
+)
 from cardlink_sql.model.tables import ota_sessions
 from cardlink_sql.model.times import utc_now
 
@@ -30,7 +40,7 @@ _ACTIONS: Final = {
 }
 
 
-class SessionGateway(Gateway[OTASession]):
+class SessionGateway(Gateway[OTASession, str]):
     """The OTA sessions, newest first where nothing else is said."""
 
     __slots__ = ()
@@ -48,12 +58,40 @@ class SessionGateway(Gateway[OTASession]):
     # These change by start, complete, fail and timeout only.
     not_updated = frozenset({"created_at", "status", "started_at", "ended_at", "duration_ms"})
 
+    def find_by(self, **filters: Unpack[SessionFilter]) -> list[OTASession]:
+        """Return the sessions whose columns equal the values given; ``None`` asks for NULL."""
+        return self._find_by(filters)
+
+    def find_one_by(self, **filters: Unpack[SessionFilter]) -> OTASession | None:
+        """Return the first session that :meth:`find_by` would return, or ``None``."""
+        return self._find_one_by(filters)
+
+    def count_by(self, **filters: Unpack[SessionFilter]) -> int:
+        """Count the sessions that :meth:`find_by` would return, in the database."""
+        return self._count_by(filters)
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: SessionOrder | None = None,
+        *,
+        descending: bool = False,
+        **filters: Unpack[SessionFilter],
+    ) -> Page[OTASession]:
+        """Return a page of the sessions, numbered from 1; it is empty beyond the last one.
+
+        A deep page costs as much as all before it; :meth:`page_after` does not.
+        The queries are ``find_by`` and ``count_by``.
+        """
+        return self._paginate(page, per_page, order_by, descending, filters)
+
     def create_session(
         self,
         *,
         device_id: str | None = None,
         card_iccid: str | None = None,
-        session_type: SessionType | str = SessionType.TRIGGERED,
+        session_type: AnySessionType = SessionType.TRIGGERED,
         session_id: str | None = None,
         at: datetime | None = None,
     ) -> OTASession:
@@ -163,7 +201,7 @@ class SessionGateway(Gateway[OTASession]):
         return self._many("find_by_card", {"card_iccid": card, "limit": validation.limit(limit)})
 
     def find_by_status(
-        self, status: SessionStatus | str, limit: int | None = None
+        self, status: AnySessionStatus, limit: int | None = None
     ) -> list[OTASession]:
         """The sessions in one status, newest first."""
         return self._many(
@@ -194,7 +232,7 @@ class SessionGateway(Gateway[OTASession]):
     def find_matching(
         self,
         *,
-        status: SessionStatus | str | None = None,
+        status: AnySessionStatus | None = None,
         device_id: str | None = None,
         card_iccid: str | None = None,
         days: float | None = None,
@@ -324,15 +362,15 @@ class SessionGateway(Gateway[OTASession]):
             f"{name}: the session would end before it started", where, "check the clocks"
         )
 
-    def _position(self, after: tuple[Any, ...] | None) -> dict[str, Any]:
+    def _position(self, after: Position | None) -> dict[str, Any]:
         if after is None:
             return {}
         if not isinstance(after, tuple) or len(after) != 2:
             raise ValidationError("this is not what a page gave as after", "after")
         return {"created_at": self._time(after[0]), "id": self._key(after[1])}
 
-    def _after(self, record: OTASession) -> tuple[Any, ...]:
-        return record.created_at, record.id
+    def _after(self, record: OTASession) -> Position:
+        return Position((record.created_at, record.id))
 
 
 def _ago(minutes: float) -> datetime:

@@ -5,7 +5,7 @@ default and takes certain values only. Any other key may be stored, with any JSO
 """
 
 from types import EllipsisType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives
@@ -13,13 +13,14 @@ from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.formats.problems import Faults
 from cardlink_sql.formats.settings_yaml import SettingEntry, read_settings, write_settings
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.filters import SettingFilter, SettingOrder
 from cardlink_sql.model import validation
 from cardlink_sql.model.declared_settings import CATEGORIES, DECLARED, category_of, check_undeclared
-from cardlink_sql.model.records import Setting, SettingInForce, SettingsImport
+from cardlink_sql.model.records import Page, Setting, SettingInForce, SettingsImport
 from cardlink_sql.model.tables import settings
 
 
-class SettingGateway(Gateway[Setting]):
+class SettingGateway(Gateway[Setting, str]):
     """The settings, ordered by key where nothing else is said.
 
     What every gateway can do works on the stored rows alone; the methods here know the
@@ -37,6 +38,34 @@ class SettingGateway(Gateway[Setting]):
     gives: ClassVar[Gives] = {"get_categories": {"category": str}}
 
     # Reading
+
+    def find_by(self, **filters: Unpack[SettingFilter]) -> list[Setting]:
+        """Return the settings whose columns equal the values given; ``None`` asks for NULL."""
+        return self._find_by(filters)
+
+    def find_one_by(self, **filters: Unpack[SettingFilter]) -> Setting | None:
+        """Return the first setting that :meth:`find_by` would return, or ``None``."""
+        return self._find_one_by(filters)
+
+    def count_by(self, **filters: Unpack[SettingFilter]) -> int:
+        """Count the settings that :meth:`find_by` would return, in the database."""
+        return self._count_by(filters)
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: SettingOrder | None = None,
+        *,
+        descending: bool = False,
+        **filters: Unpack[SettingFilter],
+    ) -> Page[Setting]:
+        """Return a page of the settings, numbered from 1; it is empty beyond the last one.
+
+        A deep page costs as much as all before it; :meth:`page_after` does not.
+        The queries are ``find_by`` and ``count_by``.
+        """
+        return self._paginate(page, per_page, order_by, descending, filters)
 
     def get_value(self, key: str, default: Any = ...) -> Any:
         """The value of a key: the stored one, or else the declared default, or else ``default``.

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives, Row, columns_of, reader
@@ -19,11 +19,14 @@ from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.formats.junit import read_report, report_of
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.durations import completed
+from cardlink_sql.gateways.filters import TestFilter, TestOrder
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import (
+    AnyTestStatus,
     FlakyTest,
     JSONValue,
     JUnitImport,
+    Page,
     RunComparison,
     SuiteSummary,
     TestChange,
@@ -39,7 +42,7 @@ from cardlink_sql.queries.query import MAX_LIST
 F = TypeVar("F", SuiteSummary, TestRun)
 
 
-class TestGateway(Gateway[TestResult]):
+class TestGateway(Gateway[TestResult, str]):
     """The test results, in the order of their start where nothing else is said.
 
     Whatever writes a result derives a missing start, end or duration from the other two, and
@@ -57,7 +60,7 @@ class TestGateway(Gateway[TestResult]):
     event = EventType.TEST_RESULT_ADDED
     entity = "test_result"
     key = "id"
-    default_order = "started_at"
+    default_order = "created_at"
     gives: ClassVar[Gives] = {
         # Servers add up whole numbers as decimals.
         "get_run_summary": columns_of(SuiteSummary, duration_ms=int | Decimal),
@@ -78,7 +81,7 @@ class TestGateway(Gateway[TestResult]):
         run_id: str,
         suite_name: str,
         test_name: str,
-        status: TestStatus | str,
+        status: AnyTestStatus,
         started_at: datetime | None = None,
         device_id: str | None = None,
         card_iccid: str | None = None,
@@ -177,6 +180,34 @@ class TestGateway(Gateway[TestResult]):
 
     # Reading
 
+    def find_by(self, **filters: Unpack[TestFilter]) -> list[TestResult]:
+        """Return the test results whose columns equal the values given; ``None`` asks for NULL."""
+        return self._find_by(filters)
+
+    def find_one_by(self, **filters: Unpack[TestFilter]) -> TestResult | None:
+        """Return the first test result that :meth:`find_by` would return, or ``None``."""
+        return self._find_one_by(filters)
+
+    def count_by(self, **filters: Unpack[TestFilter]) -> int:
+        """Count the test results that :meth:`find_by` would return, in the database."""
+        return self._count_by(filters)
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 50,
+        order_by: TestOrder | None = None,
+        *,
+        descending: bool = False,
+        **filters: Unpack[TestFilter],
+    ) -> Page[TestResult]:
+        """Return a page of the test results, numbered from 1; it is empty beyond the last one.
+
+        A deep page costs as much as all before it; :meth:`page_after` does not.
+        The queries are ``find_by`` and ``count_by``.
+        """
+        return self._paginate(page, per_page, order_by, descending, filters)
+
     def find_by_run(self, run_id: str) -> list[TestResult]:
         """The results of a run, in the order of their start."""
         return self._many("find_by_run", {"run_id": self._given("run_id", run_id)})
@@ -185,9 +216,7 @@ class TestGateway(Gateway[TestResult]):
         """The results of a suite, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, suite_name=self._given("suite_name", suite_name))
 
-    def find_by_status(
-        self, status: TestStatus | str, limit: int | None = None
-    ) -> list[TestResult]:
+    def find_by_status(self, status: AnyTestStatus, limit: int | None = None) -> list[TestResult]:
         """The results with one status, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, status=self._given("status", status))
 
@@ -215,7 +244,7 @@ class TestGateway(Gateway[TestResult]):
         *,
         run_id: str | None = None,
         suite_name: str | None = None,
-        status: TestStatus | str | None = None,
+        status: AnyTestStatus | None = None,
         device_id: str | None = None,
         card_iccid: str | None = None,
         start: datetime | None = None,

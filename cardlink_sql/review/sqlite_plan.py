@@ -30,7 +30,9 @@ _READ: Final = re.compile(
     r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<table>\w+)(?: AS (?P<alias>\w+))?"
     r"(?:.* INDEX (?P<index>\w+) \((?P<terms>.*)\))?"
 )
-_SORT: Final = "USE TEMP B-TREE"
+# Rows that an index gives in order of the first terms are sorted by the rest in small groups, so a
+# LIMIT still ends the reading: FOR LAST TERM OF ORDER BY; RIGHT PART before SQLite 3.43.
+_SORT: Final = re.compile(r"USE TEMP B-TREE (?!FOR (LAST|RIGHT) )")
 
 
 def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> Shape:
@@ -47,7 +49,7 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
     # What one SELECT reads and what it sorts have the same parent.
     for parent in dict.fromkeys(row["parent"] for row in rows):
         details = [row["detail"] for row in rows if row["parent"] == parent]
-        sorting = next((detail for detail in details if detail.startswith(_SORT)), None)
+        sorting = next((detail for detail in details if _SORT.match(detail)), None)
         reads = [match for detail in details if (match := _READ.match(detail))]
         # A table that foreign keys reach is not named in the statement.
         tables = [statement.tables.get(_name(read), _name(read)) for read in reads]

@@ -18,7 +18,6 @@ WHERE id = :id;
 -- name: find_by :many
 -- The log entries that match every filter given, a page of them.
 -- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
--- allow-scan: only id and session_id have an index; another would slow each APDU written
 SELECT
   session_id,
   direction,
@@ -33,37 +32,18 @@ FROM comm_logs
 WHERE 1 = 1
   AND id = :id                                 -- when: id
   AND session_id = :session_id                 -- when: session_id
-  AND timestamp = :timestamp                   -- when: timestamp
-  AND latency_ms = :latency_ms                 -- when: latency_ms
-  AND latency_ms IS NULL                       -- when: latency_ms_is_null
-  AND direction = :direction                   -- when: direction
-  AND status_word = :status_word               -- when: status_word
-  AND status_word IS NULL                      -- when: status_word_is_null
-  AND status_message = :status_message         -- when: status_message
-  AND status_message IS NULL                   -- when: status_message_is_null
 ORDER BY
   id DESC,                                     -- order: id desc
-  timestamp, id,                               -- order: timestamp
-  timestamp DESC, id DESC,                     -- order: timestamp desc
   id
 LIMIT :limit OFFSET :offset;
 
 -- name: count_by :scalar
 -- How many log entries match every filter given. count and paginate send it too.
--- allow-scan: only id and session_id have an index; another would slow each APDU written
 SELECT COUNT(*)
 FROM comm_logs
 WHERE 1 = 1
   AND id = :id                                 -- when: id
   AND session_id = :session_id                 -- when: session_id
-  AND timestamp = :timestamp                   -- when: timestamp
-  AND latency_ms = :latency_ms                 -- when: latency_ms
-  AND latency_ms IS NULL                       -- when: latency_ms_is_null
-  AND direction = :direction                   -- when: direction
-  AND status_word = :status_word               -- when: status_word
-  AND status_word IS NULL                      -- when: status_word_is_null
-  AND status_message = :status_message         -- when: status_message
-  AND status_message IS NULL                   -- when: status_message_is_null
 ;
 
 -- name: exists :scalar

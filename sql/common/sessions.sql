@@ -23,7 +23,7 @@ WHERE id = :id;
 -- name: find_by :many
 -- The sessions that match every filter given, a page of them.
 -- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
--- allow-scan: any column may filter or order, and not each has an index; the finds below serve what is asked often
+-- allow-scan: by time it sorts what matches, for each order ends in that of the others
 SELECT
   id,
   session_type,
@@ -42,82 +42,31 @@ SELECT
 FROM ota_sessions
 WHERE 1 = 1
   AND id = :id                                 -- when: id
-  AND session_type = :session_type             -- when: session_type
   AND device_id = :device_id                   -- when: device_id
   AND device_id IS NULL                        -- when: device_id_is_null
   AND card_iccid = :card_iccid                 -- when: card_iccid
   AND card_iccid IS NULL                       -- when: card_iccid_is_null
   AND status = :status                         -- when: status
-  AND started_at = :started_at                 -- when: started_at
-  AND started_at IS NULL                       -- when: started_at_is_null
-  AND ended_at = :ended_at                     -- when: ended_at
-  AND ended_at IS NULL                         -- when: ended_at_is_null
-  AND duration_ms = :duration_ms               -- when: duration_ms
-  AND duration_ms IS NULL                      -- when: duration_ms_is_null
-  AND tls_cipher_suite = :tls_cipher_suite     -- when: tls_cipher_suite
-  AND tls_cipher_suite IS NULL                 -- when: tls_cipher_suite_is_null
-  AND tls_psk_identity = :tls_psk_identity     -- when: tls_psk_identity
-  AND tls_psk_identity IS NULL                 -- when: tls_psk_identity_is_null
-  AND error_code = :error_code                 -- when: error_code
-  AND error_code IS NULL                       -- when: error_code_is_null
   AND created_at = :created_at                 -- when: created_at
-  AND updated_at = :updated_at                 -- when: updated_at
 ORDER BY
   id,                                          -- order: id
   id DESC,                                     -- order: id desc
-  session_type, id,                            -- order: session_type
-  session_type DESC, id DESC,                  -- order: session_type desc
-  device_id IS NOT NULL, device_id, id,        -- order: device_id
-  device_id IS NULL, device_id DESC, id DESC,  -- order: device_id desc
-  card_iccid IS NOT NULL, card_iccid, id,      -- order: card_iccid
-  card_iccid IS NULL, card_iccid DESC, id DESC, -- order: card_iccid desc
-  status, id,                                  -- order: status
-  status DESC, id DESC,                        -- order: status desc
-  started_at IS NOT NULL, started_at, id,      -- order: started_at
-  started_at IS NULL, started_at DESC, id DESC, -- order: started_at desc
-  ended_at IS NOT NULL, ended_at, id,          -- order: ended_at
-  ended_at IS NULL, ended_at DESC, id DESC,    -- order: ended_at desc
-  duration_ms IS NOT NULL, duration_ms, id,    -- order: duration_ms
-  duration_ms IS NULL, duration_ms DESC, id DESC, -- order: duration_ms desc
-  tls_cipher_suite IS NOT NULL, tls_cipher_suite, id, -- order: tls_cipher_suite
-  tls_cipher_suite IS NULL, tls_cipher_suite DESC, id DESC, -- order: tls_cipher_suite desc
-  tls_psk_identity IS NOT NULL, tls_psk_identity, id, -- order: tls_psk_identity
-  tls_psk_identity IS NULL, tls_psk_identity DESC, id DESC, -- order: tls_psk_identity desc
-  error_code IS NOT NULL, error_code, id,      -- order: error_code
-  error_code IS NULL, error_code DESC, id DESC, -- order: error_code desc
   created_at, id,                              -- order: created_at
-  updated_at, id,                              -- order: updated_at
-  updated_at DESC, id DESC,                    -- order: updated_at desc
   created_at DESC, id DESC
 LIMIT :limit OFFSET :offset;
 
 -- name: count_by :scalar
 -- How many sessions match every filter given. count and paginate send it too.
--- allow-scan: any column may filter, and not each has an index
 SELECT COUNT(*)
 FROM ota_sessions
 WHERE 1 = 1
   AND id = :id                                 -- when: id
-  AND session_type = :session_type             -- when: session_type
   AND device_id = :device_id                   -- when: device_id
   AND device_id IS NULL                        -- when: device_id_is_null
   AND card_iccid = :card_iccid                 -- when: card_iccid
   AND card_iccid IS NULL                       -- when: card_iccid_is_null
   AND status = :status                         -- when: status
-  AND started_at = :started_at                 -- when: started_at
-  AND started_at IS NULL                       -- when: started_at_is_null
-  AND ended_at = :ended_at                     -- when: ended_at
-  AND ended_at IS NULL                         -- when: ended_at_is_null
-  AND duration_ms = :duration_ms               -- when: duration_ms
-  AND duration_ms IS NULL                      -- when: duration_ms_is_null
-  AND tls_cipher_suite = :tls_cipher_suite     -- when: tls_cipher_suite
-  AND tls_cipher_suite IS NULL                 -- when: tls_cipher_suite_is_null
-  AND tls_psk_identity = :tls_psk_identity     -- when: tls_psk_identity
-  AND tls_psk_identity IS NULL                 -- when: tls_psk_identity_is_null
-  AND error_code = :error_code                 -- when: error_code
-  AND error_code IS NULL                       -- when: error_code_is_null
   AND created_at = :created_at                 -- when: created_at
-  AND updated_at = :updated_at                 -- when: updated_at
 ;
 
 -- name: exists :scalar

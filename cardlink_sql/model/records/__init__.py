@@ -4,13 +4,15 @@ A record knows nothing of the database. Times are aware and UTC; durations and l
 milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.
 """
 
-from cardlink_sql.model.records.card import CardProfile, CardType, PskToken
-from cardlink_sql.model.records.device import Device, DeviceType
+from cardlink_sql.model.records.card import AnyCardType, CardProfile, CardType, PskToken
+from cardlink_sql.model.records.device import AnyDeviceType, Device, DeviceType
 from cardlink_sql.model.records.json_value import JSONValue
-from cardlink_sql.model.records.log import CommLog, Direction
-from cardlink_sql.model.records.page import KeysetPage, Page
+from cardlink_sql.model.records.log import AnyDirection, CommLog, Direction
+from cardlink_sql.model.records.page import KeysetPage, Page, Position
 from cardlink_sql.model.records.server import CountedStatement, TableSize
 from cardlink_sql.model.records.session import (
+    AnySessionStatus,
+    AnySessionType,
     CardCount,
     ExchangeCount,
     OTASession,
@@ -23,6 +25,7 @@ from cardlink_sql.model.records.session import (
 )
 from cardlink_sql.model.records.setting import Setting, SettingInForce, SettingsImport
 from cardlink_sql.model.records.test_result import (
+    AnyTestStatus,
     ChangeKind,
     FlakyTest,
     JUnitImport,
@@ -36,6 +39,12 @@ from cardlink_sql.model.records.test_result import (
 )
 
 __all__ = [
+    "AnyCardType",
+    "AnyDeviceType",
+    "AnyDirection",
+    "AnySessionStatus",
+    "AnySessionType",
+    "AnyTestStatus",
     "CardCount",
     "CardProfile",
     "CardType",
@@ -52,6 +61,7 @@ __all__ = [
     "KeysetPage",
     "OTASession",
     "Page",
+    "Position",
     "PskToken",
     "RunComparison",
     "SessionDay",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from cardlink_sql.model.records.json_value import JSONValue
 from cardlink_sql.model.times import utc_now
@@ -15,6 +16,10 @@ class CardType(StrEnum):
     USIM = "USIM"
     EUICC = "eUICC"
     ISIM = "ISIM"
+
+
+# A member, or its word.
+AnyCardType = CardType | Literal["UICC", "USIM", "eUICC", "ISIM"]
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from cardlink_sql.model.records.json_value import JSONValue
 from cardlink_sql.model.times import utc_now
@@ -13,6 +14,10 @@ class DeviceType(StrEnum):
 
     PHONE = "phone"
     MODEM = "modem"
+
+
+# A member, or its word.
+AnyDeviceType = DeviceType | Literal["phone", "modem"]
 
 
 @dataclass(slots=True)

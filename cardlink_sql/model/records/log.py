@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from cardlink_sql.model.times import utc_now
 
@@ -12,6 +13,10 @@ class Direction(StrEnum):
 
     COMMAND = "command"
     RESPONSE = "response"
+
+
+# A member, or its word.
+AnyDirection = Direction | Literal["command", "response"]
 
 
 @dataclass(slots=True)

@@ -1,9 +1,12 @@
 """One page of a longer list."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NewType, TypeVar
 
 R = TypeVar("R")
+
+# Where a page ended. Only the gateway that made it knows what is in it.
+Position = NewType("Position", tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +25,4 @@ class KeysetPage(Generic[R]):
     """A page of a deep read. ``after`` asks for the next one; ``None`` where this is the last."""
 
     items: list[R]
-    after: tuple[Any, ...] | None
+    after: Position | None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Literal
 
 from cardlink_sql.model.times import utc_now
 
@@ -12,6 +13,10 @@ class SessionType(StrEnum):
 
     TRIGGERED = "triggered"
     POLLED = "polled"
+
+
+# A member, or its word.
+AnySessionType = SessionType | Literal["triggered", "polled"]
 
 
 class SessionStatus(StrEnum):
@@ -27,6 +32,10 @@ class SessionStatus(StrEnum):
     def is_end(self) -> bool:
         """Whether a session in this status has ended."""
         return self not in (SessionStatus.PENDING, SessionStatus.ACTIVE)
+
+
+# A member, or its word.
+AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "failed", "timeout"]
 
 
 @dataclass(slots=True)

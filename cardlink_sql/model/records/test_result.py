@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from cardlink_sql.model.records.json_value import JSONValue
 from cardlink_sql.model.times import utc_now
@@ -17,6 +18,10 @@ class TestStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     ERROR = "error"
+
+
+# A member, or its word.
+AnyTestStatus = TestStatus | Literal["passed", "failed", "skipped", "error"]
 
 
 class ChangeKind(StrEnum):

@@ -36,7 +36,7 @@ class Shape:
         telling: fields that tell which row it is, so that their default does not serve.
     """
 
-    gateway: type[Gateway[Any]]
+    gateway: type[Gateway[Any, Any]]
     tied: Mapping[str, str] = field(default_factory=dict)
     telling: frozenset[str] = frozenset()
 
