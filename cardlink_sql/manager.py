@@ -31,6 +31,8 @@ from cardlink_sql.queries import Library, load_library
 from cardlink_sql.retry import run_again
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from cardlink_sql.schema.migrator import Migrator
     from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -141,6 +143,15 @@ class DatabaseManager:
     def driver_errors(self) -> tuple[type[Exception], ...]:
         """What this backend's driver raises, for the transaction to translate."""
         return (self._driver_error, UnicodeError, OverflowError)
+
+    @cached_property
+    def threads(self) -> "ThreadPoolExecutor":
+        """The threads that :mod:`cardlink_sql.aio` works on, one for each connection."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        config = self.config
+        most = 1 if config.is_memory else config.pool_size + config.max_overflow
+        return ThreadPoolExecutor(most, "cardlink-aio")
 
     @property
     def _driver_error(self) -> type[Exception]:
@@ -296,6 +307,9 @@ class DatabaseManager:
             listeners = list(self._listeners)
         for listener in listeners:
             listener.close()
+        threads: ThreadPoolExecutor | None = self.__dict__.pop("threads", None)
+        if threads is not None:
+            threads.shutdown(wait=False)
         if engine is not None:
             engine.dispose()
 
@@ -305,6 +319,7 @@ class DatabaseManager:
         self.events.after_fork()
         self.statements.after_fork()
         self.publisher.after_fork()
+        self.__dict__.pop("threads", None)
         if self._engine is not None:
             self._engine.dispose(close=False)
 

@@ -28,7 +28,7 @@ class KeyStore:
     """
 
     def __init__(self, manager: DatabaseManager, *, timeout: float | None = 2.0) -> None:
-        self._manager = manager
+        self.manager = manager
         self._timeout = None if timeout is None else validation.latency(timeout, "timeout")
 
     def get_key(self, identity: str) -> bytes | None:
@@ -81,7 +81,7 @@ class KeyStore:
         return self.ssl_callback(name)
 
     def _read(self) -> UnitOfWork:
-        return UnitOfWork(self._manager, read_only=True)
+        return UnitOfWork(self.manager, read_only=True)
 
 
 def _shown(identity: str | None) -> str:

@@ -90,8 +90,8 @@ class Recorder:
             raise ValidationError(f"expected wait or refuse, got {when_full!r}", "when_full")
         self.interval: Final = validation.latency(interval, "interval")
         self._capacity = validation.whole(capacity, "capacity", least=1)
-        self._full_timeout = validation.latency(full_timeout, "full_timeout")
-        self._waits_when_full = when_full == "wait"
+        self.full_timeout = validation.latency(full_timeout, "full_timeout")
+        self.waits_when_full = when_full == "wait"
         self._on_refused = on_refused
         self._writer = PersistentWriter(manager)
         self._changed = threading.Condition()
@@ -301,8 +301,8 @@ class Recorder:
                 self._changed.notify_all()
 
     def _wait_for_room(self, weight: int) -> None:
-        may_wait = self._waits_when_full and not event_loop.is_running()
-        limit = self._full_timeout
+        may_wait = self.waits_when_full and not event_loop.is_running()
+        limit = self.full_timeout
         if not may_wait or threading.current_thread() is self._thread:
             limit = 0.0
         if not self._changed.wait_for(lambda: self._has_room(weight) or self._is_closed, limit):

@@ -96,6 +96,11 @@ class Listener:
         """
         return self._position
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, by :meth:`close` or with its manager."""
+        return self._closed
+
     def get(self, timeout: float | None = None) -> DatabaseEvent | None:
         """The next event, as soon as there is one.
 

@@ -1,0 +1,208 @@
+"""The layer in asyncio: units of work, key look-ups, the recorder and events, all in threads.
+
+There is no second set of gateways. A function works on a unit of work as anywhere else, and
+:func:`run` keeps it off the thread of the event loop::
+
+    session = await aio.run(manager, lambda uow: uow.sessions.get_by_id(session_id))
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from time import monotonic
+from types import TracebackType
+from typing import Final, ParamSpec, TypeVar
+
+from cardlink_sql.database.event_bus import DatabaseEvent
+from cardlink_sql.errors import ConnectionError, QueryError, RecorderFullError
+from cardlink_sql.live.key_store import KeyStore
+from cardlink_sql.live.recorder import Recorder
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.outbox.listener import Listener
+from cardlink_sql.unit_of_work import UnitOfWork
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# How long a look for the next event holds its thread, and so the exit of the process.
+_LOOK_S: Final = 1.0
+_PAUSE_WHEN_FULL: Final = 0.01
+
+
+async def run(
+    manager: DatabaseManager,
+    work: Callable[[UnitOfWork], T],
+    *,
+    read_only: bool = False,
+    attempts: int = 5,
+    within: float = 30.0,
+) -> T:
+    """Run ``work(uow)`` as :meth:`DatabaseManager.run` does, on a thread.
+
+    The manager's threads are as many as its pool has connections, so work queues for a thread
+    and not for a connection. Cancelled, it is rolled back, unless its COMMIT was sent before.
+
+    Args:
+        manager: the database.
+        work: a plain function of one argument, the unit of work.
+        read_only: open the unit of work for reading only.
+        attempts: runs at most.
+        within: seconds after which no further run begins.
+    """
+    is_cancelled = False
+
+    def unless_cancelled(uow: UnitOfWork) -> T:
+        result = work(uow)
+        if is_cancelled:
+            raise QueryError("the task that waited for this unit of work was cancelled")
+        return result
+
+    run_in_thread = partial(
+        manager.run, unless_cancelled, read_only=read_only, attempts=attempts, within=within
+    )
+    try:
+        return await _in_thread(manager, run_in_thread)
+    except asyncio.CancelledError:
+        is_cancelled = True
+        raise
+
+
+async def get_key(store: KeyStore, identity: str) -> bytes | None:
+    """Return the PSK of an identity, as :meth:`KeyStore.get_key` does."""
+    return await _in_thread(store.manager, partial(store.get_key, identity))
+
+
+async def identity_exists(store: KeyStore, identity: str) -> bool:
+    """Return whether a card claims an identity."""
+    return await _in_thread(store.manager, partial(store.identity_exists, identity))
+
+
+async def get_all_identities(store: KeyStore) -> list[str]:
+    """Return the identities of all cards that have a PSK, in order."""
+    return await _in_thread(store.manager, store.get_all_identities)
+
+
+async def put(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a recorder's method, such as ``recorder.add_log``; await room where it is full.
+
+    The call itself never waits, so a coroutine may also make it without this function and treat
+    a full recorder as an error.
+
+    Raises:
+        RecorderFullError: there was no room within the recorder's ``full_timeout``, or it was
+            made to refuse.
+    """
+    recorder = getattr(method, "__self__", None)
+    if not isinstance(recorder, Recorder):
+        raise QueryError("expected a method of a Recorder", remedy="await put(recorder.add_log, …)")
+    deadline = monotonic() + recorder.full_timeout
+    while True:
+        try:
+            return method(*args, **kwargs)
+        except RecorderFullError:
+            if not recorder.waits_when_full or monotonic() > deadline:
+                raise
+        await asyncio.sleep(_PAUSE_WHEN_FULL)
+
+
+async def flush(recorder: Recorder, timeout: float = 30.0) -> None:
+    """Return when all that was put in before is committed, as :meth:`Recorder.flush`."""
+    await asyncio.to_thread(recorder.flush, timeout)
+
+
+def listen(
+    manager: DatabaseManager, after: int | None = None, *, interval: float = 0.5
+) -> "EventStream":
+    """Return the events that other managers and processes commit, for ``async for``.
+
+    Args:
+        manager: the database.
+        after: the ``position`` to go on from, 0 for all that are kept; without it, from now.
+        interval: seconds between two looks, as :meth:`DatabaseManager.listen` takes it.
+    """
+    return EventStream(partial(manager.listen, after, interval=interval))
+
+
+class EventStream(AsyncIterator[DatabaseEvent]):
+    """The events of other managers, in the order of their commits; :func:`listen` makes it.
+
+    ``async with`` begins to listen and ends it; without the block the first event asked for
+    begins, and :meth:`aclose` ends. Cancelling a task that waits for an event loses none: the
+    next one asked for is the one that it waited for. An error of :meth:`Listener.get` is raised
+    once, then the stream goes on.
+    """
+
+    def __init__(self, make: Callable[[], Listener]) -> None:
+        self._make = make
+        self._listener: Listener | None = None
+        self._is_closed = False
+        self._thread = ThreadPoolExecutor(1, "cardlink-listen")
+        self._next: asyncio.Future[DatabaseEvent | None] | None = None
+
+    async def __anext__(self) -> DatabaseEvent:
+        while not self._is_closed:
+            if self._next is None:
+                self._next = asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+            try:
+                event = await asyncio.shield(self._next)
+            except asyncio.CancelledError:
+                raise  # what the thread finds is for the next one that asks
+            except Exception:
+                self._next = None
+                raise
+            self._next = None
+            if event is not None:
+                return event
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """End it at once, whether an event is awaited or not."""
+        self._close()
+
+    def __del__(self) -> None:
+        # A plain ``async for`` that was left or cancelled has nobody else to end it.
+        self._close()
+
+    async def __aenter__(self) -> "EventStream":
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _close(self) -> None:
+        self._is_closed = True
+        if self._listener is not None:
+            self._listener.close()
+        self._thread.shutdown(wait=False)
+
+    # On the thread
+
+    def _open(self) -> Listener:
+        if self._listener is None:
+            self._listener = self._make()
+            if self._is_closed:
+                self._listener.close()
+        return self._listener
+
+    def _look(self) -> DatabaseEvent | None:
+        listener = self._open()
+        try:
+            event = listener.get(_LOOK_S)
+        except ConnectionError:
+            return None  # the listener has logged it, and tries again
+        if listener.is_closed:
+            self._is_closed = True
+        return event
+
+
+async def _in_thread(manager: DatabaseManager, work: Callable[[], T]) -> T:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(manager.threads, copy_context().run, work)

@@ -1,0 +1,455 @@
+"""The layer in asyncio: the event loop never waits for the database."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import ContextVar
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from cardlink_sql import (
+    ConflictError,
+    DatabaseConfig,
+    DatabaseEvent,
+    DatabaseManager,
+    KeyStore,
+    NotFoundError,
+    QueryError,
+    Recorder,
+    RecorderFullError,
+    StateError,
+    UnitOfWork,
+    ValidationError,
+    aio,
+)
+from tests.conftest import card, device, iccid, session_id, wait_until
+
+PATIENCE = 20
+
+
+def in_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a test's coroutine; it may take so long and no longer."""
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+async def longest_standstill(work: Coroutine[Any, Any, Any]) -> float:
+    """How long the loop stood still at most while ``work`` ran, in seconds."""
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            before = monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, monotonic() - before)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0.02)
+    await work
+    await asyncio.sleep(0.02)
+    ticking.cancel()
+    return longest
+
+
+def test_work_is_committed_on_a_thread_and_its_result_returned(manager: DatabaseManager) -> None:
+    names = []
+
+    def work(uow: UnitOfWork) -> str:
+        names.append(threading.current_thread().name)
+        return uow.devices.create(device(1)).id
+
+    async def main() -> None:
+        assert await aio.run(manager, work) == "device-0001"
+        found = await aio.run(manager, lambda uow: uow.devices.count(), read_only=True)
+        assert found == 1
+
+    in_loop(main)
+    assert names[0].startswith("cardlink-aio")
+
+
+def test_it_runs_again_and_raises_as_run_does(manager: DatabaseManager) -> None:
+    runs = []
+
+    def work(uow: UnitOfWork) -> None:
+        runs.append(uow)
+        if len(runs) < 3:
+            raise ConflictError("lost")
+
+    async def coroutine(uow: UnitOfWork) -> None:
+        pass
+
+    async def main() -> None:
+        await aio.run(manager, work)
+        assert len(runs) == 3
+        with pytest.raises(NotFoundError):
+            await aio.run(manager, lambda uow: uow.devices.update(device(1)))
+        with pytest.raises(ValidationError, match="coroutine function"):
+            await aio.run(manager, coroutine)
+
+    in_loop(main)
+
+
+def test_the_loop_goes_on_while_two_wait_for_each_other(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        uow.commit()
+    held, let_go = threading.Event(), threading.Event()
+
+    def first(uow: UnitOfWork) -> None:
+        uow.devices.update_last_seen("device-0001")
+        held.set()
+        assert let_go.wait(PATIENCE)
+
+    async def both() -> None:
+        holding = asyncio.create_task(aio.run(manager, first))
+        while not held.is_set():
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(
+            aio.run(manager, lambda uow: uow.devices.update_last_seen("device-0001"))
+        )
+        done, _ = await asyncio.wait({waiting}, timeout=0.5)
+        assert not done
+        let_go.set()
+        await asyncio.gather(holding, waiting)
+
+    async def main() -> None:
+        assert await longest_standstill(both()) < 0.4
+
+    in_loop(main)
+
+
+def test_there_are_no_more_threads_than_connections(manager: DatabaseManager) -> None:
+    running, most = 0, 0
+    lock = threading.Lock()
+    met = threading.Barrier(3)
+
+    def work(uow: UnitOfWork) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        met.wait(PATIENCE)
+        with lock:
+            running -= 1
+        return uow.devices.count()
+
+    config = DatabaseConfig(manager.config.url, pool_size=2, max_overflow=1, pool_timeout=0.01)
+
+    async def main() -> None:
+        counts = await asyncio.gather(*(aio.run(one, work, read_only=True) for _ in range(12)))
+        assert counts == [0] * 12
+
+    with DatabaseManager(config) as one:
+        in_loop(main)
+    assert most == 3
+
+
+def test_a_manager_may_be_used_again_after_its_close(manager: DatabaseManager) -> None:
+    async def main() -> None:
+        assert await aio.run(one, lambda uow: uow.devices.count()) == 0
+
+    with DatabaseManager(manager.config) as one:
+        in_loop(main)
+        one.close()
+        in_loop(main)
+
+
+def test_the_context_comes_along(manager: DatabaseManager) -> None:
+    request: ContextVar[str] = ContextVar("request")
+
+    async def main() -> None:
+        request.set("one")
+        assert await aio.run(manager, lambda _uow: request.get(), read_only=True) == "one"
+
+    in_loop(main)
+
+
+def test_cancelled_work_is_rolled_back(manager: DatabaseManager) -> None:
+    created, go_on = threading.Event(), threading.Event()
+
+    def work(uow: UnitOfWork) -> None:
+        uow.devices.create(device(1))
+        created.set()
+        assert go_on.wait(PATIENCE)
+
+    async def main() -> None:
+        task = asyncio.create_task(aio.run(one, work))
+        while not created.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+
+    with DatabaseManager(manager.config) as one:
+        in_loop(main)
+        one.threads.shutdown(wait=True)
+    with UnitOfWork(manager) as uow:
+        assert uow.devices.count() == 0
+
+
+def test_a_forked_child_has_threads_of_its_own(manager: DatabaseManager) -> None:
+    async def main() -> None:
+        assert await aio.run(manager, lambda uow: uow.devices.count()) == 0
+
+    in_loop(main)
+    child = os.fork()
+    if not child:
+        try:
+            in_loop(main)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    in_loop(main)
+
+
+def test_key_look_ups(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.cards.create_with_psk(card(1), psk_identity="card_1", psk_key=b"k" * 16)
+        uow.commit()
+    store = KeyStore(manager)
+
+    async def main() -> None:
+        assert await aio.get_key(store, "card_1") == b"k" * 16
+        assert await aio.get_key(store, "nobody") is None
+        assert await aio.identity_exists(store, "card_1")
+        assert await aio.get_all_identities(store) == ["card_1"]
+        with pytest.raises(ValidationError):
+            await aio.get_key(store, 5)  # type: ignore[arg-type]
+
+    in_loop(main)
+
+
+# The recorder
+
+
+def test_the_recorder_is_put_into_and_flushed(manager: DatabaseManager) -> None:
+    async def main() -> None:
+        with Recorder(manager, interval=3600) as recorder:
+            session = await aio.put(recorder.open_session, card_iccid=None)
+            await aio.put(recorder.add_log, session, "command", "00A4")
+            recorder.add_log(session, "response", "9000")
+            await aio.flush(recorder)
+            assert recorder.figures().written == 3
+            with pytest.raises(ValidationError):
+                await aio.put(recorder.add_log, session, "command", "zz")
+            with pytest.raises(QueryError, match="expected a method of a Recorder"):
+                await aio.put(print, "x")
+
+    in_loop(main)
+
+
+def test_a_full_recorder_is_awaited_and_the_loop_goes_on(manager: DatabaseManager) -> None:
+    async def fill(recorder: Recorder) -> None:
+        for _ in range(20):
+            await aio.put(recorder.open_session)
+
+    async def main() -> None:
+        with Recorder(manager, interval=3600, capacity=4) as recorder:
+            with UnitOfWork(manager) as uow:  # in a test the loop has nothing else to do yet
+                uow.sessions.create_session(session_id=session_id(9))
+                recorder.open_session(session_id=session_id(9))
+                filling = asyncio.create_task(fill(recorder))
+                assert await longest_standstill(asyncio.sleep(0.3)) < 0.25
+                assert not filling.done()
+                assert recorder.figures().queued == 4
+                uow.rollback()
+            await filling
+            await aio.flush(recorder)
+            assert recorder.figures().written == 21
+
+    with pytest.warns(RuntimeWarning, match="on the thread of a running event loop"):
+        manager.warned_of_loop = False
+        in_loop(main)
+
+
+@pytest.mark.parametrize("when_full", ["refuse", "wait"])
+def test_a_recorder_that_stays_full_refuses(manager: DatabaseManager, when_full: Any) -> None:
+    async def main() -> None:
+        with Recorder(
+            manager, interval=3600, capacity=2, when_full=when_full, full_timeout=0.05
+        ) as recorder:
+            with held(manager, recorder):
+                await aio.put(recorder.open_session)
+                with pytest.raises(RecorderFullError):
+                    await aio.put(recorder.open_session)
+            await aio.flush(recorder)
+
+    in_loop(main)
+
+
+class held:  # noqa: N801 - reads as a function
+    """While the block runs, the recorder's next session waits for another transaction."""
+
+    def __init__(self, manager: DatabaseManager, recorder: Recorder) -> None:
+        self._manager, self._recorder = manager, recorder
+        self._ready, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._hold)
+
+    def _hold(self) -> None:
+        with UnitOfWork(self._manager) as uow:
+            uow.sessions.create_session(session_id=session_id(9))
+            self._ready.set()
+            self._end.wait(PATIENCE)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(PATIENCE)
+        self._recorder.open_session(session_id=session_id(9))
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(PATIENCE)
+
+
+# Events
+
+
+@pytest.fixture
+def published(manager: DatabaseManager, owner: DatabaseManager) -> Iterator[DatabaseManager]:
+    """A second manager, whose events are published."""
+    owner.publish_events()
+    with DatabaseManager(manager.config, keyring=manager.keyring) as writer:
+        yield writer
+    owner.publish_events(on=False)
+
+
+def create(manager: DatabaseManager, number: int) -> None:
+    """Commit a device."""
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(number))
+        uow.commit()
+
+
+def ids(events: list[DatabaseEvent]) -> list[str | None]:
+    """What the events are about."""
+    return [event.entity_id for event in events]
+
+
+def test_events_come_in_order(manager: DatabaseManager, published: DatabaseManager) -> None:
+    async def main() -> None:
+        events = []
+        async with aio.listen(manager, interval=0.02) as stream:
+            for number in range(5):
+                await asyncio.to_thread(create, published, number)
+            async for event in stream:
+                events.append(event)
+                if len(events) == 5:
+                    break
+        assert ids(events) == [f"device-000{n}" for n in range(5)]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        # Without a block: from a position, as after a restart.
+        position = events[2].position
+        async for event in aio.listen(manager, position, interval=0.02):
+            assert event.entity_id == "device-0003"
+            break
+
+    in_loop(main)
+
+
+def test_a_task_that_listens_can_be_cancelled_and_loses_no_event(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async def main() -> None:
+        async with aio.listen(manager, interval=0.02) as stream:
+            for number in range(3):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(stream), 0.05)
+                await asyncio.to_thread(create, published, number)
+                assert (await anext(stream)).entity_id == f"device-000{number}"
+
+    in_loop(main)
+
+
+def test_a_cancelled_loop_over_events_leaves_no_thread(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async def watch() -> None:
+        async for _ in aio.listen(manager, interval=0.02):
+            pass
+
+    async def main() -> None:
+        before = monotonic()
+        task = asyncio.create_task(watch())
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert monotonic() - before < 1.0
+
+    in_loop(main)
+    wait_until(lambda: "cardlink-listen" not in str(threading.enumerate()))
+
+
+def test_a_loop_over_events_that_is_left_leaves_no_thread(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async def main() -> None:
+        await asyncio.to_thread(create, published, 1)
+        async for event in aio.listen(manager, 0, interval=0.02):
+            assert event.position
+            break
+
+    in_loop(main)
+    wait_until(lambda: "cardlink-listen" not in str(threading.enumerate()))
+
+
+def test_closing_ends_the_wait_for_an_event(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async def collect(stream: aio.EventStream) -> list[DatabaseEvent]:
+        return [event async for event in stream]
+
+    async def main() -> None:
+        stream = aio.listen(manager, interval=0.02)
+        collecting = asyncio.create_task(collect(stream))
+        await asyncio.sleep(0.1)
+        await stream.aclose()
+        assert await collecting == []
+        with DatabaseManager(manager.config) as other:
+            async with aio.listen(other, interval=0.02) as stream:
+                collecting = asyncio.create_task(collect(stream))
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(other.close)
+                assert await collecting == []
+
+    in_loop(main)
+
+
+def test_what_listening_raises_is_raised(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async def main() -> None:
+        async with aio.listen(manager, 10**9, interval=0.02) as stream:
+            with pytest.raises(NotFoundError, match="the database was replaced"):
+                await anext(stream)
+            await asyncio.to_thread(create, published, 1)
+            assert (await anext(stream)).entity_id == "device-0001"
+
+    in_loop(main)
+
+
+def test_without_publishing_nobody_listens(manager: DatabaseManager) -> None:
+    async def main() -> None:
+        with pytest.raises(StateError, match="nobody publishes"):
+            await anext(aio.listen(manager))
+
+    in_loop(main)
+
+
+def test_the_second_card_of_an_iccid_is_not_stored(manager: DatabaseManager) -> None:
+    async def main() -> None:
+        create_card = lambda uow: uow.cards.create(card(1))  # noqa: E731
+        done = await asyncio.gather(
+            *(aio.run(manager, create_card) for _ in range(5)), return_exceptions=True
+        )
+        assert sum(not isinstance(one, BaseException) for one in done) == 1
+
+    in_loop(main)
+    with UnitOfWork(manager) as uow:
+        assert [one.iccid for one in uow.cards.get_all()] == [iccid(1)]
