@@ -94,7 +94,7 @@ def test_a_query_shows_types_columns_and_its_sender(pages: Mapping[str, Element]
     assert ["limit", "always", "int8"] in cells(section)
     said = text_of(section)
     assert "Any number of rows, each as OTASession: these 14 columns." in said
-    assert "SessionGateway.find_matchingcardlink_sql/gateways/sessions.py:" in said
+    assert "SessionGateway.find_matching cardlink_sql/gateways/sessions.py:" in said
     (shared,) = [a for a in section.iter("a") if a.text == "these 14 columns"]
     shape = pages["gateway-sessions.html"].find(f".//*[@id='{shared.get('href', '')[1:]}']")
     assert shape is not None
@@ -352,7 +352,7 @@ def test_a_report_takes_the_place_of_an_older_one_and_of_nothing_else(
 def test_a_folder_with_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "index.html").write_text("mine")
-    for name, said in (("work", "holds files and no report"), ("work/index.html", "is a file")):
+    for name, said in (("work", "holds files but no report"), ("work/index.html", "is a file")):
         done = run("sql", "report", "--output", name)
         assert done.returncode == 2
         assert said in done.stderr

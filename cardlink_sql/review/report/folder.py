@@ -1,4 +1,4 @@
-"""The report as a folder: whole, or without its first page."""
+"""Writes the report into a folder: all of it, or no first page."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,70 +11,58 @@ from cardlink_sql.formats.files import write_atomically
 INDEX: Final = "index.html"
 # Lists the files of the report; no other file is ours.
 MANIFEST: Final = ".cardlink-report"
-# What a kill leaves of a file, and the manifest: see cardlink_sql/formats/files.py.
-_OWN: Final = ".cardlink-"
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse to write a report where something else is.
+    """Raise an error if a report cannot be written there.
 
     Raises:
-        ValidationError: it is no folder, or one that holds files and no report.
+        ValidationError: it is a file, or a folder with files but no report.
         DatabaseError: it cannot be read.
     """
-    with _told(folder):
+    with _errors(folder):
         if folder.exists() and not folder.is_dir():
             raise ValidationError(f"{folder} is a file; name a folder")
-        is_report = (folder / MANIFEST).is_file()
-        if folder.is_dir() and not is_report and any(map(_is_foreign, folder.iterdir())):
+        if not folder.is_dir() or (folder / MANIFEST).is_file():
+            return
+        # A killed write leaves a file that begins so.
+        if any(not file.name.startswith(".cardlink-") for file in folder.iterdir()):
             raise ValidationError(
-                f"{folder} holds files and no report of cardlink-db; name a new or an empty folder"
+                f"{folder} holds files but no report of cardlink-db; name a new or empty folder"
             )
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> None:
-    """Write a report, in place of the one that is there.
+    """Write a report, or replace the one that is there.
 
-    The first page goes first and comes last: a report that was interrupted has none. The folder
-    itself stays, for what serves it; files that no report wrote stay, too.
+    The first page is removed first and written last, so an interrupted report has none. The folder
+    itself stays, for a server that shows it; so do files that no report wrote.
 
     Args:
-        folder: made where it is missing, its parents, too.
-        files: the text of each file, by name; one is the first page.
+        folder: created if missing, with its parents.
+        files: the text of each file, by name.
 
     Raises:
         ValidationError: see :func:`check_folder`.
         DatabaseError: it cannot be written.
     """
     check_folder(folder)
-    with _told(folder):
+    manifest = folder / MANIFEST
+    with _errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
-        _remove_old(folder, files)
-    manifest = "".join(f"{name}\n" for name in sorted(files))
-    others = [(name, text) for name, text in sorted(files.items()) if name != INDEX]
-    for name, text in ((MANIFEST, manifest), *others, (INDEX, files[INDEX])):
-        with write_atomically(folder / name) as file:
-            file.write(text)
-
-
-def _is_foreign(file: Path) -> bool:
-    return not file.name.startswith(_OWN)
-
-
-def _remove_old(folder: Path, files: Mapping[str, str]) -> None:
-    """Remove what an older report wrote and this one does not."""
-    manifest = folder / MANIFEST
-    if manifest.is_file():
-        old = set(manifest.read_text("utf-8", "replace").splitlines()) - files.keys()
-        for file in sorted(folder.iterdir()):
-            if file.name in old:
+        old = manifest.read_text("utf-8", "replace").splitlines() if manifest.is_file() else []
+        for file in [*folder.iterdir()]:
+            if file.name in old and file.name not in files:
                 file.unlink()
+    texts = {MANIFEST: "".join(f"{name}\n" for name in sorted(files)), **files}
+    for name in sorted(texts, key=lambda name: (name == INDEX, name)):
+        with write_atomically(folder / name) as written:
+            written.write(texts[name])
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Tell what the system refuses as an error of the project."""
+def _errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
