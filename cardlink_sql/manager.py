@@ -1,4 +1,4 @@
-"""Owns the engine: connects late, tells how the database is, makes and drops the schema."""
+"""The door to the database: its pool, its health, its events and its schema."""
 
 import os
 import time
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.driver_errors import connection_error
-from cardlink_sql.database.engine import make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.keyring import Keyring
-from cardlink_sql.database.observation import ObservingCursor, StatementBus
+from cardlink_sql.database.observation import StatementBus
+from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
@@ -69,6 +68,7 @@ class DatabaseManager:
     Attributes:
         events: tells the handlers of this process what was committed through this manager.
         statements: tells the handlers of this process which statements were sent.
+        pool: hands out the connections.
         publisher: writes events to the outbox, for other processes.
 
     A process that forks after connecting is safe: the child opens connections of its own.
@@ -90,14 +90,15 @@ class DatabaseManager:
             )
         self.read_only = read_only
         self._given_keyring = keyring
-        self._engine: Engine | None = None
         self._lock = Lock()
         self.events: Final = EventBus()
-        self.statements: Final = StatementBus(self)
-        self.publisher: Final = Publisher(self)
+        self.statements: Final = StatementBus(self.dialect, self.config.slow_query_ms)
+        self.pool: Final = Pool(self.config, self.events, self.statements, read_only=read_only)
+        self.publisher: Final = Publisher(self.pool)
         self._listeners: WeakSet[Listener] = WeakSet()
         # Whether a unit of work has warned that it holds up an event loop; once is enough.
         self.warned_of_loop = False
+        _MANAGERS.add(self)
 
     @property
     def dialect(self) -> Dialect:
@@ -111,19 +112,13 @@ class DatabaseManager:
             ConnectionError: the driver is missing.
             QueryError: an SQL file is malformed.
         """
-        with self._lock:
-            if self._engine is None:
-                load_library(self.dialect)
-                self._engine = make_engine(self.config, read_only=self.read_only)
-                _MANAGERS.add(self)
+        load_library(self.dialect)
+        self.pool.engine  # noqa: B018 - makes it
 
     @property
     def engine(self) -> Engine:
         """The SQLAlchemy engine."""
-        if self._engine is None:
-            self.initialize()
-        assert self._engine is not None  # noqa: S101 - initialize() made it
-        return self._engine
+        return self.pool.engine
 
     @cached_property
     def library(self) -> Library:
@@ -140,11 +135,6 @@ class DatabaseManager:
         return self._given_keyring or Keyring.from_environment()
 
     @cached_property
-    def driver_errors(self) -> tuple[type[Exception], ...]:
-        """What this backend's driver raises, for the transaction to translate."""
-        return (self._driver_error, UnicodeError, OverflowError)
-
-    @cached_property
     def threads(self) -> "ThreadPoolExecutor":
         """The threads that :mod:`cardlink_sql.aio` works on, one for each connection."""
         from concurrent.futures import ThreadPoolExecutor
@@ -154,9 +144,9 @@ class DatabaseManager:
         return ThreadPoolExecutor(most, "cardlink-aio")
 
     @property
-    def _driver_error(self) -> type[Exception]:
-        error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
-        return error
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """What this backend's driver raises."""
+        return self.pool.backend.driver_errors
 
     @property
     def migrator(self) -> "Migrator":
@@ -167,38 +157,25 @@ class DatabaseManager:
         return Migrator(self.engine, self.dialect)
 
     def take_connection(self) -> PoolProxiedConnection:
-        """A connection of the pool, for a :class:`Transaction`; closing it gives it back.
+        """Take a connection of the driver from the pool; closing it returns it.
 
         Raises:
             ConnectionError: none is free within ``pool_timeout``, or none can be made.
         """
-        engine = self.engine
-        try:
-            return engine.raw_connection()
-        except DatabaseError:
-            raise
-        except Exception as error:
-            fault = connection_error(self.dialect, error, self.config.engine_url)
-            self.events.fail(fault)
-            raise fault from None
+        return self.pool.take()
 
-    def cursor(self, connection: PoolProxiedConnection) -> Any:
-        """Return a cursor of the driver, which reports its statements to the observers."""
-        cursor = connection.cursor()
-        bus = self.statements
-        return ObservingCursor(cursor, bus) if bus.is_observed else cursor
+    def transaction(self, *, read_only: bool, snapshot: bool = False) -> Transaction:
+        """Return a transaction to open, without the gateways of a unit of work.
+
+        Args:
+            read_only: no transaction is opened and nothing may be written.
+            snapshot: for reading only, too, but all statements see one state.
+        """
+        return Transaction(self.pool, self.publisher, read_only=read_only, snapshot=snapshot)
 
     def discard_connections(self) -> None:
-        """Close what is idle in the pool: one connection died, and the others may have, too."""
-        self.engine.dispose()
-
-    def is_disconnect(
-        self, error: Exception, connection: PoolProxiedConnection, cursor: Any
-    ) -> bool:
-        """Whether a driver's error says that the connection is dead."""
-        if not isinstance(error, self._driver_error):
-            return False
-        return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
+        """Close the idle connections of the pool."""
+        self.pool.discard()
 
     def run(
         self,
@@ -239,7 +216,7 @@ class DatabaseManager:
             missing = "the database file does not exist"
             return Health("unhealthy", backend, url, error=missing, hint="run: cardlink-db init")
         try:
-            with Transaction(self, read_only=True) as transaction:
+            with self.transaction(read_only=True) as transaction:
                 server = ServerGateway(transaction, self.library)
                 version = server.version()
                 started = time.perf_counter()
@@ -255,7 +232,7 @@ class DatabaseManager:
         Raises:
             QueryError: a table is missing.
         """
-        with Transaction(self, read_only=True) as transaction:
+        with self.transaction(read_only=True) as transaction:
             return ServerGateway(transaction, self.library).table_sizes()
 
     def publish_events(self, *, on: bool = True) -> None:
@@ -275,15 +252,16 @@ class DatabaseManager:
 
         Args:
             after: the ``position`` to go on from, 0 for all that are kept; without it, from now.
-            interval: seconds between two looks. PostgreSQL wakes the listener, so that there it
-                is how long a lost connection waits for the next attempt.
+            interval: seconds between two looks.
             timeout: seconds without an event after which an iteration ends; without it, never.
 
         Raises:
             StateError: publishing is not turned on.
             QueryError: the database is in memory, or it is an SQLite file opened read-only.
         """
-        listener = Listener(self, after=after, interval=interval, timeout=timeout)
+        listener = Listener(
+            self.pool, self.publisher, self.library, after=after, interval=interval, timeout=timeout
+        )
         with self._lock:
             self._listeners.add(listener)
         return listener
@@ -303,15 +281,13 @@ class DatabaseManager:
     def close(self) -> None:
         """Close every connection and listener. A later use opens new connections."""
         with self._lock:
-            engine, self._engine = self._engine, None
             listeners = list(self._listeners)
         for listener in listeners:
             listener.close()
         threads: ThreadPoolExecutor | None = self.__dict__.pop("threads", None)
         if threads is not None:
             threads.shutdown(wait=False)
-        if engine is not None:
-            engine.dispose()
+        self.pool.close()
 
     def forget_connections(self) -> None:
         """Leave the connections to the parent process, which goes on using them."""
@@ -320,8 +296,7 @@ class DatabaseManager:
         self.statements.after_fork()
         self.publisher.after_fork()
         self.__dict__.pop("threads", None)
-        if self._engine is not None:
-            self._engine.dispose(close=False)
+        self.pool.after_fork()
 
     def __enter__(self) -> "DatabaseManager":
         self.initialize()

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from cardlink_sql import event_loop
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import (
     CommitInDoubtError,
     ConflictError,
@@ -67,7 +66,7 @@ class UnitOfWork:
 
     def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
         self._manager = manager
-        self._transaction = Transaction(manager, read_only=read_only)
+        self._transaction = manager.transaction(read_only=read_only)
         self._depth = 0
         self.has_committed = False
         self._devices: DeviceGateway | None = None

@@ -26,7 +26,6 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.exchange import export, import_file
 from tests.conftest import card, device, entry, iccid, session_id
@@ -189,7 +188,7 @@ def test_nothing_fires_when_the_connection_breaks_before_the_commit(
         uow.devices.create(device(1))
         connection = uow._transaction._connection
         assert connection is not None
-        pid = connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        pid = connection.pooled.driver_connection.info.backend_pid  # type: ignore[union-attr]
         other.exec_driver_sql(f"SELECT PG_TERMINATE_BACKEND({pid})")
         with pytest.raises(DatabaseError):
             uow.commit()
@@ -478,7 +477,7 @@ def test_a_handler_of_errors_that_runs_into_one_does_not_go_round(
     calls = []
 
     def ask_for_nothing() -> None:
-        with Transaction(manager, read_only=True) as transaction:
+        with manager.transaction(read_only=True) as transaction:
             transaction.scalar(query(manager, "scalar", "SELECT nothing FROM nowhere;"), {})
 
     def ask_again(event: DatabaseEvent) -> None:

@@ -306,7 +306,7 @@ commit(1)
 with UnitOfWork(manager) as uow:
     uow.devices.create(device(2))
     uow._transaction._flush_pending()
-    manager.publisher.publish(uow._transaction, uow._transaction.pending_events.events)
+    manager.publisher.before_commit(uow._transaction, uow._transaction.pending_events.events)
     print("numbered", flush=True)
     sys.stdin.read()
 """,
@@ -328,7 +328,6 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
 ) -> None:
     commit_device(other, 1)
     assert ids(take(heard, 1)) == ["device-0001"]
-    connection = getattr(heard._bell, "_connection", None)
     ready, go = os.pipe()
     child = os.fork()
     if not child:
@@ -348,9 +347,7 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
     assert ids(take(heard, 1)) == ["device-0002"]
     commit_device(other, 4)
     assert ids(take(heard, 1)) == ["device-0004"]
-    # It waits at its own connection still, which the child did not end.
     assert heard.get(0.05) is None
-    assert getattr(heard._bell, "_connection", None) is connection
     os.close(ready)
     os.close(go)
 
@@ -441,38 +438,6 @@ def test_a_database_that_is_away_is_an_error_at_the_end_of_the_wait(
 
 
 @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
-def test_where_listen_is_refused_the_outbox_is_looked_at(
-    manager: DatabaseManager, other: DatabaseManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "_LISTEN", "LISTEN refused, as by a replica")
-    with manager.listen(interval=0.02) as polling:
-        assert polling.get(0) is None
-        commit_device(other, 1)
-        assert ids(take(polling, 1)) == ["device-0001"]
-
-
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
-def test_postgresql_wakes_a_listener(
-    manager: DatabaseManager, other: DatabaseManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with manager.listen(interval=3600) as heard:
-        waits, wait = threading.Event(), heard._bell.wait
-
-        def begin_to_wait(seconds: float) -> None:
-            waits.set()
-            wait(seconds)
-
-        monkeypatch.setattr(heard._bell, "wait", begin_to_wait)
-        thread = in_thread(lambda: waits.wait(LONG) and commit_device(other, 1))
-        started = time.monotonic()
-        event = heard.get(LONG)
-        thread.join()
-    assert event is not None
-    # Of its own accord it would look at the end of the time.
-    assert time.monotonic() - started < LONG / 2
-
-
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
 def test_a_manager_that_is_read_only_may_listen(
     manager: DatabaseManager, other: DatabaseManager
 ) -> None:
@@ -480,7 +445,6 @@ def test_a_manager_that_is_read_only_may_listen(
         assert heard.get(0) is None
         commit_device(other, 1)
         assert ids(take(heard, 1)) == ["device-0001"]
-        assert not heard._bell._is_refused  # type: ignore[attr-defined]
 
 
 # What is gone
@@ -613,25 +577,6 @@ def test_closing_the_manager_closes_its_listeners(other: DatabaseManager) -> Non
     assert heard.get() is None
 
 
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
-def test_a_closed_listener_leaves_no_connection(
-    manager: DatabaseManager, other: DatabaseManager
-) -> None:
-    def count() -> int:
-        with other.engine.connect() as connection:
-            sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%' AND datname ="
-            database = f" '{other.config.engine_url.database}'"
-            return int(connection.exec_driver_sql(sql + database).scalar_one())
-
-    with manager.listen() as heard:
-        heard.get(0)
-        assert count() == 1
-    deadline = time.monotonic() + LONG
-    while count() and time.monotonic() < deadline:
-        pass
-    assert count() == 0
-
-
 # The switch
 
 
@@ -694,10 +639,12 @@ def test_a_counter_that_another_holds_is_a_conflict(
     with other.engine.begin() as holder, UnitOfWork(other) as uow:
         holder.exec_driver_sql("UPDATE event_counter SET last_id = last_id")
         uow.devices.create(device(1))
-        uow._transaction._cursor.execute(wait)
+        connection = uow._transaction._connection
+        assert connection is not None
+        connection.command(wait)
         with pytest.raises(ConflictError):
             uow.commit()
-        uow._transaction._spoiled = True  # its wait is another one now
+        connection._is_unusable = True  # its wait is another one now
     assert told == []
     commit_device(other, 2)
     assert ids(take(heard, 1)) == ["device-0002"]

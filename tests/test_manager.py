@@ -156,7 +156,7 @@ def test_close_ends_every_connection(manager: DatabaseManager) -> None:
     with UnitOfWork(one) as uow:
         connection = uow._transaction._connection
         assert connection is not None
-        driver_connection: Any = connection.driver_connection
+        driver_connection: Any = connection.pooled.driver_connection
 
     one.close()
 

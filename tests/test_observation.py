@@ -20,8 +20,6 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.database.observation import ObservingCursor
-from cardlink_sql.database.transaction import Transaction
 from tests.conftest import card, device, entry, iccid, session_id, wait_until
 from tests.roles import ask, execute
 from tests.test_transaction import query
@@ -139,7 +137,7 @@ def test_what_frames_a_transaction_is_told(manager: DatabaseManager, told: Told)
         "devices.count_by",
         "ROLLBACK",
     ]
-    with Transaction(manager, read_only=True, snapshot=True) as transaction:
+    with manager.transaction(read_only=True, snapshot=True) as transaction:
         transaction.scalar(manager.library.query("devices", "count_by"), {})
     assert names(told)[-3:-1] == [
         {
@@ -159,7 +157,7 @@ def test_fetching_belongs_to_the_duration(manager: DatabaseManager, told: Told) 
         "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
         " SELECT a.i FROM n a, n b;",
     )
-    with Transaction(manager, read_only=True) as transaction:
+    with manager.transaction(read_only=True) as transaction:
         begun = perf_counter()
         assert len(transaction.many(rows, {})) == 90_000
         took_ms = (perf_counter() - begun) * 1000
@@ -197,7 +195,7 @@ def test_a_read_that_is_sent_again_is_told_twice(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {}",
         ),
     }[manager.dialect]
-    with Transaction(manager, read_only=True) as transaction:
+    with manager.transaction(read_only=True) as transaction:
         number = transaction.scalar(query(manager, "scalar", f"SELECT {own};"), {})
         execute(owner, kill.format(number))
         wait_until(lambda: ask(owner, alive.format(number)) == [(0,)])
@@ -219,22 +217,6 @@ def test_no_value_is_told(manager: DatabaseManager, told: Told) -> None:
 
 
 # Who is told
-
-
-def test_nobody_observing_leaves_the_drivers_own_cursor(manager: DatabaseManager) -> None:
-    def cursor() -> object:
-        with Transaction(manager, read_only=True) as transaction:
-            return transaction._cursor
-
-    def handler(_told: ObservedStatement) -> None:
-        pass
-
-    assert not isinstance(cursor(), ObservingCursor)
-    manager.statements.on(handler)
-    assert isinstance(cursor(), ObservingCursor)
-    assert manager.statements.off(handler)
-    assert not isinstance(cursor(), ObservingCursor)
-    assert not manager.statements.off(handler)
 
 
 def test_a_handler_is_told_from_the_next_unit_of_work_and_not_after_its_end(
@@ -371,7 +353,7 @@ def test_what_is_quicker_than_the_threshold_is_not_logged(
     }[manager.dialect]
     with (
         DatabaseManager(replace(manager.config, slow_query_ms=20)) as slow,
-        Transaction(slow, read_only=True) as transaction,
+        slow.transaction(read_only=True) as transaction,
     ):
         transaction.scalar(query(manager, "scalar", wait), {})
     (record,) = (one for one in caplog.records if "trials" in one.getMessage())

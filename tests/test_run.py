@@ -192,7 +192,7 @@ def test_both_sides_of_a_deadlock_get_through(manager: DatabaseManager) -> None:
 def test_a_writer_that_waited_too_long_for_the_lock_gets_through(
     manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cardlink_sql.database.engine.LOCK_TIMEOUT_MS", 1)
+    monkeypatch.setattr("cardlink_sql.database.sqlite.LOCK_TIMEOUT_MS", 1)
     with DatabaseManager(manager.config) as impatient, UnitOfWork(manager) as holder:
         holder.devices.create(device(9))
         with ThreadPoolExecutor(1) as threads:
@@ -260,7 +260,7 @@ def test_a_lost_answer_to_a_commit_is_an_error_of_its_own_and_does_not_run_again
 def test_sqlite_is_never_in_doubt(manager: DatabaseManager) -> None:
     with DatabaseManager(DatabaseConfig(manager.config.url)) as one, UnitOfWork(one) as uow:
         uow.devices.create(device(1))
-        uow._transaction._connection.driver_connection.close()  # type: ignore[union-attr]
+        uow._transaction._connection.pooled.driver_connection.close()  # type: ignore[union-attr]
         with pytest.raises(Exception) as raised:
             uow.commit()
         assert not isinstance(raised.value, CommitInDoubtError)

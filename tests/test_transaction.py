@@ -17,7 +17,6 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.database import transaction as link_module
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.parser import parse
@@ -30,7 +29,7 @@ def transaction(manager: DatabaseManager) -> Iterator[Transaction]:
     """An open transaction on a database with five phones, which is rolled back."""
     create = manager.library.query("devices", "create")
     values = dict.fromkeys(create.required)
-    with Transaction(manager, read_only=False) as opened:
+    with manager.transaction(read_only=False) as opened:
         for name in IDS:
             opened.execute(
                 create,
@@ -147,11 +146,11 @@ def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(Interrupt), Transaction(manager, read_only=read_only) as transaction:
+        with pytest.raises(Interrupt), manager.transaction(read_only=read_only) as transaction:
             transaction.scalar(sleep, {})
     finally:
         signal.signal(signal.SIGALRM, before)
-    with Transaction(manager, read_only=True) as transaction:
+    with manager.transaction(read_only=True) as transaction:
         assert transaction.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
 
 
@@ -159,7 +158,7 @@ def test_a_forked_child_opens_connections_of_its_own(manager: DatabaseManager) -
     whose = query(manager, "scalar", "SELECT :name;")
 
     def ask(name: str) -> bool:
-        with Transaction(manager, read_only=True) as transaction:
+        with manager.transaction(read_only=True) as transaction:
             return all(transaction.scalar(whose, {"name": name}) == name for _ in range(50))
 
     assert ask("before")
@@ -175,7 +174,7 @@ def test_a_snapshot_is_one_state_that_writes_nothing_and_stops_no_writer(
 ) -> None:
     count = manager.library.query("devices", "count_by")
     delete = manager.library.query("devices", "delete_by_id")
-    with Transaction(manager, read_only=True, snapshot=True) as transaction:
+    with manager.transaction(read_only=True, snapshot=True) as transaction:
         assert transaction.scalar(count, {}) == 0
         with UnitOfWork(manager) as uow:
             uow.devices.create(Device("a", DeviceType.PHONE))
@@ -200,7 +199,7 @@ class TestAfterAFailure:
         with UnitOfWork(manager) as uow:
             uow.logs.add_log(session_id, Direction.COMMAND, "00A40400")
             with monkeypatch.context() as patch:
-                patch.setitem(link_module._BEGIN, manager.dialect, "BEGIN NONSENSE")
+                patch.setattr(manager.pool.backend, "begin", "BEGIN NONSENSE")
                 with pytest.raises(QueryError, match="BEGIN"):
                     uow.commit()
             with pytest.raises(QueryError, match="cannot go on"):

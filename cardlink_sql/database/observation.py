@@ -1,29 +1,27 @@
-"""What is sent, told to who observes it: handlers, the slow-query log and echo.
+"""Reports the statements that are sent: to handlers, the slow-query log and echo.
 
-A :class:`StatementBus` is ``manager.statements``. Where nobody observes, the manager gives its
-links the driver's own cursor; else an :class:`ObservingCursor`. Neither is ever told a value.
+A :class:`StatementBus` is ``manager.statements``; each connection reports to it. No value is
+ever reported.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 from threading import Lock
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Protocol
 
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.event_bus import name_of_handler
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError, ValidationError
 from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries import load_library
 from cardlink_sql.queries.query import title_in
-
-if TYPE_CHECKING:
-    from cardlink_sql.manager import DatabaseManager
 
 _log: Final = logging.getLogger(__name__)
 _slow_log: Final = logging.getLogger("cardlink_sql.slow_query")
@@ -65,6 +63,13 @@ class Sent:
     clock: float
 
 
+class Logger(Protocol):
+    """Where echo goes: a logger of SQLAlchemy."""
+
+    def info(self, msg: str) -> None:
+        """Log a statement."""
+
+
 class StatementBus:
     """Tells the handlers of this process of each statement, once it has ended.
 
@@ -73,10 +78,10 @@ class StatementBus:
     would never end. All methods may be called from any thread, and by handlers.
     """
 
-    def __init__(self, manager: "DatabaseManager") -> None:
-        self._manager = manager
-        self._slow_ms = manager.config.slow_query_ms
-        self._echoes = manager.config.echo
+    def __init__(self, dialect: Dialect, slow_query_ms: float | None = None) -> None:
+        self._dialect = dialect
+        self._slow_ms = slow_query_ms
+        self._echo: Logger | None = None
         self._handlers: tuple[StatementHandler, ...] = ()
         # By statement; there are no more of them than the queries have forms.
         self._names: dict[str, tuple[str, str | None]] = {}
@@ -86,7 +91,7 @@ class StatementBus:
     @property
     def is_observed(self) -> bool:
         """Whether there is a handler, a slow-query log or echo."""
-        return bool(self._handlers) or self._echoes or self._slow_ms is not None
+        return bool(self._handlers or self._echo) or self._slow_ms is not None
 
     def on(self, handler: StatementHandler) -> None:
         """Call ``handler`` after each statement, with an :class:`ObservedStatement`.
@@ -113,8 +118,8 @@ class StatementBus:
 
     def begin(self, sql: str) -> Sent:
         """Note that a statement is about to be sent."""
-        if self._echoes:
-            self._manager.engine.logger.info(sql)
+        if self._echo is not None:
+            self._echo.info(sql)
         return Sent(sql, utc_now(), perf_counter())
 
     def end(self, sent: Sent, rows: int, error: BaseException | None = None) -> None:
@@ -128,8 +133,9 @@ class StatementBus:
             named = self._names[sent.sql] = self._named(sent.sql)
         name, where = named
         failed = None if error is None else self._class_of(error)
-        dialect, found = self._manager.dialect, max(rows, 0)
-        told = ObservedStatement(name, duration_ms, found, failed, where, dialect, sent.started_at)
+        told = ObservedStatement(
+            name, duration_ms, max(rows, 0), failed, where, self._dialect, sent.started_at
+        )
         self._turn.is_running = True
         try:
             if is_slow:
@@ -138,19 +144,9 @@ class StatementBus:
         finally:
             self._turn.is_running = False
 
-    @contextmanager
-    def timed(self, sql: str) -> Iterator[None]:
-        """Tell of a statement that the block sends by other means than a cursor."""
-        if not self.is_observed:
-            yield
-            return
-        sent = self.begin(sql)
-        try:
-            yield
-        except BaseException as error:
-            self.end(sent, 0, error)
-            raise
-        self.end(sent, 0)
+    def echo_to(self, logger: Logger) -> None:
+        """Log each statement before it is sent."""
+        self._echo = logger
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: no thread of the parent holds the lock there."""
@@ -163,13 +159,13 @@ class StatementBus:
             # Words in capitals alone: neither a name nor a value gets through.
             return " ".join(takewhile(str.isupper, sql.split())), None
         try:
-            return title, self._manager.library.query(*title.split(".")).where
+            return title, load_library(self._dialect).query(*title.split(".")).where
         except QueryError:
             return title, None
 
     def _class_of(self, error: BaseException) -> str:
-        if isinstance(error, self._manager.driver_errors):
-            error = translate(self._manager.dialect, error, None)
+        if isinstance(error, backend_of(self._dialect).driver_errors):
+            error = translate(self._dialect, error, None)
         return type(error).__name__
 
     def _tell(self, told: ObservedStatement) -> None:
@@ -196,70 +192,3 @@ def _warn(told: ObservedStatement) -> None:
         f", {told.error}" if told.error else "",
         f", {told.where}" if told.where else "",
     )
-
-
-class ObservingCursor:
-    """A driver's cursor that tells a bus of each statement.
-
-    Args:
-        cursor: the driver's own.
-        bus: whom to tell.
-    """
-
-    def __init__(self, cursor: Any, bus: StatementBus) -> None:
-        self._cursor = cursor
-        self._bus = bus
-        self._sent: Sent | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-    def execute(self, sql: str, *values: Any) -> None:
-        """Send a statement; where it gives rows, their fetching is its end."""
-        self._sent = self._bus.begin(sql)
-        with self._telling_errors():
-            self._cursor.execute(sql, *values)
-        if self._cursor.description is None:
-            self._end(self._cursor.rowcount)
-
-    def executemany(self, sql: str, rows: Sequence[Any]) -> None:
-        """Send a statement for many rows."""
-        self._sent = self._bus.begin(sql)
-        with self._telling_errors():
-            self._cursor.executemany(sql, rows)
-        self._end(self._cursor.rowcount)
-
-    @contextmanager
-    def copy(self, sql: str) -> Iterator[Any]:
-        """Send PostgreSQL's COPY; the end of the block is its end."""
-        self._sent = self._bus.begin(sql)
-        with self._telling_errors(), self._cursor.copy(sql) as copy:
-            yield copy
-        self._end(self._cursor.rowcount)
-
-    def fetchall(self) -> Any:
-        """All rows of the statement."""
-        with self._telling_errors():
-            rows = self._cursor.fetchall()
-        self._end(len(rows))
-        return rows
-
-    def fetchone(self) -> Any:
-        """The only row of the statement, or ``None``."""
-        with self._telling_errors():
-            row = self._cursor.fetchone()
-        self._end(int(row is not None))
-        return row
-
-    @contextmanager
-    def _telling_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self._end(0, error)
-            raise
-
-    def _end(self, rows: int, error: BaseException | None = None) -> None:
-        sent, self._sent = self._sent, None
-        if sent is not None:
-            self._bus.end(sent, rows, error)

@@ -1,4 +1,4 @@
-"""Reading an SQLite database without making, changing or locking anything."""
+"""The file of an SQLite database: its folder, and reading it without changing anything."""
 
 import sqlite3
 from pathlib import Path
@@ -14,6 +14,23 @@ def database_file(engine: Engine) -> Path | None:
     if engine.dialect.name != "sqlite" or not name or name == ":memory:":
         return None
     return Path(name)
+
+
+def make_parent_folder(file: Path) -> None:
+    """Make the folder of an SQLite file unless it exists.
+
+    Raises:
+        ConnectionError: it cannot be made.
+    """
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConnectionError(
+            f"the folder of the database cannot be made: {error.strerror}",
+            str(folder),
+            "name another file in the URL, or make the folder",
+        ) from error
 
 
 def open_read_only(file: Path) -> sqlite3.Connection:

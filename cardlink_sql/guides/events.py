@@ -119,10 +119,7 @@ with dashboard.listen(after=position) as listener:  # later, or in another proce
 - A listener is one thread's. After a fork the child goes on with its copy, over a connection of its
   own.
 
-| | How a listener learns of a commit |
-|---|---|
-| PostgreSQL | `LISTEN`, on a connection of its own: within milliseconds. On a read replica, which refuses `LISTEN`, it looks every `interval`; behind a pooler that loses notifications, every 30 s |
-| MySQL, MariaDB, SQLite | it looks every `interval`: one read of one row |
+A listener polls: it reads one row every `interval` (0.5 s), on every backend.
 
 A database in memory is its manager's own and refuses `listen()`. So does an SQLite file opened
 `read_only`. On the servers a read-only manager may listen.
@@ -132,8 +129,7 @@ A database in memory is its manager's own and refuses `listen()`. So does an SQL
 Right before its `COMMIT`, a transaction that publishes adds the number of its events to the one
 row of `event_counter`, and inserts them into `event_outbox` with the numbers that it got: two
 statements, whatever the number of events. The row stays locked until the commit, so the numbers have no gaps
-and are in the order of the commits: no reader can pass by an event that commits late. On
-PostgreSQL the first statement also sends the notification, which holds no more than a number.
+and are in the order of the commits: no reader can pass by an event that commits late.
 
 So those who publish commit one after another, each holding the row for two round trips
 and the flush of its commit. On a machine of two cores with other work beside, one run, alternating:

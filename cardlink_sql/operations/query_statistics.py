@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records import CountedStatement
@@ -50,7 +49,7 @@ def take_query_statistics(manager: DatabaseManager) -> QueryStatistics:
     Raises:
         QueryError: the server counts none, or does not show them to this role.
     """
-    with Transaction(manager, read_only=True) as transaction:
+    with manager.transaction(read_only=True) as transaction:
         server = ServerGateway(transaction, manager.library)
         counted = server.count_statements()
         is_approximate = manager.config.is_mysql and server.is_mariadb

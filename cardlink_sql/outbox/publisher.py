@@ -8,16 +8,15 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent
+from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.errors import ConflictError, ConnectionError
+from cardlink_sql.errors import ConflictError, ConnectionError, DatabaseError
 from cardlink_sql.outbox.gateway import OutboxGateway
-
-if TYPE_CHECKING:
-    from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.queries import load_library
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,62 +27,71 @@ LOOK_EVERY_S: Final = 10.0
 class Publisher:
     """Writes the events of a manager's transactions to the outbox, where that is wanted.
 
+    It is the ``Hooks`` of those transactions.
+
+    Args:
+        pool: the connections of the manager.
+
     Attributes:
         origin: what the manager's events are marked with, so that it does not hear them itself.
         due: when to look again, as ``time.monotonic`` counts.
     """
 
-    def __init__(self, manager: "DatabaseManager") -> None:
+    def __init__(self, pool: Pool) -> None:
         self.origin = str(uuid.uuid4())
         self.due = 0.0
-        self._manager = manager
+        self._pool = pool
         self._is_on = False
         self._warned = False
 
-    def look(self, cursor: Any) -> None:
-        """See whether to publish, over a connection that has no transaction open."""
-        statement = self._manager.library.query("outbox", "get_counter").statement({})
-        try:
-            cursor.execute(statement.sql, ())
-            rows = cursor.fetchall()
-        except self._manager.driver_errors as error:
-            self._cannot_look(error)
-        else:
-            self.know(is_on=bool(rows and rows[0][1]))
+    def before_begin(self, connection: Connection) -> None:
+        """Look whether to publish, if the last look is too old."""
+        if time.monotonic() >= self.due:
+            self._look(connection)
 
-    def know(self, *, is_on: bool) -> None:
-        """Take it for known for a while."""
-        self.due = time.monotonic() + LOOK_EVERY_S
-        if is_on is not self._is_on:
-            self._is_on = is_on
-            self._manager.events.want_all(wanted=is_on)
-
-    def publish(self, transaction: Transaction, events: Sequence[DatabaseEvent]) -> None:
-        """Store what a transaction did, right before its commit.
+    def before_commit(self, transaction: Transaction, events: Sequence[DatabaseEvent]) -> None:
+        """Store what a transaction did.
 
         Raises:
             ConflictError: others published for so long that the wait was given up.
         """
         if self._is_on and events:
-            outbox = OutboxGateway(transaction, self._manager.library)
+            outbox = OutboxGateway(transaction, load_library(transaction.dialect))
             if not outbox.add(self.origin, events):
                 self.know(is_on=False)
 
+    def know(self, *, is_on: bool) -> None:
+        """Cache whether events are published."""
+        self.due = time.monotonic() + LOOK_EVERY_S
+        if is_on is not self._is_on:
+            self._is_on = is_on
+            self._pool.events.want_all(wanted=is_on)
+
     def switch(self, *, on: bool) -> None:
         """Turn publishing on or off, for every process."""
-        with Transaction(self._manager, read_only=False) as transaction:
-            OutboxGateway(transaction, self._manager.library).set_publishing(publishes=on)
+        with Transaction(self._pool, self, read_only=False) as transaction:
+            outbox = OutboxGateway(transaction, load_library(transaction.dialect))
+            outbox.set_publishing(publishes=on)
             transaction.commit()
         self.know(is_on=on)
 
     def after_fork(self) -> None:
-        """The child is another process: it hears what the parent publishes."""
+        """Become another origin: the child hears what the parent publishes."""
         self.origin = str(uuid.uuid4())
 
-    def _cannot_look(self, error: Exception) -> None:
-        fault = translate(self._manager.dialect, error, "event_counter")
+    def _look(self, connection: Connection) -> None:
+        library = load_library(self._pool.backend.dialect)
+        query = library.query("outbox", "get_counter")
+        try:
+            rows = connection.fetch(query, query.statement({}).sql, ())
+        except DatabaseError as error:
+            self._cannot_look(error)
+        else:
+            self.know(is_on=bool(rows and rows[0][1]))
+
+    def _cannot_look(self, fault: DatabaseError) -> None:
         if isinstance(fault, ConnectionError | ConflictError):
-            return  # BEGIN, which comes next, meets it too and says so
+            return  # BEGIN, which comes next, meets it too and raises
         # The schema is older than this program, or the role lacks the right: all else works.
         if not self._warned:
             self._warned = True

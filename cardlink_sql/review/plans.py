@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Final
 
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.gateways.server import ServerGateway
@@ -173,7 +172,7 @@ def planner_version(manager: DatabaseManager) -> str:
     Raises:
         ConnectionError: no connection.
     """
-    with Transaction(manager, read_only=True) as transaction:
+    with manager.transaction(read_only=True) as transaction:
         version = ServerGateway(transaction, manager.library).version()
     parts = 1 if manager.dialect is Dialect.POSTGRESQL else 2
     return ".".join(re.findall(r"\d+", version)[:parts])

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.dataset import SIZES, rows
@@ -79,7 +78,7 @@ def seed(manager: DatabaseManager) -> None:
     Raises:
         DatabaseError: the database refuses a row.
     """
-    with Transaction(manager, read_only=False) as transaction:
+    with manager.transaction(read_only=False) as transaction:
         for table, (gateway, name) in _INSERTS.items():
             query = manager.library.query(gateway, name)
             pick = query.as_written().pick

@@ -20,7 +20,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.backends.core.sqlite3 import SQLiteBackend
 from yoyo.connections import DatabaseURI
 
-from cardlink_sql.database.engine import in_transaction
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
@@ -144,7 +144,7 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
             StatementFailed: a statement was refused.
         """
         migration.process_steps(self, direction)
-        if not in_transaction(self.dialect, self.connection):
+        if not backend_of(self.dialect).in_transaction(self.connection):
             raise MigrationError(
                 "a statement ended the transaction, so what ran before it is committed",
                 migration.where,

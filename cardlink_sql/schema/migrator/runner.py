@@ -11,8 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cardlink_sql.config import without_secrets
 from cardlink_sql.database.driver_errors import connection_error
-from cardlink_sql.database.engine import make_parent_folder
-from cardlink_sql.database.sqlite_file import database_file, open_read_only
+from cardlink_sql.database.sqlite_file import database_file, make_parent_folder, open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model.tables import metadata

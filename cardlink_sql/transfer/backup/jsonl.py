@@ -3,7 +3,6 @@
 import io
 from pathlib import Path
 
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -86,7 +85,7 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
 
 def _counter(manager: DatabaseManager) -> Counter | None:
     # Behind the rows: what was published meanwhile has no number that comes again.
-    with Transaction(manager, read_only=True) as transaction:
+    with manager.transaction(read_only=True) as transaction:
         last_id, publishes = OutboxGateway(transaction, manager.library).get_counter()
     return Counter(last_id, publishes) if last_id or publishes else None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from cardlink_sql.database.engine import LOCK_TIMEOUT_MS
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.engine import LOCK_TIMEOUT_MS
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import StateError, ValidationError

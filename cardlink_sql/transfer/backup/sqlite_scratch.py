@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.driver_errors import translate
-from cardlink_sql.database.engine import LOCK_TIMEOUT_MS, make_parent_folder
 from cardlink_sql.database.internal import InternalStatements
-from cardlink_sql.database.sqlite_file import database_file
+from cardlink_sql.database.sqlite_file import database_file, make_parent_folder
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, DatabaseError, ValidationError
 from cardlink_sql.formats.files import sync_folder

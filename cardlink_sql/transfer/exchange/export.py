@@ -205,7 +205,7 @@ class _Plan:
         names = [shape.name for shape in selection.shapes]
         header = make_header(manager, names, selection.described, keys)
         rows: dict[str, int] = {}
-        with Transaction(manager, read_only=True, snapshot=True) as transaction:
+        with manager.transaction(read_only=True, snapshot=True) as transaction:
             source = _Source(
                 ExchangeGateway(transaction, manager.library), transaction, self._scope()
             )

@@ -173,7 +173,7 @@ class _Import:
         if faults.count:
             self._list_faults(faults)
         report = ImportReport(dry_run=dry_run)
-        with Transaction(self._manager, read_only=False) as transaction:
+        with self._manager.transaction(read_only=False) as transaction:
             gateway = ExchangeGateway(transaction, self._manager.library)
             released = self._hold_against(gateway, faults)
             for iccid in released:
@@ -188,7 +188,7 @@ class _Import:
 
     def _list_faults(self, faults: Faults) -> None:
         """What the database would refuse is listed beside what is wrong with the file."""
-        with Transaction(self._manager, read_only=True) as transaction:
+        with self._manager.transaction(read_only=True) as transaction:
             self._hold_against(ExchangeGateway(transaction, self._manager.library), faults)
 
     def _hold_against(self, gateway: ExchangeGateway, faults: Faults) -> list[str]:

@@ -1,0 +1,90 @@
+"""What differs between the dialects at run time: one :class:`Backend` for each.
+
+Each subclass is in the module named as its dialect; its driver is imported on first use.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any, ClassVar, Final
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.faults import Fault
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Query
+
+# How long a statement waits for a lock that another transaction holds, on every backend.
+LOCK_TIMEOUT_MS: Final = 10_000
+
+
+class Backend(ABC):
+    """One dialect's driver, its settings and its errors.
+
+    Attributes:
+        dialect: the dialect.
+        package: the driver, and the extra of cardlink-sql that installs it.
+        begin: opens a transaction that writes.
+        begin_snapshot: opens one that reads one state of all tables and holds up no writer.
+        settings: what every new connection is sent.
+        read_only_setting: what a connection that may not write is sent, too.
+        leaves_answers: an interrupted statement may leave its answer unread, which the next
+            one over the same connection would read as its own.
+        hint: what to check when no connection can be made.
+    """
+
+    dialect: ClassVar[Dialect]
+    package: ClassVar[tuple[str, str]]
+    begin: str
+    begin_snapshot: ClassVar[tuple[str, ...]]
+    settings: ClassVar[tuple[str, ...]]
+    read_only_setting: ClassVar[str]
+    leaves_answers: ClassVar[bool] = True
+    hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
+
+    @property
+    @abstractmethod
+    def driver_error(self) -> type[Exception]:
+        """The base of the driver's errors."""
+
+    @cached_property
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """What the driver raises, for the connection to translate."""
+        return (self.driver_error, UnicodeError, OverflowError)
+
+    @abstractmethod
+    def connect_arguments(self) -> dict[str, Any]:
+        """Return what the driver's ``connect`` takes beyond the URL."""
+
+    def prepare(  # noqa: B027 - most have nothing to do
+        self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool
+    ) -> None:
+        """Do what must precede connecting; may change the driver's options."""
+
+    def settle(self, connection: Any, *, read_only: bool) -> None:
+        """Send a new connection its settings."""
+        cursor = connection.cursor()
+        for setting in self.settings:
+            cursor.execute(setting)
+        if read_only:
+            cursor.execute(self.read_only_setting)
+        cursor.close()
+
+    @abstractmethod
+    def in_transaction(self, connection: Any) -> bool:
+        """Return whether a driver connection has a transaction open."""
+
+    @abstractmethod
+    def diagnose(self, error: Exception) -> tuple[Fault, str | None]:
+        """Return the kind of a driver's error, and what of its text is safe to show."""
+
+    def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:
+        """Send an INSERT for many rows."""
+        cursor.executemany(sql, rows)
+
+
+@cache
+def backend_of(dialect: Dialect) -> Backend:
+    """Return the backend of a dialect."""
+    backend: Backend = import_module(f"cardlink_sql.database.{dialect.value}").BACKEND
+    return backend

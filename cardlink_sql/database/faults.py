@@ -1,0 +1,85 @@
+"""The kinds of fault that drivers report, and the layer's error for each.
+
+There is one sentence for each kind, whichever backend reports it. A driver's own text is kept
+out of the message where it may quote a row.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from cardlink_sql.errors import (
+    ConflictError,
+    ConnectionError,
+    DatabaseError,
+    IntegrityError,
+    QueryError,
+    ValidationError,
+)
+
+
+class Fault(Enum):
+    """A kind of fault, the same for all drivers."""
+
+    DUPLICATE = auto()
+    PARENT = auto()
+    NOT_NULL = auto()
+    CHECK = auto()
+    CONFLICT = auto()
+    CONNECTION = auto()
+    VALUE = auto()
+    NO_TABLE = auto()
+    READ_ONLY = auto()
+    RIGHTS = auto()
+    DAMAGED = auto()
+    OTHER = auto()
+
+
+_SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
+    Fault.DUPLICATE: (IntegrityError, "a row with this key exists already", None),
+    Fault.PARENT: (
+        IntegrityError,
+        "the row that this one refers to does not exist, or others still refer to this one",
+        None,
+    ),
+    Fault.NOT_NULL: (IntegrityError, "a column that needs a value got none", None),
+    Fault.CHECK: (IntegrityError, "a CHECK constraint refuses the value", None),
+    Fault.CONFLICT: (
+        ConflictError,
+        "a conflicting transaction forced a rollback",
+        "run the unit of work again",
+    ),
+    Fault.CONNECTION: (
+        ConnectionError,
+        "the connection to the database broke",
+        "run the unit of work again; nothing of it was committed",
+    ),
+    Fault.VALUE: (ValidationError, "the database cannot keep a value", None),
+    Fault.NO_TABLE: (
+        QueryError,
+        "a table or column of the schema is missing",
+        "run: cardlink-db migrate",
+    ),
+    Fault.READ_ONLY: (QueryError, "the database is read-only", None),
+    Fault.RIGHTS: (QueryError, "the database role may not do this", "grant it the right"),
+    Fault.DAMAGED: (
+        QueryError,
+        "the file is damaged, or not an SQLite database",
+        "restore it from a backup, or name another file",
+    ),
+    Fault.OTHER: (QueryError, "the database refused the statement", None),
+}
+
+
+def error_for(fault: Fault, detail: str | None, where: str | None) -> DatabaseError:
+    """Return the layer's error for a fault.
+
+    Args:
+        fault: its kind.
+        detail: what the driver adds that is safe to show.
+        where: the query, or another place to name.
+    """
+    kind, what, remedy = _SENTENCES[fault]
+    error = kind(f"{what}: {detail}" if detail else what, where, remedy)
+    if isinstance(error, QueryError) and detail:
+        error.detail = detail
+    return error

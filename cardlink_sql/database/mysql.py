@@ -1,0 +1,110 @@
+"""MySQL and MariaDB at run time."""
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, Backend
+from cardlink_sql.database.faults import Fault
+from cardlink_sql.dialect import Dialect
+
+_FAULTS: Final = {
+    **dict.fromkeys((1022, 1062, 1586), Fault.DUPLICATE),
+    **dict.fromkeys((1216, 1217, 1451, 1452), Fault.PARENT),
+    **dict.fromkeys((1048, 1364), Fault.NOT_NULL),
+    **dict.fromkeys((3819, 4025), Fault.CHECK),
+    # 1180 and 1213 are Galera's certification failures too; 1020 is MariaDB's snapshot check.
+    **dict.fromkeys((1020, 1180, 1205, 1213, 3572), Fault.CONFLICT),
+    **dict.fromkeys(
+        (1040, 1045, 1047, 1049, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
+         1927, 2002, 2003, 2006, 2013, 2055, 4031),
+        Fault.CONNECTION,
+    ),
+    **dict.fromkeys((1264, 1292, 1366, 1406, 3140), Fault.VALUE),
+    **dict.fromkeys((1054, 1146), Fault.NO_TABLE),
+    **dict.fromkeys((1290, 1792, 1836), Fault.READ_ONLY),
+    # 1044 is met in connecting, too: connection_error() handles that.
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), Fault.RIGHTS),
+}  # fmt: skip
+
+_SHOWS_A_NAME: Final = (
+    Fault.DUPLICATE,
+    Fault.PARENT,
+    Fault.NOT_NULL,
+    Fault.CHECK,
+    Fault.VALUE,
+)
+_NAME: Final = re.compile(r"(?:for key|CONSTRAINT|Column|column)\s+[`'](?P<name>[^`']+)[`']")
+
+
+class MySQL(Backend):
+    """MySQL and MariaDB, by PyMySQL."""
+
+    dialect = Dialect.MYSQL
+    package = ("PyMySQL", "mysql")
+    begin = "BEGIN"
+    begin_snapshot = (
+        # Under READ COMMITTED, which the sessions have, MySQL would take no snapshot.
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    )
+    settings: ClassVar = (
+        # The modes are named in full: the lexer's rules and the refusal of bad values rest on
+        # them.
+        "SET time_zone = '+00:00',"
+        " sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+        # READ COMMITTED, as on PostgreSQL: after an UPDATE that found no row, the read that
+        # explains why must see what the other transaction committed.
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        f"SET innodb_lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000},"
+        f" lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000}",
+    )
+    read_only_setting = "SET SESSION TRANSACTION READ ONLY"
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        from pymysql.err import Error
+
+        error: type[Exception] = Error
+        return error
+
+    def connect_arguments(self) -> dict[str, Any]:
+        from pymysql import converters
+        from pymysql.constants import FIELD_TYPE
+
+        return {
+            "autocommit": True,
+            "charset": "utf8mb4",
+            "conv": {**converters.conversions, FIELD_TYPE.DATETIME: _read_datetime},
+        }
+
+    def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
+        password = options.get("password")
+        if isinstance(password, str):
+            # PyMySQL would send Latin-1, and give up where there is no such character.
+            options["password"] = password.encode()
+
+    def in_transaction(self, connection: Any) -> bool:
+        return bool(connection.server_status & 1)  # SERVER_STATUS_IN_TRANS of the protocol
+
+    def diagnose(self, error: Exception) -> tuple[Fault, str | None]:
+        number = error.args[0] if error.args else 0
+        message = str(error.args[1]) if len(error.args) > 1 else str(error)
+        fault = _FAULTS.get(number, Fault.OTHER)
+        if number == 0 or (fault is Fault.OTHER and type(error).__name__ == "InterfaceError"):
+            return Fault.CONNECTION, None
+        if fault is Fault.CONFLICT:
+            return fault, None
+        if fault in _SHOWS_A_NAME:
+            named = _NAME.search(message)
+            return fault, named["name"] if named else None
+        return fault, message
+
+
+def _read_datetime(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}+00:00")
+
+
+BACKEND: Final = MySQL()

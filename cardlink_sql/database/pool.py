@@ -1,0 +1,101 @@
+"""The connections of one manager to its database."""
+
+from threading import Lock
+from typing import Any, Final
+
+from sqlalchemy import Engine
+from sqlalchemy.pool import PoolProxiedConnection
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.event_bus import EventBus
+from cardlink_sql.database.observation import StatementBus
+from cardlink_sql.errors import DatabaseError
+
+
+class Pool:
+    """Hands out connections; the first use makes the engine.
+
+    Attributes:
+        backend: what the dialect does in its own way.
+        events: notified of errors.
+        statements: notified of every statement that a connection sends.
+    """
+
+    def __init__(
+        self,
+        config: DatabaseConfig,
+        events: EventBus,
+        statements: StatementBus,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.config: Final = config
+        self.read_only: Final = read_only
+        self.backend: Final = backend_of(config.dialect)
+        self.events: Final = events
+        self.statements: Final = statements
+        self._engine: Engine | None = None
+        self._lock = Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine.
+
+        Raises:
+            ConnectionError: the driver is not installed.
+        """
+        engine = self._engine
+        return self._make_engine() if engine is None else engine
+
+    def take(self) -> PoolProxiedConnection:
+        """Take a connection; closing it returns it.
+
+        Raises:
+            ConnectionError: none is free within ``pool_timeout``, or none can be made.
+        """
+        engine = self.engine
+        try:
+            return engine.raw_connection()
+        except DatabaseError:
+            raise
+        except Exception as error:
+            fault = connection_error(self.config.dialect, error, self.config.engine_url)
+            self.events.fail(fault)
+            raise fault from None
+
+    def discard(self) -> None:
+        """Close the idle connections: one died, and the others may have died with it."""
+        self.engine.dispose()
+
+    def is_disconnect(
+        self, error: Exception, connection: PoolProxiedConnection, cursor: Any
+    ) -> bool:
+        """Return whether a driver's error means that the connection is dead."""
+        if not isinstance(error, self.backend.driver_error):
+            return False
+        return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Close every idle connection. A later use opens new ones."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent process, which goes on using them."""
+        self._lock = Lock()
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+
+    def _make_engine(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                engine = make_engine(self.config, read_only=self.read_only)
+                if self.config.echo:
+                    self.statements.echo_to(engine.logger)
+                self._engine = engine
+            return self._engine

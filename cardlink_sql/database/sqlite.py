@@ -1,0 +1,120 @@
+"""SQLite at run time."""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, Backend
+from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.sqlite_file import make_parent_folder
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Query
+
+_USE_WAL: Final = "PRAGMA journal_mode = WAL"
+
+# Rows in one VALUES: more gain little, and an SQLite before 3.32 takes 999 parameters.
+_BATCH_ROWS: Final = 100
+
+_FAULTS: Final = {
+    "SQLITE_CONSTRAINT_UNIQUE": Fault.DUPLICATE,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": Fault.DUPLICATE,
+    "SQLITE_CONSTRAINT_ROWID": Fault.DUPLICATE,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": Fault.PARENT,
+    "SQLITE_CONSTRAINT_NOTNULL": Fault.NOT_NULL,
+    "SQLITE_CONSTRAINT_CHECK": Fault.CHECK,
+    "SQLITE_CANTOPEN": Fault.CONNECTION,
+    "SQLITE_CORRUPT": Fault.DAMAGED,
+    "SQLITE_NOTADB": Fault.DAMAGED,
+    "SQLITE_READONLY": Fault.READ_ONLY,
+}
+
+
+class SQLite(Backend):
+    """SQLite, by Python's own driver."""
+
+    dialect = Dialect.SQLITE
+    package = ("sqlite3", "")
+    # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
+    # could otherwise fail at its first write, after its work.
+    begin = "BEGIN IMMEDIATE"
+    begin_snapshot = ("BEGIN DEFERRED",)
+    settings: ClassVar = (
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA synchronous = NORMAL",
+        "PRAGMA cache_size = -65536",  # KiB, so 64 MB
+        # In a file, what SQLite keeps to undo one statement slows an INSERT of many rows by
+        # a third.
+        "PRAGMA temp_store = MEMORY",
+    )
+    read_only_setting = "PRAGMA query_only = ON"
+    leaves_answers = False
+    hint = "check that the folder exists and may be written, and that the file is SQLite"
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        return sqlite3.Error
+
+    def connect_arguments(self) -> dict[str, Any]:
+        return {
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": LOCK_TIMEOUT_MS / 1000,
+            "cached_statements": 512,
+        }
+
+    def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
+        if not config.is_memory and not read_only:
+            make_parent_folder(Path(config.engine_url.database or ""))
+
+    def settle(self, connection: Any, *, read_only: bool) -> None:
+        # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+        if not read_only:
+            _use_wal(connection)
+        super().settle(connection, read_only=read_only)
+
+    def in_transaction(self, connection: Any) -> bool:
+        return bool(connection.in_transaction)
+
+    def diagnose(self, error: Exception) -> tuple[Fault, str | None]:
+        name = getattr(error, "sqlite_errorname", "") or ""
+        message = str(error)
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Fault.CONFLICT, None
+        if message.startswith(("no such table", "no such column")):
+            return Fault.NO_TABLE, message
+        fault = _FAULTS.get(name) or _FAULTS.get("_".join(name.split("_")[:2]))
+        if fault in (Fault.DUPLICATE, Fault.NOT_NULL, Fault.CHECK):
+            return fault, message.rpartition("failed: ")[2]
+        if fault is not None:
+            return fault, None
+        is_value = isinstance(error, sqlite3.DataError | sqlite3.InterfaceError)
+        return (Fault.VALUE, None) if is_value else (Fault.OTHER, message)
+
+    def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:
+        whole = len(rows) - len(rows) % _BATCH_ROWS
+        for start in range(0, whole, _BATCH_ROWS):
+            chunk = rows[start : start + _BATCH_ROWS]
+            cursor.execute(query.for_rows(_BATCH_ROWS), list(chain.from_iterable(chunk)))
+        if whole < len(rows):
+            cursor.executemany(sql, rows[whole:])
+
+
+def _lower(value: object) -> object:
+    # Letter by letter, as the servers do: Python's own lower() looks at the letters around.
+    return "".join(map(str.lower, value)) if isinstance(value, str) else value
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal of an SQLite file, which keeps it; one that is read-only stays as it is."""
+    try:
+        connection.execute(_USE_WAL)
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            raise
+
+
+BACKEND: Final = SQLite()
