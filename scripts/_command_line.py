@@ -1,17 +1,12 @@
-"""Writes the help of every command into the guide of the command line."""
+"""Writes the help of every command to stdout, as Markdown."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import typer.main
 from typer.testing import CliRunner
 
 from cardlink_sql.cli.commands import app
-
-GUIDE = Path(__file__).parent.parent / "cardlink_sql" / "guides" / "command_line.py"
-MARKED = re.compile(r"(?<=<!-- help -->\n).*(?=<!-- end of help -->)", re.DOTALL)
 
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -31,13 +26,12 @@ def help_of(path: tuple[str, ...]) -> str:
 
 
 def rendered() -> str:
-    """The help of every command, as the guide holds it."""
-    return "\n".join(
+    """Return the reference of the command line: the help of every command."""
+    return "# Command line\n\n" + "\n".join(
         f"## {' '.join(('cardlink-db', *path))}\n\n```text\n{help_of(path)}\n```\n"
         for path in commands()
     )
 
 
 if __name__ == "__main__":
-    text = GUIDE.read_text("utf-8")
-    GUIDE.write_text(MARKED.sub(lambda _: f"\n{rendered()}\n", text), "utf-8")
+    print(rendered(), end="")

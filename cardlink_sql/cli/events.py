@@ -21,7 +21,7 @@ def on(url: Url = None) -> None:
     """Let every process that writes to the database publish its events.
 
     Processes that run already learn of it within 10 seconds.
-    What it costs them stands in the guide of the events.
+    The guide to events says what that costs.
 
     Example: cardlink-db events on
     """
