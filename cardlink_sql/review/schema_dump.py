@@ -23,11 +23,13 @@ def fresh_schema(manager: DatabaseManager) -> str:
     Raises:
         MigrationError: nothing is applied, or it holds what the canonical DDL does not know.
     """
+    from cardlink_sql.review.conditions import canonical  # the committed schema needs no sqlglot
+
     current = manager.migrator.status().current
     if current is None:
         raise MigrationError("no migration is applied", manager.config.safe_url, "migrate first")
     with manager.engine.connect() as connection:
-        tables = read_tables(connection)
+        tables = [canonical(table, manager.dialect) for table in read_tables(connection)]
     return _HEADER.format(
         server=manager.dialect.servers, current=current, dialect=manager.dialect
     ) + ddl(tables, manager.dialect)

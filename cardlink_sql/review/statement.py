@@ -14,7 +14,7 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.access import Access, Columns
 from cardlink_sql.review.variants import Variant
 
-_NAMES: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
+SQLGLOT: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
 _WRITES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Copy)
 _SCOPES: Final = (exp.Select, *_WRITES)
 _COMPARISONS: Final = (exp.EQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In)
@@ -205,7 +205,7 @@ class Statement:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str, dialect: Dialect) -> exp.Expr:
-    return sqlglot.parse_one(text, dialect=_NAMES[dialect])
+    return sqlglot.parse_one(text, dialect=SQLGLOT[dialect])
 
 
 def _is_known(table: str, column: str | None = None) -> bool:

@@ -1,66 +1,27 @@
-"""A live database held against the tables that the layer expects."""
+"""A live database compared with the tables that the layer expects."""
 
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Connection,
-    Engine,
-    ForeignKeyConstraint,
-    Identity,
-    Inspector,
-    String,
-    Table,
-    UniqueConstraint,
-    create_engine,
-    inspect,
-    text,
-)
-from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
-from sqlalchemy.types import TypeEngine
 
 from cardlink_sql.config import without_secrets
 from cardlink_sql.database.sqlite_file import database_file, open_read_only
+from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
-from cardlink_sql.model.tables import metadata
+from cardlink_sql.schema.ddl.declared import declared_tables
+from cardlink_sql.schema.ddl.model import Column, Table
+from cardlink_sql.schema.ddl.reflect import read_some
 from cardlink_sql.schema.migrator import driver
-
-# MySQL has the first, MariaDB the second; both compare byte for byte and pad nothing.
-_BYTE_COLLATIONS: Final = {
-    "mysql": ("utf8mb4_0900_bin", "utf8mb4_nopad_bin"),
-    "postgresql": ("C",),
-}
-_COLLATIONS: Final = {
-    "mysql": (
-        "SELECT table_name, column_name, collation_name FROM information_schema.columns"
-        " WHERE table_schema = DATABASE()"
-    ),
-    "postgresql": (
-        "SELECT t.relname, a.attname, NULLIF(c.collname, 'default') FROM pg_catalog.pg_attribute a"
-        " JOIN pg_catalog.pg_class t ON t.oid = a.attrelid"
-        " JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation"
-        " WHERE a.attnum > 0 AND t.relkind IN ('r', 'p')"
-        " AND pg_catalog.pg_table_is_visible(t.oid)"
-    ),
-}
-_SQLITE_NUMBERED: Final = (
-    "SELECT name FROM sqlite_master WHERE type = 'table' AND upper(sql) LIKE '%AUTOINCREMENT%'"
-)
-
-Description = dict[str, str]
 
 
 def differences(engine: Engine) -> list[str]:
-    """Where the database differs from the schema, a sentence each; none when they agree.
+    """Return where the database differs from the schema, a sentence each.
 
-    Tables that the schema does not know are no difference. Writes nothing, and makes no
-    SQLite file.
+    Ignores tables that the schema does not know. Writes nothing, and makes no SQLite file.
 
     Args:
         engine: of the database.
@@ -71,18 +32,23 @@ def differences(engine: Engine) -> list[str]:
     Raises:
         ConnectionError: the database cannot be reached, or refuses to be read.
     """
+    expected = declared_tables(Dialect(engine.dialect.name))
     file = database_file(engine)
     if file is not None and not file.exists():
-        return [_missing(table) for table in metadata.sorted_tables]
+        return [f"the table {table.name} is missing" for table in expected]
     try:
         with _connected(engine) as connection:
-            return list(_differences(_Live(connection)))
+            found, unknown = read_some(connection, [table.name for table in expected])
     except DBAPIError as error:
         raise ConnectionError(
             driver.message(error.orig or error),
             without_secrets(engine.url),
             "check that the server runs, and the rights of the user",
         ) from error
+    return [
+        *(line for table in expected for line in _compared(table, found.get(table.name))),
+        *(f"{where}: the schema does not have {what}" for where, what in unknown),
+    ]
 
 
 @contextmanager
@@ -97,211 +63,70 @@ def _connected(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _missing(table: Table) -> str:
-    return f"the table {table.name} is missing"
+def _compared(expected: Table, found: Table | None) -> Iterator[str]:
+    if found is None:
+        yield f"the table {expected.name} is missing"
+        return
+    wanted, live = dict(_facts(expected)), dict(_facts(found))
+    for what in sorted(wanted.keys() | live.keys()):
+        if what not in live:
+            yield f"{expected.name}: {what} is missing; it should be {wanted[what]}"
+        elif what not in wanted:
+            yield f"{expected.name}: {what} is not of the schema: {live[what]}"
+        elif _squeezed(live[what]) != _squeezed(wanted[what]):
+            yield f"{expected.name}: {what} is {live[what]}, not {wanted[what]}"
 
 
-def _differences(live: "_Live") -> Iterator[str]:
-    for table in metadata.sorted_tables:
-        if table.name not in live.tables:
-            yield _missing(table)
-            continue
-        expected, found = _Expected(live).describe(table), live.describe(table.name)
-        for what in sorted(expected.keys() | found.keys()):
-            if what not in found:
-                yield f"{table.name}: {what} is missing; it should be {expected[what]}"
-            elif what not in expected:
-                yield f"{table.name}: {what} is not of the schema: {found[what]}"
-            elif found[what] != expected[what]:
-                yield f"{table.name}: {what} is {found[what]}, not {expected[what]}"
+def _facts(table: Table) -> Iterator[tuple[str, str]]:
+    """Yield what the schema says of a table, by what it is about."""
+    yield "the order of columns", ", ".join(column.name for column in table.columns)
+    for column in table.columns:
+        yield from _column_facts(column)
+    if table.options:
+        yield "its storage", table.options
+    if table.primary_key:
+        name = f" {table.primary_key.name}" if table.primary_key.name else ""
+        yield f"the primary key{name}", _list(table.primary_key.columns)
+    for foreign in table.foreign_keys:
+        action = foreign.on_delete or "NO ACTION"
+        to = f"to {foreign.table} {_list(foreign.referred)} on delete {action}"
+        yield f"the foreign key {foreign.name}", f"{_list(foreign.columns)} {to}"
+    for unique in table.unique:
+        yield f"the unique constraint {unique.name}", _list(unique.columns)
+    for check in table.checks:
+        yield f"the check {check.name}", readable(check.condition)
+    for index in table.indexes:
+        where = f" where {readable(index.where)}" if index.where else ""
+        unique_word = " unique" if index.is_unique else ""
+        yield f"the index {index.name}", f"{_list(index.parts)}{unique_word}{where}"
 
 
-class _Live:
-    """The live database: what its tables are, in the words of a description."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.dialect = connection.dialect
-        self.is_mariadb = bool(getattr(self.dialect, "is_mariadb", False))
-        self._inspector: Inspector = inspect(connection)
-        self.tables = set(self._inspector.get_table_names())
-        self._collations = self._read_collations(connection)
-        self._numbered = self._read_numbered(connection)
-
-    def describe(self, table: str) -> Description:
-        columns = self._inspector.get_columns(table)
-        described = {"the order of columns": ", ".join(column["name"] for column in columns)}
-        for column in columns:
-            described |= self._describe_column(table, column)
-        return described | self._describe_keys(table) | self._describe_indexes(table)
-
-    def type_name(self, kind: TypeEngine[Any]) -> str:
-        """A type as both sides write it: no collation, no width of display, no synonym."""
-        name = kind.compile(dialect=self.dialect).upper()
-        name = re.sub(r" (CHARACTER SET|COLLATE) \S+", "", name)
-        name = re.sub(r"\b(BIGINT|INTEGER)\(\d+\)", r"\1", name)
-        if self.dialect.name == "mysql":
-            name = re.sub(r"^BOOL$", "TINYINT(1)", name)
-        # MariaDB's JSON is a LONGTEXT with a check.
-        return re.sub(r"^JSON$", "LONGTEXT", name) if self.is_mariadb else name
-
-    def _describe_column(self, table: str, column: ReflectedColumn) -> Description:
-        name = column["name"]
-        described = {
-            f"the type of {name}": self.type_name(column["type"]),
-            f"NULL in {name}": "allowed" if column["nullable"] else "refused",
-        }
-        is_numbered = (
-            column.get("identity") is not None
-            or (self.dialect.name == "mysql" and column.get("autoincrement") is True)
-            or (table in self._numbered and self._is_key(table, name))
-        )
-        if is_numbered:
-            described[f"the numbering of {name}"] = "automatic"
-        elif column["default"] is not None:
-            described[f"the default of {name}"] = _default(column["default"])
-        if collation := self._collations.get((table, name)):
-            accepted = _BYTE_COLLATIONS[self.dialect.name]
-            described[f"the collation of {name}"] = (
-                "byte order" if collation in accepted else collation
-            )
-        return described
-
-    def _is_key(self, table: str, column: str) -> bool:
-        return self._inspector.get_pk_constraint(table)["constrained_columns"] == [column]
-
-    def _describe_keys(self, table: str) -> Description:
-        key = self._inspector.get_pk_constraint(table)
-        described = {_key(key.get("name"), self.dialect.name): _list(key["constrained_columns"])}
-        for foreign in self._inspector.get_foreign_keys(table):
-            described[f"the foreign key {foreign['name']}"] = _foreign(
-                foreign["constrained_columns"],
-                foreign["referred_table"],
-                foreign["referred_columns"],
-                foreign.get("options", {}).get("ondelete"),
-            )
-        for unique in self._inspector.get_unique_constraints(table):
-            described[f"the unique constraint {unique['name']}"] = _list(unique["column_names"])
-        for check in self._inspector.get_check_constraints(table):
-            described[f"the check {check['name']}"] = _condition(check["sqltext"])
-        return described
-
-    def _describe_indexes(self, table: str) -> Description:
-        constraints = {unique["name"] for unique in self._inspector.get_unique_constraints(table)}
-        described = {}
-        for index in self._inspector.get_indexes(table):
-            if index["name"] in constraints:
-                continue
-            unique = " unique" if index["unique"] else ""
-            columns = [column or "an expression" for column in index["column_names"]]
-            described[f"the index {index['name']}"] = _list(columns) + unique
-        return described
-
-    def _read_collations(self, connection: Connection) -> dict[tuple[str, str], str]:
-        if self.dialect.name not in _COLLATIONS:
-            return {}
-        rows = connection.execute(text(_COLLATIONS[self.dialect.name]))
-        text_columns = _text_columns()
-        return {
-            (table, column): collation or "the database's default"
-            for table, column, collation in rows
-            if (table, column) in text_columns
-        }
-
-    def _read_numbered(self, connection: Connection) -> set[str]:
-        if self.dialect.name != "sqlite":
-            return set()
-        return set(connection.execute(text(_SQLITE_NUMBERED)).scalars())
+def _column_facts(column: Column) -> Iterator[tuple[str, str]]:
+    yield f"the type of {column.name}", column.type
+    yield f"NULL in {column.name}", "allowed" if column.is_nullable else "refused"
+    for what, value in (
+        ("numbering", column.numbering),
+        ("default", column.default),
+        ("collation", column.collation),
+    ):
+        if value is not None:
+            yield f"the {what} of {column.name}", value
 
 
-class _Expected:
-    """The tables of the schema, described in the words of the live database."""
-
-    def __init__(self, live: _Live) -> None:
-        self._live = live
-        self._dialect = live.dialect.name
-
-    def describe(self, table: Table) -> Description:
-        described = {"the order of columns": ", ".join(column.name for column in table.columns)}
-        for column in table.columns:
-            described |= self._describe_column(column)
-        return described | self._describe_constraints(table) | self._describe_indexes(table)
-
-    def _describe_column(self, column: Column[Any]) -> Description:
-        name = column.name
-        described = {
-            f"the type of {name}": self._live.type_name(column.type),
-            f"NULL in {name}": "allowed" if column.nullable else "refused",
-        }
-        if isinstance(column.server_default, Identity):
-            described[f"the numbering of {name}"] = "automatic"
-        elif column.server_default is not None:
-            described[f"the default of {name}"] = _default(_server_default(column))
-        if self._dialect in _COLLATIONS and isinstance(column.type, String):
-            described[f"the collation of {name}"] = "byte order"
-        return described
-
-    def _describe_constraints(self, table: Table) -> Description:
-        key = table.primary_key
-        described = {_key(key.name, self._dialect): _list(key.columns.keys())}
-        for constraint in table.constraints:
-            name = constraint.name
-            if isinstance(constraint, ForeignKeyConstraint):
-                described[f"the foreign key {name}"] = _foreign(
-                    constraint.column_keys,
-                    constraint.referred_table.name,
-                    [element.column.name for element in constraint.elements],
-                    constraint.ondelete,
-                )
-            elif isinstance(constraint, UniqueConstraint):
-                described[f"the unique constraint {name}"] = _list(constraint.columns.keys())
-            elif isinstance(constraint, CheckConstraint):
-                described[f"the check {name}"] = _condition(str(constraint.sqltext))
-        return described
-
-    def _describe_indexes(self, table: Table) -> Description:
-        return {f"the index {index.name}": _list(index.columns.keys()) for index in table.indexes}
+def _list(parts: Iterable[str]) -> str:
+    return f"({', '.join(parts)})"
 
 
-def _text_columns() -> set[tuple[str, str]]:
-    return {
-        (table.name, column.name)
-        for table in metadata.sorted_tables
-        for column in table.columns
-        if isinstance(column.type, String)
-    }
+def readable(condition: str) -> str:
+    """Return a condition without the casts, character sets and quotes that servers add."""
+    plain = condition.replace("\\'", "'")
+    plain = re.sub(r"::[a-z][a-z ]*(\[\])?|\b_utf8mb4(?=')|`", "", plain)
+    plain = re.sub(r"\(ARRAY\[(.*?)\]\)", r"(\1)", plain).replace("= ANY ", "IN ")
+    return plain.replace(" in (", " IN (").replace("','", "', '")
 
 
-def _key(name: object, dialect: str) -> str:
-    # MySQL names every primary key PRIMARY and does not report it.
-    return "the primary key" if dialect == "mysql" else f"the primary key {name}"
-
-
-def _list(columns: Iterable[str]) -> str:
-    return f"({', '.join(columns)})"
-
-
-def _foreign(
-    columns: Iterable[str], table: str, referred: Iterable[str], ondelete: str | None
-) -> str:
-    action = ondelete or "NO ACTION"
-    return f"{_list(columns)} to {table} {_list(referred)} on delete {action}"
-
-
-def _server_default(column: Column[Any]) -> str:
-    argument = getattr(column.server_default, "arg", None)
-    return f"'{argument}'" if isinstance(argument, str) else str(argument)
-
-
-def _default(sql: str) -> str:
-    plain = re.sub(r"::[a-z ]+", "", sql)
-    # PostgreSQL gives a truth value as a word, MySQL as quoted text, the others as a number.
-    return {"true": "1", "false": "0", "'1'": "1", "'0'": "0"}.get(plain.lower(), plain)
-
-
-def _condition(sql: str) -> str:
-    """A check's condition as all servers give it back: they rewrite IN, add casts and brackets."""
-    sql = re.sub(r"=\s*ANY\s*\(+\s*ARRAY\s*\[", " IN (", sql)
-    sql = re.sub(r"::[a-z ]+(\[\])?", "", sql)
-    pieces = re.split(r"('(?:[^']|'')*')", sql.replace("_utf8mb4", "").replace("\\'", "'"))
-    pieces[::2] = [re.sub(r"[\s()\[\]`\"]", "", piece).lower() for piece in pieces[::2]]
+def _squeezed(text: str) -> str:
+    """Return a text as all servers write it: they differ in blanks, brackets and case."""
+    pieces = re.split(r"('(?:[^']|'')*')", text)
+    pieces[::2] = [re.sub(r"[\s()\"]", "", piece).lower() for piece in pieces[::2]]
     return " ".join(piece for piece in pieces if piece)

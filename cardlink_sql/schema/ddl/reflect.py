@@ -1,13 +1,14 @@
-"""Reads the tables of a database into the form in which they are printed.
+"""Reads the tables of a database into the model that is printed and compared.
 
-SQLAlchemy's inspector gives what all servers have in common; what it leaves out (the direction of
-an index's columns, the conditions of partial indexes, table options) is asked of the server. What
-the canonical DDL has no words for is refused, so that a dump never leaves anything out in silence.
+SQLAlchemy's inspector returns what all servers have in common; what it leaves out (the direction of
+an index's columns, the conditions of partial indexes, table options) is asked of the server.
+Conditions stay as the server writes them. What the model cannot express is refused for a dump, so
+that it never omits anything silently, and listed for a comparison.
 """
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect, text
@@ -16,19 +17,13 @@ from sqlalchemy.exc import SAWarning
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
-from cardlink_sql.schema.ddl.expressions import canonical
+from cardlink_sql.schema.ddl.declared import MYSQL_OPTIONS
 from cardlink_sql.schema.ddl.model import Check, Column, ForeignKey, Index, Key, Table
 from cardlink_sql.schema.ddl.types import type_name
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
-_BYTE_COLLATION: Final = " ".join(
-    (
-        "/*!80017 COLLATE = utf8mb4_0900_bin */",
-        "/*M!100206 COLLATE = utf8mb4_nopad_bin */",
-    )
-)
 
 # Everything else than tables and indexes that a migration may make.
 _OTHER_OBJECTS: Final = {
@@ -89,6 +84,8 @@ _MYSQL_INDEXES: Final = (
     " FROM information_schema.statistics"
     " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index"
 )
+# Nothing depends on it, so it is not a difference.
+_COMMENT: Final = "a comment"
 _MYSQL_TABLE: Final = (
     "SELECT engine, table_collation FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name = :name"
@@ -96,26 +93,41 @@ _MYSQL_TABLE: Final = (
 
 
 def read_tables(connection: Connection) -> list[Table]:
-    """The tables of a database, by name; those of the migrator left out.
+    """Return the tables of a database, by name; without those of the migrator.
 
     Raises:
-        MigrationError: the database holds what the canonical DDL does not know.
+        MigrationError: the database holds what the model cannot express.
     """
     dialect = Dialect(connection.dialect.name)
     others = sorted(connection.execute(text(_OTHER_OBJECTS[dialect])).scalars())
     if others:
-        raise _unknown(others[0], "it is neither a table nor an index")
-    reader = _READERS[dialect](connection)
+        raise _not_expressible(others[0], "an object other than a table or an index")
     names = set(inspect(connection).get_table_names()) - set(BOOKKEEPING_TABLES)
-    with warnings.catch_warnings():
-        # The inspector warns of indexes over expressions, which are read without it.
-        warnings.simplefilter("ignore", SAWarning)
-        return [reader.table(name) for name in sorted(names)]
+    reader = _READERS[dialect](connection)
+    tables = [reader.table(name) for name in sorted(names)]
+    for where, what in reader.unknown:
+        raise _not_expressible(where, what)
+    return tables
 
 
-def _unknown(where: str, what: str) -> MigrationError:
+def read_some(
+    connection: Connection, names: Iterable[str]
+) -> tuple[dict[str, Table], list[tuple[str, str]]]:
+    """Return those of these tables that exist, and what the model cannot express of them.
+
+    Args:
+        connection: of the database.
+        names: of the tables.
+    """
+    reader = _READERS[Dialect(connection.dialect.name)](connection)
+    there = set(inspect(connection).get_table_names())
+    found = {name: reader.table(name) for name in names if name in there}
+    return found, [(where, what) for where, what in reader.unknown if what != _COMMENT]
+
+
+def _not_expressible(where: str, what: str) -> MigrationError:
     return MigrationError(
-        f"the schema dump has no words for it: {what}", where, "extend cardlink_sql/ddl by it"
+        f"the schema dump cannot express {what}", where, "extend cardlink_sql/schema/ddl by it"
     )
 
 
@@ -125,9 +137,17 @@ class _Reader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._inspector = inspect(connection)
+        # What the model cannot express: where, and what it is.
+        self.unknown: list[tuple[str, str]] = []
 
     def table(self, name: str) -> Table:
-        """A table."""
+        """Read a table."""
+        with warnings.catch_warnings():
+            # The inspector warns of indexes over expressions, which are read without it.
+            warnings.simplefilter("ignore", SAWarning)
+            return self._table(name)
+
+    def _table(self, name: str) -> Table:
         key = self._inspector.get_pk_constraint(name)
         columns = tuple(key["constrained_columns"])
         return Table(
@@ -145,18 +165,19 @@ class _Reader:
         collations = self._collations(table)
         for column in self._inspector.get_columns(table):
             name, where = column["name"], f"{table}.{column['name']}"
-            for what in ("computed", "comment"):
-                if column.get(what):
-                    raise _unknown(where, what)
+            if column.get("computed"):
+                self.unknown.append((where, "a computed column"))
+                continue
+            if column.get("comment"):
+                self.unknown.append((where, _COMMENT))
             kind = self._type(table, column)
-            default = None if column["default"] is None else canonical(column["default"], where)
             numbering = self._numbering(table, column)
             yield Column(
                 name,
                 kind,
                 collations.get(name),
                 column["nullable"],
-                None if numbering else _default(default, kind),
+                None if numbering else _default(column["default"], kind),
                 numbering,
             )
 
@@ -174,7 +195,7 @@ class _Reader:
     def _foreign_key(self, table: str, foreign: ReflectedForeignKeyConstraint) -> ForeignKey:
         options = {word: value for word, value in foreign.get("options", {}).items() if value}
         if unknown := options.keys() - {"ondelete", "onupdate"}:
-            raise _unknown(f"{table}.{foreign['name']}", ", ".join(sorted(unknown)))
+            self.unknown.append((f"{table}.{foreign['name']}", ", ".join(sorted(unknown))))
         return ForeignKey(
             str(foreign["name"]),
             tuple(foreign["constrained_columns"]),
@@ -186,8 +207,7 @@ class _Reader:
 
     def _checks(self, table: str) -> Iterator[Check]:
         for check in self._inspector.get_check_constraints(table):
-            name = str(check["name"])
-            yield Check(name, canonical(check["sqltext"], f"{table}.{name}"))
+            yield Check(str(check["name"]), check["sqltext"])
 
     def _rows(self, sql: str, table: str) -> list[Any]:
         return list(self._connection.execute(text(sql), {"name": table}))
@@ -204,12 +224,23 @@ class _Reader:
     def _options(self, _table: str) -> str | None:
         return None
 
+    def _parsed(
+        self, pattern: re.Pattern[str], name: str, sql: str, *, is_unique: bool
+    ) -> Iterator[Index]:
+        """An index from its definition; the columns of a plain one, its condition."""
+        found = pattern.fullmatch(re.sub(r"\s+", " ", sql))
+        if found is None:
+            self.unknown.append((name, sql))
+            return
+        parts = (_part(part.strip()) for part in re.split(r",(?![^(]*\))", found["parts"]))
+        yield Index(name, tuple(parts), is_unique, found["where"])
+
 
 class _SQLite(_Reader):
-    def table(self, name: str) -> Table:
+    def _table(self, name: str) -> Table:
         if found := _SQLITE_UNKNOWN.search(self._sql(name)):
-            raise _unknown(name, found[0])
-        return super().table(name)
+            self.unknown.append((name, found[0]))
+        return super()._table(name)
 
     def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
         # AUTOINCREMENT stands at a table's only key.
@@ -218,7 +249,7 @@ class _SQLite(_Reader):
 
     def _indexes(self, table: str) -> Iterator[Index]:
         for name, is_unique, sql in self._rows(_SQLITE_INDEXES, table):
-            yield _parsed(_SQLITE_INDEX, name, sql, is_unique=bool(is_unique))
+            yield from self._parsed(_SQLITE_INDEX, name, sql, is_unique=bool(is_unique))
 
     def _sql(self, table: str) -> str:
         return str(self._rows(_SQLITE_TABLE, table)[0][0])
@@ -234,12 +265,13 @@ class _PostgreSQL(_Reader):
             return None
         usual = {"start": 1, "increment": 1, "minvalue": 1, "cycle": False, "cache": 1}
         if any(identity.get(word) != value for word, value in usual.items()):
-            raise _unknown(f"{table}.{column['name']}", "the options of its identity")
+            where = f"{table}.{column['name']}"
+            self.unknown.append((where, "the options of its identity"))
         return f"GENERATED {'ALWAYS' if identity['always'] else 'BY DEFAULT'} AS IDENTITY"
 
     def _indexes(self, table: str) -> Iterator[Index]:
         for name, is_unique, sql in self._rows(_POSTGRESQL_INDEXES, table):
-            yield _parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique)
+            yield from self._parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique)
 
 
 class _MySQL(_Reader):
@@ -282,7 +314,7 @@ class _MySQL(_Reader):
         unique = set[str]()
         for name, non_unique, column, direction, length, kind in self._rows(_MYSQL_INDEXES, table):
             if column is None or length is not None or kind != "BTREE":
-                raise _unknown(f"{table}.{name}", f"an index of the kind {kind}")
+                self.unknown.append((f"{table}.{name}", f"an index of the kind {kind}"))
             if not non_unique:
                 unique.add(name)
             descends = " DESC" if direction == "D" else ""
@@ -293,7 +325,7 @@ class _MySQL(_Reader):
     def _options(self, table: str) -> str | None:
         engine, collation = self._rows(_MYSQL_TABLE, table)[0]
         if collation in BYTE_COLLATIONS:
-            return f"ENGINE = {engine} DEFAULT CHARSET = utf8mb4\n    {_BYTE_COLLATION}"
+            return MYSQL_OPTIONS.replace("InnoDB", engine)
         charset = collation.partition("_")[0]
         return f"ENGINE = {engine} DEFAULT CHARSET = {charset} COLLATE = {collation}"
 
@@ -309,24 +341,9 @@ _READERS: Final = {
 }
 
 
-def _parsed(pattern: re.Pattern[str], name: str, sql: str, *, is_unique: bool) -> Index:
-    """An index from its definition; the columns of a plain one, its condition."""
-    found = pattern.fullmatch(re.sub(r"\s+", " ", sql))
-    if found is None:
-        raise _unknown(name, sql)
-    parts = tuple(_part(part.strip(), name) for part in _split(found["parts"]))
-    where = None if found["where"] is None else canonical(found["where"], name)
-    return Index(name, parts, is_unique, where)
-
-
-def _split(parts: str) -> list[str]:
-    return re.split(r",(?![^(]*\))", parts)
-
-
-def _part(part: str, name: str) -> str:
-    plain = re.sub(r" ASC$", "", part, flags=re.IGNORECASE)
-    column = re.sub(r" DESC$", "", plain, flags=re.IGNORECASE)
-    return canonical(column, name) + (" DESC" if column != plain else "")
+def _part(part: str) -> str:
+    column, _, direction = part.rpartition(" ")
+    return f"{column} DESC" if direction.upper() == "DESC" else re.sub(r"(?i) ASC$", "", part)
 
 
 def _action(action: str | None) -> str | None:
@@ -335,10 +352,14 @@ def _action(action: str | None) -> str | None:
 
 def _default(sql: str | None, kind: str) -> str | None:
     """A default as all servers would have it written: MySQL quotes numbers, MariaDB does not."""
-    if sql is None or sql == "NULL":
+    plain = re.sub(r"::[a-z][a-z ]*(\(\d+\))?", "", sql or "NULL")
+    if plain.upper() == "NULL":
         return None
     if kind == "BOOLEAN":
-        return {"1": "TRUE", "0": "FALSE", "'1'": "TRUE", "'0'": "FALSE"}.get(sql, sql)
-    is_text = kind.startswith(("VARCHAR", "CHAR", "TEXT", "MEDIUMTEXT", "LONGTEXT"))
-    quoted = re.fullmatch(r"'(-?\d+(?:\.\d+)?)'", sql)
-    return quoted[1] if quoted and not is_text else sql
+        plain = plain.strip("'").upper()
+        return {"1": "TRUE", "0": "FALSE"}.get(plain, plain)
+    if plain.startswith("'"):
+        is_text = kind.startswith(("VARCHAR", "CHAR", "TEXT", "MEDIUMTEXT", "LONGTEXT"))
+        quoted = re.fullmatch(r"'(-?\d+(?:\.\d+)?)'", plain)
+        return quoted[1] if quoted and not is_text else plain.replace("\\'", "''")
+    return plain.upper()

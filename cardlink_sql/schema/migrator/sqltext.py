@@ -4,21 +4,10 @@ import re
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import MigrationError
+from cardlink_sql.errors import MigrationError, QueryError
+from cardlink_sql.queries.lexer import BLANK, Kind, Token, tokenize
 
-# /*! … */ and /*M! … */ are code to MySQL and MariaDB.
-_HIDDEN: Final = {
-    Dialect.SQLITE: r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]\n]*\]""",
-    Dialect.MYSQL: (
-        r"""--(?=\s)[^\n]*|\#[^\n]*|/\*(?!!|M!).*?\*/"""
-        r"""|'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*"|`[^`]*`"""
-    ),
-    Dialect.POSTGRESQL: (
-        r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
-    ),
-}
-_PATTERNS: Final = {dialect: re.compile(hidden, re.DOTALL) for dialect, hidden in _HIDDEN.items()}
-_UNCLOSED: Final = re.compile(r"['\"`]|/\*(?!!|M!)")
+_HIDDEN: Final = BLANK | {Kind.STRING, Kind.IDENTIFIER}
 _DELIMITER: Final = re.compile(r"^[ \t]*DELIMITER\b", re.IGNORECASE | re.MULTILINE)
 _ROUTINE: Final = re.compile(
     r"\s*CREATE\b[^;(]*?\b(TRIGGER|FUNCTION|PROCEDURE|EVENT)\b", re.IGNORECASE
@@ -31,11 +20,22 @@ _TRANSACTION: Final = re.compile(
 
 
 def code(text: str, dialect: Dialect) -> str:
-    """The text with each character of a string, a comment or a quoted name made a space.
+    """Return the text with each character of a string, a comment or a quoted name made a space.
 
     The length and the lines stay as they are.
+
+    Raises:
+        QueryError: a string, a comment or a quoted name is not closed.
     """
-    return _PATTERNS[dialect].sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), text)
+    return "".join(_visible(token, dialect) for token in tokenize(text, dialect))
+
+
+def _visible(token: Token, dialect: Dialect) -> str:
+    # /*! … */ and /*M! … */ are code to MySQL and MariaDB.
+    if dialect is Dialect.MYSQL and (opener := re.match(r"/\*M?!", token.text)):
+        inner = code(token.text[opener.end() : -2], dialect)
+        return f"{' ' * opener.end()}{inner}  "
+    return re.sub(r"[^\n]", " ", token.text) if token.kind in _HIDDEN else token.text
 
 
 def check(text: str, dialect: Dialect, where: str) -> None:
@@ -50,9 +50,11 @@ def check(text: str, dialect: Dialect, where: str) -> None:
             _line(where, text, text.index("\\'")),
             "write the backslash as char(92) on SQLite, chr(92) on PostgreSQL",
         )
-    visible = code(text, dialect)
-    if unclosed := _UNCLOSED.search(visible):
-        raise MigrationError(f"{unclosed[0]} is never closed", _line(where, text, unclosed.start()))
+    try:
+        visible = code(text, dialect)
+    except QueryError as error:
+        line = str(error.where).split(":")[1]
+        raise MigrationError(error.what, f"{where}:{line}", error.remedy) from None
     if delimiter := _DELIMITER.search(visible):
         raise MigrationError(
             "DELIMITER is a command of the mysql client, not SQL",
