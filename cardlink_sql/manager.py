@@ -21,19 +21,19 @@ from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
-from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import TableSize
-from cardlink_sql.outbox.listener import Listener
 from cardlink_sql.outbox.publisher import Publisher
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.retry import run_again
+from cardlink_sql.unit_of_work import UnitOfWork, run_once
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from cardlink_sql.gateways.server import ServerGateway
+    from cardlink_sql.model.records import TableSize
+    from cardlink_sql.outbox.listener import Listener
     from cardlink_sql.schema.migrator import Migrator
-    from cardlink_sql.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -179,7 +179,7 @@ class DatabaseManager:
 
     def run(
         self,
-        work: Callable[["UnitOfWork"], T],
+        work: Callable[[UnitOfWork], T],
         *,
         read_only: bool = False,
         attempts: int = 5,
@@ -202,8 +202,6 @@ class DatabaseManager:
             CommitInDoubtError: the answer to the COMMIT was lost, so it took place or did not.
             ValidationError: ``work`` is a coroutine function.
         """
-        from cardlink_sql.unit_of_work import run_once
-
         validation.whole(attempts, "attempts", least=1)
         return run_again(
             partial(run_once, self, work, read_only), attempts, validation.latency(within, "within")
@@ -217,7 +215,7 @@ class DatabaseManager:
             return Health("unhealthy", backend, url, error=missing, hint="run: cardlink-db init")
         try:
             with self.transaction(read_only=True) as transaction:
-                server = ServerGateway(transaction, self.library)
+                server = self._server(transaction)
                 version = server.version()
                 started = time.perf_counter()
                 server.version()
@@ -226,14 +224,14 @@ class DatabaseManager:
             return Health("unhealthy", backend, url, error=error.what, hint=error.remedy)
         return Health("healthy", backend, url, version, round(latency, 3))
 
-    def table_sizes(self) -> list[TableSize]:
+    def table_sizes(self) -> "list[TableSize]":
         """Rows and bytes of each table; on a large database counting takes its time.
 
         Raises:
             QueryError: a table is missing.
         """
         with self.transaction(read_only=True) as transaction:
-            return ServerGateway(transaction, self.library).table_sizes()
+            return self._server(transaction).table_sizes()
 
     def publish_events(self, *, on: bool = True) -> None:
         """Let every process that writes to this database publish its events, or no longer.
@@ -247,7 +245,7 @@ class DatabaseManager:
 
     def listen(
         self, after: int | None = None, *, interval: float = 0.5, timeout: float | None = None
-    ) -> Listener:
+    ) -> "Listener":
         """The events that other managers and processes commit, one by one; close it in the end.
 
         Args:
@@ -259,6 +257,8 @@ class DatabaseManager:
             StateError: publishing is not turned on.
             QueryError: the database is in memory, or it is an SQLite file opened read-only.
         """
+        from cardlink_sql.outbox.listener import Listener
+
         listener = Listener(
             self.pool, self.publisher, self.library, after=after, interval=interval, timeout=timeout
         )
@@ -297,6 +297,11 @@ class DatabaseManager:
         self.publisher.after_fork()
         self.__dict__.pop("threads", None)
         self.pool.after_fork()
+
+    def _server(self, transaction: Transaction) -> "ServerGateway":
+        from cardlink_sql.gateways.server import ServerGateway
+
+        return ServerGateway(transaction, self.library)
 
     def __enter__(self) -> "DatabaseManager":
         self.initialize()

@@ -3,10 +3,14 @@
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from cardlink_sql import event_loop
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import (
     CommitInDoubtError,
     ConflictError,
@@ -15,15 +19,17 @@ from cardlink_sql.errors import (
     QueryError,
     ValidationError,
 )
-from cardlink_sql.gateways.cards import CardGateway
-from cardlink_sql.gateways.devices import DeviceGateway
-from cardlink_sql.gateways.logs import LogGateway
-from cardlink_sql.gateways.sessions import SessionGateway
-from cardlink_sql.gateways.settings import SettingGateway
-from cardlink_sql.gateways.statistics import StatisticsGateway
-from cardlink_sql.gateways.tests import TestGateway
-from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.outbox.gateway import OutboxGateway
+from cardlink_sql.queries import Library
+
+if TYPE_CHECKING:
+    from cardlink_sql.gateways.cards import CardGateway
+    from cardlink_sql.gateways.devices import DeviceGateway
+    from cardlink_sql.gateways.logs import LogGateway
+    from cardlink_sql.gateways.sessions import SessionGateway
+    from cardlink_sql.gateways.settings import SettingGateway
+    from cardlink_sql.gateways.statistics import StatisticsGateway
+    from cardlink_sql.gateways.tests import TestGateway
+    from cardlink_sql.outbox.gateway import OutboxGateway
 
 T = TypeVar("T")
 
@@ -32,6 +38,35 @@ _IN_EVENT_LOOP: Final = (
     " still while the database works or waits for a lock;"
     " write: await cardlink_sql.aio.run(manager, work)"
 )
+
+# A gateway's module is imported when a unit of work first asks for it: a key server needs one.
+_GATEWAYS: Final = {
+    "devices": ("gateways.devices", "DeviceGateway"),
+    "cards": ("gateways.cards", "CardGateway"),
+    "sessions": ("gateways.sessions", "SessionGateway"),
+    "logs": ("gateways.logs", "LogGateway"),
+    "tests": ("gateways.tests", "TestGateway"),
+    "settings": ("gateways.settings", "SettingGateway"),
+    "statistics": ("gateways.statistics", "StatisticsGateway"),
+    "outbox": ("outbox.gateway", "OutboxGateway"),
+}
+
+
+class Database(Protocol):
+    """What a unit of work needs of its :class:`~cardlink_sql.DatabaseManager`."""
+
+    warned_of_loop: bool
+
+    @property
+    def library(self) -> Library:
+        """The queries of the database's dialect."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """The encryption keys."""
+
+    def transaction(self, *, read_only: bool) -> Transaction:
+        """Return a transaction to open."""
 
 
 class UnitOfWork:
@@ -43,40 +78,41 @@ class UnitOfWork:
             what was committed before it; a read costs one round trip.
 
     Attributes:
+        devices: phones and modems.
+        cards: card profiles and their PSKs.
+        sessions: OTA sessions.
+        logs: the APDUs of the sessions.
+        tests: test results.
+        settings: settings.
+        statistics: figures over several tables.
+        outbox: the events kept for other processes.
         has_committed: whether :meth:`commit` has succeeded in it.
 
     A statement that the database refused ends the unit of work: only :meth:`rollback` helps,
     on every backend. What may fail is tried inside :meth:`savepoint`.
     """
 
-    __slots__ = (
-        "_cards",
-        "_depth",
-        "_devices",
-        "_logs",
-        "_manager",
-        "_outbox",
-        "_sessions",
-        "_settings",
-        "_statistics",
-        "_tests",
-        "_transaction",
-        "has_committed",
-    )  # fmt: skip
+    devices: "DeviceGateway"
+    cards: "CardGateway"
+    sessions: "SessionGateway"
+    logs: "LogGateway"
+    tests: "TestGateway"
+    settings: "SettingGateway"
+    statistics: "StatisticsGateway"
+    outbox: "OutboxGateway"
 
-    def __init__(self, manager: DatabaseManager, *, read_only: bool = False) -> None:
+    def __init__(self, manager: Database, *, read_only: bool = False) -> None:
         self._manager = manager
         self._transaction = manager.transaction(read_only=read_only)
         self._depth = 0
         self.has_committed = False
-        self._devices: DeviceGateway | None = None
-        self._cards: CardGateway | None = None
-        self._sessions: SessionGateway | None = None
-        self._logs: LogGateway | None = None
-        self._tests: TestGateway | None = None
-        self._settings: SettingGateway | None = None
-        self._statistics: StatisticsGateway | None = None
-        self._outbox: OutboxGateway | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Called once for each gateway: what it sets is found without it from then on.
+            made = self.__dict__[name] = self._make_gateway(name)
+            return made
 
     def __enter__(self) -> "UnitOfWork":
         if self._transaction.is_open:
@@ -95,63 +131,6 @@ class UnitOfWork:
     ) -> None:
         self._transaction.close()
 
-    @property
-    def devices(self) -> DeviceGateway:
-        """Phones and modems."""
-        if self._devices is None:
-            self._devices = DeviceGateway(self._transaction, self._manager.library)
-        return self._devices
-
-    @property
-    def cards(self) -> CardGateway:
-        """Card profiles and their PSKs."""
-        if self._cards is None:
-            manager = self._manager
-            self._cards = CardGateway(self._transaction, manager.library, lambda: manager.keyring)
-        return self._cards
-
-    @property
-    def sessions(self) -> SessionGateway:
-        """OTA sessions."""
-        if self._sessions is None:
-            self._sessions = SessionGateway(self._transaction, self._manager.library)
-        return self._sessions
-
-    @property
-    def logs(self) -> LogGateway:
-        """The APDUs of the sessions."""
-        if self._logs is None:
-            self._logs = LogGateway(self._transaction, self._manager.library)
-        return self._logs
-
-    @property
-    def tests(self) -> TestGateway:
-        """Test results."""
-        if self._tests is None:
-            self._tests = TestGateway(self._transaction, self._manager.library)
-        return self._tests
-
-    @property
-    def settings(self) -> SettingGateway:
-        """Settings."""
-        if self._settings is None:
-            self._settings = SettingGateway(self._transaction, self._manager.library)
-        return self._settings
-
-    @property
-    def outbox(self) -> OutboxGateway:
-        """The events kept for other processes."""
-        if self._outbox is None:
-            self._outbox = OutboxGateway(self._transaction, self._manager.library)
-        return self._outbox
-
-    @property
-    def statistics(self) -> StatisticsGateway:
-        """Figures over several tables."""
-        if self._statistics is None:
-            self._statistics = StatisticsGateway(self._transaction, self._manager.library)
-        return self._statistics
-
     def commit(self) -> None:
         """Write the buffered log, then commit everything. Work may go on afterwards.
 
@@ -169,6 +148,13 @@ class UnitOfWork:
         """Undo everything since the last commit, the buffered log included."""
         self._refuse_in_savepoint("roll back")
         self._transaction.rollback()
+
+    def _make_gateway(self, name: str) -> Any:
+        gateway = _gateway_class(name)
+        library = self._manager.library
+        if name == "cards":
+            return gateway(self._transaction, library, lambda: self._manager.keyring)
+        return gateway(self._transaction, library)
 
     def _refuse_in_savepoint(self, what: str) -> None:
         if self._depth:
@@ -202,7 +188,7 @@ class UnitOfWork:
             self._depth -= 1
 
 
-def run_once(manager: DatabaseManager, work: Callable[[UnitOfWork], T], read_only: bool) -> T:  # noqa: FBT001
+def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool) -> T:  # noqa: FBT001
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
     with UnitOfWork(manager, read_only=read_only) as uow:
         try:
@@ -219,6 +205,15 @@ def run_once(manager: DatabaseManager, work: Callable[[UnitOfWork], T], read_onl
     return result
 
 
+@cache
+def _gateway_class(name: str) -> Any:
+    try:
+        module, kind = _GATEWAYS[name]
+    except KeyError:
+        raise AttributeError(f"a unit of work has no attribute {name!r}") from None
+    return getattr(import_module(f"cardlink_sql.{module}"), kind)
+
+
 def _refuse_coroutine(result: object) -> None:
     if isinstance(result, Coroutine):
         result.close()
@@ -229,7 +224,7 @@ def _refuse_coroutine(result: object) -> None:
         )
 
 
-def _look_for_event_loop(manager: DatabaseManager) -> None:
+def _look_for_event_loop(manager: Database) -> None:
     """Warn, once for each manager, where this thread runs an event loop."""
     if event_loop.is_running():
         manager.warned_of_loop = True

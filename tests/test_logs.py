@@ -19,7 +19,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.gateways import LogGateway
+from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.model.records import AnyDirection
 from tests.conftest import MOMENT, dump, entry, session_id
 

@@ -43,15 +43,15 @@ def modules_imported_by(name: str) -> list[str]:
 
 
 def test_the_names_are_listed_alike() -> None:
-    assert imports_for_readers() == cardlink_sql._MODULES
-    assert cardlink_sql.__all__ == sorted(cardlink_sql._MODULES)
+    assert imports_for_readers() == cardlink_sql._MODULE_OF
+    assert cardlink_sql.__all__ == sorted(cardlink_sql._MODULE_OF)
     assert set(cardlink_sql.__all__) <= set(dir(cardlink_sql))
 
 
 def test_every_name_is_there() -> None:
     names: dict[str, object] = {}
     exec("from cardlink_sql import *", names)
-    for name, module in cardlink_sql._MODULES.items():
+    for name, module in cardlink_sql._MODULE_OF.items():
         assert names[name] is getattr(sys.modules[f"cardlink_sql.{module}"], name)
 
 

@@ -21,7 +21,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.gateways import SessionGateway
+from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations import retention

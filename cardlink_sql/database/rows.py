@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 from sqlalchemy import Table
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.model.records import JSONValue
+from cardlink_sql.model.json_value import JSONValue
 
 R = TypeVar("R")
 Row = Sequence[Any]

@@ -8,15 +8,17 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import ConflictError, ConnectionError, DatabaseError
-from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import load_library
+
+if TYPE_CHECKING:
+    from cardlink_sql.outbox.gateway import OutboxGateway
 
 _log: Final = logging.getLogger(__name__)
 
@@ -55,10 +57,8 @@ class Publisher:
         Raises:
             ConflictError: others published for so long that the wait was given up.
         """
-        if self._is_on and events:
-            outbox = OutboxGateway(transaction, load_library(transaction.dialect))
-            if not outbox.add(self.origin, events):
-                self.know(is_on=False)
+        if self._is_on and events and not _outbox(transaction).add(self.origin, events):
+            self.know(is_on=False)
 
     def know(self, *, is_on: bool) -> None:
         """Cache whether events are published."""
@@ -70,8 +70,7 @@ class Publisher:
     def switch(self, *, on: bool) -> None:
         """Turn publishing on or off, for every process."""
         with Transaction(self._pool, self, read_only=False) as transaction:
-            outbox = OutboxGateway(transaction, load_library(transaction.dialect))
-            outbox.set_publishing(publishes=on)
+            _outbox(transaction).set_publishing(publishes=on)
             transaction.commit()
         self.know(is_on=on)
 
@@ -97,3 +96,10 @@ class Publisher:
             self._warned = True
             _log.warning("no events are published: %s", fault)
         self.know(is_on=False)
+
+
+def _outbox(transaction: Transaction) -> "OutboxGateway":
+    # Most processes publish nothing.
+    from cardlink_sql.outbox.gateway import OutboxGateway
+
+    return OutboxGateway(transaction, load_library(transaction.dialect))

@@ -4,9 +4,9 @@ A record knows nothing of the database. Times are aware and UTC; durations and l
 milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.
 """
 
+from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.records.card import AnyCardType, CardProfile, CardType, PskToken
 from cardlink_sql.model.records.device import AnyDeviceType, Device, DeviceType
-from cardlink_sql.model.records.json_value import JSONValue
 from cardlink_sql.model.records.log import AnyDirection, CommLog, Direction
 from cardlink_sql.model.records.page import KeysetPage, Page, Position
 from cardlink_sql.model.records.server import CountedStatement, TableSize

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from cardlink_sql.model.records.json_value import JSONValue
+from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.times import utc_now
 
 
