@@ -167,7 +167,7 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
     done = run("settings", "import", "bad.yaml", "-d", url)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: bad.yaml: 2 faults",
+        "error: bad.yaml: 2 problems",
         "  line 2: server.port: 0 is not a whole number from 1 to 65535",
         "  line 3: a\\nb\\e[2J: a date is no JSON value: write it in quotes",
     ]
@@ -177,8 +177,8 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"lab.x: \xff", "bad.yaml:1: the file is not UTF-8"),
-        (b"#" * 1_048_577, "longer than 1048576 bytes"),
+        (b"lab.x: \xff", "bad.yaml:1: not UTF-8"),
+        (b"#" * 1_048_577, "longer than 1,048,576 bytes"),
         (b"lab.x: !!python/name:os.system ''", "a tag that JSON has no type for"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Output files: whole, or not there at all."""
+"""Output files: whole, or not there at all; and input files: decoded, or refused by name."""
 
 import errno
 import os
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.text import decode, open_to_read, read_bytes
 
 
 @pytest.fixture
@@ -113,3 +114,24 @@ def test_a_full_disk_names_the_file_and_another_files_error_stays_as_it_is(folde
     with pytest.raises(BrokenPipeError), write_atomically(target):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_is_read_as_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    assert decode("größer".encode(), "f") == decode("\ufeffgrößer".encode(), "f") == "größer"
+    for is_line, where in ((False, "f:2"), (True, "f")):
+        with pytest.raises(ValidationError) as refused:
+            decode(b"one\n\xe4", "f", is_line=is_line)
+        assert str(refused.value) == f"{where}: not UTF-8 (save it as UTF-8)"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", tmp_path, Path("a\0b")):
+        with pytest.raises(ValidationError, match="the file cannot be read"):
+            open_to_read(path)
+        with pytest.raises(ValidationError, match="the file cannot be read"):
+            read_bytes(path, at_most=9)
+    file = tmp_path / "ten"
+    file.write_bytes(b"x" * 10)
+    assert read_bytes(file, at_most=10) == b"x" * 10
+    with pytest.raises(ValidationError, match="longer than 9 bytes"):
+        read_bytes(file, at_most=9)

@@ -391,7 +391,7 @@ SECRET = "5EC2E7" * 5
         ("- " + SECRET, "no keys: write keys:"),
         (SECRET, "no keys: write keys:"),
         ("", "no keys: write keys:"),
-        (SECRET + ": 1", "2 faults"),
+        (SECRET + ": 1", "2 problems"),
         ("keys:\n  card_1: *x" + SECRET, ":2: no YAML: an alias is not taken"),
         ("keys:\n  card_1: &x" + SECRET + " ab\n  card_2: &x" + SECRET + " ab", ":3: no YAML"),
         ("keys:\n  card_1: !h!" + SECRET + " ab", ":2: no YAML: an anchor or a tag"),

@@ -13,7 +13,7 @@ from cardlink_sql import UnitOfWork
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.settings_yaml import read_settings, write_settings
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records import SettingInForce
@@ -34,9 +34,9 @@ keys = json_text.map(str.strip).filter(bool) | st.sampled_from(
 
 def read(text: str) -> dict[str, Any]:
     """The values of a YAML text that has no fault."""
-    faults = Faults("lab.yaml")
-    entries = read_settings(text, faults)
-    faults.refuse()
+    problems = Problems("lab.yaml")
+    entries = read_settings(text, problems)
+    problems.refuse()
     return {entry.key: entry.value for entry in entries}
 
 
@@ -254,7 +254,7 @@ def test_one_fault_keeps_the_rest_from_being_stored_and_all_are_named(uow: UnitO
     )
     assert error.where == "lab.yaml"
     assert error.what.splitlines() == [
-        "5 faults",
+        "5 problems",
         "  line 2: server.port: 70000 is not a whole number from 1 to 65535",
         "  line 3: lab.when: a date is no JSON value: write it in quotes",
         "  line 4: a key stands twice, in line 1 before",
@@ -265,7 +265,7 @@ def test_one_fault_keeps_the_rest_from_being_stored_and_all_are_named(uow: UnitO
 
 def test_many_faults_are_counted(uow: UnitOfWork) -> None:
     lines = refusal(uow, "1: x\n" * 150).what.splitlines()
-    assert (lines[0], len(lines), lines[-1]) == ("150 faults", 102, "  and 50 more")
+    assert (lines[0], len(lines), lines[-1]) == ("150 problems", 102, "  and 50 more")
 
 
 def test_an_alias_cannot_grow_and_depth_cannot_overflow(uow: UnitOfWork) -> None:

@@ -16,6 +16,7 @@ from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import DatabaseError
+from cardlink_sql.formats.text import decode, open_to_read
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.transfer.exchange import (
@@ -288,12 +289,8 @@ def _passphrase(file: Path | None) -> str:
 def _given_passphrase(file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(PASSPHRASE_VARIABLE) or None
-    try:
-        with file.open(encoding="utf-8") as opened:
-            line = opened.readline().removesuffix("\n")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise DatabaseError(f"the passphrase cannot be read: {reason}", str(file)) from None
+    with open_to_read(file) as opened:
+        line = decode(opened.readline(), f"{file}:1", is_line=True).rstrip("\r\n")
     if not line:
         raise DatabaseError(
             "the file's first line is empty, and should be the passphrase", str(file)

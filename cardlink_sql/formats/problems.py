@@ -7,7 +7,7 @@ from cardlink_sql.errors import ValidationError
 _MOST_SHOWN: Final = 100
 
 
-class Faults:
+class Problems:
     """Collects what is wrong with a file, so that one reading of it names everything.
 
     The first hundred are kept, and the others counted.
@@ -22,7 +22,7 @@ class Faults:
         self.count = 0
 
     def add(self, what: str, path: str | None = None, line: int | None = None) -> None:
-        """Note a fault.
+        """Note a problem.
 
         Args:
             what: what is wrong, and what to write in its place.
@@ -42,15 +42,15 @@ class Faults:
         """Raise what was found, in the order of the lines.
 
         Raises:
-            ValidationError: there is a fault.
+            ValidationError: there is a problem.
         """
         if not self._found:
             return
-        found = sorted(self._found, key=lambda fault: fault[0] or 0)
+        found = sorted(self._found, key=lambda problem: problem[0] or 0)
         if self.count == 1:
             line, what = found[0]
             raise ValidationError(what, self.name if line is None else f"{self.name}:{line}")
         lines = [what if line is None else f"line {line}: {what}" for line, what in found]
         if self.count > _MOST_SHOWN:
             lines.append(f"and {self.count - _MOST_SHOWN} more")
-        raise ValidationError("\n  ".join([f"{self.count} faults", *lines]), self.name)
+        raise ValidationError("\n  ".join([f"{self.count} problems", *lines]), self.name)

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import yaml
 
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.yaml_text import Dumper, compose, line_of, pairs, value_of
 from cardlink_sql.model.declared_settings import DECLARED, category_of
 from cardlink_sql.model.records import SettingInForce
@@ -87,38 +87,38 @@ def _entry(setting: SettingInForce) -> Any:
     return {"value": value, **more} if is_long else value
 
 
-def read_settings(text: str, faults: Faults) -> list[SettingEntry]:
+def read_settings(text: str, problems: Problems) -> list[SettingEntry]:
     """The settings of a YAML text.
 
     Args:
         text: at most a MiB; nothing but comments is no setting.
-        faults: takes what is no JSON value, or not the long form; such an entry is left out.
+        problems: takes what is no JSON value, or not the long form; such an entry is left out.
             Whether its setting takes a value is for the gateway to say.
 
     Raises:
         ValidationError: the text is no YAML.
     """
-    root = compose(text, faults.name)
+    root = compose(text, problems.name)
     if root is None:
         return []
     if not isinstance(root, yaml.MappingNode):
-        faults.add("not a mapping: write a key and its value in each line", line=line_of(root))
+        problems.add("not a mapping: write a key and its value in each line", line=line_of(root))
         return []
     entries = []
-    for key, key_node, value_node in pairs(root, faults):
-        known = faults.count
-        entry = _read_entry(key, line_of(key_node), value_node, faults)
-        if faults.count == known:
+    for key, key_node, value_node in pairs(root, problems):
+        known = problems.count
+        entry = _read_entry(key, line_of(key_node), value_node, problems)
+        if problems.count == known:
             entries.append(entry)
     return entries
 
 
-def _read_entry(key: str, line: int, node: yaml.Node, faults: Faults) -> SettingEntry:
-    value = value_of(node, faults, key)
+def _read_entry(key: str, line: int, node: yaml.Node, problems: Problems) -> SettingEntry:
+    value = value_of(node, problems, key)
     if not isinstance(value, dict) or "value" not in value:
         return SettingEntry(line, key, value)
     for name in value.keys() - set(_LONG_FORM):
-        faults.add(
+        problems.add(
             f"{name!r} is none of {', '.join(_LONG_FORM)}; a mapping as value stands behind value:",
             key,
             line,

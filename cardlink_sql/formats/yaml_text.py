@@ -13,7 +13,8 @@ from typing import Any, Final
 import yaml
 
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
+from cardlink_sql.formats.text import decode, read_bytes
 
 _LONGEST: Final = 1_048_576
 _TAG: Final = "tag:yaml.org,2002:"
@@ -64,26 +65,12 @@ for _resolver in (_Loader, Dumper):
 
 
 def read_file(path: Path) -> str:
-    """The text of a YAML file.
+    """Return the text of a YAML file.
 
     Raises:
-        ValidationError: it cannot be read, is no UTF-8, or is longer than a MiB.
+        ValidationError: it cannot be read, is not UTF-8, or is longer than a MiB.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LONGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValidationError(
-            f"the file cannot be read: {reason}", str(path), "name another file"
-        ) from error
-    if len(data) > _LONGEST:
-        raise ValidationError(f"the file is longer than {_LONGEST} bytes", str(path))
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValidationError("the file is not UTF-8", f"{path}:{line}", "save it so") from None
+    return decode(read_bytes(path, at_most=_LONGEST), str(path))
 
 
 def compose(text: str, name: str, *, only_text: bool = False) -> yaml.Node | None:
@@ -129,19 +116,19 @@ def line_of(node: yaml.Node) -> int:
 
 
 def pairs(
-    node: yaml.MappingNode, faults: Faults, path: str = ""
+    node: yaml.MappingNode, problems: Problems, path: str = ""
 ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
     """The keys of a mapping, each with its node and its value's.
 
-    A key that is no text or stands twice is noted as a fault and left out; the fault of the
+    A key that is no text or stands twice is noted as a problem and left out; the fault of the
     second names its line alone, for a key may be a secret that was put in the wrong place.
     """
     first: dict[str, int] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != f"{_TAG}str":
-            faults.add("a key is not text: write it in quotes", path, line_of(key_node))
+            problems.add("a key is not text: write it in quotes", path, line_of(key_node))
         elif key_node.value in first:
-            faults.add(
+            problems.add(
                 f"a key stands twice, in line {first[key_node.value]} before",
                 path,
                 line_of(key_node),
@@ -151,24 +138,24 @@ def pairs(
             yield key_node.value, key_node, value_node
 
 
-def value_of(node: yaml.Node, faults: Faults, path: str) -> Any:
-    """The JSON value that a node says. What it cannot say is noted as a fault."""
+def value_of(node: yaml.Node, problems: Problems, path: str) -> Any:
+    """The JSON value that a node says. What it cannot say is noted as a problem."""
     if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
         return {
-            key: value_of(value, faults, f"{path}.{key}")
-            for key, _, value in pairs(node, faults, path)
+            key: value_of(value, problems, f"{path}.{key}")
+            for key, _, value in pairs(node, problems, path)
         }
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
         return [
-            value_of(item, faults, f"{path}[{position}]")
+            value_of(item, problems, f"{path}[{position}]")
             for position, item in enumerate(node.value)
         ]
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, faults, path)
-    return _refuse(node, faults, path)
+        return _scalar(node, problems, path)
+    return _refuse(node, problems, path)
 
 
-def _scalar(node: yaml.ScalarNode, faults: Faults, path: str) -> Any:
+def _scalar(node: yaml.ScalarNode, problems: Problems, path: str) -> Any:
     text: str = node.value
     kind = node.tag.removeprefix(_TAG)
     if kind in ("str", "value"):  # a lone = has a type of its own
@@ -181,12 +168,12 @@ def _scalar(node: yaml.ScalarNode, faults: Faults, path: str) -> Any:
         return int(text)
     if kind == "float" and _NUMBER.fullmatch(text):
         return float(text)
-    return _refuse(node, faults, path)
+    return _refuse(node, problems, path)
 
 
-def _refuse(node: yaml.Node, faults: Faults, path: str) -> None:
+def _refuse(node: yaml.Node, problems: Problems, path: str) -> None:
     kind = node.tag.removeprefix(_TAG)
-    faults.add(_REFUSALS.get(kind, "a tag that JSON has no type for"), path, line_of(node))
+    problems.add(_REFUSALS.get(kind, "a tag that JSON has no type for"), path, line_of(node))
 
 
 _NOT_DECIMAL: Final = "write the number in decimal digits, or in quotes if it is text"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Unpack
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.errors import NotFoundError, ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.settings_yaml import SettingEntry, read_settings, write_settings
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import SettingFilter, SettingOrder
@@ -234,13 +234,13 @@ class SettingGateway(Gateway[Setting, str]):
         Raises:
             ValidationError: a value is refused; each one is named, with its line.
         """
-        faults = Faults(name)
+        problems = Problems(name)
         new = [
             (entry, values)
-            for entry in read_settings(text, faults)
-            if (values := self._import_values(entry, faults)) is not None
+            for entry in read_settings(text, problems)
+            if (values := self._import_values(entry, problems)) is not None
         ]
-        faults.refuse()
+        problems.refuse()
         stored = {setting.key: setting for setting in self.get_all()}
         done = SettingsImport([], [], [])
         for entry, values in new:
@@ -254,13 +254,13 @@ class SettingGateway(Gateway[Setting, str]):
         self._note_batch("import_yaml", len(done.created) + len(done.updated))
         return done
 
-    def _import_values(self, entry: SettingEntry, faults: Faults) -> dict[str, Any] | None:
+    def _import_values(self, entry: SettingEntry, problems: Problems) -> dict[str, Any] | None:
         try:
             return self._new_values(
                 entry.key, entry.value, entry.description, entry.category, where=entry.key
             )
         except ValidationError as error:
-            faults.add_refusal(error, entry.line)
+            problems.add_refusal(error, entry.line)
             return None
 
     # Inside

@@ -1,7 +1,7 @@
 """The admin server's keys from its YAML file: ``keys: {card_0031: 00112233…}``.
 
 A key goes to the card that claims its PSK identity. A file has no ICCIDs, so that it makes no
-cards: an identity that no card claims is a fault, and nothing is written then.
+cards: an identity that no card claims is a problem, and nothing is written then.
 
 Every scalar of the file is read as the text that it is, so that hex needs no quotes: to YAML,
 ``00112233`` would be a number. No error shows a key.
@@ -16,7 +16,7 @@ import yaml
 
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.errors import EncryptionError, ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.yaml_text import compose, line_of, pairs
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -63,17 +63,17 @@ def import_keys(
         on_progress: called with 1 for each key that is done.
 
     Raises:
-        ValidationError: each fault with its line and path, such as ``keys.card_0031``: a key that
+        ValidationError: each problem with its line and path, such as ``keys.card_0031``: a key that
             is no hex of 1 to 64 octets, an identity twice, or one that no card claims.
         EncryptionError: no encryption key is set.
     """
-    faults = Faults(name)
-    entries = _read(text, faults)
+    problems = Problems(name)
+    entries = _read(text, problems)
     keyring = manager.keyring
     done = KeyImport([], [])
     with UnitOfWork(manager) as uow:
-        cards = [(entry, _claimant(uow, entry, faults)) for entry in entries]
-        faults.refuse()
+        cards = [(entry, _claimant(uow, entry, problems)) for entry in entries]
+        problems.refuse()
         for entry, iccid in cards:
             if _is_stored(uow, keyring, iccid, entry.psk_key):
                 done.unchanged.append(iccid)
@@ -86,11 +86,11 @@ def import_keys(
     return done
 
 
-def _claimant(uow: UnitOfWork, entry: KeyEntry, faults: Faults) -> str:
-    """The ICCID of the card that claims the identity; that none does is noted as a fault."""
+def _claimant(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str:
+    """The ICCID of the card that claims the identity; that none does is noted as a problem."""
     card = uow.cards.find_one_by(psk_identity=entry.identity)
     if card is None:
-        faults.add("no card claims this identity", _path(entry.identity), entry.line)
+        problems.add("no card claims this identity", _path(entry.identity), entry.line)
         return ""
     return card.iccid
 
@@ -105,40 +105,40 @@ def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, psk_key: bytes) ->
         return False  # under a key that is lost, which is what an import may be for
 
 
-def _read(text: str, faults: Faults) -> list[KeyEntry]:
-    """The keys of the text that have no fault."""
-    root = compose(text, faults.name, only_text=True)
+def _read(text: str, problems: Problems) -> list[KeyEntry]:
+    """The keys of the text that have no problem."""
+    root = compose(text, problems.name, only_text=True)
     if not isinstance(root, yaml.MappingNode):
-        raise ValidationError(f"no keys: {_FORM}", faults.name)
+        raise ValidationError(f"no keys: {_FORM}", problems.name)
     entries: list[KeyEntry] = []
     names = set()
-    for name, name_node, node in pairs(root, faults):
+    for name, name_node, node in pairs(root, problems):
         names.add(name)
         if name != "keys":
-            faults.add("only keys: is read, take the rest out", line=line_of(name_node))
+            problems.add("only keys: is read, take the rest out", line=line_of(name_node))
         elif not isinstance(node, yaml.MappingNode):
-            faults.add(_FORM, "keys", line_of(node))
+            problems.add(_FORM, "keys", line_of(node))
         else:
             entries = [
                 entry
-                for identity, identity_node, key_node in pairs(node, faults, "keys")
-                if (entry := _entry(identity, line_of(identity_node), key_node, faults))
+                for identity, identity_node, key_node in pairs(node, problems, "keys")
+                if (entry := _entry(identity, line_of(identity_node), key_node, problems))
             ]
     if "keys" not in names:
-        faults.add(f"there is no keys: in it; {_FORM}")
+        problems.add(f"there is no keys: in it; {_FORM}")
     return entries
 
 
-def _entry(identity: str, line: int, node: yaml.Node, faults: Faults) -> KeyEntry | None:
+def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> KeyEntry | None:
     path = _path(identity)
     if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
-        faults.add("a key is a line of hex", path, line)
+        problems.add("a key is a line of hex", path, line)
         return None
     try:
         name = validation.psk_identity(identity, path)
         return KeyEntry(line, name, validation.psk_key(node.value, path))
     except ValidationError as error:
-        faults.add_refusal(error, line)
+        problems.add_refusal(error, line)
         return None
 
 

@@ -19,7 +19,6 @@ without a card, its alert the error code. ``protocol`` has no column and is not 
 The whole file is checked before anything is written, and written in one transaction.
 """
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError
+from cardlink_sql.formats.strict_json import load_json
+from cardlink_sql.formats.text import decode, open_to_read
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CardProfile, CommLog, Direction, SessionType
@@ -90,14 +91,9 @@ def read_trace(path: Path) -> Trace:
     Raises:
         ValidationError: a line is no JSON or breaks the rules: ``file:line: what is wrong``.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValidationError(
-            f"the trace cannot be read: {reason}", str(path), "name another file"
-        ) from error
-    reader = _Reader()
+    with open_to_read(path) as file:
+        lines = file.read().split(b"\n")
+    reader = _TraceReader()
     for number, line in enumerate(lines, 1):
         if line.strip():
             reader.read(line, f"{path}:{number}")
@@ -184,7 +180,7 @@ def _known_card(uow: UnitOfWork, iccid: str | None) -> str | None:
 Fields = dict[str, Any]
 
 
-class _Reader:
+class _TraceReader:
     """Builds a trace line by line and holds each line to the rules."""
 
     def __init__(self) -> None:
@@ -294,28 +290,10 @@ def _handshake_start(fields: Fields) -> datetime:
 
 
 def _parse(line: bytes, where: str) -> Fields:
-    try:
-        event = json.loads(line.decode("utf-8"), object_pairs_hook=_distinct)
-    except UnicodeDecodeError:
-        raise ValidationError("the line is not UTF-8", where) from None
-    except json.JSONDecodeError as error:
-        raise ValidationError(f"no JSON: {error.msg} at column {error.colno}", where) from None
-    except RecursionError:
-        raise ValidationError("the JSON is nested too deeply", where) from None
-    except ValidationError as error:
-        raise ValidationError(error.what, where) from None
-    except ValueError as error:
-        raise ValidationError(f"no JSON: {error}", where) from None
+    event = load_json(decode(line, where, is_line=True), where)
     if not isinstance(event, dict):
         raise ValidationError(f"{type(event).__name__} is not a JSON object", where)
     return event
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> Fields:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValidationError("a field stands twice in the line")
-    return fields
 
 
 def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:

@@ -28,6 +28,7 @@ from xml.parsers import expat
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.junit.report import Case, Report
 from cardlink_sql.formats.junit.writing import UNKNOWN_HOST
+from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import TestStatus
 
@@ -73,12 +74,12 @@ def read_report(source: str | bytes | Path) -> Report:
     data, name, encoding = _data(source)
     if len(data) > MAX_BYTES:
         raise ValidationError(
-            f"{len(data):,} bytes, at most {MAX_BYTES:,} are read", name, "split the report"
+            f"the report is longer than {MAX_BYTES:,} bytes", name, "split the report"
         )
     digest = hashlib.sha256(data).hexdigest()
     if not data.startswith(_UTF16_MARKS):
         data = _CONTROLS.sub(lambda found: b"\\x%02x" % found[0][0], data)
-    return _Reader(name, encoding).read(data, Report(digest))
+    return _ReportReader(name, encoding).read(data, Report(digest))
 
 
 def _data(source: str | bytes | Path) -> tuple[bytes, str, str | None]:
@@ -89,14 +90,7 @@ def _data(source: str | bytes | Path) -> tuple[bytes, str, str | None]:
     if not isinstance(source, str | Path):
         raise ValidationError(f"{type(source).__name__} is no file and no XML", "report")
     path = Path(source)
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1), str(path), None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValidationError(
-            f"the report cannot be read: {reason}", str(path), "name another file"
-        ) from error
+    return read_bytes(path, at_most=MAX_BYTES), str(path), None
 
 
 @dataclass
@@ -146,7 +140,7 @@ class _Test:
     properties: dict[str, str] = field(default_factory=dict)
 
 
-class _Reader:
+class _ReportReader:
     """Takes the events of the parser."""
 
     def __init__(self, name: str, encoding: str | None) -> None:

@@ -7,10 +7,11 @@ start is that of its suite and the time of the tests before it.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from cardlink_sql.model.records import TestResult, TestStatus
 
@@ -44,12 +45,14 @@ def report_of(run_id: str, results: Iterable[TestResult]) -> str:
     every = [result for suite in suites.values() for result in suite.results]
     counts = _counts(every)
     del counts["skipped"]
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>']
-    lines.append(f"<testsuites{_attributes({'name': run_id, **counts, 'time': _time(every)})}>")
+    root = _element(None, "testsuites", name=run_id, **counts, time=_time(every))
     for suite in suites.values():
-        lines += _suite_lines(suite)
-    lines.append("</testsuites>")
-    return "\n".join(lines) + "\n"
+        _add_suite(root, suite)
+    indent(root)
+    body = tostring(root, encoding="unicode")
+    # ElementTree leaves a carriage return in text bare, and a parser would make a line feed of it.
+    body = body.replace("\r", "&#13;")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
 @dataclass
@@ -93,56 +96,53 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _suite_lines(suite: _Suite) -> Iterator[str]:
+def _add_suite(root: Element, suite: _Suite) -> None:
     start = suite.start
-    attributes = {
-        "name": suite.name,
+    element = _element(
+        root,
+        "testsuite",
+        name=suite.name,
         **_counts(suite.results),
-        "time": _time(suite.results),
-        "timestamp": None if start is None else start.isoformat(),
-        "hostname": suite.hostname,
-    }
-    yield f"  <testsuite{_attributes(attributes)}>"
+        time=_time(suite.results),
+        timestamp=None if start is None else start.isoformat(),
+        hostname=suite.hostname,
+    )
     if suite.properties:
-        yield "    <properties>"
+        properties = _element(element, "properties")
         for name, value in suite.properties.items():
-            yield f"      <property{_attributes({'name': name, 'value': value})}/>"
-        yield "    </properties>"
+            _element(properties, "property", name=name, value=value)
     for result in suite.results:
-        yield from _case_lines(result)
-    yield "  </testsuite>"
+        case = _element(
+            element,
+            "testcase",
+            name=result.test_name,
+            classname=result.suite_name,
+            time=_time([result]),
+        )
+        _add_outcome(case, result)
 
 
-def _case_lines(result: TestResult) -> Iterator[str]:
-    attributes = {
-        "name": result.test_name,
-        "classname": result.suite_name,
-        "time": _time([result]),
-    }
-    inside = list(_inside(result))
-    yield f"    <testcase{_attributes(attributes)}{'' if inside else '/'}>"
-    if inside:
-        yield from inside
-        yield "    </testcase>"
-
-
-def _inside(result: TestResult) -> Iterator[str]:
+def _add_outcome(case: Element, result: TestResult) -> None:
     facts, message = _facts(result), result.error_message
     kind = facts.get("type")
     if _is_unknown(result):
-        yield f"      <skipped{_attributes({'message': STILL_OPEN})}/>"
+        _element(case, "skipped", message=STILL_OPEN)
     elif result.status is TestStatus.SKIPPED:
-        yield f"      <skipped{_attributes({'type': kind, 'message': message})}/>"
+        _element(case, "skipped", type=kind, message=message)
     elif result.status is not TestStatus.PASSED:
-        still = STILL_OPEN if result.ended_at is None else ""
-        element, text = _ELEMENTS[result.status], message or still
+        text = message or (STILL_OPEN if result.ended_at is None else "")
         headline = text.strip().partition("\n")[0]
-        given = _attributes({"type": kind or result.status.value, "message": headline})
-        yield f"      <{element}{given}>{_escaped(text)}</{element}>"
-    for name, element in _OUTPUTS.items():
+        outcome = _element(
+            case,
+            _ELEMENTS[result.status],
+            type=kind or result.status.value,
+            message=headline,
+        )
+        outcome.text = _visible(text)
+    for name, tag in _OUTPUTS.items():
         output = facts.get(name)
         if isinstance(output, str):
-            yield f"      <{element}>{_escaped(output)}</{element}>"
+            _element(case, tag).text = _visible(output)
 
 
 def _counts(results: list[TestResult]) -> dict[str, str]:
@@ -168,25 +168,16 @@ def _time(results: Iterable[TestResult]) -> str:
     return f"{total // 1000}.{total % 1000:03d}"
 
 
-def _attributes(values: Mapping[str, Any]) -> str:
-    return "".join(
-        f' {name}="{_escaped(str(value), quoted=True)}"'
-        for name, value in values.items()
-        if value is not None
-    )
+def _element(parent: Element | None, tag: str, **attributes: Any) -> Element:
+    given = {name: _visible(str(value)) for name, value in attributes.items() if value is not None}
+    return Element(tag, given) if parent is None else SubElement(parent, tag, given)
 
 
-def _escaped(text: str, *, quoted: bool = False) -> str:
-    """Text as XML, every character of it visible to who reads the report."""
-    text = _FORBIDDEN.sub(_visible, text)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = text.replace("\r", "&#13;")
-    if quoted:
-        # A parser makes blanks of the bare ones.
-        text = text.replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
-    return text
+def _visible(text: str) -> str:
+    """Return text in which what XML forbids is written out, such as ``\\x1b``."""
+    return _FORBIDDEN.sub(_escape, text)
 
 
-def _visible(found: re.Match[str]) -> str:
+def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import DECLARED
 from cardlink_sql.transfer.exchange.keys import KeyReader, Keys
 from cardlink_sql.transfer.exchange.readers import Entry
@@ -52,23 +52,25 @@ class Checker:
 
     Args:
         spool: where they go: a log entry as a list by column, any other row as an object.
-        faults: where the others are noted.
+        problems: where the others are noted.
         keys: what reads the cards' keys, where the file holds any.
         form: how it holds them. A backup is put back as it is: that a session ended before it
             started is its own affair then.
     """
 
-    def __init__(self, spool: Spool, faults: Faults, keys: KeyReader | None, form: Keys) -> None:
+    def __init__(
+        self, spool: Spool, problems: Problems, keys: KeyReader | None, form: Keys
+    ) -> None:
         self.checked = Checked()
         self._spool = spool
-        self._faults = faults
+        self._problems = problems
         self._keys = keys
         self._is_backup = form is Keys.STORED
         self._logs = BY_NAME["comm_logs"]
 
     def take(self, entry: Entry) -> None:
         """Check a row and keep it, or note what is wrong with it."""
-        before = self._faults.count
+        before = self._problems.count
         shape = entry.shape
         if not isinstance(entry.row, dict):
             self._note(entry, None, "the row is not an object")
@@ -77,7 +79,7 @@ class Checker:
         for name in shape.required:
             if name not in entry.row:
                 self._note(entry, name, "the field is missing")
-        if self._faults.count > before:
+        if self._problems.count > before:
             if shape is not self._logs and shape.key in values:
                 # It is there, so that what refers to it is not at fault.
                 self.checked.keys[shape.name].setdefault(values[shape.key], entry.position)
@@ -170,7 +172,7 @@ class Checker:
         # A check names the place inside a JSON document: devices.connection_settings.a[0]
         inside = (where or "").removeprefix(f"{entry.shape.name}.")
         is_deeper = name is not None and inside.startswith((f"{name}.", f"{name}["))
-        self._faults.add(what, _place(entry, inside if is_deeper else name), entry.line)
+        self._problems.add(what, _place(entry, inside if is_deeper else name), entry.line)
 
 
 def _place(entry: Entry, name: str | None) -> str:

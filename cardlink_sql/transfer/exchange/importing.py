@@ -9,7 +9,8 @@ from cardlink_sql.database.event_bus import note_batch, note_many
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
+from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.exchange.applying import RowWriter
@@ -78,27 +79,22 @@ def import_file(
         on_progress: told the number of rows after each batch written.
 
     Raises:
-        ValidationError: the file cannot be read, or has faults: a line for each.
+        ValidationError: the file cannot be read, or has problems: a line for each.
         EncryptionError: the passphrase is wrong, or no encryption key is set.
         IntegrityError: another writer was quicker; nothing was kept.
     """
     chosen = format_of(path, file_format)
     where = str(path)
-    faults = Faults(where)
-    try:
-        file = path.open("rb")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValidationError(f"the file cannot be read: {reason}", where) from error
-    with file, Spool() as spool:
+    problems = Problems(where)
+    with open_to_read(path) as file, Spool() as spool:
         source = open_source(path, chosen, file)
         header = read_header(source.header, f"{where}: header")
         form = _form(header.keys, keys, f"{where}: header.keys")
         check_schema(manager, header, f"{where}: header")
         reader = key_reader(manager, header.keys, _asked(passphrase, form), f"{where}: header.keys")
-        checked = _check(source, Checker(spool, faults, reader, form), faults, on_check)
+        checked = _check(source, Checker(spool, problems, reader, form), problems, on_check)
         work = _Import(manager, spool, checked, conflict, reader)
-        return work.run(faults, on_progress, dry_run=dry_run)
+        return work.run(problems, on_progress, dry_run=dry_run)
 
 
 def _form(header: object, wanted: Keys | None, where: str) -> Keys:
@@ -119,12 +115,12 @@ def _asked(passphrase: Passphrase, form: Keys) -> str | None:
 
 
 def _check(
-    source: Source, checker: Checker, faults: Faults, on_check: OnProgress | None
+    source: Source, checker: Checker, problems: Problems, on_check: OnProgress | None
 ) -> Checked:
     tell = on_check or _tell_nobody
     new = 0
     try:
-        for entry in source.entries(faults):
+        for entry in source.entries(problems):
             checker.take(entry)
             new += 1
             if new == _STEP:
@@ -132,9 +128,9 @@ def _check(
                 new = 0
     except ValidationError as error:
         # Such as a file that ends too soon, where what was found so far may explain it.
-        if not faults.count:
+        if not problems.count:
             raise
-        faults.add(error.what)
+        problems.add(error.what)
     tell(new)
     return checker.checked
 
@@ -169,13 +165,15 @@ class _Import:
         self._conflict = conflict
         self._keys = keys
 
-    def run(self, faults: Faults, on_progress: OnProgress | None, *, dry_run: bool) -> ImportReport:
-        if faults.count:
-            self._list_faults(faults)
+    def run(
+        self, problems: Problems, on_progress: OnProgress | None, *, dry_run: bool
+    ) -> ImportReport:
+        if problems.count:
+            self._list_problems(problems)
         report = ImportReport(dry_run=dry_run)
         with self._manager.transaction(read_only=False) as transaction:
             gateway = ExchangeGateway(transaction, self._manager.library)
-            released = self._hold_against(gateway, faults)
+            released = self._hold_against(gateway, problems)
             for iccid in released:
                 gateway.release_psk_identity(iccid)
             self._write(gateway, report, on_progress)
@@ -186,18 +184,18 @@ class _Import:
                 transaction.commit()
         return report
 
-    def _list_faults(self, faults: Faults) -> None:
+    def _list_problems(self, problems: Problems) -> None:
         """What the database would refuse is listed beside what is wrong with the file."""
         with self._manager.transaction(read_only=True) as transaction:
-            self._hold_against(ExchangeGateway(transaction, self._manager.library), faults)
+            self._hold_against(ExchangeGateway(transaction, self._manager.library), problems)
 
-    def _hold_against(self, gateway: ExchangeGateway, faults: Faults) -> list[str]:
-        find_missing(gateway, self._checked, faults)
+    def _hold_against(self, gateway: ExchangeGateway, problems: Problems) -> list[str]:
+        find_missing(gateway, self._checked, problems)
         identities = Identities(
-            gateway, self._manager.dialect, self._checked, self._conflict, faults
+            gateway, self._manager.dialect, self._checked, self._conflict, problems
         )
         released = identities.check(self._spool)
-        faults.refuse()
+        problems.refuse()
         return released
 
     def _write(

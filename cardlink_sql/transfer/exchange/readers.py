@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, Protocol
 
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
+from cardlink_sql.formats.strict_json import load_json
+from cardlink_sql.formats.text import decode
+from cardlink_sql.formats.yaml_document import load_yaml
 from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
-from cardlink_sql.transfer.exchange.strict import decode, load_json, load_yaml
 
 # No row that the checks let pass is longer, however its letters are escaped.
 _MAX_LINE: Final = 2**25
@@ -28,8 +30,8 @@ class Source(Protocol):
 
     header: Any
 
-    def entries(self, faults: Faults) -> Iterator[Entry]:
-        """Its rows; what is no row is noted as a fault."""
+    def entries(self, problems: Problems) -> Iterator[Entry]:
+        """Its rows; what is no row is noted as a problem."""
 
 
 def open_source(path: Path, file_format: Format, file: IO[bytes]) -> Source:
@@ -59,14 +61,14 @@ class DocumentSource:
         self.header = document.pop("header", None)
         self._tables = document
 
-    def entries(self, faults: Faults) -> Iterator[Entry]:
+    def entries(self, problems: Problems) -> Iterator[Entry]:
         """Its rows, table by table."""
         for name, rows in self._tables.items():
             shape = BY_NAME.get(name)
             if shape is None:
-                faults.add(f"there is no such table, only {', '.join(BY_NAME)}", name)
+                problems.add(f"there is no such table, only {', '.join(BY_NAME)}", name)
             elif not isinstance(rows, list):
-                faults.add("this is not a list of rows", name)
+                problems.add("this is not a list of rows", name)
             else:
                 for index, row in enumerate(rows):
                     yield Entry(shape, index, None, row)
@@ -83,17 +85,17 @@ class LinesSource:
         opening = {} if first is None else load_json(first, self._where)
         self.header = opening.get("header") if isinstance(opening, dict) else None
 
-    def entries(self, faults: Faults) -> Iterator[Entry]:
+    def entries(self, problems: Problems) -> Iterator[Entry]:
         """Its rows, and at their end the check of the last line.
 
         Raises:
             ValidationError: the last line is missing or does not count the rows.
         """
         counts: dict[str, int] = {}
-        while (text := self._next(faults)) is not None:
+        while (text := self._next(problems)) is not None:
             if not text.strip():
                 continue
-            row = self._object(text, faults)
+            row = self._object(text, problems)
             if row is None:
                 continue
             if "trailer" in row:
@@ -101,7 +103,7 @@ class LinesSource:
                 return
             shape = BY_NAME.get(table) if isinstance(table := row.pop("table", None), str) else None
             if shape is None:
-                faults.add(f"its table is none of: {', '.join(BY_NAME)}", line=self._line)
+                problems.add(f"its table is none of: {', '.join(BY_NAME)}", line=self._line)
                 continue
             index = counts.get(shape.name, 0)
             counts[shape.name] = index + 1
@@ -112,14 +114,14 @@ class LinesSource:
             "export it again",
         )
 
-    def _object(self, text: str, faults: Faults) -> dict[str, Any] | None:
+    def _object(self, text: str, problems: Problems) -> dict[str, Any] | None:
         try:
             row = load_json(text, self._where)
         except ValidationError as error:
-            faults.add(error.what, line=self._line)
+            problems.add(error.what, line=self._line)
             return None
         if not isinstance(row, dict):
-            faults.add("the line is not an object", line=self._line)
+            problems.add("the line is not an object", line=self._line)
             return None
         return row
 
@@ -139,7 +141,7 @@ class LinesSource:
         if (rest := self._next()) is not None and (rest.strip() or self._next() is not None):
             raise ValidationError("a line stands behind the last one", self._where)
 
-    def _next(self, faults: Faults | None = None) -> str | None:
+    def _next(self, problems: Problems | None = None) -> str | None:
         line = self._file.readline(_MAX_LINE + 1)
         if not line:
             return None
@@ -147,12 +149,11 @@ class LinesSource:
         if len(line) > _MAX_LINE:
             raise ValidationError(f"the line is longer than {_MAX_LINE} bytes", self._where)
         try:
-            text = decode(line, self._where) if self._line == 1 else line.decode()
-            return text.rstrip("\r\n")
-        except UnicodeDecodeError:
-            if faults is None:
-                raise ValidationError("the line is not UTF-8", self._where) from None
-            faults.add("the line is not UTF-8", line=self._line)
+            return decode(line, self._where, is_line=True).rstrip("\r\n")
+        except ValidationError as error:
+            if problems is None:
+                raise
+            problems.add(error.what, line=self._line)
             return ""
 
     @property

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.formats.problems import Faults
+from cardlink_sql.formats.problems import Problems
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.transfer.exchange.checking import Checked, Reference
 from cardlink_sql.transfer.exchange.conflict import Conflict
@@ -24,7 +24,7 @@ def chunks(items: Iterable[T], size: int = _AT_ONCE) -> Iterator[list[T]]:
         yield chunk
 
 
-def find_missing(gateway: ExchangeGateway, checked: Checked, faults: Faults) -> None:
+def find_missing(gateway: ExchangeGateway, checked: Checked, problems: Problems) -> None:
     """Note the rows that the file refers to and that neither it nor the database has."""
     for shape in SHAPES:
         references = checked.references[shape.name]
@@ -34,13 +34,13 @@ def find_missing(gateway: ExchangeGateway, checked: Checked, faults: Faults) -> 
             known = {row[position] for row in gateway.find(shape.word, keys)}
             for key in keys:
                 if key not in known:
-                    _note_missing(shape, key, references[key], faults)
+                    _note_missing(shape, key, references[key], problems)
 
 
-def _note_missing(shape: Shape, key: str, reference: Reference, faults: Faults) -> None:
+def _note_missing(shape: Shape, key: str, reference: Reference, problems: Problems) -> None:
     more = f"; {reference.count - 1} more rows refer to it" if reference.count > 1 else ""
     what = f"neither the file nor the database has {key!r} in {shape.name}{more}"
-    faults.add(what, reference.place, reference.line)
+    problems.add(what, reference.place, reference.line)
 
 
 class Identities:
@@ -53,7 +53,7 @@ class Identities:
         dialect: its dialect.
         checked: the file.
         rule: what becomes of cards that the database has.
-        faults: where what may not be is noted.
+        problems: where what may not be is noted.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Identities:
         dialect: Dialect,
         checked: Checked,
         rule: Conflict,
-        faults: Faults,
+        problems: Problems,
     ) -> None:
         self._gateway = gateway
         self._convert = from_row(BY_WORD["cards"], dialect)
         self._checked = checked
         self._rule = rule
-        self._faults = faults
+        self._problems = problems
 
     def check(self, spool: Spool) -> list[str]:
-        """Note the faults; gives the cards that must give up their identity for another."""
+        """Note the problems; gives the cards that must give up their identity for another."""
         released: list[str] = []
         for batch in spool.batches(BY_WORD["cards"]):
             found = map(self._convert, self._gateway.find("cards", [row["iccid"] for row in batch]))
@@ -117,4 +117,4 @@ class Identities:
 
     def _note(self, iccid: str, what: str) -> None:
         index = self._checked.keys["card_profiles"][iccid]
-        self._faults.add(what, f"card_profiles[{index}].psk_identity")
+        self._problems.add(what, f"card_profiles[{index}].psk_identity")

@@ -1,13 +1,11 @@
-"""JSON and YAML read strictly: nothing is guessed, and nothing stands twice.
+"""YAML that a program has written, read strictly from its events.
 
-Both give objects, lists, text, numbers, truth values and None. YAML is read from its events, so
-that no tag makes an object and no alias a bomb; a plain word is a number, a truth value or null
-where both YAML 1.1 and 1.2 say so, and else text: times are text, and so is ``yes``. The settings'
-YAML, which people write, has a reader of its own, which knows the line of every value and takes
-at most a MiB.
+No tag makes an object and no alias a bomb, and a file of any size is read once. A plain word is a
+number, a truth value or null where both YAML 1.1 and 1.2 say so, and else text: times are text, and
+so is ``yes``. ``yaml_text`` reads the YAML that people write: it knows the line of
+every value and takes at most a MiB.
 """
 
-import json
 import re
 import reprlib
 from collections.abc import Iterator
@@ -17,65 +15,8 @@ import yaml
 
 from cardlink_sql.errors import ValidationError
 
-# A row's JSON document may have 31 levels; it stands in a row, in a list, in the file.
+# A row's JSON document may have 31 levels; it is in a row, in a list, in the file.
 _MAX_DEPTH: Final = 40
-_BOM: Final = b"\xef\xbb\xbf"
-
-
-def decode(data: bytes, where: str) -> str:
-    """UTF-8 without a byte order mark.
-
-    Raises:
-        ValidationError: the bytes are something else.
-    """
-    if data.startswith(_BOM):
-        raise ValidationError(
-            "the file starts with a byte order mark", where, "save it as UTF-8 without one"
-        )
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValidationError(f"line {line} is not UTF-8", where, "save it as UTF-8") from None
-
-
-def load_json(text: str, where: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        ValidationError: it is no JSON, an object has a field twice, or it is nested too deeply.
-    """
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        place = f"column {error.colno}"
-        if "\n" in text.rstrip("\n"):
-            place = f"line {error.lineno}, {place}"
-        raise ValidationError(f"no JSON: {error.msg} at {place}", where) from None
-    except RecursionError:
-        raise ValidationError("the JSON is nested too deeply", where) from None
-    except ValidationError as error:
-        raise ValidationError(error.what, where) from None
-    except ValueError:  # Python reads no number of more than 4,300 digits
-        raise ValidationError("no JSON: a number of so many digits", where) from None
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValidationError(f"the field {reprlib.repr(twice)} stands twice in an object")
-    return fields
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValidationError(f"{name} is no JSON number")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
-
-
 # A subset of what YAML 1.1 and 1.2 agree on, so that what one writes plain is the same here.
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTH: Final = {
@@ -90,13 +31,13 @@ _Events = Iterator[Any]
 
 
 def load_yaml(text: str, where: str) -> Any:
-    """The value of a YAML text of one document that ends in ``...``.
+    """Return the value of a YAML text of one document that ends in ``...``.
 
     Raises:
         ValidationError: it is no YAML, holds an anchor, an alias, a tag or a key twice, is
             nested too deeply, or does not end.
     """
-    reader = _YamlReader(where)
+    reader = _DocumentReader(where)
     try:
         return reader.document(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
@@ -107,7 +48,7 @@ def load_yaml(text: str, where: str) -> Any:
         raise ValidationError("no YAML: a character that it does not allow", where) from None
 
 
-class _YamlReader:
+class _DocumentReader:
     def __init__(self, where: str) -> None:
         self._where = where
 

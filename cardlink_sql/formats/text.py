@@ -1,0 +1,60 @@
+"""Files that are read: opened, limited and decoded in one place."""
+
+from pathlib import Path
+from typing import IO
+
+from cardlink_sql.errors import ValidationError
+
+
+def open_to_read(path: Path) -> IO[bytes]:
+    """Open a file.
+
+    Raises:
+        ValidationError: it cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        raise _unreadable(error, path) from error
+
+
+def read_bytes(path: Path, *, at_most: int) -> bytes:
+    """Read a file.
+
+    Raises:
+        ValidationError: it cannot be read, or is longer.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(at_most + 1)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error, path) from error
+    if len(data) > at_most:
+        raise ValidationError(
+            f"the file is longer than {at_most:,} bytes", str(path), "split the file"
+        )
+    return data
+
+
+def decode(data: bytes, where: str, *, is_line: bool = False) -> str:
+    """Decode UTF-8, with or without a byte order mark.
+
+    Args:
+        data: a file, or a line of one.
+        where: the file's name, or its name and the line.
+        is_line: whether ``where`` has the line.
+
+    Raises:
+        ValidationError: the bytes are something else.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        place = where if is_line else f"{where}:{line}"
+        raise ValidationError("not UTF-8", place, "save it as UTF-8") from None
+
+
+def _unreadable(error: OSError | ValueError, path: Path) -> ValidationError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return ValidationError(f"the file cannot be read: {reason}", str(path), "name another file")
