@@ -28,7 +28,6 @@ from cardlink_sql.review.report.folder import MANIFEST
 from cardlink_sql.review.report.pages import make_environment
 from cardlink_sql.review.report.schema import table_ddl
 from cardlink_sql.review.schema_dump import committed_schema
-from cardlink_sql.review.senders import Senders
 from cardlink_sql.review.source import source_text
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of
@@ -236,7 +235,7 @@ def made(statement: str, doc: str = "Q.", **entry: Any) -> QueryFacts:
     (query,) = parse(text, "sql/common/things.sql", Dialect.SQLITE)
     locked = {Dialect.SQLITE: {"queries": {"things.q": {"hash": hash_of(query), **entry}}}}
     found = footprints(Dialect.SQLITE)["sessions.find_active"]
-    return query_facts({Dialect.SQLITE: query}, {Dialect.SQLITE: found}, locked, Senders((), ()))
+    return query_facts({Dialect.SQLITE: query}, {Dialect.SQLITE: found}, locked, ())
 
 
 def section(query: QueryFacts) -> Element:

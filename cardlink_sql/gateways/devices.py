@@ -147,7 +147,8 @@ class DeviceGateway(Gateway[Device, str]):
     def delete_with_sessions(self, device_id: str) -> bool:
         """Delete a device, its sessions and their logs; whether it was there.
 
-        ``delete`` and ``delete_by_id`` keep the sessions, without their device.
+        The query before is ``delete_sessions``. ``delete`` and ``delete_by_id`` keep the sessions,
+        without their device.
         """
         key = self._key(device_id)
         gone = self._execute("delete_sessions", {"device_id": key})

@@ -23,36 +23,6 @@ _TABLES: Final = {
     "tests": tables.test_results,
     "settings": tables.settings,
 }
-_PAGES: Final = {
-    "devices": "page_devices",
-    "cards": "page_cards",
-    "sessions": "page_sessions",
-    "logs": "page_logs",
-    "tests": "page_tests",
-    "settings": "page_settings",
-}
-_FINDS: Final = {
-    "devices": "find_devices",
-    "cards": "find_cards",
-    "sessions": "find_sessions",
-    "tests": "find_tests",
-    "settings": "find_settings",
-}
-_INSERTS: Final = {
-    "devices": "insert_devices",
-    "cards": "insert_cards",
-    "sessions": "insert_sessions",
-    "tests": "insert_tests",
-    "settings": "insert_settings",
-}
-_UPDATES: Final = {
-    "devices": "update_devices",
-    "cards": "update_cards",
-    "sessions": "update_sessions",
-    "logs": "update_logs",
-    "tests": "update_tests",
-    "settings": "update_settings",
-}
 
 
 class ExchangeGateway:
@@ -74,7 +44,7 @@ class ExchangeGateway:
     def page(
         self, word: str, after: str | int, limit: int, scope: Mapping[str, Any]
     ) -> Sequence[Row]:
-        """The rows behind a key, in the order of the key.
+        """The rows behind a key, in the order of the key. The query is ``page_WORD``.
 
         Args:
             word: the table.
@@ -83,26 +53,32 @@ class ExchangeGateway:
             scope: ``since`` (a time in the driver's form) or ``session_id``; the table's query
                 takes what it has a line for.
         """
-        query = self._query(_PAGES[word])
+        query = self._query(f"page_{word}")
         given = {name: value for name, value in scope.items() if name in query.conditions}
         return self._transaction.many(query, {**given, "after": after, "limit": limit})
 
     def find(self, word: str, keys: Sequence[str]) -> Sequence[Row]:
-        """The rows with these keys, at most a few thousand, in no order."""
-        return self._transaction.many(self._query(_FINDS[word]), {"keys": keys})
+        """The rows with these keys, at most a few thousand, in no order.
+
+        The query is ``find_WORD``.
+        """
+        return self._transaction.many(self._query(f"find_{word}"), {"keys": keys})
 
     def insert(self, word: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """New rows.
+        """New rows. The query is ``insert_WORD``.
 
         Raises:
             IntegrityError: a key is taken, or a row that one refers to is missing.
         """
         if rows:
-            self._transaction.batch(self._query(_INSERTS[word]), rows)
+            self._transaction.batch(self._query(f"insert_{word}"), rows)
 
     def update(self, word: str, values: Mapping[str, Any]) -> None:
-        """Write a row, found by its key; of a log entry what is not its identity."""
-        self._transaction.execute(self._query(_UPDATES[word]), values)
+        """Write a row, found by its key; of a log entry what is not its identity.
+
+        The query is ``update_WORD``.
+        """
+        self._transaction.execute(self._query(f"update_{word}"), values)
 
     def find_psk_identities(self, identities: Sequence[str]) -> dict[str, str]:
         """The ICCIDs of the cards that claim these PSK identities, by identity."""

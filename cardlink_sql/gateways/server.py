@@ -51,8 +51,8 @@ class ServerGateway:
     def count_statements(self) -> list[CountedStatement]:
         """What the server counted of the statements of this database since it began to.
 
-        The queries are ``read_pg_stat_statements`` and, behind ``has_performance_schema``,
-        ``read_digest_samples`` or ``read_digests``.
+        The queries are ``read_pg_stat_statements`` and ``may_read_statements``; or, after
+        ``has_performance_schema``, ``read_digest_samples`` or ``read_digests``.
 
         Raises:
             QueryError: the server counts none, or does not let this role see them.

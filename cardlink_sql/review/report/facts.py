@@ -18,7 +18,7 @@ from cardlink_sql.review.impact import effects
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.report.schema import TableFacts, all_tables
-from cardlink_sql.review.senders import Senders, senders
+from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.review.source import source_text
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.
@@ -81,7 +81,7 @@ class QueryFacts:
     forms: tuple[Form, ...]
     touches: tuple[Touch, ...]
     locked: Mapping[Dialect, Locked]
-    senders: Senders
+    senders: tuple[Sender, ...]
 
     @property
     def first(self) -> Query:
@@ -252,7 +252,7 @@ def query_facts(
     forms: Mapping[Dialect, Query],
     seen: Mapping[Dialect, Footprint],
     locks: Mapping[Dialect, Lock],
-    sent: Senders,
+    sent: tuple[Sender, ...],
 ) -> QueryFacts:
     """Return the facts of one query, from its form, footprint and lock in each dialect."""
     shared = defaultdict(list)
