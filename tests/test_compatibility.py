@@ -17,7 +17,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.compatibility import compatible, read_release
 from cardlink_sql.review.describe import describer
-from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.target import scratch
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def release_with(folder: Path, queries: str) -> Path:
     return release
 
 
-def checked(release: Path, manager: DatabaseManager) -> list[Fault]:
+def checked(release: Path, manager: DatabaseManager) -> list[Finding]:
     """The faults of a release on a database of this one's schema."""
     library = read_release(release, manager.dialect)
     if manager.dialect is Dialect.SQLITE:

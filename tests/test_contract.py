@@ -18,7 +18,7 @@ from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.describe import describer
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.rules import check_files
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.target import scratch
 from cardlink_sql.review.variants import as_written
 from tests.conftest import ALL_DIALECTS
@@ -67,7 +67,7 @@ def test_what_a_gateway_says_of_a_query_is_of_a_query_that_is_there() -> None:
 )
 def test_a_copy_takes_what_the_batch_takes(gateway: str, copy: str, batch: str) -> None:
     library = load_library(Dialect.POSTGRESQL)
-    listed = Statement(as_written(library.query(gateway, copy))).listed
+    listed = ParsedStatement(as_written(library.query(gateway, copy))).listed
     assert listed == library.query(gateway, batch).as_written().names
 
 

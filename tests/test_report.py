@@ -22,13 +22,13 @@ from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import impact
 from cardlink_sql.review.lock import hash_of
+from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.report import INDEX, gather, render, write_folder
 from cardlink_sql.review.report.facts import Facts, QueryFacts, query_facts
 from cardlink_sql.review.report.folder import MANIFEST
 from cardlink_sql.review.report.pages import make_environment
 from cardlink_sql.review.report.schema import table_ddl
 from cardlink_sql.review.schema_dump import committed_schema
-from cardlink_sql.review.source import source_text
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of
 
@@ -75,7 +75,7 @@ def test_every_query_of_every_dialect_is_there(pages: Mapping[str, Element]) -> 
     for dialect in Dialect:
         for query in load_library(dialect).all():
             section = section_of(pages, query.title)
-            assert source_text(query) in statements(section)
+            assert query_text(query) in statements(section)
             said = text_of(section)
             assert query.where in said
             assert dialect.servers in said or "Every dialect" in said

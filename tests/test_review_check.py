@@ -21,7 +21,7 @@ from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.describe import describer
-from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.target import live, scratch
 from cardlink_sql.schema.migrator import Migrator
@@ -31,7 +31,7 @@ from tests.test_schema import edited_migrations
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 
 
-def checked(manager: DatabaseManager, library: Library, gateway: str) -> list[Fault]:
+def checked(manager: DatabaseManager, library: Library, gateway: str) -> list[Finding]:
     """The faults of a gateway's queries on a manager's database, and of its files."""
     others = {d: Library(d, {gateway: load_library(d).gateway(gateway)}) for d in Dialect}
     files = check_files([*(others | {library.dialect: library}).values()])

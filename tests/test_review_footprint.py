@@ -14,7 +14,7 @@ from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.footprint import footprint, footprints
 from cardlink_sql.review.scratch import sqlite_in_memory
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import PLACEHOLDERS, as_written, bare, variants
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
@@ -178,12 +178,12 @@ def test_mysqls_upsert_and_copy_write_what_they_list() -> None:
     ],
 )
 def test_a_limit_ends_what_returns_its_rows_in_order(sql: str, name: str, stops: bool) -> None:
-    assert Statement(as_written(query_of(sql, SQLITE))).stops_at_limit(name) is stops
+    assert ParsedStatement(as_written(query_of(sql, SQLITE))).stops_at_limit(name) is stops
 
 
 def test_a_statement_that_cannot_be_parsed_is_an_error() -> None:
     with pytest.raises(QueryError, match=r"things.q: sqlglot cannot parse it"):
-        Statement(as_written(query_of("SELECT id FROM (devices")))
+        ParsedStatement(as_written(query_of("SELECT id FROM (devices")))
 
 
 @pytest.mark.parametrize("dialect", Dialect)

@@ -17,7 +17,7 @@ from cardlink_sql.errors import DatabaseError, MigrationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.conditions import canonical, canonical_condition
 from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
-from cardlink_sql.review.scratch_database import scratch_database
+from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.schema.ddl.printer import ddl
 from cardlink_sql.schema.ddl.reflect import _default, read_tables
 from cardlink_sql.schema.drift import differences

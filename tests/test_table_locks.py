@@ -19,7 +19,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import Migrator
-from cardlink_sql.schema.migrator.kinds import Change, Kind, changes
+from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 from cardlink_sql.schema.migrator.table_locks import MARIADB, MYSQL, POSTGRESQL, Work, locks
 
 MakeDatabase = Callable[[Dialect], str]
@@ -135,15 +135,15 @@ SCHEMA = (
 
 @pytest.mark.parametrize(("dialect", "statement", "kind"), READ)
 def test_a_statement_is_taken_for_what_it_is(dialect: Dialect, statement: str, kind: str) -> None:
-    assert [change.kind for change in changes(statement + ";", dialect)] == [Kind[kind]]
+    assert [change.kind for change in changes(statement + ";", dialect)] == [Action[kind]]
 
 
 def test_each_action_is_a_change() -> None:
     statement = "ALTER TABLE ONLY t ADD a NUMERIC(10, 2), DROP b, ADD FOREIGN KEY (a) REFERENCES u"
     assert changes(statement, Dialect.POSTGRESQL) == [
-        Change(Kind.ADD_COLUMN, "t"),
-        Change(Kind.DROP_COLUMN, "t"),
-        Change(Kind.ADD_FOREIGN_KEY, "t", "u"),
+        Change(Action.ADD_COLUMN, "t"),
+        Change(Action.DROP_COLUMN, "t"),
+        Change(Action.ADD_FOREIGN_KEY, "t", "u"),
     ]
     assert [change.table for change in changes("DROP TABLE a, b CASCADE", Dialect.MYSQL)] == [
         "a",
@@ -234,7 +234,7 @@ def test_postgresql_locks_what_is_told(statement: str, kind: str, postgresql: En
         assert is_told or level in ("ACCESS SHARE", "ROW SHARE"), (sentence, held)
     if kind == "CREATE_TABLE":
         return
-    work = POSTGRESQL[Kind[kind]].work
+    work = POSTGRESQL[Action[kind]].work
     if work is Work.NONE and kind not in ("DROP_TABLE", "TRUNCATE"):
         assert (later, after) == (earlier, before)
     elif work is Work.SCAN:
@@ -267,7 +267,7 @@ def test_what_is_done_concurrently_lets_writers_through(
             # The statement waits for this transaction, and holds its lock meanwhile.
             writer.execute(text("UPDATE child SET b = 'x' WHERE id = 1"))
             builder.start()
-            level = POSTGRESQL[Kind[kind]].level
+            level = POSTGRESQL[Action[kind]].level
             until(lambda: bool(pids) and strongest(watcher, pids[0], tables).get("child") == level)
             writer.execute(text("UPDATE child SET b = 'y' WHERE id = 2"))
             # It waits for each transaction that is older, too.
@@ -302,7 +302,7 @@ def accepts(engine: Engine, statement: str, how: str) -> bool:
 @pytest.mark.parametrize(("statement", "kind"), ON_MYSQL)
 def test_mysql_does_it_in_the_way_that_is_told(statement: str, kind: str, mysql: Engine) -> None:
     is_mariadb = bool(getattr(mysql.dialect, "is_mariadb", False))
-    lock = (MARIADB if is_mariadb else MYSQL)[Kind[kind]]
+    lock = (MARIADB if is_mariadb else MYSQL)[Action[kind]]
     if lock.level == "INSTANT":
         assert accepts(mysql, statement, "ALGORITHM = INSTANT")
     elif lock.level == "INPLACE":

@@ -15,7 +15,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.resources import folder
 from cardlink_sql.review.lint import lint as lint_migrations
 from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
-from cardlink_sql.review.scratch_database import scratch_database
+from cardlink_sql.review.scratch import scratch_database
 
 schema = group(
     "schema",

@@ -11,10 +11,10 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.records import JSONValue
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.describe import Describer, Description, Kind, Refused, Typed
+from cardlink_sql.review.describe import Describer, Description, Refused, Typed, ValueKind
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
-from cardlink_sql.review.faults import Fault, nearest
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.findings import Finding, nearest
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant, as_written, variants
 
 
@@ -28,7 +28,7 @@ class Checked:
 
     queries: int
     variants: int
-    faults: list[Fault]
+    faults: list[Finding]
     notes: list[str]
 
 
@@ -41,11 +41,11 @@ def check_queries(library: Library, asked: Describer) -> Checked:
         library: the queries.
         asked: the database of their dialect.
     """
-    faults: list[Fault] = []
+    faults: list[Finding] = []
     count = 0
     queries, notes = _to_prepare(library, asked)
     for query in queries:
-        refused: list[Fault] = []
+        refused: list[Finding] = []
         for variant in variants(query):
             count += 1
             refused += _prepared(variant, asked)
@@ -86,7 +86,7 @@ def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[s
     return [query for query in queries if query.source.needs not in missing], notes
 
 
-def _prepared(variant: Variant, asked: Describer) -> Iterator[Fault]:
+def _prepared(variant: Variant, asked: Describer) -> Iterator[Finding]:
     try:
         asked.prepare(variant)
     except Refused as refused:
@@ -97,14 +97,14 @@ def _prepared(variant: Variant, asked: Describer) -> Iterator[Fault]:
         else:
             where = variant.place_of(word) if word else query.where
         remedy = nearest(word) if word else "mend the statement"
-        yield Fault("prepare", where, query.title, query.dialect, refused.what, remedy)
+        yield Finding("prepare", where, query.title, query.dialect, refused.what, remedy)
 
 
-def _described(query: Query, asked: Describer) -> Iterator[Fault]:
+def _described(query: Query, asked: Describer) -> Iterator[Finding]:
     variant = as_written(query)
     try:
         found = asked.describe(variant)
-        statement = Statement(variant)
+        statement = ParsedStatement(variant)
         wanted = expected_fields(query)
     except Refused as refused:
         yield _fault("columns", query, refused.what, "mend the statement")
@@ -121,7 +121,7 @@ def _described(query: Query, asked: Describer) -> Iterator[Fault]:
         yield _fault("columns", query, what, "select one column, or declare it :one")
 
 
-def _check_parameters(variant: Variant, found: Description) -> Iterator[Fault]:
+def _check_parameters(variant: Variant, found: Description) -> Iterator[Finding]:
     """A parameter has one type, and where it is named as a column, that column's."""
     query = variant.query
     table = getattr(gateway_classes().get(query.source.gateway), "table", None)
@@ -134,7 +134,7 @@ def _check_parameters(variant: Variant, found: Description) -> Iterator[Fault]:
         if first.kind is not parameter.kind:
             what = f":{parameter.name} is {first.type} in one place, {parameter.type} in another"
             remedy = "CAST it in one of them, or give it two names"
-            yield Fault("types", where, query.title, query.dialect, what, remedy)
+            yield Finding("types", where, query.title, query.dialect, what, remedy)
         elif table is not None and parameter.name in table.columns:
             kind = kind_of(table.columns[parameter.name])
             if kind is not parameter.kind:
@@ -143,18 +143,18 @@ def _check_parameters(variant: Variant, found: Description) -> Iterator[Fault]:
                     f"{kind} of {table.name}.{parameter.name}"
                 )
                 remedy = "compare it with a column of that type, CAST it, or rename the parameter"
-                yield Fault("types", where, query.title, query.dialect, what, remedy)
+                yield Finding("types", where, query.title, query.dialect, what, remedy)
 
 
 def _check_columns(
-    variant: Variant, statement: Statement, found: Description, wanted: tuple[Field, ...]
-) -> Iterator[Fault]:
+    variant: Variant, statement: ParsedStatement, found: Description, wanted: tuple[Field, ...]
+) -> Iterator[Finding]:
     query = variant.query
     given, names = [c.name for c in found.columns], [field.name for field in wanted]
     if given != names:
         where, what = _difference(variant, given, names)
         remedy = "put the columns in the order of the record's fields, under their names"
-        yield Fault("columns", where, query.title, query.dialect, what, remedy)
+        yield Finding("columns", where, query.title, query.dialect, what, remedy)
         return
     for column, field in zip(found.columns, wanted, strict=True):
         where = variant.place_of(field.name)
@@ -162,7 +162,7 @@ def _check_columns(
             *_check_type(column, field, query.dialect),
             *_check_null(column, field, statement),
         ):
-            yield Fault(check, where, query.title, query.dialect, what, remedy)
+            yield Finding(check, where, query.title, query.dialect, what, remedy)
 
 
 def _difference(variant: Variant, given: list[str], wanted: list[str]) -> tuple[str, str]:
@@ -184,7 +184,7 @@ def _check_type(column: Typed, field: Field, dialect: Dialect) -> Iterator[tuple
 
 
 def _check_null(
-    column: Typed, field: Field, statement: Statement
+    column: Typed, field: Field, statement: ParsedStatement
 ) -> Iterator[tuple[str, str, str]]:
     if column.nullable and not field.optional and not statement.is_narrowed(column.name):
         what = f"the column {column.name} may be NULL, and the record's field is never None"
@@ -198,30 +198,32 @@ def _check_null(
 _JSON_TYPES: Final = frozenset(get_args(JSONValue))
 
 
-def _taken(hint: Any, dialect: Dialect) -> frozenset[Kind]:
+def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
     """The kinds of columns that a field of this type is read from; none where any will do."""
     is_postgresql, is_sqlite = dialect is Dialect.POSTGRESQL, dialect is Dialect.SQLITE
     if hint in _JSON_TYPES:
         # MariaDB's JSON is text with a CHECK.
-        return frozenset({Kind.JSON} if is_postgresql else {Kind.JSON, Kind.TEXT})
+        return frozenset({ValueKind.JSON} if is_postgresql else {ValueKind.JSON, ValueKind.TEXT})
     if not isinstance(hint, type):
         return frozenset()
     if issubclass(hint, bool):
-        return frozenset({Kind.BOOLEAN} if is_postgresql else {Kind.BOOLEAN, Kind.INTEGER})
+        return frozenset(
+            {ValueKind.BOOLEAN} if is_postgresql else {ValueKind.BOOLEAN, ValueKind.INTEGER}
+        )
     if issubclass(hint, str | StrEnum):
-        return frozenset({Kind.TEXT})
+        return frozenset({ValueKind.TEXT})
     if issubclass(hint, datetime):
-        return frozenset({Kind.TEXT if is_sqlite else Kind.TIME})
+        return frozenset({ValueKind.TEXT if is_sqlite else ValueKind.TIME})
     return _PLAIN.get(hint, frozenset())
 
 
 _PLAIN: Final = {
-    int: frozenset({Kind.INTEGER}),
-    float: frozenset({Kind.FLOAT, Kind.DECIMAL, Kind.INTEGER}),
-    Decimal: frozenset({Kind.DECIMAL}),
-    bytes: frozenset({Kind.BYTES}),
+    int: frozenset({ValueKind.INTEGER}),
+    float: frozenset({ValueKind.FLOAT, ValueKind.DECIMAL, ValueKind.INTEGER}),
+    Decimal: frozenset({ValueKind.DECIMAL}),
+    bytes: frozenset({ValueKind.BYTES}),
 }
 
 
-def _fault(check: str, query: Query, what: str, remedy: str) -> Fault:
-    return Fault(check, query.where, query.title, query.dialect, what, remedy)
+def _fault(check: str, query: Query, what: str, remedy: str) -> Finding:
+    return Finding(check, query.where, query.title, query.dialect, what, remedy)

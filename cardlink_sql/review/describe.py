@@ -9,13 +9,12 @@ from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.queries.lexer import BLANK, Token
-from cardlink_sql.queries.lexer import Kind as TokenKind
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.queries.lexer import BLANK, Kind, Token
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """What a value is, whatever a backend calls its type."""
 
     TEXT = "text"
@@ -41,7 +40,7 @@ class Typed:
 
     name: str
     type: str | None = None
-    kind: Kind | None = None
+    kind: ValueKind | None = None
     nullable: bool | None = None
 
 
@@ -137,7 +136,7 @@ class _SQLite:
 
     def describe(self, variant: Variant) -> Description:
         parameters = tuple(Typed(name) for name in variant.names)
-        statement = Statement(variant)
+        statement = ParsedStatement(variant)
         if not statement.returns_rows:
             return Description(parameters, self._returned(variant))
         sql = variant.sql(lambda _number: "NULL")
@@ -191,17 +190,17 @@ def _refused_by_sqlite(error: sqlite3.Error, variant: Variant) -> Refused:
 
 
 _SQLITE_KINDS: Final = (
-    ("CHAR", Kind.TEXT),
-    ("TEXT", Kind.TEXT),
-    ("INT", Kind.INTEGER),
-    ("BOOL", Kind.BOOLEAN),
-    ("DOUB", Kind.FLOAT),
-    ("REAL", Kind.FLOAT),
-    ("BLOB", Kind.BYTES),
+    ("CHAR", ValueKind.TEXT),
+    ("TEXT", ValueKind.TEXT),
+    ("INT", ValueKind.INTEGER),
+    ("BOOL", ValueKind.BOOLEAN),
+    ("DOUB", ValueKind.FLOAT),
+    ("REAL", ValueKind.FLOAT),
+    ("BLOB", ValueKind.BYTES),
 )
 
 
-def _sqlite_kind(declared: str) -> Kind | None:
+def _sqlite_kind(declared: str) -> ValueKind | None:
     return next((kind for part, kind in _SQLITE_KINDS if part in declared.upper()), None)
 
 
@@ -234,7 +233,7 @@ class _MySQL:
 
     def describe(self, variant: Variant) -> Description:
         parameters = tuple(Typed(name) for name in variant.names)
-        statement = Statement(variant)
+        statement = ParsedStatement(variant)
         if not statement.returns_rows:
             return Description(parameters, ())
         sql = variant.sql(_stand_ins(variant.tokens))
@@ -263,7 +262,7 @@ def _stand_ins(tokens: Sequence[Token]) -> Callable[[int], str]:
     of_limit = [
         before.text.upper() in ("LIMIT", "OFFSET")
         for before, token in pairwise(words)
-        if token.kind is TokenKind.PARAMETER
+        if token.kind is Kind.PARAMETER
     ]
     return lambda number: "1" if of_limit[number - 1] else "-1"
 
@@ -276,11 +275,11 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     is_binary = field.charsetnr == 63
     shown = names.get(field.type_code, str(field.type_code))
     shown = _MYSQL_NAMES.get(shown, shown)
-    if kind is Kind.TEXT and is_binary:
-        kind, bytes_a_sign = Kind.BYTES, 1
-    if kind in (Kind.TEXT, Kind.BYTES) and shown in ("VAR_STRING", "VARCHAR", "STRING"):
+    if kind is ValueKind.TEXT and is_binary:
+        kind, bytes_a_sign = ValueKind.BYTES, 1
+    if kind in (ValueKind.TEXT, ValueKind.BYTES) and shown in ("VAR_STRING", "VARCHAR", "STRING"):
         length = field.length // bytes_a_sign
-        shown = f"VARCHAR({length})" if kind is Kind.TEXT else f"VARBINARY({length})"
+        shown = f"VARCHAR({length})" if kind is ValueKind.TEXT else f"VARBINARY({length})"
     elif shown.endswith("BLOB"):
         shown = shown if is_binary else shown.replace("BLOB", "TEXT")
     return Typed(name, shown, kind, nullable)
@@ -297,20 +296,20 @@ _MYSQL_NAMES: Final = {
 }
 
 
-def _mysql_kinds() -> dict[int, Kind]:
+def _mysql_kinds() -> dict[int, ValueKind]:
     from pymysql.constants import FIELD_TYPE as TYPE
 
     text = (TYPE.VARCHAR, TYPE.VAR_STRING, TYPE.STRING, TYPE.BLOB, TYPE.TINY_BLOB)
     return {
-        **dict.fromkeys((*text, TYPE.MEDIUM_BLOB, TYPE.LONG_BLOB), Kind.TEXT),
-        **dict.fromkeys((TYPE.TINY, TYPE.SHORT, TYPE.INT24, TYPE.LONG), Kind.INTEGER),
-        TYPE.LONGLONG: Kind.INTEGER,
-        TYPE.FLOAT: Kind.FLOAT,
-        TYPE.DOUBLE: Kind.FLOAT,
-        TYPE.NEWDECIMAL: Kind.DECIMAL,
-        TYPE.DATETIME: Kind.TIME,
-        TYPE.TIMESTAMP: Kind.TIME,
-        TYPE.JSON: Kind.JSON,
+        **dict.fromkeys((*text, TYPE.MEDIUM_BLOB, TYPE.LONG_BLOB), ValueKind.TEXT),
+        **dict.fromkeys((TYPE.TINY, TYPE.SHORT, TYPE.INT24, TYPE.LONG), ValueKind.INTEGER),
+        TYPE.LONGLONG: ValueKind.INTEGER,
+        TYPE.FLOAT: ValueKind.FLOAT,
+        TYPE.DOUBLE: ValueKind.FLOAT,
+        TYPE.NEWDECIMAL: ValueKind.DECIMAL,
+        TYPE.DATETIME: ValueKind.TIME,
+        TYPE.TIMESTAMP: ValueKind.TIME,
+        TYPE.JSON: ValueKind.JSON,
     }
 
 
@@ -392,14 +391,14 @@ class _PostgreSQL:
 
 
 POSTGRESQL_KINDS: Final = {
-    **dict.fromkeys(("text", "varchar", "bpchar", "name"), Kind.TEXT),
-    **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
-    **dict.fromkeys(("float4", "float8"), Kind.FLOAT),
-    **dict.fromkeys(("json", "jsonb"), Kind.JSON),
-    "numeric": Kind.DECIMAL,
-    "bool": Kind.BOOLEAN,
-    "timestamptz": Kind.TIME,
-    "bytea": Kind.BYTES,
+    **dict.fromkeys(("text", "varchar", "bpchar", "name"), ValueKind.TEXT),
+    **dict.fromkeys(("int2", "int4", "int8"), ValueKind.INTEGER),
+    **dict.fromkeys(("float4", "float8"), ValueKind.FLOAT),
+    **dict.fromkeys(("json", "jsonb"), ValueKind.JSON),
+    "numeric": ValueKind.DECIMAL,
+    "bool": ValueKind.BOOLEAN,
+    "timestamptz": ValueKind.TIME,
+    "bytea": ValueKind.BYTES,
 }
 
 _DESCRIBERS: Final[dict[Dialect, Callable[[Any], Any]]] = {

@@ -24,7 +24,7 @@ from cardlink_sql.model.records import JSONValue
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.describe import Kind
+from cardlink_sql.review.describe import ValueKind
 
 GATEWAYS: Final[tuple[type[Any], ...]] = (
     CardGateway,
@@ -79,19 +79,19 @@ def expected_fields(query: Query) -> tuple[Field, ...] | None:
     return tuple(Field(name, *split_hint(hint)) for name, hint in hints.items())
 
 
-_SORTS: Final[tuple[tuple[type[Any], Kind, Any], ...]] = (
-    (UTCDateTime, Kind.TIME, datetime),
-    (JSONDocument, Kind.JSON, JSONValue),
-    (String, Kind.TEXT, str),
-    (Boolean, Kind.BOOLEAN, bool),
-    (Double, Kind.FLOAT, float),
-    (BigInteger, Kind.INTEGER, int),
-    (Integer, Kind.INTEGER, int),
-    (LargeBinary, Kind.BYTES, bytes),
+_SORTS: Final[tuple[tuple[type[Any], ValueKind, Any], ...]] = (
+    (UTCDateTime, ValueKind.TIME, datetime),
+    (JSONDocument, ValueKind.JSON, JSONValue),
+    (String, ValueKind.TEXT, str),
+    (Boolean, ValueKind.BOOLEAN, bool),
+    (Double, ValueKind.FLOAT, float),
+    (BigInteger, ValueKind.INTEGER, int),
+    (Integer, ValueKind.INTEGER, int),
+    (LargeBinary, ValueKind.BYTES, bytes),
 )
 
 
-def kind_of(column: Column[Any]) -> Kind:
+def kind_of(column: Column[Any]) -> ValueKind:
     """What a column of a table holds."""
     return next(kind for sort, kind, _ in _SORTS if isinstance(column.type, sort))
 

@@ -8,7 +8,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.access import Access
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import as_written
 
 
@@ -42,7 +42,7 @@ def footprint(query: Query) -> Footprint:
     Raises:
         QueryError: its statement cannot be parsed.
     """
-    own = Statement(as_written(query)).access
+    own = ParsedStatement(as_written(query)).access
     return Footprint(own, _by_foreign_key(own.deletes))
 
 

@@ -19,19 +19,19 @@ from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.findings import Finding
 from cardlink_sql.schema.migrator.files import SQLMigration, Statement, read_each
-from cardlink_sql.schema.migrator.kinds import Change, Kind, changes
+from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 from cardlink_sql.schema.migrator.table_locks import MYSQL, Work
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
 _ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
 _ALLOW_FORM: Final = "write -- allow-lint: rule: the reason"
 _LOST_TO_OLD_SERVERS: Final = {
-    Kind.DROP_TABLE: "dropped",
-    Kind.RENAME_TABLE: "renamed",
-    Kind.DROP_COLUMN: "dropped",
-    Kind.RENAME_COLUMN: "renamed",
+    Action.DROP_TABLE: "dropped",
+    Action.RENAME_TABLE: "renamed",
+    Action.DROP_COLUMN: "dropped",
+    Action.RENAME_COLUMN: "renamed",
 }
 
 
@@ -50,24 +50,24 @@ class _Step:
         """The changes of tables that were there before the migration."""
         return (change for change in self.changes if change.table not in self.new)
 
-    def fault(self, rule: str, what: str, remedy: str) -> Fault:
+    def fault(self, rule: str, what: str, remedy: str) -> Finding:
         where = f"{self.statement.where}:{self.statement.column}"
-        return Fault(rule, where, None, self.migration.dialect, what, remedy)
+        return Finding(rule, where, None, self.migration.dialect, what, remedy)
 
 
-def lint(folder: Traversable) -> list[Fault]:
+def lint(folder: Traversable) -> list[Finding]:
     """What is wrong with the migrations, by dialect and file.
 
     Args:
         folder: the folder ``migrations``, with one folder per dialect in it.
     """
-    faults = list[Fault]()
+    faults = list[Finding]()
     read = {dialect: read_each(folder, dialect) for dialect in Dialect}
     for dialect, (migrations, errors) in read.items():
         for error in errors:
             where = error.where or f"{folder.name}/{dialect}"
             remedy = error.remedy or "mend the file"
-            faults.append(Fault("refused", f"{where}:1", None, dialect, error.what, remedy))
+            faults.append(Finding("refused", f"{where}:1", None, dialect, error.what, remedy))
         for migration in migrations:
             faults += _Linted(migration).faults()
     return [*faults, *_in_some_dialects_only({d: found for d, (found, _) in read.items()}, folder)]
@@ -80,7 +80,7 @@ class _Linted:
         self._migration = migration
         self._used = set[tuple[int, str]]()
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[Finding]:
         """What is wrong and not let off, and what is let off in vain."""
         for step in self._steps():
             for rule, check in _CHECKS.items():
@@ -107,10 +107,10 @@ class _Linted:
                 str(change.name)
                 for later in read[number + 1 :]
                 for change in later
-                if change.kind is Kind.RENAME_TABLE
+                if change.kind is Action.RENAME_TABLE
             }
             yield _Step(self._migration, statement, made, frozenset(new), frozenset(coming))
-            new |= {str(change.table) for change in made if change.kind is Kind.CREATE_TABLE}
+            new |= {str(change.table) for change in made if change.kind is Action.CREATE_TABLE}
 
     @cached_property
     def _allows(self) -> list[tuple[int, re.Match[str] | None]]:
@@ -130,7 +130,7 @@ class _Linted:
                 return True
         return False
 
-    def _faulty_allows(self) -> Iterator[Fault]:
+    def _faulty_allows(self) -> Iterator[Finding]:
         for line, said in self._allows:
             if said is None:
                 yield self._fault(line, "allow-lint", "it gives no rule and reason", _ALLOW_FORM)
@@ -141,9 +141,9 @@ class _Linted:
                 what = f"nothing here breaks the rule {said['rule']}"
                 yield self._fault(line, "allow-lint", what, "take the line out")
 
-    def _fault(self, line: int, rule: str, what: str, remedy: str) -> Fault:
+    def _fault(self, line: int, rule: str, what: str, remedy: str) -> Finding:
         where = f"{self._migration.where}:{line}:1"
-        return Fault(rule, where, None, self._migration.dialect, what, remedy)
+        return Finding(rule, where, None, self._migration.dialect, what, remedy)
 
 
 def _comment_above(statement: Statement) -> range:
@@ -160,7 +160,7 @@ def _index_concurrently(step: _Step) -> Found:
     if step.migration.dialect is not Dialect.POSTGRESQL:
         return
     for change in step.on_old_tables:
-        if change.kind is Kind.CREATE_INDEX and change.table in GROWING:
+        if change.kind is Action.CREATE_INDEX and change.table in GROWING:
             yield (
                 f"{change.table} grows, and nobody can write to it while this index is built",
                 "CREATE INDEX CONCURRENTLY, in a migration that begins -- transactional: false",
@@ -169,7 +169,7 @@ def _index_concurrently(step: _Step) -> Found:
 
 def _concurrently_in_transaction(step: _Step) -> Found:
     kinds = {change.kind for change in step.changes}
-    concurrent = {Kind.CREATE_INDEX_CONCURRENTLY, Kind.DROP_INDEX_CONCURRENTLY}
+    concurrent = {Action.CREATE_INDEX_CONCURRENTLY, Action.DROP_INDEX_CONCURRENTLY}
     if kinds & concurrent and step.migration.use_transactions:
         yield (
             "CONCURRENTLY does not run in a transaction, and this migration is one",
@@ -179,7 +179,7 @@ def _concurrently_in_transaction(step: _Step) -> Found:
 
 def _required_column(step: _Step) -> Found:
     for change in step.on_old_tables:
-        if change.kind is Kind.ADD_REQUIRED_COLUMN:
+        if change.kind is Action.ADD_REQUIRED_COLUMN:
             yield (
                 f"the new column of {change.table} is NOT NULL without a default: rows that "
                 "there are have no value for it, nor have those that old servers write",
@@ -189,7 +189,7 @@ def _required_column(step: _Step) -> Found:
 
 def _type_change(step: _Step) -> Found:
     for change in step.on_old_tables:
-        if change.kind is Kind.CHANGE_TYPE:
+        if change.kind is Action.CHANGE_TYPE:
             yield (
                 f"a column of {change.table} changes its type: the table is written anew while "
                 "others wait, and old servers may not know the type",
@@ -204,7 +204,7 @@ def _copies_table(step: _Step) -> Found:
     for change in step.on_old_tables:
         lock = MYSQL.get(change.kind)
         copies = lock is not None and lock.level == "COPY" and lock.work is Work.REWRITE
-        if copies and change.kind is not Kind.CHANGE_TYPE and change.table in GROWING:
+        if copies and change.kind is not Action.CHANGE_TYPE and change.table in GROWING:
             yield (
                 f"{change.table} grows, and {change.kind.value} copies it while nobody can write",
                 "leave it to the layer's validation, or do it while nothing runs and say so",
@@ -213,7 +213,7 @@ def _copies_table(step: _Step) -> Found:
 
 def _breaks_old_servers(step: _Step) -> Found:
     for change in step.on_old_tables:
-        is_rebuilt = change.kind is Kind.DROP_TABLE and change.table in step.coming
+        is_rebuilt = change.kind is Action.DROP_TABLE and change.table in step.coming
         if change.kind in _LOST_TO_OLD_SERVERS and not is_rebuilt:
             done = _LOST_TO_OLD_SERVERS[change.kind]
             what = "a column of it" if "COLUMN" in change.kind.name else "it"
@@ -224,7 +224,7 @@ def _breaks_old_servers(step: _Step) -> Found:
 
 
 def _unknown_statement(step: _Step) -> Found:
-    if any(change.kind is Kind.UNKNOWN for change in step.changes):
+    if any(change.kind is Action.UNKNOWN for change in step.changes):
         yield (
             "nobody can tell what this statement locks",
             "write it plainer, or add its kind to cardlink_sql/schema/migrator/kinds.py",
@@ -246,7 +246,7 @@ RULES: Final = (*_CHECKS, "missing-rollback")
 
 def _in_some_dialects_only(
     found: dict[Dialect, list[SQLMigration]], folder: Traversable
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     names = {dialect: {migration.id for migration in of} for dialect, of in found.items()}
     files = {
         dialect: {entry.name for entry in folder.joinpath(dialect).iterdir()}
@@ -256,7 +256,7 @@ def _in_some_dialects_only(
     for name in sorted(set().union(*names.values())):
         for dialect, of in files.items():
             if f"{name}.sql" not in of:
-                yield Fault(
+                yield Finding(
                     "missing-dialect",
                     f"{folder.name}/{dialect}/{name}.sql:1:1",
                     None,

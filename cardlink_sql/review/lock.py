@@ -18,10 +18,10 @@ from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.queries import Library, Query, Rows, load_library
 from cardlink_sql.review.describe import Description, Refused, Typed
-from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.footprint import footprints
+from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.shapes import NO_REASON, Planned
-from cardlink_sql.review.source import source_text
 from cardlink_sql.review.target import Target
 from cardlink_sql.review.variants import as_written
 from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
@@ -119,14 +119,14 @@ def _read(file: Traversable, dialect: Dialect) -> Lock:
     return part
 
 
-def check_lock(library: Library, lock: Lock | None) -> list[Fault]:
+def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
     """Where the files are not as the lock has them. Needs no database."""
     dialect = library.dialect
     place = f"sql/lock/{dialect}"
     if lock is None:
-        return [Fault("lock", place, None, dialect, "there is no lock", REMEDY)]
+        return [Finding("lock", place, None, dialect, "there is no lock", REMEDY)]
     faults = [
-        Fault("lock", f"migrations/{dialect}", None, dialect, what, REMEDY)
+        Finding("lock", f"migrations/{dialect}", None, dialect, what, REMEDY)
         for what in _changed(lock.get("migrations", {}), _migrations(dialect))
     ]
     now = {query.title: query for query in library.all()}
@@ -135,16 +135,16 @@ def check_lock(library: Library, lock: Lock | None) -> list[Fault]:
         if query is None:
             what = "the lock has this query, and the SQL files have not"
             file = f"{place}/{title.partition('.')[0]}.json"
-            faults.append(Fault("lock", file, title, dialect, what, REMEDY))
+            faults.append(Finding("lock", file, title, dialect, what, REMEDY))
         elif entry is None or entry.get("hash") != hash_of(query):
             what = "is not in the lock" if entry is None else "is not as the lock has it"
-            faults.append(Fault("lock", query.where, title, dialect, what, REMEDY))
+            faults.append(Finding("lock", query.where, title, dialect, what, REMEDY))
     return faults
 
 
 def check_reasons(
     libraries: Sequence[Library], locks: Mapping[Dialect, Lock | None]
-) -> list[Fault]:
+) -> list[Finding]:
     """Where a query's plans and its ``-- allow-scan:`` do not agree. Needs no database.
 
     A form that dialects share needs its reason where one of them does, so it is judged only where
@@ -163,7 +163,7 @@ def check_reasons(
     ]
 
 
-def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Fault]:
+def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
     query = shared[0][0]
     heavy = [
         (form.dialect, f"{does} {entry[does]}")
@@ -174,16 +174,16 @@ def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Fault]:
     if query.source.allow_scan is None and heavy:
         dialect, what = heavy[0]
         said = f"{what}, as its lock has it, and does not say why it may"
-        yield Fault("plan", query.where, query.title, dialect, said, NO_REASON)
+        yield Finding("plan", query.where, query.title, dialect, said, NO_REASON)
     elif query.source.allow_scan is not None and not heavy:
         what = "no plan of it reads or sorts the whole of a table that grows, in any dialect"
         remedy = "take away its line -- allow-scan:"
-        yield Fault("plan", query.where, query.title, None, what, remedy)
+        yield Finding("plan", query.where, query.title, None, what, remedy)
 
 
 def hash_of(query: Query) -> str:
     """A hash of what a query does: not of its documentation, its indentation or its place."""
-    lines = (" ".join(line.split()) for line in source_text(query).splitlines())
+    lines = (" ".join(line.split()) for line in query_text(query).splitlines())
     lists = " ".join(sorted(query.source.lists))
     needs = [query.source.needs] if query.source.needs else []
     return sha256("\n".join([query.rows, lists, *needs, *lines]).encode()).hexdigest()[:16]

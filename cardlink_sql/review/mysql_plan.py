@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.shapes import Shape, is_small, largest
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
 Row = dict[str, Any]
@@ -29,7 +29,7 @@ def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> Shape:
         rows: of EXPLAIN, by the names of its columns.
         variant: the statement.
     """
-    known = Statement(variant).tables
+    known = ParsedStatement(variant).tables
     scans: dict[str, str] = {}
     sorts: dict[str, str] = {}
     for row in rows:

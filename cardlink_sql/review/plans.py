@@ -13,9 +13,9 @@ from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.dataset import NOW
-from cardlink_sql.review.describe import Describer, Kind, Refused, describer
+from cardlink_sql.review.describe import Describer, Refused, ValueKind, describer
 from cardlink_sql.review.explain import Explainer, explainer
-from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.mysql_plan import read_mysql_plan
 from cardlink_sql.review.postgresql_plan import read_postgresql_plan
 from cardlink_sql.review.samples import kinds_of, placeholders
@@ -76,7 +76,7 @@ class Planner:
         kinds = self._kinds(query)
         return [planned for one in sent_variants(query) for planned in self._planned(one, kinds)]
 
-    def _planned(self, variant: Variant, kinds: Mapping[str, Kind]) -> Iterator[Planned]:
+    def _planned(self, variant: Variant, kinds: Mapping[str, ValueKind]) -> Iterator[Planned]:
         shape = self._shape(self._asked, variant, kinds)
         yield Planned(variant, shape)
         if self._without is not None:
@@ -85,7 +85,7 @@ class Planner:
                 label = f"{variant.label}, without statistics"
                 yield Planned(replace(variant, label=label), bare)
 
-    def _kinds(self, query: Query) -> Mapping[str, Kind]:
+    def _kinds(self, query: Query) -> Mapping[str, ValueKind]:
         if self._types is None:
             return kinds_of(query)
         try:
@@ -94,12 +94,12 @@ class Planner:
             raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
         return {one.name: one.kind for one in found if one.kind is not None}
 
-    def _shape(self, asked: Explainer, variant: Variant, kinds: Mapping[str, Kind]) -> Shape:
+    def _shape(self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]) -> Shape:
         shape = self._read(asked, variant, kinds)
         counts_all = _COUNTS_ALL.fullmatch(" ".join(variant.sql().split()))
         return replace(shape, scans={}) if counts_all else shape
 
-    def _read(self, asked: Explainer, variant: Variant, kinds: Mapping[str, Kind]) -> Shape:
+    def _read(self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]) -> Shape:
         query = variant.query
         values = placeholders(query, query.required | variant.given, NOW, kinds)
         match query.dialect:
@@ -180,7 +180,7 @@ def planner_version(manager: DatabaseManager) -> str:
 
 def check_plans(
     library: Library, manager: DatabaseManager, refused: Collection[str] = ()
-) -> list[Fault]:
+) -> list[Finding]:
     """Where a query reads or sorts the whole of a table that grows, and does not say why.
 
     Args:
@@ -188,7 +188,7 @@ def check_plans(
         manager: of a database of their dialect with the data set in it.
         refused: titles of queries that the database does not prepare.
     """
-    faults: list[Fault] = []
+    faults: list[Finding] = []
     with planner(manager) as asked:
         for query in library.all():
             if query.title in refused:
@@ -197,12 +197,12 @@ def check_plans(
                 faults += judge(query, asked.plan(query))
             except QueryError as error:
                 faults.append(
-                    Fault("plan", query.where, query.title, query.dialect, error.detail, _NO_PLAN)
+                    Finding("plan", query.where, query.title, query.dialect, error.detail, _NO_PLAN)
                 )
     return faults
 
 
-def judge(query: Query, plans: list[Planned]) -> Iterator[Fault]:
+def judge(query: Query, plans: list[Planned]) -> Iterator[Finding]:
     """The faults of a query's plans: one for each table, whatever the number of variants."""
     if query.source.allow_scan is not None:
         return
@@ -218,7 +218,7 @@ def judge(query: Query, plans: list[Planned]) -> Iterator[Fault]:
             which = "" if is_whole else f" ({variant.label}{more})"
             what = f"{does} {table}{which}: {line}"
             where = variant.place_of(table)
-            yield Fault("plan", where, query.title, query.dialect, what, NO_REASON)
+            yield Finding("plan", where, query.title, query.dialect, what, NO_REASON)
 
 
 def _by_table(

@@ -6,12 +6,12 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.faults import Fault
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import as_written
 
 
-def check_files(libraries: Sequence[Library]) -> list[Fault]:
+def check_files(libraries: Sequence[Library]) -> list[Finding]:
     """The faults that the files of these dialects show by themselves, each once."""
     faults = [*_check_dialects(libraries)]
     for library in libraries:
@@ -22,7 +22,7 @@ def check_files(libraries: Sequence[Library]) -> list[Fault]:
     return list({(fault.where, fault.what): fault for fault in reversed(faults)}.values())[::-1]
 
 
-def _check_dialects(libraries: Sequence[Library]) -> Iterator[Fault]:
+def _check_dialects(libraries: Sequence[Library]) -> Iterator[Finding]:
     """Every dialect has every query, and their forms take and give the same."""
     titles = sorted({query.title for library in libraries for query in library.all()})
     of = {library.dialect: {q.title: q for q in library.all()} for library in libraries}
@@ -41,7 +41,7 @@ def _check_dialects(libraries: Sequence[Library]) -> Iterator[Fault]:
             yield from _compare(forms[0], form)
 
 
-def _compare(first: Query, form: Query) -> Iterator[Fault]:
+def _compare(first: Query, form: Query) -> Iterator[Finding]:
     for what, here, there in (
         ("gives", {form.rows.value}, {first.rows.value}),
         ("requires", form.required, first.required),
@@ -54,7 +54,7 @@ def _compare(first: Query, form: Query) -> Iterator[Fault]:
             yield _fault("dialects", form, said, "make both forms agree")
 
 
-def _check_quotes(query: Query) -> Iterator[Fault]:
+def _check_quotes(query: Query) -> Iterator[Finding]:
     variant = as_written(query)
     for token in variant.tokens:
         if token.text[0] != '"':
@@ -69,9 +69,9 @@ def _check_quotes(query: Query) -> Iterator[Fault]:
             yield _fault("quotes", query, what, remedy, where)
 
 
-def _check_statement(query: Query, library: Library) -> Iterator[Fault]:
+def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
     try:
-        statement = Statement(as_written(query))
+        statement = ParsedStatement(as_written(query))
     except QueryError:
         return  # the database that refuses it, or the check of its columns, names the place
     yield from _check_star(query, statement)
@@ -79,14 +79,14 @@ def _check_statement(query: Query, library: Library) -> Iterator[Fault]:
     yield from _check_copy(query, statement, library)
 
 
-def _check_star(query: Query, statement: Statement) -> Iterator[Fault]:
+def _check_star(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
     if statement.has_star:
         what = "* returns other columns after each migration"
         remedy = "list the columns, in the order of the record"
         yield _fault("star", query, what, remedy, as_written(query).place_of("*"))
 
 
-def _check_pairs(query: Query, statement: Statement) -> Iterator[Fault]:
+def _check_pairs(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
     """A parameter that is named as a column goes into that column."""
     table = metadata.tables.get(statement.target or "")
     if table is None:
@@ -99,7 +99,7 @@ def _check_pairs(query: Query, statement: Statement) -> Iterator[Fault]:
             yield _fault("pairs", query, what, remedy, as_written(query).place_of(f":{name}"))
 
 
-def _check_copy(query: Query, statement: Statement, library: Library) -> Iterator[Fault]:
+def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> Iterator[Finding]:
     """A :copy lists the columns of a :batch, whose rows it takes in its place."""
     if query.rows is not Rows.COPY:
         return
@@ -114,5 +114,5 @@ def _check_copy(query: Query, statement: Statement, library: Library) -> Iterato
         yield _fault("copy", query, what, "list the same columns in the same order")
 
 
-def _fault(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Fault:
-    return Fault(check, where or query.where, query.title, query.dialect, what, remedy)
+def _fault(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Finding:
+    return Finding(check, where or query.where, query.title, query.dialect, what, remedy)

@@ -12,10 +12,10 @@ from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review import dataset
-from cardlink_sql.review.describe import POSTGRESQL_KINDS, Kind
+from cardlink_sql.review.describe import POSTGRESQL_KINDS, ValueKind
 from cardlink_sql.review.expected import kind_of
 from cardlink_sql.review.lock import read_lock
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import as_written
 
 Values = dict[str, Any]
@@ -80,7 +80,7 @@ _AGES: Final = {
 }
 
 
-def kinds_of(query: Query) -> dict[str, Kind]:
+def kinds_of(query: Query) -> dict[str, ValueKind]:
     """What each parameter of a query is, as the lock of PostgreSQL has it.
 
     One that the lock does not know is what the column of its name is, or what others of its name
@@ -92,7 +92,7 @@ def kinds_of(query: Query) -> dict[str, Kind]:
 
 
 def placeholders(
-    query: Query, names: Iterable[str], at: datetime, kinds: Mapping[str, Kind] | None = None
+    query: Query, names: Iterable[str], at: datetime, kinds: Mapping[str, ValueKind] | None = None
 ) -> Values:
     """A value for each name, as its driver takes it.
 
@@ -135,7 +135,7 @@ def forget_lock() -> None:
 
 
 @cache
-def _locked_kinds() -> Mapping[str, Mapping[str, Kind]]:
+def _locked_kinds() -> Mapping[str, Mapping[str, ValueKind]]:
     lock = read_lock(Dialect.POSTGRESQL)
     queries = lock["queries"] if lock else {}
     return {
@@ -148,37 +148,37 @@ def _locked_kinds() -> Mapping[str, Mapping[str, Kind]]:
     }
 
 
-def _likely_kind(query: Query, name: str) -> Kind:
-    for table in Statement(as_written(query)).tables.values():
+def _likely_kind(query: Query, name: str) -> ValueKind:
+    for table in ParsedStatement(as_written(query)).tables.values():
         if name in metadata.tables[table].columns:
             return kind_of(metadata.tables[table].columns[name])
     if name in _NUMBERS:
-        return Kind.INTEGER
-    return Kind.TIME if name in _AGES else Kind.TEXT
+        return ValueKind.INTEGER
+    return ValueKind.TIME if name in _AGES else ValueKind.TEXT
 
 
-def _placeholder(query: Query, name: str, kind: Kind | None, at: datetime) -> Any:
+def _placeholder(query: Query, name: str, kind: ValueKind | None, at: datetime) -> Any:
     if name in query.source.lists:
-        key_of = int if kind is Kind.INTEGER else _KEYS.get(query.title, dataset.session_id)
+        key_of = int if kind is ValueKind.INTEGER else _KEYS.get(query.title, dataset.session_id)
         return [key_of(number) for number in _LIST]
     value: Any
     match kind:
-        case None | Kind.BOOLEAN:
+        case None | ValueKind.BOOLEAN:
             value = True
-        case Kind.TIME:
+        case ValueKind.TIME:
             value = driver_time(query.dialect)(at - _AGES.get(name, timedelta()))
-        case Kind.INTEGER | Kind.FLOAT | Kind.DECIMAL:
+        case ValueKind.INTEGER | ValueKind.FLOAT | ValueKind.DECIMAL:
             value = (_NUMBERS | _NUMBERS_OF.get(query.title, {})).get(name, 100)
-        case Kind.JSON:
+        case ValueKind.JSON:
             value = "{}"
-        case Kind.BYTES:
+        case ValueKind.BYTES:
             value = b"\x00"
-        case Kind.TEXT:
+        case ValueKind.TEXT:
             value = (_TEXTS | _TEXTS_OF.get(query.source.gateway, {})).get(name, name)
     return value
 
 
-def _read(query: Query, name: str, kind: Kind, text: str) -> Any:
+def _read(query: Query, name: str, kind: ValueKind, text: str) -> Any:
     try:
         if name in query.source.lists:
             return [_READERS[kind](query.dialect, part) for part in text.split(",")]
@@ -199,13 +199,13 @@ def _document(_dialect: Dialect, text: str) -> str:
     return text
 
 
-_READERS: Final[dict[Kind, Callable[[Dialect, str], Any]]] = {
-    Kind.TEXT: lambda _dialect, text: text,
-    Kind.INTEGER: lambda _dialect, text: int(text),
-    Kind.FLOAT: lambda _dialect, text: float(text),
-    Kind.DECIMAL: lambda _dialect, text: float(text),
-    Kind.BOOLEAN: lambda _dialect, text: {"true": True, "false": False}[text.lower()],
-    Kind.TIME: _time,
-    Kind.JSON: _document,
-    Kind.BYTES: lambda _dialect, text: bytes.fromhex(text),
+_READERS: Final[dict[ValueKind, Callable[[Dialect, str], Any]]] = {
+    ValueKind.TEXT: lambda _dialect, text: text,
+    ValueKind.INTEGER: lambda _dialect, text: int(text),
+    ValueKind.FLOAT: lambda _dialect, text: float(text),
+    ValueKind.DECIMAL: lambda _dialect, text: float(text),
+    ValueKind.BOOLEAN: lambda _dialect, text: {"true": True, "false": False}[text.lower()],
+    ValueKind.TIME: _time,
+    ValueKind.JSON: _document,
+    ValueKind.BYTES: lambda _dialect, text: bytes.fromhex(text),
 }

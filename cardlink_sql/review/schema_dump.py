@@ -18,7 +18,7 @@ def fresh_schema(manager: DatabaseManager) -> str:
 
     Args:
         manager: of a migrated database with no other tables in it, such as
-            :func:`cardlink_sql.review.scratch_database.scratch_database` gives.
+            :func:`cardlink_sql.review.scratch.scratch_database` gives.
 
     Raises:
         MigrationError: nothing is applied, or it holds what the canonical DDL does not know.

@@ -1,13 +1,23 @@
-"""Databases to try queries on, migrated from the files."""
+"""Databases to try queries on, dropped afterwards."""
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.engine import make_engine
 from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.resources import folder
+from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.files import read_migrations
 
 
@@ -50,3 +60,52 @@ def _in_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.create_function("lower", 1, str.lower, deterministic=True)
     return connection
+
+
+@contextmanager
+def scratch_database(config: DatabaseConfig) -> Iterator[DatabaseManager]:
+    """An empty database on the same server, dropped at the end; on SQLite one in memory.
+
+    Args:
+        config: of any database of that server; it is connected to, and not changed.
+
+    Raises:
+        DatabaseError: the user may not make a database.
+        ConnectionError: no connection.
+    """
+    if config.dialect is Dialect.SQLITE:
+        with DatabaseManager(DatabaseConfig("sqlite:///:memory:")) as manager:
+            yield manager
+        return
+    name = f"cardlink_scratch_{secrets.token_hex(6)}"
+    server = make_engine(config)
+    try:
+        _run(server, config, f"CREATE DATABASE {name}")
+        try:
+            url = config.engine_url.set(database=name)
+            with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as made:
+                yield made
+        finally:
+            _run(server, config, f"DROP DATABASE {name}")
+    finally:
+        server.dispose()
+
+
+def _run(server: Engine, config: DatabaseConfig, statement: str) -> None:
+    refused = server.dialect.loaded_dbapi.Error
+    try:
+        connection = server.raw_connection()
+    except (refused, SQLAlchemyError) as error:
+        raise connection_error(config.dialect, error, config.engine_url) from error
+    cursor = connection.cursor()
+    try:
+        cursor.execute(statement)
+    except refused as error:
+        raise DatabaseError(
+            f"no scratch database: {driver.message(error)}",
+            config.safe_url,
+            "give a user that may CREATE DATABASE, on a server for tests",
+        ) from error
+    finally:
+        cursor.close()
+        connection.close()

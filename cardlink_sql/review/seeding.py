@@ -8,7 +8,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.dataset import SIZES, rows
-from cardlink_sql.review.scratch_database import scratch_database
+from cardlink_sql.review.scratch import scratch_database
 
 _MEMORY: Final = "sqlite:///:memory:"
 

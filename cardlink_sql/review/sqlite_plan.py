@@ -18,7 +18,7 @@ from typing import Any, Final
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.dataset import SIZES
 from cardlink_sql.review.shapes import Shape, is_small, largest
-from cardlink_sql.review.statement import Statement
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
 Node = dict[str, Any]
@@ -43,7 +43,7 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
         variant: the statement.
         averages: of the database with the data set, whatever statistics the plan was made with.
     """
-    statement = Statement(variant)
+    statement = ParsedStatement(variant)
     scans: dict[str, str] = {}
     sorts: dict[str, str] = {}
     # What one SELECT reads and what it sorts have the same parent.

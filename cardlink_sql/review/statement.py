@@ -22,7 +22,7 @@ _COMPARISONS: Final = (exp.EQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In)
 _NEEDS_ALL: Final = ("group", "having", "distinct")
 
 
-class Statement:
+class ParsedStatement:
     """The syntax tree of one statement, and the questions that a review asks it.
 
     Args:

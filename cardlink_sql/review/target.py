@@ -13,9 +13,8 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.describe import Describer, describer
-from cardlink_sql.review.faults import Fault
-from cardlink_sql.review.scratch import schema_in_memory, sqlite_in_memory
-from cardlink_sql.review.scratch_database import scratch_database
+from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.scratch import schema_in_memory, scratch_database, sqlite_in_memory
 from cardlink_sql.schema.drift import differences
 
 
@@ -35,7 +34,7 @@ class Target:
     dialect: Dialect
     name: str
     asked: Describer
-    faults: list[Fault]
+    faults: list[Finding]
     is_scratch: bool = False
     note: str | None = None
 
@@ -113,23 +112,23 @@ def _scratch_in_memory() -> Iterator[Target]:
         yield Target(Dialect.SQLITE, name, asked, faults, is_scratch=True)
 
 
-def _migration_faults(manager: DatabaseManager) -> Iterator[Fault]:
+def _migration_faults(manager: DatabaseManager) -> Iterator[Finding]:
     status, dialect = manager.migrator.status(), manager.dialect
     where = f"migrations/{dialect}"
     for name in status.pending:
         what = f"the migration {name} is not applied to {manager.config.safe_url}"
-        yield Fault("migrations", where, None, dialect, what, "run: cardlink-db migrate")
+        yield Finding("migrations", where, None, dialect, what, "run: cardlink-db migrate")
     for sentence in status.drift:
         remedy = "see: cardlink-db status"
-        yield Fault("migrations", where, None, dialect, sentence, remedy)
+        yield Finding("migrations", where, None, dialect, sentence, remedy)
     if status.unfinished is not None:
         what = f"a migration is half applied: {status.unfinished}"
-        yield Fault("migrations", where, None, dialect, what, "run: cardlink-db migrate")
+        yield Finding("migrations", where, None, dialect, what, "run: cardlink-db migrate")
 
 
-def _differences(engine: Engine, dialect: Dialect) -> list[Fault]:
+def _differences(engine: Engine, dialect: Dialect) -> list[Finding]:
     remedy = "make cardlink_sql/model/tables.py, the migrations and the database agree"
     return [
-        Fault("schema", f"migrations/{dialect}", None, dialect, sentence, remedy)
+        Finding("schema", f"migrations/{dialect}", None, dialect, sentence, remedy)
         for sentence in differences(engine)
     ]

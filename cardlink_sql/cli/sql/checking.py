@@ -19,7 +19,7 @@ from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import Checked, check_queries
-from cardlink_sql.review.faults import Fault
+from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import (
     check_lock,
     check_reasons,
@@ -152,7 +152,7 @@ def _write_lock(dialect: Dialect, server: DatabaseConfig | None) -> Path:
     return file
 
 
-def _locked_faults() -> list[Fault]:
+def _locked_faults() -> list[Finding]:
     libraries = [load_library(dialect) for dialect in Dialect]
     locks = {dialect: read_lock(dialect) for dialect in Dialect}
     changed = [fault for one in libraries for fault in check_lock(one, locks[one.dialect])]
@@ -170,20 +170,20 @@ def _check_locked(*, as_json: bool) -> None:
         raise typer.Exit(Exit.ERROR)
 
 
-def print_faults(faults: list[Fault]) -> None:
+def print_faults(faults: list[Finding]) -> None:
     """Print each fault, and below it what to do."""
     for fault in faults:
         output.print(f"{fault}")
         output.print(f"  {fault.check}: {fault.remedy}")
 
 
-def _count(faults: list[Fault]) -> str:
+def _count(faults: list[Finding]) -> str:
     return "1 fault" if len(faults) == 1 else f"{len(faults) or 'no'} faults"
 
 
 def _judge_plans(
     target: Target, config: DatabaseConfig, checked: Checked
-) -> tuple[list[Fault] | None, str | None]:
+) -> tuple[list[Finding] | None, str | None]:
     """What is wrong with the plans, None where none was judged; and a note for the reader."""
     refused = {fault.query for fault in checked.faults if fault.query}
     if target.note:

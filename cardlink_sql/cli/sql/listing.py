@@ -15,7 +15,7 @@ from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import Impact, find_query
 from cardlink_sql.review.impact import impact as find_impact
-from cardlink_sql.review.source import source_text
+from cardlink_sql.review.query_text import query_text
 
 DialectName = Annotated[
     Dialect | None, typer.Option("--dialect", help="Of this dialect.", show_default=False)
@@ -187,7 +187,7 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
         "orders": list(first.orders),
         "access": footprint.own.as_json(),
         "by_foreign_key": footprint.by_foreign_key.as_json(),
-        "sql": source_text(first),
+        "sql": query_text(first),
     }
 
 

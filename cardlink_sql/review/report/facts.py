@@ -16,10 +16,10 @@ from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.footprint import Footprint, footprints
 from cardlink_sql.review.impact import effects
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
+from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.report.schema import TableFacts, all_tables
 from cardlink_sql.review.senders import Sender, senders
-from cardlink_sql.review.source import source_text
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.
 Shape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
@@ -107,7 +107,7 @@ class QueryFacts:
     def parts(self) -> list[Part]:
         """Return the statements of the forms, level with each other."""
         return compare(
-            [tokenize(source_text(form.query), form.query.dialect) for form in self.forms]
+            [tokenize(query_text(form.query), form.query.dialect) for form in self.forms]
         )
 
     @property

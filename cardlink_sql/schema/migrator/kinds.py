@@ -1,6 +1,6 @@
 """What kind of change a statement of a migration is, and of which table.
 
-A small table of patterns, not a parser: what none of them fits is :attr:`Kind.UNKNOWN`, and
+A small table of patterns, not a parser: what none of them fits is :attr:`Action.UNKNOWN`, and
 whoever asks assumes the strongest of it.
 """
 
@@ -11,11 +11,10 @@ from enum import Enum
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.queries.lexer import BLANK, tokenize
-from cardlink_sql.queries.lexer import Kind as Token
+from cardlink_sql.queries.lexer import BLANK, Kind, tokenize
 
 
-class Kind(Enum):
+class Action(Enum):
     """A kind of change; the value names it for people."""
 
     CREATE_TABLE = "a new table"
@@ -66,7 +65,7 @@ class Change:
     what is renamed.
     """
 
-    kind: Kind
+    kind: Action
     table: str | None = None
     refers_to: str | None = None
     name: str | None = None
@@ -81,57 +80,63 @@ _REFERENCES: Final = re.compile(r"\bREFERENCES (\S+)", re.IGNORECASE)
 
 # In the order in which they are tried; each begins where the statement does.
 _STATEMENTS: Final = (
-    (Kind.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}"),
-    (Kind.DROP_TABLE, rf"DROP TABLE {_IF}{_NAME}"),
-    (Kind.TRUNCATE, rf"TRUNCATE (?:TABLE )?{_NAME}"),
-    (Kind.RENAME_TABLE, rf"RENAME TABLE {_NAME} TO (?P<name>\S+)"),
+    (Action.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}"),
+    (Action.DROP_TABLE, rf"DROP TABLE {_IF}{_NAME}"),
+    (Action.TRUNCATE, rf"TRUNCATE (?:TABLE )?{_NAME}"),
+    (Action.RENAME_TABLE, rf"RENAME TABLE {_NAME} TO (?P<name>\S+)"),
     (
-        Kind.CREATE_INDEX_CONCURRENTLY,
+        Action.CREATE_INDEX_CONCURRENTLY,
         rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY {_IF}{_INDEX} ON {_NAME}",
     ),
-    (Kind.CREATE_INDEX, rf"CREATE (?:UNIQUE )?INDEX {_IF}{_INDEX} ON {_NAME}"),
-    (Kind.DROP_INDEX_CONCURRENTLY, rf"DROP INDEX CONCURRENTLY {_IF}{_INDEX}"),
-    (Kind.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX} ON {_NAME}"),
-    (Kind.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX}"),
-    (Kind.RENAME_INDEX, r"ALTER INDEX \S+ RENAME TO "),
-    (Kind.INSERT, rf"INSERT INTO {_NAME}"),
-    (Kind.UPDATE, rf"UPDATE {_NAME}"),
-    (Kind.DELETE, rf"DELETE FROM {_NAME}"),  # noqa: S608 - a pattern
-    (Kind.SELECT, r"SELECT "),
-    (Kind.COMMENT, rf"COMMENT ON TABLE {_NAME}"),
-    (Kind.COMMENT, r"COMMENT ON COLUMN (?P<table>[^\s.]+)\."),
-    (Kind.SET, r"SET (?!GLOBAL|PERSIST)|PRAGMA "),
+    (Action.CREATE_INDEX, rf"CREATE (?:UNIQUE )?INDEX {_IF}{_INDEX} ON {_NAME}"),
+    (Action.DROP_INDEX_CONCURRENTLY, rf"DROP INDEX CONCURRENTLY {_IF}{_INDEX}"),
+    (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX} ON {_NAME}"),
+    (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX}"),
+    (Action.RENAME_INDEX, r"ALTER INDEX \S+ RENAME TO "),
+    (Action.INSERT, rf"INSERT INTO {_NAME}"),
+    (Action.UPDATE, rf"UPDATE {_NAME}"),
+    (Action.DELETE, rf"DELETE FROM {_NAME}"),  # noqa: S608 - a pattern
+    (Action.SELECT, r"SELECT "),
+    (Action.COMMENT, rf"COMMENT ON TABLE {_NAME}"),
+    (Action.COMMENT, r"COMMENT ON COLUMN (?P<table>[^\s.]+)\."),
+    (Action.SET, r"SET (?!GLOBAL|PERSIST)|PRAGMA "),
 )
 _ACTIONS: Final = (
-    (Kind.ADD_KEY_USING_INDEX, rf"{_CONSTRAINT}(?:UNIQUE|PRIMARY KEY) USING INDEX"),
-    (Kind.ADD_FOREIGN_KEY_NOT_VALID, rf"{_CONSTRAINT}FOREIGN KEY .* NOT VALID"),
-    (Kind.ADD_FOREIGN_KEY, rf"{_CONSTRAINT}FOREIGN KEY"),
-    (Kind.ADD_CHECK_NOT_VALID, rf"{_CONSTRAINT}CHECK .* NOT VALID"),
-    (Kind.ADD_CHECK, rf"{_CONSTRAINT}CHECK\b"),
-    (Kind.ADD_PRIMARY_KEY, rf"{_CONSTRAINT}PRIMARY KEY"),
-    (Kind.ADD_UNIQUE, rf"{_CONSTRAINT}UNIQUE\b"),
-    (Kind.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b"),
-    (Kind.ADD_COMPUTED_COLUMN, rf"ADD {_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b"),
+    (Action.ADD_KEY_USING_INDEX, rf"{_CONSTRAINT}(?:UNIQUE|PRIMARY KEY) USING INDEX"),
+    (Action.ADD_FOREIGN_KEY_NOT_VALID, rf"{_CONSTRAINT}FOREIGN KEY .* NOT VALID"),
+    (Action.ADD_FOREIGN_KEY, rf"{_CONSTRAINT}FOREIGN KEY"),
+    (Action.ADD_CHECK_NOT_VALID, rf"{_CONSTRAINT}CHECK .* NOT VALID"),
+    (Action.ADD_CHECK, rf"{_CONSTRAINT}CHECK\b"),
+    (Action.ADD_PRIMARY_KEY, rf"{_CONSTRAINT}PRIMARY KEY"),
+    (Action.ADD_UNIQUE, rf"{_CONSTRAINT}UNIQUE\b"),
+    (Action.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b"),
+    (
+        Action.ADD_COMPUTED_COLUMN,
+        rf"ADD {_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
+    ),
     # now() is one value for the whole statement; any other function may give another one each.
-    (Kind.ADD_COMPUTED_COLUMN, rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \("),
-    (Kind.ADD_REQUIRED_COLUMN, rf"ADD {_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
-    (Kind.ADD_CHECKED_COLUMN, rf"ADD {_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
-    (Kind.ADD_COLUMN, rf"ADD {_COLUMN}"),
-    (Kind.VALIDATE, r"VALIDATE CONSTRAINT"),
-    (Kind.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
-    (Kind.DROP_FOREIGN_KEY, rf"DROP CONSTRAINT {_IF}fk_"),
-    (Kind.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
-    (Kind.DROP_INDEX, r"DROP (?:INDEX|KEY)\b"),
-    (Kind.UNKNOWN, r"DROP PRIMARY KEY"),
-    (Kind.DROP_COLUMN, rf"DROP {_COLUMN}"),
-    (Kind.CHANGE_TYPE, rf"ALTER {_COLUMN}\S+ (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
-    (Kind.CHANGE_DEFAULT, rf"ALTER {_COLUMN}\S+ (?:SET|DROP) DEFAULT"),
-    (Kind.SET_NOT_NULL, rf"ALTER {_COLUMN}\S+ SET NOT NULL"),
-    (Kind.DROP_NOT_NULL, rf"ALTER {_COLUMN}\S+ DROP NOT NULL"),
-    (Kind.RENAME_CONSTRAINT, r"RENAME CONSTRAINT"),
-    (Kind.RENAME_INDEX, r"RENAME (?:INDEX|KEY)\b"),
-    (Kind.RENAME_COLUMN, rf"RENAME {_COLUMN}(?!TO )\S+ TO "),
-    (Kind.RENAME_TABLE, r"RENAME (?:TO )?(?P<name>\S+)"),
+    (
+        Action.ADD_COMPUTED_COLUMN,
+        rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \(",
+    ),
+    (Action.ADD_REQUIRED_COLUMN, rf"ADD {_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
+    (Action.ADD_CHECKED_COLUMN, rf"ADD {_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
+    (Action.ADD_COLUMN, rf"ADD {_COLUMN}"),
+    (Action.VALIDATE, r"VALIDATE CONSTRAINT"),
+    (Action.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
+    (Action.DROP_FOREIGN_KEY, rf"DROP CONSTRAINT {_IF}fk_"),
+    (Action.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
+    (Action.DROP_INDEX, r"DROP (?:INDEX|KEY)\b"),
+    (Action.UNKNOWN, r"DROP PRIMARY KEY"),
+    (Action.DROP_COLUMN, rf"DROP {_COLUMN}"),
+    (Action.CHANGE_TYPE, rf"ALTER {_COLUMN}\S+ (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
+    (Action.CHANGE_DEFAULT, rf"ALTER {_COLUMN}\S+ (?:SET|DROP) DEFAULT"),
+    (Action.SET_NOT_NULL, rf"ALTER {_COLUMN}\S+ SET NOT NULL"),
+    (Action.DROP_NOT_NULL, rf"ALTER {_COLUMN}\S+ DROP NOT NULL"),
+    (Action.RENAME_CONSTRAINT, r"RENAME CONSTRAINT"),
+    (Action.RENAME_INDEX, r"RENAME (?:INDEX|KEY)\b"),
+    (Action.RENAME_COLUMN, rf"RENAME {_COLUMN}(?!TO )\S+ TO "),
+    (Action.RENAME_TABLE, r"RENAME (?:TO )?(?P<name>\S+)"),
 )
 _ALTER_TABLE: Final = re.compile(
     rf"ALTER TABLE {_IF}(?:ONLY )?{_NAME} (?P<actions>.*)", re.IGNORECASE
@@ -144,13 +149,15 @@ def tables_of_indexes(statements: Iterable[str], dialect: Dialect) -> dict[str, 
         change.name: change.table
         for statement in statements
         for change in changes(statement, dialect)
-        if change.kind in (Kind.CREATE_INDEX, Kind.CREATE_INDEX_CONCURRENTLY)
+        if change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY)
         and change.name
         and change.table
     }
 
 
-def _compiled(table: tuple[tuple[Kind, str], ...]) -> tuple[tuple[Kind, re.Pattern[str]], ...]:
+def _compiled(
+    table: tuple[tuple[Action, str], ...],
+) -> tuple[tuple[Action, re.Pattern[str]], ...]:
     return tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in table)
 
 
@@ -172,17 +179,17 @@ def changes(statement: str, dialect: Dialect) -> list[Change]:
     for kind, pattern in _STATEMENT_PATTERNS:
         if found := pattern.match(text):
             return list(_of_statement(kind, found, text))
-    return [Change(Kind.UNKNOWN)]
+    return [Change(Action.UNKNOWN)]
 
 
-def _of_statement(kind: Kind, found: re.Match[str], text: str) -> Iterator[Change]:
+def _of_statement(kind: Action, found: re.Match[str], text: str) -> Iterator[Change]:
     named = found.groupdict()
     table = named.get("table")
-    if kind is Kind.DROP_TABLE:
+    if kind is Action.DROP_TABLE:
         for name in _dropped(text[found.start("table") :]):
             yield Change(kind, name)
         return
-    referred = _REFERENCES.findall(text) if kind is Kind.CREATE_TABLE else []
+    referred = _REFERENCES.findall(text) if kind is Action.CREATE_TABLE else []
     for other in dict.fromkeys(referred) or (None,):
         yield Change(kind, table, other, named.get("name"))
 
@@ -193,18 +200,18 @@ def _action(action: str, table: str) -> Change:
         if found := pattern.match(action):
             name = found.groupdict().get("name")
             return Change(kind, table, referred[1] if referred else None, name)
-    return Change(Kind.UNKNOWN, table)
+    return Change(Action.UNKNOWN, table)
 
 
 def _plain(statement: str, dialect: Dialect) -> str:
     """The statement on one line, a blank between its words; no comments, no quotes of names."""
     words = list[str]()
     for token in tokenize(statement, dialect):
-        if token.kind in BLANK or token.kind is Token.SEMICOLON:
+        if token.kind in BLANK or token.kind is Kind.SEMICOLON:
             continue
-        if token.kind is Token.STRING:
+        if token.kind is Kind.STRING:
             words.append("''")
-        elif token.kind is Token.IDENTIFIER:
+        elif token.kind is Kind.IDENTIFIER:
             words.append(token.text[1:-1])
         else:
             words.append(token.text)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.schema.migrator.kinds import Change, Kind, changes
+from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 
 
 class Work(StrEnum):
@@ -28,7 +28,7 @@ class Work(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class TableLock:
     """What a kind of change locks on its table: the lock's name at the server, and the work."""
 
     level: str
@@ -39,40 +39,40 @@ _EXCLUSIVE: Final = "ACCESS EXCLUSIVE"
 _BESIDE: Final = "SHARE UPDATE EXCLUSIVE"
 _REFERRED: Final = "SHARE ROW EXCLUSIVE"
 
-POSTGRESQL: Final[dict[Kind, Lock]] = {
-    Kind.DROP_TABLE: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.RENAME_TABLE: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.TRUNCATE: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.CREATE_INDEX: Lock("SHARE", Work.SCAN),
-    Kind.CREATE_INDEX_CONCURRENTLY: Lock(_BESIDE, Work.SCAN),
-    Kind.DROP_INDEX: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.DROP_INDEX_CONCURRENTLY: Lock(_BESIDE, Work.NONE),
-    Kind.ADD_COLUMN: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.ADD_REQUIRED_COLUMN: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.ADD_CHECKED_COLUMN: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.ADD_COMPUTED_COLUMN: Lock(_EXCLUSIVE, Work.REWRITE),
-    Kind.DROP_COLUMN: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.RENAME_COLUMN: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.CHANGE_TYPE: Lock(_EXCLUSIVE, Work.REWRITE),
-    Kind.CHANGE_DEFAULT: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.SET_NOT_NULL: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.DROP_NOT_NULL: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.ADD_FOREIGN_KEY: Lock(_REFERRED, Work.SCAN),
-    Kind.ADD_FOREIGN_KEY_NOT_VALID: Lock(_REFERRED, Work.NONE),
-    Kind.ADD_CHECK: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.ADD_CHECK_NOT_VALID: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.VALIDATE: Lock(_BESIDE, Work.SCAN),
-    Kind.ADD_UNIQUE: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.ADD_PRIMARY_KEY: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.ADD_KEY_USING_INDEX: Lock(_EXCLUSIVE, Work.SCAN),
-    Kind.DROP_FOREIGN_KEY: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.DROP_CONSTRAINT: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.RENAME_CONSTRAINT: Lock(_EXCLUSIVE, Work.NONE),
-    Kind.INSERT: Lock("ROW EXCLUSIVE", Work.OWN),
-    Kind.UPDATE: Lock("ROW EXCLUSIVE", Work.OWN),
-    Kind.DELETE: Lock("ROW EXCLUSIVE", Work.OWN),
-    Kind.SELECT: Lock("ACCESS SHARE", Work.OWN),
-    Kind.COMMENT: Lock(_BESIDE, Work.NONE),
+POSTGRESQL: Final[dict[Action, TableLock]] = {
+    Action.DROP_TABLE: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.RENAME_TABLE: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.TRUNCATE: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.CREATE_INDEX: TableLock("SHARE", Work.SCAN),
+    Action.CREATE_INDEX_CONCURRENTLY: TableLock(_BESIDE, Work.SCAN),
+    Action.DROP_INDEX: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.DROP_INDEX_CONCURRENTLY: TableLock(_BESIDE, Work.NONE),
+    Action.ADD_COLUMN: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.ADD_REQUIRED_COLUMN: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.ADD_CHECKED_COLUMN: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.ADD_COMPUTED_COLUMN: TableLock(_EXCLUSIVE, Work.REWRITE),
+    Action.DROP_COLUMN: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.RENAME_COLUMN: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.CHANGE_TYPE: TableLock(_EXCLUSIVE, Work.REWRITE),
+    Action.CHANGE_DEFAULT: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.SET_NOT_NULL: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.DROP_NOT_NULL: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.ADD_FOREIGN_KEY: TableLock(_REFERRED, Work.SCAN),
+    Action.ADD_FOREIGN_KEY_NOT_VALID: TableLock(_REFERRED, Work.NONE),
+    Action.ADD_CHECK: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.ADD_CHECK_NOT_VALID: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.VALIDATE: TableLock(_BESIDE, Work.SCAN),
+    Action.ADD_UNIQUE: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.ADD_PRIMARY_KEY: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.ADD_KEY_USING_INDEX: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.DROP_FOREIGN_KEY: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.DROP_CONSTRAINT: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.RENAME_CONSTRAINT: TableLock(_EXCLUSIVE, Work.NONE),
+    Action.INSERT: TableLock("ROW EXCLUSIVE", Work.OWN),
+    Action.UPDATE: TableLock("ROW EXCLUSIVE", Work.OWN),
+    Action.DELETE: TableLock("ROW EXCLUSIVE", Work.OWN),
+    Action.SELECT: TableLock("ACCESS SHARE", Work.OWN),
+    Action.COMMENT: TableLock(_BESIDE, Work.NONE),
 }
 _WAITS: Final = {
     _EXCLUSIVE: "reads and writes wait",
@@ -87,49 +87,49 @@ _INSTANT: Final = "INSTANT"
 _INPLACE: Final = "INPLACE"
 _COPY: Final = "COPY"
 
-MARIADB: Final[dict[Kind, Lock]] = {
-    Kind.CREATE_INDEX: Lock(_INPLACE, Work.SCAN),
-    Kind.DROP_INDEX: Lock(_INPLACE, Work.NONE),
-    Kind.RENAME_INDEX: Lock(_INSTANT, Work.NONE),
-    Kind.ADD_COLUMN: Lock(_INSTANT, Work.NONE),
-    Kind.ADD_REQUIRED_COLUMN: Lock(_INSTANT, Work.NONE),
+MARIADB: Final[dict[Action, TableLock]] = {
+    Action.CREATE_INDEX: TableLock(_INPLACE, Work.SCAN),
+    Action.DROP_INDEX: TableLock(_INPLACE, Work.NONE),
+    Action.RENAME_INDEX: TableLock(_INSTANT, Work.NONE),
+    Action.ADD_COLUMN: TableLock(_INSTANT, Work.NONE),
+    Action.ADD_REQUIRED_COLUMN: TableLock(_INSTANT, Work.NONE),
     # INSTANT where no index holds it.
-    Kind.DROP_COLUMN: Lock(_INPLACE, Work.NONE),
-    Kind.RENAME_COLUMN: Lock(_INSTANT, Work.NONE),
-    Kind.CHANGE_TYPE: Lock(_COPY, Work.REWRITE),
-    Kind.CHANGE_DEFAULT: Lock(_INSTANT, Work.NONE),
-    Kind.ADD_FOREIGN_KEY: Lock(_COPY, Work.REWRITE),
-    Kind.ADD_CHECK: Lock(_COPY, Work.REWRITE),
-    Kind.ADD_UNIQUE: Lock(_INPLACE, Work.SCAN),
-    Kind.DROP_FOREIGN_KEY: Lock(_INSTANT, Work.NONE),
-    Kind.DROP_CONSTRAINT: Lock(_INSTANT, Work.NONE),
+    Action.DROP_COLUMN: TableLock(_INPLACE, Work.NONE),
+    Action.RENAME_COLUMN: TableLock(_INSTANT, Work.NONE),
+    Action.CHANGE_TYPE: TableLock(_COPY, Work.REWRITE),
+    Action.CHANGE_DEFAULT: TableLock(_INSTANT, Work.NONE),
+    Action.ADD_FOREIGN_KEY: TableLock(_COPY, Work.REWRITE),
+    Action.ADD_CHECK: TableLock(_COPY, Work.REWRITE),
+    Action.ADD_UNIQUE: TableLock(_INPLACE, Work.SCAN),
+    Action.DROP_FOREIGN_KEY: TableLock(_INSTANT, Work.NONE),
+    Action.DROP_CONSTRAINT: TableLock(_INSTANT, Work.NONE),
 }
 # Where MySQL, in one of its versions from 8.0.19, locks more than MariaDB.
-MYSQL: Final[dict[Kind, Lock]] = {
+MYSQL: Final[dict[Action, TableLock]] = {
     **MARIADB,
-    Kind.RENAME_INDEX: Lock(_INPLACE, Work.NONE),
-    Kind.DROP_COLUMN: Lock(_INPLACE, Work.REWRITE),
-    Kind.RENAME_COLUMN: Lock(_INPLACE, Work.NONE),
-    Kind.DROP_FOREIGN_KEY: Lock(_INPLACE, Work.NONE),
-    Kind.DROP_CONSTRAINT: Lock(_COPY, Work.REWRITE),
+    Action.RENAME_INDEX: TableLock(_INPLACE, Work.NONE),
+    Action.DROP_COLUMN: TableLock(_INPLACE, Work.REWRITE),
+    Action.RENAME_COLUMN: TableLock(_INPLACE, Work.NONE),
+    Action.DROP_FOREIGN_KEY: TableLock(_INPLACE, Work.NONE),
+    Action.DROP_CONSTRAINT: TableLock(_COPY, Work.REWRITE),
 }
-_METADATA: Final = frozenset({Kind.DROP_TABLE, Kind.RENAME_TABLE, Kind.TRUNCATE})
-_ROWS: Final = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE})
-_HARMLESS: Final = frozenset({Kind.SELECT, Kind.SET})
+_METADATA: Final = frozenset({Action.DROP_TABLE, Action.RENAME_TABLE, Action.TRUNCATE})
+_ROWS: Final = frozenset({Action.INSERT, Action.UPDATE, Action.DELETE})
+_HARMLESS: Final = frozenset({Action.SELECT, Action.SET})
 
-SQLITE: Final[dict[Kind, Work]] = {
-    Kind.CREATE_TABLE: Work.NONE,
-    Kind.DROP_TABLE: Work.NONE,
-    Kind.RENAME_TABLE: Work.NONE,
-    Kind.CREATE_INDEX: Work.SCAN,
-    Kind.DROP_INDEX: Work.NONE,
-    Kind.ADD_COLUMN: Work.NONE,
-    Kind.ADD_CHECKED_COLUMN: Work.SCAN,
-    Kind.DROP_COLUMN: Work.REWRITE,
-    Kind.RENAME_COLUMN: Work.NONE,
-    Kind.INSERT: Work.OWN,
-    Kind.UPDATE: Work.OWN,
-    Kind.DELETE: Work.OWN,
+SQLITE: Final[dict[Action, Work]] = {
+    Action.CREATE_TABLE: Work.NONE,
+    Action.DROP_TABLE: Work.NONE,
+    Action.RENAME_TABLE: Work.NONE,
+    Action.CREATE_INDEX: Work.SCAN,
+    Action.DROP_INDEX: Work.NONE,
+    Action.ADD_COLUMN: Work.NONE,
+    Action.ADD_CHECKED_COLUMN: Work.SCAN,
+    Action.DROP_COLUMN: Work.REWRITE,
+    Action.RENAME_COLUMN: Work.NONE,
+    Action.INSERT: Work.OWN,
+    Action.UPDATE: Work.OWN,
+    Action.DELETE: Work.OWN,
 }
 
 _NOTES: Final = {
@@ -177,20 +177,20 @@ def locks(
         ]
         told.append("; ".join(dict.fromkeys(_sentences(made, new, dialect))))
         new |= {
-            change.table for change in made if change.kind is Kind.CREATE_TABLE and change.table
+            change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
         }
     return told
 
 
 def _sentences(made: list[Change], new: set[str], dialect: Dialect) -> Iterator[str]:
     for change in made:
-        if change.kind is Kind.UNKNOWN:
+        if change.kind is Action.UNKNOWN:
             yield "unknown: assume the strongest lock, on every table that it names"
-        elif change.kind is Kind.CREATE_TABLE or change.table in new:
+        elif change.kind is Action.CREATE_TABLE or change.table in new:
             yield f"nothing that others use: {change.table} is new"
         elif dialect is Dialect.SQLITE:
             yield _sqlite(change)
-        elif change.kind is Kind.SET:
+        elif change.kind is Action.SET:
             yield "nothing"
         else:
             yield (_postgresql if dialect is Dialect.POSTGRESQL else _mysql)(change)
@@ -210,7 +210,7 @@ def _postgresql(change: Change) -> str:
     if lock is None:
         return _strongest(change)
     also = ""
-    if change.kind in (Kind.DROP_TABLE, Kind.DROP_FOREIGN_KEY):
+    if change.kind in (Action.DROP_TABLE, Action.DROP_FOREIGN_KEY):
         also = ", and so each table that its foreign keys refer to"
     return f"{change.table or 'its table'} {lock.level}{also} ({_WAITS[lock.level]}); {lock.work}"
 
@@ -231,7 +231,7 @@ def _mysql(change: Change) -> str:
     return f"{table} on MySQL {_algorithm(mysql)}; on MariaDB {_algorithm(mariadb)}"
 
 
-def _algorithm(lock: Lock) -> str:
+def _algorithm(lock: TableLock) -> str:
     waits = "writes wait" if lock.level == _COPY else "nobody waits"
     return f"{lock.level} ({waits}); {lock.work}"
 

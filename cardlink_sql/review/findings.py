@@ -9,7 +9,7 @@ from cardlink_sql.model.tables import metadata
 
 
 @dataclass(frozen=True)
-class Fault:
+class Finding:
     """One thing that is wrong.
 
     Attributes:

@@ -6,7 +6,7 @@ from cardlink_sql.queries.query import Line
 from cardlink_sql.review.variants import as_written
 
 
-def source_text(query: Query) -> str:
+def query_text(query: Query) -> str:
     """The statement with every line in and marked, parameters as ``:name``, and a ``;``."""
     verb = next(t for t in as_written(query).tokens if t.kind is Kind.WORD)
     lines = []
