@@ -201,10 +201,10 @@ def test_a_variant_is_the_statement_that_the_driver_sends(dialect: Dialect) -> N
 
 
 def test_variants_are_each_line_alone_and_each_order() -> None:
-    labels = [variant.label for variant in variants(load_library(SQLITE).query("logs", "find_by"))]
+    labels = [variant.label for variant in variants(load_library(SQLITE).query("cards", "find_by"))]
     assert labels[:2] == ["with every line in", "without optional lines"]
-    assert "when: latency_ms_is_null" in labels
-    assert labels[-1] == "order: timestamp desc"
+    assert "when: imsi_is_null" in labels
+    assert labels[-1] == "order: updated_at desc"
 
 
 def test_a_place_is_that_of_the_file() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.gateways import base
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.senders import senders
@@ -21,15 +20,6 @@ def methods(title: str) -> list[str]:
 def test_every_query_has_a_sender() -> None:
     titles = {query.title for dialect in Dialect for query in load_library(dialect).all()}
     assert [title for title in sorted(titles) if not methods(title)] == []
-
-
-def test_a_query_that_a_sender_has_is_named_by_its_gateway() -> None:
-    shared = inspect.getsource(base)
-    for name, made in gateway_classes().items():
-        source = shared + inspect.getsource(inspect.getmodule(made))  # type: ignore[arg-type]
-        for query in senders(name):
-            word = query.rpartition("_")[0] + "_{word}"
-            assert f'"{query}"' in source or f'f"{word}"' in source, f"{name}.{query}"
 
 
 @pytest.mark.parametrize(
