@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cardlink_sql import (
-    Action,
+    ChangeKind,
     FlakyTest,
     IntegrityError,
     NotFoundError,
@@ -510,7 +510,7 @@ def test_of_a_test_that_was_tried_again_the_last_result_counts(uow: UnitOfWork) 
 
     (change,) = uow.tests.compare_runs("a", "b").changes
 
-    assert change.kind is Action.REGRESSION
+    assert change.kind is ChangeKind.REGRESSION
     assert (change.before_status, change.after_status) == (TestStatus.PASSED, TestStatus.FAILED)
     assert change.error_message == "try 2"
 

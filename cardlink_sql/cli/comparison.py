@@ -7,28 +7,28 @@ from typing import Any, Final
 from rich.text import Text
 
 from cardlink_sql.cli.output import output, print_rows, styled, visible
-from cardlink_sql.model.records import Action, RunComparison, TestChange, TestStatus
+from cardlink_sql.model.records import ChangeKind, RunComparison, TestChange, TestStatus
 
 STATUS_STYLES: Final = {
     "passed": "green", "failed": "red", "error": "bold red", "skipped": "yellow"
 }  # fmt: skip
 _KIND_STYLES: Final = {
-    Action.REGRESSION: "bold red",
-    Action.STILL_FAILING: "red",
-    Action.IMPROVEMENT: "green",
-    Action.SLOWER: "yellow",
-    Action.OPEN: "cyan",
+    ChangeKind.REGRESSION: "bold red",
+    ChangeKind.STILL_FAILING: "red",
+    ChangeKind.IMPROVEMENT: "green",
+    ChangeKind.SLOWER: "yellow",
+    ChangeKind.OPEN: "cyan",
 }
 # What matters most comes first.
 _KINDS: Final = (
-    Action.REGRESSION,
-    Action.STILL_FAILING,
-    Action.IMPROVEMENT,
-    Action.SLOWER,
-    Action.CHANGED,
-    Action.NEW,
-    Action.REMOVED,
-    Action.OPEN,
+    ChangeKind.REGRESSION,
+    ChangeKind.STILL_FAILING,
+    ChangeKind.IMPROVEMENT,
+    ChangeKind.SLOWER,
+    ChangeKind.CHANGED,
+    ChangeKind.NEW,
+    ChangeKind.REMOVED,
+    ChangeKind.OPEN,
 )
 
 
@@ -71,12 +71,12 @@ def _side(change: TestChange, status: TestStatus | None, lasted: int | None) -> 
     """A test in one of the two runs: its status, or its duration where that is the difference."""
     if status is None:
         return None
-    if change.kind is Action.SLOWER:
+    if change.kind is ChangeKind.SLOWER:
         return styled(duration(lasted), "")
     return styled(status.value, STATUS_STYLES[status])
 
 
-def _words(kind: Action) -> str:
+def _words(kind: ChangeKind) -> str:
     return kind.value.replace("_", " ")
 
 

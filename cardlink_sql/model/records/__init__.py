@@ -25,8 +25,8 @@ from cardlink_sql.model.records.session import (
 )
 from cardlink_sql.model.records.setting import Setting, SettingInForce, SettingsImport
 from cardlink_sql.model.records.test_result import (
-    Action,
     AnyTestStatus,
+    ChangeKind,
     FlakyTest,
     JUnitImport,
     RunComparison,
@@ -39,7 +39,6 @@ from cardlink_sql.model.records.test_result import (
 )
 
 __all__ = [
-    "Action",
     "AnyCardType",
     "AnyDeviceType",
     "AnyDirection",
@@ -49,6 +48,7 @@ __all__ = [
     "CardCount",
     "CardProfile",
     "CardType",
+    "ChangeKind",
     "CommLog",
     "CountedStatement",
     "Device",

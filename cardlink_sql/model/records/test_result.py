@@ -24,7 +24,7 @@ class TestStatus(StrEnum):
 AnyTestStatus = TestStatus | Literal["passed", "failed", "skipped", "error"]
 
 
-class Action(StrEnum):
+class ChangeKind(StrEnum):
     """What became of a test from one run to another."""
 
     REGRESSION = "regression"  # passed, then failed or error
@@ -123,7 +123,7 @@ class TestChange:
 
     __test__ = False
 
-    kind: Action
+    kind: ChangeKind
     suite_name: str
     test_name: str
     before_status: TestStatus | None
@@ -141,49 +141,49 @@ class RunComparison:
     after: str
     changes: tuple[TestChange, ...]
 
-    def of(self, kind: Action) -> list[TestChange]:
+    def of(self, kind: ChangeKind) -> list[TestChange]:
         """The changes of one kind."""
         return [change for change in self.changes if change.kind is kind]
 
     @property
     def regressions(self) -> list[TestChange]:
         """What passed, and then failed or broke off with an error."""
-        return self.of(Action.REGRESSION)
+        return self.of(ChangeKind.REGRESSION)
 
     @property
     def improvements(self) -> list[TestChange]:
         """What failed or broke off with an error, and then passed."""
-        return self.of(Action.IMPROVEMENT)
+        return self.of(ChangeKind.IMPROVEMENT)
 
     @property
     def still_failing(self) -> list[TestChange]:
         """What failed or broke off with an error in both."""
-        return self.of(Action.STILL_FAILING)
+        return self.of(ChangeKind.STILL_FAILING)
 
     @property
     def new(self) -> list[TestChange]:
         """What is in the later run alone."""
-        return self.of(Action.NEW)
+        return self.of(ChangeKind.NEW)
 
     @property
     def removed(self) -> list[TestChange]:
         """What is in the earlier run alone."""
-        return self.of(Action.REMOVED)
+        return self.of(ChangeKind.REMOVED)
 
     @property
     def slower(self) -> list[TestChange]:
         """What passed in both and took longer beyond the factor."""
-        return self.of(Action.SLOWER)
+        return self.of(ChangeKind.SLOWER)
 
     @property
     def changed(self) -> list[TestChange]:
         """Any other change of status: to or from skipped."""
-        return self.of(Action.CHANGED)
+        return self.of(ChangeKind.CHANGED)
 
     @property
     def open(self) -> list[TestChange]:
         """What has not ended in one of the two, and cannot be compared yet."""
-        return self.of(Action.OPEN)
+        return self.of(ChangeKind.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
