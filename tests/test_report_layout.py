@@ -3,27 +3,36 @@
 from itertools import combinations, pairwise
 
 import pytest
-from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String, Table
 
 from cardlink_sql.review.report.layout import HEAD, ROW, Box, Layout, Line, Point, lay_out
-from cardlink_sql.review.report.schema import TableFacts, all_tables, table_facts
+from cardlink_sql.review.report.schema import tables
+from cardlink_sql.schema.ddl.model import Column, ForeignKey, Key, Table
 
 Segment = tuple[Point, Point]
 
 
-def schema(**references: list[str]) -> tuple[TableFacts, ...]:
-    """Tables that each refer to others: ``child=["parent", …]``."""
-    made = MetaData()
-    for name, parents in references.items():
-        columns = [Column(f"{parent}_id", Integer, nullable=False) for parent in parents]
-        keys = [ForeignKeyConstraint([f"{p}_id"], [f"{p}.id"], ondelete="CASCADE") for p in parents]
-        key = Column("id", Integer, primary_key=True)
-        Table(name, made, key, Column("name", String(30)), *columns, *keys)
-    return tuple(map(table_facts, made.tables.values()))
+def schema(**references: list[str]) -> tuple[Table, ...]:
+    """Make tables that each refer to others: ``child=["parent", …]``."""
+    return tuple(
+        Table(
+            name,
+            (
+                Column("id", "INTEGER"),
+                Column("name", "VARCHAR(30)"),
+                *(Column(f"{parent}_id", "INTEGER", is_nullable=False) for parent in parents),
+            ),
+            Key(f"pk_{name}", ("id",)),
+            foreign_keys=tuple(
+                ForeignKey(f"fk_{name}_{parent}", (f"{parent}_id",), parent, ("id",), "CASCADE")
+                for parent in parents
+            ),
+        )
+        for name, parents in references.items()
+    )
 
 
 SCHEMAS = {
-    "ours": all_tables(),
+    "ours": tables(),
     "alone": schema(a=[], b=[]),
     "passing": schema(a=[], b=["a"], c=["a", "b"], d=["a", "c"]),
     "itself": schema(a=["a"], b=["a"]),
@@ -94,22 +103,22 @@ def test_lines_do_not_run_along_each_other(drawing: Layout) -> None:
 def test_a_line_leads_from_the_key_to_the_foreign_key(drawing: Layout) -> None:
     boxes = {box.table.name: box for box in drawing.boxes}
     for line in drawing.lines:
-        parent, child = boxes[line.reference.parent], boxes[line.reference.child]
+        parent, child = boxes[line.reference.key.table], boxes[line.reference.table.name]
         (start_x, start_y), (end_x, end_y) = line.points[0], line.points[-1]
         assert (start_x, end_x) == (parent.x + parent.width, child.x)
         for box, y, column in (
-            (parent, start_y, line.reference.referred[0]),
-            (child, end_y, line.reference.columns[0]),
+            (parent, start_y, line.reference.key.referred[0]),
+            (child, end_y, line.reference.key.columns[0]),
         ):
             row = int((y - box.y - HEAD) // ROW)
             assert box.table.columns[row].name == column
 
 
 def test_ours_stand_in_the_order_of_their_references() -> None:
-    left = {box.table.name: box.x for box in lay_out(all_tables()).boxes}
+    left = {box.table.name: box.x for box in lay_out(tables()).boxes}
     assert left["devices"] == left["card_profiles"] < left["ota_sessions"] == left["test_results"]
     assert left["ota_sessions"] < left["comm_logs"]
 
 
 def test_the_same_schema_has_the_same_drawing() -> None:
-    assert lay_out(all_tables()) == lay_out(all_tables())
+    assert lay_out(tables()) == lay_out(tables())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import Table
+import sqlalchemy
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query, Rows, load_library
@@ -18,8 +18,9 @@ from cardlink_sql.review.impact import effects
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
 from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.report.comparison import Part, compare
-from cardlink_sql.review.report.schema import TableFacts, all_tables
+from cardlink_sql.review.report.schema import tables
 from cardlink_sql.review.senders import Sender, senders
+from cardlink_sql.schema.ddl.model import Table
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.
 Shape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
@@ -128,7 +129,7 @@ class QueryFacts:
         if gateway is None or self.first.rows not in (Rows.ONE, Rows.MANY):
             return None
         record = gateway.gives.get(self.name, getattr(gateway, "record", None))
-        if isinstance(record, Table):
+        if isinstance(record, sqlalchemy.Table):
             return f"a row of {record.name}"
         return record.__name__ if isinstance(record, type) else None
 
@@ -196,11 +197,12 @@ class Facts:
     """All that the report says.
 
     Attributes:
+        tables: as PostgreSQL has them.
         servers: what wrote the lock of each dialect; a dialect without a lock is missing.
     """
 
     gateways: tuple[GatewayFacts, ...]
-    tables: tuple[TableFacts, ...]
+    tables: tuple[Table, ...]
     servers: Mapping[Dialect, str]
     migrations: tuple[str, ...]
 
@@ -220,7 +222,7 @@ class Facts:
             "tables": len(self.tables),
             "columns": sum(len(table.columns) for table in self.tables),
             "indexes": sum(len(table.indexes) for table in self.tables),
-            "foreign keys": sum(len(table.references) for table in self.tables),
+            "foreign keys": sum(len(table.foreign_keys) for table in self.tables),
             "migrations": len(self.migrations),
         }
 
@@ -245,7 +247,7 @@ def gather() -> Facts:
         gateways.append(GatewayFacts(name, made, tuple(queries)))
     migrations = sorted({name for lock in locks.values() for name in lock["migrations"]})
     servers = {dialect: lock["server"] for dialect, lock in locks.items()}
-    return Facts(tuple(gateways), all_tables(), servers, tuple(migrations))
+    return Facts(tuple(gateways), tables(), servers, tuple(migrations))
 
 
 def query_facts(

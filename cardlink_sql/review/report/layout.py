@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cardlink_sql.dialect import Dialect
-from cardlink_sql.review.report.schema import Reference, TableFacts
+from cardlink_sql.review.report.schema import Reference, references
+from cardlink_sql.schema.ddl.model import Table
 
 # Lengths are in pixels of the drawing at its own size.
 ROW: Final = 20
@@ -29,8 +29,6 @@ CHILD_END: Final = 80
 TRACK: Final = 12
 FAN: Final = 9
 
-_POSTGRESQL: Final = list(Dialect).index(Dialect.POSTGRESQL)
-
 Point = tuple[float, float]
 
 
@@ -38,7 +36,7 @@ Point = tuple[float, float]
 class Box:
     """A table and its place."""
 
-    table: TableFacts
+    table: Table
     x: float
     y: float
     width: float
@@ -47,11 +45,6 @@ class Box:
     def height(self) -> float:
         """Return the height of the head and the rows."""
         return _height(self.table)
-
-    @property
-    def types(self) -> list[str]:
-        """Return the types of the columns on PostgreSQL."""
-        return [column.types[_POSTGRESQL] for column in self.table.columns]
 
 
 @dataclass(frozen=True)
@@ -99,12 +92,12 @@ class _Course:
         return (end > start, -start if end > start else start)
 
 
-def lay_out(tables: Sequence[TableFacts]) -> Layout:
+def lay_out(tables: Sequence[Table]) -> Layout:
     """Return the drawing of a schema; the same schema has the same drawing."""
-    every = [reference for table in tables for reference in table.references]
+    every = references(tables)
     stacks = _stacks(tables, every)
     layer = {table.name: number for number, stack in enumerate(stacks) for table in stack}
-    passing = [one for one in every if layer[one.child] != layer[one.parent] + 1]
+    passing = [one for one in every if layer[one.table.name] != layer[one.key.table] + 1]
     tops = _tops(stacks, MARGIN + TRACK * len(passing))
     courses = _courses(every, passing, {table.name: table for table in tables}, tops, layer)
     lefts, turns, width = _across(courses, stacks)
@@ -118,7 +111,8 @@ def lay_out(tables: Sequence[TableFacts]) -> Layout:
     for course in courses:
         one = course.reference
         out, back = turns[course.leaves_by, one], turns[course.arrives_by, one]
-        first, last = (right[one.parent], course.start), (lefts[layer[one.child]], course.end)
+        first = right[one.key.table], course.start
+        last = lefts[layer[one.table.name]], course.end
         over = [] if course.lane is None else [(out, course.lane), (back, course.lane)]
         corners = [(out, course.start), *over, (back, course.end)]
         lines.append(Line(one, (first, *corners, last)))
@@ -126,25 +120,25 @@ def lay_out(tables: Sequence[TableFacts]) -> Layout:
     return Layout(tuple(boxes), tuple(lines), width, height)
 
 
-def _height(table: TableFacts) -> float:
+def _height(table: Table) -> float:
     return HEAD + ROW * len(table.columns)
 
 
-def _width(stack: Iterable[TableFacts]) -> float:
+def _width(stack: Iterable[Table]) -> float:
     """Return the width of a layer, by the advances of the monospaced letters."""
     widths = [8.2 * len(table.name) for table in stack]
     for table in stack:
         names = max(len(column.name) for column in table.columns)
-        types = max(len(column.types[_POSTGRESQL]) for column in table.columns)
+        types = max(len(column.type) for column in table.columns)
         widths.append(KEYS + 7.5 * names + 14 + 6.3 * types)
     return 2 * PADDING + max(widths)
 
 
-def _stacks(tables: Sequence[TableFacts], every: Iterable[Reference]) -> list[list[TableFacts]]:
+def _stacks(tables: Sequence[Table], every: Iterable[Reference]) -> list[list[Table]]:
     """Return the tables of each layer; those without references fill the shortest."""
     parents: dict[str, set[str]] = defaultdict(set)
     for one in every:
-        parents[one.child].add(one.parent)
+        parents[one.table.name].add(one.key.table)
     bound = {*parents}.union(*parents.values())
 
     def depth(name: str, below: frozenset[str]) -> int:
@@ -152,7 +146,7 @@ def _stacks(tables: Sequence[TableFacts], every: Iterable[Reference]) -> list[li
         further = parents.get(name, set()) - below
         return max((1 + depth(parent, below | {parent}) for parent in further), default=0)
 
-    layers: dict[int, list[TableFacts]] = defaultdict(list)
+    layers: dict[int, list[Table]] = defaultdict(list)
     for table in tables:
         if table.name in bound:
             layers[depth(table.name, frozenset({table.name}))].append(table)
@@ -164,11 +158,11 @@ def _stacks(tables: Sequence[TableFacts], every: Iterable[Reference]) -> list[li
     return stacks
 
 
-def _stacked(stack: Iterable[TableFacts]) -> float:
+def _stacked(stack: Iterable[Table]) -> float:
     return sum(_height(table) + GAP for table in stack)
 
 
-def _tops(stacks: Sequence[Sequence[TableFacts]], top: float) -> dict[str, float]:
+def _tops(stacks: Sequence[Sequence[Table]], top: float) -> dict[str, float]:
     """Return the upper edge of each table, with the layers centred."""
     highest = max(map(_stacked, stacks))
     tops = {}
@@ -185,7 +179,7 @@ def _tops(stacks: Sequence[Sequence[TableFacts]], top: float) -> dict[str, float
 def _courses(
     every: Sequence[Reference],
     passing: Sequence[Reference],
-    tables: Mapping[str, TableFacts],
+    tables: Mapping[str, Table],
     tops: Mapping[str, float],
     layer: Mapping[str, int],
 ) -> list[_Course]:
@@ -193,23 +187,23 @@ def _courses(
         names = [one.name for one in tables[table].columns]
         return tops[table] + HEAD + ROW * (names.index(column) + 0.5)
 
-    ends = {one: middle(one.child, one.columns[0]) for one in every}
+    ends = {one: middle(one.table.name, one.key.columns[0]) for one in every}
     courses = []
     for one in every:
         # Lines that leave one key fan out in the order in which they arrive.
-        key = (one.parent, one.referred[0])
-        fan = [other for other in every if (other.parent, other.referred[0]) == key]
+        key = (one.key.table, one.key.referred[0])
+        fan = [other for other in every if (other.key.table, other.key.referred[0]) == key]
         fan.sort(key=lambda other: (other not in passing, ends[other]))
         step = min(FAN, 2 * FAN / max(1, len(fan) - 1))
         start = middle(*key) + step * (fan.index(one) - (len(fan) - 1) / 2)
         lane = MARGIN + TRACK * passing.index(one) if one in passing else None
-        leaves_by, arrives_by = layer[one.parent] + 1, layer[one.child]
+        leaves_by, arrives_by = layer[one.key.table] + 1, layer[one.table.name]
         courses.append(_Course(one, start, ends[one], lane, leaves_by, arrives_by))
     return courses
 
 
 def _across(
-    courses: Sequence[_Course], stacks: Sequence[Sequence[TableFacts]]
+    courses: Sequence[_Course], stacks: Sequence[Sequence[Table]]
 ) -> tuple[list[float], dict[tuple[int, Reference], float], float]:
     """Return the left edge of each layer, the turns of the lines by channel, and the width."""
     lefts, turns = [], {}

@@ -10,11 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries import Rows
 from cardlink_sql.review.lock import REMEDY
 from cardlink_sql.review.report import layout
 from cardlink_sql.review.report.facts import Facts
 from cardlink_sql.review.report.folder import INDEX
+from cardlink_sql.review.report.schema import (
+    compared_ddl,
+    declared_forms,
+    key_words,
+    references,
+)
 
 _RETURNS: Final = {
     Rows.ONE: "one row or none",
@@ -46,12 +53,15 @@ def render(facts: Facts) -> dict[str, str]:
     for file, gateway in gateways.items():
         pages[file] = "gateway", {"title": gateway.name, "kind": "Gateway", "gateway": gateway}
     for file, table in tables.items():
-        pages[file] = "table", {"title": table.name, "kind": "Table", "table": table}
+        forms = declared_forms(table.name)
+        values = {"table": table, "forms": forms, "ddl": compared_ddl(forms)}
+        pages[file] = "table", {"title": table.name, "kind": "Table", **values}
     environment = make_environment()
     environment.globals.update(
         facts=facts,
         ours=[table.name for table in facts.tables],
-        references=[one for table in facts.tables for one in table.references],
+        references=references(facts.tables),
+        growing=GROWING,
         gateways=[(one.name, file) for file, one in gateways.items()],
         tables=sorted((one.name, file) for file, one in tables.items()),
     )
@@ -77,6 +87,7 @@ def make_environment() -> Environment:
     environment.tests["containing"] = contains
     environment.globals.update(
         dialects=tuple(Dialect),
+        key_words=key_words,
         returns=_RETURNS,
         remedy=REMEDY,
         layout=layout,

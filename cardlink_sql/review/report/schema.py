@@ -1,137 +1,77 @@
-"""What the report says of each table, from the ``Table`` objects."""
+"""What the report says of the schema, from the declared tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import CheckConstraint, Column, DefaultClause, Index, Table, UniqueConstraint
-from sqlalchemy.schema import ColumnCollectionConstraint
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.model.tables import GROWING, metadata
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.report.comparison import Part, compare
-from cardlink_sql.review.schema_dump import committed_schema
-from cardlink_sql.schema.ddl.types import SQLALCHEMY, type_name
+from cardlink_sql.schema.ddl.declared import declared_tables
+from cardlink_sql.schema.ddl.model import Column, ForeignKey, Table
+from cardlink_sql.schema.ddl.printer import ddl
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A foreign key of a child to its parent.
+    """A foreign key and the table that has it."""
 
-    Attributes:
-        on_delete: the action when the parent's row is deleted.
-        is_optional: whether a child may lack a parent.
-        is_unique: whether a parent has at most one child.
-    """
-
-    name: str
-    child: str
-    columns: tuple[str, ...]
-    parent: str
-    referred: tuple[str, ...]
-    on_delete: str
-    is_optional: bool
-    is_unique: bool
-
-
-@dataclass(frozen=True)
-class ColumnFacts:
-    """A column; ``types`` has its type in the DDL of each dialect."""
-
-    name: str
-    keys: tuple[str, ...]
-    types: tuple[str, ...]
-    is_nullable: bool
-    default: str
-
-
-@dataclass(frozen=True)
-class TableFacts:
-    """A table, with the words for each key, check and index by its name."""
-
-    name: str
-    grows: bool
-    columns: tuple[ColumnFacts, ...]
-    references: tuple[Reference, ...]
-    keys: dict[str, str]
-    checks: dict[str, str]
-    indexes: dict[str, str]
+    table: Table
+    key: ForeignKey
 
     @property
-    def ddl(self) -> list[Part]:
-        """Return the DDL of the dialects, level with each other."""
-        return compare([tokenize(table_ddl(self.name, dialect), dialect) for dialect in Dialect])
+    def is_optional(self) -> bool:
+        """Return whether a row may refer to none."""
+        return any(one.is_nullable for one in self.table.columns if one.name in self.key.columns)
+
+    @property
+    def is_unique(self) -> bool:
+        """Return whether at most one row may refer to the same."""
+        return set(self.key.columns) in _unique(self.table, with_primary=True)
 
 
-def all_tables() -> tuple[TableFacts, ...]:
-    """Return the facts of the project's tables."""
-    return tuple(map(table_facts, metadata.tables.values()))
+def tables() -> tuple[Table, ...]:
+    """Return the tables as PostgreSQL has them, in the order of their declaration."""
+    order = list(metadata.tables)
+    declared = declared_tables(Dialect.POSTGRESQL)
+    return tuple(sorted(declared, key=lambda table: order.index(table.name)))
 
 
-def table_facts(table: Table) -> TableFacts:
-    """Return the facts of one table."""
-    named = sorted(table.constraints, key=lambda one: str(one.name))
-    keys = [one for one in named if isinstance(one, UniqueConstraint)]
-    indexes = sorted(table.indexes, key=lambda one: str(one.name))
-    unique = [set(key.columns.keys()) for key in keys]
-    unique += [set(index.columns.keys()) for index in indexes if index.unique]
-    return TableFacts(
-        table.name,
-        table.name in GROWING,
-        tuple(_column(column, unique) for column in table.columns),
-        tuple(_references(table, unique)),
-        {str(table.primary_key.name): f"primary key {_listed(table.primary_key)}"}
-        | {str(one.name): f"unique {_listed(one)}" for one in keys},
-        {str(one.name): str(one.sqltext) for one in named if isinstance(one, CheckConstraint)},
-        {str(one.name): f"{'unique ' * one.unique}{_listed(one)}" for one in indexes},
-    )
+def references(tables: Iterable[Table]) -> list[Reference]:
+    """Return the foreign keys of the tables."""
+    return [Reference(table, key) for table in tables for key in table.foreign_keys]
 
 
-def table_ddl(name: str, dialect: Dialect) -> str:
-    """Return the statements of the canonical DDL that make a table and its indexes."""
-    _, opening, rest = committed_schema(dialect).partition(f"CREATE TABLE {name} (")
-    return f"{opening}{rest.partition('CREATE TABLE ')[0]}".strip()
-
-
-def _column(column: Column[Any], unique: list[set[str]]) -> ColumnFacts:
+def key_words(table: Table, column: Column) -> list[str]:
+    """Return ``PK``, ``FK`` and ``UQ``, as far as they hold for a column."""
     words = {
-        "PK": column.primary_key,
-        "FK": bool(column.foreign_keys),
-        "UQ": {column.name} in unique,
+        "PK": table.primary_key is not None and column.name in table.primary_key.columns,
+        "FK": any(column.name in key.columns for key in table.foreign_keys),
+        "UQ": {column.name} in _unique(table, with_primary=False),
     }
-    default, text = column.server_default, ""
-    if column.identity is not None:
-        text = "a number from the database"
-    elif isinstance(default, DefaultClause):
-        text = f"'{default.arg}'" if isinstance(default.arg, str) else str(default.arg)
-    return ColumnFacts(
-        column.name,
-        tuple(word for word, holds in words.items() if holds),
-        tuple(type_name(column.type, SQLALCHEMY[dialect]()) for dialect in Dialect),
-        bool(column.nullable),
-        text,
+    return [word for word, holds in words.items() if holds]
+
+
+def declared_forms(name: str) -> dict[Dialect, Table]:
+    """Return a table as each dialect has it."""
+    return {
+        dialect: table
+        for dialect in Dialect
+        for table in declared_tables(dialect)
+        if table.name == name
+    }
+
+
+def compared_ddl(forms: dict[Dialect, Table]) -> list[Part]:
+    """Return the DDL of a table, the dialects level with each other."""
+    return compare(
+        [tokenize(ddl([form], dialect).strip(), dialect) for dialect, form in forms.items()]
     )
 
 
-def _references(table: Table, unique: list[set[str]]) -> list[Reference]:
-    """Return the foreign keys in the order of their columns."""
-    order = list(table.columns.keys())
-    sole = [*unique, set(table.primary_key.columns.keys())]
-    made = [
-        Reference(
-            str(key.name),
-            table.name,
-            tuple(key.column_keys),
-            key.referred_table.name,
-            tuple(element.column.name for element in key.elements),
-            key.ondelete or "NO ACTION",
-            any(table.columns[name].nullable for name in key.column_keys),
-            set(key.column_keys) in sole,
-        )
-        for key in table.foreign_key_constraints
-    ]
-    return sorted(made, key=lambda one: [order.index(name) for name in one.columns])
-
-
-def _listed(of: ColumnCollectionConstraint | Index) -> str:
-    return f"({', '.join(of.columns.keys())})"
+def _unique(table: Table, *, with_primary: bool) -> list[set[str]]:
+    keys = [key.columns for key in table.unique]
+    keys += [index.parts for index in table.indexes if index.is_unique]
+    if with_primary and table.primary_key:
+        keys.append(table.primary_key.columns)
+    return [set(columns) for columns in keys]
