@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 
@@ -26,8 +27,7 @@ class Backend(ABC):
         package: the driver, and the extra of cardlink-sql that installs it.
         begin: opens a transaction that writes.
         begin_snapshot: opens one that reads one state of all tables and holds up no writer.
-        settings: what every new connection is sent.
-        read_only_setting: what a connection that may not write is sent, too.
+        settings: what every new connection is sent, by the names in ``connection.sql``.
         leaves_answers: an interrupted statement may leave its answer unread, which the next
             one over the same connection would read as its own.
         hint: what to check when no connection can be made.
@@ -38,7 +38,6 @@ class Backend(ABC):
     begin: str
     begin_snapshot: ClassVar[tuple[str, ...]]
     settings: ClassVar[tuple[str, ...]]
-    read_only_setting: ClassVar[str]
     leaves_answers: ClassVar[bool] = True
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
 
@@ -63,12 +62,9 @@ class Backend(ABC):
 
     def settle(self, connection: Any, *, read_only: bool) -> None:
         """Send a new connection its settings."""
-        cursor = connection.cursor()
-        for setting in self.settings:
-            cursor.execute(setting)
-        if read_only:
-            cursor.execute(self.read_only_setting)
-        cursor.close()
+        statements = InternalStatements(self.dialect, connection)
+        for name in (*self.settings, *(["read_only"] if read_only else [])):
+            statements.rows(f"connection.{name}")
 
     @abstractmethod
     def in_transaction(self, connection: Any) -> bool:

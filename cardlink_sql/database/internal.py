@@ -3,9 +3,7 @@
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy.dialects.mysql.base import MySQLDialect
-from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy import URL
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from cardlink_sql.dialect import Dialect
@@ -91,15 +89,12 @@ def with_identifiers(query: Query, sql: str, **identifiers: str) -> str:
 
 def quoted(dialect: Dialect, *names: str) -> str:
     """Quote a name, with what it is in before it: ``"public"."devices"``."""
-    return ".".join(_preparers()[dialect].quote_identifier(name) for name in names)
+    return ".".join(_preparer(dialect).quote_identifier(name) for name in names)
 
 
 @cache
-def _preparers() -> dict[Dialect, IdentifierPreparer]:
+def _preparer(dialect: Dialect) -> IdentifierPreparer:
     # With the drivers' own style of parameters SQLAlchemy would double a % in a name.
-    postgresql = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-    return {
-        Dialect.SQLITE: SQLiteDialect(paramstyle="named").identifier_preparer,
-        Dialect.MYSQL: MySQLDialect(paramstyle="named").identifier_preparer,
-        Dialect.POSTGRESQL: postgresql.identifier_preparer,
-    }
+    make: Any = URL.create(dialect.value).get_dialect()
+    preparer: IdentifierPreparer = make(paramstyle="named").identifier_preparer
+    return preparer

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, Backend
+from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
 
@@ -49,19 +49,7 @@ class MySQL(Backend):
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     )
-    settings: ClassVar = (
-        # The modes are named in full: the lexer's rules and the refusal of bad values rest on
-        # them.
-        "SET time_zone = '+00:00',"
-        " sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-        # READ COMMITTED, as on PostgreSQL: after an UPDATE that found no row, the read that
-        # explains why must see what the other transaction committed.
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        f"SET innodb_lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000},"
-        f" lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000}",
-    )
-    read_only_setting = "SET SESSION TRANSACTION READ ONLY"
+    settings: ClassVar = ("use_utc", "read_committed", "lock_timeout")
 
     @property
     def driver_error(self) -> type[Exception]:

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Final
 
-from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, Backend
+from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
 
@@ -33,8 +33,7 @@ class PostgreSQL(Backend):
     package = ("psycopg 3", "postgresql")
     begin = "BEGIN"
     begin_snapshot = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
-    settings: ClassVar = ("SET TIME ZONE 'UTC'", f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
-    read_only_setting = "SET default_transaction_read_only = on"
+    settings: ClassVar = ("use_utc", "lock_timeout")
 
     @property
     def driver_error(self) -> type[Exception]:

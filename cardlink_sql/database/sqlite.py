@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Final
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, Backend
 from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.sqlite_file import make_parent_folder
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
-
-_USE_WAL: Final = "PRAGMA journal_mode = WAL"
 
 # Rows in one VALUES: more gain little, and an SQLite before 3.32 takes 999 parameters.
 _BATCH_ROWS: Final = 100
@@ -42,14 +41,11 @@ class SQLite(Backend):
     begin = "BEGIN IMMEDIATE"
     begin_snapshot = ("BEGIN DEFERRED",)
     settings: ClassVar = (
-        "PRAGMA foreign_keys = ON",
-        "PRAGMA synchronous = NORMAL",
-        "PRAGMA cache_size = -65536",  # KiB, so 64 MB
-        # In a file, what SQLite keeps to undo one statement slows an INSERT of many rows by
-        # a third.
-        "PRAGMA temp_store = MEMORY",
+        "check_foreign_keys",
+        "sync_normal",
+        "cache_size",
+        "temporary_in_memory",
     )
-    read_only_setting = "PRAGMA query_only = ON"
     leaves_answers = False
     hint = "check that the folder exists and may be written, and that the file is SQLite"
 
@@ -111,7 +107,7 @@ def _lower(value: object) -> object:
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Set the journal of an SQLite file, which keeps it; one that is read-only stays as it is."""
     try:
-        connection.execute(_USE_WAL)
+        InternalStatements(Dialect.SQLITE, connection).rows("connection.use_wal")
     except sqlite3.OperationalError as error:
         if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
             raise

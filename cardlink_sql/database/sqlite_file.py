@@ -5,6 +5,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
 
 
@@ -62,7 +64,7 @@ def open_read_only(file: Path) -> sqlite3.Connection:
 def _open(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        InternalStatements(Dialect.SQLITE, connection).value("connection.read_schema")
     except sqlite3.Error:
         connection.close()
         raise

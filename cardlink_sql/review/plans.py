@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Final
 
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.gateways.server import ServerGateway
@@ -127,7 +128,7 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
                 # No component gathers statistics, so most files have none. Plans are then the same
                 # whatever the rows are.
                 empty = stack.enter_context(sqlite_in_memory())
-                empty.execute("PRAGMA foreign_keys = ON")
+                InternalStatements(Dialect.SQLITE, empty).rows("connection.check_foreign_keys")
                 without = Explainer(manager, empty.cursor())
                 asked = stack.enter_context(explainer(manager))
                 yield Planner(asked, averages=averages, without=without)
@@ -142,14 +143,15 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
 
 def _averages(manager: DatabaseManager) -> Averages:
     """What ANALYZE counted: the rows of a table, then the average numbers of rows to a key."""
-    with manager.engine.connect() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT idx, stat FROM sqlite_stat1 WHERE idx IS NOT NULL"
-        )
+    pooled = manager.take_connection()
+    try:
+        statements = InternalStatements(Dialect.SQLITE, pooled.driver_connection)
         return {
             index: tuple(int(word) for word in stat.split()[1:] if word.isdigit())
-            for index, stat in rows
+            for index, stat in statements.rows("review.averages")
         }
+    finally:
+        pooled.close()
 
 
 def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:

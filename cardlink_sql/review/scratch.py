@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.driver_errors import connection_error
 from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
@@ -43,12 +44,7 @@ def schema_in_memory(file: Path) -> Iterator[sqlite3.Connection]:
     """
     source, connection = open_read_only(file), _in_memory()
     try:
-        # Tables first: an index or a trigger needs its own.
-        rows = source.execute(
-            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%'"
-            " ESCAPE '!' ORDER BY type <> 'table', rowid"
-        ).fetchall()
-        for (sql,) in rows:
+        for (sql,) in InternalStatements(Dialect.SQLITE, source).rows("review.definitions"):
             connection.execute(sql)
         yield connection
     finally:
@@ -80,26 +76,26 @@ def scratch_database(config: DatabaseConfig) -> Iterator[DatabaseManager]:
     name = f"cardlink_scratch_{secrets.token_hex(6)}"
     server = make_engine(config)
     try:
-        _run(server, config, f"CREATE DATABASE {name}")
+        _run(server, config, "review.create_database", name)
         try:
             url = config.engine_url.set(database=name)
             with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as made:
                 yield made
         finally:
-            _run(server, config, f"DROP DATABASE {name}")
+            _run(server, config, "review.drop_database", name)
     finally:
         server.dispose()
 
 
-def _run(server: Engine, config: DatabaseConfig, statement: str) -> None:
+def _run(server: Engine, config: DatabaseConfig, title: str, name: str) -> None:
     refused = server.dialect.loaded_dbapi.Error
     try:
         connection = server.raw_connection()
     except (refused, SQLAlchemyError) as error:
         raise connection_error(config.dialect, error, config.engine_url) from error
-    cursor = connection.cursor()
     try:
-        cursor.execute(statement)
+        statements = InternalStatements(config.dialect, connection.driver_connection)
+        statements.rows(title, database=name)
     except refused as error:
         raise DatabaseError(
             f"no scratch database: {driver.message(error)}",
@@ -107,5 +103,4 @@ def _run(server: Engine, config: DatabaseConfig, statement: str) -> None:
             "give a user that may CREATE DATABASE, on a server for tests",
         ) from error
     finally:
-        cursor.close()
         connection.close()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.dataset import SIZES, rows
@@ -22,30 +23,20 @@ _INSERTS: Final = {
     "event_outbox": ("outbox", "add"),
 }
 
-_TABLES: Final = ", ".join(SIZES)
-# The plans are to be the same each time: statistics come from every row and not from a sample, and
-# the server gathers none on its own meanwhile.
+# The statements of review.sql that gather statistics, in their order.
 _GATHER: Final = {
-    Dialect.SQLITE: ("ANALYZE",),
-    Dialect.MYSQL: (
-        *(
-            f"ALTER TABLE {table}"
-            " STATS_PERSISTENT = 1, STATS_AUTO_RECALC = 0, STATS_SAMPLE_PAGES = 65535"
-            for table in SIZES
-        ),
-        f"ANALYZE TABLE {_TABLES}",
-    ),
-    # PostgreSQL plans to read an index alone where VACUUM noted that everybody sees the rows. It
-    # does so for rows whose commit is on the disk, which the next commit sees to.
+    Dialect.SQLITE: ("gather",),
+    Dialect.MYSQL: ("freeze_statistics", "gather"),
     Dialect.POSTGRESQL: (
-        "SET synchronous_commit = on",
-        *(f"ALTER TABLE {table} SET (autovacuum_enabled = off)" for table in SIZES),
-        "SET default_statistics_target = 1000",
-        f"VACUUM (ANALYZE) {_TABLES}",
-        "RESET default_statistics_target",
-        "RESET synchronous_commit",
+        "wait_for_disk",
+        "freeze_statistics",
+        "read_every_row",
+        "gather",
+        "sample_again",
+        "commit_as_before",
     ),
 }
+_OF_A_TABLE: Final = ("freeze_statistics", "gather")
 # The queries that fill the database, by title.
 FILLING: Final = frozenset(".".join(query) for query in _INSERTS.values())
 
@@ -95,12 +86,13 @@ def seed(manager: DatabaseManager) -> None:
 def gather_statistics(manager: DatabaseManager) -> None:
     """Let the database look at every row of every table, for its planner."""
     pooled = manager.take_connection()
-    cursor = pooled.cursor()
+    statements = InternalStatements(manager.dialect, pooled.driver_connection)
     try:
-        for statement in _GATHER[manager.dialect]:
-            cursor.execute(statement)
-            if cursor.description:
-                cursor.fetchall()
+        for name in _GATHER[manager.dialect]:
+            if name in _OF_A_TABLE and manager.dialect is not Dialect.SQLITE:
+                for table in SIZES:
+                    statements.rows(f"review.{name}", table=table)
+            else:
+                statements.rows(f"review.{name}")
     finally:
-        cursor.close()
         pooled.close()

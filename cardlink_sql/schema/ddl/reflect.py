@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint
 from sqlalchemy.exc import SAWarning
 
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.ddl.declared import MYSQL_OPTIONS
@@ -25,71 +26,20 @@ from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
 
-# Everything else than tables and indexes that a migration may make.
-_OTHER_OBJECTS: Final = {
-    Dialect.SQLITE: "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')",
-    Dialect.MYSQL: (
-        "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()"
-        " UNION ALL SELECT trigger_name FROM information_schema.triggers"
-        " WHERE trigger_schema = DATABASE()"
-        " UNION ALL SELECT routine_name FROM information_schema.routines"
-        " WHERE routine_schema = DATABASE()"
-        " UNION ALL SELECT event_name FROM information_schema.events"
-        " WHERE event_schema = DATABASE()"
-    ),
-    Dialect.POSTGRESQL: (
-        "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c"
-        " WHERE c.relnamespace = CURRENT_SCHEMA()::regnamespace"
-        " AND c.relkind NOT IN ('r', 'i', 't')"
-        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
-        "   WHERE d.objid = c.oid AND d.deptype = 'i')"
-        " UNION ALL SELECT CAST(tgname AS TEXT) FROM pg_catalog.pg_trigger WHERE NOT tgisinternal"
-        " UNION ALL SELECT CAST(proname AS TEXT) FROM pg_catalog.pg_proc"
-        " WHERE pronamespace = CURRENT_SCHEMA()::regnamespace"
-        " UNION ALL SELECT CAST(typname AS TEXT) FROM pg_catalog.pg_type"
-        " WHERE typnamespace = CURRENT_SCHEMA()::regnamespace AND typtype IN ('d', 'e')"
-    ),
-}
-_POSTGRESQL_COLLATIONS: Final = (
-    "SELECT a.attname, c.collname FROM pg_catalog.pg_attribute a"
-    " JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation"
-    " WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND c.collname <> 'default'"
-)
-_POSTGRESQL_INDEXES: Final = (
-    "SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid) FROM pg_catalog.pg_index i"
-    " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
-    " WHERE i.indrelid = CAST(:name AS regclass)"
-    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k"
-    "   WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))"
-)
 # Never more than there is: the form of all that the layer makes.
 _POSTGRESQL_INDEX: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING btree \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?"
-)
-_SQLITE_INDEXES: Final = (
-    'SELECT i.name, i."unique", m.sql FROM pragma_index_list(:name) i'
-    " JOIN sqlite_master m ON m.type = 'index' AND m.name = i.name WHERE i.origin = 'c'"
 )
 _SQLITE_INDEX: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
-_SQLITE_TABLE: Final = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"
 _SQLITE_UNKNOWN: Final = re.compile(
     r"\b(COLLATE|GENERATED|DEFERRABLE|ON\s+CONFLICT|WITHOUT\s+ROWID|STRICT|VIRTUAL)\b",
     re.IGNORECASE,
 )
-_MYSQL_INDEXES: Final = (
-    "SELECT index_name, non_unique, column_name, collation, sub_part, index_type"
-    " FROM information_schema.statistics"
-    " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index"
-)
 # Nothing depends on it, so it is not a difference.
 _COMMENT: Final = "a comment"
-_MYSQL_TABLE: Final = (
-    "SELECT engine, table_collation FROM information_schema.tables"
-    " WHERE table_schema = DATABASE() AND table_name = :name"
-)
 
 
 def read_tables(connection: Connection) -> list[Table]:
@@ -99,7 +49,8 @@ def read_tables(connection: Connection) -> list[Table]:
         MigrationError: the database holds what the model cannot express.
     """
     dialect = Dialect(connection.dialect.name)
-    others = sorted(connection.execute(text(_OTHER_OBJECTS[dialect])).scalars())
+    rows = _statements(connection).rows("catalog.other_objects")
+    others = sorted(name for (name,) in rows)
     if others:
         raise _not_expressible(others[0], "an object other than a table or an index")
     names = set(inspect(connection).get_table_names()) - set(BOOKKEEPING_TABLES)
@@ -131,11 +82,17 @@ def _not_expressible(where: str, what: str) -> MigrationError:
     )
 
 
-class _Reader:
+def _statements(connection: Connection) -> InternalStatements:
+    driver = connection.connection.driver_connection
+    return InternalStatements(Dialect(connection.dialect.name), driver)
+
+
+class _TableReader:
     """What is read in the same way everywhere."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._statements = _statements(connection)
         self._inspector = inspect(connection)
         # What the model cannot express: where, and what it is.
         self.unknown: list[tuple[str, str]] = []
@@ -209,8 +166,8 @@ class _Reader:
         for check in self._inspector.get_check_constraints(table):
             yield Check(str(check["name"]), check["sqltext"])
 
-    def _rows(self, sql: str, table: str) -> list[Any]:
-        return list(self._connection.execute(text(sql), {"name": table}))
+    def _rows(self, title: str, table: str) -> list[Any]:
+        return self._statements.rows(f"catalog.{title}", name=table)
 
     def _collations(self, _table: str) -> dict[str, str]:
         return {}
@@ -236,7 +193,7 @@ class _Reader:
         yield Index(name, tuple(parts), is_unique, found["where"])
 
 
-class _SQLite(_Reader):
+class _SQLite(_TableReader):
     def _table(self, name: str) -> Table:
         if found := _SQLITE_UNKNOWN.search(self._sql(name)):
             self.unknown.append((name, found[0]))
@@ -248,16 +205,16 @@ class _SQLite(_Reader):
         return "AUTOINCREMENT" if is_key else None
 
     def _indexes(self, table: str) -> Iterator[Index]:
-        for name, is_unique, sql in self._rows(_SQLITE_INDEXES, table):
+        for name, is_unique, sql in self._rows("indexes", table):
             yield from self._parsed(_SQLITE_INDEX, name, sql, is_unique=bool(is_unique))
 
     def _sql(self, table: str) -> str:
-        return str(self._rows(_SQLITE_TABLE, table)[0][0])
+        return str(self._rows("definition", table)[0][0])
 
 
-class _PostgreSQL(_Reader):
+class _PostgreSQL(_TableReader):
     def _collations(self, table: str) -> dict[str, str]:
-        return {column: f'"{name}"' for column, name in self._rows(_POSTGRESQL_COLLATIONS, table)}
+        return {column: f'"{name}"' for column, name in self._rows("collations", table)}
 
     def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
         identity = column.get("identity")
@@ -270,11 +227,11 @@ class _PostgreSQL(_Reader):
         return f"GENERATED {'ALWAYS' if identity['always'] else 'BY DEFAULT'} AS IDENTITY"
 
     def _indexes(self, table: str) -> Iterator[Index]:
-        for name, is_unique, sql in self._rows(_POSTGRESQL_INDEXES, table):
+        for name, is_unique, sql in self._rows("indexes", table):
             yield from self._parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique)
 
 
-class _MySQL(_Reader):
+class _MySQL(_TableReader):
     def _type(self, table: str, column: ReflectedColumn) -> str:
         kind = super()._type(table, column)
         # MariaDB's JSON is a LONGTEXT with a check, which says so.
@@ -291,7 +248,7 @@ class _MySQL(_Reader):
                 yield check
 
     def _collations(self, table: str) -> dict[str, str]:
-        own = self._rows(_MYSQL_TABLE, table)[0][1]
+        own = self._rows("options", table)[0][1]
         return {
             column["name"]: collation
             for column in self._inspector.get_columns(table)
@@ -312,7 +269,7 @@ class _MySQL(_Reader):
     def _all(self, table: str) -> Iterator[Index]:
         parts: dict[str, list[str]] = {}
         unique = set[str]()
-        for name, non_unique, column, direction, length, kind in self._rows(_MYSQL_INDEXES, table):
+        for name, non_unique, column, direction, length, kind in self._rows("indexes", table):
             if column is None or length is not None or kind != "BTREE":
                 self.unknown.append((f"{table}.{name}", f"an index of the kind {kind}"))
             if not non_unique:
@@ -323,15 +280,14 @@ class _MySQL(_Reader):
         return (Index(name, tuple(of), name in unique) for name, of in parts.items())
 
     def _options(self, table: str) -> str | None:
-        engine, collation = self._rows(_MYSQL_TABLE, table)[0]
+        engine, collation = self._rows("options", table)[0]
         if collation in BYTE_COLLATIONS:
             return MYSQL_OPTIONS.replace("InnoDB", engine)
         charset = collation.partition("_")[0]
         return f"ENGINE = {engine} DEFAULT CHARSET = {charset} COLLATE = {collation}"
 
     def _sql(self, table: str) -> str:
-        shown = self._connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`")
-        return str(shown.one()[1])
+        return str(self._statements.rows("catalog.definition", table=table)[0][1])
 
 
 _READERS: Final = {

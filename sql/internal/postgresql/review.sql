@@ -1,0 +1,33 @@
+-- What the review of queries does to its scratch databases.
+
+-- name: create_database :exec
+-- Make an empty database.
+CREATE DATABASE "{database}";
+
+-- name: drop_database :exec
+-- Drop it.
+DROP DATABASE "{database}";
+
+-- name: wait_for_disk :exec
+-- VACUUM notes only rows whose commit is on the disk, which the next commit ensures.
+SET synchronous_commit = on;
+
+-- name: freeze_statistics :exec
+-- Gather no statistics meanwhile: the plans are to be the same each time.
+ALTER TABLE "{table}" SET (autovacuum_enabled = off);
+
+-- name: read_every_row :exec
+-- Take statistics from every row and not from a sample.
+SET default_statistics_target = 1000;
+
+-- name: gather :exec
+-- Gather them, and note that everybody sees the rows: only then an index alone is read.
+VACUUM (ANALYZE) "{table}";
+
+-- name: sample_again :exec
+-- As it was.
+RESET default_statistics_target;
+
+-- name: commit_as_before :exec
+-- As it was.
+RESET synchronous_commit;

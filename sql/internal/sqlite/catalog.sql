@@ -1,0 +1,20 @@
+-- What SQLite's catalog knows and SQLAlchemy's inspector does not tell.
+
+-- name: other_objects :many
+-- Everything else than tables and indexes that a migration may make.
+SELECT name
+FROM sqlite_master
+WHERE type NOT IN ('table', 'index');
+
+-- name: indexes :many
+-- The indexes of a table that a CREATE INDEX made.
+SELECT i.name, i."unique", m.sql
+FROM pragma_index_list(:name) AS i
+JOIN sqlite_master AS m ON m.type = 'index' AND m.name = i.name
+WHERE i.origin = 'c';
+
+-- name: definition :scalar
+-- The CREATE TABLE of a table.
+SELECT sql
+FROM sqlite_master
+WHERE type = 'table' AND name = :name;

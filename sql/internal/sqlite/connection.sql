@@ -1,0 +1,30 @@
+-- What a new connection to SQLite is sent.
+
+-- name: use_wal :scalar
+-- Let readers and a writer go on next to each other; the file keeps it.
+PRAGMA journal_mode = WAL;
+
+-- name: check_foreign_keys :exec
+-- Check foreign keys, which SQLite does only where it is told to.
+PRAGMA foreign_keys = ON;
+
+-- name: sync_normal :exec
+-- With the log a commit is whole after a crash; a power cut may lose the last ones.
+PRAGMA synchronous = NORMAL;
+
+-- name: cache_size :exec
+-- In KiB, so 64 MB.
+PRAGMA cache_size = -65536;
+
+-- name: temporary_in_memory :exec
+-- In a file, what SQLite keeps to undo one statement slows an INSERT of many rows by a third.
+PRAGMA temp_store = MEMORY;
+
+-- name: read_only :exec
+-- Refuse to write.
+PRAGMA query_only = ON;
+
+-- name: read_schema :scalar
+-- Show whether a file that is opened for reading is a database.
+SELECT COUNT(*)
+FROM sqlite_master;

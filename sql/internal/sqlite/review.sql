@@ -1,0 +1,18 @@
+-- What the review of queries does to its scratch databases.
+
+-- name: gather :exec
+-- Count every row, for the planner.
+ANALYZE;
+
+-- name: averages :many
+-- What ANALYZE counted: the rows of a table, then the average numbers of rows to a key.
+SELECT idx, stat
+FROM sqlite_stat1
+WHERE idx IS NOT NULL;
+
+-- name: definitions :many
+-- The schema of a file, tables first: an index or a trigger needs its own.
+SELECT sql
+FROM sqlite_master
+WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+ORDER BY type <> 'table', rowid;
