@@ -125,18 +125,15 @@ def test_what_frames_a_transaction_is_told(manager: DatabaseManager, told: Told)
             pass
         uow.rollback()
         uow.devices.count()
-    assert names(told)[1:] == [
-        "devices.count_by",
-        "SAVEPOINT",
-        "ROLLBACK TO SAVEPOINT",
-        "RELEASE SAVEPOINT",
-        "SAVEPOINT",
-        "RELEASE SAVEPOINT",
-        "ROLLBACK",
-        names(told)[0],
-        "devices.count_by",
-        "ROLLBACK",
-    ]
+    frame = ["SAVEPOINT", "ROLLBACK TO SAVEPOINT", "RELEASE SAVEPOINT"]
+    frame += ["SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK"]
+    count, begin = "devices.count_by", manager.pool.backend.begin
+    if manager.dialect is Dialect.SQLITE:
+        framed = [begin, count, *frame, begin, count, "ROLLBACK"]
+    else:
+        # Under READ COMMITTED a read needs no transaction.
+        framed = [count, begin, *frame, count]
+    assert [name for name in names(told) if name != "outbox.get_counter"] == framed
     with manager.transaction(read_only=True, snapshot=True) as transaction:
         transaction.scalar(manager.library.query("devices", "count_by"), {})
     assert names(told)[-3:-1] == [

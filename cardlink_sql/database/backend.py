@@ -26,6 +26,9 @@ class Backend(ABC):
         dialect: the dialect.
         package: the driver, and the extra of cardlink-sql that installs it.
         begin: opens a transaction that writes.
+        begins_before_reading: a read before the first write belongs to the transaction, too.
+            Under READ COMMITTED each statement sees what was committed before it, so that a
+            read needs none.
         begin_snapshot: opens one that reads one state of all tables and holds up no writer.
         settings: what every new connection is sent, by the names in ``connection.sql``.
         leaves_answers: an interrupted statement may leave its answer unread, which the next
@@ -36,6 +39,7 @@ class Backend(ABC):
     dialect: ClassVar[Dialect]
     package: ClassVar[tuple[str, str]]
     begin: str
+    begins_before_reading: ClassVar[bool] = False
     begin_snapshot: ClassVar[tuple[str, ...]]
     settings: ClassVar[tuple[str, ...]]
     leaves_answers: ClassVar[bool] = True
@@ -50,6 +54,11 @@ class Backend(ABC):
     def driver_errors(self) -> tuple[type[Exception], ...]:
         """What the driver raises, for the connection to translate."""
         return (self.driver_error, UnicodeError, OverflowError)
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether statements may be sent without waiting for the answer to the one before."""
+        return False
 
     @abstractmethod
     def connect_arguments(self) -> dict[str, Any]:

@@ -1,17 +1,54 @@
 """One connection of the pool, and the one place where statements go out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.observation import Sent
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.rows import Row
 from cardlink_sql.errors import CommitInDoubtError, ConnectionError, DatabaseError
 from cardlink_sql.queries import Query
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Statement(Generic[T]):
+    """A statement under way: its query or its own words, its text, how to count its rows."""
+
+    what: Query | str
+    sql: str
+    count: Callable[[T], int]
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """A statement that goes out together with the next one."""
+
+    what: Query | str
+    sql: str
+    values: tuple[Any, ...] | None
+    cursor: Any = None
+    sent: Sent | None = None
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it frames the transaction and belongs to no query."""
+        return isinstance(self.what, str)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the server has run it."""
+        return self.cursor is not None and self.cursor.pgresult is not None
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that it matched."""
+        return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
 
 
 class Connection:
@@ -30,7 +67,16 @@ class Connection:
         ConnectionError: none is free, or the database does not answer.
     """
 
-    __slots__ = ("_backend", "_cursor", "_errors", "_is_unusable", "_observer", "_pool", "pooled")
+    __slots__ = (
+        "_ahead",
+        "_backend",
+        "_cursor",
+        "_errors",
+        "_is_unusable",
+        "_observer",
+        "_pool",
+        "pooled",
+    )
 
     def __init__(self, pool: Pool) -> None:
         self._pool: Final = pool
@@ -40,6 +86,7 @@ class Connection:
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
         self._is_unusable = False
+        self._ahead: list[_Ahead] = []
 
     def close(self, *, roll_back: bool) -> None:
         """Return the connection to the pool; one that is broken is closed instead."""
@@ -53,6 +100,27 @@ class Connection:
                 self.pooled.invalidate()
             self.pooled.close()
 
+    def begin(self, *statements: str) -> None:
+        """Open a transaction; a connection that died in the pool is replaced, once.
+
+        Where the driver pipelines, ``BEGIN`` travels with the next statement.
+        """
+        if self._backend.pipelines:
+            self._ahead += [_Ahead(statement, statement, None) for statement in statements]
+            return
+        for statement in statements:
+            self.command(statement, again=statement is statements[0])
+
+    def send_ahead(self, query: Query, sql: str, values: tuple[Any, ...]) -> "_Ahead":
+        """Send a statement that writes together with the next one, which a pipeline can.
+
+        Returns:
+            What holds the number of matched rows once the next statement has its answer.
+        """
+        ahead = _Ahead(query, sql, values)
+        self._ahead.append(ahead)
+        return ahead
+
     def fetch(
         self, query: Query, sql: str, values: tuple[Any, ...], *, again: bool = False
     ) -> Sequence[Row]:
@@ -64,8 +132,13 @@ class Connection:
             values: its parameters.
             again: send it once more where the connection turns out to be dead.
         """
-        if self._observer is not None:
-            return self._run(query, sql, lambda: self._all_rows(sql, values), len, again=again)
+        if self._observer is not None or self._ahead:
+            return self._run(
+                _Statement(query, sql, _count_rows),
+                lambda: self._cursor.execute(sql, values),
+                self._all_rows,
+                again=again,
+            )
         try:
             cursor = self._cursor
             cursor.execute(sql, values)
@@ -77,25 +150,39 @@ class Connection:
 
     def write(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Send a statement that writes; return the number of matched rows."""
-        return self._run(query, sql, lambda: self._row_count(sql, values), int)
+        return self._run(
+            _Statement(query, sql, _count),
+            lambda: self._cursor.execute(sql, values),
+            lambda: int(self._cursor.rowcount),
+        )
 
     def insert(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Insert a row; return the key that the database made for it, 0 where it made none."""
-        return self._run(query, sql, lambda: self._new_key(sql, values), bool)
+        return self._run(
+            _Statement(query, sql, _is_key),
+            lambda: self._cursor.execute(sql, values),
+            self._new_key,
+        )
 
     def write_many(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows; return their number."""
-        self._run(
-            query,
-            sql,
+        return self._run(
+            _Statement(query, sql, _count),
             lambda: self._backend.write_many(self._cursor, query, sql, rows),
-            lambda _none: len(rows),
+            lambda: len(rows),
         )
-        return len(rows)
 
     def copy(self, query: Query, sql: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY; return their number."""
-        return self._run(query, sql, lambda: self._copied(sql, rows), int)
+        # COPY does not go into a pipeline.
+        waiting, self._ahead = self._ahead, []
+        for ahead in waiting:
+            self.command(ahead.sql, again=True)
+        return self._run(
+            _Statement(query, sql, _count),
+            lambda: self._copy(sql, rows),
+            lambda: int(self._cursor.rowcount),
+        )
 
     def command(self, sql: str, *, again: bool = False) -> None:
         """Send a statement that frames a transaction, such as ``BEGIN``.
@@ -104,7 +191,9 @@ class Connection:
             sql: the statement.
             again: send it once more where the connection turns out to be dead.
         """
-        self._run(sql, sql, lambda: self._cursor.execute(sql), lambda _none: 0, again=again)
+        self._run(
+            _Statement(sql, sql, _count), lambda: self._cursor.execute(sql), lambda: 0, again=again
+        )
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -126,63 +215,89 @@ class Connection:
 
     def roll_back(self) -> None:
         """Roll back the transaction, if one is open."""
+        self._ahead.clear()
         if self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
-            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, lambda _none: 0)
+            self._run(_Statement("ROLLBACK", "ROLLBACK", _count), self.pooled.rollback, lambda: 0)
 
-    def _all_rows(self, sql: str, values: tuple[Any, ...]) -> Sequence[Row]:
-        self._cursor.execute(sql, values)
+    def _all_rows(self) -> Sequence[Row]:
         rows: Sequence[Row] = self._cursor.fetchall()
         return rows
 
-    def _row_count(self, sql: str, values: tuple[Any, ...]) -> int:
-        self._cursor.execute(sql, values)
-        return int(self._cursor.rowcount)
-
-    def _new_key(self, sql: str, values: tuple[Any, ...]) -> int:
-        self._cursor.execute(sql, values)
+    def _new_key(self) -> int:
         if self._cursor.description:
             row = self._cursor.fetchone()
             return int(row[0]) if row else 0
         return int(self._cursor.lastrowid)
 
-    def _copied(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> int:
+    def _copy(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         with self._cursor.copy(sql) as copy:
             write_row = copy.write_row
             for row in rows:
                 write_row(row)
-        return int(self._cursor.rowcount)
 
     def _run(
         self,
-        what: Query | str,
-        sql: str,
-        send: Callable[[], T],
-        count: Callable[[T], int],
+        statement: "_Statement[T]",
+        send: Callable[[], object],
+        result: Callable[[], T],
         *,
         again: bool = False,
     ) -> T:
-        """Send a statement and report it.
+        """Send a statement, after those that wait to go ahead of it, and report it.
 
         Args:
-            what: the query, or the statement where it belongs to none.
-            sql: the statement.
-            send: hands it to the driver and returns what came of it.
-            count: returns the number of rows in that.
+            statement: what is sent.
+            send: hands it to the driver.
+            result: reads the answer.
             again: send it once more where the connection turns out to be dead.
         """
+        ahead, self._ahead = self._ahead, []
         observer = self._observer
-        sent = None if observer is None else observer.begin(sql)
+        if observer is not None:
+            for one in ahead:
+                one.sent = observer.begin(one.sql)
+        sent = None if observer is None else observer.begin(statement.sql)
         try:
-            result = send()
+            if ahead:
+                self._send_together(ahead, send)
+            else:
+                send()
+            found = result()
         except BaseException as error:
-            if observer is not None and sent is not None:
+            failed = self._report_ahead(ahead, error)
+            if observer is not None and sent is not None and failed is None:
                 observer.end(sent, 0, error)
-            self._recover(error, what, again=again)
-            return self._run(what, sql, send, count)
+            # Nothing was committed where the transaction was to begin with it.
+            again = again or bool(ahead and ahead[0].is_command)
+            self._recover(error, failed.what if failed else statement.what, again=again)
+            self._ahead = ahead
+            return self._run(statement, send, result)
+        self._report_ahead(ahead)
         if observer is not None and sent is not None:
-            observer.end(sent, count(result))
-        return result
+            observer.end(sent, statement.count(found))
+        return found
+
+    def _send_together(self, ahead: "list[_Ahead]", send: Callable[[], object]) -> None:
+        """Send statements in one round trip."""
+        connection: Any = self.pooled.driver_connection
+        with connection.pipeline():
+            for one in ahead:
+                one.cursor = connection.cursor()
+                one.cursor.execute(one.sql, one.values)
+            send()
+
+    def _report_ahead(
+        self, ahead: "list[_Ahead]", error: BaseException | None = None
+    ) -> "_Ahead | None":
+        """Report statements that were sent ahead; return the one that failed."""
+        observer = self._observer
+        for one in ahead:
+            if observer is not None and one.sent is not None:
+                observer.end(one.sent, one.rows, None if one.is_answered else error)
+            if not one.is_answered:
+                return one
+        return None
 
     def _recover(self, error: BaseException, what: Query | str, *, again: bool) -> None:
         """Return only where the statement may be sent again, over a new connection."""
@@ -204,3 +319,15 @@ class Connection:
         self.pooled = self._pool.take()
         self._cursor = self.pooled.cursor()
         return True
+
+
+def _count(found: int) -> int:
+    return found
+
+
+def _count_rows(found: Sequence[Row]) -> int:
+    return len(found)
+
+
+def _is_key(found: int) -> int:
+    return int(bool(found))

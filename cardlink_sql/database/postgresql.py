@@ -1,10 +1,18 @@
 """PostgreSQL at run time."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Query
+
+# Rows in one VALUES; a power of two.
+_BATCH_ROWS: Final = 64
 
 # By SQLSTATE, or by its first three or two characters.
 _FAULTS: Final = {
@@ -41,6 +49,12 @@ class PostgreSQL(Backend):
 
         return Error
 
+    @cached_property
+    def pipelines(self) -> bool:
+        from psycopg import Pipeline
+
+        return Pipeline.is_supported()  # libpq has it since PostgreSQL 14
+
     def connect_arguments(self) -> dict[str, Any]:
         return {"autocommit": True, "client_encoding": "utf8", "application_name": "cardlink-sql"}
 
@@ -59,6 +73,20 @@ class PostgreSQL(Backend):
             return fault, None
         detail: Any = getattr(error, "diag", None)
         return fault, detail.constraint_name or detail.column_name or detail.message_primary
+
+    def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:
+        """Send INSERTs of 64, 32, … 1 rows, so that there are few statements to prepare."""
+        connection = cursor.connection
+        is_alone = not connection.pgconn.pipeline_status
+        with connection.pipeline() if is_alone and self.pipelines else nullcontext():
+            start, size = 0, _BATCH_ROWS
+            while start < len(rows):
+                while size > len(rows) - start:
+                    size //= 2
+                chunk = rows[start : start + size]
+                values = list(chain.from_iterable(chunk))
+                connection.cursor().execute(query.for_rows(size), values)
+                start += size
 
 
 BACKEND: Final = PostgreSQL()

@@ -28,20 +28,26 @@ Gives = Mapping[str, type[Any] | Table | dict[str, Any]]
 _JSON_TYPES = frozenset(get_args(JSONValue))
 
 
-def reader(record: type[R], dialect: Dialect) -> Callable[[Row], R]:
-    """What turns a row of the dialect's driver into ``record``."""
-    made: Callable[[Row], R] = _compiled(record, dialect)  # type: ignore[arg-type]
+def reader(record: type[R], dialect: Dialect, *, is_written: bool = False) -> Callable[[Row], R]:
+    """Return what turns a row into ``record``.
+
+    Args:
+        record: the record.
+        dialect: whose driver the row comes from.
+        is_written: the row holds values as they are bound, in place of what the driver returns.
+    """
+    made: Callable[[Row], R] = _compiled(record, dialect, is_written)  # type: ignore[arg-type]
     return made
 
 
 @cache
-def _compiled(record: type[Any], dialect: Dialect) -> Callable[[Row], Any]:
+def _compiled(record: type[Any], dialect: Dialect, is_written: bool) -> Callable[[Row], Any]:  # noqa: FBT001
     hints = get_type_hints(record)
     converters: dict[str, Any] = {"record": record}
     arguments = []
     for position, spec in enumerate(fields(record)):
         kinds, optional = split_hint(hints[spec.name])
-        converter = _converter(kinds, dialect)
+        converter = (_written_converter if is_written else _converter)(kinds, dialect)
         argument = f"row[{position}]"
         if converter is not None:
             converters[spec.name] = converter
@@ -87,6 +93,17 @@ def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] 
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {member.value: member for member in kind}.__getitem__
     return _CONVERTERS.get(kind)
+
+
+def _written_converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What a value that was bound still needs; a time of MySQL has no zone, and is UTC."""
+    if kinds == _JSON_TYPES:
+        return json.loads
+    if kinds == {datetime} and dialect is Dialect.MYSQL:
+        return lambda text: datetime.fromisoformat(f"{text}+00:00")
+    if kinds == {bool}:
+        return bool
+    return _converter(kinds, dialect)
 
 
 # A day is text in every dialect's query.

@@ -39,6 +39,7 @@ class SQLite(Backend):
     # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
     # could otherwise fail at its first write, after its work.
     begin = "BEGIN IMMEDIATE"
+    begins_before_reading = True
     begin_snapshot = ("BEGIN DEFERRED",)
     settings: ClassVar = (
         "check_foreign_keys",

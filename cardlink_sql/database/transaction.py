@@ -52,6 +52,7 @@ class Transaction:
 
     __slots__ = (
         "_autocommit",
+        "_begins_before_reading",
         "_begun",
         "_connection",
         "_failed",
@@ -75,6 +76,7 @@ class Transaction:
         self.read_only: Final = read_only or snapshot
         self._autocommit = read_only and not snapshot
         self._snapshot = snapshot
+        self._begins_before_reading = snapshot or pool.backend.begins_before_reading
         self._pool = pool
         self._hooks = hooks
         self._connection: Connection | None = None
@@ -175,6 +177,29 @@ class Transaction:
         statement = _statement(query, parameters, None)
         sql, values = statement.sql, statement.pick(parameters)
         return self._attempt(query, lambda: connection.insert(query, sql, values))
+
+    def write_and_read(
+        self, write: Query, parameters: Mapping[str, Any], read: Query, key: Mapping[str, Any]
+    ) -> Row | None:
+        """Run a query that writes, then return the row that it wrote; ``None`` if it matched none.
+
+        Args:
+            write: the query that writes.
+            parameters: its parameters.
+            read: a query of at most one row.
+            key: its parameters.
+        """
+        if not self._pool.backend.pipelines:
+            return self.one(read, key) if self.execute(write, parameters) else None
+        connection = self._ready_to_write(write)
+        sent, asked = _statement(write, parameters, None), _statement(read, key, None)
+
+        def send() -> Row | None:
+            ahead = connection.send_ahead(write, sent.sql, sent.pick(parameters))
+            rows = connection.fetch(read, asked.sql, asked.pick(key))
+            return rows[0] if ahead.rows and rows else None
+
+        return self._attempt(write, send)
 
     def batch(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows, each a tuple in the order of the query's parameters."""
@@ -287,11 +312,14 @@ class Transaction:
             self._refuse_failed()
         if self._pending is not None:
             self._flush_pending()
-        if not self._begun:
+        if not self._begun and self._begins_before_reading:
             self._begin()
         try:
             return connection.fetch(
-                query, statement.sql, statement.pick(parameters), again=self._autocommit
+                query,
+                statement.sql,
+                statement.pick(parameters),
+                again=self._autocommit or not self._begun,
             )
         except BaseException as error:
             self._fail(query.title, error)
@@ -313,8 +341,7 @@ class Transaction:
             if not self.read_only:
                 self._hooks.before_begin(connection)
             backend = self._pool.backend
-            for statement in backend.begin_snapshot if self._snapshot else (backend.begin,):
-                connection.command(statement, again=True)
+            connection.begin(*(backend.begin_snapshot if self._snapshot else (backend.begin,)))
         except BaseException as error:
             # What was buffered is gone, so that nothing may be committed later on.
             self._fail("BEGIN", error)

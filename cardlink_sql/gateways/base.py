@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, as_data, note_batch, note_many
-from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.rows import Gives, Row, reader
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
@@ -98,8 +98,9 @@ class Gateway(Generic[R, K]):
         Raises:
             IntegrityError: the key is taken, or a row that it refers to is missing.
         """
-        self._execute("create", self._values(record, leave=frozenset()))
-        return self._note("created", self._required(getattr(record, self.key)))
+        values = self._values(record, leave=frozenset())
+        self._execute("create", values)
+        return self._note("created", self._as_written(values))
 
     def create_all(self, records: Iterable[R]) -> int:
         """Insert many records, all checked before the first is written; gives their number."""
@@ -120,9 +121,10 @@ class Gateway(Generic[R, K]):
         if "updated_at" in values:
             values["updated_at"] = self._bind["updated_at"](utc_now())
         key = getattr(record, self.key)
-        if not self._execute("update", values):
+        updated = self._written("update", values, key)
+        if updated is None:
             raise self._missing(key)
-        return self._note("updated", self._required(key))
+        return self._note("updated", updated)
 
     def delete(self, record: R) -> bool:
         """Delete a record; whether it was there. The query is ``delete_by_id``."""
@@ -179,10 +181,14 @@ class Gateway(Generic[R, K]):
     def _one(self, name: str, parameters: Mapping[str, Any]) -> R | None:
         query = self._query(name)
         row = self._transaction.one(query, parameters)
+        return None if row is None else self._record_of(query, row)
+
+    def _record_of(self, query: Query, row: Row) -> R:
         try:
-            return None if row is None else self._read(row)
+            record: R = self._read(row)
         except (ValueError, TypeError, KeyError) as error:
             raise self._damaged(query) from error
+        return record
 
     def _many(self, name: str, parameters: Mapping[str, Any], order: str | None = None) -> list[R]:
         query, read = self._query(name), self._read
@@ -291,6 +297,24 @@ class Gateway(Generic[R, K]):
                 f"{type(records).__name__} is no list of {self.record.__name__}", self.table.name
             )
         return records
+
+    def _written(self, name: str, parameters: Mapping[str, Any], key: Any) -> R | None:
+        """Run a query that writes one row; return the record as it is then stored.
+
+        The query after it is ``get_by_id``. Returns ``None`` where there is no row to write.
+        """
+        read = self._query("get_by_id")
+        bound = {self.key: self._key(key)}
+        row = self._transaction.write_and_read(self._query(name), parameters, read, bound)
+        return None if row is None else self._record_of(read, row)
+
+    def _as_written(self, values: Mapping[str, Any]) -> R:
+        """Return the record that an INSERT of these values stores, without reading it back."""
+        dialect = self._transaction.dialect
+        kind: type[R] = self.record
+        return reader(kind, dialect, is_written=True)(
+            [values.get(spec.name) for spec in fields(self.record)]
+        )
 
     def _required(self, key: Any) -> R:
         record = self.get_by_id(key)

@@ -107,7 +107,7 @@ class CardGateway(Gateway[CardProfile, str]):
         """
         values = {**self._values(card, leave=frozenset()), **self._psk(psk_identity, psk_key)}
         self._execute("create_with_psk", values)
-        return self._note("created", self._required(card.iccid))
+        return self._note("created", self._as_written({**values, "has_psk": True}))
 
     def get_psk_key(self, iccid: str) -> bytes | None:
         """The card's PSK, or ``None`` where it has none.
@@ -274,9 +274,10 @@ class CardGateway(Gateway[CardProfile, str]):
         return {"iccid": self._key(iccid), "updated_at": self._time(None)}
 
     def _set_psk(self, iccid: str, name: str, action: str, values: dict[str, Any]) -> CardProfile:
-        if not self._execute(name, values):
+        card = self._written(name, values, iccid)
+        if card is None:
             raise self._missing(iccid)
-        return self._note(action, self._required(iccid))
+        return self._note(action, card)
 
     def _by_identity(self, name: str, identity: str) -> Any:
         if not isinstance(identity, str):

@@ -159,6 +159,7 @@ class DeviceGateway(Gateway[Device, str]):
 
     def _change(self, device_id: str, name: str, action: str, values: dict[str, object]) -> Device:
         parameters = {"id": self._key(device_id), "updated_at": self._time(None), **values}
-        if not self._execute(name, parameters):
+        device = self._written(name, parameters, device_id)
+        if device is None:
             raise self._missing(device_id)
-        return self._note(action, self._required(device_id))
+        return self._note(action, device)

@@ -26,7 +26,7 @@ from cardlink_sql.queries.query import MAX_LIST
 BUFFER_SIZE = 1000
 
 # Below this, COPY's own round trips cost PostgreSQL more than an INSERT saves.
-COPY_FROM = 8
+COPY_FROM = 256
 
 _PAGE = 2000
 # A member equals its value and hashes alike, so that one table knows both.
@@ -145,7 +145,7 @@ class LogGateway(Gateway[CommLog, int]):
         """Insert one entry at once and give it back with its number."""
         values = self._values(self._completed(record), leave=frozenset())
         number = self._transaction.insert(self._query("create"), values)
-        return self._note("created", self._required(number))
+        return self._note("created", self._as_written({**values, "id": number}))
 
     def create_all(self, records: Iterable[CommLog]) -> int:
         """The same as :meth:`add_log_batch`."""
@@ -158,9 +158,10 @@ class LogGateway(Gateway[CommLog, int]):
             NotFoundError: there is no such entry.
         """
         values = self._values(self._completed(record), leave=frozenset())
-        if not self._execute("update", {**values, "id": self._key(record.id)}):
+        updated = self._written("update", {**values, "id": self._key(record.id)}, record.id)
+        if updated is None:
             raise self._missing(record.id)
-        return self._note("updated", self._required(record.id))
+        return self._note("updated", updated)
 
     def purge_old(self, days: float, limit: int = 10_000) -> int:
         """Delete entries older than ``days``, the first ``limit`` of them; gives their number.

@@ -119,6 +119,48 @@ class SessionGateway(Gateway[OTASession, str]):
             )
         )
 
+    def open_session(
+        self,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        session_type: AnySessionType = SessionType.TRIGGERED,
+        *,
+        cipher_suite: str | None = None,
+        psk_identity: str | None = None,
+        session_id: str | None = None,
+        at: datetime | None = None,
+    ) -> OTASession:
+        """Insert a session that is active already: created, described and started by one INSERT.
+
+        The query is ``create``.
+
+        Args:
+            device_id: the device, if known.
+            card_iccid: the card, if known.
+            session_type: triggered by the server or polled by the card.
+            cipher_suite: the TLS cipher suite that the handshake settled.
+            psk_identity: the PSK identity that the card sent.
+            session_id: its UUID; without one it is made.
+            at: when it was created and started; now, where none is given.
+
+        Raises:
+            IntegrityError: the id is taken, or there is no such device or card.
+        """
+        moment = utc_now() if at is None else at
+        session = OTASession(
+            id=str(uuid.uuid4()) if session_id is None else session_id,
+            session_type=SessionType(self._bind["session_type"](session_type)),
+            device_id=device_id,
+            card_iccid=card_iccid,
+            status=SessionStatus.ACTIVE,
+            started_at=moment,
+            tls_cipher_suite=cipher_suite,
+            tls_psk_identity=psk_identity,
+            created_at=moment,
+            updated_at=moment,
+        )
+        return self._note("started", self.create(session))
+
     def update(self, record: OTASession) -> OTASession:
         """Write device, card, type, TLS and error fields of a session that has not ended.
 
@@ -343,9 +385,10 @@ class SessionGateway(Gateway[OTASession, str]):
     def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
         key = self._key(session_id)
         stamp = {"id": key, "updated_at": self._time(None)}
-        if not self._execute(name, {**stamp, **values}):
+        session = self._written(name, {**stamp, **values}, key)
+        if session is None:
             raise self._refusal(name, key)
-        return self._note(_ACTIONS[name], self._required(key))
+        return self._note(_ACTIONS[name], session)
 
     def _refusal(self, name: str, session_id: str) -> Exception:
         session = self.get_by_id(session_id)

@@ -1,0 +1,155 @@
+"""Round trips to a server, counted through a proxy: on a network they are what work costs."""
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, OTASession, UnitOfWork
+from tests.conftest import card, iccid
+
+PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
+
+pytestmark = pytest.mark.parametrize(
+    "dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True
+)
+
+
+class CountingProxy:
+    """Forwards connections to a server and counts how often the client waits for an answer."""
+
+    def __init__(self, manager: DatabaseManager) -> None:
+        url = make_url(manager.config.url)
+        self._target = (url.host or "127.0.0.1", url.port or PORTS[manager.dialect])
+        self._server = socket.create_server(("127.0.0.1", 0))
+        here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
+        self.url = here.render_as_string(hide_password=False)
+        self.trips = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                server = socket.create_connection(self._target)
+                for one in (client, server):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        answered = True
+        with client, server, suppress(OSError):
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    if ready is client:
+                        self.trips += answered
+                        answered = False
+                        server.sendall(data)
+                    else:
+                        answered = True
+                        client.sendall(data)
+
+
+@pytest.fixture
+def proxy(manager: DatabaseManager) -> Iterator[CountingProxy]:
+    made = CountingProxy(manager)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def remote(manager: DatabaseManager, proxy: CountingProxy) -> Iterator[DatabaseManager]:
+    """The same database through the proxy."""
+    with DatabaseManager(DatabaseConfig(proxy.url), keyring=manager.keyring) as made:
+        yield made
+
+
+def trips(proxy: CountingProxy, work: Callable[[], object]) -> int:
+    """The round trips of work whose connection and statements are warm."""
+    for _ in range(6):
+        work()
+    before = proxy.trips
+    work()
+    return proxy.trips - before
+
+
+def open_session(manager: DatabaseManager) -> OTASession:
+    with UnitOfWork(manager) as uow:
+        session = uow.sessions.open_session(
+            card_iccid=iccid(1), cipher_suite="TLS_PSK_WITH_AES_128_CBC_SHA256", psk_identity="a"
+        )
+        uow.commit()
+    return session
+
+
+def test_a_look_up_is_one_round_trip(remote: DatabaseManager, proxy: CountingProxy) -> None:
+    def look_up() -> None:
+        with UnitOfWork(remote, read_only=True) as uow:
+            uow.cards.get_psk_key_by_identity("nobody")
+
+    assert trips(proxy, look_up) == 1
+
+
+def test_a_unit_of_work_that_only_reads_has_no_transaction_to_end(
+    remote: DatabaseManager, proxy: CountingProxy
+) -> None:
+    def read() -> None:
+        with UnitOfWork(remote) as uow:
+            uow.cards.get_by_id(iccid(1))
+
+    assert trips(proxy, read) == 1
+
+
+def test_a_session_is_opened_by_one_insert(remote: DatabaseManager, proxy: CountingProxy) -> None:
+    with UnitOfWork(remote) as uow:
+        uow.cards.create(card(1))
+        uow.commit()
+    assert trips(proxy, lambda: open_session(remote)) == by(remote, postgresql=2, mysql=3)
+
+
+@pytest.mark.parametrize(("exchanges", "postgresql", "mysql"), [(1, 2, 3), (50, 2, 3)])
+def test_apdus_go_out_together(
+    remote: DatabaseManager, proxy: CountingProxy, exchanges: int, postgresql: int, mysql: int
+) -> None:
+    with UnitOfWork(remote) as uow:
+        session = uow.sessions.create_session()
+        uow.commit()
+
+    def exchange() -> None:
+        with UnitOfWork(remote) as uow:
+            for _ in range(exchanges):
+                uow.logs.add_log(session.id, "command", "00A40004023F00")
+                uow.logs.add_log(session.id, "response", "9000")
+            uow.commit()
+
+    assert trips(proxy, exchange) == by(remote, postgresql=postgresql, mysql=mysql)
+
+
+def test_a_step_of_a_session_returns_it_as_stored(
+    remote: DatabaseManager, proxy: CountingProxy
+) -> None:
+    with UnitOfWork(remote) as uow:
+        waiting = [uow.sessions.open_session() for _ in range(7)]
+        uow.commit()
+
+    def complete() -> None:
+        with UnitOfWork(remote) as uow:
+            assert uow.sessions.complete_session(waiting.pop().id).duration_ms is not None
+            uow.commit()
+
+    # MySQL has neither a pipeline nor a RETURNING of an UPDATE.
+    assert trips(proxy, complete) == by(remote, postgresql=2, mysql=4)
+
+
+def by(manager: DatabaseManager, *, postgresql: int, mysql: int) -> int:
+    return postgresql if manager.dialect is Dialect.POSTGRESQL else mysql
