@@ -1,6 +1,6 @@
 """Runs queries inside one transaction, on the thread that opened it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from threading import current_thread, get_ident
 from types import TracebackType
@@ -11,7 +11,7 @@ from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.rows import Row
 from cardlink_sql.errors import DatabaseError, QueryError
-from cardlink_sql.queries import Query, Statement
+from cardlink_sql.queries import Query
 
 T = TypeVar("T")
 
@@ -167,14 +167,14 @@ class Transaction:
     def execute(self, query: Query, parameters: Mapping[str, Any]) -> int:
         """Run a query that writes; return the number of matched rows."""
         connection = self._ready_to_write(query)
-        statement = _statement(query, parameters, None)
+        statement = query.statement(parameters)
         sql, values = statement.sql, statement.pick(parameters)
         return self._attempt(query, lambda: connection.write(query, sql, values))
 
     def insert(self, query: Query, parameters: Mapping[str, Any]) -> int:
         """Insert one row; return the key that the database made for it, 0 where it made none."""
         connection = self._ready_to_write(query)
-        statement = _statement(query, parameters, None)
+        statement = query.statement(parameters)
         sql, values = statement.sql, statement.pick(parameters)
         return self._attempt(query, lambda: connection.insert(query, sql, values))
 
@@ -192,7 +192,7 @@ class Transaction:
         if not self._pool.backend.pipelines:
             return self.one(read, key) if self.execute(write, parameters) else None
         connection = self._ready_to_write(write)
-        sent, asked = _statement(write, parameters, None), _statement(read, key, None)
+        sent, asked = write.statement(parameters), read.statement(key)
 
         def send() -> Row | None:
             ahead = connection.send_ahead(write, sent.sql, sent.pick(parameters))
@@ -204,13 +204,13 @@ class Transaction:
     def batch(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows, each a tuple in the order of the query's parameters."""
         connection = self._ready_to_write(query)
-        sql = _statement(query, dict.fromkeys(query.required), None).sql
+        sql = query.statement(dict.fromkeys(query.required)).sql
         return self._attempt(query, lambda: connection.write_many(query, sql, rows))
 
     def copy(self, query: Query, rows: Iterable[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY, each a tuple in the order of its columns."""
         connection = self._ready_to_write(query)
-        sql = _statement(query, {}, None).sql
+        sql = query.statement({}).sql
         return self._attempt(query, lambda: connection.copy(query, sql, rows))
 
     def commit(self) -> None:
@@ -397,31 +397,3 @@ class Transaction:
         if get_ident() != self._owner or self._connection is None:
             self._refuse_thread()
         return self._connection
-
-
-def _statement(query: Query, parameters: Mapping[str, Any], order: str | None) -> Statement:
-    statement = query.plain
-    if statement is None or parameters.keys() != statement.keys:
-        statement = query.statement(parameters, order)
-    return statement
-
-
-class OwnedIterator(Iterator[T]):
-    """An iterator that is refused to threads other than the one that opened its transaction.
-
-    The check stands outside the generator, which an exception would end: its owner reads on.
-
-    Args:
-        transaction: the connection that the items are read over.
-        items: what to hand out.
-    """
-
-    __slots__ = ("_items", "_transaction")
-
-    def __init__(self, transaction: Transaction, items: Iterator[T]) -> None:
-        self._transaction = transaction
-        self._items = items
-
-    def __next__(self) -> T:
-        self._transaction.check_owner()
-        return next(self._items)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Unpack, cast
 
 from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.owned_iterator import OwnedIterator
 from cardlink_sql.database.rows import Gives, reader
-from cardlink_sql.database.transaction import OwnedIterator, Transaction
+from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.base import Gateway

@@ -7,6 +7,7 @@ succeeds and the other learns that it has ended.
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Unpack
 
@@ -107,17 +108,8 @@ class SessionGateway(Gateway[OTASession, str]):
         Raises:
             IntegrityError: the id is taken, or there is no such device or card.
         """
-        moment = utc_now() if at is None else at
-        return self.create(
-            OTASession(
-                id=str(uuid.uuid4()) if session_id is None else session_id,
-                session_type=SessionType(self._bind["session_type"](session_type)),
-                device_id=device_id,
-                card_iccid=card_iccid,
-                created_at=moment,
-                updated_at=moment,
-            )
-        )
+        session = self._new(session_id, session_type, at)
+        return self.create(replace(session, device_id=device_id, card_iccid=card_iccid))
 
     def open_session(
         self,
@@ -146,18 +138,15 @@ class SessionGateway(Gateway[OTASession, str]):
         Raises:
             IntegrityError: the id is taken, or there is no such device or card.
         """
-        moment = utc_now() if at is None else at
-        session = OTASession(
-            id=str(uuid.uuid4()) if session_id is None else session_id,
-            session_type=SessionType(self._bind["session_type"](session_type)),
+        pending = self._new(session_id, session_type, at)
+        session = replace(
+            pending,
             device_id=device_id,
             card_iccid=card_iccid,
             status=SessionStatus.ACTIVE,
-            started_at=moment,
+            started_at=pending.created_at,
             tls_cipher_suite=cipher_suite,
             tls_psk_identity=psk_identity,
-            created_at=moment,
-            updated_at=moment,
         )
         return self._note("started", self.create(session))
 
@@ -381,6 +370,14 @@ class SessionGateway(Gateway[OTASession, str]):
         if "ended_at" in values and started is not None and ended is not None and ended < started:
             raise ValidationError("the end is before the start", "ota_sessions.ended_at")
         return values
+
+    def _new(
+        self, session_id: str | None, session_type: AnySessionType, at: datetime | None
+    ) -> OTASession:
+        number = str(uuid.uuid4()) if session_id is None else session_id
+        kind = SessionType(self._bind["session_type"](session_type))
+        moment = utc_now() if at is None else at
+        return OTASession(number, kind, created_at=moment, updated_at=moment)
 
     def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
         key = self._key(session_id)

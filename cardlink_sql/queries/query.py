@@ -115,6 +115,8 @@ class Query:
             QueryError: a parameter is unknown or missing, or the ordering is not declared.
         """
         given = parameters.keys()
+        if self.plain is not None and given == self.plain.keys and order is None:
+            return self.plain
         if given - self.conditions - self.required or self.required - given:
             raise self._wrong_parameters(given)
         if order is not None and order not in self.orders:
