@@ -139,6 +139,19 @@ MUTATIONS = {
         "  timestamp,\n  session_id,", "copy", "its columns are not the parameters of logs.add_lo",
         (POSTGRESQL,), at_header=True,
     ),
+    "two columns under each other's name": Mutation(
+        "common/devices.sql", "get_by_id", "  manufacturer,\n  model,",
+        "  model AS manufacturer,\n  manufacturer AS model,",
+        "alias", "the column model is selected as manufacturer, which is another column",
+    ),
+    "a :one with two rows": Mutation(
+        "common/devices.sql", "get_by_id", "WHERE id = :id", "WHERE name = :id",
+        "rows", "can return two rows, and :one is one row", at_header=True,
+    ),
+    "a reason that nothing needs": Mutation(
+        "common/devices.sql", "get_by_id", "SELECT\n", "-- allow-rows: no\nSELECT\n",
+        "allow-rows", "gives a reason that nothing here needs", at_header=True,
+    ),
     "a star": Mutation(
         "common/cards.sql", "get_psk_key", "SELECT psk_key_encrypted", "SELECT *",
         "star", "* returns other columns after each migration", also=("columns",),

@@ -181,6 +181,58 @@ def test_a_limit_ends_what_returns_its_rows_in_order(sql: str, name: str, stops:
     assert ParsedStatement(as_written(query_of(sql, SQLITE))).stops_at_limit(name) is stops
 
 
+@pytest.mark.parametrize(
+    ("sql", "is_single"),
+    [
+        ("SELECT name FROM devices WHERE id = :id", True),
+        ("SELECT name FROM devices WHERE :id = id AND name = :name", True),
+        ("SELECT iccid FROM card_profiles WHERE psk_identity = :identity", True),
+        ("SELECT name FROM devices WHERE id = :id OR name = :name", False),
+        ("SELECT name FROM devices WHERE id > :id", False),
+        ("SELECT name FROM devices WHERE id = name", False),
+        ("SELECT name FROM devices", False),
+        ("SELECT COUNT(*) FROM devices", True),
+        ("SELECT COUNT(*) FROM devices GROUP BY model", False),
+        ("SELECT model, COUNT(*) FROM devices WHERE model = :model GROUP BY model", True),
+        ("SELECT COUNT(*) OVER () FROM devices", False),
+        ("SELECT name FROM devices ORDER BY name, id LIMIT 1", True),
+        ("SELECT name FROM devices ORDER BY name LIMIT 1", False),
+        ("SELECT name FROM devices ORDER BY id LIMIT 2", False),
+        ("SELECT EXISTS (SELECT 1 FROM devices)", True),
+        ("SELECT id FROM devices WHERE id = :a UNION ALL SELECT id FROM devices", False),
+        ("SELECT l.id FROM comm_logs l JOIN ota_sessions s ON s.id = l.session_id"
+         " WHERE l.id = :id", True),
+        ("SELECT l.id FROM comm_logs l JOIN ota_sessions s ON s.id = l.session_id"
+         " WHERE s.id = :id", False),
+        ("SELECT s.id FROM ota_sessions s LEFT JOIN devices d ON d.id = s.device_id"
+         " AND s.id = :id", False),
+        ("SELECT x.n FROM (SELECT COUNT(*) AS n FROM devices) x", True),
+        ("UPDATE devices SET name = :n WHERE id = :id RETURNING id", True),
+        ("DELETE FROM devices WHERE name = :n RETURNING id", False),
+        ("INSERT INTO settings (key) VALUES (:key) RETURNING key", True),
+    ],
+)  # fmt: skip
+def test_a_statement_that_returns_one_row_at_most_is_known(sql: str, is_single: bool) -> None:
+    assert ParsedStatement(as_written(query_of(sql))).is_single is is_single
+
+
+@pytest.mark.parametrize(
+    ("sql", "misnamed"),
+    [
+        ("SELECT imei AS imsi, imsi AS imei FROM devices", [("imei", "imsi"), ("imsi", "imei")]),
+        ("SELECT imei AS imei, imsi AS number, LOWER(name) AS model FROM devices", []),
+        ("SELECT s.id AS session_id FROM ota_sessions s JOIN comm_logs l ON l.session_id = s.id",
+         []),
+        ("SELECT s.device_id AS session_id FROM ota_sessions s JOIN comm_logs l ON 1 = 1",
+         [("device_id", "session_id")]),
+    ],
+)  # fmt: skip
+def test_a_column_under_another_columns_name_is_found(
+    sql: str, misnamed: list[tuple[str, str]]
+) -> None:
+    assert ParsedStatement(as_written(query_of(sql))).misnamed == misnamed
+
+
 def test_a_statement_that_cannot_be_parsed_is_an_error() -> None:
     with pytest.raises(QueryError, match=r"things.q: sqlglot cannot parse it"):
         ParsedStatement(as_written(query_of("SELECT id FROM (devices")))

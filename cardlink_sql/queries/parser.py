@@ -9,6 +9,8 @@ A query is a header, its documentation, and one statement that ends in ``;``::
     -- needs: pg_stat_statements (a table, or schema.table.column, that some databases lack)
     -- list: ids (a parameter that takes a list, in IN (:ids))
     -- allow-scan: why it may read or sort the whole of a table that grows
+    -- allow-rows: why a :one returns one row at most, where its keys do not say so
+    -- allow-alias: why a column is selected under another column's name
     SELECT id
     FROM devices
     WHERE device_type = :device_type
@@ -40,7 +42,8 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DIRECTIVE: Final = re.compile(r"--\s*(?P<word>[a-z_-]+):\s*(?P<value>.*?)\s*$")
 _MARKER: Final = re.compile(r"--\s*(?P<word>when|order)\s*:\s*(?P<value>.*?)\s*$")
 _NEEDS: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}\Z")
-_DIRECTIVES: Final = ("list", "differs", "only", "needs", "allow-scan")
+_ALLOWS: Final = ("allow-rows", "allow-alias")
+_DIRECTIVES: Final = ("list", "differs", "only", "needs", "allow-scan", *_ALLOWS)
 _ORDER: Final = re.compile(r"[a-z][a-z0-9_]*( desc)?\Z")
 # What a driver or a server would take for a parameter of its own.
 _NATIVE_PLACEHOLDERS: Final = {
@@ -165,6 +168,7 @@ def _source(file: _File, block: _Block) -> Source:
         only=directives.get("only"),
         needs=directives.get("needs"),
         allow_scan=directives.get("allow-scan"),
+        allows={word: directives[word] for word in _ALLOWS if word in directives},
         lists=lists or frozenset(),
         lines=lines,
         file=file.path,

@@ -64,6 +64,7 @@ class Source:
     Attributes:
         needs: what some databases lack and the query reads: a table, ``schema.table`` or
             ``schema.table.column``.
+        allows: the reasons for what ``sql check`` refuses otherwise, by directive.
     """
 
     gateway: str
@@ -74,6 +75,7 @@ class Source:
     only: str | None
     needs: str | None
     allow_scan: str | None
+    allows: Mapping[str, str]
     lists: frozenset[str]
     lines: tuple[Line, ...]
     file: str

@@ -1,6 +1,7 @@
 """What the files must hold to, without a database."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -8,7 +9,7 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.variants import as_written, sent_variants
 
 
 def check_files(libraries: Sequence[Library]) -> list[Finding]:
@@ -77,6 +78,8 @@ def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
     yield from _check_star(query, statement)
     yield from _check_pairs(query, statement)
     yield from _check_copy(query, statement, library)
+    yield from _unless_allowed(query, "allow-rows", _check_rows(query))
+    yield from _unless_allowed(query, "allow-alias", _check_aliases(query, statement))
 
 
 def _check_star(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
@@ -112,6 +115,37 @@ def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> I
         titles = ", ".join(batch.title for batch in batches) or "any :batch query"
         what = f"its columns are not the parameters of {titles}, in their order"
         yield _fault("copy", query, what, "list the same columns in the same order")
+
+
+def _check_rows(query: Query) -> Iterator[Finding]:
+    """A :one returns one row at most, whatever the rows of the tables are."""
+    if query.rows is not Rows.ONE:
+        return
+    for variant in sent_variants(query):
+        if not ParsedStatement(variant).is_single:
+            what = "can return two rows, and :one is one row"
+            remedy = "compare all columns of a unique key, or end in a full ORDER BY and LIMIT 1"
+            yield _fault("rows", query, what, remedy)
+            return
+
+
+def _check_aliases(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
+    """A column has its own name, or one that no column has."""
+    for column, alias in statement.misnamed:
+        what = f"the column {column} is selected as {alias}, which is another column"
+        where = as_written(query).place_of(alias)
+        yield _fault("alias", query, what, "select each column under its own name", where)
+
+
+def _unless_allowed(query: Query, word: str, found: Iterator[Finding]) -> Iterator[Finding]:
+    """Let a reason exempt the query; a reason that nothing needs is a finding itself."""
+    findings = list(found)
+    if word not in query.source.allows:
+        for one in findings:
+            yield replace(one, remedy=f"{one.remedy}, or say why: -- {word}: reason")
+    elif not findings:
+        remedy = f"remove its line -- {word}:"
+        yield _fault(word, query, "gives a reason that nothing here needs", remedy)
 
 
 def _fault(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Finding:

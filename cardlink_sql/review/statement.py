@@ -3,15 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import sqlglot
+from sqlalchemy import Column
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.access import Access, Columns
+from cardlink_sql.review.single_row import is_single
 from cardlink_sql.review.variants import Variant
 
 SQLGLOT: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
@@ -131,6 +133,30 @@ class ParsedStatement:
         for sequence in self._sequences():
             updates[sequence] |= set()
         return Access(self._reads(), _frozen(inserts), _frozen(updates), frozenset(deletes))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it returns one row at most, by its keys, its LIMIT or its aggregates."""
+        return is_single(self._tree)
+
+    @property
+    def misnamed(self) -> list[tuple[str, str]]:
+        """The bare columns that are selected under another column's name, each with that name.
+
+        A key may have the name of the foreign key that refers to it.
+        """
+        aliases = (
+            one for one in self._tree.find_all(exp.Alias) if isinstance(one.this, exp.Column)
+        )
+        return [
+            (alias.this.name, alias.alias)
+            for alias in aliases
+            for owner in self._owners(alias.this)
+            for table in set(self.tables.values())
+            if alias.alias != alias.this.name
+            and _is_known(table, alias.alias)
+            and not _refers(metadata.tables[table].columns[alias.alias], owner, alias.this.name)
+        ]
 
     # Reading the tree
 
@@ -265,3 +291,9 @@ def _is_read_to_limit(table: exp.Table) -> bool:
     )
     needs_all = collects or any(select.args.get(clause) for clause in _NEEDS_ALL)
     return not (skips_rows or needs_all or select.args.get("joins"))
+
+
+def _refers(column: Column[Any], table: str, name: str) -> bool:
+    """Whether a column is a foreign key to a column of a table."""
+    targets = (key.column for key in column.foreign_keys)
+    return any(target.table.name == table and target.name == name for target in targets)
