@@ -70,7 +70,6 @@ def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Pat
     assert found <= allowed
     # What only some planners scan or sort has its reason in the form that all share.
     assert allowed - found <= {
-        "sessions.find_by",
         "tests.find_by_filters",
         "tests.find_failures",
         *RUNS_AND_SUITES,

@@ -18,7 +18,7 @@ def good(uow: UnitOfWork) -> Page[OTASession]:
     uow.sessions.create_session(session_type="polled")
     uow.sessions.find_by_status(SessionStatus.FAILED)
     uow.sessions.count_by(status="failed", created_at=datetime.now(UTC))
-    uow.tests.find_by(run_id="run", device_id=None)
+    uow.tests.find_by(run_id="run", started_at=None)
     uow.settings.paginate(order_by="category", descending=True)
     page = uow.devices.page_after()
     uow.devices.page_after(page.after)
@@ -36,7 +36,7 @@ def bad(uow: UnitOfWork) -> None:
     uow.sessions.create_session(session_type="pushed")  # E: Literal['triggered', 'polled']
     uow.sessions.find_by_status("done")  # E: Literal['pending', 'active'
     uow.sessions.find_by(error_code="1")  # E: Unexpected keyword argument "error_code"
-    uow.tests.count_by(test_name="slow")  # E: Unexpected keyword argument "test_name"
+    uow.tests.count_by(status="failed")  # E: Unexpected keyword argument "status"
     uow.cards.find_by_type("SIM")  # E: Literal['UICC', 'USIM'
     uow.devices.page_after(("device-1",))  # E: expected "Position | None"
     uow.logs.find_by_direction(direction="up", session_id="s")  # E: Literal['command', 'response']

@@ -12,7 +12,6 @@ from cardlink_sql.model.records import (
     AnyCardType,
     AnyDeviceType,
     AnySessionStatus,
-    AnyTestStatus,
 )
 
 
@@ -86,7 +85,7 @@ class SessionFilter(TypedDict, total=False):
     created_at: datetime
 
 
-SessionOrder = Literal["id", "created_at"]
+SessionOrder = Literal["created_at"]
 
 
 class LogFilter(TypedDict, total=False):
@@ -100,19 +99,15 @@ LogOrder = Literal["id"]
 
 
 class TestFilter(TypedDict, total=False):
-    """The columns that test results are filtered by, each with an index."""
+    """The columns that test results are filtered by; ``find_by_filters`` serves the others."""
 
     id: str
     run_id: str
-    suite_name: str
-    status: AnyTestStatus
-    device_id: str | None
-    card_iccid: str | None
     started_at: datetime | None
     created_at: datetime
 
 
-TestOrder = Literal["id", "created_at"]
+TestOrder = Literal["created_at"]
 
 
 class SettingFilter(TypedDict, total=False):

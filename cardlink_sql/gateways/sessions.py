@@ -222,23 +222,19 @@ class SessionGateway(Gateway[OTASession, str]):
         return self._step("set_tls_info", session_id, values)
 
     def find_by_device(self, device_id: str, limit: int | None = None) -> list[OTASession]:
-        """The device's sessions, newest first."""
-        device = self._bind["device_id"](validation.identifier(device_id, "device_id", 64))
-        return self._many("find_by_device", {"device_id": device, "limit": validation.limit(limit)})
+        """Return the device's sessions, newest first. The query is ``find_matching``."""
+        device = validation.identifier(device_id, "device_id", 64)
+        return self._matching(limit, device_id=self._bind["device_id"](device))
 
     def find_by_card(self, iccid: str, limit: int | None = None) -> list[OTASession]:
-        """The card's sessions, newest first."""
-        card = validation.iccid(iccid)
-        return self._many("find_by_card", {"card_iccid": card, "limit": validation.limit(limit)})
+        """Return the card's sessions, newest first. The query is ``find_matching``."""
+        return self._matching(limit, card_iccid=validation.iccid(iccid))
 
     def find_by_status(
         self, status: AnySessionStatus, limit: int | None = None
     ) -> list[OTASession]:
-        """The sessions in one status, newest first."""
-        return self._many(
-            "find_by_status",
-            {"status": self._bind["status"](status), "limit": validation.limit(limit)},
-        )
+        """Return the sessions in one status, newest first. The query is ``find_matching``."""
+        return self._matching(limit, status=self._given("status", status))
 
     def find_active(self) -> list[OTASession]:
         """The sessions that have not ended (pending and active), newest first."""
@@ -284,7 +280,7 @@ class SessionGateway(Gateway[OTASession, str]):
         }
         if days is not None:
             parameters["since"] = self._days_ago(days)
-        return self._many("find_matching", {**parameters, "limit": validation.limit(limit)})
+        return self._matching(limit, **parameters)
 
     def find_by_prefix(self, prefix: str, limit: int | None = None) -> list[OTASession]:
         """The sessions whose id begins with ``prefix``, in the order of their ids.
@@ -360,6 +356,9 @@ class SessionGateway(Gateway[OTASession, str]):
         row = self._transaction.one(self._query("get_statistics"), {"since": self._days_ago(days)})
         assert row is not None  # noqa: S101 - an aggregate without GROUP BY gives one row
         return reader(SessionStatistics, self._transaction.dialect)(row)
+
+    def _matching(self, limit: int | None, **parameters: Any) -> list[OTASession]:
+        return self._many("find_matching", {**parameters, "limit": validation.limit(limit)})
 
     def _days_ago(self, days: float) -> Any:
         return self._time(utc_now() - timedelta(days=validation.days(days)))

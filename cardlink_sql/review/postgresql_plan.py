@@ -8,13 +8,10 @@ is sorted is judged by the rows that the planner expects.
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table, UniqueConstraint
-
-from cardlink_sql.model.tables import GROWING, metadata
-from cardlink_sql.review.shapes import Shape, is_small, largest
+from cardlink_sql.model.tables import GROWING
+from cardlink_sql.review.shapes import Shape, index_heads, is_small, largest, sets_rows_apart
 
 Node = dict[str, Any]
 
@@ -65,6 +62,7 @@ class _Reader:
             self.sorts.setdefault(table, line)
         is_limit = node["Node Type"] == "Limit"
         passes_on = node["Node Type"] in _PASSES_ON and "Filter" not in node
+        passes_on = passes_on or _sorts_few_at_a_time(node)
         for child in _children(node):
             is_fed = child.get("Parent Relationship") not in _ASIDE
             early = is_fed and (is_limit or (ends_early and passes_on))
@@ -76,7 +74,7 @@ def _scanned(node: Node, *, ends_early: bool) -> str | None:
     if node["Node Type"] in _WHOLE_SCANS:
         table = node["Relation Name"]
     elif node["Node Type"] in _INDEX_SCANS:
-        table, column = _indexes().get(node["Index Name"], (None, None))
+        table, column = index_heads().get(node["Index Name"], (None, None))
         condition = _plain(node.get("Index Cond", ""))
         # Names of other tables are qualified.
         is_narrowed = re.search(rf"(?<![.\w]){column}\b", condition)
@@ -89,11 +87,17 @@ def _scanned(node: Node, *, ends_early: bool) -> str | None:
 
 def _sorted(node: Node) -> str | None:
     """The table that grows and of which more than a small part is sorted."""
-    if node["Node Type"] not in _SORTS:
+    if node["Node Type"] not in _SORTS or _sorts_few_at_a_time(node):
         return None
     (below,) = (c for c in _children(node) if c.get("Parent Relationship") not in _ASIDE)
     table = largest(set(_tables(below)) & GROWING)
     return table if table is not None and not is_small(below["Plan Rows"], table) else None
+
+
+def _sorts_few_at_a_time(node: Node) -> bool:
+    """Whether the rows come nearly in order, so that a LIMIT above ends the reading below."""
+    column = node.get("Presorted Key", [""])[0].rpartition(".")[2]
+    return any(sets_rows_apart(table, column) for table in _tables(node))
 
 
 def _tables(node: Node) -> Iterator[str]:
@@ -107,22 +111,6 @@ def _tables(node: Node) -> Iterator[str]:
 def _children(node: Node) -> list[Node]:
     children: list[Node] = node.get("Plans", [])
     return children
-
-
-@cache
-def _indexes() -> dict[str, tuple[str, str]]:
-    """The table of each index, and its first column."""
-    found: dict[str, tuple[str, str]] = {}
-    for table in metadata.tables.values():
-        for one in table.indexes:
-            found[str(one.name)] = (table.name, one.columns[0].name)
-        for key in (table.primary_key, *_unique(table)):
-            found[str(key.name)] = (table.name, key.columns[0].name)
-    return found
-
-
-def _unique(table: Table) -> Iterator[UniqueConstraint]:
-    return (one for one in table.constraints if isinstance(one, UniqueConstraint))
 
 
 def _line(node: Node) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.dataset import SIZES
-from cardlink_sql.review.shapes import Shape, is_small, largest
+from cardlink_sql.review.shapes import Shape, index_heads, is_small, largest, sets_rows_apart
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
@@ -28,11 +28,11 @@ Averages = Mapping[str, tuple[int, ...]]
 # TABLE and AS: SQLite before 3.36.
 _READ: Final = re.compile(
     r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<table>\w+)(?: AS (?P<alias>\w+))?"
-    r"(?:.* INDEX (?P<index>\w+) \((?P<terms>.*)\))?"
+    r"(?:.* INDEX (?P<index>\w+)(?: \((?P<terms>.*)\))?)?"
 )
-# Rows that an index gives in order of the first terms are sorted by the rest in small groups, so a
-# LIMIT still ends the reading: FOR LAST TERM OF ORDER BY; RIGHT PART before SQLite 3.43.
-_SORT: Final = re.compile(r"USE TEMP B-TREE (?!FOR (LAST|RIGHT) )")
+_SORT: Final = "USE TEMP B-TREE"
+# RIGHT PART: SQLite before 3.43.
+_SORT_OF_A_PART: Final = re.compile(rf"{_SORT} FOR (LAST|RIGHT) ")
 
 
 def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> Shape:
@@ -49,8 +49,10 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
     # What one SELECT reads and what it sorts have the same parent.
     for parent in dict.fromkeys(row["parent"] for row in rows):
         details = [row["detail"] for row in rows if row["parent"] == parent]
-        sorting = next((detail for detail in details if _SORT.match(detail)), None)
+        sorting = next((detail for detail in details if detail.startswith(_SORT)), None)
         reads = [match for detail in details if (match := _READ.match(detail))]
+        if sorting and _SORT_OF_A_PART.match(sorting) and any(map(_comes_apart, reads)):
+            sorting = None
         # A table that foreign keys reach is not named in the statement.
         tables = [statement.tables.get(_name(read), _name(read)) for read in reads]
         for read, table in zip(reads, tables, strict=True):
@@ -64,6 +66,12 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
             if not is_small(expected, most):
                 sorts.setdefault(most, sorting)
     return Shape(tuple(_lines(rows)), scans, sorts)
+
+
+def _comes_apart(read: re.Match[str]) -> bool:
+    """Whether the rows come nearly in order, so that a LIMIT ends the reading all the same."""
+    head = index_heads().get(read["index"] or "")
+    return read["how"] == "SCAN" and head is not None and sets_rows_apart(*head)
 
 
 def _name(read: re.Match[str]) -> str:

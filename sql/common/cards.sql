@@ -1,170 +1,5 @@
 -- Card profiles and their encrypted PSKs. Gateway: cardlink_sql/gateways/cards.py
 
--- name: get_by_id :one
--- The card with this key.
-SELECT
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  psk_key_encrypted IS NOT NULL AS has_psk,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-FROM card_profiles
-WHERE iccid = :iccid;
-
--- name: find_by :many
--- The cards that match every filter given, a page of them.
--- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
-SELECT
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  psk_key_encrypted IS NOT NULL AS has_psk,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-FROM card_profiles
-WHERE 1 = 1
-  AND iccid = :iccid                           -- when: iccid
-  AND imsi = :imsi                             -- when: imsi
-  AND imsi IS NULL                             -- when: imsi_is_null
-  AND card_type = :card_type                   -- when: card_type
-  AND atr = :atr                               -- when: atr
-  AND atr IS NULL                              -- when: atr_is_null
-  AND psk_identity = :psk_identity             -- when: psk_identity
-  AND psk_identity IS NULL                     -- when: psk_identity_is_null
-  AND admin_url = :admin_url                   -- when: admin_url
-  AND admin_url IS NULL                        -- when: admin_url_is_null
-  AND created_at = :created_at                 -- when: created_at
-  AND updated_at = :updated_at                 -- when: updated_at
-ORDER BY
-  iccid DESC,                                  -- order: iccid desc
-  imsi IS NOT NULL, imsi, iccid,               -- order: imsi
-  imsi IS NULL, imsi DESC, iccid DESC,         -- order: imsi desc
-  card_type, iccid,                            -- order: card_type
-  card_type DESC, iccid DESC,                  -- order: card_type desc
-  atr IS NOT NULL, atr, iccid,                 -- order: atr
-  atr IS NULL, atr DESC, iccid DESC,           -- order: atr desc
-  psk_identity IS NOT NULL, psk_identity, iccid, -- order: psk_identity
-  psk_identity IS NULL, psk_identity DESC, iccid DESC, -- order: psk_identity desc
-  admin_url IS NOT NULL, admin_url, iccid,     -- order: admin_url
-  admin_url IS NULL, admin_url DESC, iccid DESC, -- order: admin_url desc
-  created_at, iccid,                           -- order: created_at
-  created_at DESC, iccid DESC,                 -- order: created_at desc
-  updated_at, iccid,                           -- order: updated_at
-  updated_at DESC, iccid DESC,                 -- order: updated_at desc
-  iccid
-LIMIT :limit OFFSET :offset;
-
--- name: count_by :scalar
--- How many cards match every filter given. count and paginate send it too.
-SELECT COUNT(*)
-FROM card_profiles
-WHERE 1 = 1
-  AND iccid = :iccid                           -- when: iccid
-  AND imsi = :imsi                             -- when: imsi
-  AND imsi IS NULL                             -- when: imsi_is_null
-  AND card_type = :card_type                   -- when: card_type
-  AND atr = :atr                               -- when: atr
-  AND atr IS NULL                              -- when: atr_is_null
-  AND psk_identity = :psk_identity             -- when: psk_identity
-  AND psk_identity IS NULL                     -- when: psk_identity_is_null
-  AND admin_url = :admin_url                   -- when: admin_url
-  AND admin_url IS NULL                        -- when: admin_url_is_null
-  AND created_at = :created_at                 -- when: created_at
-  AND updated_at = :updated_at                 -- when: updated_at
-;
-
--- name: exists :scalar
--- Whether there is a card with this key.
-SELECT EXISTS (SELECT 1 FROM card_profiles WHERE iccid = :iccid);
-
--- name: page_after :many
--- A page of the cards by key: as quick at the end of the table as at its start.
-SELECT
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  psk_key_encrypted IS NOT NULL AS has_psk,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-FROM card_profiles
-WHERE 1 = 1
-  AND iccid > :iccid                           -- when: iccid
-ORDER BY iccid
-LIMIT :limit;
-
--- name: create :exec
--- A new card.
-INSERT INTO card_profiles (
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-)
-VALUES (
-  :iccid,
-  :imsi,
-  :card_type,
-  :atr,
-  :psk_identity,
-  :admin_url,
-  :trigger_config,
-  :bip_config,
-  :security_domains,
-  :notes,
-  :created_at,
-  :updated_at
-);
-
--- name: update :exec
--- All fields of a card but its ICCID, its PSK with the identity, and created_at.
-UPDATE card_profiles
-SET
-  imsi = :imsi,
-  card_type = :card_type,
-  atr = :atr,
-  admin_url = :admin_url,
-  trigger_config = :trigger_config,
-  bip_config = :bip_config,
-  security_domains = :security_domains,
-  notes = :notes,
-  updated_at = :updated_at
-WHERE iccid = :iccid;
-
--- name: delete_by_id :exec
--- The card with this key, gone. delete sends it too.
-DELETE FROM card_profiles
-WHERE iccid = :iccid;
-
 -- name: create_with_psk :exec
 -- A new card with its PSK, already encrypted.
 INSERT INTO card_profiles (
@@ -423,3 +258,193 @@ WHERE 1 = 1
   AND psk_key_encrypted IS NULL                -- when: without_psk
 ORDER BY iccid
 LIMIT :limit;
+
+-- generated from tables.py by scripts/generate-sql; do not edit
+
+-- name: get_by_id :one
+-- The card with this key.
+SELECT
+  iccid,
+  imsi,
+  card_type,
+  atr,
+  psk_identity,
+  psk_key_encrypted IS NOT NULL AS has_psk,
+  admin_url,
+  trigger_config,
+  bip_config,
+  security_domains,
+  notes,
+  created_at,
+  updated_at
+FROM card_profiles
+WHERE iccid = :iccid;
+
+-- name: get_many :many
+-- The cards with these keys.
+-- list: keys
+SELECT
+  iccid,
+  imsi,
+  card_type,
+  atr,
+  psk_identity,
+  psk_key_encrypted IS NOT NULL AS has_psk,
+  admin_url,
+  trigger_config,
+  bip_config,
+  security_domains,
+  notes,
+  created_at,
+  updated_at
+FROM card_profiles
+WHERE iccid IN (:keys);
+
+-- name: find_by :many
+-- The cards that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  iccid,
+  imsi,
+  card_type,
+  atr,
+  psk_identity,
+  psk_key_encrypted IS NOT NULL AS has_psk,
+  admin_url,
+  trigger_config,
+  bip_config,
+  security_domains,
+  notes,
+  created_at,
+  updated_at
+FROM card_profiles
+WHERE 1 = 1
+  AND iccid = :iccid                           -- when: iccid
+  AND imsi = :imsi                             -- when: imsi
+  AND imsi IS NULL                             -- when: imsi_is_null
+  AND card_type = :card_type                   -- when: card_type
+  AND atr = :atr                               -- when: atr
+  AND atr IS NULL                              -- when: atr_is_null
+  AND psk_identity = :psk_identity             -- when: psk_identity
+  AND psk_identity IS NULL                     -- when: psk_identity_is_null
+  AND admin_url = :admin_url                   -- when: admin_url
+  AND admin_url IS NULL                        -- when: admin_url_is_null
+  AND created_at = :created_at                 -- when: created_at
+  AND updated_at = :updated_at                 -- when: updated_at
+ORDER BY
+  iccid DESC,                                  -- order: iccid desc
+  imsi IS NOT NULL, imsi, iccid,               -- order: imsi
+  imsi IS NULL, imsi DESC, iccid DESC,         -- order: imsi desc
+  card_type, iccid,                            -- order: card_type
+  card_type DESC, iccid DESC,                  -- order: card_type desc
+  atr IS NOT NULL, atr, iccid,                 -- order: atr
+  atr IS NULL, atr DESC, iccid DESC,           -- order: atr desc
+  psk_identity IS NOT NULL, psk_identity, iccid, -- order: psk_identity
+  psk_identity IS NULL, psk_identity DESC, iccid DESC, -- order: psk_identity desc
+  admin_url IS NOT NULL, admin_url, iccid,     -- order: admin_url
+  admin_url IS NULL, admin_url DESC, iccid DESC, -- order: admin_url desc
+  created_at, iccid,                           -- order: created_at
+  created_at DESC, iccid DESC,                 -- order: created_at desc
+  updated_at, iccid,                           -- order: updated_at
+  updated_at DESC, iccid DESC,                 -- order: updated_at desc
+  iccid
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many cards match every filter given.
+-- count and paginate send it too.
+SELECT COUNT(*)
+FROM card_profiles
+WHERE 1 = 1
+  AND iccid = :iccid                           -- when: iccid
+  AND imsi = :imsi                             -- when: imsi
+  AND imsi IS NULL                             -- when: imsi_is_null
+  AND card_type = :card_type                   -- when: card_type
+  AND atr = :atr                               -- when: atr
+  AND atr IS NULL                              -- when: atr_is_null
+  AND psk_identity = :psk_identity             -- when: psk_identity
+  AND psk_identity IS NULL                     -- when: psk_identity_is_null
+  AND admin_url = :admin_url                   -- when: admin_url
+  AND admin_url IS NULL                        -- when: admin_url_is_null
+  AND created_at = :created_at                 -- when: created_at
+  AND updated_at = :updated_at                 -- when: updated_at
+;
+
+-- name: exists :scalar
+-- Whether there is a card with this key.
+SELECT EXISTS (SELECT 1 FROM card_profiles WHERE iccid = :iccid);
+
+-- name: page_after :many
+-- A page of the cards by key: as quick at the end of the table as at its start.
+SELECT
+  iccid,
+  imsi,
+  card_type,
+  atr,
+  psk_identity,
+  psk_key_encrypted IS NOT NULL AS has_psk,
+  admin_url,
+  trigger_config,
+  bip_config,
+  security_domains,
+  notes,
+  created_at,
+  updated_at
+FROM card_profiles
+WHERE 1 = 1
+  AND iccid > :iccid                           -- when: iccid
+ORDER BY iccid
+LIMIT :limit;
+
+-- name: create :exec
+-- A new card.
+INSERT INTO card_profiles (
+  iccid,
+  imsi,
+  card_type,
+  atr,
+  psk_identity,
+  admin_url,
+  trigger_config,
+  bip_config,
+  security_domains,
+  notes,
+  created_at,
+  updated_at
+)
+VALUES (
+  :iccid,
+  :imsi,
+  :card_type,
+  :atr,
+  :psk_identity,
+  :admin_url,
+  :trigger_config,
+  :bip_config,
+  :security_domains,
+  :notes,
+  :created_at,
+  :updated_at
+);
+
+-- name: update :exec
+-- All fields of a card but its key and psk_identity and created_at.
+UPDATE card_profiles
+SET
+  imsi = :imsi,
+  card_type = :card_type,
+  atr = :atr,
+  admin_url = :admin_url,
+  trigger_config = :trigger_config,
+  bip_config = :bip_config,
+  security_domains = :security_domains,
+  notes = :notes,
+  updated_at = :updated_at
+WHERE iccid = :iccid;
+
+-- name: delete_by_id :exec
+-- The card with this key, gone. delete sends it too.
+DELETE FROM card_profiles
+WHERE iccid = :iccid;
+
+-- end of generated

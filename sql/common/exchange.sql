@@ -1,8 +1,82 @@
 -- What an export reads and an import writes: every column of every table, in the table's order.
 -- Gateway: cardlink_sql/gateways/exchange.py
 
+-- name: release_psk_identity :exec
+-- A card's PSK identity, given up for another card; an update of the card follows.
+UPDATE card_profiles
+SET psk_identity = NULL
+WHERE iccid = :iccid;
+
+-- name: find_psk_identities :many
+-- Which cards claim these PSK identities.
+-- list: identities
+SELECT
+  psk_identity,
+  iccid
+FROM card_profiles
+WHERE psk_identity IN (:identities);
+
+-- name: page_sessions :many
+-- The sessions after a key, in its order: all, one, or those since a time. A session that began
+-- before and has entries since is one of them, so that no entry is without its session. Its log
+-- is asked for by a value: for EXISTS PostgreSQL would read the whole log anew for each page.
+SELECT
+  id,
+  device_id,
+  card_iccid,
+  session_type,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE id > :after
+  AND id = :session_id                         -- when: session_id
+  AND (                                        -- when: since
+    created_at >= :since                       -- when: since
+    OR (                                       -- when: since
+      SELECT 1 FROM comm_logs l                -- when: since
+      WHERE l.session_id = ota_sessions.id     -- when: since
+        AND l.timestamp >= :since              -- when: since
+      ORDER BY l.id                            -- when: since
+      LIMIT 1                                  -- when: since
+    ) = 1                                      -- when: since
+  )                                            -- when: since
+ORDER BY id
+LIMIT :limit;
+
+-- name: find_taken_numbers :many
+-- Which of these numbers log entries have.
+-- list: numbers
+SELECT id
+FROM comm_logs
+WHERE id IN (:numbers);
+
+-- name: get_highest_number :scalar
+-- The highest number of a log entry, 0 where there is none.
+SELECT COALESCE(MAX(id), 0)
+FROM comm_logs;
+
+-- name: update_logs :exec
+-- What may differ in a log entry that is the same: all but its session, time, direction and APDU.
+UPDATE comm_logs
+SET
+  latency_ms = :latency_ms,
+  decoded_data = :decoded_data,
+  status_word = :status_word,
+  status_message = :status_message
+WHERE id = :id;
+
+-- generated from tables.py by scripts/generate-sql; do not edit
+
 -- name: page_devices :many
--- The devices after a key, in its order: all, or the one of a session.
+-- The devices after a key, in its order: all, or of them those of :session_id.
 SELECT
   id,
   name,
@@ -105,7 +179,7 @@ SET
 WHERE id = :id;
 
 -- name: page_cards :many
--- The cards after a key, in its order: all, or the one of a session. Their PSKs are as stored.
+-- The cards after a key, in its order: all, or of them those of :session_id.
 SELECT
   iccid,
   imsi,
@@ -197,56 +271,6 @@ SET
   updated_at = :updated_at
 WHERE iccid = :iccid;
 
--- name: release_psk_identity :exec
--- A card's PSK identity, given up for another card; an update of the card follows.
-UPDATE card_profiles
-SET psk_identity = NULL
-WHERE iccid = :iccid;
-
--- name: find_psk_identities :many
--- Which cards claim these PSK identities.
--- list: identities
-SELECT
-  psk_identity,
-  iccid
-FROM card_profiles
-WHERE psk_identity IN (:identities);
-
--- name: page_sessions :many
--- The sessions after a key, in its order: all, one, or those since a time. A session that began
--- before and has entries since is one of them, so that no entry is without its session. Its log
--- is asked for by a value: for EXISTS PostgreSQL would read the whole log anew for each page.
-SELECT
-  id,
-  device_id,
-  card_iccid,
-  session_type,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-FROM ota_sessions
-WHERE id > :after
-  AND id = :session_id                         -- when: session_id
-  AND (                                        -- when: since
-    created_at >= :since                       -- when: since
-    OR (                                       -- when: since
-      SELECT 1 FROM comm_logs l                -- when: since
-      WHERE l.session_id = ota_sessions.id     -- when: since
-        AND l.timestamp >= :since              -- when: since
-      ORDER BY l.id                            -- when: since
-      LIMIT 1                                  -- when: since
-    ) = 1                                      -- when: since
-  )                                            -- when: since
-ORDER BY id
-LIMIT :limit;
-
 -- name: find_sessions :many
 -- The sessions with these keys.
 -- list: keys
@@ -323,8 +347,7 @@ SET
 WHERE id = :id;
 
 -- name: page_logs :many
--- The log entries after a number: all, those of a session, or those since a time. An import reads
--- by it what a session has already.
+-- The log entries after a key, in its order: all, or of them those of :session_id or :since.
 SELECT
   id,
   session_id,
@@ -342,8 +365,72 @@ WHERE id > :after
 ORDER BY id
 LIMIT :limit;
 
+-- name: find_logs :many
+-- The log entries with these keys.
+-- list: keys
+SELECT
+  id,
+  session_id,
+  timestamp,
+  latency_ms,
+  direction,
+  raw_data,
+  decoded_data,
+  status_word,
+  status_message
+FROM comm_logs
+WHERE id IN (:keys);
+
+-- name: insert_logs :batch
+-- New log entries, many in one statement.
+INSERT INTO comm_logs (
+  id,
+  session_id,
+  timestamp,
+  latency_ms,
+  direction,
+  raw_data,
+  decoded_data,
+  status_word,
+  status_message
+)
+VALUES (
+  :id,
+  :session_id,
+  :timestamp,
+  :latency_ms,
+  :direction,
+  :raw_data,
+  :decoded_data,
+  :status_word,
+  :status_message
+);
+
+-- name: append_logs :batch
+-- New log entries that the database numbers, many in one statement.
+INSERT INTO comm_logs (
+  session_id,
+  timestamp,
+  latency_ms,
+  direction,
+  raw_data,
+  decoded_data,
+  status_word,
+  status_message
+)
+VALUES (
+  :session_id,
+  :timestamp,
+  :latency_ms,
+  :direction,
+  :raw_data,
+  :decoded_data,
+  :status_word,
+  :status_message
+);
+
 -- name: page_tests :many
--- The test results after a key, in its order: all, or those recorded since a time.
+-- The test results after a key, in its order: all, or of them those of :since.
 SELECT
   id,
   run_id,
@@ -446,8 +533,7 @@ SET
 WHERE id = :id;
 
 -- name: page_settings :many
--- The settings after a key, in its order. key is a reserved word of MySQL, but not
--- behind the table's name.
+-- The settings after a key, in its order: all.
 SELECT
   settings.key,
   value,
@@ -503,88 +589,4 @@ SET
   updated_at = :updated_at
 WHERE settings.key = :key;
 
--- name: find_logs :many
--- The log entries with these numbers.
--- list: numbers
-SELECT
-  id,
-  session_id,
-  timestamp,
-  latency_ms,
-  direction,
-  raw_data,
-  decoded_data,
-  status_word,
-  status_message
-FROM comm_logs
-WHERE id IN (:numbers);
-
--- name: find_taken_numbers :many
--- Which of these numbers log entries have.
--- list: numbers
-SELECT id
-FROM comm_logs
-WHERE id IN (:numbers);
-
--- name: get_highest_number :scalar
--- The highest number of a log entry, 0 where there is none.
-SELECT COALESCE(MAX(id), 0)
-FROM comm_logs;
-
--- name: insert_logs :batch
--- New log entries with the numbers that they had, many in one statement.
-INSERT INTO comm_logs (
-  id,
-  session_id,
-  timestamp,
-  latency_ms,
-  direction,
-  raw_data,
-  decoded_data,
-  status_word,
-  status_message
-)
-VALUES (
-  :id,
-  :session_id,
-  :timestamp,
-  :latency_ms,
-  :direction,
-  :raw_data,
-  :decoded_data,
-  :status_word,
-  :status_message
-);
-
--- name: append_logs :batch
--- New log entries that the database numbers, many in one statement.
-INSERT INTO comm_logs (
-  session_id,
-  timestamp,
-  latency_ms,
-  direction,
-  raw_data,
-  decoded_data,
-  status_word,
-  status_message
-)
-VALUES (
-  :session_id,
-  :timestamp,
-  :latency_ms,
-  :direction,
-  :raw_data,
-  :decoded_data,
-  :status_word,
-  :status_message
-);
-
--- name: update_logs :exec
--- What may differ in a log entry that is the same: all but its session, time, direction and APDU.
-UPDATE comm_logs
-SET
-  latency_ms = :latency_ms,
-  decoded_data = :decoded_data,
-  status_word = :status_word,
-  status_message = :status_message
-WHERE id = :id;
+-- end of generated

@@ -1,139 +1,5 @@
 -- The APDUs of the sessions. Gateway: cardlink_sql/gateways/logs.py
 
--- name: get_by_id :one
--- The log entry with this key.
-SELECT
-  session_id,
-  direction,
-  raw_data,
-  latency_ms,
-  decoded_data,
-  status_word,
-  status_message,
-  timestamp,
-  id
-FROM comm_logs
-WHERE id = :id;
-
--- name: find_by :many
--- The log entries that match every filter given, a page of them.
--- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
-SELECT
-  session_id,
-  direction,
-  raw_data,
-  latency_ms,
-  decoded_data,
-  status_word,
-  status_message,
-  timestamp,
-  id
-FROM comm_logs
-WHERE 1 = 1
-  AND id = :id                                 -- when: id
-  AND session_id = :session_id                 -- when: session_id
-ORDER BY
-  id DESC,                                     -- order: id desc
-  id
-LIMIT :limit OFFSET :offset;
-
--- name: count_by :scalar
--- How many log entries match every filter given. count and paginate send it too.
-SELECT COUNT(*)
-FROM comm_logs
-WHERE 1 = 1
-  AND id = :id                                 -- when: id
-  AND session_id = :session_id                 -- when: session_id
-;
-
--- name: exists :scalar
--- Whether there is a log entry with this key.
-SELECT EXISTS (SELECT 1 FROM comm_logs WHERE id = :id);
-
--- name: page_after :many
--- A page of the log entries by key: as quick at the end of the table as at its start.
-SELECT
-  session_id,
-  direction,
-  raw_data,
-  latency_ms,
-  decoded_data,
-  status_word,
-  status_message,
-  timestamp,
-  id
-FROM comm_logs
-WHERE 1 = 1
-  AND id > :id                                 -- when: id
-ORDER BY id
-LIMIT :limit;
-
--- name: create :insert
--- A new log entry.
-INSERT INTO comm_logs (
-  session_id,
-  direction,
-  raw_data,
-  latency_ms,
-  decoded_data,
-  status_word,
-  status_message,
-  timestamp
-)
-VALUES (
-  :session_id,
-  :direction,
-  :raw_data,
-  :latency_ms,
-  :decoded_data,
-  :status_word,
-  :status_message,
-  :timestamp
-);
-
--- name: update :exec
--- All fields of a log entry but its key.
-UPDATE comm_logs
-SET
-  session_id = :session_id,
-  direction = :direction,
-  raw_data = :raw_data,
-  latency_ms = :latency_ms,
-  decoded_data = :decoded_data,
-  status_word = :status_word,
-  status_message = :status_message,
-  timestamp = :timestamp
-WHERE id = :id;
-
--- name: delete_by_id :exec
--- The log entry with this key, gone. delete sends it too.
-DELETE FROM comm_logs
-WHERE id = :id;
-
--- name: add_log_batch :batch
--- Many APDUs in one statement: the hot path of writing. add_log, flush_batch and create_all
--- send it too.
-INSERT INTO comm_logs (
-  session_id,
-  timestamp,
-  latency_ms,
-  direction,
-  raw_data,
-  decoded_data,
-  status_word,
-  status_message
-)
-VALUES (
-  :session_id,
-  :timestamp,
-  :latency_ms,
-  :direction,
-  :raw_data,
-  :decoded_data,
-  :status_word,
-  :status_message
-);
-
 -- name: find_by_session :many
 -- The log of a session in the order of writing, straight off the index (session_id, id).
 SELECT
@@ -312,3 +178,157 @@ LIMIT :limit; -- noqa: AM09
 -- list: ids
 DELETE FROM comm_logs
 WHERE id IN (:ids);
+
+-- generated from tables.py by scripts/generate-sql; do not edit
+
+-- name: get_by_id :one
+-- The log entry with this key.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE id = :id;
+
+-- name: get_many :many
+-- The log entries with these keys.
+-- list: keys
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE id IN (:keys);
+
+-- name: find_by :many
+-- The log entries that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND session_id = :session_id                 -- when: session_id
+ORDER BY
+  id DESC,                                     -- order: id desc
+  id
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many log entries match every filter given.
+-- count and paginate send it too.
+SELECT COUNT(*)
+FROM comm_logs
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND session_id = :session_id                 -- when: session_id
+;
+
+-- name: exists :scalar
+-- Whether there is a log entry with this key.
+SELECT EXISTS (SELECT 1 FROM comm_logs WHERE id = :id);
+
+-- name: page_after :many
+-- A page of the log entries by key: as quick at the end of the table as at its start.
+SELECT
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp,
+  id
+FROM comm_logs
+WHERE 1 = 1
+  AND id > :id                                 -- when: id
+ORDER BY id
+LIMIT :limit;
+
+-- name: create :insert
+-- A new log entry.
+INSERT INTO comm_logs (
+  session_id,
+  direction,
+  raw_data,
+  latency_ms,
+  decoded_data,
+  status_word,
+  status_message,
+  timestamp
+)
+VALUES (
+  :session_id,
+  :direction,
+  :raw_data,
+  :latency_ms,
+  :decoded_data,
+  :status_word,
+  :status_message,
+  :timestamp
+);
+
+-- name: add_log_batch :batch
+-- Many new log entries in one statement.
+INSERT INTO comm_logs (
+  session_id,
+  timestamp,
+  latency_ms,
+  direction,
+  raw_data,
+  decoded_data,
+  status_word,
+  status_message
+)
+VALUES (
+  :session_id,
+  :timestamp,
+  :latency_ms,
+  :direction,
+  :raw_data,
+  :decoded_data,
+  :status_word,
+  :status_message
+);
+
+-- name: update :exec
+-- All fields of a log entry but its key.
+UPDATE comm_logs
+SET
+  session_id = :session_id,
+  direction = :direction,
+  raw_data = :raw_data,
+  latency_ms = :latency_ms,
+  decoded_data = :decoded_data,
+  status_word = :status_word,
+  status_message = :status_message,
+  timestamp = :timestamp
+WHERE id = :id;
+
+-- name: delete_by_id :exec
+-- The log entry with this key, gone. delete sends it too.
+DELETE FROM comm_logs
+WHERE id = :id;
+
+-- end of generated

@@ -1,78 +1,5 @@
 -- OTA sessions. Gateway: cardlink_sql/gateways/sessions.py
 
--- name: get_by_id :one
--- The session with this key.
-SELECT
-  id,
-  session_type,
-  device_id,
-  card_iccid,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-FROM ota_sessions
-WHERE id = :id;
-
--- name: find_by :many
--- The sessions that match every filter given, a page of them.
--- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
--- allow-scan: by time it sorts what matches, for each order ends in that of the others
-SELECT
-  id,
-  session_type,
-  device_id,
-  card_iccid,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-FROM ota_sessions
-WHERE 1 = 1
-  AND id = :id                                 -- when: id
-  AND device_id = :device_id                   -- when: device_id
-  AND device_id IS NULL                        -- when: device_id_is_null
-  AND card_iccid = :card_iccid                 -- when: card_iccid
-  AND card_iccid IS NULL                       -- when: card_iccid_is_null
-  AND status = :status                         -- when: status
-  AND created_at = :created_at                 -- when: created_at
-ORDER BY
-  id,                                          -- order: id
-  id DESC,                                     -- order: id desc
-  created_at, id,                              -- order: created_at
-  created_at DESC, id DESC
-LIMIT :limit OFFSET :offset;
-
--- name: count_by :scalar
--- How many sessions match every filter given. count and paginate send it too.
-SELECT COUNT(*)
-FROM ota_sessions
-WHERE 1 = 1
-  AND id = :id                                 -- when: id
-  AND device_id = :device_id                   -- when: device_id
-  AND device_id IS NULL                        -- when: device_id_is_null
-  AND card_iccid = :card_iccid                 -- when: card_iccid
-  AND card_iccid IS NULL                       -- when: card_iccid_is_null
-  AND status = :status                         -- when: status
-  AND created_at = :created_at                 -- when: created_at
-;
-
--- name: exists :scalar
--- Whether there is a session with this key.
-SELECT EXISTS (SELECT 1 FROM ota_sessions WHERE id = :id);
-
 -- name: page_after :many
 -- A page by (created_at, id), newest first: as quick at the end of the table as at its start.
 -- The first condition alone bounds the index; a row-value comparison would not on MariaDB.
@@ -98,41 +25,6 @@ WHERE 1 = 1
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
--- name: create :exec
--- A new session.
-INSERT INTO ota_sessions (
-  id,
-  session_type,
-  device_id,
-  card_iccid,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-)
-VALUES (
-  :id,
-  :session_type,
-  :device_id,
-  :card_iccid,
-  :status,
-  :started_at,
-  :ended_at,
-  :duration_ms,
-  :tls_cipher_suite,
-  :tls_psk_identity,
-  :error_code,
-  :error_message,
-  :created_at,
-  :updated_at
-);
-
 -- name: update :exec
 -- What describes a session that has not ended; its status, times and duration have statements
 -- of their own.
@@ -148,11 +40,6 @@ SET
   updated_at = :updated_at
 WHERE id = :id
   AND status IN ('pending', 'active');
-
--- name: delete_by_id :exec
--- The session with this key, gone. delete sends it too.
-DELETE FROM ota_sessions
-WHERE id = :id;
 
 -- name: start_session :exec
 -- Pending becomes active; no row where the session is not pending.
@@ -173,72 +60,6 @@ SET
   updated_at = :updated_at
 WHERE id = :id
   AND status IN ('pending', 'active');
-
--- name: find_by_device :many
--- The sessions of a device, newest first.
-SELECT
-  id,
-  session_type,
-  device_id,
-  card_iccid,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-FROM ota_sessions
-WHERE device_id = :device_id
-ORDER BY created_at DESC, id DESC
-LIMIT :limit;
-
--- name: find_by_card :many
--- The sessions of a card, newest first.
-SELECT
-  id,
-  session_type,
-  device_id,
-  card_iccid,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-FROM ota_sessions
-WHERE card_iccid = :card_iccid
-ORDER BY created_at DESC, id DESC
-LIMIT :limit;
-
--- name: find_by_status :many
--- The sessions in one status, newest first.
-SELECT
-  id,
-  session_type,
-  device_id,
-  card_iccid,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at
-FROM ota_sessions
-WHERE status = :status
-ORDER BY created_at DESC, id DESC
-LIMIT :limit;
 
 -- name: find_active :many
 -- The sessions that have not ended, newest first: few at any time.
@@ -420,3 +241,139 @@ SELECT
     AS success_rate
 FROM ota_sessions
 WHERE created_at >= :since;
+
+-- generated from tables.py by scripts/generate-sql; do not edit
+
+-- name: get_by_id :one
+-- The session with this key.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE id = :id;
+
+-- name: get_many :many
+-- The sessions with these keys.
+-- list: keys
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE id IN (:keys);
+
+-- name: find_by :many
+-- The sessions that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+FROM ota_sessions
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND device_id = :device_id                   -- when: device_id
+  AND device_id IS NULL                        -- when: device_id_is_null
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND card_iccid IS NULL                       -- when: card_iccid_is_null
+  AND status = :status                         -- when: status
+  AND created_at = :created_at                 -- when: created_at
+ORDER BY
+  created_at, id,                              -- order: created_at
+  created_at DESC, id DESC
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many sessions match every filter given.
+-- count and paginate send it too.
+SELECT COUNT(*)
+FROM ota_sessions
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND device_id = :device_id                   -- when: device_id
+  AND device_id IS NULL                        -- when: device_id_is_null
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+  AND card_iccid IS NULL                       -- when: card_iccid_is_null
+  AND status = :status                         -- when: status
+  AND created_at = :created_at                 -- when: created_at
+;
+
+-- name: exists :scalar
+-- Whether there is a session with this key.
+SELECT EXISTS (SELECT 1 FROM ota_sessions WHERE id = :id);
+
+-- name: create :exec
+-- A new session.
+INSERT INTO ota_sessions (
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :session_type,
+  :device_id,
+  :card_iccid,
+  :status,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :tls_cipher_suite,
+  :tls_psk_identity,
+  :error_code,
+  :error_message,
+  :created_at,
+  :updated_at
+);
+
+-- name: delete_by_id :exec
+-- The session with this key, gone. delete sends it too.
+DELETE FROM ota_sessions
+WHERE id = :id;
+
+-- end of generated

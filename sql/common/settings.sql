@@ -1,8 +1,16 @@
 -- Settings. Gateway: cardlink_sql/gateways/settings.py
 -- key is a reserved word of MySQL, but for a name behind a period: hence settings.key.
 
+-- name: get_categories :many
+-- The categories that stored settings have, straight off the index on category.
+SELECT DISTINCT category
+FROM settings
+ORDER BY category;
+
+-- generated from tables.py by scripts/generate-sql; do not edit
+
 -- name: get_by_id :one
--- The setting with this key. get_value, get_in_force and the typed reads send it too.
+-- The setting with this key.
 SELECT
   settings.key,
   value,
@@ -13,10 +21,22 @@ SELECT
 FROM settings
 WHERE settings.key = :key;
 
+-- name: get_many :many
+-- The settings with these keys.
+-- list: keys
+SELECT
+  settings.key,
+  value,
+  description,
+  category,
+  created_at,
+  updated_at
+FROM settings
+WHERE settings.key IN (:keys);
+
 -- name: find_by :many
 -- The settings that match every filter given, a page of them.
--- find_one_by, get_all, get_all_settings, get_by_category, export_yaml, import_yaml and paginate
--- send it too. NULL sorts first, on every backend.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
 SELECT
   settings.key,
   value,
@@ -46,7 +66,8 @@ ORDER BY
 LIMIT :limit OFFSET :offset;
 
 -- name: count_by :scalar
--- How many settings match every filter given. count and paginate send it too.
+-- How many settings match every filter given.
+-- count and paginate send it too.
 SELECT COUNT(*)
 FROM settings
 WHERE 1 = 1
@@ -77,11 +98,24 @@ WHERE 1 = 1
 ORDER BY settings.key
 LIMIT :limit;
 
--- name: get_categories :many
--- The categories that stored settings have, straight off the index on category.
-SELECT DISTINCT category
-FROM settings
-ORDER BY category;
+-- name: create :exec
+-- A new setting.
+INSERT INTO settings (
+  key,
+  value,
+  description,
+  category,
+  created_at,
+  updated_at
+)
+VALUES (
+  :key,
+  :value,
+  :description,
+  :category,
+  :created_at,
+  :updated_at
+);
 
 -- name: update :exec
 -- All fields of a setting but its key and created_at.
@@ -94,6 +128,8 @@ SET
 WHERE settings.key = :key;
 
 -- name: delete_by_id :exec
--- The setting with this key, gone. delete and reset_to_defaults send it too.
+-- The setting with this key, gone. delete sends it too.
 DELETE FROM settings
 WHERE settings.key = :key;
+
+-- end of generated

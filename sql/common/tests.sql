@@ -2,211 +2,6 @@
 -- A run is what its results name as run_id; it begins with the first of them. A result without an
 -- end is open. Within a run the order is that of the starts, then that of writing.
 
--- name: get_by_id :one
--- The test result with this key.
-SELECT
-  id,
-  run_id,
-  suite_name,
-  test_name,
-  status,
-  device_id,
-  card_iccid,
-  started_at,
-  ended_at,
-  duration_ms,
-  error_message,
-  assertions,
-  metadata,
-  created_at,
-  updated_at
-FROM test_results
-WHERE id = :id;
-
--- name: find_by :many
--- The test results that match every filter given, a page of them.
--- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
--- allow-scan: by time it sorts what matches, for each order ends in that of the others
-SELECT
-  id,
-  run_id,
-  suite_name,
-  test_name,
-  status,
-  device_id,
-  card_iccid,
-  started_at,
-  ended_at,
-  duration_ms,
-  error_message,
-  assertions,
-  metadata,
-  created_at,
-  updated_at
-FROM test_results
-WHERE 1 = 1
-  AND id = :id                                 -- when: id
-  AND run_id = :run_id                         -- when: run_id
-  AND suite_name = :suite_name                 -- when: suite_name
-  AND status = :status                         -- when: status
-  AND device_id = :device_id                   -- when: device_id
-  AND device_id IS NULL                        -- when: device_id_is_null
-  AND card_iccid = :card_iccid                 -- when: card_iccid
-  AND card_iccid IS NULL                       -- when: card_iccid_is_null
-  AND started_at = :started_at                 -- when: started_at
-  AND started_at IS NULL                       -- when: started_at_is_null
-  AND created_at = :created_at                 -- when: created_at
-ORDER BY
-  id,                                          -- order: id
-  id DESC,                                     -- order: id desc
-  created_at DESC, id DESC,                    -- order: created_at desc
-  created_at, id
-LIMIT :limit OFFSET :offset;
-
--- name: count_by :scalar
--- How many test results match every filter given. count, paginate and compare_runs send it too.
-SELECT COUNT(*)
-FROM test_results
-WHERE 1 = 1
-  AND id = :id                                 -- when: id
-  AND run_id = :run_id                         -- when: run_id
-  AND suite_name = :suite_name                 -- when: suite_name
-  AND status = :status                         -- when: status
-  AND device_id = :device_id                   -- when: device_id
-  AND device_id IS NULL                        -- when: device_id_is_null
-  AND card_iccid = :card_iccid                 -- when: card_iccid
-  AND card_iccid IS NULL                       -- when: card_iccid_is_null
-  AND started_at = :started_at                 -- when: started_at
-  AND started_at IS NULL                       -- when: started_at_is_null
-  AND created_at = :created_at                 -- when: created_at
-;
-
--- name: exists :scalar
--- Whether there is a test result with this key.
-SELECT EXISTS (SELECT 1 FROM test_results WHERE id = :id);
-
--- name: page_after :many
--- A page of the test results by key: as quick at the end of the table as at its start.
-SELECT
-  id,
-  run_id,
-  suite_name,
-  test_name,
-  status,
-  device_id,
-  card_iccid,
-  started_at,
-  ended_at,
-  duration_ms,
-  error_message,
-  assertions,
-  metadata,
-  created_at,
-  updated_at
-FROM test_results
-WHERE 1 = 1
-  AND id > :id                                 -- when: id
-ORDER BY id
-LIMIT :limit;
-
--- name: create :exec
--- A new test result. create_result sends it too.
-INSERT INTO test_results (
-  id,
-  run_id,
-  suite_name,
-  test_name,
-  status,
-  device_id,
-  card_iccid,
-  started_at,
-  ended_at,
-  duration_ms,
-  error_message,
-  assertions,
-  metadata,
-  created_at,
-  updated_at
-)
-VALUES (
-  :id,
-  :run_id,
-  :suite_name,
-  :test_name,
-  :status,
-  :device_id,
-  :card_iccid,
-  :started_at,
-  :ended_at,
-  :duration_ms,
-  :error_message,
-  :assertions,
-  :metadata,
-  :created_at,
-  :updated_at
-);
-
--- name: create_results :batch
--- Many new test results in one statement. create_all and import_junit_xml send it too.
-INSERT INTO test_results (
-  id,
-  run_id,
-  suite_name,
-  test_name,
-  status,
-  device_id,
-  card_iccid,
-  started_at,
-  ended_at,
-  duration_ms,
-  error_message,
-  assertions,
-  metadata,
-  created_at,
-  updated_at
-)
-VALUES (
-  :id,
-  :run_id,
-  :suite_name,
-  :test_name,
-  :status,
-  :device_id,
-  :card_iccid,
-  :started_at,
-  :ended_at,
-  :duration_ms,
-  :error_message,
-  :assertions,
-  :metadata,
-  :created_at,
-  :updated_at
-);
-
--- name: update :exec
--- All fields of a test result but its key and created_at.
-UPDATE test_results
-SET
-  run_id = :run_id,
-  suite_name = :suite_name,
-  test_name = :test_name,
-  status = :status,
-  device_id = :device_id,
-  card_iccid = :card_iccid,
-  started_at = :started_at,
-  ended_at = :ended_at,
-  duration_ms = :duration_ms,
-  error_message = :error_message,
-  assertions = :assertions,
-  metadata = :metadata,
-  updated_at = :updated_at
-WHERE id = :id;
-
--- name: delete_by_id :exec
--- The test result with this key, gone. delete sends it too.
-DELETE FROM test_results
-WHERE id = :id;
-
 -- name: find_by_run :many
 -- The results of a run in their order. export_junit_xml sends it too.
 SELECT
@@ -528,3 +323,220 @@ GROUP BY r.suite_name, r.test_name
 HAVING COUNT(CASE WHEN r.status = 'passed' THEN 1 END) > 0
   AND COUNT(CASE WHEN r.status IN ('failed', 'error') THEN 1 END) > 0
 ORDER BY failed DESC, r.suite_name, r.test_name;
+
+-- generated from tables.py by scripts/generate-sql; do not edit
+
+-- name: get_by_id :one
+-- The test result with this key.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE id = :id;
+
+-- name: get_many :many
+-- The test results with these keys.
+-- list: keys
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE id IN (:keys);
+
+-- name: find_by :many
+-- The test results that match every filter given, a page of them.
+-- find_one_by, get_all and paginate send it too. NULL sorts first, on every backend.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND run_id = :run_id                         -- when: run_id
+  AND started_at = :started_at                 -- when: started_at
+  AND started_at IS NULL                       -- when: started_at_is_null
+  AND created_at = :created_at                 -- when: created_at
+ORDER BY
+  created_at DESC, id DESC,                    -- order: created_at desc
+  created_at, id
+LIMIT :limit OFFSET :offset;
+
+-- name: count_by :scalar
+-- How many test results match every filter given.
+-- count and paginate send it too.
+SELECT COUNT(*)
+FROM test_results
+WHERE 1 = 1
+  AND id = :id                                 -- when: id
+  AND run_id = :run_id                         -- when: run_id
+  AND started_at = :started_at                 -- when: started_at
+  AND started_at IS NULL                       -- when: started_at_is_null
+  AND created_at = :created_at                 -- when: created_at
+;
+
+-- name: exists :scalar
+-- Whether there is a test result with this key.
+SELECT EXISTS (SELECT 1 FROM test_results WHERE id = :id);
+
+-- name: page_after :many
+-- A page of the test results by key: as quick at the end of the table as at its start.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+FROM test_results
+WHERE 1 = 1
+  AND id > :id                                 -- when: id
+ORDER BY id
+LIMIT :limit;
+
+-- name: create :exec
+-- A new test result.
+INSERT INTO test_results (
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  status,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :run_id,
+  :suite_name,
+  :test_name,
+  :status,
+  :device_id,
+  :card_iccid,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :error_message,
+  :assertions,
+  :metadata,
+  :created_at,
+  :updated_at
+);
+
+-- name: create_results :batch
+-- Many new test results in one statement.
+INSERT INTO test_results (
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  status,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :run_id,
+  :suite_name,
+  :test_name,
+  :device_id,
+  :card_iccid,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :status,
+  :error_message,
+  :assertions,
+  :metadata,
+  :created_at,
+  :updated_at
+);
+
+-- name: update :exec
+-- All fields of a test result but its key and created_at.
+UPDATE test_results
+SET
+  run_id = :run_id,
+  suite_name = :suite_name,
+  test_name = :test_name,
+  status = :status,
+  device_id = :device_id,
+  card_iccid = :card_iccid,
+  started_at = :started_at,
+  ended_at = :ended_at,
+  duration_ms = :duration_ms,
+  error_message = :error_message,
+  assertions = :assertions,
+  metadata = :metadata,
+  updated_at = :updated_at
+WHERE id = :id;
+
+-- name: delete_by_id :exec
+-- The test result with this key, gone. delete sends it too.
+DELETE FROM test_results
+WHERE id = :id;
+
+-- end of generated

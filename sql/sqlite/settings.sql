@@ -1,24 +1,4 @@
--- Settings, where SQLite differs from MySQL: key in a list of columns, and the upsert.
-
--- name: create :exec
--- A new setting.
--- differs: MySQL has to quote key in a list of columns
-INSERT INTO settings (
-  key,
-  value,
-  description,
-  category,
-  created_at,
-  updated_at
-)
-VALUES (
-  :key,
-  :value,
-  :description,
-  :category,
-  :created_at,
-  :updated_at
-);
+-- Settings, where SQLite differs from MySQL: the upsert.
 
 -- name: set_value :exec
 -- A value for a key, new or not; created_at is kept, and so is what is not given.
