@@ -128,6 +128,21 @@ def test_a_record_that_was_created_is_read_back_equal(case: Case, uow: UnitOfWor
 
 
 @every_gateway
+def test_many_keys_give_the_records_that_there_are(case: Case, uow: UnitOfWork) -> None:
+    gateway = case.fill(uow, 4)
+    third, first = case.key(gateway, 3), case.key(gateway, 1)
+
+    found = gateway.get_many(key for key in (third, case.unknown_key, first, third))
+
+    assert found == {third: gateway.get_by_id(third), first: gateway.get_by_id(first)}
+    assert list(found) == [third, first]
+    assert gateway.get_many([]) == {}
+    for keys in ("device-0001", 5, None):
+        with pytest.raises(ValidationError, match="expected keys"):
+            gateway.get_many(keys)
+
+
+@every_gateway
 def test_an_unknown_key_gives_none(case: Case, uow: UnitOfWork) -> None:
     gateway = case.fill(uow, 2)
 

@@ -17,6 +17,7 @@ from cardlink_sql.model.records import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Library, Query
 from cardlink_sql.queries.library import unknown_query
+from cardlink_sql.queries.query import MAX_LIST
 
 R = TypeVar("R")
 K = TypeVar("K")
@@ -65,6 +66,21 @@ class Gateway(Generic[R, K]):
     def get_by_id(self, key: K) -> R | None:
         """The record with this key, or ``None``."""
         return self._one("get_by_id", {self.key: self._bind[self.key](key)})
+
+    def get_many(self, keys: Iterable[K]) -> dict[K, R]:
+        """Return the records with these keys, by key and in the order of the keys.
+
+        A key without a record is left out. One statement reads up to 16,384 of them.
+        """
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
+            raise ValidationError(f"expected keys, got {type(keys).__name__}", self.table.name)
+        listed = list(dict.fromkeys(map(self._key, keys)))
+        found = {
+            getattr(record, self.key): record
+            for start in range(0, len(listed), MAX_LIST)
+            for record in self._many("get_many", {"keys": listed[start : start + MAX_LIST]})
+        }
+        return {key: found[key] for key in listed if key in found}
 
     def get_all(self, limit: int | None = None) -> list[R]:
         """All records in the gateway's order, at most ``limit``. The query is ``find_by``."""

@@ -93,7 +93,7 @@ class ExchangeGateway:
 
     def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
         """The log entries with these numbers."""
-        return self._transaction.many(self._query("find_logs"), {"numbers": numbers})
+        return self._transaction.many(self._query("find_logs"), {"keys": numbers})
 
     def find_taken_numbers(self, numbers: Sequence[int]) -> set[int]:
         """Which of these numbers log entries have."""
