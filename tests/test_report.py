@@ -37,7 +37,7 @@ LETTERS = {"reads": "r", "inserts": "i", "updates": "u", "deletes": "d"}
 
 @pytest.fixture(scope="module")
 def facts() -> Facts:
-    """What the report tells."""
+    """Return what the report says."""
     return gather()
 
 

@@ -93,9 +93,9 @@ def test_lines_go_around_the_boxes(drawing: Layout) -> None:
 def test_lines_do_not_run_along_each_other(drawing: Layout) -> None:
     for one, other in combinations(drawing.lines, 2):
         for piece in segments(one):
-            for beside in segments(other):
-                is_parallel = (piece[0][0] == piece[1][0]) == (beside[0][0] == beside[1][0])
-                assert not (is_parallel and overlap(piece, beside, room=1)), (
+            for parallel in segments(other):
+                is_parallel = (piece[0][0] == piece[1][0]) == (parallel[0][0] == parallel[1][0])
+                assert not (is_parallel and overlap(piece, parallel, room=1)), (
                     f"{one.reference} and {other.reference}"
                 )
 

@@ -1,4 +1,4 @@
-"""What the report says of each query: data only, from the files; no server is asked."""
+"""Gathers what the report says of each query. The files are read; no server is asked."""
 
 import inspect
 from collections import defaultdict
@@ -38,7 +38,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Touch:
-    """What a query does to a table.
+    """The effect of a query on a table.
 
     Attributes:
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
@@ -60,7 +60,7 @@ class Touch:
 
 @dataclass(frozen=True)
 class Locked:
-    """What the lock of a dialect holds of a query.
+    """The entry of a query in the lock of a dialect.
 
     Attributes:
         parameters: the type of each; empty where the server does not report it.

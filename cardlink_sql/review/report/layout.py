@@ -1,6 +1,6 @@
 """Places the boxes and lines of the entity diagram.
 
-Tables stand in layers, each to the right of those that it refers to. A line leaves a key to the
+Tables form layers, each table to the right of those that it refers to. A line leaves a key to the
 right and reaches the foreign key from the left. It turns only in the channels between the layers,
 where no box is; a line that would have to cross a layer runs above all of them.
 """

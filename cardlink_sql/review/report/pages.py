@@ -28,7 +28,7 @@ _RETURNS: Final = {
     Rows.MANY: "any number of rows",
     Rows.SCALAR: "exactly one value",
     Rows.EXEC: "the number of rows changed",
-    Rows.INSERT: "the key that the database gave the new row",
+    Rows.INSERT: "the key that the database assigned to the new row",
     Rows.BATCH: "the number of rows, many in one INSERT",
     Rows.COPY: "the number of rows, by PostgreSQL's COPY",
 }

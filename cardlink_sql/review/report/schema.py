@@ -1,4 +1,4 @@
-"""What the report says of the schema, from the declared tables."""
+"""Gathers what the report says of the schema, from the declared tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
