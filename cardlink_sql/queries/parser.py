@@ -9,7 +9,7 @@ A query is a header, its documentation, and one statement that ends in ``;``::
     -- needs: pg_stat_statements (a table, or schema.table.column, that some databases lack)
     -- list: ids (a parameter that takes a list, in IN (:ids))
     -- allow-scan: why it may read or sort the whole of a table that grows
-    -- allow-rows: why a :one returns one row at most, where its keys do not say so
+    -- allow-rows: why a :one or :scalar returns one row, where its keys do not say so
     -- allow-alias: why a column is selected under another column's name
     SELECT id
     FROM devices

@@ -118,12 +118,12 @@ def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> I
 
 
 def _check_rows(query: Query) -> Iterator[Finding]:
-    """A :one returns one row at most, whatever the rows of the tables are."""
-    if query.rows is not Rows.ONE:
+    """A :one or :scalar returns one row at most, whatever rows the tables have."""
+    if query.rows not in (Rows.ONE, Rows.SCALAR):
         return
     for variant in sent_variants(query):
         if not ParsedStatement(variant).is_single:
-            what = "can return two rows, and :one is one row"
+            what = f"can return two rows, and :{query.rows} is one row"
             remedy = "compare all columns of a unique key, or end in a full ORDER BY and LIMIT 1"
             yield _fault("rows", query, what, remedy)
             return

@@ -3,6 +3,7 @@
 -- name: get_database_bytes :scalar
 -- The bytes of the file, free pages included; the log beside it is not.
 -- differs: the size is pages of one size here
+-- allow-rows: each of these functions returns one row
 SELECT c.page_count * s.page_size
 FROM PRAGMA_PAGE_COUNT() c
 CROSS JOIN PRAGMA_PAGE_SIZE() s;
