@@ -74,7 +74,7 @@ def through(proxy: CuttingProxy, manager: DatabaseManager, **options: Any) -> It
 
 def record_session(recorder: Recorder, exchanges: int = 3) -> str:
     """Put in a whole session; returns its id."""
-    session = recorder.open_session()
+    session = recorder.create_session()
     recorder.set_tls_info(session, "PSK-AES128-GCM-SHA256", "card_1")
     recorder.start_session(session)
     for number in range(exchanges):
@@ -113,7 +113,7 @@ def is_whole(manager: DatabaseManager, session: str, exchanges: int = 3) -> bool
 def test_a_session_is_written_with_the_times_at_which_it_was_put_in(
     recorder: Recorder, manager: DatabaseManager
 ) -> None:
-    session = recorder.open_session(None, None, "polled", session_id=session_id(5), at=MOMENT)
+    session = recorder.create_session(None, None, "polled", session_id=session_id(5), at=MOMENT)
     recorder.start_session(session, at=MOMENT)
     recorder.add_log(session, "response", "6a82", "SELECT", None, None, 2.5, timestamp=MOMENT)
     recorder.fail_session(session, "E1", "broke", at=MOMENT)
@@ -159,6 +159,21 @@ def test_a_session_gets_the_card_of_its_identity(
     assert rows[2].status is SessionStatus.TIMEOUT
 
 
+def test_a_session_that_is_opened_is_active_and_described(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
+    opened = recorder.open_session(
+        None, None, "polled", cipher_suite="PSK-AES", psk_identity="card_1", at=MOMENT
+    )
+    recorder.flush()
+    with UnitOfWork(manager, read_only=True) as uow:
+        row = uow.sessions.get_by_id(opened)
+    assert row is not None
+    assert (row.status, row.session_type) == (SessionStatus.ACTIVE, SessionType.POLLED)
+    assert (row.tls_cipher_suite, row.tls_psk_identity) == ("PSK-AES", "card_1")
+    assert row.created_at == row.started_at == MOMENT
+
+
 def test_eight_threads_lose_nothing_and_keep_the_order(manager: DatabaseManager) -> None:
     sessions: list[str] = []
     with Recorder(manager, interval=0.01) as recorder:
@@ -197,7 +212,7 @@ def test_one_transaction_writes_all_that_waits(
 
 
 def test_apdus_of_several_sessions_go_together_and_each_keeps_its_order() -> None:
-    calls = ["open_session", "add_log", "add_log", "complete_session", "add_log"]
+    calls = ["create_session", "add_log", "add_log", "complete_session", "add_log"]
     items = [
         Item(call, session, {"n": n}, None, 1, 0.0)
         for n, call in enumerate(calls)
@@ -205,7 +220,7 @@ def test_apdus_of_several_sessions_go_together_and_each_keeps_its_order() -> Non
     ]
     ordered = in_phases(items)
     assert [item.method for item in ordered] == [
-        *["open_session"] * 2, *["add_log"] * 4, *["complete_session"] * 2, *["add_log"] * 2,
+        *["create_session"] * 2, *["add_log"] * 4, *["complete_session"] * 2, *["add_log"] * 2,
     ]  # fmt: skip
     for session in ("a", "b"):
         numbers = [item.values["n"] for item in ordered if item.session_id == session]
@@ -243,7 +258,7 @@ def test_a_full_recorder_refuses(manager: DatabaseManager) -> None:
             hold_the_writer(recorder, uow)
             with pytest.raises(RecorderFullError, match="4 items"):
                 for _ in range(10):
-                    recorder.open_session()
+                    recorder.create_session()
             assert recorder.figures().queued == 4
         recorder.flush()
         assert recorder.figures().written == 4
@@ -252,7 +267,7 @@ def test_a_full_recorder_refuses(manager: DatabaseManager) -> None:
 def hold_the_writer(recorder: Recorder, uow: UnitOfWork) -> None:
     """Create in ``uow`` the session that the recorder creates next, so that it must wait."""
     uow.sessions.create_session(session_id=session_id(9))
-    recorder.open_session(session_id=session_id(9))
+    recorder.create_session(session_id=session_id(9))
 
 
 def test_a_full_recorder_lets_a_thread_wait_for_room(manager: DatabaseManager) -> None:
@@ -262,7 +277,7 @@ def test_a_full_recorder_lets_a_thread_wait_for_room(manager: DatabaseManager) -
 
             def fill() -> None:
                 for _ in range(10):
-                    recorder.open_session()
+                    recorder.create_session()
 
             filling = threading.Thread(target=fill)
             filling.start()
@@ -280,16 +295,16 @@ def test_the_wait_for_room_ends(manager: DatabaseManager) -> None:
     with Recorder(manager, interval=FOREVER, capacity=2, full_timeout=0.05) as recorder:
         with UnitOfWork(manager) as uow:
             hold_the_writer(recorder, uow)
-            recorder.open_session()
+            recorder.create_session()
             with pytest.raises(RecorderFullError):
-                recorder.open_session()
+                recorder.create_session()
         recorder.flush()
 
 
 def test_nothing_waits_on_the_thread_of_an_event_loop(manager: DatabaseManager) -> None:
     async def fill() -> None:
         for _ in range(10):
-            recorder.open_session()
+            recorder.create_session()
 
     with Recorder(manager, interval=FOREVER, capacity=4) as recorder:
         with UnitOfWork(manager) as uow:
@@ -322,6 +337,8 @@ def test_a_great_apdu_takes_the_room_of_many(manager: DatabaseManager) -> None:
         ("open_session", {"card_iccid": "12"}),
         ("open_session", {"session_type": "pushed"}),
         ("open_session", {"session_id": "five"}),
+        ("open_session", {"cipher_suite": 5}),
+        ("create_session", {"device_id": ""}),
         ("open_session", {"psk_identity": "x" * 500}),
         ("start_session", {"session_id": "five"}),
         ("add_log", {"session_id": session_id(), "direction": "up", "raw_data": "00"}),
@@ -350,7 +367,7 @@ def test_what_the_database_refuses_is_left_out_alone_and_reported(
     with Recorder(manager, interval=FOREVER, on_refused=report) as recorder:
         first = record_session(recorder)
         recorder.complete_session(first)
-        no_card = recorder.open_session(card_iccid=iccid(9))
+        no_card = recorder.create_session(card_iccid=iccid(9))
         recorder.add_log(no_card, "command", "00C0FFEE")
         recorder.add_log(session_id(77), "command", "00C0FFEE")
         second = record_session(recorder)
@@ -362,7 +379,7 @@ def test_what_the_database_refuses_is_left_out_alone_and_reported(
     assert is_whole(manager, second)
     assert {(one.method, one.session_id, type(one.error)) for one in reported} == {
         ("complete_session", first, StateError),
-        ("open_session", no_card, IntegrityError),
+        ("create_session", no_card, IntegrityError),
         ("add_log", no_card, IntegrityError),
         ("complete_session", no_card, IntegrityError),
         ("add_log", session_id(77), IntegrityError),
@@ -445,19 +462,21 @@ def test_a_database_that_takes_nothing_refuses_no_item(
 
 @on_servers
 @pytest.mark.parametrize("what", ["lose", "answer"])
-@pytest.mark.parametrize("batch", ["opened", "logged", "described", "ended", "isolated"])
+@pytest.mark.parametrize("batch", ["created", "opened", "logged", "described", "ended", "isolated"])
 def test_a_lost_answer_to_a_commit_doubles_nothing_and_loses_nothing(
     manager: DatabaseManager, proxy: CuttingProxy, what: str, batch: str
 ) -> None:
     with through(proxy, manager) as recorder:
-        session = recorder.open_session()
+        session = recorder.create_session()
         recorder.start_session(session)
         recorder.add_log(session, "command", "00A4")
         recorder.flush()
         expected = ["00A4"]
         other = ""
-        if batch == "opened":
+        if batch == "created":
             other = record_session(recorder)
+        if batch == "opened":
+            recorder.complete_session(recorder.open_session(session_id=session_id(5)))
         if batch == "ended":
             recorder.complete_session(session)
         if batch == "described":
@@ -477,7 +496,7 @@ def test_a_lost_answer_to_a_commit_doubles_nothing_and_loses_nothing(
     assert not other or is_whole(manager, other)
     with UnitOfWork(manager, read_only=True) as uow:
         row = uow.sessions.get_by_id(session)
-        assert uow.sessions.count() == 1 + bool(other)
+        assert uow.sessions.count() == 1 + (batch in ("created", "opened"))
     assert row is not None
     assert row.status is (SessionStatus.COMPLETED if batch == "ended" else SessionStatus.ACTIVE)
     assert row.tls_psk_identity == ("card_1" if batch == "described" else None)
@@ -532,7 +551,7 @@ def test_a_closed_recorder_has_written_all_and_takes_nothing(manager: DatabaseMa
     assert is_whole(manager, session)
     assert recorder.figures() == RecorderFigures(0, 10, 0, 0.0)
     with pytest.raises(StateError, match="closed"):
-        recorder.open_session()
+        recorder.create_session()
     recorder.flush()
 
 
@@ -571,7 +590,7 @@ def test_a_forked_child_is_refused_and_takes_nothing_from_its_parent(
 
     child = os.fork()
     if not child:
-        calls = (recorder.open_session, recorder.flush, recorder.figures)
+        calls = (recorder.create_session, recorder.flush, recorder.figures)
         done = all(refused(call) for call in calls) and recorder.close() is None
         os._exit(0 if done else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -21,8 +21,16 @@ from cardlink_sql.unit_of_work import UnitOfWork
 _REFUSALS: Final = (IntegrityError, NotFoundError, StateError, ValidationError)
 # A session takes each of these once, so the second try shows that the first was committed.
 _ONCE: Final = frozenset(
-    {"open_session", "start_session", "complete_session", "fail_session", "timeout_session"}
+    {
+        "create_session",
+        "open_session",
+        "start_session",
+        "complete_session",
+        "fail_session",
+        "timeout_session",
+    }
 )
+_BEGINS: Final = frozenset({"create_session", "open_session"})
 _ENDS: Final = frozenset({"complete_session", "fail_session", "timeout_session"})
 # How long a server may go on with a COMMIT whose connection broke.
 _SETTLE_S: Final = 2.0
@@ -35,10 +43,10 @@ class Item:
     """One call of a recorder's method that waits to be written.
 
     Attributes:
-        method: its name, which is the gateway's but for ``open_session``.
+        method: its name, which is also the gateway's.
         session_id: the session.
         values: the other arguments, checked.
-        psk_identity: whose card a new session gets, where it names none.
+        card_of: the PSK identity whose card a new session gets.
         weight: the room that the item takes, in KiB.
         put_at: when it was put in, by the monotonic clock.
     """
@@ -46,7 +54,7 @@ class Item:
     method: str
     session_id: str
     values: dict[str, Any]
-    psk_identity: str | None
+    card_of: str | None
     weight: int
     put_at: float
 
@@ -58,12 +66,11 @@ class Item:
     def apply(self, uow: UnitOfWork) -> None:
         """Call the method."""
         values = self.values
-        if self.psk_identity is not None:
-            card = uow.cards.find_one_by(psk_identity=self.psk_identity)
+        if self.card_of is not None:
+            card = uow.cards.find_one_by(psk_identity=self.card_of)
             values = {**values, "card_iccid": None if card is None else card.iccid}
         gateway = uow.logs if self.is_log else uow.sessions
-        method = "create_session" if self.method == "open_session" else self.method
-        getattr(gateway, method)(session_id=self.session_id, **values)
+        getattr(gateway, self.method)(session_id=self.session_id, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +196,14 @@ class BatchWriter:
 
     def _refuse(self, item: Item, error: Exception, attempt: _Attempt) -> None:
         attempt.refused.append(RefusedItem(item.method, item.session_id, error))
-        if item.method == "open_session":
+        if item.method in _BEGINS:
             self._refused_sessions[item.session_id] = error
             _forget_oldest(self._refused_sessions)
 
     def _finish(self, attempt: _Attempt) -> list[RefusedItem]:
         """Keep count of the APDUs of each session, until it ends."""
         for item in attempt.written:
-            if item.method == "open_session":
+            if item.method in _BEGINS:
                 self._logged[item.session_id] = 0
             elif item.method in _ENDS:
                 self._logged.pop(item.session_id, None)

@@ -4,16 +4,12 @@ import atexit
 import logging
 import os
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Literal
-
-from sqlalchemy import Table
 
 from cardlink_sql import event_loop
 from cardlink_sql.errors import (
@@ -24,17 +20,13 @@ from cardlink_sql.errors import (
     ValidationError,
 )
 from cardlink_sql.live.batch import Item, RefusedItem
+from cardlink_sql.live.calls import Calls
 from cardlink_sql.live.persistent_writer import PersistentWriter
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.model.columns import checks
-from cardlink_sql.model.records import Direction, SessionType
-from cardlink_sql.model.tables import comm_logs, ota_sessions
-from cardlink_sql.model.times import utc_now
 
 _log: Final = logging.getLogger(__name__)
 
-_KIB: Final = 1024
 _EXIT_TIMEOUT: Final = 10.0
 
 
@@ -55,7 +47,7 @@ class RecorderFigures:
     behind_ms: float
 
 
-class Recorder:
+class Recorder(Calls):
     """Takes sessions and APDUs from any thread or event loop; one thread of its own writes them.
 
     All that waits is written in one transaction, in the order of each session. A kill of the
@@ -104,105 +96,6 @@ class Recorder:
         self._is_closed = False
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
-
-    # Putting in
-
-    def open_session(
-        self,
-        device_id: str | None = None,
-        card_iccid: str | None = None,
-        session_type: SessionType | str | None = None,
-        *,
-        session_id: str | None = None,
-        psk_identity: str | None = None,
-        at: datetime | None = None,
-    ) -> str:
-        """Create a pending session; returns its id at once.
-
-        Args:
-            device_id: the device, if known.
-            card_iccid: the card, if known.
-            session_type: triggered by the server or polled by the card.
-            session_id: its UUID; without one it is made.
-            psk_identity: without ``card_iccid``, the session's card is the one of this identity.
-            at: when it was created; now, without it.
-        """
-        check = checks(ota_sessions)
-        name: str = check["id"](str(uuid.uuid4()) if session_id is None else session_id)
-        values: dict[str, Any] = {
-            "device_id": check["device_id"](device_id),
-            "card_iccid": check["card_iccid"](card_iccid),
-            "at": _moment(at),
-        }
-        if session_type is not None:
-            values["session_type"] = check["session_type"](session_type)
-        identity = None if psk_identity is None else validation.psk_identity(psk_identity)
-        identity = identity if card_iccid is None else None
-        self._put("open_session", name, values, psk_identity=identity)
-        return name
-
-    def start_session(self, session_id: str, at: datetime | None = None) -> None:
-        """Turn the pending session active, now or ``at``."""
-        self._put("start_session", session_id, {"at": _moment(at)})
-
-    def set_tls_info(self, session_id: str, cipher_suite: str, psk_identity: str) -> None:
-        """Record what the TLS handshake settled."""
-        values = _checked(
-            ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity
-        )
-        self._put(
-            "set_tls_info",
-            session_id,
-            {
-                "cipher_suite": values["tls_cipher_suite"],
-                "psk_identity": values["tls_psk_identity"],
-            },
-        )
-
-    def add_log(
-        self,
-        session_id: str,
-        direction: Direction | Literal["command", "response"],
-        raw_data: str,
-        decoded_data: str | None = None,
-        status_word: str | None = None,
-        status_message: str | None = None,
-        latency_ms: float | None = None,
-        *,
-        timestamp: datetime | None = None,
-    ) -> None:
-        """Log one APDU, as the gateway's ``add_log``."""
-        values = _checked(
-            comm_logs,
-            direction=direction,
-            raw_data=raw_data,
-            decoded_data=decoded_data,
-            status_word=status_word,
-            status_message=status_message,
-            latency_ms=latency_ms,
-        )
-        values["timestamp"] = _moment(timestamp)
-        length = len(raw_data) + len(decoded_data or "")
-        self._put("add_log", session_id, values, weight=1 + length // _KIB)
-
-    def complete_session(self, session_id: str, at: datetime | None = None) -> None:
-        """End the active session as completed, now or ``at``."""
-        self._put("complete_session", session_id, {"at": _moment(at)})
-
-    def fail_session(
-        self,
-        session_id: str,
-        error_code: str | None = None,
-        error_message: str | None = None,
-        at: datetime | None = None,
-    ) -> None:
-        """End the session as failed, now or ``at``."""
-        values = _checked(ota_sessions, error_code=error_code, error_message=error_message)
-        self._put("fail_session", session_id, {**values, "at": _moment(at)})
-
-    def timeout_session(self, session_id: str, at: datetime | None = None) -> None:
-        """End the session as timed out, now or ``at``."""
-        self._put("timeout_session", session_id, {"at": _moment(at)})
 
     # Ending and watching
 
@@ -282,12 +175,12 @@ class Recorder:
         session_id: str,
         values: dict[str, Any],
         *,
-        psk_identity: str | None = None,
+        card_of: str | None = None,
         weight: int = 1,
     ) -> None:
         self._check_process()
         name = validation.session_id(session_id)
-        item = Item(method, name, values, psk_identity, weight, monotonic())
+        item = Item(method, name, values, card_of, weight, monotonic())
         with self._changed:
             if self._weight and self._weight + weight > self._capacity:
                 self._wait_for_room(weight)
@@ -371,12 +264,3 @@ class Recorder:
                 self._on_refused(item)
             except Exception:
                 _log.exception("on_refused raised")
-
-
-def _moment(at: datetime | None) -> datetime:
-    return utc_now() if at is None else validation.moment(at, "at")
-
-
-def _checked(table: Table, **values: Any) -> dict[str, Any]:
-    check = checks(table)
-    return {name: check[name](value) for name, value in values.items()}

@@ -1,0 +1,182 @@
+"""What a recorder is told: the gateways' methods, whose values are checked and put in."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Table
+
+from cardlink_sql.model import validation
+from cardlink_sql.model.columns import checks
+from cardlink_sql.model.records import AnyDirection, AnySessionType
+from cardlink_sql.model.tables import comm_logs, ota_sessions
+from cardlink_sql.model.times import utc_now
+
+_KIB: Final = 1024
+
+
+class Calls:
+    """The methods that put sessions and APDUs in.
+
+    Each checks its values at once and raises ``ValidationError`` for a wrong one. What it puts in
+    has the time of the call, unless another is given.
+    """
+
+    def create_session(
+        self,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        session_type: AnySessionType | None = None,
+        *,
+        session_id: str | None = None,
+        at: datetime | None = None,
+    ) -> str:
+        """Create a pending session; returns its id at once.
+
+        Args:
+            device_id: the device, if known.
+            card_iccid: the card, if known.
+            session_type: triggered by the server or polled by the card.
+            session_id: its UUID; without one it is made.
+            at: when it was created; now, without it.
+        """
+        values = _described(device_id, card_iccid, session_type)
+        return self._begin("create_session", session_id, {**values, "at": _moment(at)})
+
+    def open_session(
+        self,
+        device_id: str | None = None,
+        card_iccid: str | None = None,
+        session_type: AnySessionType | None = None,
+        *,
+        cipher_suite: str | None = None,
+        psk_identity: str | None = None,
+        session_id: str | None = None,
+        at: datetime | None = None,
+    ) -> str:
+        """Create a session that is active already, after its handshake; returns its id at once.
+
+        Args:
+            device_id: the device, if known.
+            card_iccid: the card; without it, the one that has ``psk_identity``, if any.
+            session_type: triggered by the server or polled by the card.
+            cipher_suite: the TLS cipher suite that the handshake settled.
+            psk_identity: the PSK identity that the card sent.
+            session_id: its UUID; without one it is made.
+            at: when it was created and started; now, without it.
+        """
+        tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
+        values = {
+            **_described(device_id, card_iccid, session_type),
+            "cipher_suite": tls["tls_cipher_suite"],
+            "psk_identity": tls["tls_psk_identity"],
+            "at": _moment(at),
+        }
+        card_of = None
+        if card_iccid is None and psk_identity is not None:
+            card_of = validation.psk_identity(psk_identity)
+        return self._begin("open_session", session_id, values, card_of)
+
+    def start_session(self, session_id: str, at: datetime | None = None) -> None:
+        """Turn the pending session active, now or ``at``."""
+        self._put("start_session", session_id, {"at": _moment(at)})
+
+    def set_tls_info(self, session_id: str, cipher_suite: str, psk_identity: str) -> None:
+        """Record what the TLS handshake settled."""
+        values = _checked(
+            ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity
+        )
+        self._put(
+            "set_tls_info",
+            session_id,
+            {
+                "cipher_suite": values["tls_cipher_suite"],
+                "psk_identity": values["tls_psk_identity"],
+            },
+        )
+
+    def add_log(
+        self,
+        session_id: str,
+        direction: AnyDirection,
+        raw_data: str,
+        decoded_data: str | None = None,
+        status_word: str | None = None,
+        status_message: str | None = None,
+        latency_ms: float | None = None,
+        *,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Log one APDU, as the gateway's ``add_log``."""
+        values = _checked(
+            comm_logs,
+            direction=direction,
+            raw_data=raw_data,
+            decoded_data=decoded_data,
+            status_word=status_word,
+            status_message=status_message,
+            latency_ms=latency_ms,
+        )
+        values["timestamp"] = _moment(timestamp)
+        length = len(raw_data) + len(decoded_data or "")
+        self._put("add_log", session_id, values, weight=1 + length // _KIB)
+
+    def complete_session(self, session_id: str, at: datetime | None = None) -> None:
+        """End the active session as completed, now or ``at``."""
+        self._put("complete_session", session_id, {"at": _moment(at)})
+
+    def fail_session(
+        self,
+        session_id: str,
+        error_code: str | None = None,
+        error_message: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """End the session as failed, now or ``at``."""
+        values = _checked(ota_sessions, error_code=error_code, error_message=error_message)
+        self._put("fail_session", session_id, {**values, "at": _moment(at)})
+
+    def timeout_session(self, session_id: str, at: datetime | None = None) -> None:
+        """End the session as timed out, now or ``at``."""
+        self._put("timeout_session", session_id, {"at": _moment(at)})
+
+    def _begin(
+        self,
+        method: str,
+        session_id: str | None,
+        values: dict[str, Any],
+        card_of: str | None = None,
+    ) -> str:
+        name = str(uuid.uuid4()) if session_id is None else validation.session_id(session_id)
+        self._put(method, name, values, card_of=card_of)
+        return name
+
+    def _put(
+        self,
+        method: str,
+        session_id: str,
+        values: dict[str, Any],
+        *,
+        card_of: str | None = None,
+        weight: int = 1,
+    ) -> None:
+        """Take one call, whose values are checked."""
+        raise NotImplementedError
+
+
+def _moment(at: datetime | None) -> datetime:
+    return utc_now() if at is None else validation.moment(at, "at")
+
+
+def _described(
+    device_id: str | None, card_iccid: str | None, session_type: AnySessionType | None
+) -> dict[str, Any]:
+    values = _checked(ota_sessions, device_id=device_id, card_iccid=card_iccid)
+    if session_type is not None:
+        values |= _checked(ota_sessions, session_type=session_type)
+    return values
+
+
+def _checked(table: Table, **values: Any) -> dict[str, Any]:
+    check = checks(table)
+    return {name: check[name](value) for name, value in values.items()}
