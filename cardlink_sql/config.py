@@ -28,6 +28,7 @@ _DRIVERS: Final = {
 }
 _SLOW_QUERY_VARIABLE: Final = "CARDLINK_SLOW_QUERY_MS"
 _LONGEST_WAIT: Final = 365 * 24 * 3600.0
+_LIMITS: Final = ("connect_timeout", "network_timeout")
 _URL_FORMS: Final = (
     "write sqlite:///path/to/file.db, postgresql://user:password@host/database "
     "or mysql://user:password@host/database"
@@ -60,6 +61,10 @@ class DatabaseConfig:
         pool_size: connections kept open, 1 or more.
         max_overflow: connections opened beyond ``pool_size`` under load, 0 or more.
         pool_timeout: seconds to wait for a connection when all are in use.
+        connect_timeout: seconds that a server may take to let a connection in.
+        network_timeout: seconds after which a connection is given up whose host acknowledges
+            nothing any more. A long statement is not cut short. The URL may set this and
+            ``connect_timeout``, too: ``?connect_timeout=3&network_timeout=15``.
         echo: log each statement through SQLAlchemy's logger (never its values).
         slow_query_ms: log each statement that took so many milliseconds or longer (never its
             values); 0 logs all, ``None`` none. Without it ``CARDLINK_SLOW_QUERY_MS`` is taken.
@@ -72,6 +77,8 @@ class DatabaseConfig:
     pool_size: int = 5
     max_overflow: int = 10
     pool_timeout: float = 30
+    connect_timeout: float = 10
+    network_timeout: float = 30
     echo: bool = False
     slow_query_ms: float | None = field(default_factory=_default_slow_query_ms)
 
@@ -83,6 +90,10 @@ class DatabaseConfig:
             raise ValidationError(f"{self.echo!r} is not true or false", "config.echo")
         _check_milliseconds("slow_query_ms", self.slow_query_ms)
         dialect, engine_url = _parse(self.url)
+        object.__setattr__(self, "_safe_url", without_secrets(engine_url))
+        engine_url = self._take_limits(engine_url)
+        _check_seconds("connect_timeout", self.connect_timeout)
+        _check_seconds("network_timeout", self.network_timeout)
         object.__setattr__(self, "_dialect", dialect)
         object.__setattr__(self, "_engine_url", engine_url)
 
@@ -127,12 +138,26 @@ class DatabaseConfig:
     @property
     def safe_url(self) -> str:
         """The URL for people to read: no password, no secret option."""
-        return without_secrets(self.engine_url)
+        url: str = self.__dict__["_safe_url"]
+        return url
+
+    def _take_limits(self, url: URL) -> URL:
+        """Take the limits that the URL sets: drivers call them by other names."""
+        limits = {name: url.query[name] for name in _LIMITS if name in url.query}
+        for name, value in limits.items():
+            try:
+                object.__setattr__(self, name, float(str(value)))
+            except ValueError:
+                raise ValidationError(
+                    "expected a number of seconds", f"config.url?{name}"
+                ) from None
+        return url.difference_update_query(limits)
 
     def __repr__(self) -> str:
         return (
             f"DatabaseConfig(url={self.safe_url!r}, pool_size={self.pool_size}, "
             f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
+            f"connect_timeout={self.connect_timeout}, network_timeout={self.network_timeout}, "
             f"echo={self.echo}, slow_query_ms={self.slow_query_ms})"
         )
 

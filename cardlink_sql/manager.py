@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Lock
@@ -164,14 +165,38 @@ class DatabaseManager:
         """
         return self.pool.take()
 
-    def transaction(self, *, read_only: bool, snapshot: bool = False) -> Transaction:
+    def transaction(
+        self, *, read_only: bool, snapshot: bool = False, timeout: float | None = None
+    ) -> Transaction:
         """Return a transaction to open, without the gateways of a unit of work.
 
         Args:
             read_only: no transaction is opened and nothing may be written.
             snapshot: for reading only, too, but all statements see one state.
+            timeout: seconds that connecting, and each answer, may take.
         """
-        return Transaction(self.pool, self.publisher, read_only=read_only, snapshot=snapshot)
+        return Transaction(
+            self.pool, self.publisher, read_only=read_only, snapshot=snapshot, timeout=timeout
+        )
+
+    def warm_up(self, connections: int | None = None) -> int:
+        """Open connections ahead of the first requests, and return how many are open.
+
+        Args:
+            connections: how many; ``pool_size`` where none is given, and at most that, since
+                the pool keeps no more.
+
+        Raises:
+            ConnectionError: the database does not answer.
+        """
+        most = 1 if self.config.is_memory else self.config.pool_size
+        if connections is not None:
+            most = min(most, validation.whole(connections, "connections", least=1))
+        with ExitStack() as opened:
+            for _ in range(most):
+                transaction = opened.enter_context(self.transaction(read_only=True))
+                self._server(transaction).version()
+        return most
 
     def discard_connections(self) -> None:
         """Close the idle connections of the pool."""

@@ -19,6 +19,7 @@ from cardlink_sql.errors import (
     QueryError,
     ValidationError,
 )
+from cardlink_sql.model import validation
 from cardlink_sql.queries import Library
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Database(Protocol):
     def keyring(self) -> Keyring:
         """The encryption keys."""
 
-    def transaction(self, *, read_only: bool) -> Transaction:
+    def transaction(self, *, read_only: bool, timeout: float | None = None) -> Transaction:
         """Return a transaction to open."""
 
 
@@ -76,6 +77,9 @@ class UnitOfWork:
         manager: the database.
         read_only: no transaction is opened and nothing may be written. Each statement sees
             what was committed before it; a read costs one round trip.
+        timeout: seconds that a server may take to connect, and to each answer; then the unit
+            of work fails with a ``ConnectionError``, and nothing is sent again. Without it the
+            limits of the configuration hold.
 
     Attributes:
         devices: phones and modems.
@@ -101,9 +105,12 @@ class UnitOfWork:
     statistics: "StatisticsGateway"
     outbox: "OutboxGateway"
 
-    def __init__(self, manager: Database, *, read_only: bool = False) -> None:
+    def __init__(
+        self, manager: Database, *, read_only: bool = False, timeout: float | None = None
+    ) -> None:
+        limit = None if timeout is None else validation.seconds(timeout, "timeout")
         self._manager = manager
-        self._transaction = manager.transaction(read_only=read_only)
+        self._transaction = manager.transaction(read_only=read_only, timeout=limit)
         self._depth = 0
         self.has_committed = False
 

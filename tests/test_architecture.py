@@ -26,7 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "schema": {"config", "model", "queries", "database"},
     "outbox": {"model", "queries", "database"},
     "gateways": {"model", "queries", "formats", "database"},
-    "unit_of_work": {"queries", "database", "outbox", "gateways"},
+    "unit_of_work": {"model", "queries", "database", "outbox", "gateways"},
 }
 DOORS = {*LAYERS, "manager"}
 LAYERS |= {

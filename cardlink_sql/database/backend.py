@@ -61,7 +61,7 @@ class Backend(ABC):
         return False
 
     @abstractmethod
-    def connect_arguments(self) -> dict[str, Any]:
+    def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
         """Return what the driver's ``connect`` takes beyond the URL."""
 
     def prepare(  # noqa: B027 - most have nothing to do
@@ -69,7 +69,17 @@ class Backend(ABC):
     ) -> None:
         """Do what must precede connecting; may change the driver's options."""
 
-    def settle(self, connection: Any, *, read_only: bool) -> None:
+    def hurry(self, options: dict[str, Any], seconds: float) -> None:  # noqa: B027
+        """Let connecting with these options take no longer than ``seconds``."""
+
+    def limit(self, connection: Any, seconds: float | None) -> None:  # noqa: B027
+        """Let the server be silent for no longer than ``seconds``; ``None`` lifts the limit."""
+
+    def is_timeout(self, error: Exception) -> bool:
+        """Return whether a driver's error means that the server or the network kept silent."""
+        return False
+
+    def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
         """Send a new connection its settings."""
         statements = InternalStatements(self.dialect, connection)
         for name in (*self.settings, *(["read_only"] if read_only else [])):

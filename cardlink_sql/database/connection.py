@@ -59,6 +59,8 @@ class Connection:
 
     Args:
         pool: where the connection is taken from, and returned to by :meth:`close`.
+        timeout: seconds that connecting, and each answer after it, may take; ``None`` leaves it
+            to the configuration.
 
     Attributes:
         pooled: the connection as the pool hands it out.
@@ -75,18 +77,22 @@ class Connection:
         "_is_unusable",
         "_observer",
         "_pool",
+        "_timeout",
         "pooled",
     )
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, timeout: float | None = None) -> None:
         self._pool: Final = pool
-        self.pooled: PoolProxiedConnection = pool.take()
+        self._timeout: Final = timeout
+        self.pooled: PoolProxiedConnection = pool.take(timeout)
         self._cursor: Any = self.pooled.cursor()
         self._backend: Final = pool.backend
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
         self._is_unusable = False
         self._ahead: list[_Ahead] = []
+        if timeout is not None:
+            self._backend.limit(self.pooled.driver_connection, timeout)
 
     def close(self, *, roll_back: bool) -> None:
         """Return the connection to the pool; one that is broken is closed instead."""
@@ -98,6 +104,8 @@ class Connection:
         finally:
             if self._is_unusable:
                 self.pooled.invalidate()
+            elif self._timeout is not None:
+                self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
 
     def begin(self, *statements: str) -> None:
@@ -305,9 +313,18 @@ class Connection:
             # An interrupt, say: the answer may still be on its way.
             self._is_unusable = self._backend.leaves_answers
             raise error
+        where = what if isinstance(what, str) else f"{what.where} {what.title}"
+        if self._backend.is_timeout(error):
+            # Not sent again, not even a read: it would wait as long once more.
+            self._is_unusable = True
+            self._pool.discard()
+            raise ConnectionError(
+                "the database did not answer in time",
+                where,
+                "check the server and the network, or raise the timeout",
+            ) from error
         if again and self._is_replaced(error):
             return
-        where = what if isinstance(what, str) else f"{what.where} {what.title}"
         raise translate(self._backend.dialect, error, where) from error
 
     def _is_replaced(self, error: Exception) -> bool:
@@ -316,8 +333,10 @@ class Connection:
             return False
         self.pooled.invalidate()
         self._pool.discard()
-        self.pooled = self._pool.take()
+        self.pooled = self._pool.take(self._timeout)
         self._cursor = self.pooled.cursor()
+        if self._timeout is not None:
+            self._backend.limit(self.pooled.driver_connection, self._timeout)
         return True
 
 

@@ -45,7 +45,7 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
             pool_reset_on_return=None,
             echo=config.echo,
             hide_parameters=True,
-            connect_args=backend.connect_arguments(),
+            connect_args=_connect_arguments(config, backend),
             **_read_only_creator(config) if read_only else {},
         )
     except ModuleNotFoundError as error:
@@ -63,6 +63,12 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
     return engine
 
 
+def _connect_arguments(config: DatabaseConfig, backend: Backend) -> dict[str, Any]:
+    """Return the backend's arguments, but for those that the URL sets itself."""
+    arguments = backend.connect_arguments(config)
+    return {name: value for name, value in arguments.items() if name not in config.engine_url.query}
+
+
 def _read_only_creator(config: DatabaseConfig) -> dict[str, Any]:
     if not config.is_sqlite or config.is_memory:
         return {}
@@ -76,7 +82,7 @@ def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_on
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:
-        backend.settle(connection, read_only=read_only)
+        backend.settle(connection, config, read_only=read_only)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

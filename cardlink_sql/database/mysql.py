@@ -1,6 +1,8 @@
 """MySQL and MariaDB at run time."""
 
 import re
+import socket
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -58,11 +60,15 @@ class MySQL(Backend):
         error: type[Exception] = Error
         return error
 
-    def connect_arguments(self) -> dict[str, Any]:
+    def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
         from pymysql import converters
         from pymysql.constants import FIELD_TYPE
 
         return {
+            "connect_timeout": config.connect_timeout,
+            # For the handshake; settle() lifts it.
+            "read_timeout": config.connect_timeout,
+            "write_timeout": config.network_timeout,
             "autocommit": True,
             "charset": "utf8mb4",
             "conv": {**converters.conversions, FIELD_TYPE.DATETIME: _read_datetime},
@@ -73,6 +79,24 @@ class MySQL(Backend):
         if isinstance(password, str):
             # PyMySQL would send Latin-1, and give up where there is no such character.
             options["password"] = password.encode()
+
+    def hurry(self, options: dict[str, Any], seconds: float) -> None:
+        for name in ("connect_timeout", "read_timeout"):
+            options[name] = min(seconds, options[name])
+
+    def limit(self, connection: Any, seconds: float | None) -> None:
+        connection._read_timeout = seconds
+
+    def is_timeout(self, error: Exception) -> bool:
+        return isinstance(error.__context__, TimeoutError)
+
+    def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
+        super().settle(connection, config, read_only=read_only)
+        self.limit(connection, None)
+        # A long statement may be silent for long; a host that is gone acknowledges nothing.
+        if connection._sock.family in (socket.AF_INET, socket.AF_INET6):
+            for option, value in _socket_options(config.network_timeout):
+                connection._sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.server_status & 1)  # SERVER_STATUS_IN_TRANS of the protocol
@@ -89,6 +113,18 @@ class MySQL(Backend):
             named = _NAME.search(message)
             return fault, named["name"] if named else None
         return fault, message
+
+
+def _socket_options(seconds: float) -> Iterator[tuple[int, int]]:
+    """What ends a connection when nothing is acknowledged for so long; as the system has it."""
+    for name, value in (
+        ("TCP_USER_TIMEOUT", seconds * 1000),
+        ("TCP_KEEPIDLE", seconds / 2),
+        ("TCP_KEEPINTVL", seconds / 8),
+        ("TCP_KEEPCNT", 4),
+    ):
+        if hasattr(socket, name):
+            yield getattr(socket, name), max(1, round(value))
 
 
 def _read_datetime(text: str) -> datetime:

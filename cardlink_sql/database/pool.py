@@ -1,9 +1,10 @@
 """The connections of one manager to its database."""
 
+import threading
 from threading import Lock
 from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
@@ -39,6 +40,7 @@ class Pool:
         self.statements: Final = statements
         self._engine: Engine | None = None
         self._lock = Lock()
+        self._hurry = _Hurry()
 
     @property
     def engine(self) -> Engine:
@@ -50,13 +52,17 @@ class Pool:
         engine = self._engine
         return self._make_engine() if engine is None else engine
 
-    def take(self) -> PoolProxiedConnection:
+    def take(self, timeout: float | None = None) -> PoolProxiedConnection:
         """Take a connection; closing it returns it.
+
+        Args:
+            timeout: seconds that connecting may take, where that is shorter than configured.
 
         Raises:
             ConnectionError: none is free within ``pool_timeout``, or none can be made.
         """
         engine = self.engine
+        self._hurry.seconds = timeout
         try:
             return engine.raw_connection()
         except DatabaseError:
@@ -95,7 +101,18 @@ class Pool:
         with self._lock:
             if self._engine is None:
                 engine = make_engine(self.config, read_only=self.read_only)
+                event.listen(engine, "do_connect", self._hurry_up)
                 if self.config.echo:
                     self.statements.echo_to(engine.logger)
                 self._engine = engine
             return self._engine
+
+    def _hurry_up(self, _dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
+        if self._hurry.seconds is not None:
+            self.backend.hurry(options, self._hurry.seconds)
+
+
+class _Hurry(threading.local):
+    """The time that a thread has for connecting."""
+
+    seconds: float | None = None

@@ -1,11 +1,14 @@
 """PostgreSQL at run time."""
 
+import math
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, ClassVar, Final
 
+from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
@@ -55,8 +58,31 @@ class PostgreSQL(Backend):
 
         return Pipeline.is_supported()  # libpq has it since PostgreSQL 14
 
-    def connect_arguments(self) -> dict[str, Any]:
-        return {"autocommit": True, "client_encoding": "utf8", "application_name": "cardlink-sql"}
+    def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
+        seconds = config.network_timeout
+        return {
+            "autocommit": True,
+            "client_encoding": "utf8",
+            "application_name": "cardlink-sql",
+            "connect_timeout": math.ceil(config.connect_timeout),
+            # A long statement may be silent for long; a host that is gone acknowledges nothing.
+            "tcp_user_timeout": math.ceil(seconds * 1000),
+            "keepalives_idle": max(1, round(seconds / 2)),
+            "keepalives_interval": max(1, round(seconds / 8)),
+            "keepalives_count": 4,
+        }
+
+    def hurry(self, options: dict[str, Any], seconds: float) -> None:
+        options["connect_timeout"] = min(math.ceil(seconds), int(options["connect_timeout"]))
+
+    def limit(self, connection: Any, seconds: float | None) -> None:
+        if seconds is None:
+            connection.__dict__.pop("wait", None)
+        else:
+            connection.wait = partial(_wait, type(connection).wait, connection, seconds)
+
+    def is_timeout(self, error: Exception) -> bool:
+        return getattr(error, "sqlstate", None) is None and "timed out" in str(error)
 
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.pgconn.transaction_status)  # 0 is IDLE
@@ -87,6 +113,28 @@ class PostgreSQL(Backend):
                 values = list(chain.from_iterable(chunk))
                 connection.cursor().execute(query.for_rows(size), values)
                 start += size
+
+
+def _wait(wait: Any, connection: Any, seconds: float, generator: Any, *_: Any, **__: Any) -> Any:
+    """Wait for an answer as psycopg does, but no longer than ``seconds``."""
+    interval = min(0.1, seconds / 10)
+    deadline = time.monotonic() + seconds
+    return wait(connection, _until(deadline, generator), interval=interval)
+
+
+def _until(deadline: float, generator: Any) -> Any:
+    """Pass on what psycopg's generator waits for, until the time is over."""
+    from psycopg import OperationalError
+
+    try:
+        wanted = next(generator)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() >= deadline:
+                raise OperationalError("timed out waiting for the server")
+            wanted = generator.send(ready)
+    except StopIteration as done:
+        return done.value
 
 
 BACKEND: Final = PostgreSQL()

@@ -54,7 +54,7 @@ class SQLite(Backend):
     def driver_error(self) -> type[Exception]:
         return sqlite3.Error
 
-    def connect_arguments(self) -> dict[str, Any]:
+    def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
         return {
             "isolation_level": None,
             "check_same_thread": False,
@@ -66,12 +66,12 @@ class SQLite(Backend):
         if not config.is_memory and not read_only:
             make_parent_folder(Path(config.engine_url.database or ""))
 
-    def settle(self, connection: Any, *, read_only: bool) -> None:
+    def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
         # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
         connection.create_function("lower", 1, _lower, deterministic=True)
         if not read_only:
             _use_wal(connection)
-        super().settle(connection, read_only=read_only)
+        super().settle(connection, config, read_only=read_only)
 
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.in_transaction)

@@ -6,16 +6,15 @@ from threading import current_thread, get_ident
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
+from cardlink_sql.database import refusals
 from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.rows import Row
-from cardlink_sql.errors import DatabaseError, QueryError
+from cardlink_sql.errors import DatabaseError
 from cardlink_sql.queries import Query
 
 T = TypeVar("T")
-
-_OUTSIDE: Final = "a unit of work is used inside its with block"
 
 
 class Pending(Protocol):
@@ -48,6 +47,7 @@ class Transaction:
             committed before it, and one that meets a dead connection is sent once more.
         snapshot: for reading only, too, but in one transaction: all statements see the state
             that the first of them saw.
+        timeout: seconds that connecting, and each answer, may take.
     """
 
     __slots__ = (
@@ -63,13 +63,20 @@ class Transaction:
         "_pending_events",
         "_pool",
         "_snapshot",
+        "_timeout",
         "dialect",
         "events",
         "read_only",
     )  # fmt: skip
 
     def __init__(
-        self, pool: Pool, hooks: Hooks, *, read_only: bool, snapshot: bool = False
+        self,
+        pool: Pool,
+        hooks: Hooks,
+        *,
+        read_only: bool,
+        snapshot: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self.dialect: Final = pool.backend.dialect
         self.events: Final = pool.events
@@ -78,6 +85,7 @@ class Transaction:
         self._snapshot = snapshot
         self._begins_before_reading = snapshot or pool.backend.begins_before_reading
         self._pool = pool
+        self._timeout = timeout
         self._hooks = hooks
         self._connection: Connection | None = None
         # The ident of the thread that opened it; 0, which no thread has, while it is closed.
@@ -99,7 +107,7 @@ class Transaction:
         Raises:
             ConnectionError: none is free, or the database does not answer.
         """
-        self._connection = Connection(self._pool)
+        self._connection = Connection(self._pool, self._timeout)
         self._owner = get_ident()
         self._owner_name = current_thread().name
         self._begun = self._autocommit
@@ -284,7 +292,7 @@ class Transaction:
         """
         self._check_open()
         if self.read_only:
-            raise QueryError("the unit of work is read-only", remedy="open one without read_only")
+            raise refusals.read_only()
         self._refuse_failed()
         self._pending = pending
 
@@ -379,19 +387,12 @@ class Transaction:
     def _refuse_failed(self) -> None:
         # PostgreSQL would refuse every further statement; the others would commit the rest.
         if self._failed:
-            raise QueryError(
-                f"this unit of work cannot go on: {self._failed} failed in it",
-                remedy="roll back, or try what may fail inside uow.savepoint()",
-            )
+            raise refusals.after_failure(self._failed)
 
     def _refuse_thread(self) -> NoReturn:
         if self._connection is None:
-            raise QueryError(_OUTSIDE, remedy="write: with UnitOfWork(manager) as uow: …")
-        raise QueryError(
-            f"thread {current_thread().name!r} used a unit of work"
-            f" that thread {self._owner_name!r} opened",
-            remedy="open a unit of work in each thread: with UnitOfWork(manager) as uow: …",
-        )
+            raise refusals.outside()
+        raise refusals.other_thread(self._owner_name)
 
     def _check_open(self) -> Connection:
         if get_ident() != self._owner or self._connection is None:

@@ -81,7 +81,7 @@ class KeyStore:
         return self.ssl_callback(name)
 
     def _read(self) -> UnitOfWork:
-        return UnitOfWork(self.manager, read_only=True)
+        return UnitOfWork(self.manager, read_only=True, timeout=self._timeout)
 
 
 def _shown(identity: str | None) -> str:

@@ -149,6 +149,14 @@ def latency(value: Any, where: str) -> float:
     return number
 
 
+def seconds(value: Any, where: str) -> float:
+    """Return a number of seconds above 0."""
+    number = latency(value, where)
+    if not number:
+        raise ValidationError("0 is not a number of seconds above 0", where)
+    return number
+
+
 def factor(value: Any, where: str) -> float:
     """How many times as much: finite, 1 or more."""
     times = latency(value, where)

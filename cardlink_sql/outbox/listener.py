@@ -28,7 +28,6 @@ from cardlink_sql.errors import (
     NotFoundError,
     QueryError,
     StateError,
-    ValidationError,
 )
 from cardlink_sql.model import validation
 from cardlink_sql.outbox.gateway import OutboxGateway
@@ -67,7 +66,7 @@ class Listener:
         self._pool = pool
         self._publisher = publisher
         self._library = library
-        self._interval = _seconds(interval, "interval")
+        self._interval = validation.seconds(interval, "interval")
         self._timeout = None if timeout is None else validation.latency(timeout, "timeout")
         # What was read and not handed out: an event's number, and the event where it is wanted.
         self._read: deque[tuple[int, DatabaseEvent | DatabaseError | None]] = deque()
@@ -270,10 +269,3 @@ def _check_database(pool: Pool) -> None:
             where,
             "listen through a manager that is not",
         )
-
-
-def _seconds(value: float, where: str) -> float:
-    number = validation.latency(value, where)
-    if not number:
-        raise ValidationError("0 is not a number of seconds above 0", where)
-    return number

@@ -1,0 +1,163 @@
+"""No wait without an end: a host that stops answering, on connections old and new."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from cardlink_sql import (
+    ConnectionError,
+    DatabaseConfig,
+    DatabaseManager,
+    Dialect,
+    KeyStore,
+    UnitOfWork,
+    ValidationError,
+)
+from tests.conftest import device
+
+PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
+on_servers = pytest.mark.parametrize(
+    "dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True
+)
+
+
+class StallingProxy:
+    """Forwards connections to a server, and holds back every answer while it is stalled.
+
+    It acknowledges what it is sent all the same, as a proxy or a firewall may do.
+    """
+
+    def __init__(self, manager: DatabaseManager) -> None:
+        url = make_url(manager.config.url)
+        self._target = (url.host or "127.0.0.1", url.port or PORTS[manager.dialect])
+        self._server = socket.create_server(("127.0.0.1", 0))
+        here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
+        self.url = here.render_as_string(hide_password=False)
+        self.flows = threading.Event()
+        self.flows.set()
+        self.sent = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self.flows.set()
+        self._server.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                server = socket.create_connection(self._target)
+                for source, target in ((client, server), (server, client)):
+                    pump = threading.Thread(target=self._pump, args=(source, target), daemon=True)
+                    pump.start()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError), source, target:
+            while data := source.recv(65536):
+                self.sent += not self.flows.is_set()
+                self.flows.wait()
+                target.sendall(data)
+
+
+@pytest.fixture
+def proxy(manager: DatabaseManager) -> Iterator[StallingProxy]:
+    made = StallingProxy(manager)
+    yield made
+    made.close()
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long ``work`` takes to fail for want of an answer."""
+    started = time.monotonic()
+    with pytest.raises(ConnectionError):
+        work()
+    return time.monotonic() - started
+
+
+@on_servers
+def test_a_look_up_has_its_own_limit_on_connections_old_and_new(
+    manager: DatabaseManager, proxy: StallingProxy
+) -> None:
+    with DatabaseManager(DatabaseConfig(proxy.url), keyring=manager.keyring) as remote:
+        keys = KeyStore(remote, timeout=1)
+        assert keys.get_key("nobody") is None
+        proxy.flows.clear()
+        assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 2
+        # It was sent once: a read that timed out is not tried again.
+        assert proxy.sent == 1
+        # libpq waits for two seconds at least where it connects.
+        assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 4
+        proxy.flows.set()
+        assert keys.get_key("nobody") is None
+
+
+@on_servers
+def test_a_unit_of_work_that_writes_may_have_a_limit(
+    manager: DatabaseManager, proxy: StallingProxy
+) -> None:
+    with DatabaseManager(DatabaseConfig(proxy.url)) as remote:
+        with UnitOfWork(remote, timeout=0.5) as uow:
+            uow.devices.create(device(1))
+            proxy.flows.clear()
+            assert seconds_of(uow.commit) < 1.5
+        proxy.flows.set()
+        with UnitOfWork(remote) as uow:
+            assert uow.devices.count() in (0, 1)
+
+
+@on_servers
+def test_connecting_has_a_limit(manager: DatabaseManager, proxy: StallingProxy) -> None:
+    proxy.flows.clear()
+    config = DatabaseConfig(f"{proxy.url}?connect_timeout=1")
+    with DatabaseManager(config) as remote:
+        assert seconds_of(remote.take_connection) < 4
+
+
+@on_servers
+def test_a_long_statement_is_not_cut_short(manager: DatabaseManager) -> None:
+    config = replace(manager.config, network_timeout=0.5)
+    wait = "SELECT SLEEP(1.5)" if config.is_mysql else "SELECT PG_SLEEP(1.5)"
+    with DatabaseManager(config) as impatient, impatient.engine.connect() as connection:
+        assert connection.exec_driver_sql(wait).all()
+
+
+@on_servers
+def test_a_limit_ends_with_its_unit_of_work(manager: DatabaseManager) -> None:
+    wait = "SELECT SLEEP(1)" if manager.config.is_mysql else "SELECT PG_SLEEP(1)"
+    config = replace(manager.config, pool_size=1, max_overflow=0)
+    with DatabaseManager(config) as one:
+        with UnitOfWork(one, read_only=True, timeout=0.3) as uow:
+            assert uow.devices.count() == 0
+        connection = one.take_connection()
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute(wait)
+        connection.close()
+
+
+def test_warm_up_opens_what_the_pool_keeps(manager: DatabaseManager) -> None:
+    with DatabaseManager(replace(manager.config, pool_size=3)) as cold:
+        assert cold.warm_up(2) == 2
+        assert cold.engine.pool.checkedin() == 2  # type: ignore[attr-defined]
+        assert cold.warm_up() == 3
+        assert cold.warm_up(50) == 3
+        assert cold.engine.pool.checkedin() == 3  # type: ignore[attr-defined]
+
+
+def test_limits_come_from_the_url_or_the_arguments() -> None:
+    url = "postgresql://user:secret@host/database?connect_timeout=3&network_timeout=15.5"
+    config = DatabaseConfig(f"{url}&sslmode=require")
+    assert (config.connect_timeout, config.network_timeout) == (3, 15.5)
+    assert dict(config.engine_url.query) == {"sslmode": "require"}
+    config = DatabaseConfig("mysql://host/database", connect_timeout=5)
+    assert (config.connect_timeout, config.network_timeout) == (5, 30)
+    for wrong in ("0", "-1", "nan", "soon"):
+        with pytest.raises(ValidationError, match="connect_timeout"):
+            DatabaseConfig(f"mysql://host/database?connect_timeout={wrong}")
+    with pytest.raises(ValidationError, match="timeout"):
+        UnitOfWork(DatabaseManager(DatabaseConfig("sqlite://")), timeout=0)
