@@ -39,6 +39,7 @@ SCHEMAS = {
     "ring": schema(a=["c"], b=["a"], c=["b"]),
     "many": schema(a=[], b=["a"], c=["a"], d=["a"], e=["a"], f=["a", "b"]),
     "level": schema(a=[], b=[], c=[], d=["a", "b", "c"], e=[]),
+    "same rows": schema(a=[], b=[], c=[], d=["c", "a", "b"]),
     "crossed": schema(a=[], b=[], c=[], d=["c", "b", "a"], e=["c", "b", "a"], f=["a", "c"]),
 }
 
