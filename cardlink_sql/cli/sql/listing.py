@@ -11,7 +11,7 @@ from cardlink_sql.cli.options import AsJson, argument
 from cardlink_sql.cli.output import print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.queries import Query, load_library
+from cardlink_sql.queries import Query, load_internal, load_library
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import Impact, find_query
 from cardlink_sql.review.impact import impact as find_impact
@@ -27,6 +27,13 @@ def list_queries(
     gateway: Annotated[
         str | None, typer.Option("--gateway", metavar="NAME", help="Of this gateway alone.")
     ] = None,
+    internal: Annotated[
+        bool,
+        typer.Option(
+            "--internal",
+            help="The statements of migrations, backups and connections instead.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List every query: what it takes, gives, reads and writes.
@@ -36,6 +43,9 @@ def list_queries(
 
     Example: cardlink-db sql list --gateway sessions
     """
+    if internal:
+        _list_internal(as_json=as_json)
+        return
     queries = _queries()
     gateways = sorted({title.partition(".")[0] for title in queries})
     with argument("--gateway"):
@@ -63,6 +73,29 @@ def list_queries(
             for one in listed
         ),
         folding=("Parameters", "Reads", "Differs"),
+    )
+
+
+def _list_internal(*, as_json: bool) -> None:
+    forms = defaultdict[str, list[Query]](list)
+    for dialect in Dialect:
+        for query in load_internal(dialect).all():
+            forms[query.title].append(query)
+    listed = [
+        {
+            "name": title,
+            "doc": " ".join(same[0].source.doc.split()),
+            "files": list(dict.fromkeys(query.where for query in same)),
+        }
+        for title, same in sorted(forms.items())
+    ]
+    if as_json:
+        print_json(listed)
+        return
+    print_rows(
+        ("Statement", "What it does", "Files"),
+        ((one["name"], one["doc"], ", ".join(one["files"])) for one in listed),
+        folding=("What it does", "Files"),
     )
 
 
