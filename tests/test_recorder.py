@@ -191,8 +191,8 @@ def test_eight_threads_lose_nothing_and_keep_the_order(manager: DatabaseManager)
 def test_it_writes_by_itself_within_the_interval(manager: DatabaseManager) -> None:
     with Recorder(manager, interval=0.05) as recorder:
         session = record_session(recorder)
-        wait_until(lambda: is_whole(manager, session))
-        assert recorder.figures().queued == 0
+        wait_until(lambda: not recorder.figures().queued)
+        assert is_whole(manager, session)
 
 
 def test_one_transaction_writes_all_that_waits(
