@@ -1,16 +1,16 @@
 """Backup and restore: one file for every backend."""
 
 from cardlink_sql.transfer.backup.create import Backup, Method, create_backup
-from cardlink_sql.transfer.backup.manifest import Contents, Kind, Manifest
+from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.restore import check_backup, restore_backup
 from cardlink_sql.transfer.backup.restored import Replaced, Restored
 
 __all__ = [
     "Backup",
     "Contents",
-    "Kind",
     "Manifest",
     "Method",
+    "PayloadKind",
     "Replaced",
     "Restored",
     "check_backup",

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Kind, Manifest, parse_manifest
+from cardlink_sql.transfer.backup.manifest import (
+    PAYLOAD_NAMES,
+    Manifest,
+    PayloadKind,
+    parse_manifest,
+)
 from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -69,11 +74,11 @@ class NewContainer:
         kind: what the payload will be.
     """
 
-    def __init__(self, file: IO[bytes], kind: Kind) -> None:
+    def __init__(self, file: IO[bytes], kind: PayloadKind) -> None:
         self._file = file
         self._kind = kind
         # pg_dump has compressed its own.
-        method = zipfile.ZIP_STORED if kind is Kind.PG_DUMP else zipfile.ZIP_DEFLATED
+        method = zipfile.ZIP_STORED if kind is PayloadKind.PG_DUMP else zipfile.ZIP_DEFLATED
         self._zip = zipfile.ZipFile(file, "w", method, compresslevel=_LEVEL)
 
     def __enter__(self) -> "NewContainer":

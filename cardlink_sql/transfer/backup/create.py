@@ -12,7 +12,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.transfer.backup import jsonl, mysqldump, pg_dump, sqlite_copy
 from cardlink_sql.transfer.backup.container import Container, NewContainer, Payload
-from cardlink_sql.transfer.backup.manifest import Kind, Manifest, Source
+from cardlink_sql.transfer.backup.manifest import Manifest, Origin, PayloadKind
 from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
 
 
@@ -25,11 +25,14 @@ class Method(StrEnum):
 
 
 _NATIVE: Final = {
-    Dialect.SQLITE: Kind.SQLITE,
-    Dialect.POSTGRESQL: Kind.PG_DUMP,
-    Dialect.MYSQL: Kind.MYSQLDUMP,
+    Dialect.SQLITE: PayloadKind.SQLITE,
+    Dialect.POSTGRESQL: PayloadKind.PG_DUMP,
+    Dialect.MYSQL: PayloadKind.MYSQLDUMP,
 }
-_OBSTACLES: Final = {Kind.PG_DUMP: pg_dump.obstacle, Kind.MYSQLDUMP: mysqldump.obstacle}
+_OBSTACLES: Final = {
+    PayloadKind.PG_DUMP: pg_dump.obstacle,
+    PayloadKind.MYSQLDUMP: mysqldump.obstacle,
+}
 
 
 @dataclass(frozen=True)
@@ -95,21 +98,21 @@ def _refuse_existing(file: Path, *, force: bool) -> None:
         )
 
 
-def _choose(manager: DatabaseManager, method: Method) -> tuple[Kind, str | None]:
+def _choose(manager: DatabaseManager, method: Method) -> tuple[PayloadKind, str | None]:
     """What the payload will be, and why it is not the native one."""
     if method is Method.JSONL:
-        return Kind.JSONL, None
+        return PayloadKind.JSONL, None
     kind = _NATIVE[manager.dialect]
     obstacle = _OBSTACLES[kind](manager) if kind in _OBSTACLES else None
     if obstacle is None:
         return kind, None
     if method is Method.NATIVE:
         raise DatabaseError(obstacle, manager.config.safe_url, "see to that, or use --method jsonl")
-    return Kind.JSONL, obstacle
+    return PayloadKind.JSONL, obstacle
 
 
 def _write(
-    manager: DatabaseManager, kind: Kind, part: IO[bytes], on_progress: OnProgress
+    manager: DatabaseManager, kind: PayloadKind, part: IO[bytes], on_progress: OnProgress
 ) -> Manifest:
     with NewContainer(part, kind) as container:
         with container.payload(on_progress) as payload:
@@ -131,13 +134,15 @@ def _write(
     return manifest
 
 
-def _write_payload(manager: DatabaseManager, kind: Kind, payload: Payload, folder: Path) -> Source:
+def _write_payload(
+    manager: DatabaseManager, kind: PayloadKind, payload: Payload, folder: Path
+) -> Origin:
     match kind:
-        case Kind.SQLITE:
+        case PayloadKind.SQLITE:
             return sqlite_copy.write_payload(manager, payload, folder)
-        case Kind.PG_DUMP:
+        case PayloadKind.PG_DUMP:
             return pg_dump.write_payload(manager, payload)
-        case Kind.MYSQLDUMP:
+        case PayloadKind.MYSQLDUMP:
             return mysqldump.write_payload(manager, payload)
-        case Kind.JSONL:
+        case PayloadKind.JSONL:
             return jsonl.write_payload(manager, payload)

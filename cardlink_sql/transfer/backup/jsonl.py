@@ -10,12 +10,12 @@ from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import CHUNK, Payload
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
-from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, Source
+from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, Origin
 from cardlink_sql.transfer.backup.mysql_tools import product_of
 from cardlink_sql.transfer.exchange import Format, Keys, import_file, write_jsonl
 
 
-def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
+def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """Write every table as JSON lines, the PSKs as they are stored.
 
     Args:
@@ -41,7 +41,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
     lines.flush()
     lines.detach()
     contents = Contents(applied, tables)
-    return Source(_product(manager, version), version, contents, counter=_counter(manager))
+    return Origin(_product(manager, version), version, contents, counter=_counter(manager))
 
 
 def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -> None:

@@ -16,7 +16,7 @@ FORMAT: Final = "cardlink-backup"
 FORMAT_VERSION: Final = 1
 
 
-class Kind(StrEnum):
+class PayloadKind(StrEnum):
     """What the payload of a backup is."""
 
     SQLITE = "sqlite"
@@ -26,10 +26,10 @@ class Kind(StrEnum):
 
 
 PAYLOAD_NAMES: Final = {
-    Kind.SQLITE: "cardlink.db",
-    Kind.PG_DUMP: "cardlink.pgdump",
-    Kind.MYSQLDUMP: "cardlink.sql",
-    Kind.JSONL: "cardlink.jsonl",
+    PayloadKind.SQLITE: "cardlink.db",
+    PayloadKind.PG_DUMP: "cardlink.pgdump",
+    PayloadKind.MYSQLDUMP: "cardlink.sql",
+    PayloadKind.JSONL: "cardlink.jsonl",
 }
 
 
@@ -67,7 +67,7 @@ class Counter:
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """The database that a backup is of. The fields are those of :class:`Manifest`."""
 
     product: str
@@ -96,7 +96,7 @@ class Manifest:
         counter: of the events, where the payload is JSON lines and any were published.
     """
 
-    kind: Kind
+    kind: PayloadKind
     dialect: Dialect
     product: str
     server_version: str
@@ -166,7 +166,7 @@ _USE_ANOTHER: Final = "use another backup"
 
 
 def _read(document: Mapping[str, Any]) -> Manifest:
-    kind = Kind(document["kind"])
+    kind = PayloadKind(document["kind"])
     payload = document["payload"]
     if payload["name"] != PAYLOAD_NAMES[kind]:
         raise ValueError("payload.name")

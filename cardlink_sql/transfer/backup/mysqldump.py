@@ -18,7 +18,7 @@ from cardlink_sql.transfer.backup.contents import (
     refuse_nothing,
     refuse_unseen,
 )
-from cardlink_sql.transfer.backup.manifest import Contents, Manifest, Source
+from cardlink_sql.transfer.backup.manifest import Contents, Manifest, Origin
 from cardlink_sql.transfer.backup.mysql_tools import (
     find_of_product,
     option_file,
@@ -64,7 +64,7 @@ def obstacle(manager: DatabaseManager) -> str | None:
     return None
 
 
-def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
+def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """Write a dump of CardLink's tables, and count its rows as they pass by.
 
     It is of one snapshot; writers go on meanwhile, migrations wait.
@@ -90,7 +90,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
             assert tool is not None  # noqa: S101 - obstacle() has looked
             counted = _dump(manager, tool, [database, *contents.tables], payload)
     tables = {name: counted.get(name, 0) for name in contents.tables}
-    return Source(
+    return Origin(
         product_of(version), version, replace(contents, tables=tables), None, tool.version
     )
 

@@ -13,7 +13,7 @@ from cardlink_sql.transfer.backup.contents import (
     refuse_nothing,
     refuse_unseen,
 )
-from cardlink_sql.transfer.backup.manifest import Source
+from cardlink_sql.transfer.backup.manifest import Origin
 from cardlink_sql.transfer.backup.pg_tools import pg_tool, untold_parameters
 from cardlink_sql.transfer.backup.tools import ToolFailed
 
@@ -39,7 +39,7 @@ def obstacle(manager: DatabaseManager) -> str | None:
     return None
 
 
-def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
+def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """Write a dump of CardLink's tables, in the custom format, and count their rows.
 
     Both are of one snapshot; writers go on meanwhile, changes to the schema wait.
@@ -76,7 +76,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Source:
         except ToolFailed as failed:
             raise failed.error(LET_READ) from None
         version = str(server.value("backup.version"))
-    return Source("PostgreSQL", version, contents, schema, tool.version)
+    return Origin("PostgreSQL", version, contents, schema, tool.version)
 
 
 def _one_schema(tables: list[tuple[str, str]], where: str) -> str:

@@ -19,7 +19,7 @@ from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_difference, refuse_newer
 from cardlink_sql.transfer.backup.event_numbers import go_on
-from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Kind, Manifest
+from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
 from cardlink_sql.transfer.backup.restored import Restored
 from cardlink_sql.transfer.backup.sqlite_copy import examine
@@ -75,7 +75,7 @@ def restore_backup(
     with Container(file) as backup:
         manifest = backup.manifest
         refuse_newer(manifest.contents, manifest.dialect, str(file))
-        if manifest.kind is not Kind.JSONL and manifest.dialect is not manager.dialect:
+        if manifest.kind is not PayloadKind.JSONL and manifest.dialect is not manager.dialect:
             raise ValidationError(
                 f"this is a backup of {manifest.product}, and the database is {manager.dialect}",
                 str(file),
@@ -97,16 +97,18 @@ def restore_backup(
 def _check(backup: Container, on_progress: OnProgress) -> None:
     where = str(backup.path)
     match backup.manifest.kind:
-        case Kind.SQLITE:
+        case PayloadKind.SQLITE:
             with TemporaryDirectory(prefix="cardlink-") as folder:
-                _examine_sqlite(backup, Path(folder) / PAYLOAD_NAMES[Kind.SQLITE], on_progress)
-        case Kind.PG_DUMP:
+                _examine_sqlite(
+                    backup, Path(folder) / PAYLOAD_NAMES[PayloadKind.SQLITE], on_progress
+                )
+        case PayloadKind.PG_DUMP:
             with _unpacked(backup, on_progress) as dump:
                 _examine_dump(backup, pg_restore.examine(dump, backup.manifest, where))
-        case Kind.MYSQLDUMP:
+        case PayloadKind.MYSQLDUMP:
             pieces = backup.chunks(on_progress)
             _examine_dump(backup, mysqldump.examine(pieces, backup.manifest, where))
-        case Kind.JSONL:
+        case PayloadKind.JSONL:
             with _unpacked(backup, on_progress) as file:
                 aside = DatabaseConfig(f"sqlite:///{file}.db")
                 with DatabaseManager(aside) as manager:
@@ -114,7 +116,7 @@ def _check(backup: Container, on_progress: OnProgress) -> None:
 
 
 def _unpack_sqlite(scratch: SQLiteScratch, backup: Container, on_progress: OnProgress) -> None:
-    if backup.manifest.kind is Kind.SQLITE:
+    if backup.manifest.kind is PayloadKind.SQLITE:
         _examine_sqlite(backup, scratch.file, on_progress)
         return
     with _unpacked(backup, on_progress) as file:
@@ -124,7 +126,7 @@ def _unpack_sqlite(scratch: SQLiteScratch, backup: Container, on_progress: OnPro
 def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnProgress) -> None:
     with own_connection(manager) as server:
         _refuse_filled(manager, server, backup)
-        if backup.manifest.kind is Kind.JSONL:
+        if backup.manifest.kind is PayloadKind.JSONL:
             with _unpacked(backup, on_progress) as file:
                 jsonl.load(manager, file, backup.manifest, str(backup.path))
         else:
@@ -143,7 +145,7 @@ def _load_dump(
     on_progress: OnProgress,
 ) -> None:
     where, manifest = str(backup.path), backup.manifest
-    if manifest.kind is Kind.PG_DUMP:
+    if manifest.kind is PayloadKind.PG_DUMP:
         with _unpacked(backup, on_progress) as dump:
             _examine_dump(backup, pg_restore.examine(dump, manifest, where))
             pg_restore.load(manager, server, dump, manifest)
@@ -161,7 +163,7 @@ def _refuse_filled(manager: DatabaseManager, server: InternalStatements, backup:
     """
     there = read_contents(server)
     names = list(there.tables)
-    if backup.manifest.kind is Kind.JSONL:
+    if backup.manifest.kind is PayloadKind.JSONL:
         names = [name for name in there.own_tables if there.tables[name]]
     if names:
         raise StateError(

@@ -15,7 +15,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.backup.container import CHUNK, Payload
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
-from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Kind, Source
+from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Origin, PayloadKind
 
 # 16 MB with the usual page of 4 KiB: Ctrl-C is heeded between two steps.
 _PAGES: Final = 4096
@@ -25,7 +25,7 @@ def write_payload(
     manager: DatabaseManager,
     payload: Payload,
     folder: Path,
-) -> Source:
+) -> Origin:
     """Write a copy of the database, once it is found whole.
 
     Args:
@@ -38,14 +38,14 @@ def write_payload(
         MigrationError: no migration is applied to it.
     """
     with TemporaryDirectory(prefix=".cardlink-", suffix=".part", dir=folder) as aside:
-        copy = Path(aside) / PAYLOAD_NAMES[Kind.SQLITE]
+        copy = Path(aside) / PAYLOAD_NAMES[PayloadKind.SQLITE]
         copy_database(manager, copy)
         contents = examine(copy, manager.config.safe_url)
         refuse_nothing(contents, manager.config.safe_url)
         with copy.open("rb") as file:
             while chunk := file.read(CHUNK):
                 payload.write(chunk)
-    return Source("SQLite", sqlite3.sqlite_version, contents)
+    return Origin("SQLite", sqlite3.sqlite_version, contents)
 
 
 def copy_database(manager: DatabaseManager, target: Path) -> None:

@@ -9,14 +9,14 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import DECLARED
 from cardlink_sql.transfer.exchange.keys import KeyReader, Keys
-from cardlink_sql.transfer.exchange.readers import Entry
+from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
 from cardlink_sql.transfer.exchange.spool import Spool
 from cardlink_sql.transfer.exchange.values import Values, accepted
 
 
 @dataclass(slots=True)
-class Reference:
+class RowReference:
     """A row that others of the file refer to: where it is named first, and how often."""
 
     place: str
@@ -25,7 +25,7 @@ class Reference:
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckedRows:
     """What is known of a file after its check.
 
     Args:
@@ -39,7 +39,7 @@ class Checked:
     keys: dict[str, dict[str, int]] = field(
         default_factory=lambda: {shape.name: {} for shape in SHAPES}
     )
-    references: dict[str, dict[str, Reference]] = field(
+    references: dict[str, dict[str, RowReference]] = field(
         default_factory=lambda: {shape.name: {} for shape in SHAPES}
     )
     identities: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -61,14 +61,14 @@ class Checker:
     def __init__(
         self, spool: Spool, problems: Problems, keys: KeyReader | None, form: Keys
     ) -> None:
-        self.checked = Checked()
+        self.checked = CheckedRows()
         self._spool = spool
         self._problems = problems
         self._keys = keys
         self._is_backup = form is Keys.STORED
         self._logs = BY_NAME["comm_logs"]
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: FileRow) -> None:
         """Check a row and keep it, or note what is wrong with it."""
         before = self._problems.count
         shape = entry.shape
@@ -93,7 +93,7 @@ class Checker:
         self._distinct(entry, values[shape.key])
         self._spool.add(shape, values)
 
-    def _fields(self, entry: Entry) -> Values:
+    def _fields(self, entry: FileRow) -> Values:
         shape, row = entry.shape, entry.row
         checks = accepted(shape)
         values: Values = {}
@@ -110,20 +110,20 @@ class Checker:
             self._read_key(entry, values)
         return values
 
-    def _holds_key(self, entry: Entry) -> bool:
+    def _holds_key(self, entry: FileRow) -> bool:
         return self._keys is not None and entry.shape.word == "cards" and PSK_KEY in entry.row
 
-    def _no_column(self, entry: Entry, name: str) -> None:
+    def _no_column(self, entry: FileRow, name: str) -> None:
         if name != PSK_KEY or not self._holds_key(entry):
             self._unknown(entry, name)
 
-    def _unknown(self, entry: Entry, name: str) -> None:
+    def _unknown(self, entry: FileRow, name: str) -> None:
         if name == PSK_KEY and entry.shape.word == "cards":
             self._note(entry, name, "a key stands here, and the header says that there is none")
         else:
             self._note(entry, None, f"the field {reprlib.repr(name)} is unknown")
 
-    def _read_key(self, entry: Entry, values: Values) -> None:
+    def _read_key(self, entry: FileRow, values: Values) -> None:
         value, iccid = entry.row[PSK_KEY], values.get("iccid")
         if value is None or iccid is None or self._keys is None:
             values[PSK_KEY] = None
@@ -135,7 +135,7 @@ class Checker:
             return
         values[PSK_KEY] = base64.b64encode(token).decode()
 
-    def _refer(self, entry: Entry, values: Values) -> None:
+    def _refer(self, entry: FileRow, values: Values) -> None:
         for name, table in entry.shape.references.items():
             key = values.get(name)
             if key is None:
@@ -143,24 +143,24 @@ class Checker:
             known = self.checked.references[table]
             reference = known.get(key)
             if reference is None:
-                known[key] = Reference(_place(entry, name), entry.line)
+                known[key] = RowReference(_place(entry, name), entry.line)
             else:
                 reference.count += 1
 
-    def _distinct(self, entry: Entry, key: str) -> None:
+    def _distinct(self, entry: FileRow, key: str) -> None:
         known = self.checked.keys[entry.shape.name]
         first = known.setdefault(key, entry.position)
         if first != entry.position:
             self._note(entry, entry.shape.key, f"{key!r} is {entry.shape.name}[{first}] already")
 
-    def _rules(self, entry: Entry, values: Values) -> None:
+    def _rules(self, entry: FileRow, values: Values) -> None:
         rule = _RULES.get(entry.shape.word)
         if rule is not None and not self._is_backup:
             rule(values, lambda name, what: self._note(entry, name, what))
         if entry.shape.word == "cards" and "psk_identity" in values:
             self._claim(entry, values["iccid"], values["psk_identity"])
 
-    def _claim(self, entry: Entry, iccid: str, identity: str | None) -> None:
+    def _claim(self, entry: FileRow, iccid: str, identity: str | None) -> None:
         self.checked.claims[iccid] = identity
         if identity is None:
             return
@@ -168,14 +168,14 @@ class Checker:
         if first != entry.position:
             self._note(entry, "psk_identity", f"card_profiles[{first}] has this identity, too")
 
-    def _note(self, entry: Entry, name: str | None, what: str, where: str | None = None) -> None:
+    def _note(self, entry: FileRow, name: str | None, what: str, where: str | None = None) -> None:
         # A check names the place inside a JSON document: devices.connection_settings.a[0]
         inside = (where or "").removeprefix(f"{entry.shape.name}.")
         is_deeper = name is not None and inside.startswith((f"{name}.", f"{name}["))
         self._problems.add(what, _place(entry, inside if is_deeper else name), entry.line)
 
 
-def _place(entry: Entry, name: str | None) -> str:
+def _place(entry: FileRow, name: str | None) -> str:
     place = f"{entry.shape.name}[{entry.position}]"
     return place if name is None else f"{place}.{name}"
 

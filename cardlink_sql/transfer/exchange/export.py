@@ -206,7 +206,7 @@ class _Plan:
         header = make_header(manager, names, selection.described, keys)
         rows: dict[str, int] = {}
         with manager.transaction(read_only=True, snapshot=True) as transaction:
-            source = _Source(
+            source = _RowsOfTable(
                 ExchangeGateway(transaction, manager.library), transaction, self._scope()
             )
             source.check()
@@ -249,7 +249,7 @@ class _Plan:
         return {} if selection.session_id is None else {"session_id": selection.session_id}
 
 
-class _Source:
+class _RowsOfTable:
     """The rows that an export reads, in pages by key."""
 
     def __init__(

@@ -14,14 +14,14 @@ from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.exchange.applying import RowWriter
-from cardlink_sql.transfer.exchange.checking import Checked, Checker
+from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker
 from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
 from cardlink_sql.transfer.exchange.export import OnProgress
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import check_schema, read_header
 from cardlink_sql.transfer.exchange.keys import KeyReader, Keys, key_form, key_reader
 from cardlink_sql.transfer.exchange.log_entries import LogWriter
-from cardlink_sql.transfer.exchange.readers import Source, open_source
+from cardlink_sql.transfer.exchange.readers import RowSource, open_source
 from cardlink_sql.transfer.exchange.references import Identities, find_missing
 from cardlink_sql.transfer.exchange.shapes import SHAPES
 from cardlink_sql.transfer.exchange.spool import Spool
@@ -115,8 +115,8 @@ def _asked(passphrase: Passphrase, form: Keys) -> str | None:
 
 
 def _check(
-    source: Source, checker: Checker, problems: Problems, on_check: OnProgress | None
-) -> Checked:
+    source: RowSource, checker: Checker, problems: Problems, on_check: OnProgress | None
+) -> CheckedRows:
     tell = on_check or _tell_nobody
     new = 0
     try:
@@ -155,7 +155,7 @@ class _Import:
         self,
         manager: DatabaseManager,
         spool: Spool,
-        checked: Checked,
+        checked: CheckedRows,
         conflict: Conflict,
         keys: KeyReader | None,
     ) -> None:

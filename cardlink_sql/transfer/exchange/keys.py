@@ -151,7 +151,7 @@ class _EncryptedWriter:
         return _encode(nonce + self._cipher.encrypt(nonce, secret, about))
 
 
-class _Reader:
+class _TokenReader:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
@@ -162,12 +162,12 @@ class _Reader:
             return False
 
 
-class _PlainReader(_Reader):
+class _PlainReader(_TokenReader):
     def read(self, value: Any, iccid: str, where: str) -> bytes:
         return self._keyring.encrypt(validation.psk_key(_text(value, where), where))
 
 
-class _EncryptedReader(_Reader):
+class _EncryptedReader(_TokenReader):
     def __init__(self, keyring: Keyring, cipher: AESGCM) -> None:
         super().__init__(keyring)
         self._cipher = cipher

@@ -16,7 +16,7 @@ from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
 _MAX_LINE: Final = 2**25
 
 
-class Entry(NamedTuple):
+class FileRow(NamedTuple):
     """A row of a file: its table, its number there from 0, its line where lines count."""
 
     shape: Shape
@@ -25,16 +25,16 @@ class Entry(NamedTuple):
     row: Any
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """A file that is open for reading."""
 
     header: Any
 
-    def entries(self, problems: Problems) -> Iterator[Entry]:
+    def entries(self, problems: Problems) -> Iterator[FileRow]:
         """Its rows; what is no row is noted as a problem."""
 
 
-def open_source(path: Path, file_format: Format, file: IO[bytes]) -> Source:
+def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
     """The reader of a format.
 
     Raises:
@@ -61,7 +61,7 @@ class DocumentSource:
         self.header = document.pop("header", None)
         self._tables = document
 
-    def entries(self, problems: Problems) -> Iterator[Entry]:
+    def entries(self, problems: Problems) -> Iterator[FileRow]:
         """Its rows, table by table."""
         for name, rows in self._tables.items():
             shape = BY_NAME.get(name)
@@ -71,7 +71,7 @@ class DocumentSource:
                 problems.add("this is not a list of rows", name)
             else:
                 for index, row in enumerate(rows):
-                    yield Entry(shape, index, None, row)
+                    yield FileRow(shape, index, None, row)
 
 
 class LinesSource:
@@ -85,7 +85,7 @@ class LinesSource:
         opening = {} if first is None else load_json(first, self._where)
         self.header = opening.get("header") if isinstance(opening, dict) else None
 
-    def entries(self, problems: Problems) -> Iterator[Entry]:
+    def entries(self, problems: Problems) -> Iterator[FileRow]:
         """Its rows, and at their end the check of the last line.
 
         Raises:
@@ -107,7 +107,7 @@ class LinesSource:
                 continue
             index = counts.get(shape.name, 0)
             counts[shape.name] = index + 1
-            yield Entry(shape, index, self._line, row)
+            yield FileRow(shape, index, self._line, row)
         raise ValidationError(
             "the file ends without its last line, so it is cut off",
             str(self._path),

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.gateways.exchange import ExchangeGateway
-from cardlink_sql.transfer.exchange.checking import Checked, Reference
+from cardlink_sql.transfer.exchange.checking import CheckedRows, RowReference
 from cardlink_sql.transfer.exchange.conflict import Conflict
 from cardlink_sql.transfer.exchange.shapes import BY_WORD, PSK_KEY, SHAPES, STORED_KEY, Shape
 from cardlink_sql.transfer.exchange.spool import Spool
@@ -24,7 +24,7 @@ def chunks(items: Iterable[T], size: int = _AT_ONCE) -> Iterator[list[T]]:
         yield chunk
 
 
-def find_missing(gateway: ExchangeGateway, checked: Checked, problems: Problems) -> None:
+def find_missing(gateway: ExchangeGateway, checked: CheckedRows, problems: Problems) -> None:
     """Note the rows that the file refers to and that neither it nor the database has."""
     for shape in SHAPES:
         references = checked.references[shape.name]
@@ -37,7 +37,7 @@ def find_missing(gateway: ExchangeGateway, checked: Checked, problems: Problems)
                     _note_missing(shape, key, references[key], problems)
 
 
-def _note_missing(shape: Shape, key: str, reference: Reference, problems: Problems) -> None:
+def _note_missing(shape: Shape, key: str, reference: RowReference, problems: Problems) -> None:
     more = f"; {reference.count - 1} more rows refer to it" if reference.count > 1 else ""
     what = f"neither the file nor the database has {key!r} in {shape.name}{more}"
     problems.add(what, reference.place, reference.line)
@@ -60,7 +60,7 @@ class Identities:
         self,
         gateway: ExchangeGateway,
         dialect: Dialect,
-        checked: Checked,
+        checked: CheckedRows,
         rule: Conflict,
         problems: Problems,
     ) -> None:
