@@ -16,7 +16,6 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.event_bus import EventBus
-from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.observation import StatementBus
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.transaction import Transaction
@@ -31,6 +30,7 @@ from cardlink_sql.unit_of_work import UnitOfWork, run_once
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from cardlink_sql.database.keyring import Keyring
     from cardlink_sql.gateways.server import ServerGateway
     from cardlink_sql.model.records import TableSize
     from cardlink_sql.outbox.listener import Listener
@@ -79,7 +79,7 @@ class DatabaseManager:
         self,
         config: DatabaseConfig | None = None,
         *,
-        keyring: Keyring | None = None,
+        keyring: "Keyring | None" = None,
         read_only: bool = False,
     ) -> None:
         self.config = DatabaseConfig() if config is None else config
@@ -127,12 +127,14 @@ class DatabaseManager:
         return load_library(self.dialect)
 
     @cached_property
-    def keyring(self) -> Keyring:
+    def keyring(self) -> "Keyring":
         """The encryption keys.
 
         Raises:
             EncryptionError: no key is set, or one is malformed.
         """
+        from cardlink_sql.database.keyring import Keyring
+
         return self._given_keyring or Keyring.from_environment()
 
     @cached_property

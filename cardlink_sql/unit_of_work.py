@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from cardlink_sql import event_loop
-from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import (
     CommitInDoubtError,
@@ -23,6 +22,7 @@ from cardlink_sql.model import validation
 from cardlink_sql.queries import Library
 
 if TYPE_CHECKING:
+    from cardlink_sql.database.keyring import Keyring
     from cardlink_sql.gateways.cards import CardGateway
     from cardlink_sql.gateways.devices import DeviceGateway
     from cardlink_sql.gateways.logs import LogGateway
@@ -63,7 +63,7 @@ class Database(Protocol):
         """The queries of the database's dialect."""
 
     @property
-    def keyring(self) -> Keyring:
+    def keyring(self) -> "Keyring":
         """The encryption keys."""
 
     def transaction(self, *, read_only: bool, timeout: float | None = None) -> Transaction:

@@ -6,12 +6,14 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.database.observation import Sent
 from cardlink_sql.database.pool import Pool
-from cardlink_sql.database.rows import Row
+from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import CommitInDoubtError, ConnectionError, DatabaseError
-from cardlink_sql.queries import Query
+from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
 
@@ -77,11 +79,13 @@ class Connection:
         "_is_unusable",
         "_observer",
         "_pool",
+        "_queue",
         "_timeout",
         "pooled",
     )
 
     def __init__(self, pool: Pool, timeout: float | None = None) -> None:
+        self._queue: WriterQueue | None = None
         self._pool: Final = pool
         self._timeout: Final = timeout
         self.pooled: PoolProxiedConnection = pool.take(timeout)
@@ -107,17 +111,37 @@ class Connection:
             elif self._timeout is not None:
                 self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
+            self._leave_queue()
 
-    def begin(self, *statements: str) -> None:
+    def begin(self) -> None:
         """Open a transaction; a connection that died in the pool is replaced, once.
 
         Where the driver pipelines, ``BEGIN`` travels with the next statement.
+
+        Raises:
+            ConflictError: other writers did not let this one in for too long.
         """
+        begin = self._backend.begin
+        queue = self._pool.writer_queue()
+        if queue is not None:
+            if not queue.enter(LOCK_TIMEOUT_MS / 1000):
+                raise error_for(Fault.CONFLICT, None, begin)
+            self._queue = queue
         if self._backend.pipelines:
-            self._ahead += [_Ahead(statement, statement, None) for statement in statements]
+            self._ahead.append(_Ahead(begin, begin, None))
             return
-        for statement in statements:
-            self.command(statement, again=statement is statements[0])
+        try:
+            self.command(begin, again=True)
+        except BaseException:
+            self._leave_queue()
+            raise
+
+    def begin_snapshot(self) -> None:
+        """Open a transaction that reads one state of all tables."""
+        first, *others = self._backend.begin_snapshot
+        self.command(first, again=True)
+        for statement in others:
+            self.command(statement)
 
     def send_ahead(self, query: Query, sql: str, values: tuple[Any, ...]) -> "_Ahead":
         """Send a statement that writes together with the next one, which a pipeline can.
@@ -212,6 +236,7 @@ class Connection:
         """
         try:
             self.command("COMMIT")
+            self._leave_queue()
         except ConnectionError as error:
             if not self._backend.leaves_answers:
                 raise
@@ -227,6 +252,16 @@ class Connection:
         if self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
             self._run(_Statement("ROLLBACK", "ROLLBACK", _count), self.pooled.rollback, lambda: 0)
+        self._leave_queue()
+
+    def __del__(self) -> None:
+        # A unit of work that nobody left, because its thread died: the pool rolls back.
+        self._leave_queue()
+
+    def _leave_queue(self) -> None:
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.leave()
 
     def _all_rows(self) -> Sequence[Row]:
         rows: Sequence[Row] = self._cursor.fetchall()

@@ -1,6 +1,7 @@
 """The connections of one manager to its database."""
 
 import threading
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from cardlink_sql.database.driver_errors import connection_error
 from cardlink_sql.database.engine import make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.observation import StatementBus
+from cardlink_sql.database.writer_queue import WriterQueue, queue_of
 from cardlink_sql.errors import DatabaseError
 
 
@@ -41,6 +43,8 @@ class Pool:
         self._engine: Engine | None = None
         self._lock = Lock()
         self._hurry = _Hurry()
+        is_file = config.is_sqlite and not config.is_memory and not read_only
+        self._file = Path(config.engine_url.database or "").absolute() if is_file else None
 
     @property
     def engine(self) -> Engine:
@@ -51,6 +55,10 @@ class Pool:
         """
         engine = self._engine
         return self._make_engine() if engine is None else engine
+
+    def writer_queue(self) -> WriterQueue | None:
+        """Return where writers wait for their turn; ``None`` where the database sees to it."""
+        return None if self._file is None else queue_of(self._file)
 
     def take(self, timeout: float | None = None) -> PoolProxiedConnection:
         """Take a connection; closing it returns it.

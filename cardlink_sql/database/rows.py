@@ -8,7 +8,7 @@ looking each column up by name costs more than the read itself.
 
 import json
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from enum import StrEnum
@@ -19,9 +19,9 @@ from sqlalchemy import Table
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.queries import Row
 
 R = TypeVar("R")
-Row = Sequence[Any]
 # By query, what it gives where that is not the gateway's record: another record, every column of
 # a table, or its columns with their types.
 Gives = Mapping[str, type[Any] | Table | dict[str, Any]]

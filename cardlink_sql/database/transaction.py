@@ -10,9 +10,8 @@ from cardlink_sql.database import refusals
 from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
 from cardlink_sql.database.pool import Pool
-from cardlink_sql.database.rows import Row
 from cardlink_sql.errors import DatabaseError
-from cardlink_sql.queries import Query
+from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
 
@@ -348,8 +347,8 @@ class Transaction:
         try:
             if not self.read_only:
                 self._hooks.before_begin(connection)
-            backend = self._pool.backend
-            connection.begin(*(backend.begin_snapshot if self._snapshot else (backend.begin,)))
+            begin = connection.begin_snapshot if self._snapshot else connection.begin
+            begin()
         except BaseException as error:
             # What was buffered is gone, so that nothing may be committed later on.
             self._fail("BEGIN", error)

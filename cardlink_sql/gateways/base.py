@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, as_data, note_batch, note_many
-from cardlink_sql.database.rows import Gives, Row, reader
+from cardlink_sql.database.rows import Gives, reader
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, driver_time
 from cardlink_sql.model.records import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
-from cardlink_sql.queries import Library, Query
+from cardlink_sql.queries import Library, Query, Row
 from cardlink_sql.queries.library import unknown_query
 from cardlink_sql.queries.query import MAX_LIST
 

@@ -8,12 +8,12 @@ sends ``page_cards``. Rows are tuples of the driver's values in the order of the
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from cardlink_sql.database.rows import Gives, Row
+from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.gateways.logs import COPY_FROM
 from cardlink_sql.model import tables
-from cardlink_sql.queries import Library, Query
+from cardlink_sql.queries import Library, Query, Row
 
 _TABLES: Final = {
     "devices": tables.devices,

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType
-from cardlink_sql.database.rows import Gives, Row
+from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import event_outbox
 from cardlink_sql.model.times import from_text, utc_now
-from cardlink_sql.queries import Library
+from cardlink_sql.queries import Library, Row
 
 _KNOWN: Final = frozenset(EventType)
 

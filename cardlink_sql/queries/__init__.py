@@ -5,6 +5,6 @@
 """
 
 from cardlink_sql.queries.library import Library, load_internal, load_library
-from cardlink_sql.queries.query import Query, Rows, Statement
+from cardlink_sql.queries.query import Query, Row, Rows, Statement
 
-__all__ = ["Library", "Query", "Rows", "Statement", "load_internal", "load_library"]
+__all__ = ["Library", "Query", "Row", "Rows", "Statement", "load_internal", "load_library"]

@@ -17,6 +17,9 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries.lexer import Kind, Token
 
+# A row as the driver returns it.
+Row = Sequence[Any]
+
 
 class Rows(StrEnum):
     """How many rows a query gives, and in what form."""
