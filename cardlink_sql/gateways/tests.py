@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, Unpack
 
 from cardlink_sql.database.event_bus import EventType
-from cardlink_sql.database.rows import Gives, Row, columns_of, reader
+from cardlink_sql.database.rows import Gives, columns_of, reader
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.formats.junit import read_report, report_of
 from cardlink_sql.gateways.base import Gateway
@@ -37,6 +37,7 @@ from cardlink_sql.model.records import (
 )
 from cardlink_sql.model.tables import test_results
 from cardlink_sql.model.times import utc_now
+from cardlink_sql.queries import Row
 from cardlink_sql.queries.query import MAX_LIST
 
 F = TypeVar("F", SuiteSummary, TestRun)

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from sqlalchemy import Boolean, Column, Double
 
-from cardlink_sql.database.rows import Row
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, checks
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
+from cardlink_sql.queries import Row
 from cardlink_sql.transfer.exchange.shapes import STORED_KEY, Shape
 
 Values = dict[str, Any]
