@@ -344,6 +344,17 @@ def test_workers_with_sessions_of_their_own_are_not_in_each_others_way(
 # Describing
 
 
+def test_metadata_is_kept_until_it_is_replaced(uow: UnitOfWork) -> None:
+    in_status(uow, SessionStatus.PENDING)
+    facts = {"client": "192.0.2.7:40312", "tls_version": "1.2", "handshake_ms": 12.5}
+    first = uow.sessions.set_tls_info(KEY, psk_identity="unknown", metadata=facts)
+    assert (first.tls_cipher_suite, first.tls_psk_identity) == (None, "unknown")
+    assert first.metadata == facts
+    assert uow.sessions.set_tls_info(KEY, "suite", "known").metadata == facts
+    replaced = uow.sessions.set_tls_info(KEY, metadata={"close": "reset"})
+    assert replaced.metadata == {"close": "reset"}
+
+
 def test_tls_info_is_kept(uow: UnitOfWork) -> None:
     in_status(uow, SessionStatus.PENDING)
 

@@ -70,6 +70,7 @@ def _facts(session: OTASession, summary: SessionSummary) -> Any:
         ("Ended", seconds(session.ended_at)),
         ("Duration", None if session.duration_ms is None else f"{session.duration_ms:,} ms"),
         ("TLS", tls or None),
+        ("Metadata", session.metadata),
         ("Error", styled(error, "red") if error else None),
         ("APDUs", _counts(summary)),
     )

@@ -66,7 +66,7 @@ def list_sessions(
     """
     if device is not None:
         with argument("--device"):
-            validation.identifier(device, "device", 64)
+            validation.identifier(device, "device", 255)
     if card is not None:
         with argument("--card"):
             validation.iccid(card)

@@ -269,7 +269,7 @@ def import_reports(
     _check_run(run, "--run")
     if device is not None:
         with argument("--device"):
-            validation.identifier(device, "device", 64)
+            validation.identifier(device, "device", 255)
     if card is not None:
         with argument("--card"):
             validation.iccid(card)

@@ -218,7 +218,7 @@ class CardGateway(Gateway[CardProfile, str]):
 
     def find_by_device(self, device_id: str) -> list[CardProfile]:
         """The cards that the device holds or has run a session with."""
-        device = validation.identifier(device_id, "device_id", 64)
+        device = validation.identifier(device_id, "device_id", 255)
         return self._many("find_by_device", {"device_id": device})
 
     def search(self, text: str) -> list[CardProfile]:

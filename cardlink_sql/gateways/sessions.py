@@ -20,6 +20,7 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.records import (
     AnySessionStatus,
     AnySessionType,
+    JSONValue,
     OTASession,
     Page,
     Position,
@@ -208,22 +209,38 @@ class SessionGateway(Gateway[OTASession, str]):
         """
         return self._step("timeout_session", session_id, {"ended_at": self._time(at)})
 
-    def set_tls_info(self, session_id: str, cipher_suite: str, psk_identity: str) -> OTASession:
-        """Note what the TLS handshake settled (RFC 4279).
+    def set_tls_info(
+        self,
+        session_id: str,
+        cipher_suite: str | None = None,
+        psk_identity: str | None = None,
+        *,
+        metadata: JSONValue | None = None,
+    ) -> OTASession:
+        """Store the outcome of a session's TLS handshake (RFC 4279).
+
+        Args:
+            session_id: the session.
+            cipher_suite: ``None`` where the handshake failed before one was chosen.
+            psk_identity: as the client sent it; ``None`` where it sent none.
+            metadata: other facts, such as the client's address, the TLS version, the handshake's
+                time or the reason of the close. They replace those stored; ``None`` keeps them.
 
         Raises:
             NotFoundError: there is no such session.
             StateError: the session has ended.
         """
         values = {
-            "tls_cipher_suite": self._given("tls_cipher_suite", cipher_suite),
-            "tls_psk_identity": self._given("tls_psk_identity", psk_identity),
+            "tls_cipher_suite": self._bind["tls_cipher_suite"](cipher_suite),
+            "tls_psk_identity": self._bind["tls_psk_identity"](psk_identity),
         }
+        if metadata is not None:
+            values["metadata"] = self._bind["metadata"](metadata)
         return self._step("set_tls_info", session_id, values)
 
     def find_by_device(self, device_id: str, limit: int | None = None) -> list[OTASession]:
         """Return the device's sessions, newest first. The query is ``find_matching``."""
-        device = validation.identifier(device_id, "device_id", 64)
+        device = validation.identifier(device_id, "device_id", 255)
         return self._matching(limit, device_id=self._bind["device_id"](device))
 
     def find_by_card(self, iccid: str, limit: int | None = None) -> list[OTASession]:

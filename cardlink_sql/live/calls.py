@@ -1,6 +1,7 @@
 """What a recorder is told: the gateways' methods, whose values are checked and put in."""
 
 import uuid
+from copy import deepcopy
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from sqlalchemy import Table
 
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import checks
+from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.records import AnyDirection, AnySessionType
 from cardlink_sql.model.tables import comm_logs, ota_sessions
 from cardlink_sql.model.times import utc_now
@@ -81,10 +83,20 @@ class Calls:
         """Turn the pending session active, now or ``at``."""
         self._put("start_session", session_id, {"at": _moment(at)})
 
-    def set_tls_info(self, session_id: str, cipher_suite: str, psk_identity: str) -> None:
-        """Record what the TLS handshake settled."""
+    def set_tls_info(
+        self,
+        session_id: str,
+        cipher_suite: str | None = None,
+        psk_identity: str | None = None,
+        *,
+        metadata: JSONValue | None = None,
+    ) -> None:
+        """Record the outcome of the TLS handshake, as the gateway's ``set_tls_info``."""
         values = _checked(
-            ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity
+            ota_sessions,
+            tls_cipher_suite=cipher_suite,
+            tls_psk_identity=psk_identity,
+            metadata=metadata,
         )
         self._put(
             "set_tls_info",
@@ -92,6 +104,7 @@ class Calls:
             {
                 "cipher_suite": values["tls_cipher_suite"],
                 "psk_identity": values["tls_psk_identity"],
+                "metadata": deepcopy(values["metadata"]),
             },
         )
 

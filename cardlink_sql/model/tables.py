@@ -97,6 +97,11 @@ class JSONDocument(TypeDecorator[Any]):
 # MySQL's TEXT ends at 65,535 bytes, less than one extended APDU (ISO 7816-4) in hex.
 LongText: Final = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 # SQLite numbers its rows itself only in a column of exactly this type.
+# udev's by-path names of serial modems have 90 characters. SQLite checks no length, so its tables
+# keep the first migration's: a change of it would rebuild them.
+DeviceId: Final = String(255).with_variant(String(64), "sqlite")
+EntityId: Final = String(255).with_variant(String(128), "sqlite")
+
 RowNumber: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData(
@@ -118,7 +123,7 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
 devices = Table(
     "devices",
     metadata,
-    Column("id", String(64), nullable=False),
+    Column("id", DeviceId, nullable=False),
     Column("name", String(128)),
     Column("device_type", String(20), nullable=False),
     Column("manufacturer", String(64)),
@@ -166,7 +171,7 @@ ota_sessions = Table(
     "ota_sessions",
     metadata,
     Column("id", String(36), nullable=False),
-    Column("device_id", String(64)),
+    Column("device_id", DeviceId),
     Column("card_iccid", String(22)),
     Column("session_type", String(20), nullable=False),
     Column("status", String(20), nullable=False, server_default="pending"),
@@ -179,6 +184,7 @@ ota_sessions = Table(
     Column("error_message", LongText),
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
+    Column("metadata", JSONDocument),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
@@ -221,7 +227,7 @@ test_results = Table(
     Column("run_id", String(36), nullable=False),
     Column("suite_name", String(128), nullable=False),
     Column("test_name", String(256), nullable=False),
-    Column("device_id", String(64)),
+    Column("device_id", DeviceId),
     Column("card_iccid", String(22)),
     Column("started_at", UTCDateTime),
     Column("ended_at", UTCDateTime),
@@ -280,7 +286,7 @@ event_outbox = Table(
     Column("origin", String(36), nullable=False),
     Column("event_type", String(32), nullable=False),
     Column("entity_type", String(32), nullable=False),
-    Column("entity_id", String(128)),
+    Column("entity_id", EntityId),
     Column("action", String(32), nullable=False),
     Column("occurred_at", UTCDateTime, nullable=False),
     Column("data", LongText, nullable=False),

@@ -171,6 +171,7 @@ def _sessions(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
             "tls_psk_identity": psk_identity(number % CARDS + 1) if has_started else None,
             "error_code": "TLS_ALERT" if status == "failed" and not is_open else None,
             "error_message": "the card closed the connection" if status == "failed" else None,
+            "metadata": None,
             "created_at": at(created),
             "updated_at": at(ended or created),
         }

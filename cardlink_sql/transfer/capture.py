@@ -16,7 +16,7 @@ from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
 _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
 _NOTE: Final = "cardlink-db "
 # What a capture carries of its session.
-_FACTS: Final = ("card_iccid", "status", "tls_cipher_suite", "tls_psk_identity")
+_FACTS: Final = ("card_iccid", "status", "tls_cipher_suite", "tls_psk_identity", "metadata")
 _TIMES: Final = ("created_at", "started_at", "ended_at")
 _FAILURE: Final = ("error_code", "error_message")
 
@@ -75,6 +75,7 @@ def read_session(path: Path, content: bytes) -> Trace:
     session.cipher_suite = note.get("tls_cipher_suite")
     session.psk_identity = note.get("tls_psk_identity")
     session.card_iccid = note.get("card_iccid")
+    session.metadata = note.get("metadata")
     return Trace(sessions={session.id: session})
 
 

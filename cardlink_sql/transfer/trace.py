@@ -14,7 +14,8 @@ A trace is a file of JSON lines. First the cards, then what happened, in order::
 
 A session ends as completed where the reason is ``normal``, as timeout where it is ``timeout``,
 and else as failed, with the reason as its error code. A failed handshake is a failed session
-without a card, its alert the error code. ``protocol`` has no column and is not kept.
+without a card, its alert the error code. ``protocol`` and ``handshake_ms`` are the session's
+metadata.
 
 The whole file is checked before anything is written, and written in one transaction.
 """
@@ -58,6 +59,7 @@ class TraceSession:
     psk_identity: str | None = None
     card_iccid: str | None = None
     cipher_suite: str | None = None
+    metadata: dict[str, Any] | None = None
     created_at: datetime | None = None
     entries: list[CommLog] = field(default_factory=list)
     ended_at: datetime | None = None
@@ -160,8 +162,9 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
         card_iccid=iccids.get(session.psk_identity or "") or _known_card(uow, session.card_iccid),
         at=session.created_at,
     )
-    if session.cipher_suite is not None and session.psk_identity is not None:
-        sessions.set_tls_info(session.id, session.cipher_suite, session.psk_identity)
+    facts = (session.cipher_suite, session.psk_identity)
+    if any(facts) or session.metadata:
+        sessions.set_tls_info(session.id, *facts, metadata=session.metadata)
     if session.started_at is not None:
         sessions.start_session(session.id, at=session.started_at)
     uow.logs.add_log_batch(session.entries)
@@ -222,6 +225,7 @@ class _TraceReader:
             started_at=fields["timestamp"],
             psk_identity=identity,
             cipher_suite=fields["cipher_suite"],
+            metadata={name: fields[name] for name in ("protocol", "handshake_ms")},
             created_at=_handshake_start(fields),
             last_at=fields["timestamp"],
         )

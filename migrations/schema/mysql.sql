@@ -1,4 +1,4 @@
--- The schema on MySQL and MariaDB as the migrations up to 0003_test_history make it.
+-- The schema on MySQL and MariaDB as the migrations up to 0004_session_metadata make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/mysql.sql
@@ -26,7 +26,7 @@ CREATE TABLE card_profiles (
     /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;
 
 CREATE TABLE devices (
-    id                  VARCHAR(64)  NOT NULL,
+    id                  VARCHAR(255) NOT NULL,
     name                VARCHAR(128),
     device_type         VARCHAR(20)  NOT NULL,
     manufacturer        VARCHAR(64),
@@ -63,7 +63,7 @@ CREATE TABLE event_outbox (
     origin      VARCHAR(36)  NOT NULL,
     event_type  VARCHAR(32)  NOT NULL,
     entity_type VARCHAR(32)  NOT NULL,
-    entity_id   VARCHAR(128),
+    entity_id   VARCHAR(255),
     action      VARCHAR(32)  NOT NULL,
     occurred_at DATETIME(6)  NOT NULL,
     data        MEDIUMTEXT   NOT NULL,
@@ -73,7 +73,7 @@ CREATE TABLE event_outbox (
 
 CREATE TABLE ota_sessions (
     id               VARCHAR(36)  NOT NULL,
-    device_id        VARCHAR(64),
+    device_id        VARCHAR(255),
     card_iccid       VARCHAR(22),
     session_type     VARCHAR(20)  NOT NULL,
     status           VARCHAR(20)  NOT NULL DEFAULT 'pending',
@@ -86,6 +86,7 @@ CREATE TABLE ota_sessions (
     error_message    MEDIUMTEXT,
     created_at       DATETIME(6)  NOT NULL,
     updated_at       DATETIME(6)  NOT NULL,
+    metadata         JSON,
     PRIMARY KEY (id),
     CONSTRAINT fk_ota_sessions_card_iccid
         FOREIGN KEY (card_iccid) REFERENCES card_profiles (iccid) ON DELETE SET NULL,
@@ -137,7 +138,7 @@ CREATE TABLE test_results (
     run_id        VARCHAR(36)  NOT NULL,
     suite_name    VARCHAR(128) NOT NULL,
     test_name     VARCHAR(256) NOT NULL,
-    device_id     VARCHAR(64),
+    device_id     VARCHAR(255),
     card_iccid    VARCHAR(22),
     started_at    DATETIME(6),
     ended_at      DATETIME(6),

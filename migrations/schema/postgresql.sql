@@ -1,4 +1,4 @@
--- The schema on PostgreSQL as the migrations up to 0003_test_history make it.
+-- The schema on PostgreSQL as the migrations up to 0004_session_metadata make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/postgresql.sql
@@ -26,7 +26,7 @@ CREATE TABLE card_profiles (
 CREATE INDEX ix_card_profiles_card_type ON card_profiles (card_type);
 
 CREATE TABLE devices (
-    id                  VARCHAR(64) COLLATE "C"  NOT NULL,
+    id                  VARCHAR(255) COLLATE "C" NOT NULL,
     name                VARCHAR(128) COLLATE "C",
     device_type         VARCHAR(20) COLLATE "C"  NOT NULL,
     manufacturer        VARCHAR(64) COLLATE "C",
@@ -62,7 +62,7 @@ CREATE TABLE event_outbox (
     origin      VARCHAR(36) COLLATE "C"  NOT NULL,
     event_type  VARCHAR(32) COLLATE "C"  NOT NULL,
     entity_type VARCHAR(32) COLLATE "C"  NOT NULL,
-    entity_id   VARCHAR(128) COLLATE "C",
+    entity_id   VARCHAR(255) COLLATE "C",
     action      VARCHAR(32) COLLATE "C"  NOT NULL,
     occurred_at TIMESTAMPTZ              NOT NULL,
     data        TEXT COLLATE "C"         NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE event_outbox (
 
 CREATE TABLE ota_sessions (
     id               VARCHAR(36) COLLATE "C"  NOT NULL,
-    device_id        VARCHAR(64) COLLATE "C",
+    device_id        VARCHAR(255) COLLATE "C",
     card_iccid       VARCHAR(22) COLLATE "C",
     session_type     VARCHAR(20) COLLATE "C"  NOT NULL,
     status           VARCHAR(20) COLLATE "C"  NOT NULL DEFAULT 'pending',
@@ -84,6 +84,7 @@ CREATE TABLE ota_sessions (
     error_message    TEXT COLLATE "C",
     created_at       TIMESTAMPTZ              NOT NULL,
     updated_at       TIMESTAMPTZ              NOT NULL,
+    metadata         JSONB,
     CONSTRAINT pk_ota_sessions PRIMARY KEY (id),
     CONSTRAINT fk_ota_sessions_card_iccid
         FOREIGN KEY (card_iccid) REFERENCES card_profiles (iccid) ON DELETE SET NULL,
@@ -136,7 +137,7 @@ CREATE TABLE test_results (
     run_id        VARCHAR(36) COLLATE "C"  NOT NULL,
     suite_name    VARCHAR(128) COLLATE "C" NOT NULL,
     test_name     VARCHAR(256) COLLATE "C" NOT NULL,
-    device_id     VARCHAR(64) COLLATE "C",
+    device_id     VARCHAR(255) COLLATE "C",
     card_iccid    VARCHAR(22) COLLATE "C",
     started_at    TIMESTAMPTZ,
     ended_at      TIMESTAMPTZ,

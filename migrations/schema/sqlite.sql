@@ -1,4 +1,4 @@
--- The schema on SQLite as the migrations up to 0003_test_history make it.
+-- The schema on SQLite as the migrations up to 0004_session_metadata make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/sqlite.sql
@@ -84,6 +84,7 @@ CREATE TABLE ota_sessions (
     error_message    TEXT,
     created_at       VARCHAR(32)  NOT NULL,
     updated_at       VARCHAR(32)  NOT NULL,
+    metadata         TEXT,
     CONSTRAINT pk_ota_sessions PRIMARY KEY (id),
     CONSTRAINT fk_ota_sessions_card_iccid
         FOREIGN KEY (card_iccid) REFERENCES card_profiles (iccid) ON DELETE SET NULL,

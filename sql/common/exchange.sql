@@ -34,7 +34,8 @@ SELECT
   error_code,
   error_message,
   created_at,
-  updated_at
+  updated_at,
+  metadata
 FROM ota_sessions
 WHERE id > :after
   AND id = :session_id                         -- when: session_id
@@ -288,7 +289,8 @@ SELECT
   error_code,
   error_message,
   created_at,
-  updated_at
+  updated_at,
+  metadata
 FROM ota_sessions
 WHERE id IN (:keys);
 
@@ -308,7 +310,8 @@ INSERT INTO ota_sessions (
   error_code,
   error_message,
   created_at,
-  updated_at
+  updated_at,
+  metadata
 )
 VALUES (
   :id,
@@ -324,7 +327,8 @@ VALUES (
   :error_code,
   :error_message,
   :created_at,
-  :updated_at
+  :updated_at,
+  :metadata
 );
 
 -- name: update_sessions :exec
@@ -343,7 +347,8 @@ SET
   error_code = :error_code,
   error_message = :error_message,
   created_at = :created_at,
-  updated_at = :updated_at
+  updated_at = :updated_at,
+  metadata = :metadata
 WHERE id = :id;
 
 -- name: page_logs :many

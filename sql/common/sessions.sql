@@ -16,6 +16,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -37,6 +38,7 @@ SET
   tls_psk_identity = :tls_psk_identity,
   error_code = :error_code,
   error_message = :error_message,
+  metadata = :metadata,
   updated_at = :updated_at
 WHERE id = :id
   AND status IN ('pending', 'active');
@@ -52,11 +54,12 @@ WHERE id = :id
   AND status = 'pending';
 
 -- name: set_tls_info :exec
--- What the TLS handshake settled; no row where the session has ended.
+-- Sets the outcome of the TLS handshake; no row where the session has ended.
 UPDATE ota_sessions
 SET
   tls_cipher_suite = :tls_cipher_suite,
   tls_psk_identity = :tls_psk_identity,
+  metadata = :metadata,                        -- when: metadata
   updated_at = :updated_at
 WHERE id = :id
   AND status IN ('pending', 'active');
@@ -76,6 +79,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -97,6 +101,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -120,6 +125,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -146,6 +152,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -170,6 +177,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -259,6 +267,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -280,6 +289,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -301,6 +311,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions
@@ -351,6 +362,7 @@ INSERT INTO ota_sessions (
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 )
@@ -367,6 +379,7 @@ VALUES (
   :tls_psk_identity,
   :error_code,
   :error_message,
+  :metadata,
   :created_at,
   :updated_at
 );

@@ -101,6 +101,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id
@@ -125,6 +126,7 @@ SELECT
   tls_psk_identity,
   error_code,
   error_message,
+  metadata,
   created_at,
   updated_at
 FROM ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id

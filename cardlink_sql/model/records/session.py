@@ -5,6 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
+from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.times import utc_now
 
 
@@ -54,6 +55,7 @@ class OTASession:
     tls_psk_identity: str | None = None
     error_code: str | None = None
     error_message: str | None = None
+    metadata: JSONValue | None = None
     created_at: datetime = field(default_factory=utc_now)
     updated_at: datetime = field(default_factory=utc_now)
 

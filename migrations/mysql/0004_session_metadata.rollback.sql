@@ -1,0 +1,16 @@
+-- Drops the sessions' metadata and narrows the ids of devices to 64 characters again. The statement
+-- that meets a longer id fails: shorten it, and roll back again.
+
+ALTER TABLE ota_sessions DROP FOREIGN KEY fk_ota_sessions_device_id;
+ALTER TABLE test_results DROP FOREIGN KEY fk_test_results_device_id;
+ALTER TABLE event_outbox MODIFY COLUMN entity_id VARCHAR(128);
+ALTER TABLE devices MODIFY COLUMN id VARCHAR(64) NOT NULL;
+ALTER TABLE test_results
+    MODIFY COLUMN device_id VARCHAR(64),
+    ADD CONSTRAINT fk_test_results_device_id
+        FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE SET NULL;
+ALTER TABLE ota_sessions
+    MODIFY COLUMN device_id VARCHAR(64),
+    DROP COLUMN metadata,
+    ADD CONSTRAINT fk_ota_sessions_device_id
+        FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE SET NULL;

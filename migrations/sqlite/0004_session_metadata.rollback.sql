@@ -1,0 +1,3 @@
+-- Drops the sessions' metadata. Ids of devices of more than 64 characters stay: SQLite checks none.
+
+ALTER TABLE ota_sessions DROP COLUMN metadata;
