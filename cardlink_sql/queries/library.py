@@ -76,21 +76,30 @@ def load_library(dialect: Dialect) -> Library:
 
 
 @cache
-def load_internal(dialect: Dialect) -> Library:
+def load_internal(dialect: Dialect, only: str | None = None) -> Library:
     """Return the statements of the machinery, from ``sql/internal``.
 
     No gateway sends them: they migrate, back up, restore and read catalogs. A name that is quoted
     and in braces, as in ``"{table}"``, is an identifier to put in.
 
+    Args:
+        dialect: whose.
+        only: the one file to read, for what a connection needs is little.
+
     Raises:
         QueryError: a file is malformed.
     """
     folder = resources.folder("sql").joinpath(INTERNAL)
-    return read_library(folder, dialect, path=f"sql/{INTERNAL}", needs_reason=False)
+    return read_library(folder, dialect, path=f"sql/{INTERNAL}", needs_reason=False, only=only)
 
 
 def read_library(
-    folder: Traversable, dialect: Dialect, *, path: str = "sql", needs_reason: bool = True
+    folder: Traversable,
+    dialect: Dialect,
+    *,
+    path: str = "sql",
+    needs_reason: bool = True,
+    only: str | None = None,
 ) -> Library:
     """Read the library of a dialect from a folder laid out as ``sql/`` is.
 
@@ -99,6 +108,7 @@ def read_library(
         dialect: whose queries to read.
         path: how errors name the folder.
         needs_reason: a dialect's query must say why it has a form of its own.
+        only: the one file to read.
 
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
@@ -106,7 +116,7 @@ def read_library(
     queries: dict[str, dict[str, Query]] = {}
     for part in (COMMON, dialect.value):
         for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
-            if not file.name.endswith(".sql"):
+            if not file.name.endswith(".sql") or only not in (None, file.name[:-4]):
                 continue
             place = f"{path}/{part}/{file.name}"
             has_reasons = needs_reason and part != COMMON
