@@ -167,7 +167,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
     file.write_text("precious")
     with pytest.raises(DatabaseError, match="there already"):
         create_backup(sqlite_manager, file)
-    with pytest.raises(DatabaseError, match="no file"):
+    with pytest.raises(DatabaseError, match="not a file"):
         create_backup(sqlite_manager, tmp_path, force=True)
     assert file.read_text() == "precious"
     create_backup(sqlite_manager, file, force=True)
@@ -349,7 +349,7 @@ def test_a_backup_that_is_cut_off_is_refused(small_backup: Path, tmp_path: Path)
     cut = tmp_path / "cut.backup"
     for length in {0, 1, 10, 100, *range(0, len(whole), len(whole) // 50), len(whole) - 1}:
         cut.write_bytes(whole[:length])
-        with pytest.raises(ValidationError, match=r"no whole backup|damaged"):
+        with pytest.raises(ValidationError, match=r"not a whole backup|damaged"):
             check_backup(cut)
 
 
@@ -412,7 +412,7 @@ def rewritten(
         (lambda m: m["payload"].update(size=5), "does not hold"),
         (lambda m: m["payload"].update(name="../../x"), "manifest is damaged"),
         (lambda m: m.update(format_version=2), "format version 2"),
-        (lambda m: m.update(format="else"), "no backup of cardlink-db"),
+        (lambda m: m.update(format="else"), "not a backup of cardlink-db"),
         (lambda m: m.update(kind="tar"), "manifest is damaged"),
         (lambda m: m.update(kind="pg_dump"), "manifest is damaged"),
         (lambda m: m.update(created_at="2026-01-01"), "manifest is damaged"),
@@ -421,7 +421,7 @@ def rewritten(
         (lambda m: m.update(event_counter=5), "manifest is damaged"),
         (lambda m: m.update(event_counter={"last_id": 5, "publishes": 1}), "manifest is damaged"),
         (lambda m: m.update(event_counter={"last_id": 1 << 63, "publishes": True}), "is damaged"),
-        (lambda m: m.clear(), "no backup of cardlink-db"),
+        (lambda m: m.clear(), "not a backup of cardlink-db"),
     ],
 )
 def test_a_manifest_that_lies_is_refused_and_nothing_changes(
@@ -447,7 +447,7 @@ def test_a_manifest_that_lies_is_refused_and_nothing_changes(
 def test_what_is_no_backup_is_refused(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "any.file"
     file.write_bytes(content)
-    with pytest.raises(ValidationError, match="no whole backup"):
+    with pytest.raises(ValidationError, match="not a whole backup"):
         check_backup(file)
     with zipfile.ZipFile(file, "w") as other:
         other.writestr("readme.txt", "hello")

@@ -138,7 +138,7 @@ def _origin(manifest: Manifest) -> str:
 
 @contextmanager
 def _megabytes(what: str) -> Iterator[Callable[[int], None]]:
-    """Show the progress of the block in MB; gives what takes the bytes done."""
+    """Show the progress of the block in MB; yields the function that takes the bytes done."""
     rest = 0
     with progress(what, unit="MB") as advance:
 

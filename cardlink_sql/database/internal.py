@@ -70,7 +70,7 @@ def text_to_paste(dialect: Dialect, title: str, **identifiers: str) -> str:
 
 
 def with_identifiers(query: Query, sql: str, **identifiers: str) -> str:
-    """Put quoted identifiers in the place of those that stand in braces.
+    """Put quoted identifiers in the place of those in braces.
 
     Raises:
         QueryError: the statement has no place for one.

@@ -1,4 +1,4 @@
-"""Everything that is wrong with an input, as one error."""
+"""The problems of an input, as one error."""
 
 from typing import Final
 
@@ -31,8 +31,8 @@ class Problems:
         """
         self.count += 1
         if self.count <= _MOST_SHOWN:
-            told = f"{path}: {what}" if path else what
-            self._found.append((line, told.replace("\n", "\\n")))
+            text = f"{path}: {what}" if path else what
+            self._found.append((line, text.replace("\n", "\\n")))
 
     def add_refusal(self, error: ValidationError, line: int | None = None) -> None:
         """Note a value that a check refused, at the path that the check named."""

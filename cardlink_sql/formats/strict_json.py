@@ -11,7 +11,7 @@ def load_json(text: str, where: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValidationError: it is no JSON, an object has a field twice, or it is nested too deeply.
+        ValidationError: it is not JSON, an object has a field twice, or it is nested too deeply.
     """
     try:
         return _DECODER.decode(text)

@@ -34,7 +34,7 @@ def load_yaml(text: str, where: str) -> Any:
     """Return the value of a YAML text of one document that ends in ``...``.
 
     Raises:
-        ValidationError: it is no YAML, holds an anchor, an alias, a tag or a key twice, is
+        ValidationError: it is not YAML, or holds an anchor, an alias, a tag or a key twice, is
             nested too deeply, or does not end.
     """
     reader = _DocumentReader(where)

@@ -1,4 +1,4 @@
-"""The file of a backup: a zip of the payload and, behind it, ``manifest.json``.
+"""The file of a backup: a zip of the payload and, after it, ``manifest.json``.
 
 A zip is read by every tool, finds its end missing when it is cut off, and keeps a checksum of
 each part; the manifest holds the payload's size and SHA-256 besides.
@@ -28,7 +28,7 @@ MANIFEST_NAME: Final = "manifest.json"
 CHUNK: Final = 1 << 20
 
 _LARGEST_MANIFEST: Final = 1 << 20
-# Level 1 takes a third of the default's time and gives nearly the same size: hex is easy.
+# Level 1 takes a third of the default's time for nearly the same size: hex is easy.
 _LEVEL: Final = 1
 # What zipfile raises over a damaged file, from the struct that is cut short to the feature
 # that nobody asked for.
@@ -50,11 +50,11 @@ class Payload(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """The hash of what was written, in hex."""
+        """Return the hash of what was written, in hex."""
         return self._hash.hexdigest()
 
     def writable(self) -> bool:
-        """It is."""
+        """Return true."""
         return True
 
     def write(self, data: Any) -> int:
@@ -91,7 +91,7 @@ class NewContainer:
 
     @contextmanager
     def payload(self, on_progress: OnProgress = no_progress) -> Iterator[Payload]:
-        """The payload, to be written in the block."""
+        """Open the payload, to be written in the block."""
         with self._zip.open(PAYLOAD_NAMES[self._kind], "w", force_zip64=True) as file:
             yield Payload(file, on_progress)
 
@@ -110,7 +110,7 @@ class Container:
         path: the file.
 
     Raises:
-        ValidationError: it is no backup, or it is damaged.
+        ValidationError: it is not a backup, or it is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,7 +131,7 @@ class Container:
         self._zip.close()
 
     def chunks(self, on_progress: OnProgress = no_progress) -> Iterator[bytes]:
-        """The payload piece by piece; behind the last one it is known to be whole.
+        """Return the payload piece by piece; after the last one it is known to be whole.
 
         Raises:
             ValidationError: it is damaged, or not what the manifest says.
@@ -188,7 +188,7 @@ class Container:
 
     def _damaged(self, reason: str) -> ValidationError:
         return ValidationError(
-            f"this is no whole backup: {reason}",
+            f"not a whole backup: {reason}",
             str(self.path),
             "use another backup; nothing was changed",
         )

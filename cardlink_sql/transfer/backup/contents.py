@@ -1,4 +1,4 @@
-"""What a database holds: the tables that a backup is of, their rows, the migrations applied."""
+"""The contents of a database: tables with their rows, and the migrations applied."""
 
 from typing import Final
 

@@ -17,7 +17,7 @@ from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
 
 
 class Method(StrEnum):
-    """How a database is backed up."""
+    """The way that a database is backed up."""
 
     AUTO = "auto"
     NATIVE = "native"
@@ -62,7 +62,7 @@ def create_backup(
 ) -> Backup:
     """Back up the database into one file, while others use it.
 
-    The file is written beside its place, read again from end to end, and then renamed; only
+    The file is written next to its place, read again from end to end, and then renamed; only
     its owner may read it, for it holds the PSKs as they are stored, encrypted.
 
     Args:
@@ -91,7 +91,7 @@ def create_backup(
 
 def _refuse_existing(file: Path, *, force: bool) -> None:
     if file.exists() and not file.is_file():
-        raise DatabaseError("this is no file", str(file), "name a file to make")
+        raise DatabaseError("not a file", str(file), "name a file to make")
     if file.exists() and not force:
         raise DatabaseError(
             "the file is there already", str(file), "name another, or replace it: --force"
@@ -99,7 +99,7 @@ def _refuse_existing(file: Path, *, force: bool) -> None:
 
 
 def _choose(manager: DatabaseManager, method: Method) -> tuple[PayloadKind, str | None]:
-    """What the payload will be, and why it is not the native one."""
+    """Return the kind of the payload, and why it is not the native one."""
     if method is Method.JSONL:
         return PayloadKind.JSONL, None
     kind = _NATIVE[manager.dialect]

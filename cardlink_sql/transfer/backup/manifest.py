@@ -1,4 +1,4 @@
-"""What a backup says of itself: ``manifest.json``."""
+"""The description of a backup: ``manifest.json``."""
 
 import json
 import re
@@ -17,7 +17,7 @@ FORMAT_VERSION: Final = 1
 
 
 class PayloadKind(StrEnum):
-    """What the payload of a backup is."""
+    """The format of a payload."""
 
     SQLITE = "sqlite"
     PG_DUMP = "pg_dump"
@@ -35,12 +35,12 @@ PAYLOAD_NAMES: Final = {
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a database, in one snapshot.
+    """The contents of a database in one snapshot.
 
     Args:
         migrations: the ids applied, oldest first.
         tables: the rows of each table of CardLink and of the migrations' bookkeeping.
-        orphans: rows that refer to a row that is not there; SQLite alone lets them be.
+        orphans: rows that refer to a row that is not there; only SQLite allows them.
     """
 
     migrations: tuple[str, ...]
@@ -49,7 +49,7 @@ class Contents:
 
     @property
     def own_tables(self) -> list[str]:
-        """The tables without those of the migrations' bookkeeping."""
+        """Return the tables without those of the migrations' bookkeeping."""
         return [name for name in self.tables if name not in BOOKKEEPING_TABLES]
 
 
@@ -80,7 +80,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds and where it comes from.
+    """The contents of a backup and its origin.
 
     Args:
         kind: what the payload is.
@@ -109,7 +109,7 @@ class Manifest:
     counter: Counter | None = None
 
     def to_document(self) -> dict[str, Any]:
-        """What ``manifest.json`` holds."""
+        """Return the JSON of ``manifest.json``."""
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -140,14 +140,14 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         where: the backup, for errors.
 
     Raises:
-        ValidationError: it is no manifest, or one of another version of the format.
+        ValidationError: it is not a manifest, or one of another version of the format.
     """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValidationError("the manifest is no JSON", where, _USE_ANOTHER) from error
+        raise ValidationError("the manifest is not JSON", where, _USE_ANOTHER) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValidationError("this is no backup of cardlink-db", where, _USE_ANOTHER)
+        raise ValidationError("not a backup of cardlink-db", where, _USE_ANOTHER)
     version = document.get("format_version")
     if version != FORMAT_VERSION:
         raise ValidationError(
@@ -217,7 +217,7 @@ def _counter(value: Any) -> Counter | None:
     return Counter(last_id, value["publishes"])
 
 
-# Half of what the column takes, so that there is room behind it.
+# Half of what the column takes, so that there is room after it.
 _LARGEST_NUMBER: Final = 1 << 62
 _ANY_TEXT: Final = re.compile(r".+", re.DOTALL)
 

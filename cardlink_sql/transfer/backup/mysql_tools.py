@@ -1,4 +1,4 @@
-"""The tools of MariaDB and MySQL, and how they are told where the database is."""
+"""The tools of MariaDB and MySQL, and how they learn where the database is."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -31,12 +31,12 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\
 
 
 def product_of(version: str) -> str:
-    """Which of the two a server or a tool is, from what it says of itself."""
+    """Return the product of a server or a tool, from the version that it reports."""
     return MARIADB if MARIADB.lower() in version.lower() else MYSQL
 
 
 def find_of_product(product: str, *names: str) -> Tool | None:
-    """The first of some programs that is of the server's own product.
+    """Return the first of some programs that is of the server's own product.
 
     MySQL's tools ask MariaDB for what it has not, and the other way round.
     """
@@ -48,7 +48,7 @@ def find_of_product(product: str, *names: str) -> Tool | None:
 
 
 def untold_parameters(manager: DatabaseManager) -> list[str]:
-    """The parameters of the connection that the tools cannot be told."""
+    """Return the parameters of the connection that the tools have no option for."""
     options = _parameters(manager)
     ssl = options.get("ssl") or {}
     return [
@@ -59,9 +59,9 @@ def untold_parameters(manager: DatabaseManager) -> list[str]:
 
 @contextmanager
 def option_file(manager: DatabaseManager) -> Iterator[str]:
-    """The argument that names a file with all that a tool needs to connect.
+    """Write a file with all that a tool needs to connect; yields the argument that names it.
 
-    The file is this user's alone to read, and gone behind the block. No other option file is
+    Only this user can read the file, and it is gone after the block. No other option file is
     read, for the URL says where the database is.
     """
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="cardlink-") as file:
@@ -75,7 +75,7 @@ def option_file(manager: DatabaseManager) -> Iterator[str]:
 
 
 def secrets_of(manager: DatabaseManager) -> tuple[str, ...]:
-    """What no error may show."""
+    """Return what no error may show."""
     return tuple(filter(None, [str(_parameters(manager).get("password") or "")]))
 
 
@@ -104,6 +104,6 @@ def _is_true(value: object) -> bool:
 
 
 def _parameters(manager: DatabaseManager) -> dict[str, Any]:
-    """What the engine connects with."""
+    """Return what the engine connects with."""
     _, options = manager.engine.dialect.create_connect_args(manager.config.engine_url)
     return dict(options)

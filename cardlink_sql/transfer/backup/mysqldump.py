@@ -44,14 +44,14 @@ _OPTIONS: Final = (
     "--skip-disable-keys",
     "--skip-triggers",
     "--no-tablespaces",
-    # MySQL's alone: what a dump of some tables must not carry over.
+    # Only MySQL's: what a dump of some tables must not carry over.
     "--loose-set-gtid-purged=OFF",
     "--loose-column-statistics=0",
 )
 
 
 def obstacle(manager: DatabaseManager) -> str | None:
-    """Why the dump tool will not do; None where it will.
+    """Return why the dump tool cannot be used; None where it can.
 
     Raises:
         ConnectionError: the database does not answer.

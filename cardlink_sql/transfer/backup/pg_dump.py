@@ -19,7 +19,7 @@ from cardlink_sql.transfer.backup.tools import ToolFailed
 
 
 def obstacle(manager: DatabaseManager) -> str | None:
-    """Why ``pg_dump`` will not do; None where it will.
+    """Return why ``pg_dump`` cannot be used; None where it can.
 
     Raises:
         ConnectionError: the database does not answer.

@@ -1,4 +1,4 @@
-"""PostgreSQL's own tools, and how they are told where the database is."""
+"""PostgreSQL's own tools, and how they learn where the database is."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ _DISPENSABLE: Final = ("keepalives", "tcp_user_timeout")
 
 
 def pg_tool(manager: DatabaseManager, name: str) -> Tool | None:
-    """One of PostgreSQL's programs, ready to reach a database.
+    """Return one of PostgreSQL's programs, ready to reach a database.
 
     Each parameter of the connection goes by libpq's variable for it, the password among them.
 
@@ -28,7 +28,7 @@ def pg_tool(manager: DatabaseManager, name: str) -> Tool | None:
 
 
 def untold_parameters(manager: DatabaseManager) -> list[str]:
-    """The parameters of the connection that the tools cannot be told and cannot do without."""
+    """Return the parameters of the connection that libpq needs and has no variable for."""
     variables = _variables()
     return [
         keyword
@@ -47,7 +47,7 @@ def _variables() -> dict[str, str]:
 
 
 def _parameters(manager: DatabaseManager) -> dict[str, str]:
-    """What the engine connects with, as far as it is libpq's."""
+    """Return the parameters that the engine connects with, as far as they are libpq's."""
     _, options = manager.engine.dialect.create_connect_args(manager.config.engine_url)
     known = _variables()
     given: dict[str, Any] = {name: value for name, value in options.items() if name in known}

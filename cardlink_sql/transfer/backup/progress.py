@@ -1,4 +1,4 @@
-"""What long work calls with the bytes that it has done since it last called."""
+"""The callback of long work: it takes the bytes done since the last call."""
 
 from collections.abc import Callable
 
@@ -6,4 +6,4 @@ OnProgress = Callable[[int], None]
 
 
 def no_progress(done: int, /) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""

@@ -38,7 +38,7 @@ def check_backup(file: Path, *, on_progress: OnProgress = no_progress) -> Manife
         on_progress: called with the bytes done.
 
     Returns:
-        What it holds.
+        Its description.
 
     Raises:
         ValidationError: it is damaged.
@@ -200,7 +200,7 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -
 
 @contextmanager
 def _unpacked(backup: Container, on_progress: OnProgress) -> Iterator[Path]:
-    """The payload in a file that is this user's alone, while the block lasts."""
+    """Unpack the payload to a file that only this user can read, while the block lasts."""
     with TemporaryDirectory(prefix="cardlink-") as folder:
         path = Path(folder) / PAYLOAD_NAMES[backup.manifest.kind]
         with path.open("xb") as file:

@@ -1,4 +1,4 @@
-"""What an SQL script of a dump tool holds, without running it.
+"""Reads an SQL script of a dump tool without running it.
 
 ``pg_restore`` writes blocks of rows, ``COPY table (columns) FROM stdin;`` to ``\\.``, a row a
 line. ``mysqldump`` writes ``INSERT INTO table (columns) VALUES (…),(…);``, a statement or a row
@@ -19,7 +19,7 @@ _TRAILER: Final = b"-- Dump completed"
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines, with their ends, of a text that comes in pieces."""
+    """Return the lines, with their ends, of a text that comes in pieces."""
     rest = b""
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")
@@ -30,7 +30,7 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def count_copied_rows(script: Iterable[bytes]) -> dict[str, int]:
-    """The rows of each table in a script of ``pg_restore``'s, from its lines."""
+    """Count the rows of each table in a script of ``pg_restore``."""
     rows: Counter[str] = Counter()
     for table, line in _copied(script):
         if table is not None:
@@ -39,7 +39,7 @@ def count_copied_rows(script: Iterable[bytes]) -> dict[str, int]:
 
 
 def without_unknown_settings(script: Iterable[bytes], known: set[str]) -> Iterator[bytes]:
-    """A script of ``pg_restore``'s without the settings that an older server does not know.
+    """Return a script of ``pg_restore`` without the settings that an older server does not know.
 
     Args:
         script: its lines.
@@ -64,7 +64,7 @@ def _copied(script: Iterable[bytes]) -> Iterator[tuple[str | None, bytes]]:
 
 
 def count_inserted_rows(script: Iterable[bytes]) -> dict[str, int] | None:
-    """The rows of each table in a script of ``mysqldump``'s; None where its end is missing."""
+    """Count the rows of each table in a script of ``mysqldump``; None where its end is missing."""
     rows: Counter[str] = Counter()
     table: str | None = None
     is_whole = False
@@ -77,7 +77,7 @@ def count_inserted_rows(script: Iterable[bytes]) -> dict[str, int] | None:
                 continue
             table = insert["table"].decode()
             values = line[insert.end() :]
-        # Each row stands in brackets, and out of strings there are no others.
+        # Each row is in brackets, and out of strings there are no others.
         rows[table] += _STRING.sub(b"", values).count(b"(")
         if line.endswith(b";\n"):
             table = None

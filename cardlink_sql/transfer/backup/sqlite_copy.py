@@ -57,7 +57,7 @@ def copy_database(manager: DatabaseManager, target: Path) -> None:
 
     Args:
         manager: of the database; one in memory will do.
-        target: the file to make; one file, without a log beside it.
+        target: the file to make; one file, without a log next to it.
 
     Raises:
         ConflictError: the database stayed locked.
@@ -85,7 +85,7 @@ def _heed_interrupts(_status: int, _remaining: int, _total: int) -> None:
 
 
 def examine(file: Path, where: str) -> Contents:
-    """Check a database file from end to end, and say what it holds. Nobody else has it open.
+    """Check a database file from end to end and return its contents. Nobody else has it open.
 
     Args:
         file: an SQLite database.

@@ -1,4 +1,4 @@
-"""A file beside an SQLite database that takes its place.
+"""A file next to an SQLite database that takes its place.
 
 At every moment the database's name leads to the old file or to the new one, both whole: the
 old one gets a second name, and the new one is then renamed over the first.
@@ -36,7 +36,7 @@ _DAMAGED: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 
 
 class SQLiteScratch:
-    """The file beside the database.
+    """The file next to the database.
 
     Args:
         target: the database's file; it need not be there.
@@ -51,7 +51,7 @@ class SQLiteScratch:
 
     @cached_property
     def manager(self) -> DatabaseManager:
-        """Of the file."""
+        """Return the manager of the file."""
         return DatabaseManager(DatabaseConfig(f"sqlite:///{self.file}"))
 
     def clear(self) -> None:
@@ -114,7 +114,7 @@ class SQLiteScratch:
 
 @contextmanager
 def sqlite_scratch(manager: DatabaseManager) -> Iterator[SQLiteScratch]:
-    """A file beside the database of a manager, whose connections are closed first.
+    """Make a file next to the database of a manager, whose connections are closed first.
 
     Raises:
         ValidationError: the database lives in memory.
@@ -160,7 +160,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 
 def _write_log_back(file: Path, timeout: float) -> bool:
-    """Whether it could be: SQLite makes no sense of a damaged file."""
+    """Return whether it could be: SQLite cannot read a damaged file."""
     # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
     # be alone is to have the file to ourselves, not to be its only writer.
     try:

@@ -34,12 +34,12 @@ class Tool:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Return its name."""
         return os.path.basename(self.path)  # noqa: PTH119 - a name, not a file of ours
 
     @property
     def major(self) -> int:
-        """The first number of its version; 0 where there is none."""
+        """Return the first number of its version; 0 where there is none."""
         found = _VERSION.search(self.version.partition("(PostgreSQL)")[2] or self.version)
         return int(found[0].partition(".")[0]) if found else 0
 
@@ -81,7 +81,7 @@ class Tool:
                 raise ToolFailed(self, _read(errors))
 
     def output(self, arguments: Iterable[str]) -> Iterator[bytes]:
-        """What it prints, piece by piece.
+        """Return what it prints, piece by piece.
 
         Raises:
             ToolFailed: it ended with an error.
@@ -103,10 +103,10 @@ class ToolFailed(Exception):  # noqa: N818 - a signal inside the package, never 
         self.said = said
 
     def error(self, remedy: str) -> DatabaseError:
-        """The project's error for it."""
+        """Return the project's error for it."""
         lines = [line.strip() for line in self.said.splitlines() if line.strip()]
         telling = [line for line in lines if "error" in line.lower()] or lines
-        said = telling[0] if telling else "it ended without a word"
+        said = telling[0] if telling else "it printed nothing"
         return DatabaseError(f"{self.tool.name} failed: {said}", remedy=remedy)
 
 

@@ -20,7 +20,7 @@ SELECT VERSION();
 SELECT CURRENT_USER();
 
 -- name: make_database :exec
--- Never sent: what the error of a restore tells an administrator to run.
+-- Never sent: the error of a restore asks an administrator to run it.
 CREATE DATABASE `{database}`;
 
 -- name: let_use_database :exec

@@ -1,4 +1,4 @@
--- What the catalog of MySQL and MariaDB knows and SQLAlchemy's inspector does not tell.
+-- Reads of MySQL's and MariaDB's catalog that SQLAlchemy's inspector lacks.
 
 -- name: other_objects :many
 -- Everything else than tables and indexes that a migration may make.

@@ -63,5 +63,5 @@ WHERE s.relkind = 'S' AND t.relname = ANY(:tables) AND pg_catalog.pg_table_is_vi
 ORDER BY 1;
 
 -- name: make_database :exec
--- Never sent: what the error of a restore tells an administrator to run.
+-- Never sent: the error of a restore asks an administrator to run it.
 CREATE DATABASE "{database}" OWNER "{user}";

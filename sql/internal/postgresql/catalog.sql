@@ -1,4 +1,4 @@
--- What PostgreSQL's catalog knows and SQLAlchemy's inspector does not tell.
+-- Reads of PostgreSQL's catalog that SQLAlchemy's inspector lacks.
 
 -- name: other_objects :many
 -- Everything else than tables and indexes that a migration may make.

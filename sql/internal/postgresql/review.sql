@@ -21,7 +21,7 @@ ALTER TABLE "{table}" SET (autovacuum_enabled = off);
 SET default_statistics_target = 1000;
 
 -- name: gather :exec
--- Gather them, and note that everybody sees the rows: only then an index alone is read.
+-- Gather them, and note that everybody sees the rows: index-only scans need it.
 VACUUM (ANALYZE) "{table}";
 
 -- name: sample_again :exec

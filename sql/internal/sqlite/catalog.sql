@@ -1,4 +1,4 @@
--- What SQLite's catalog knows and SQLAlchemy's inspector does not tell.
+-- Reads of SQLite's catalog that SQLAlchemy's inspector lacks.
 
 -- name: other_objects :many
 -- Everything else than tables and indexes that a migration may make.

@@ -5,7 +5,7 @@
 PRAGMA journal_mode = WAL;
 
 -- name: check_foreign_keys :exec
--- Check foreign keys, which SQLite does only where it is told to.
+-- Check foreign keys, which SQLite does only on request.
 PRAGMA foreign_keys = ON;
 
 -- name: sync_normal :exec
