@@ -36,7 +36,7 @@ def test_the_samples_run(
     exec("\n".join(blocks("python")), {})
     printed = capsys.readouterr().out
     assert "6A83 Record not found" in printed
-    assert printed.endswith("1.0\nselect by AID\ninstall applet\n")
+    assert printed.endswith("select by AID\ninstall applet\n")
 
 
 @pytest.mark.parametrize("dialect", Dialect)
