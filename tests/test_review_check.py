@@ -110,7 +110,7 @@ MUTATIONS = {
     ),
     "a time as text": Mutation(
         "common/cards.sql", "get_by_id", "  created_at,\n", "  card_type AS created_at,\n",
-        "types", "the record's field takes datetime", (MYSQL, POSTGRESQL),
+        "types", "the record's field takes datetime", (MYSQL, POSTGRESQL), also=("alias",),
     ),
     "a parameter of another type": Mutation(
         "common/cards.sql", "find_by", "AND updated_at = :updated_at", "AND atr = :updated_at",
