@@ -74,7 +74,7 @@ class UnitOfWork:
     """One transaction. Leaving the ``with`` block without :meth:`commit` rolls it back.
 
     Args:
-        manager: the database.
+        db_manager: the database.
         read_only: no transaction is opened and nothing may be written. Each statement sees
             what was committed before it; a read costs one round trip.
         timeout: seconds that a server may take to connect, and to each answer; then the unit
@@ -106,11 +106,11 @@ class UnitOfWork:
     outbox: "OutboxGateway"
 
     def __init__(
-        self, manager: Database, *, read_only: bool = False, timeout: float | None = None
+        self, db_manager: Database, *, read_only: bool = False, timeout: float | None = None
     ) -> None:
         limit = None if timeout is None else validation.seconds(timeout, "timeout")
-        self._manager = manager
-        self._transaction = manager.transaction(read_only=read_only, timeout=limit)
+        self._manager = db_manager
+        self._transaction = db_manager.transaction(read_only=read_only, timeout=limit)
         self._depth = 0
         self.has_committed = False
 
@@ -136,6 +136,10 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Roll back what is not committed and give the connection back; leaving the block does."""
         self._transaction.close()
 
     def commit(self) -> None:

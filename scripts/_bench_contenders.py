@@ -197,7 +197,7 @@ class Bare:
         ended = done + failed + timeout
         return SessionStatistics(
             total, pending, active, done, failed, timeout,
-            None if average is None else float(average), done / ended if ended else None,
+            None if average is None else float(average), done / ended if ended else None, 1.0,
         )  # fmt: skip
 
     def page(self, number: int, size: int, after: int) -> list[CommLog]:

@@ -194,10 +194,11 @@ class Orm:
             )
             ended = within.filter(status.in_(("completed", "failed", "timeout"))).count()
             return SessionStatistics(
-                total=within.count(),
+                total_sessions=within.count(),
                 **counts,
-                average_duration_ms=None if average is None else float(average),
+                avg_duration_ms=None if average is None else float(average),
                 success_rate=counts["completed"] / ended if ended else None,
+                period_days=1.0,
             )
 
     def page(self, number: int, size: int, after: int) -> list[Any]:

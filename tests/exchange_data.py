@@ -66,9 +66,11 @@ def fill(manager: DatabaseManager) -> None:
         )
         uow.cards.create(card(1, card_type=CardType.EUICC, atr="3B9F", notes="- not a list"))
         uow.cards.create(card(2, psk_identity=" \u00e9 identity\n", trigger_config=DOCUMENT))
-        uow.cards.create_with_psk(card(3, security_domains=[DOCUMENT, None]), "card_3", KEY)
         uow.cards.create_with_psk(
-            CardProfile("0" * 18, bip_config={"a": 0.0}), "card_4", b"\0" * 64
+            card(3, security_domains=[DOCUMENT, None]), KEY, psk_identity="card_3"
+        )
+        uow.cards.create_with_psk(
+            CardProfile("0" * 18, bip_config={"a": 0.0}), b"\0" * 64, psk_identity="card_4"
         )
         for number, status in enumerate(SessionStatus, 1):
             uow.sessions.create(

@@ -43,7 +43,7 @@ def fill(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create(device(1, name=STRANGE, connection_settings={"a": [1, None, STRANGE]}))
         uow.devices.create(device(2, device_type=DeviceType.MODEM, is_active=False))
-        uow.cards.create_with_psk(card(1, notes=STRANGE), STRANGE[:40], "00" * 16)
+        uow.cards.create_with_psk(card(1, notes=STRANGE), "00" * 16, psk_identity=STRANGE[:40])
         uow.cards.create(card(2))
         for number in (1, 2):
             uow.sessions.create_session(

@@ -52,7 +52,7 @@ def filled(
     manager = migrated(request.param)
     with UnitOfWork(manager) as uow:
         uow.devices.create_all([device(1, iccid=iccid(1)), device(2)])
-        uow.cards.create_with_psk(card(1), "card-1", b"key")
+        uow.cards.create_with_psk(card(1), b"key", psk_identity="card-1")
         uow.cards.create(card(2))
         uow.sessions.create_session(session_id=session_id(1), device_id="device-0001")
         uow.sessions.create_session(session_id=session_id(2), card_iccid=iccid(2))
@@ -229,7 +229,7 @@ TABLE = [
     Bad("status word", ValidationError,
         lambda uow, v: uow.logs.add_log(session_id(), "response", "9000", status_word=v),
         ["", "900", "90000", "9G00", "90 00", 9000, b"9000"]),
-    Bad("status word to find", ValidationError, lambda uow, v: uow.logs.find_by_status(v),
+    Bad("status word to find", ValidationError, lambda uow, v: uow.logs.find_by_status(None, v),
         ["", "900", "%", *NO_TEXT]),
     Bad("pattern", ValidationError, lambda uow, v: uow.logs.search_hex(v),
         ["", " ", "A", "%", "0G", *BROKEN_TEXT, *NO_TEXT]),
@@ -276,7 +276,7 @@ TABLE = [
             ("sessions by device", lambda uow, v: uow.sessions.find_by_device(v)),
             ("sessions by card", lambda uow, v: uow.sessions.find_by_card(v)),
             ("sessions by status", lambda uow, v: uow.sessions.find_by_status(v)),
-            ("entries by direction", lambda uow, v: uow.logs.find_by_direction(v)),
+            ("entries by direction", lambda uow, v: uow.logs.find_by_direction(None, v)),
         ]
     ),
     Bad("suite", ValidationError, lambda uow, v: uow.sessions.set_tls_info(session_id(), v, "x"),
@@ -305,7 +305,7 @@ TABLE = [
             ("trigger", lambda uow, v: uow.cards.create(card(9, trigger_config=v))),
             ("bip", lambda uow, v: uow.cards.update(card(2, bip_config=v))),
             ("domains", lambda uow, v: uow.cards.create_with_psk(
-                card(9, security_domains=v), "x", b"k")),
+                card(9, security_domains=v), b"k", psk_identity="x")),
         ]
     ),
     # How many, how long

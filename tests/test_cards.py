@@ -46,7 +46,7 @@ def stored(manager: DatabaseManager) -> list[Any]:
 def store(manager: DatabaseManager, number: int = 1, identity: str = "card-1") -> None:
     """A card with the key, committed."""
     with UnitOfWork(manager) as uow:
-        uow.cards.create_with_psk(card(number), identity, KEY)
+        uow.cards.create_with_psk(card(number), KEY, psk_identity=identity)
         uow.commit()
 
 
@@ -120,7 +120,7 @@ def test_hex_of_the_card_is_upper_case(uow: UnitOfWork) -> None:
 
 @pytest.mark.parametrize("key", [KEY, KEY.hex(), KEY.hex().upper(), bytearray(KEY)])
 def test_a_key_is_given_as_bytes_or_hex_and_read_as_bytes(uow: UnitOfWork, key: Any) -> None:
-    created = uow.cards.create_with_psk(card(), "card-1", key)
+    created = uow.cards.create_with_psk(card(), key, psk_identity="card-1")
 
     assert created.has_psk is True
     assert created.psk_identity == "card-1"
@@ -129,7 +129,7 @@ def test_a_key_is_given_as_bytes_or_hex_and_read_as_bytes(uow: UnitOfWork, key: 
 
 @pytest.mark.parametrize("key", [b"\0", bytes(range(256))[:64], b"\xff" * 32])
 def test_any_bytes_are_a_key(uow: UnitOfWork, key: bytes) -> None:
-    uow.cards.create_with_psk(card(), "card-1", key)
+    uow.cards.create_with_psk(card(), key, psk_identity="card-1")
 
     assert uow.cards.get_psk_key(iccid()) == key
 
@@ -153,8 +153,8 @@ def test_the_key_of_no_card_is_an_error(uow: UnitOfWork) -> None:
 
 
 def test_the_handshake_finds_the_key_by_identity(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
-    uow.cards.create_with_psk(card(2), "card-2", b"other")
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
+    uow.cards.create_with_psk(card(2), b"other", psk_identity="card-2")
 
     assert uow.cards.get_psk_key_by_identity("card-1") == KEY
     assert uow.cards.get_psk_key_by_identity("card-2") == b"other"
@@ -171,7 +171,7 @@ def test_the_handshake_can_run_in_a_read_only_unit_of_work(manager: DatabaseMana
     "identity", ["nobody", "CARD-1", "card-1 ", " card-1", "card-%", "", "x" * 129, "a\0", "\ud800"]
 )
 def test_an_identity_that_no_card_has_is_unknown(uow: UnitOfWork, identity: str) -> None:
-    uow.cards.create_with_psk(card(), "card-1", KEY)
+    uow.cards.create_with_psk(card(), KEY, psk_identity="card-1")
 
     assert uow.cards.get_psk_key_by_identity(identity) is None
     assert uow.cards.psk_identity_exists(identity) is False
@@ -193,7 +193,7 @@ def test_an_identity_without_a_key_opens_nothing(uow: UnitOfWork) -> None:
 
 def test_the_identities_are_those_of_cards_with_a_key_in_order(uow: UnitOfWork) -> None:
     for number, identity in enumerate(["b", "a", "é", "B", "😀"], 1):
-        uow.cards.create_with_psk(card(number), identity, KEY)
+        uow.cards.create_with_psk(card(number), KEY, psk_identity=identity)
     uow.cards.create(card(9))
 
     assert uow.cards.get_all_psk_identities() == ["B", "a", "b", "é", "😀"]
@@ -203,7 +203,7 @@ def test_the_identities_are_those_of_cards_with_a_key_in_order(uow: UnitOfWork) 
     "identity", ["x" * 128, "é" * 64, "😀" * 32, "e\u0301", " ", "a\nb", "%s ' :x \\", "\u202eabc"]
 )
 def test_an_identity_is_any_text_of_128_octets(uow: UnitOfWork, identity: str) -> None:
-    uow.cards.create_with_psk(card(), identity, KEY)
+    uow.cards.create_with_psk(card(), KEY, psk_identity=identity)
 
     assert uow.cards.get_psk_key_by_identity(identity) == KEY
     assert uow.cards.get_all_psk_identities() == [identity]
@@ -212,7 +212,7 @@ def test_an_identity_is_any_text_of_128_octets(uow: UnitOfWork, identity: str) -
 @pytest.mark.parametrize("identity", ["", "x" * 129, "é" * 65, "😀" * 33, "a\0", "\udcff", None, 5])
 def test_any_other_identity_is_refused(uow: UnitOfWork, identity: Any) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: uow.cards.create_with_psk(card(), identity, KEY),
+        lambda: uow.cards.create_with_psk(card(), KEY, psk_identity=identity),
         lambda: uow.cards.update_psk(iccid(), identity, KEY),
     ]
     for call in calls:
@@ -221,14 +221,14 @@ def test_any_other_identity_is_refused(uow: UnitOfWork, identity: Any) -> None:
 
 
 def test_two_cards_may_not_claim_one_identity(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
 
     with pytest.raises(IntegrityError, match="psk_identity"):
-        uow.cards.create_with_psk(card(2), "card-1", b"other")
+        uow.cards.create_with_psk(card(2), b"other", psk_identity="card-1")
 
 
 def test_a_card_may_not_take_the_identity_of_another(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
     uow.cards.create(card(2))
 
     with pytest.raises(IntegrityError, match="exists already"):
@@ -237,15 +237,17 @@ def test_a_card_may_not_take_the_identity_of_another(uow: UnitOfWork) -> None:
 
 @pytest.mark.parametrize("other", ["Card-1", "card-1 ", "cárd-1", "card-1\u0301"])
 def test_identities_that_differ_in_one_byte_are_two(uow: UnitOfWork, other: str) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
-    uow.cards.create_with_psk(card(2), other, b"other")
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
+    uow.cards.create_with_psk(card(2), b"other", psk_identity=other)
 
     assert uow.cards.get_psk_key_by_identity("card-1") == KEY
     assert uow.cards.get_psk_key_by_identity(other) == b"other"
 
 
 def test_a_key_is_replaced(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(created_at=MOMENT, updated_at=MOMENT), "old", b"old")
+    uow.cards.create_with_psk(
+        card(created_at=MOMENT, updated_at=MOMENT), b"old", psk_identity="old"
+    )
 
     changed = uow.cards.update_psk(iccid(), "new", KEY)
 
@@ -256,7 +258,7 @@ def test_a_key_is_replaced(uow: UnitOfWork) -> None:
 
 
 def test_a_key_is_cleared_with_its_identity(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(), "card-1", KEY)
+    uow.cards.create_with_psk(card(), KEY, psk_identity="card-1")
 
     cleared = uow.cards.clear_psk(iccid())
 
@@ -266,7 +268,7 @@ def test_a_key_is_cleared_with_its_identity(uow: UnitOfWork) -> None:
 
 
 def test_an_update_of_the_profile_keeps_the_key(uow: UnitOfWork) -> None:
-    created = uow.cards.create_with_psk(card(), "card-1", KEY)
+    created = uow.cards.create_with_psk(card(), KEY, psk_identity="card-1")
     created.notes = "changed"
 
     assert uow.cards.update(created).has_psk is True
@@ -386,7 +388,7 @@ def test_without_an_encryption_key_nothing_is_stored(
 
     with UnitOfWork(sharing()) as uow:
         writes: list[Callable[[], object]] = [
-            lambda: uow.cards.create_with_psk(card(2), "card-2", KEY),
+            lambda: uow.cards.create_with_psk(card(2), KEY, psk_identity="card-2"),
             lambda: uow.cards.update_psk(iccid(1), "card-1", KEY),
         ]
         for write in writes:
@@ -455,7 +457,7 @@ def test_generated_keys_differ() -> None:
 
 
 def test_no_repr_shows_a_key(uow: UnitOfWork, manager: DatabaseManager) -> None:
-    created = uow.cards.create_with_psk(card(), "card-1", KEY)
+    created = uow.cards.create_with_psk(card(), KEY, psk_identity="card-1")
     shown = [repr(created), str(created), repr(asdict(created)), repr(uow.cards), repr(uow)]
     shown += [repr(manager), repr(manager.keyring), repr(vars(manager.keyring))]
 
@@ -464,10 +466,10 @@ def test_no_repr_shows_a_key(uow: UnitOfWork, manager: DatabaseManager) -> None:
 
 
 def test_no_error_shows_a_key(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
 
     with pytest.raises(IntegrityError) as refused:
-        uow.cards.create_with_psk(card(2), "card-1", KEY)
+        uow.cards.create_with_psk(card(2), KEY, psk_identity="card-1")
 
     shown = "".join(traceback.format_exception(refused.value))
     assert all(form not in shown for form in FORMS_OF_KEY)
@@ -488,7 +490,7 @@ def test_no_log_shows_a_key(manager: DatabaseManager, caplog: pytest.LogCaptureF
 
 
 def test_cards_are_found_by_whether_they_have_a_key(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
     uow.cards.create(card(2, psk_identity="card-2"))
     uow.cards.create(card(3))
 
@@ -561,7 +563,9 @@ def test_a_card_leaves_its_sessions_without_it(uow: UnitOfWork) -> None:
 
 
 def test_an_export_is_json_and_holds_no_key(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(trigger_config={"a": [1]}, created_at=MOMENT), "card-1", KEY)
+    uow.cards.create_with_psk(
+        card(trigger_config={"a": [1]}, created_at=MOMENT), KEY, psk_identity="card-1"
+    )
 
     profile = json.loads(json.dumps(uow.cards.export_profile(iccid())))
 
@@ -575,7 +579,7 @@ def test_an_export_is_json_and_holds_no_key(uow: UnitOfWork) -> None:
 
 
 def test_an_export_holds_the_key_where_it_is_asked_for(uow: UnitOfWork) -> None:
-    uow.cards.create_with_psk(card(1), "card-1", KEY)
+    uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
     uow.cards.create(card(2))
 
     assert uow.cards.export_profile(iccid(1), include_key=True)["psk_key"] == KEY.hex().upper()
@@ -584,18 +588,22 @@ def test_an_export_holds_the_key_where_it_is_asked_for(uow: UnitOfWork) -> None:
 
 @pytest.mark.parametrize("asked", [1, "yes", None])
 def test_the_key_is_asked_for_by_true_only(uow: UnitOfWork, asked: Any) -> None:
-    uow.cards.create_with_psk(card(), "card-1", KEY)
+    uow.cards.create_with_psk(card(), KEY, psk_identity="card-1")
 
     with pytest.raises(ValidationError):
         uow.cards.export_profile(iccid(), include_key=asked)
 
 
-def test_a_stale_record_brings_no_old_identity_back(manager: DatabaseManager) -> None:
+def test_an_update_does_not_change_the_identity_of_a_psk(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
-        stale = uow.cards.create_with_psk(CardProfile("894900000000000010"), "old", b"o" * 16)
+        stale = uow.cards.create_with_psk(
+            CardProfile("894900000000000010"), b"o" * 16, psk_identity="old"
+        )
         uow.cards.update_psk(stale.iccid, "new", b"n" * 16)
         stale.notes = "edited"
-        updated = uow.cards.update(stale)
-        assert (updated.notes, updated.psk_identity) == ("edited", "new")
+        with pytest.raises(StateError, match="call update_psk or clear_psk"):
+            uow.cards.update(stale)
+        stale.psk_identity = "new"
+        assert uow.cards.update(stale).notes == "edited"
         assert uow.cards.get_psk_key_by_identity("new") == b"n" * 16
         assert uow.cards.get_psk_key_by_identity("old") is None

@@ -24,7 +24,7 @@ def recorded(manager: DatabaseManager, run: Run, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DATABASE_URL", manager.config.url)
     with DatabaseManager(manager.config, keyring=Keyring([key])) as own, UnitOfWork(own) as uow:
         uow.devices.create(device(1))
-        uow.cards.create_with_psk(card(1), "one", PSK)
+        uow.cards.create_with_psk(card(1), PSK, psk_identity="one")
         uow.commit()
     return run
 

@@ -36,7 +36,9 @@ def url(manager: DatabaseManager) -> str:
         uow.devices.create(device(1, name="Pixel 8", manufacturer="Google", last_seen=MOMENT))
         uow.devices.create(device(2, device_type="modem", is_active=False, name=CLEAR_SCREEN))
         uow.devices.create(device(3, name="pixel 7"))
-        uow.cards.create_with_psk(card(1), "card_1", "00112233445566778899AABBCCDDEEFF")
+        uow.cards.create_with_psk(
+            card(1), "00112233445566778899AABBCCDDEEFF", psk_identity="card_1"
+        )
         uow.cards.create(card(2, notes="spare"))
         for number, (status, age) in enumerate(
             [(SessionStatus.COMPLETED, 0), (SessionStatus.FAILED, 2), (SessionStatus.PENDING, 40)]

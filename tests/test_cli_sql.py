@@ -51,11 +51,11 @@ def test_show_prints_every_query_so_that_it_reads_back_the_same(run: Run, dialec
 
 
 def test_show_gives_each_form_that_differs(run: Run) -> None:
-    forms = json.loads(run("sql", "show", "sessions.find_active", "--json").stdout)
+    forms = json.loads(run("sql", "show", "sessions.find_open", "--json").stdout)
     assert [form["dialects"] for form in forms] == [["sqlite"], ["mysql", "postgresql"]]
     assert "INDEXED BY" in forms[0]["sql"]
     assert forms[0]["differs"]
-    both = run("sql", "show", "sessions.find_active").stdout
+    both = run("sql", "show", "sessions.find_open").stdout
     assert "-- for sqlite, from sql/sqlite/sessions.sql:" in both
     assert "-- for mysql, postgresql, from sql/common/sessions.sql:" in both
 

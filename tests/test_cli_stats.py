@@ -30,7 +30,8 @@ KEYS = {
     "tables": {"name", "rows", "bytes"},
     "cards": {"total", "with_psk", "without_psk"},
     "sessions": {
-        "total", "pending", "active", "completed", "failed", "timeout", "average_duration_ms",
+        "total_sessions", "pending", "active", "completed", "failed", "timeout", "avg_duration_ms",
+        "period_days",
         "success_rate",
     },
     "session_days": {"day", "total", "completed", "failed", "timeout"},
@@ -41,7 +42,7 @@ KEYS = {
     "slowest": {"session_id", "log_id", "timestamp", "latency_ms", "status_word", "command"},
     "test_runs": {
         "run_id", "total", "passed", "failed", "error", "skipped", "open", "pass_rate",
-        "duration_ms", "first_start", "last_end",
+        "duration_ms", "started_at", "ended_at",
     },
 }  # fmt: skip
 
@@ -51,7 +52,7 @@ def url(manager: DatabaseManager) -> str:
     """A database with some of everything, on each backend in turn."""
     now = utc_now()
     with UnitOfWork(manager) as uow:
-        uow.cards.create_with_psk(card(1), "one", "00" * 16)
+        uow.cards.create_with_psk(card(1), "00" * 16, psk_identity="one")
         for number, status in enumerate(SessionStatus):
             at = now - timedelta(days=number, minutes=1)
             lasted = 100 * number if status.is_end else None
@@ -95,7 +96,7 @@ def test_the_json_has_the_keys_that_the_guide_documents(url: str, run: Run) -> N
 
 def test_the_figures_are_those_of_the_window(url: str, run: Run) -> None:
     report = json.loads(run("stats", "--days", "3.5", "--json", "-d", url).stdout)
-    assert report["sessions"]["total"] == 4
+    assert report["sessions"]["total_sessions"] == 4
     assert report["sessions"]["success_rate"] == 0.5
     assert report["p95_duration_ms"] == 300
     assert len(report["session_days"]) in (4, 5)
@@ -104,7 +105,7 @@ def test_the_figures_are_those_of_the_window(url: str, run: Run) -> None:
     assert report["slowest"][0]["latency_ms"] == 41.25
     assert report["test_runs"][0]["pass_rate"] == 0.5
     nothing = json.loads(run("stats", "--days", "0.0001", "--json", "-d", url).stdout)
-    assert nothing["sessions"]["total"] == 0
+    assert nothing["sessions"]["total_sessions"] == 0
     assert nothing["status_words"] == []
 
 

@@ -53,7 +53,7 @@ def cells(printed: str, first: str) -> list[str]:
 def test_runs_are_listed_in_figures(url: str, run: Run) -> None:
     listed = json.loads(run("tests", "runs", "--json", "-d", url).stdout)
     assert [one["run_id"] for one in listed] == ["b", "a"]
-    assert listed[0]["first_start"] == "2026-03-29T01:00:09.987654+00:00"
+    assert listed[0]["started_at"] == "2026-03-29T01:00:09.987654+00:00"
     assert {name: listed[0][name] for name in ("total", "passed", "failed", "open")} == {
         "total": 4, "passed": 2, "failed": 1, "open": 1,
     }  # fmt: skip

@@ -162,7 +162,7 @@ def prepare(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         for number in range(1, CARDS + 1):
             card = CardProfile(iccid=iccid(number))
-            uow.cards.create_with_psk(card, identity(number), key(number))
+            uow.cards.create_with_psk(card, key(number), psk_identity=identity(number))
         for number in range(OLD_SESSIONS):
             session = uow.sessions.create_session(at=long_ago + timedelta(minutes=number))
             uow.sessions.start_session(session.id, at=session.created_at)

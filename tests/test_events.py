@@ -230,7 +230,7 @@ def test_devices(manager: DatabaseManager) -> None:
 
 def test_cards_without_their_keys(manager: DatabaseManager) -> None:
     def work(uow: UnitOfWork) -> None:
-        uow.cards.create_with_psk(card(1), "identity", PSK)
+        uow.cards.create_with_psk(card(1), PSK, psk_identity="identity")
         uow.cards.update_psk(iccid(1), "other", PSK)
         uow.cards.clear_psk(iccid(1))
         uow.cards.delete_by_id(iccid(1))
@@ -280,7 +280,7 @@ def test_a_session_that_may_not_change_tells_nothing(
         assert uow.sessions.close_stale() == 0
         assert uow.logs.purge_old(1) == 0
         assert uow.logs.add_log_batch([]) == 0
-        assert uow.devices.create_all([]) == 0
+        assert uow.devices.create_all([]) == []
         uow.commit()
     assert heard == []
 
@@ -355,7 +355,7 @@ def test_test_results(manager: DatabaseManager) -> None:
         uow.tests.create_results(
             [replace(made, id=f"{n}", run_id="even" if n % 2 == 0 else "odd") for n in range(3)]
         )
-        assert uow.tests.create_all([]) == 0
+        assert uow.tests.create_all([]) == []
         uow.tests.delete(made)
         assert uow.tests.purge_old(1) == 0
 

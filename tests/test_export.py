@@ -36,7 +36,7 @@ def filled(manager: DatabaseManager) -> DatabaseManager:
     """Two devices, two cards, three sessions with entries, results, a setting."""
     with UnitOfWork(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
-        uow.cards.create_with_psk(card(1), "one", KEY)
+        uow.cards.create_with_psk(card(1), KEY, psk_identity="one")
         uow.cards.create(card(2, trigger_config={"é": [1, "\u2028"]}))
         for number, created in ((1, OLD), (2, OLD), (3, MOMENT)):
             uow.sessions.create(

@@ -455,7 +455,7 @@ class TestIdentities:
         self, manager: DatabaseManager, take: Callable[..., ImportReport]
     ) -> None:
         with UnitOfWork(manager) as uow:
-            uow.cards.create_with_psk(card(), "mine", b"key")
+            uow.cards.create_with_psk(card(), b"key", psk_identity="mine")
             uow.commit()
         row = {"iccid": iccid(), "psk_identity": "other"}
         with pytest.raises(ValidationError, match="the file holds no key for another one"):
@@ -610,7 +610,7 @@ class TestKeys:
             return tmp_path / "f.json"
 
         with UnitOfWork(manager) as uow:
-            uow.cards.create_with_psk(card(1), "one", b"\x01" * 16)
+            uow.cards.create_with_psk(card(1), b"\x01" * 16, psk_identity="one")
             uow.cards.create(card(2))
             uow.commit()
         return write

@@ -42,7 +42,7 @@ def store(manager: DatabaseManager, key: str, numbers: range) -> None:
     """Cards with their PSKs under one encryption key."""
     with keyed(manager, key) as other, UnitOfWork(other) as uow:
         for number in numbers:
-            uow.cards.create_with_psk(card(number), f"card_{number:04d}", psk(number))
+            uow.cards.create_with_psk(card(number), psk(number), psk_identity=f"card_{number:04d}")
         uow.commit()
 
 
@@ -278,14 +278,14 @@ def test_a_killed_rotation_is_gone_on_with(manager: DatabaseManager) -> None:
     command = [COMMAND, "keys", "rotate", "--batch", str(batch), "-d", manager.config.url]
     with UnitOfWork(manager) as uow:
         if manager.dialect is not Dialect.SQLITE:
-            uow.cards.update(card(19))  # holds this row until the process is gone
+            uow.cards.update(uow.cards._required(iccid(19)))  # holds this row until the process is gone
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         least = 18 // batch * batch if manager.dialect is not Dialect.SQLITE else 4
         wait_until(lambda: not stored(manager, least).items() & before.items(), process)
         if manager.dialect is Dialect.SQLITE:
-            uow.cards.update(card(1))  # holds every writer back
+            uow.cards.update(uow.cards._required(iccid(1)))  # holds every writer back
         process.send_signal(signal.SIGKILL)
         process.communicate()
     rotated = under(manager, NEW)

@@ -115,7 +115,7 @@ def commit(number):
 
 def test_what_another_manager_committed_is_heard(other: DatabaseManager, heard: Listener) -> None:
     with UnitOfWork(other) as uow:
-        uow.cards.create_with_psk(card(), "identity", PSK)
+        uow.cards.create_with_psk(card(), PSK, psk_identity="identity")
         uow.sessions.create_session(session_id=KEY, card_iccid=iccid())
         for _ in range(3):
             uow.logs.add_log(KEY, "command", "00")

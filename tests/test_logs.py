@@ -184,7 +184,7 @@ def test_the_order_is_that_of_writing_and_not_of_the_times(logs: LogGateway) -> 
 def test_entries_of_one_time_keep_their_order(logs: LogGateway) -> None:
     logs.add_log_batch(commands(50, timestamp=MOMENT))
 
-    assert numbers(logs.paginate(order_by="id").items) == list(range(50))
+    assert numbers(logs.paginate(per_page=50, order_by="id").items) == list(range(50))
 
 
 def test_buffer_batch_and_single_entries_do_not_overtake_each_other(logs: LogGateway) -> None:
@@ -371,12 +371,12 @@ def raw(entries: list[CommLog]) -> list[str]:
 
 
 def test_entries_are_found_by_direction(dialogue: LogGateway) -> None:
-    assert raw(dialogue.find_by_direction("command", session_id(1))) == [
+    assert raw(dialogue.find_by_direction(session_id(1), "command")) == [
         "00A40004023F00",
         "00B2010410",
     ]
-    assert dialogue.find_commands(KEY) == dialogue.find_by_direction("command", KEY)
-    assert dialogue.find_responses(KEY) == dialogue.find_by_direction(Direction.RESPONSE, KEY)
+    assert dialogue.find_commands(KEY) == dialogue.find_by_direction(KEY, "command")
+    assert dialogue.find_responses(KEY) == dialogue.find_by_direction(KEY, Direction.RESPONSE)
     assert raw(dialogue.find_responses(KEY)) == ["6A82", "61FF"]
 
 
@@ -386,9 +386,9 @@ def test_without_a_session_the_newest_come_first(dialogue: LogGateway) -> None:
 
 
 def test_entries_are_found_by_status_word(dialogue: LogGateway) -> None:
-    assert raw(dialogue.find_by_status("6a82")) == ["6A82"]
-    assert raw(dialogue.find_by_status("9000", session_id(2))) == ["AABB9000"]
-    assert dialogue.find_by_status("9000", session_id(1)) == []
+    assert raw(dialogue.find_by_status(None, "6a82")) == ["6A82"]
+    assert raw(dialogue.find_by_status(session_id(2), "9000")) == ["AABB9000"]
+    assert dialogue.find_by_status(session_id(1), "9000") == []
 
 
 def test_errors_are_responses_whose_status_word_is_not_9000(dialogue: LogGateway) -> None:

@@ -50,7 +50,7 @@ def names(told: Told) -> list[str]:
 def work(manager: DatabaseManager) -> None:
     """Some of everything, with values that nobody may see."""
     with UnitOfWork(manager) as uow:
-        uow.cards.create_with_psk(card(), IDENTITY, PSK)
+        uow.cards.create_with_psk(card(), PSK, psk_identity=IDENTITY)
         uow.sessions.create_session(session_id=KEY, card_iccid=iccid())
         uow.logs.add_log(KEY, "command", APDU)
         uow.commit()

@@ -201,7 +201,7 @@ def marked(section: Element) -> list[list[str]]:
 
 
 def test_differences_are_marked_word_by_word(pages: Mapping[str, Element]) -> None:
-    sqlite, others = marked(section_of(pages, "sessions.find_active"))
+    sqlite, others = marked(section_of(pages, "sessions.find_open"))
     assert sqlite == ["INDEXED BY ix_ota_sessions_status_created_at_id"]
     assert others == []
     assert marked(section_of(pages, "sessions.start_session")) == [[]]
@@ -232,7 +232,7 @@ def made(statement: str, doc: str = "Q.", **entry: Any) -> QueryFacts:
     text = f"-- name: q :many\n-- {doc}\n{statement};"
     (query,) = parse(text, "sql/common/things.sql", Dialect.SQLITE)
     locked = {Dialect.SQLITE: {"queries": {"things.q": {"hash": hash_of(query), **entry}}}}
-    found = footprints(Dialect.SQLITE)["sessions.find_active"]
+    found = footprints(Dialect.SQLITE)["sessions.find_open"]
     return query_facts({Dialect.SQLITE: query}, {Dialect.SQLITE: found}, locked, ())
 
 

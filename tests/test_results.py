@@ -388,11 +388,11 @@ def test_a_summary_counts_a_run_and_each_suite(runs: UnitOfWork) -> None:
     assert summary.pass_rate == 0.5
     assert summary.duration_ms == 3000
     assert type(summary.duration_ms) is int
-    assert summary.first_start == MOMENT
-    assert summary.last_end == MOMENT + timedelta(hours=0.2) + SECOND
+    assert summary.started_at == MOMENT
+    assert summary.ended_at == MOMENT + timedelta(hours=0.2) + SECOND
     a, b = summary.suites
     assert (a.suite_name, a.total, a.passed, a.failed, a.pass_rate) == ("a", 2, 1, 1, 0.5)
-    assert (a.duration_ms, a.first_start) == (2000, MOMENT)
+    assert (a.duration_ms, a.started_at) == (2000, MOMENT)
     assert (b.suite_name, b.total, b.skipped, b.pass_rate) == ("b", 1, 1, None)
 
 
@@ -401,7 +401,7 @@ def test_what_is_open_counts_as_open_alone(runs: UnitOfWork) -> None:
 
     assert (summary.total, summary.failed, summary.passed, summary.open) == (2, 1, 0, 1)
     assert summary.pass_rate == 0.0
-    assert summary.last_end == MOMENT + timedelta(hours=2) + SECOND
+    assert summary.ended_at == MOMENT + timedelta(hours=2) + SECOND
 
 
 def test_a_run_of_open_results_alone_has_a_summary(uow: UnitOfWork) -> None:
@@ -410,7 +410,7 @@ def test_a_run_of_open_results_alone_has_a_summary(uow: UnitOfWork) -> None:
     summary = uow.tests.get_run_summary("run")
 
     assert (summary.total, summary.open, summary.pass_rate) == (1, 1, None)
-    assert (summary.duration_ms, summary.first_start, summary.last_end) == (0, None, None)
+    assert (summary.duration_ms, summary.started_at, summary.ended_at) == (0, None, None)
 
 
 def test_a_summary_sums_more_than_an_integer_of_32_bits(uow: UnitOfWork) -> None:
@@ -492,8 +492,8 @@ def test_each_kind_of_change_is_told_apart(uow: UnitOfWork) -> None:
     assert names(comparison.regressions) == ["broke", "broke off"]
     assert names(comparison.improvements) == ["healed", "recovered"]
     assert names(comparison.still_failing) == ["bad", "slow and bad", "worse"]
-    assert names(comparison.new) == ["added", "begun"]
-    assert names(comparison.removed) == ["gone"]
+    assert names(comparison.new_tests) == ["added", "begun"]
+    assert names(comparison.removed_tests) == ["gone"]
     assert names(comparison.slower) == ["blink", "slow"]
     assert names(comparison.changed) == ["hidden", "woken"]
     assert names(comparison.open) == ["ran", "running"]

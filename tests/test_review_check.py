@@ -86,7 +86,7 @@ MUTATIONS = {
         "common/logs.sql", "exists", "FROM comm_logs", "FROM comm_log", "prepare", "comm_log",
     ),
     "an index misspelled": Mutation(
-        "sqlite/sessions.sql", "find_active", "INDEXED BY ix_ota_sessions_status_created_at_id",
+        "sqlite/sessions.sql", "find_open", "INDEXED BY ix_ota_sessions_status_created_at_id",
         "INDEXED BY ix_ota_sessions_status", "prepare", "no such index", (SQLITE,),
     ),
     "a keyword misspelled": Mutation(
@@ -157,7 +157,7 @@ MUTATIONS = {
         "star", "* returns other columns after each migration", also=("columns",),
     ),
     "a name that SQLite takes for a string": Mutation(
-        "sqlite/sessions.sql", "find_active", "WHERE status IN", 'WHERE "staus" IN',
+        "sqlite/sessions.sql", "find_open", "WHERE status IN", 'WHERE "staus" IN',
         "quotes", 'SQLite takes "staus" for a string', (SQLITE,),
     ),
     "a name that MySQL takes for a string": Mutation(

@@ -49,7 +49,7 @@ def test_the_data_set_has_its_size_and_the_rows_that_placeholders_name(
                 query = seeded.library.query(gateway.name, name)
                 values = placeholders(query, query.required, dataset.NOW)
                 assert gateway._transaction.many(query, values), query.title
-        open_sessions = uow.sessions.find_active()
+        open_sessions = uow.sessions.find_open()
     assert len(open_sessions) == dataset.OPEN_SESSIONS
 
 
@@ -188,4 +188,4 @@ def test_an_index_that_is_dropped_is_seen(
         # SQLite steps from status to status on it.
         assert "sessions.get_statistics" in found
     if index == "ix_ota_sessions_status_created_at_id" and seeded.dialect is SQLITE:
-        assert "no such index" in found["sessions.find_active"].what
+        assert "no such index" in found["sessions.find_open"].what

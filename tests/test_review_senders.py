@@ -25,7 +25,7 @@ def test_every_query_has_a_sender() -> None:
 @pytest.mark.parametrize(
     ("title", "sent_by"),
     [
-        ("sessions.find_active", ["find_active"]),
+        ("sessions.find_open", ["find_open"]),
         ("devices.set_active", ["activate", "deactivate"]),
         ("exchange.page_cards", ["page"]),
         ("outbox.take_numbers", ["add"]),
@@ -38,9 +38,9 @@ def test_a_method_sends_its_namesake_and_what_its_docstring_names(
 
 
 def test_a_sender_is_where_it_says() -> None:
-    (sender,) = senders("sessions")["find_active"]
+    (sender,) = senders("sessions")["find_open"]
     file, _, line = sender.where.partition(":")
-    assert sender.method == "SessionGateway.find_active"
+    assert sender.method == "SessionGateway.find_open"
     assert file == "cardlink_sql/gateways/sessions.py"
     source = Path(inspect.getfile(gateway_classes()["sessions"])).read_text("utf-8")
-    assert "def find_active(" in source.splitlines()[int(line) - 1]
+    assert "def find_open(" in source.splitlines()[int(line) - 1]

@@ -308,7 +308,7 @@ def test_of_two_workers_who_end_a_session_exactly_one_does(
 
     def end(number: int) -> str:
         with UnitOfWork(manager, read_only=True) as before:
-            assert before.sessions.find_active()
+            assert before.sessions.find_open()
         together.wait(10)
         with UnitOfWork(manager) as uow:
             try:
@@ -380,6 +380,9 @@ def test_an_ended_session_does_not_change(uow: UnitOfWork, status: SessionStatus
 def test_an_update_does_not_change_what_the_steps_change(uow: UnitOfWork) -> None:
     session = in_status(uow, SessionStatus.ACTIVE)
     session.status = SessionStatus.COMPLETED
+    with pytest.raises(StateError, match="call start_session, complete_session"):
+        uow.sessions.update(session)
+    session.status = SessionStatus.ACTIVE
     session.started_at = session.ended_at = MOMENT + timedelta(days=1)
     session.duration_ms = 5
     session.error_code = "E1"
@@ -412,7 +415,7 @@ def test_sessions_of_one_moment_have_one_order(uow: UnitOfWork) -> None:
         uow.sessions.find_by_device("device-0001"),
         uow.sessions.find_by_card(iccid()),
         uow.sessions.find_by_status("pending"),
-        uow.sessions.find_active(),
+        uow.sessions.find_open(),
         uow.sessions.find_by_date_range(MOMENT, MOMENT + timedelta(seconds=1)),
     ):
         assert ids(found) == [4, 3, 2, 1]
@@ -450,7 +453,8 @@ def test_active_are_those_that_have_not_ended(uow: UnitOfWork) -> None:
     for number, status in enumerate(SessionStatus):
         create(uow, number, status=status)
 
-    assert {s.status for s in uow.sessions.find_active()} == {"pending", "active"}
+    assert {s.status for s in uow.sessions.find_open()} == {"pending", "active"}
+    assert {s.status for s in uow.sessions.find_active()} == {"active"}
 
 
 def test_a_date_range_holds_its_start_and_not_its_end(uow: UnitOfWork) -> None:
@@ -569,7 +573,7 @@ def test_close_stale_does_not_end_a_session_before_it_started(
     )
 
     assert uow.sessions.close_stale(60, at=two_hours_ago - timedelta(seconds=1)) == 0
-    assert ids(uow.sessions.find_active()) == [1]
+    assert ids(uow.sessions.find_open()) == [1]
 
 
 # Statistics
@@ -578,9 +582,9 @@ def test_close_stale_does_not_end_a_session_before_it_started(
 def test_without_sessions_the_figures_are_empty(uow: UnitOfWork) -> None:
     figures = uow.sessions.get_statistics()
 
-    assert figures.total == 0
+    assert figures.total_sessions == 0
     assert figures.success_rate is None
-    assert figures.average_duration_ms is None
+    assert figures.avg_duration_ms is None
 
 
 def test_without_an_end_there_is_no_success_rate(uow: UnitOfWork) -> None:
@@ -588,7 +592,7 @@ def test_without_an_end_there_is_no_success_rate(uow: UnitOfWork) -> None:
 
     figures = uow.sessions.get_statistics()
 
-    assert (figures.total, figures.pending, figures.success_rate) == (1, 1, None)
+    assert (figures.total_sessions, figures.pending, figures.success_rate) == (1, 1, None)
 
 
 def test_the_success_rate_is_over_everything_that_ended(uow: UnitOfWork) -> None:
@@ -627,7 +631,7 @@ def test_the_figures_equal_a_count_by_hand(uow: UnitOfWork, seed: int) -> None:
 
     figures = uow.sessions.get_statistics(days=7)
 
-    assert figures.total == len(recent)
+    assert figures.total_sessions == len(recent)
     assert {s: getattr(figures, s.value) for s in SessionStatus} == count
-    assert figures.average_duration_ms == pytest.approx(sum(durations) / len(durations), rel=1e-12)
+    assert figures.avg_duration_ms == pytest.approx(sum(durations) / len(durations), rel=1e-12)
     assert figures.success_rate == pytest.approx(count[SessionStatus.COMPLETED] / ended, rel=1e-12)

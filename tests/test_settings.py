@@ -64,7 +64,7 @@ def same(first: Any, second: Any) -> bool:
 
 def test_a_new_database_has_the_defaults(uow: UnitOfWork) -> None:
     assert {key: uow.settings.get_value(key) for key in DEFAULTS} == DEFAULTS
-    assert {setting.key: setting.value for setting in uow.settings.get_all_settings()} == DEFAULTS
+    assert uow.settings.get_all_settings() == DEFAULTS
     assert uow.settings.count() == 0
 
 
@@ -345,7 +345,7 @@ def test_two_writers_of_one_new_key_do_not_collide(manager: DatabaseManager) -> 
 def test_what_holds_says_what_is_stored_and_what_is_declared(uow: UnitOfWork) -> None:
     stored = uow.settings.set_value("server.port", 9443, "behind the proxy")
     uow.settings.set_value("lab.name", "a")
-    held = {setting.key: setting for setting in uow.settings.get_all_settings()}
+    held = {setting.key: setting for setting in uow.settings.find_in_force()}
     assert sorted(held) == list(held) == sorted({*DEFAULTS, "lab.name"})
     port, timeout, lab = held["server.port"], held["server.timeout"], held["lab.name"]
     assert (port.value, port.default, port.is_stored, port.is_declared) == (9443, 8443, True, True)
@@ -360,12 +360,12 @@ def test_categories(uow: UnitOfWork) -> None:
     uow.settings.set_value("lab.name", "a")
     uow.settings.set_value("motd", "hello", category="lab")
     assert uow.settings.get_categories() == ["dashboard", "lab", "metrics", "retention", "server"]
-    assert [s.key for s in uow.settings.get_by_category("lab")] == ["lab.name", "motd"]
-    assert [s.key for s in uow.settings.get_by_category("server")] == [
+    assert list(uow.settings.get_by_category("lab")) == ["lab.name", "motd"]
+    assert list(uow.settings.get_by_category("server")) == [
         "server.port",
         "server.timeout",
     ]
-    assert uow.settings.get_by_category("Server") == []
+    assert uow.settings.get_by_category("Server") == {}
 
 
 def test_what_every_gateway_can_do(uow: UnitOfWork) -> None:

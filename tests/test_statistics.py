@@ -129,7 +129,7 @@ def test_all_figures_agree_with_a_reckoning(manager: DatabaseManager) -> None:
     inside: list[CommLog] = []
     days: Counter[date] = Counter()
     with UnitOfWork(manager) as uow:
-        uow.cards.create_with_psk(card(1), "one", "00" * 16)
+        uow.cards.create_with_psk(card(1), "00" * 16, psk_identity="one")
         uow.cards.create(card(2))
         for number in range(80):
             created = now - timedelta(days=chance.uniform(0, 20))

@@ -85,15 +85,15 @@ def test_the_slow_log_of_mysql_has_the_name(owners: Owners) -> None:
                 # Another run of the tests may turn the log off meanwhile: turn it on again.
                 execute(owner, "SET GLOBAL log_output = 'TABLE'", "SET GLOBAL slow_query_log = ON")
                 with UnitOfWork(slow, read_only=True) as uow:
-                    uow.sessions.find_active()
+                    uow.sessions.find_open()
                 texts = (
                     sql.decode() if isinstance(sql, bytes) else sql
                     for (sql,) in ask(owner, SLOW_LOG)
                 )
-                return [sql for sql in texts if "cardlink:sessions.find_active" in sql]
+                return [sql for sql in texts if "cardlink:sessions.find_open" in sql]
 
             (sql, *_) = wait_until(logged)
-        assert sql.startswith("SELECT /* cardlink:sessions.find_active */")
+        assert sql.startswith("SELECT /* cardlink:sessions.find_open */")
     finally:
         execute(
             owner,
@@ -115,10 +115,10 @@ def test_the_log_of_postgresql_has_the_name(owners: Owners) -> None:
         with_option(owner, "options", "-c log_min_duration_statement=0") as slow,
         UnitOfWork(slow, read_only=True) as uow,
     ):
-        uow.sessions.find_active()
+        uow.sessions.find_open()
 
     def logged() -> re.Match[str] | None:
         ((text,),) = ask(owner, f"SELECT PG_READ_FILE({LOG}, {begin}, 10000000)")
-        return re.search(r"duration: .* SELECT /\* cardlink:sessions.find_active \*/", text)
+        return re.search(r"duration: .* SELECT /\* cardlink:sessions.find_open \*/", text)
 
     assert wait_until(logged)

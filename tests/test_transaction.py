@@ -125,8 +125,8 @@ class TestValues:
 
 
 def test_a_statement_carries_the_name_of_its_query(manager: DatabaseManager) -> None:
-    sent = manager.library.query("sessions", "find_active").statement({}).sql
-    assert sent.startswith("SELECT /* cardlink:sessions.find_active */")
+    sent = manager.library.query("sessions", "find_open").statement({}).sql
+    assert sent.startswith("SELECT /* cardlink:sessions.find_open */")
 
 
 class Interrupt(Exception):  # noqa: N818

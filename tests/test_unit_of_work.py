@@ -231,7 +231,7 @@ def writes(uow: UnitOfWork) -> list[Callable[[], Any]]:
         lambda: uow.devices.activate("device-0001"),
         lambda: uow.devices.deactivate("device-0001"),
         lambda: uow.cards.create(card(2)),
-        lambda: uow.cards.create_with_psk(card(2), "x", b"x"),
+        lambda: uow.cards.create_with_psk(card(2), b"x", psk_identity="x"),
         lambda: uow.cards.update_psk(iccid(1), "x", b"x"),
         lambda: uow.cards.clear_psk(iccid(1)),
         uow.sessions.create_session,

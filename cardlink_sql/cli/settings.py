@@ -47,9 +47,9 @@ def list_settings(
     """
     with open_to_read(url) as uow, argument("--category"):
         shown = (
-            uow.settings.get_all_settings()
+            uow.settings.find_in_force()
             if category is None
-            else uow.settings.get_by_category(category)
+            else uow.settings.find_in_force(category)
         )
     if as_json:
         print_json_list(map(json_ready, shown))

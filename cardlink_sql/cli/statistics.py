@@ -146,8 +146,8 @@ def _print_sessions(figures: Statistics) -> None:
             (
                 styled(name, style),
                 f"{count:,}",
-                _share(count, sessions.total),
-                _bar(count, sessions.total, style),
+                _share(count, sessions.total_sessions),
+                _bar(count, sessions.total_sessions, style),
             )
             for name, count, style in counts
         ],
@@ -155,9 +155,9 @@ def _print_sessions(figures: Statistics) -> None:
     )
     output.print(
         facts(
-            ("Sessions", f"{sessions.total:,}"),
+            ("Sessions", f"{sessions.total_sessions:,}"),
             ("Success rate", _percent(sessions.success_rate)),
-            ("Average duration", _milliseconds(sessions.average_duration_ms)),
+            ("Average duration", _milliseconds(sessions.avg_duration_ms)),
             ("95th percentile", _milliseconds(figures.p95_duration_ms)),
         )
     )
@@ -252,7 +252,7 @@ def _print_runs(figures: Statistics) -> None:
         [
             (
                 run.run_id,
-                seconds(run.first_start),
+                seconds(run.started_at),
                 f"{run.passed:,}",
                 f"{run.failed:,}",
                 f"{run.error:,}",

@@ -60,7 +60,7 @@ def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) ->
     else:
         print_rows(
             ("Run", "started (UTC)", *_COUNTS),
-            [(run.run_id, seconds(run.first_start), *_counts(run)) for run in found],
+            [(run.run_id, seconds(run.started_at), *_counts(run)) for run in found],
             right=_COUNTS,
         )
         if len(found) == limit:
@@ -314,8 +314,8 @@ def _print_summary(summary: TestRunSummary) -> None:
     output.print(
         facts(
             ("Run", summary.run_id),
-            ("Started", seconds(summary.first_start)),
-            ("Ended", seconds(summary.last_end)),
+            ("Started", seconds(summary.started_at)),
+            ("Ended", seconds(summary.ended_at)),
         )
     )
     print_rows(

@@ -32,7 +32,7 @@ class ObservedStatement:
     """A statement that was sent, without its values.
 
     Attributes:
-        name: the query's, such as ``sessions.find_active``; for what is no query the words of
+        name: the query's, such as ``sessions.find_open``; for what is no query the words of
             the statement, such as ``BEGIN``, ``COMMIT`` or ``SAVEPOINT``.
         duration_ms: from before it was sent until its last row was fetched.
         rows: those that were read, or that the statement found to write; 0 where it failed.

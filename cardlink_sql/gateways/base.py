@@ -118,14 +118,14 @@ class Gateway(Generic[R, K]):
         self._execute("create", values)
         return self._note("created", self._as_written(values))
 
-    def create_all(self, records: Iterable[R]) -> int:
-        """Insert many records, all checked before the first is written; gives their number."""
+    def create_all(self, records: Iterable[R]) -> list[R]:
+        """Insert many records, all checked before the first is written; return them as stored."""
         rows = [self._values(record, leave=frozenset()) for record in self._each(records)]
         for row in rows:
             self._execute("create", row)
         self._note_many("created", len(rows))
         self._note_batch("create_all", len(rows))
-        return len(rows)
+        return [self._as_written(row) for row in rows]
 
     def update(self, record: R) -> R:
         """Write all fields of a record but its key and ``created_at``; sets ``updated_at``.

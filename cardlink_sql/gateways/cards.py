@@ -12,7 +12,7 @@ from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import CardFilter, CardOrder
 from cardlink_sql.gateways.search import like_pattern
@@ -68,10 +68,9 @@ class CardGateway(Gateway[CardProfile, str]):
     def paginate(
         self,
         page: int = 1,
-        per_page: int = 50,
+        per_page: int = 20,
         order_by: CardOrder | None = None,
-        *,
-        descending: bool = False,
+        descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[CardFilter],
     ) -> Page[CardProfile]:
         """Return a page of the cards, numbered from 1; it is empty beyond the last one.
@@ -84,28 +83,44 @@ class CardGateway(Gateway[CardProfile, str]):
     def update(self, record: CardProfile) -> CardProfile:
         """Write all fields of a card but its ICCID, its PSK identity and ``created_at``.
 
-        The identity belongs to the PSK: ``update_psk`` and ``clear_psk`` change both.
-
         Raises:
             NotFoundError: there is no such card.
+            StateError: the identity differs, which belongs to the PSK.
         """
+        self._check_kind(record)
+        stored = self._required(record.iccid)
+        if stored.psk_identity != record.psk_identity:
+            raise StateError(
+                "update does not change the PSK identity, which belongs to the PSK",
+                f"{self.table.name}[{stored.iccid}]",
+                "call update_psk or clear_psk, or read the card again",
+            )
         return super().update(record)
 
     def create_with_psk(
-        self, card: CardProfile, psk_identity: str, psk_key: bytes | str
+        self, profile: CardProfile, psk_key: bytes | str, *, psk_identity: str | None = None
     ) -> CardProfile:
         """Insert a card with its PSK, which is encrypted first.
 
         Args:
-            card: the profile; its own ``psk_identity`` is not looked at.
-            psk_identity: 1 to 128 octets of UTF-8 (RFC 4279 §5.1).
+            profile: the card.
             psk_key: 1 to 64 octets, as bytes or hex.
+            psk_identity: 1 to 128 octets of UTF-8 (RFC 4279 §5.1); without it, the profile's.
 
         Raises:
+            ValidationError: neither has an identity, or they differ.
             EncryptionError: no encryption key is set; nothing is stored.
             IntegrityError: the ICCID or the identity is taken.
         """
-        values = {**self._values(card, leave=frozenset()), **self._psk(psk_identity, psk_key)}
+        values = self._values(profile, leave=frozenset())
+        identity = profile.psk_identity if psk_identity is None else psk_identity
+        if profile.psk_identity not in (None, identity):
+            raise ValidationError("the profile has another PSK identity", "psk_identity")
+        if identity is None:
+            raise ValidationError(
+                "a PSK needs an identity", "card_profiles.psk_identity", "set it in the profile"
+            )
+        values |= self._psk(identity, psk_key)
         self._execute("create_with_psk", values)
         return self._note("created", self._as_written({**values, "has_psk": True}))
 

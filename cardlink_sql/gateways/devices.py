@@ -40,10 +40,9 @@ class DeviceGateway(Gateway[Device, str]):
     def paginate(
         self,
         page: int = 1,
-        per_page: int = 50,
+        per_page: int = 20,
         order_by: DeviceOrder | None = None,
-        *,
-        descending: bool = False,
+        descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[DeviceFilter],
     ) -> Page[Device]:
         """Return a page of the devices, numbered from 1; it is empty beyond the last one.

@@ -95,6 +95,16 @@ class LogFilter(TypedDict, total=False):
     session_id: str
 
 
+class LogFields(TypedDict, total=False):
+    """What an entry may have beside its session, direction and APDU."""
+
+    decoded_data: str | None
+    status_word: str | None
+    status_message: str | None
+    latency_ms: float | None
+    timestamp: datetime | None
+
+
 LogOrder = Literal["id"]
 
 

@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Unpack, cast
+from typing import Any, ClassVar, Unpack, cast, overload
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.owned_iterator import OwnedIterator
@@ -13,7 +14,7 @@ from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.gateways.filters import LogFilter, LogOrder
+from cardlink_sql.gateways.filters import LogFields, LogFilter, LogOrder
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.records import AnyDirection, CommLog, Direction, Page, SessionSummary
@@ -30,7 +31,9 @@ BUFFER_SIZE = 1000
 COPY_FROM = 256
 
 _PAGE = 2000
+_PURGED = 10_000
 # A member equals its value and hashes alike, so that one table knows both.
+_MEMBERS = {member.value: member for member in Direction}
 _DIRECTIONS = {member.value: member.value for member in Direction}
 
 
@@ -72,23 +75,25 @@ class LogGateway(Gateway[CommLog, int]):
         session_id: str,
         direction: AnyDirection,
         raw_data: str,
-        *,
-        latency_ms: float | None = None,
         decoded_data: str | None = None,
         status_word: str | None = None,
         status_message: str | None = None,
+        latency_ms: float | None = None,
+        *,
         timestamp: datetime | None = None,
-    ) -> None:
-        """Log one APDU. It is checked now and written with the next batch.
+    ) -> CommLog:
+        """Log one APDU; return the entry as it will be stored, its ``id`` still 0.
+
+        It is checked now and written with the next batch.
 
         Args:
             session_id: the session's UUID; that it exists is seen when the batch is written.
             direction: command or response.
             raw_data: the APDU as hex of any case, without blanks.
-            latency_ms: from the command to this response, in ms.
             decoded_data: what the APDU means, for people.
             status_word: four hex digits; without it, a response's last two bytes.
             status_message: without it, what ISO/IEC 7816-4 or ETSI TS 102 221 says.
+            latency_ms: from the command to this response, in ms.
             timestamp: when it was sent or received; now, where none is given.
         """
         entry = CommLog(
@@ -106,21 +111,51 @@ class LogGateway(Gateway[CommLog, int]):
         self._buffer.append(row)
         if len(self._buffer) >= BUFFER_SIZE:
             self.flush_batch()
+        entry.session_id, _, entry.latency_ms, word, *text = row
+        entry.direction = _MEMBERS[word]
+        entry.raw_data, entry.decoded_data, entry.status_word, entry.status_message = text
+        return entry
 
-    def add_log_batch(self, entries: Iterable[CommLog]) -> int:
-        """Log many APDUs at once, in their order; all are checked before one is written.
+    @overload
+    def add_log_batch(self, session_id: Iterable[CommLog]) -> int: ...
 
-        Their ``id`` is not looked at. Status words and messages are filled in as
-        :meth:`add_log` does. Gives their number. The queries are ``add_log_batch`` and, on
-        PostgreSQL, ``copy_log_batch``.
+    @overload
+    def add_log_batch(
+        self,
+        session_id: str,
+        direction: AnyDirection,
+        raw_data: str,
+        **fields: Unpack[LogFields],
+    ) -> int: ...
+
+    def add_log_batch(
+        self,
+        session_id: str | Iterable[CommLog],
+        direction: AnyDirection | None = None,
+        raw_data: str | None = None,
+        **fields: Unpack[LogFields],
+    ) -> int:
+        """Log many APDUs at once, in their order, or one by its fields as :meth:`add_log` does.
+
+        Entries are all checked before one is written. Their ``id`` is not looked at; status
+        words and messages are filled in as :meth:`add_log` does. Return their number. The
+        queries are ``add_log_batch`` and, on PostgreSQL, ``copy_log_batch``.
 
         Raises:
             IntegrityError: an entry names a session that does not exist.
         """
+        if isinstance(session_id, str):
+            self.add_log(session_id, direction, raw_data, **fields)  # type: ignore[arg-type]
+            return 1
+        if direction is not None or raw_data is not None or fields:
+            raise ValidationError("entries and fields of one are given together", "add_log_batch")
+        return len(self._add(session_id))
+
+    def _add(self, entries: Iterable[CommLog]) -> list[tuple[Any, ...]]:
         rows = list(map(self._row, self._entries(entries)))
         self._write(rows)
         self._note_batch("add_log_batch", len(rows))
-        return len(rows)
+        return rows
 
     def flush_batch(self) -> int:
         """Write what :meth:`add_log` buffered; gives the number of entries.
@@ -148,9 +183,11 @@ class LogGateway(Gateway[CommLog, int]):
         number = self._transaction.insert(self._query("create"), values)
         return self._note("created", self._as_written({**values, "id": number}))
 
-    def create_all(self, records: Iterable[CommLog]) -> int:
-        """The same as :meth:`add_log_batch`."""
-        return self.add_log_batch(records)
+    def create_all(self, records: Iterable[CommLog]) -> list[CommLog]:
+        """Log entries as :meth:`add_log_batch` does; return them as stored, each ``id`` still 0."""
+        listed = [replace(self._completed(entry), id=0) for entry in self._entries(records)]
+        self._add(listed)
+        return listed
 
     def update(self, record: CommLog) -> CommLog:
         """Write all fields of an entry, found by its number.
@@ -164,15 +201,21 @@ class LogGateway(Gateway[CommLog, int]):
             raise self._missing(record.id)
         return self._note("updated", updated)
 
-    def purge_old(self, days: float, limit: int = 10_000) -> int:
-        """Delete entries older than ``days``, the first ``limit`` of them; gives their number.
+    def purge_old(self, days: float, limit: int | None = None) -> int:
+        """Delete the entries older than ``days``, at most ``limit``; return their number.
 
-        Fewer than ``limit`` say that none is left. Commit between two calls: one transaction
-        over a great many rows holds up writers on SQLite, and replicas and Galera elsewhere.
-        :func:`cardlink_sql.operations.retention.purge` does so. The queries are ``find_old`` and
-        ``delete_many``.
+        One transaction over a great many rows holds up writers on SQLite, and replicas and Galera
+        elsewhere: :func:`cardlink_sql.operations.retention.purge` commits between its batches. The
+        queries are ``find_old`` and ``delete_many``.
         """
-        gone = self._delete_all(self.find_old(days, limit))
+        most = validation.limit(limit)
+        gone = after = 0
+        while gone < most:
+            numbers = self.find_old(days, min(_PURGED, most - gone), after)
+            if not numbers:
+                break
+            gone += self._delete_all(numbers)
+            after = numbers[-1]
         self._note_batch("purge_old", gone)
         return gone
 
@@ -206,10 +249,9 @@ class LogGateway(Gateway[CommLog, int]):
     def paginate(
         self,
         page: int = 1,
-        per_page: int = 50,
+        per_page: int = 20,
         order_by: LogOrder | None = None,
-        *,
-        descending: bool = False,
+        descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[LogFilter],
     ) -> Page[CommLog]:
         """Return a page of the log entries, numbered from 1; it is empty beyond the last one.
@@ -246,9 +288,9 @@ class LogGateway(Gateway[CommLog, int]):
         return OwnedIterator(self._transaction, self._stream({}))
 
     def find_by_direction(
-        self, direction: AnyDirection, session_id: str | None = None, limit: int | None = None
+        self, session_id: str | None, direction: AnyDirection, limit: int | None = None
     ) -> list[CommLog]:
-        """The commands or the responses, of one session or the newest of all."""
+        """Return the commands or the responses of one session; ``None``: the newest of all."""
         value = self._bind["direction"](direction)
         return self._found("find_by_direction", {"direction": value}, session_id, limit)
 
@@ -256,18 +298,18 @@ class LogGateway(Gateway[CommLog, int]):
         self, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
         """The commands. The query is ``find_by_direction``."""
-        return self.find_by_direction(Direction.COMMAND, session_id, limit)
+        return self.find_by_direction(session_id, Direction.COMMAND, limit)
 
     def find_responses(
         self, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
         """The responses. The query is ``find_by_direction``."""
-        return self.find_by_direction(Direction.RESPONSE, session_id, limit)
+        return self.find_by_direction(session_id, Direction.RESPONSE, limit)
 
     def find_by_status(
-        self, status_word: str, session_id: str | None = None, limit: int | None = None
+        self, session_id: str | None, status_word: str, limit: int | None = None
     ) -> list[CommLog]:
-        """The entries with this status word, of one session or the newest of all."""
+        """Return the entries with a status word of one session; ``None``: the newest of all."""
         value = self._given("status_word", status_word)
         return self._found("find_by_status", {"status_word": value}, session_id, limit)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
-from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.rows import Gives, columns_of, reader
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import SessionFilter, SessionOrder
@@ -41,6 +41,10 @@ _ACTIONS: Final = {
     "set_tls_info": "tls_info_set",
 }
 
+# The columns of get_statistics; the window is the caller's.
+_FIGURES: Final = columns_of(SessionStatistics)
+del _FIGURES["period_days"]
+
 
 class SessionGateway(Gateway[OTASession, str]):
     """The OTA sessions, newest first where nothing else is said."""
@@ -54,7 +58,7 @@ class SessionGateway(Gateway[OTASession, str]):
     key = "id"
     default_order = "created_at desc"
     gives: ClassVar[Gives] = {
-        "get_statistics": SessionStatistics,
+        "get_statistics": _FIGURES,
         "find_old": {"id": str},
     }
     # These change by start, complete, fail and timeout only.
@@ -75,10 +79,9 @@ class SessionGateway(Gateway[OTASession, str]):
     def paginate(
         self,
         page: int = 1,
-        per_page: int = 50,
+        per_page: int = 20,
         order_by: SessionOrder | None = None,
-        *,
-        descending: bool = False,
+        descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[SessionFilter],
     ) -> Page[OTASession]:
         """Return a page of the sessions, numbered from 1; it is empty beyond the last one.
@@ -90,10 +93,10 @@ class SessionGateway(Gateway[OTASession, str]):
 
     def create_session(
         self,
-        *,
         device_id: str | None = None,
         card_iccid: str | None = None,
         session_type: AnySessionType = SessionType.TRIGGERED,
+        *,
         session_id: str | None = None,
         at: datetime | None = None,
     ) -> OTASession:
@@ -156,9 +159,9 @@ class SessionGateway(Gateway[OTASession, str]):
 
         Raises:
             NotFoundError: there is no such session.
-            StateError: the session has ended.
+            StateError: the session has ended, or is not in the record's status.
         """
-        values = self._values(record, leave=self.not_updated)
+        values = self._values(record, leave=self.not_updated - {"status"})
         values["updated_at"] = self._time(None)
         return self._step("update", record.id, values)
 
@@ -238,12 +241,12 @@ class SessionGateway(Gateway[OTASession, str]):
             values["metadata"] = self._bind["metadata"](metadata)
         return self._step("set_tls_info", session_id, values)
 
-    def find_by_device(self, device_id: str, limit: int | None = None) -> list[OTASession]:
+    def find_by_device(self, device_id: str, limit: int | None = 100) -> list[OTASession]:
         """Return the device's sessions, newest first. The query is ``find_matching``."""
         device = validation.identifier(device_id, "device_id", 255)
         return self._matching(limit, device_id=self._bind["device_id"](device))
 
-    def find_by_card(self, iccid: str, limit: int | None = None) -> list[OTASession]:
+    def find_by_card(self, iccid: str, limit: int | None = 100) -> list[OTASession]:
         """Return the card's sessions, newest first. The query is ``find_matching``."""
         return self._matching(limit, card_iccid=validation.iccid(iccid))
 
@@ -254,8 +257,12 @@ class SessionGateway(Gateway[OTASession, str]):
         return self._matching(limit, status=self._given("status", status))
 
     def find_active(self) -> list[OTASession]:
-        """The sessions that have not ended (pending and active), newest first."""
-        return self._many("find_active", {})
+        """Return the active sessions, newest first. The query is ``find_matching``."""
+        return self._matching(None, status=self._bind["status"](SessionStatus.ACTIVE))
+
+    def find_open(self) -> list[OTASession]:
+        """Return the sessions that have not ended (pending and active), newest first."""
+        return self._many("find_open", {})
 
     def find_by_date_range(
         self, start: datetime, end: datetime, limit: int | None = None
@@ -368,11 +375,11 @@ class SessionGateway(Gateway[OTASession, str]):
         self._note_batch("delete_many", gone)
         return gone
 
-    def get_statistics(self, days: float = 30) -> SessionStatistics:
-        """Figures of the sessions created within the last ``days``, in one statement."""
+    def get_statistics(self, days: float = 7) -> SessionStatistics:
+        """Return figures of the sessions created within the last ``days``, by one statement."""
         row = self._transaction.one(self._query("get_statistics"), {"since": self._days_ago(days)})
         assert row is not None  # noqa: S101 - an aggregate without GROUP BY gives one row
-        return reader(SessionStatistics, self._transaction.dialect)(row)
+        return reader(SessionStatistics, self._transaction.dialect)((*row, float(days)))
 
     def _matching(self, limit: int | None, **parameters: Any) -> list[OTASession]:
         return self._many("find_matching", {**parameters, "limit": validation.limit(limit)})
@@ -410,6 +417,12 @@ class SessionGateway(Gateway[OTASession, str]):
         where = f"{self.table.name}[{session_id}]"
         if session.status.is_end:
             return StateError(f"{name}: the session has ended as {session.status}", where)
+        if name == "update":
+            return StateError(
+                f"update does not change the status, which is {session.status}",
+                where,
+                "call start_session, complete_session, fail_session or timeout_session",
+            )
         if name == "complete_session" and session.status is SessionStatus.PENDING:
             return StateError(f"{name}: the session is pending", where, "start it first")
         if name == "start_session":

@@ -54,10 +54,9 @@ class SettingGateway(Gateway[Setting, str]):
     def paginate(
         self,
         page: int = 1,
-        per_page: int = 50,
+        per_page: int = 20,
         order_by: SettingOrder | None = None,
-        *,
-        descending: bool = False,
+        descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[SettingFilter],
     ) -> Page[Setting]:
         """Return a page of the settings, numbered from 1; it is empty beyond the last one.
@@ -139,18 +138,30 @@ class SettingGateway(Gateway[Setting, str]):
         value: str = validation.text(self.get_value(key, default), _path(key))
         return value
 
-    def get_all_settings(self) -> list[SettingInForce]:
-        """What holds: every stored setting, and the declared ones that are not, by key.
+    def get_all_settings(self) -> dict[str, Any]:
+        """Return every value in force by key: stored, or the declared default.
 
         The query is ``find_by``.
         """
-        stored = {setting.key: setting for setting in self.get_all()}
-        return [_in_force(key, stored.get(key)) for key in sorted(stored.keys() | DECLARED.keys())]
+        return {setting.key: setting.value for setting in self.find_in_force()}
 
-    def get_by_category(self, category: str) -> list[SettingInForce]:
-        """What :meth:`get_all_settings` gives of one category. The query is ``find_by``."""
-        wanted = self._given("category", category)
-        return [setting for setting in self.get_all_settings() if setting.category == wanted]
+    def get_by_category(self, category: str) -> dict[str, Any]:
+        """Return the values in force of one category by key. The query is ``find_by``."""
+        return {setting.key: setting.value for setting in self.find_in_force(category)}
+
+    def find_in_force(self, category: str | None = None) -> list[SettingInForce]:
+        """Return every stored setting, and the declared ones that are not, by key.
+
+        The query is ``find_by``.
+
+        Args:
+            category: of this category; without it, of all.
+        """
+        wanted = None if category is None else self._given("category", category)
+        stored = {setting.key: setting for setting in self.get_all()}
+        keys = sorted(stored.keys() | DECLARED.keys())
+        found = [_in_force(key, stored.get(key)) for key in keys]
+        return [setting for setting in found if wanted in (None, setting.category)]
 
     def get_categories(self) -> list[str]:
         """The categories of all stored and declared settings, in order."""
@@ -219,7 +230,7 @@ class SettingGateway(Gateway[Setting, str]):
         A declared setting that is not stored stands in a comment, with its default. The form
         is told in ``cardlink_sql/formats/settings_yaml.py``.
         """
-        return write_settings(self.get_all_settings())
+        return write_settings(self.find_in_force())
 
     def import_yaml(self, text: str, name: str = "settings") -> SettingsImport:
         """Store the settings of a YAML text, all or none; those that it does not name stay.

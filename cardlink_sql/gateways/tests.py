@@ -141,7 +141,7 @@ class TestGateway(Gateway[TestResult, str]):
         )
 
     def create_results(self, results: Iterable[TestResult]) -> int:
-        """Insert many results, all checked before the first is written; gives their number.
+        """Insert many results, all checked before the first is written; return their number.
 
         Raises:
             ValidationError: a value is refused, or an end is before its start.
@@ -163,9 +163,11 @@ class TestGateway(Gateway[TestResult, str]):
         self._note_batch("create_results", len(rows))
         return len(rows)
 
-    def create_all(self, records: Iterable[TestResult]) -> int:
-        """The same as :meth:`create_results`."""
-        return self.create_results(records)
+    def create_all(self, records: Iterable[TestResult]) -> list[TestResult]:
+        """Insert results as :meth:`create_results` does; return them as stored."""
+        listed = list(self._each(records))
+        self.create_results(listed)
+        return [self._as_written(self._values(record, frozenset())) for record in listed]
 
     def purge_old(self, days: float, limit: int = 10_000) -> int:
         """Delete results recorded more than ``days`` ago, the first ``limit`` of them.
@@ -196,10 +198,9 @@ class TestGateway(Gateway[TestResult, str]):
     def paginate(
         self,
         page: int = 1,
-        per_page: int = 50,
+        per_page: int = 20,
         order_by: TestOrder | None = None,
-        *,
-        descending: bool = False,
+        descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[TestFilter],
     ) -> Page[TestResult]:
         """Return a page of the test results, numbered from 1; it is empty beyond the last one.
@@ -213,7 +214,7 @@ class TestGateway(Gateway[TestResult, str]):
         """The results of a run, in the order of their start."""
         return self._many("find_by_run", {"run_id": self._given("run_id", run_id)})
 
-    def find_by_suite(self, suite_name: str, limit: int | None = None) -> list[TestResult]:
+    def find_by_suite(self, suite_name: str, limit: int | None = 100) -> list[TestResult]:
         """The results of a suite, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, suite_name=self._given("suite_name", suite_name))
 
@@ -407,15 +408,15 @@ class TestGateway(Gateway[TestResult, str]):
         parameters = {"limit": validation.whole(limit, "limit", least=0)}
         return self._figures(TestRun, self._transaction.many(self._query("get_runs"), parameters))
 
-    def compare_runs(self, before: str, after: str, slower_factor: float = 2.0) -> RunComparison:
+    def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
         """What differs between two runs, matched by suite and test, in one statement.
 
         Of a test that ran several times within a run the last result counts. What is open
         counts as neither passed nor failed. ``count_by`` tells whether the runs exist.
 
         Args:
-            before: the earlier run.
-            after: the later run.
+            run_id1: the earlier run.
+            run_id2: the later run.
             slower_factor: from how many times the duration a test that passed in both is
                 slower; 1 or more. Below a millisecond a duration counts as one.
 
@@ -423,9 +424,9 @@ class TestGateway(Gateway[TestResult, str]):
             NotFoundError: one of the runs has no result.
             ValidationError: both are one run, or the factor is below 1.
         """
-        runs = {"before": self._given("run_id", before), "after": self._given("run_id", after)}
+        runs = {"before": self._given("run_id", run_id1), "after": self._given("run_id", run_id2)}
         if runs["before"] == runs["after"]:
-            raise ValidationError(f"both are the run {before!r}", "after", "name another run")
+            raise ValidationError(f"both are the run {run_id1!r}", "run_id2", "name another run")
         factor = validation.factor(slower_factor, "slower_factor")
         for run in runs.values():
             if not self.count_by(run_id=run):

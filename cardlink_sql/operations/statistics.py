@@ -127,7 +127,7 @@ def take_statistics(
             test_runs=[
                 run
                 for run in uow.tests.get_runs(_LISTED)
-                if run.first_start is not None and run.first_start >= since
+                if run.started_at is not None and run.started_at >= since
             ],
         )
 

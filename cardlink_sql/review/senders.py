@@ -21,7 +21,7 @@ class Sender:
     """A public method that sends a query.
 
     Attributes:
-        method: such as ``SessionGateway.find_active``.
+        method: such as ``SessionGateway.find_open``.
         where: ``file:line`` of its definition.
     """
 

@@ -135,7 +135,7 @@ def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
     if known is None:
         try:
             uow.cards.create_with_psk(
-                CardProfile(iccid=card.iccid), card.psk_identity, card.psk_key
+                CardProfile(iccid=card.iccid), card.psk_key, psk_identity=card.psk_identity
             )
         except IntegrityError as error:
             raise IntegrityError(

@@ -41,6 +41,7 @@ SET
   metadata = :metadata,
   updated_at = :updated_at
 WHERE id = :id
+  AND status = :status
   AND status IN ('pending', 'active');
 
 -- name: start_session :exec
@@ -64,7 +65,7 @@ SET
 WHERE id = :id
   AND status IN ('pending', 'active');
 
--- name: find_active :many
+-- name: find_open :many
 -- The sessions that have not ended, newest first: few at any time.
 SELECT
   id,
@@ -237,13 +238,13 @@ WHERE id IN (:ids)
 -- The index (created_at, id, status, duration_ms) holds every column: no row is read. 1e0 makes
 -- floats of the averages, which MySQL would cut to four digits.
 SELECT
-  COUNT(*) AS total,
+  COUNT(*) AS total_sessions,
   COUNT(CASE WHEN status = 'pending' THEN 1 END) AS pending,
   COUNT(CASE WHEN status = 'active' THEN 1 END) AS active,
   COUNT(CASE WHEN status = 'completed' THEN 1 END) AS completed,
   COUNT(CASE WHEN status = 'failed' THEN 1 END) AS failed,
   COUNT(CASE WHEN status = 'timeout' THEN 1 END) AS timeout,
-  AVG(duration_ms * 1e0) AS average_duration_ms,
+  AVG(duration_ms * 1e0) AS avg_duration_ms,
   COUNT(CASE WHEN status = 'completed' THEN 1 END) * 1e0
   / NULLIF(COUNT(CASE WHEN status IN ('completed', 'failed', 'timeout') THEN 1 END), 0)
     AS success_rate

@@ -179,8 +179,8 @@ SELECT
   / NULLIF(COUNT(CASE WHEN status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
   COALESCE(SUM(duration_ms), 0) AS duration_ms,
-  MIN(started_at) AS first_start,
-  MAX(ended_at) AS last_end
+  MIN(started_at) AS started_at,
+  MAX(ended_at) AS ended_at
 FROM test_results
 WHERE run_id = :run_id
 UNION ALL
@@ -196,8 +196,8 @@ SELECT
   / NULLIF(COUNT(CASE WHEN status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
   COALESCE(SUM(duration_ms), 0) AS duration_ms,
-  MIN(started_at) AS first_start,
-  MAX(ended_at) AS last_end
+  MIN(started_at) AS started_at,
+  MAX(ended_at) AS ended_at
 FROM test_results
 WHERE run_id = :run_id
 GROUP BY suite_name
@@ -219,8 +219,8 @@ SELECT
   / NULLIF(COUNT(CASE WHEN r.status <> 'skipped' AND r.ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
   COALESCE(SUM(r.duration_ms), 0) AS duration_ms,
-  MIN(r.started_at) AS first_start,
-  MAX(r.ended_at) AS last_end
+  MIN(r.started_at) AS started_at,
+  MAX(r.ended_at) AS ended_at
 FROM (
   SELECT run_id
   FROM test_results

@@ -84,7 +84,7 @@ WHERE status IN ('pending', 'active')
   ) < :before
   AND updated_at < :before;
 
--- name: find_active :many
+-- name: find_open :many
 -- The sessions that have not ended, newest first: few at any time.
 -- allow-scan: it sorts the open sessions, which SQLite takes for as many as the others
 -- differs: after ANALYZE SQLite takes the open sessions for most of the table and scans it

@@ -100,7 +100,7 @@ def _list_internal(*, as_json: bool) -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_active.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_open.")],
     *,
     dialect: DialectName = None,
     as_json: AsJson = False,

@@ -20,7 +20,7 @@ from cardlink_sql.review.samples import given, placeholders
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_active.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_open.")],
     *,
     param: Annotated[
         list[str] | None,

@@ -19,6 +19,16 @@ class Page(Generic[R]):
     per_page: int
     pages: int
 
+    @property
+    def has_next(self) -> bool:
+        """Whether a page follows this one."""
+        return self.page < self.pages
+
+    @property
+    def has_prev(self) -> bool:
+        """Whether a page that has rows comes before this one."""
+        return 1 < self.page <= self.pages + 1 and self.pages > 0
+
 
 @dataclass(frozen=True, slots=True)
 class KeysetPage(Generic[R]):

@@ -65,17 +65,23 @@ class SessionStatistics:
     """Sessions created within a window of time.
 
     ``success_rate`` is the completed share (0 to 1) of all that ended, ``None`` where none
-    did; ``average_duration_ms`` is over those that ended and had started.
+    did; ``avg_duration_ms`` is over those that ended and had started.
     """
 
-    total: int
+    total_sessions: int
     pending: int
     active: int
     completed: int
     failed: int
     timeout: int
-    average_duration_ms: float | None
+    avg_duration_ms: float | None
     success_rate: float | None
+    period_days: float
+
+    @property
+    def by_status(self) -> dict[SessionStatus, int]:
+        """The number of sessions in each status, those without any included."""
+        return {status: getattr(self, status) for status in SessionStatus}
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ class SuiteSummary:
     open: int
     pass_rate: float | None
     duration_ms: int
-    first_start: datetime | None
-    last_end: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class TestRun:
     open: int
     pass_rate: float | None
     duration_ms: int
-    first_start: datetime | None
-    last_end: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +161,12 @@ class RunComparison:
         return self.of(ChangeKind.STILL_FAILING)
 
     @property
-    def new(self) -> list[TestChange]:
+    def new_tests(self) -> list[TestChange]:
         """What is in the later run alone."""
         return self.of(ChangeKind.NEW)
 
     @property
-    def removed(self) -> list[TestChange]:
+    def removed_tests(self) -> list[TestChange]:
         """What is in the earlier run alone."""
         return self.of(ChangeKind.REMOVED)
 
