@@ -19,6 +19,7 @@ from cardlink_sql import (
     IntegrityError,
     Keyring,
     NotFoundError,
+    StateError,
     UnitOfWork,
     ValidationError,
 )

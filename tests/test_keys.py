@@ -269,6 +269,13 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> Non
     raise AssertionError("it took longer than half a minute")
 
 
+def hold(uow: UnitOfWork, number: int) -> None:
+    """Lock a card's row until the unit of work ends."""
+    held = uow.cards.get_by_id(iccid(number))
+    assert held is not None
+    uow.cards.update(held)
+
+
 def test_a_killed_rotation_is_gone_on_with(manager: DatabaseManager) -> None:
     batch = 4
     count = 30 if manager.dialect is not Dialect.SQLITE else 400
@@ -278,14 +285,14 @@ def test_a_killed_rotation_is_gone_on_with(manager: DatabaseManager) -> None:
     command = [COMMAND, "keys", "rotate", "--batch", str(batch), "-d", manager.config.url]
     with UnitOfWork(manager) as uow:
         if manager.dialect is not Dialect.SQLITE:
-            uow.cards.update(uow.cards._required(iccid(19)))  # holds this row until the process is gone
+            hold(uow, 19)  # this row, until the process is gone
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         least = 18 // batch * batch if manager.dialect is not Dialect.SQLITE else 4
         wait_until(lambda: not stored(manager, least).items() & before.items(), process)
         if manager.dialect is Dialect.SQLITE:
-            uow.cards.update(uow.cards._required(iccid(1)))  # holds every writer back
+            hold(uow, 1)  # and every writer
         process.send_signal(signal.SIGKILL)
         process.communicate()
     rotated = under(manager, NEW)
