@@ -77,9 +77,9 @@ class DatabaseConfig:
     pool_size: int = 5
     max_overflow: int = 10
     pool_timeout: float = 30
+    echo: bool = False
     connect_timeout: float = 10
     network_timeout: float = 30
-    echo: bool = False
     slow_query_ms: float | None = field(default_factory=_default_slow_query_ms)
 
     def __post_init__(self) -> None:

@@ -90,9 +90,9 @@ def test_a_query_shows_types_columns_and_its_sender(pages: Mapping[str, Element]
     assert ["since", "optional", "timestamptz"] in cells(section)
     assert ["limit", "always", "int8"] in cells(section)
     said = text_of(section)
-    assert "Any number of rows, each as OTASession: these 14 columns." in said
+    assert "Any number of rows, each as OTASession: these 15 columns." in said
     assert "SessionGateway.find_matching cardlink_sql/gateways/sessions.py:" in said
-    (shared,) = [a for a in section.iter("a") if a.text == "these 14 columns"]
+    (shared,) = [a for a in section.iter("a") if a.text == "these 15 columns"]
     shape = pages["gateway-sessions.html"].find(f".//*[@id='{shared.get('href', '')[1:]}']")
     assert shape is not None
     assert ["started_at", "VARCHAR(32)", "DATETIME", "timestamptz"] in cells(shape)

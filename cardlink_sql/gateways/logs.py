@@ -138,8 +138,8 @@ class LogGateway(Gateway[CommLog, int]):
         """Log many APDUs at once, in their order, or one by its fields as :meth:`add_log` does.
 
         Entries are all checked before one is written. Their ``id`` is not looked at; status
-        words and messages are filled in as :meth:`add_log` does. Return their number. The
-        queries are ``add_log_batch`` and, on PostgreSQL, ``copy_log_batch``.
+        words and messages are filled in as :meth:`add_log` does. Return their number.
+        The queries are ``add_log_batch`` and, on PostgreSQL, ``copy_log_batch``.
 
         Raises:
             IntegrityError: an entry names a session that does not exist.
@@ -205,8 +205,8 @@ class LogGateway(Gateway[CommLog, int]):
         """Delete the entries older than ``days``, at most ``limit``; return their number.
 
         One transaction over a great many rows holds up writers on SQLite, and replicas and Galera
-        elsewhere: :func:`cardlink_sql.operations.retention.purge` commits between its batches. The
-        queries are ``find_old`` and ``delete_many``.
+        elsewhere: :func:`cardlink_sql.operations.retention.purge` commits between its batches.
+        The queries are ``find_old`` and ``delete_many``.
         """
         most = validation.limit(limit)
         gone = after = 0
