@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -516,6 +517,26 @@ def test_apdus_of_a_session_that_another_opened_are_not_doubled(
             proxy.at_commit = what
             recorder.flush()
     assert apdus(manager, session) == ["00A4", "009000", "019000", "029000"]
+
+
+@on_servers
+def test_holding_a_session_waits_for_the_apdus_under_way(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=session_id())
+        uow.commit()
+
+    def look(uow: UnitOfWork) -> tuple[bool, int]:
+        return uow.sessions.hold(session_id()), uow.logs.count_by_session(session_id())
+
+    with ThreadPoolExecutor(1) as thread, UnitOfWork(manager) as writer:
+        writer.logs.add_log(session_id(), "command", "00A4")
+        writer.logs.flush_batch()
+        looking = thread.submit(manager.run, look)
+        with pytest.raises(TimeoutError):
+            looking.result(0.2)
+        writer.commit()
+        assert looking.result(20) == (True, 1)
+    assert manager.run(lambda uow: uow.sessions.hold(session_id(2))) is False
 
 
 @on_servers

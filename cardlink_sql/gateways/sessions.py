@@ -60,6 +60,7 @@ class SessionGateway(Gateway[OTASession, str]):
     gives: ClassVar[Gives] = {
         "get_statistics": _FIGURES,
         "find_old": {"id": str},
+        "hold": {"id": str},
     }
     # These change by start, complete, fail and timeout only.
     not_updated = frozenset({"created_at", "status", "started_at", "ended_at", "duration_ms"})
@@ -345,6 +346,16 @@ class SessionGateway(Gateway[OTASession, str]):
             "limit": validation.whole(limit, "limit", least=1),
         }
         return [row[0] for row in self._transaction.many(self._query("find_old"), parameters)]
+
+    def hold(self, session_id: str) -> bool:
+        """Keep other transactions off the session until this one ends; whether it is there.
+
+        It waits for those that change, log to or delete the session.
+
+        Raises:
+            ConflictError: they took longer than the lock timeout.
+        """
+        return self._transaction.one(self._query("hold"), {"id": self._key(session_id)}) is not None
 
     def count_old(self, days: float) -> int:
         """How many sessions :meth:`find_old` would give without a limit."""

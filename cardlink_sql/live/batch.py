@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from itertools import islice
-from time import monotonic, sleep
 from typing import Any, Final
 
 from cardlink_sql.errors import (
@@ -32,8 +31,6 @@ _ONCE: Final = frozenset(
 )
 _BEGINS: Final = frozenset({"create_session", "open_session"})
 _ENDS: Final = frozenset({"complete_session", "fail_session", "timeout_session"})
-# How long a server may go on with a COMMIT whose connection broke.
-_SETTLE_S: Final = 2.0
 # Sessions that are remembered, each with a number.
 _MOST_SESSIONS: Final = 10_000
 
@@ -241,14 +238,10 @@ class BatchWriter:
         return False
 
     def _has_more(self, session_id: str, before: int) -> bool:
-        """Return whether a session has got APDUs; the server may still be at the COMMIT."""
-        deadline = monotonic() + _SETTLE_S
-        while True:
-            with UnitOfWork(self._manager, read_only=True) as uow:
-                count = uow.logs.count_by_session(session_id)
-            if count > before or monotonic() > deadline:
-                return count > before
-            sleep(0.1)
+        """Return whether a session has got APDUs, after a COMMIT that is still under way."""
+        with UnitOfWork(self._manager) as uow:
+            uow.sessions.hold(session_id)
+            return uow.logs.count_by_session(session_id) > before
 
     def _was_done(self, item: Item) -> bool:
         """Try the item again, and keep nothing: it waits for a COMMIT that is still under way."""

@@ -36,9 +36,10 @@ class ParsedStatement:
 
     def __init__(self, variant: Variant) -> None:
         self._parameters = variant.names
+        self._dialect = variant.query.dialect
         try:
             # A parameter's own name may be a keyword, which sqlglot does not take after a colon.
-            self._tree = _parse(variant.sql(":p{}".format), variant.query.dialect)
+            self._tree = _parse(variant.sql(":p{}".format), self._dialect)
         except SqlglotError as error:
             said = str(error).partition("\n")[0]
             raise variant.query.fault(f"sqlglot cannot parse it: {said}") from None
@@ -132,7 +133,12 @@ class ParsedStatement:
                 deletes.add(target)
         for sequence in self._sequences():
             updates[sequence] |= set()
-        return Access(self._reads(), _frozen(inserts), _frozen(updates), frozenset(deletes))
+        reads = self._reads()
+        if self._dialect is Dialect.POSTGRESQL and self._tree.find(exp.Lock):
+            # Its FOR UPDATE takes the right to update a column.
+            for table, columns in reads.items():
+                updates[table] |= columns
+        return Access(reads, _frozen(inserts), _frozen(updates), frozenset(deletes))
 
     @property
     def is_single(self) -> bool:

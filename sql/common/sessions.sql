@@ -251,6 +251,14 @@ SELECT
 FROM ota_sessions
 WHERE created_at >= :since;
 
+-- name: hold :one
+-- The session with this key, which nobody else may change, log to or delete until the transaction ends.
+-- It waits for those who do.
+SELECT id
+FROM ota_sessions
+WHERE id = :id
+FOR UPDATE;
+
 -- generated from tables.py by scripts/generate-sql; do not edit
 
 -- name: get_by_id :one

@@ -163,3 +163,11 @@ LIMIT :limit;
 DELETE FROM ota_sessions
 WHERE id IN (:ids)
   AND +status IN ('completed', 'failed', 'timeout');
+
+-- name: hold :one
+-- The session with this key, which nobody else may change, log to or delete until the transaction ends.
+-- It waits for those who do.
+-- differs: SQLite has no row locks; BEGIN IMMEDIATE keeps every other writer out
+SELECT id
+FROM ota_sessions
+WHERE id = :id;
