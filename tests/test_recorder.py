@@ -166,10 +166,14 @@ def test_a_session_that_is_opened_is_active_and_described(
     opened = recorder.open_session(
         None, None, "polled", cipher_suite="PSK-AES", psk_identity="card_1", at=MOMENT
     )
+    facts = {"client": "192.0.2.7:4433", "tls": "1.2"}
+    recorder.set_tls_info(opened, "PSK-AES", "card_1", metadata=facts)
+    facts.clear()
     recorder.flush()
     with UnitOfWork(manager, read_only=True) as uow:
         row = uow.sessions.get_by_id(opened)
     assert row is not None
+    assert row.metadata == {"client": "192.0.2.7:4433", "tls": "1.2"}
     assert (row.status, row.session_type) == (SessionStatus.ACTIVE, SessionType.POLLED)
     assert (row.tls_cipher_suite, row.tls_psk_identity) == ("PSK-AES", "card_1")
     assert row.created_at == row.started_at == MOMENT

@@ -91,22 +91,15 @@ class Calls:
         *,
         metadata: JSONValue | None = None,
     ) -> None:
-        """Record the outcome of the TLS handshake, as the gateway's ``set_tls_info``."""
-        values = _checked(
-            ota_sessions,
-            tls_cipher_suite=cipher_suite,
-            tls_psk_identity=psk_identity,
-            metadata=metadata,
-        )
-        self._put(
-            "set_tls_info",
-            session_id,
-            {
-                "cipher_suite": values["tls_cipher_suite"],
-                "psk_identity": values["tls_psk_identity"],
-                "metadata": deepcopy(values["metadata"]),
-            },
-        )
+        """Record the outcome of the TLS handshake; ``metadata`` holds other facts of it."""
+        tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
+        values = {
+            "cipher_suite": tls["tls_cipher_suite"],
+            "psk_identity": tls["tls_psk_identity"],
+            # The caller may go on changing its own.
+            "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
+        }
+        self._put("set_tls_info", session_id, values, weight=1 + len(str(metadata)) // _KIB)
 
     def add_log(
         self,
