@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -114,13 +113,6 @@ class UnitOfWork:
         self._depth = 0
         self.has_committed = False
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            # Called once for each gateway: what it sets is found without it from then on.
-            made = self.__dict__[name] = self._make_gateway(name)
-            return made
-
     def __enter__(self) -> "UnitOfWork":
         if self._transaction.is_open:
             raise QueryError("this unit of work is open already", remedy="make another one")
@@ -160,13 +152,6 @@ class UnitOfWork:
         self._refuse_in_savepoint("roll back")
         self._transaction.rollback()
 
-    def _make_gateway(self, name: str) -> Any:
-        gateway = _gateway_class(name)
-        library = self._manager.library
-        if name == "cards":
-            return gateway(self._transaction, library, lambda: self._manager.keyring)
-        return gateway(self._transaction, library)
-
     def _refuse_in_savepoint(self, what: str) -> None:
         if self._depth:
             raise QueryError(
@@ -199,6 +184,30 @@ class UnitOfWork:
             self._depth -= 1
 
 
+class _Lazy:
+    """A gateway of a unit of work: imported and made when it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._class: Any = None
+
+    def __get__(self, uow: UnitOfWork, _owner: object = None) -> Any:
+        if self._class is None:
+            module, kind = _GATEWAYS[self._name]
+            self._class = getattr(import_module(f"cardlink_sql.{module}"), kind)
+        manager = uow._manager
+        # A lambda that held the unit of work would leave each one to the garbage collector.
+        more = (lambda: manager.keyring,) if self._name == "cards" else ()
+        made = self._class(uow._transaction, manager.library, *more)
+        # From now on it is found there.
+        uow.__dict__[self._name] = made
+        return made
+
+
+for _name in _GATEWAYS:
+    setattr(UnitOfWork, _name, _Lazy(_name))
+
+
 def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool) -> T:  # noqa: FBT001
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
     with UnitOfWork(manager, read_only=read_only) as uow:
@@ -214,15 +223,6 @@ def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool
                 remedy="leave the commit to run(), or run what is left in a unit of its own",
             ) from error
     return result
-
-
-@cache
-def _gateway_class(name: str) -> Any:
-    try:
-        module, kind = _GATEWAYS[name]
-    except KeyError:
-        raise AttributeError(f"a unit of work has no attribute {name!r}") from None
-    return getattr(import_module(f"cardlink_sql.{module}"), kind)
 
 
 def _refuse_coroutine(result: object) -> None:

@@ -1,56 +1,20 @@
 """One connection of the pool, and the one place where statements go out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.observation import Sent
+from cardlink_sql.database.pipeline import Ahead
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import CommitInDoubtError, ConnectionError, DatabaseError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Statement(Generic[T]):
-    """A statement under way: its query or its own words, its text, how to count its rows."""
-
-    what: Query | str
-    sql: str
-    count: Callable[[T], int]
-
-
-@dataclass(slots=True)
-class _Ahead:
-    """A statement that goes out together with the next one."""
-
-    what: Query | str
-    sql: str
-    values: tuple[Any, ...] | None
-    cursor: Any = None
-    sent: Sent | None = None
-
-    @property
-    def is_command(self) -> bool:
-        """Whether it frames the transaction and belongs to no query."""
-        return isinstance(self.what, str)
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the server has run it."""
-        return self.cursor is not None and self.cursor.pgresult is not None
-
-    @property
-    def rows(self) -> int:
-        """The number of rows that it matched."""
-        return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
 
 
 class Connection:
@@ -94,7 +58,7 @@ class Connection:
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
         self._is_unusable = False
-        self._ahead: list[_Ahead] = []
+        self._ahead: list[Ahead] = []
         if timeout is not None:
             self._backend.limit(self.pooled.driver_connection, timeout)
 
@@ -111,7 +75,8 @@ class Connection:
             elif self._timeout is not None:
                 self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
-            self._leave_queue()
+            if self._queue is not None:
+                self._leave_queue()
 
     def begin(self) -> None:
         """Open a transaction; a connection that died in the pool is replaced, once.
@@ -128,7 +93,7 @@ class Connection:
                 raise error_for(Fault.CONFLICT, None, begin)
             self._queue = queue
         if self._backend.pipelines:
-            self._ahead.append(_Ahead(begin, begin, None))
+            self._ahead.append(Ahead(begin, begin, None))
             return
         try:
             self.command(begin, again=True)
@@ -143,13 +108,13 @@ class Connection:
         for statement in others:
             self.command(statement)
 
-    def send_ahead(self, query: Query, sql: str, values: tuple[Any, ...]) -> "_Ahead":
+    def send_ahead(self, query: Query, sql: str, values: tuple[Any, ...]) -> Ahead:
         """Send a statement that writes together with the next one, which a pipeline can.
 
         Returns:
             What holds the number of matched rows once the next statement has its answer.
         """
-        ahead = _Ahead(query, sql, values)
+        ahead = Ahead(query, sql, values)
         self._ahead.append(ahead)
         return ahead
 
@@ -166,9 +131,11 @@ class Connection:
         """
         if self._observer is not None or self._ahead:
             return self._run(
-                _Statement(query, sql, _count_rows),
+                query,
+                sql,
                 lambda: self._cursor.execute(sql, values),
                 self._all_rows,
+                count=len,
                 again=again,
             )
         try:
@@ -183,25 +150,31 @@ class Connection:
     def write(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Send a statement that writes; return the number of matched rows."""
         return self._run(
-            _Statement(query, sql, _count),
+            query,
+            sql,
             lambda: self._cursor.execute(sql, values),
             lambda: int(self._cursor.rowcount),
+            count=_as_it_is,
         )
 
     def insert(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Insert a row; return the key that the database made for it, 0 where it made none."""
         return self._run(
-            _Statement(query, sql, _is_key),
+            query,
+            sql,
             lambda: self._cursor.execute(sql, values),
             self._new_key,
+            count=_is_key,
         )
 
     def write_many(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows; return their number."""
         return self._run(
-            _Statement(query, sql, _count),
+            query,
+            sql,
             lambda: self._backend.write_many(self._cursor, query, sql, rows),
             lambda: len(rows),
+            count=_as_it_is,
         )
 
     def copy(self, query: Query, sql: str, rows: Iterable[tuple[Any, ...]]) -> int:
@@ -211,9 +184,11 @@ class Connection:
         for ahead in waiting:
             self.command(ahead.sql, again=True)
         return self._run(
-            _Statement(query, sql, _count),
+            query,
+            sql,
             lambda: self._copy(sql, rows),
             lambda: int(self._cursor.rowcount),
+            count=_as_it_is,
         )
 
     def command(self, sql: str, *, again: bool = False) -> None:
@@ -223,9 +198,15 @@ class Connection:
             sql: the statement.
             again: send it once more where the connection turns out to be dead.
         """
-        self._run(
-            _Statement(sql, sql, _count), lambda: self._cursor.execute(sql), lambda: 0, again=again
-        )
+        if self._observer is None and not self._ahead:
+            try:
+                self._cursor.execute(sql)
+            except BaseException as error:
+                self._recover(error, sql, again=again)
+                again = False
+            else:
+                return
+        self._run(sql, sql, lambda: self._cursor.execute(sql), int, count=_as_it_is, again=again)
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -236,7 +217,8 @@ class Connection:
         """
         try:
             self.command("COMMIT")
-            self._leave_queue()
+            if self._queue is not None:
+                self._leave_queue()
         except ConnectionError as error:
             if not self._backend.leaves_answers:
                 raise
@@ -251,12 +233,13 @@ class Connection:
         self._ahead.clear()
         if self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
-            self._run(_Statement("ROLLBACK", "ROLLBACK", _count), self.pooled.rollback, lambda: 0)
+            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, int, count=_as_it_is)
         self._leave_queue()
 
     def __del__(self) -> None:
         # A unit of work that nobody left, because its thread died: the pool rolls back.
-        self._leave_queue()
+        if self._queue is not None:
+            self._leave_queue()
 
     def _leave_queue(self) -> None:
         queue, self._queue = self._queue, None
@@ -281,26 +264,49 @@ class Connection:
 
     def _run(
         self,
-        statement: "_Statement[T]",
+        what: Query | str,
+        sql: str,
         send: Callable[[], object],
         result: Callable[[], T],
         *,
+        count: Callable[[T], int],
         again: bool = False,
     ) -> T:
         """Send a statement, after those that wait to go ahead of it, and report it.
 
         Args:
-            statement: what is sent.
+            what: the query, or the statement where it belongs to none.
+            sql: the statement.
             send: hands it to the driver.
             result: reads the answer.
+            count: returns the number of rows in the answer.
             again: send it once more where the connection turns out to be dead.
         """
+        if self._observer is None and not self._ahead:
+            try:
+                send()
+                return result()
+            except BaseException as error:
+                self._recover(error, what, again=again)
+            return self._run(what, sql, send, result, count=count)
+        return self._run_observed(what, sql, send, result, count=count, again=again)
+
+    def _run_observed(
+        self,
+        what: Query | str,
+        sql: str,
+        send: Callable[[], object],
+        result: Callable[[], T],
+        *,
+        count: Callable[[T], int],
+        again: bool,
+    ) -> T:
         ahead, self._ahead = self._ahead, []
         observer = self._observer
         if observer is not None:
             for one in ahead:
                 one.sent = observer.begin(one.sql)
-        sent = None if observer is None else observer.begin(statement.sql)
+        sent = None if observer is None else observer.begin(sql)
         try:
             if ahead:
                 self._send_together(ahead, send)
@@ -313,15 +319,15 @@ class Connection:
                 observer.end(sent, 0, error)
             # Nothing was committed where the transaction was to begin with it.
             again = again or bool(ahead and ahead[0].is_command)
-            self._recover(error, failed.what if failed else statement.what, again=again)
+            self._recover(error, failed.what if failed else what, again=again)
             self._ahead = ahead
-            return self._run(statement, send, result)
+            return self._run(what, sql, send, result, count=count)
         self._report_ahead(ahead)
         if observer is not None and sent is not None:
-            observer.end(sent, statement.count(found))
+            observer.end(sent, count(found))
         return found
 
-    def _send_together(self, ahead: "list[_Ahead]", send: Callable[[], object]) -> None:
+    def _send_together(self, ahead: list[Ahead], send: Callable[[], object]) -> None:
         """Send statements in one round trip."""
         connection: Any = self.pooled.driver_connection
         with connection.pipeline():
@@ -330,9 +336,7 @@ class Connection:
                 one.cursor.execute(one.sql, one.values)
             send()
 
-    def _report_ahead(
-        self, ahead: "list[_Ahead]", error: BaseException | None = None
-    ) -> "_Ahead | None":
+    def _report_ahead(self, ahead: list[Ahead], error: BaseException | None = None) -> Ahead | None:
         """Report statements that were sent ahead; return the one that failed."""
         observer = self._observer
         for one in ahead:
@@ -375,12 +379,8 @@ class Connection:
         return True
 
 
-def _count(found: int) -> int:
+def _as_it_is(found: int) -> int:
     return found
-
-
-def _count_rows(found: Sequence[Row]) -> int:
-    return len(found)
 
 
 def _is_key(found: int) -> int:

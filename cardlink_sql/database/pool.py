@@ -43,7 +43,9 @@ class Pool:
         self._engine: Engine | None = None
         self._lock = Lock()
         self._hurry = _Hurry()
+        self._is_hurried = False
         is_file = config.is_sqlite and not config.is_memory and not read_only
+        self._queue: WriterQueue | None = None
         self._file = Path(config.engine_url.database or "").absolute() if is_file else None
 
     @property
@@ -58,7 +60,9 @@ class Pool:
 
     def writer_queue(self) -> WriterQueue | None:
         """Return where writers wait for their turn; ``None`` where the database sees to it."""
-        return None if self._file is None else queue_of(self._file)
+        if self._queue is None and self._file is not None:
+            self._queue = queue_of(self._file)
+        return self._queue
 
     def take(self, timeout: float | None = None) -> PoolProxiedConnection:
         """Take a connection; closing it returns it.
@@ -70,9 +74,11 @@ class Pool:
             ConnectionError: none is free within ``pool_timeout``, or none can be made.
         """
         engine = self.engine
-        self._hurry.seconds = timeout
+        if timeout is not None or self._is_hurried:
+            self._is_hurried = True
+            self._hurry.seconds = timeout
         try:
-            return engine.raw_connection()
+            return engine.pool.connect()
         except DatabaseError:
             raise
         except Exception as error:
@@ -102,6 +108,7 @@ class Pool:
     def after_fork(self) -> None:
         """Leave the connections to the parent process, which goes on using them."""
         self._lock = Lock()
+        self._queue = None
         if self._engine is not None:
             self._engine.dispose(close=False)
 

@@ -32,12 +32,12 @@ class WriterQueue:
         with self._lock:
             if not self._is_held:
                 self._is_held = True
-                if not self._waiting:
-                    self._turn_ends = monotonic() + _TURN_S
                 return True
             waiter = _Waiter()
             self._waiting.append(waiter)
             waiter.is_first = self._waiting[0] is waiter
+            if waiter.is_first:
+                self._turn_ends = waiter.since + _TURN_S
         try:
             while not self._takes_turn(waiter):
                 rest = waiter.since + timeout - monotonic()

@@ -1,0 +1,33 @@
+"""Statements that go out together with the next one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cardlink_sql.database.observation import Sent
+from cardlink_sql.queries import Query
+
+
+@dataclass(slots=True)
+class Ahead:
+    """A statement that goes out together with the next one."""
+
+    what: Query | str
+    sql: str
+    values: tuple[Any, ...] | None
+    cursor: Any = None
+    sent: Sent | None = None
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it frames the transaction and belongs to no query."""
+        return isinstance(self.what, str)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the server has run it."""
+        return self.cursor is not None and self.cursor.pgresult is not None
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that it matched."""
+        return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
