@@ -15,19 +15,19 @@ TURNS: Final = {
     "clause as the subject": r"(?:^|[.:;] )Wh(?:at|o|oever) (?!(?:is|are) the |to )[^.?]{3,}[^?]$",
     "tell, told": r"\b(?:tells?|told|telling)\b",
     "gives": r"\bgives?\b",
-    "is no": r"\b(?:is|are) no (?!longer|more|matter)[a-z]",
+    "is no": r"(?<!there )\b(?:is|are) no (?!longer|more|matter)[a-z]",
     "behind": r"\bbehind\b",
     "stands": r"\bstands?\b",
     "alone": r"\w alone\b",
     "beside": r"\bbesides?\b",
-    "of its own": r"\bof (?:its|their|his|your) own\b",
+    "of its own": r"\bof (?:its|their|his|your) own\b(?! [a-z])",
     "anew": r"\banew\b",
     "lets off": r"\blets? (?:\w+ )?off\b",
     "in the way": r"\bin the way\b",
 }
 FOUND: Final = {turn: re.compile(pattern, re.MULTILINE) for turn, pattern in TURNS.items()}
 # How many are left. It only falls.
-ALLOWED: Final = 960
+ALLOWED: Final = 800
 
 CODE: Final = re.compile(r"```.*?```|``.*?``|`[^`\n]*`", re.DOTALL)
 
