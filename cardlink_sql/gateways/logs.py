@@ -28,7 +28,7 @@ from cardlink_sql.queries.query import MAX_LIST
 BUFFER_SIZE = 1000
 
 # Below this, COPY's own round trips cost PostgreSQL more than an INSERT saves.
-COPY_FROM = 256
+COPY_FROM = 32
 
 _PAGE = 2000
 _PURGED = 10_000
