@@ -1,6 +1,6 @@
 """The layer in asyncio: units of work, key look-ups, the recorder and events, all in threads.
 
-There is no second set of gateways. A function works on a unit of work as anywhere else, and
+It adds no second set of gateways. A function works on a unit of work as anywhere else, and
 :func:`run` keeps it off the thread of the event loop::
 
     session = await aio.run(manager, lambda uow: uow.sessions.get_by_id(session_id))

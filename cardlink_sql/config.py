@@ -47,7 +47,7 @@ def _default_slow_query_ms() -> float | None:
         return float(text) if text else None
     except ValueError:
         raise ValidationError(
-            f"{text!r} is no number of milliseconds", _SLOW_QUERY_VARIABLE
+            f"{text!r} is not a number of milliseconds", _SLOW_QUERY_VARIABLE
         ) from None
 
 
@@ -206,7 +206,7 @@ def _parse(text: object) -> tuple[Dialect, URL]:
         ) from None
     if url.drivername not in _DRIVERS:
         raise ValidationError(
-            f"{url.drivername!r} is no backend of cardlink-sql", where, _URL_FORMS
+            f"{url.drivername!r} is not a backend of cardlink-sql", where, _URL_FORMS
         )
     dialect, drivername = _DRIVERS[url.drivername]
     if dialect is Dialect.SQLITE:
@@ -236,6 +236,6 @@ def _check_sqlite(url: URL) -> None:
 
 def _check_server(url: URL, text: str) -> None:
     if text.count("@") > (url.username is not None):
-        raise ValidationError("an @ stands in the URL as it is", "config.url", _PERCENT_ENCODE)
+        raise ValidationError("the URL has an unencoded @", "config.url", _PERCENT_ENCODE)
     if not url.database:
         raise ValidationError("the URL names no database", "config.url", _URL_FORMS)

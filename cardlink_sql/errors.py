@@ -90,4 +90,4 @@ class QueryError(DatabaseError):
 
 
 class ConflictError(DatabaseError):
-    """Another transaction was in the way; nothing was kept. Run the unit of work again."""
+    """A conflicting transaction forced a rollback. Run the unit of work again."""

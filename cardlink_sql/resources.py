@@ -1,4 +1,4 @@
-"""Where the ``sql/`` and ``migrations/`` folders are: in the wheel, or beside the package."""
+"""Where the ``sql/`` and ``migrations/`` folders are: in the wheel, or next to the package."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -11,7 +11,7 @@ def folder(name: str) -> Traversable:
     """The folder ``sql`` or ``migrations``.
 
     A wheel carries both inside the package (a zip of it too); a checkout and an editable
-    install have them beside it.
+    install have them next to it.
 
     Raises:
         DatabaseError: neither place has it, so the installation is damaged.

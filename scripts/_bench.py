@@ -1,4 +1,4 @@
-"""Measures the layer beside the bare driver and beside an ORM design: scripts/bench.
+"""Measures the layer against the bare driver and an ORM design: scripts/bench.
 
 The contenders do the same work on the same rows of one database, one after the other in each
 round, and their results are compared. A time is the median of the rounds, a ratio the median
@@ -212,7 +212,7 @@ def is_same(item: Any, expected: Any) -> bool:
     names = [spec.name for spec in fields(expected)]
     pairs = [(getattr(item, name), getattr(expected, name)) for name in names]
     if isinstance(expected, SessionStatistics):
-        # A server's DECIMAL has four or five digits behind its point.
+        # A server's DECIMAL has four or five decimal places.
         return all(math.isclose(one, other, rel_tol=1e-4) for one, other in pairs)
     return all(one == other for one, other in pairs)
 
@@ -367,7 +367,7 @@ def pages(contender: Contender, number: int) -> list[Any]:
 
 
 def make_orm(manager: DatabaseManager) -> Contender:
-    """The ORM design, imported here alone: the memory of the others is measured without it."""
+    """The ORM design, imported only here: the memory of the others is measured without it."""
     from _bench_orm import Orm
 
     return Orm(manager.config.engine_url)
@@ -385,7 +385,7 @@ def each(work: Callable[[Any], Any], items: Sequence[Any]) -> None:
 
 
 def statistics_plan(manager: DatabaseManager, since: datetime) -> str:
-    """Whether the database answers the statistics from an index alone."""
+    """Whether the database answers the statistics from an index only."""
     query = manager.library.query("sessions", "get_statistics")
     assert query.plain is not None
     explain = "EXPLAIN QUERY PLAN " if manager.dialect is Dialect.SQLITE else "EXPLAIN "
@@ -395,10 +395,10 @@ def statistics_plan(manager: DatabaseManager, since: datetime) -> str:
     marks = ("COVERING INDEX", "Index Only Scan", "Using index")
     found = next((mark for mark in marks if mark in plan), None)
     told = f"`{found}`" if found else f"**no**, {plan}"
-    return f"The statistics read the index alone (EXPLAIN): {told}."
+    return f"The statistics read only the index (EXPLAIN): {told}."
 
 
-# --- Streaming, in a process of its own ----------------------------------------------------
+# --- Streaming, in a separate process ----------------------------------------------------
 
 
 def streamed(url: str, name: str) -> dict[str, float]:

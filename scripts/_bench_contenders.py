@@ -22,7 +22,7 @@ from cardlink_sql.model.records import (
 
 
 class Contender(Protocol):
-    """What is measured. Each operation gives what it read."""
+    """The contenders. Each operation returns what it read."""
 
     def write(self, batch: Any) -> None:
         """One batch of logs, committed."""
@@ -37,7 +37,7 @@ class Contender(Protocol):
         """The same within one transaction."""
 
     def units(self, iccids: Sequence[str]) -> list[Any]:
-        """Cards by key, each in a unit of work of its own."""
+        """Cards by key, each in a separate unit of work."""
 
     def psks(self, identities: Sequence[str]) -> list[bytes]:
         """PSKs by identity, encrypted."""
@@ -80,7 +80,7 @@ DIRECTIONS: Final = {member.value: member for member in Direction}
 
 
 class Bare:
-    """The driver alone, over one connection with the layer's settings, and no checks at all."""
+    """Only the driver, over one connection with the layer's settings, and no checks at all."""
 
     def __init__(self, manager: DatabaseManager) -> None:
         self.dialect = manager.dialect
@@ -103,7 +103,7 @@ class Bare:
         self._connection.close()
 
     def run(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-        """Send a statement; gives its rows."""
+        """Send a statement; return its rows."""
         self._cursor.execute(statement, parameters)
         return list(self._cursor.fetchall()) if self._cursor.description else []
 
@@ -154,7 +154,7 @@ class Bare:
         return found
 
     def units(self, iccids: Sequence[str]) -> list[CardProfile]:
-        """There is no unit of work: the same as :meth:`cards`."""
+        """Without a unit of work: the same as :meth:`cards`."""
         return self.cards(iccids)
 
     def sessions(self, ids: Sequence[str]) -> list[OTASession]:
@@ -308,7 +308,7 @@ class Ours:
         self._uow.__exit__(None, None, None)
 
     def write(self, batch: Sequence[CommLog]) -> None:
-        """A batch with its checks, in a unit of work of its own."""
+        """A batch with its checks, in a separate unit of work."""
         with UnitOfWork(self._manager) as uow:
             uow.logs.add_log_batch(batch)
             uow.commit()

@@ -113,7 +113,7 @@ def make_engine(url: URL) -> Engine:
 
 
 class Orm:
-    """The operations of the bench by the ORM. It gives its models, as the design did."""
+    """The operations of the bench by the ORM. It returns its models, as the design did."""
 
     def __init__(self, url: URL) -> None:
         self._engine = make_engine(url)
@@ -125,7 +125,7 @@ class Orm:
         self._engine.dispose()
 
     def write(self, batch: Sequence[CommLog]) -> None:
-        """One batch in a unit of work of its own."""
+        """One batch in a separate unit of work."""
         with Session(self._engine) as session:
             session.bulk_save_objects(
                 [
@@ -146,7 +146,7 @@ class Orm:
 
     def cards(self, iccids: Sequence[str]) -> list[Any]:
         """Cards by key, in an open session."""
-        # A card is fetched anew each time: the session holds weak references.
+        # A card is fetched again each time: the session holds weak references.
         return [self._open.get_one(CardModel, iccid) for iccid in iccids]
 
     def cards_in_transaction(self, iccids: Sequence[str]) -> list[Any]:
@@ -158,7 +158,7 @@ class Orm:
         return [self._open.get_one(SessionModel, key) for key in ids]
 
     def units(self, iccids: Sequence[str]) -> list[Any]:
-        """Cards by key, each in a unit of work of its own."""
+        """Cards by key, each in a separate unit of work."""
         found = []
         for iccid in iccids:
             with Session(self._engine) as session:

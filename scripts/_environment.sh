@@ -24,7 +24,7 @@ find_python() {
     return 1
 }
 
-# Makes .venv. Debian keeps pip's wheel in a package of its own, which is only unpacked.
+# Makes .venv. Debian keeps pip's wheel in a separate package, which is only unpacked.
 make_venv() {
     if python=$(find_python 'venv, ensurepip'); then
         say "Making .venv with $("$python" --version)"

@@ -1,7 +1,7 @@
-"""Write the queries that follow from the tables alone into ``sql/common``, between markers.
+"""Write the queries that follow from the tables into ``sql/common``, between markers.
 
-What a person wrote stands first in each file, and wins: a query of the same name is not generated.
-A dialect's own form stands in its folder, as for all queries.
+Queries written by a person come first in each file, and win: a query of the same name is not
+generated. A dialect's own form is in its folder, as for all queries.
 """
 
 import re
@@ -35,7 +35,7 @@ SCOPES = {
     "logs": {"session_id": "session_id = :session_id", "since": "timestamp >= :since"},
     "tests": {"since": "created_at >= :since"},
 }
-# Fields of a record that are no columns.
+# Fields of a record that are not columns.
 COMPUTED = {"has_psk": "psk_key_encrypted IS NOT NULL AS has_psk"}
 
 
@@ -79,7 +79,7 @@ ENTITIES = (
 
 
 def marked(text: str, marker: str) -> str:
-    """Return a line with its marker, which stands in one column where the line is short."""
+    """Return a line with its marker, aligned where the line is short."""
     return f"{text:<46} -- {marker}"
 
 
@@ -115,7 +115,7 @@ def order_of(entity: Entity, column: str, direction: str) -> str:
 
 
 def orderings(entity: Entity) -> str:
-    """Return the ORDER BY of ``find_by``; the gateway's own order stands last and always."""
+    """Return the ORDER BY of ``find_by``; the gateway's own order comes last, always."""
     default, is_descending, _ = entity.gateway.default_order.partition(" desc")
     lines = ["ORDER BY"]
     for column in get_args(entity.orders):

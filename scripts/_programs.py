@@ -56,7 +56,7 @@ class Program:
 
 
 def find_postgresql() -> Program | None:
-    """Return the ``postgres`` beside which there is an ``initdb``."""
+    """Return the ``postgres`` with an ``initdb`` next to it."""
     places = [(None, folder) for folder in (*path_folders(), *configured(), *debian(Path("/usr")))]
     places += [(UNPACKED / "usr", folder) for folder in debian(UNPACKED / "usr")]
     places.append((None, wheel_folder()))

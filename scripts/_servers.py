@@ -2,7 +2,7 @@
 
 On the command line, ``python scripts/_servers.py -- COMMAND ARGUMENT…`` runs COMMAND with
 ``CARDLINK_TEST_POSTGRESQL_URL`` and ``CARDLINK_TEST_MYSQL_URL`` set; in Python,
-:func:`throwaway_servers` does. A variable that is set already is left alone, and nothing is
+:func:`throwaway_servers` does. A variable that is set already is kept, and nothing is
 started for it.
 
 A second process, the keeper, owns the servers and their folder. It waits for the end of a
@@ -232,7 +232,7 @@ def exit_by_signal(number: int, _frame: FrameType | None) -> None:
 
 
 def pass_on(number: int, process: subprocess.Popen[bytes]) -> None:
-    """Hand a signal to the command; of Ctrl-C the terminal has told it already."""
+    """Hand a signal to the command; the terminal has already sent it Ctrl-C."""
     if not (number == signal.SIGINT and is_in_foreground()):
         process.send_signal(number)
 
@@ -424,7 +424,7 @@ def reachable(program: Program, place: Path) -> Program:
 
 
 def can_count(folder: Path) -> bool:
-    """Whether pg_stat_statements is installed; some systems have it in a package of its own."""
+    """Whether pg_stat_statements is installed; some systems have it in a separate package."""
     prefix = (folder / "postgres").resolve().parent.parent
     places = ("lib*/pg_stat_statements.*", "lib*/*/pg_stat_statements.*")
     return any(file for place in places for file in prefix.glob(place))
@@ -452,7 +452,7 @@ def start_mysql(home: Home) -> str:
         "CREATE DATABASE IF NOT EXISTS cardlink;\n",
     )
     files = [f"--init-file={first_statements}", "--socket=socket", f"--tmpdir={home.folder}"]
-    # Each test has databases of its own, and a statement is counted apart in each.
+    # Each test has its own databases, and a statement is counted separately in each.
     counting = (
         ["--performance-schema=ON", "--performance-schema-digests-size=40000"]
         if home.counting
@@ -487,7 +487,7 @@ def mysql_installer(program: Program, where: list[str]) -> list[str]:
     tool = program.tool("mariadb-install-db", "mysql_install_db")
     if not tool:
         return [str(program.path), *where, "--initialize-insecure"]
-    # Root of that server is let in by the socket alone, never without a password.
+    # Root of that server is let in only by the socket, never without a password.
     return [
         *(str(tool), *where, "--auth-root-authentication-method=socket"),
         *("--skip-test-db", "--force"),

@@ -2,7 +2,7 @@
 
     python scripts/_sql_style.py [FILE…]
 
-The rules stand in ``pyproject.toml``. sqlfluff is shown each file as the layer's own lexer reads
+The rules are in ``pyproject.toml``. sqlfluff is shown each file as the layer's own lexer reads
 it: of the length that it has, so that lines and columns are those of the file, but with a number
 in place of each ``:parameter``, and with a comment in place of what sqlfluff does not parse. The
 files of ``sql/common`` are read once, by the rules of PostgreSQL: that they run on all three is
@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _NAMES: Final = {Dialect.POSTGRESQL: "postgres", Dialect.MYSQL: "mysql", Dialect.SQLITE: "sqlite"}
 # A migration's CREATE TABLE is laid out as a table, in columns, by four blanks.
 _NOT_FOR_MIGRATIONS: Final = ("LT01", "LT02")
-# sqlfluff knows it in SELECT alone.
+# sqlfluff knows it only in SELECT.
 _INDEXED_BY: Final = re.compile(r"INDEXED BY \w+|NOT INDEXED")
 
 
@@ -62,7 +62,7 @@ def faults(path: Path) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the faults; gives 1 where there are some."""
+    """Print the faults; return 1 if there are any."""
     files = [Path(name).resolve() for name in arguments] or [
         path
         for folder in ("sql", "migrations")

@@ -113,7 +113,7 @@ def libraries(folder: Path) -> list[Library]:
         ),
         (  # MySQL and MariaDB do not need it.
             "common/tests.sql",
-            r"-- allow-scan: a suite is no row.*\n",
+            r"-- allow-scan: a suite is not a row.*\n",
             "",
             "tests.get_suite_names (sqlite): scans test_results, as its lock has it",
         ),

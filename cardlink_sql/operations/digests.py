@@ -21,7 +21,7 @@ _SAME: Final = {
     "SQL_TSI_DAY": "DAY",
     "SUBSTR": "SUBSTRING",
 }
-# A digest that is no shorter may have lost its end (max_digest_length is 1024).
+# A digest of the full length may have lost its end (max_digest_length is 1024).
 _MAY_BE_CUT: Final = 1000
 
 

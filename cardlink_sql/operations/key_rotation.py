@@ -80,10 +80,10 @@ def rotate_keys(
     batch: int = 500,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> KeyRotation:
-    """Encrypt every PSK anew under the first key.
+    """Re-encrypt every PSK under the first key.
 
     A batch is a transaction, so that what ends early has done whole batches, and another run
-    goes on: what is under the first key already is left alone. Other processes may read and
+    goes on: PSKs already under the first key are skipped. Other processes may read and
     change PSKs meanwhile; what one of them changed is looked at again and never overwritten.
 
     Args:
@@ -93,7 +93,7 @@ def rotate_keys(
 
     Raises:
         EncryptionError: no encryption key is set.
-        ConflictError: others were in the way again and again; the batches before are kept.
+        ConflictError: a batch met too many conflicts; the earlier batches are kept.
     """
     validation.whole(batch, "batch", least=1, most=10_000)
     done, keyring = KeyRotation(), manager.keyring
@@ -137,7 +137,7 @@ def _renew(keyring: Keyring, tokens: list[PskToken], done: KeyRotation) -> _Rene
 
 
 def _store(manager: DatabaseManager, renewed: _Renewed) -> list[str]:
-    """Store a batch; gives the ICCIDs of the cards whose PSK others changed meanwhile."""
+    """Store a batch; return the ICCIDs of the cards whose PSK others changed meanwhile."""
     attempt = 0
     while True:
         attempt += 1

@@ -28,7 +28,7 @@ class QueryStatistics:
 
     Attributes:
         queries: by title, those that took the most time in all first. Where the server does not
-            tell two queries apart, the titles of both are joined by ``or``.
+            distinguish two queries, the titles of both are joined by ``or``.
         others: what has no query's name; ``None`` where there is nothing of the kind.
         lost: calls, of any database, that the server had no room to keep apart.
         is_approximate: whether the queries were found by their words, for want of their names.

@@ -30,7 +30,7 @@ _SETTINGS: Final = {
     "sessions": "retention.sessions_days",
     "tests": "retention.sessions_days",
 }
-# The outbox of events serves listeners, which are behind by seconds.
+# The outbox of events serves listeners, which lag by seconds.
 _EVENTS_DAYS: Final = 7.0
 
 # Rows of a batch. On SQLite 1,000 entries take 10 to 20 ms; the servers want fewer round trips.
@@ -87,7 +87,7 @@ def count_old(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, 
 def purge(
     manager: DatabaseManager, days: Mapping[str, float], on_batch: OnBatch = _tell_nobody
 ) -> dict[str, int]:
-    """Delete what is older than so many days; gives the rows deleted of each table.
+    """Delete rows older than so many days; return the number deleted in each table.
 
     Args:
         manager: the database.
@@ -103,7 +103,7 @@ def purge(
 
     Raises:
         ValidationError: a table is not among :data:`TABLES`, or a number of days not above 0.
-        ConflictError: others were in the way of a batch again and again.
+        ConflictError: a batch met too many conflicts.
     """
     _checked(days)
     work = _Purge(manager, on_batch)
@@ -213,7 +213,7 @@ class _Purge:
             return work(uow)
 
     def _write(self, work: Callable[[UnitOfWork], dict[str, int]]) -> int:
-        """One batch in a transaction of its own; gives the number of its rows."""
+        """Run one batch in a separate transaction; return the number of its rows."""
         started = time.monotonic()
         for attempt in range(1, _ATTEMPTS + 1):
             try:

@@ -76,9 +76,9 @@ class OutboxGateway:
     def read_after(
         self, after: int, origin: str, limit: int
     ) -> list[tuple[int, DatabaseEvent | None]]:
-        """The events behind a number, each with its own.
+        """Return the events after a number, each with its own.
 
-        ``None`` stands for what ``origin`` published, and for a type that this release does not
+        ``None`` replaces events of ``origin``, and those of a type that this release does not
         know: a newer one may fire it.
         """
         parameters = {"after": after, "origin": origin, "limit": limit}
@@ -92,7 +92,7 @@ class OutboxGateway:
         )
 
     def purge_old(self, days: float, limit: int = 10_000) -> int:
-        """Delete events older than ``days``, the first ``limit`` of them; gives their number.
+        """Delete events older than ``days``, the first ``limit`` of them; return their number.
 
         Fewer than ``limit`` say that none is left. Commit between two calls. A listener that has
         not read them yet says so. The queries are ``find_purge_end`` and ``purge_old``.

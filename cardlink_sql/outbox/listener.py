@@ -48,8 +48,8 @@ class Listener:
     """The events of other managers, in the order of their commits; ``manager.listen()`` makes it.
 
     Iterate it, or call :meth:`get`: from one thread, while any may :meth:`close` it. A lost
-    connection is made anew, and nothing is missed meanwhile. A forked child may go on with its
-    copy, over connections of its own.
+    connection is replaced, and no event is missed meanwhile. A forked child may use its
+    copy, over new connections.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Listener:
     def position(self) -> int:
         """The number of the last event that was handed out or passed over.
 
-        ``manager.listen(after=position)`` goes on behind it.
+        ``manager.listen(after=position)`` continues after it.
         """
         return self._position
 
@@ -108,7 +108,7 @@ class Listener:
             The event, or ``None`` where the time is over or the listener was closed.
 
         Raises:
-            NotFoundError: events behind the position were purged, or the database was restored;
+            NotFoundError: events after the position were purged, or the database was restored;
                 said once, then the listener goes on with what there is.
             ConnectionError: the database did not answer at the end of the time. The position is
                 kept: go on as if nothing had happened.
@@ -186,14 +186,16 @@ class Listener:
             self._waker = _Waker()
 
     def _look(self) -> DatabaseError | None:
-        """Read what there is; gives the error where the database cannot be reached now."""
+        """Read what there is; return the error if the database cannot be reached now."""
         try:
             last_id, _ = self._ask(OutboxGateway.get_counter)
             if last_id != self._next:
                 self._fill(last_id)
         except (ConnectionError, ConflictError) as error:
             if not self._is_lost:
-                _log.warning("events wait behind %d until it is mended: %s", self._next, error)
+                _log.warning(
+                    "events after %d wait until the database answers: %s", self._next, error
+                )
             self._is_lost = True
             return error
         if self._is_lost:
@@ -221,8 +223,8 @@ class Listener:
             self._say(last, f"the events {first} to {last} are gone: {_GONE}")
 
     def _say(self, position: int, what: str) -> None:
-        where = f"events behind {self._next}"
-        remedy = "read anew what you show, and go on listening"
+        where = f"events after {self._next}"
+        remedy = "reload your data, then keep listening"
         self._read.append((position, NotFoundError(what, where, remedy)))
         self._next = position
 

@@ -1,6 +1,6 @@
 """Cuts SQL text into tokens by the rules of one dialect.
 
-The tokens joined give the text back, character for character. A parameter never starts
+Joined, the tokens are the text again, character for character. A parameter never starts
 inside a string, a comment, a quoted identifier or a dollar quote, because those are tokens
 of their own.
 

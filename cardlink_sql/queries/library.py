@@ -107,7 +107,7 @@ def read_library(
         folder: the folder.
         dialect: whose queries to read.
         path: how errors name the folder.
-        needs_reason: a dialect's query must say why it has a form of its own.
+        needs_reason: a dialect's query must say why it has a separate form.
         only: the one file to read.
 
     Raises:
@@ -142,7 +142,7 @@ def _check_twin(query: Query, common: Query | None) -> None:
     if common is None:
         return
     for what, here, there in (
-        ("gives", query.rows, common.rows),
+        ("returns", query.rows, common.rows),
         ("requires", query.required, common.required),
         ("may be given", query.conditions, common.conditions),
         ("is ordered by", set(query.orders), set(common.orders)),

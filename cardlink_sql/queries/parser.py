@@ -45,7 +45,7 @@ _NEEDS: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}\Z")
 _ALLOWS: Final = ("allow-rows", "allow-alias")
 _DIRECTIVES: Final = ("list", "differs", "only", "needs", "allow-scan", *_ALLOWS)
 _ORDER: Final = re.compile(r"[a-z][a-z0-9_]*( desc)?\Z")
-# What a driver or a server would take for a parameter of its own.
+# A driver or a server would take these for its own parameters.
 _NATIVE_PLACEHOLDERS: Final = {
     Dialect.SQLITE: re.compile(r"\?|[@$#]\w"),
     Dialect.MYSQL: re.compile(r"\?"),
@@ -100,7 +100,7 @@ def parse(text: str, path: str, dialect: Dialect, *, needs_reason: bool = False)
                 block.header,
                 f"a second query is named {block.name!r} "
                 f"(the first: line {queries[block.name].source.line})",
-                "give it another name",
+                "choose another name",
             )
         queries[block.name] = Query(_source(file, block), dialect)
     return list(queries.values())
@@ -116,7 +116,7 @@ def _blocks(file: _File) -> Iterator[_Block]:
         elif block:
             block.tokens.append(token)
         elif token.kind not in BLANK:
-            raise file.fault(token, "SQL stands before the first header", _HEADER_FORM)
+            raise file.fault(token, "SQL before the first header", _HEADER_FORM)
     if block:
         yield block
 
@@ -130,11 +130,13 @@ def _header(file: _File, token: Token) -> _Block | None:
     name, rows = match["name"], match["rows"]
     if not _NAME.match(name) or keyword.iskeyword(name):
         raise file.fault(
-            token, f"{name!r} is no query name", "use lower-case words joined by _, no keyword"
+            token, f"{name!r} is not a query name", "use lower-case words joined by _, no keyword"
         )
     if rows not in set(Rows):
         kinds = " ".join(f":{kind}" for kind in Rows)
-        raise file.fault(token, "the header does not say what the query gives", f"add one: {kinds}")
+        raise file.fault(
+            token, "the header does not say what the query returns", f"add one: {kinds}"
+        )
     return _Block(token, name, Rows(rows))
 
 
@@ -146,7 +148,7 @@ def _source(file: _File, block: _Block) -> Source:
     if file.needs_reason and not reasons:
         raise file.fault(
             block.header,
-            f"{block.name} does not say why this dialect needs a form of its own",
+            f"{block.name} does not say why this dialect needs a separate form",
             "add a line: -- differs: the reason",
         )
     if "only" in reasons and not file.needs_reason:
@@ -188,7 +190,9 @@ def _documentation(file: _File, block: _Block, tokens: list[Token]) -> tuple[str
             doc.append(token.text.lstrip("-#").strip())
         elif match["word"] not in _DIRECTIVES:
             there_are = ", ".join(f"{word}:" for word in _DIRECTIVES)
-            raise file.fault(token, f"{match['word']!r} is no directive", f"there are {there_are}")
+            raise file.fault(
+                token, f"{match['word']!r} is not a directive", f"there are {there_are}"
+            )
         elif not match["value"]:
             raise file.fault(token, "the directive is empty", "say it on this line")
         elif match["word"] in directives:
@@ -231,7 +235,7 @@ def _statement(file: _File, block: _Block, body: list[Token]) -> list[Token]:
     for token, following in pairwise(body[: ends[0] + 1]):
         if token.kind is Kind.OTHER and pattern.match(token.text + following.text):
             raise file.fault(token, "this is a placeholder of the driver", "write :name")
-    # A marker behind the closing ; belongs to the last line.
+    # A marker after the closing ; belongs to the last line.
     rest = list(takewhile(lambda token: token.kind is not Kind.NEWLINE, body[ends[0] + 1 :]))
     return [*body[: ends[0]], *rest]
 
@@ -297,14 +301,14 @@ def _check_list(
     file: _File, block: _Block, source: Source, name: str, everywhere: set[str]
 ) -> None:
     if name not in everywhere:
-        raise file.fault(block.header, f"list: names {name!r}, which is no parameter")
+        raise file.fault(block.header, f"list: names {name!r}, which is not a parameter")
     tokens = [t for line in source.lines for t in line.tokens if t.kind not in BLANK]
     for i, token in enumerate(tokens):
         if token.kind is Kind.PARAMETER and token.text[1:] == name:
             around = [t.text.upper() for t in (*tokens[max(i - 3, 0) : i], *tokens[i + 1 : i + 2])]
             # An empty list becomes NULL, which IN never matches but NOT IN would not either.
             if around[-3:] != ["IN", "(", ")"] or around[0] == "NOT":
-                raise file.fault(token, f"the list :{name} stands outside of IN (:{name})")
+                raise file.fault(token, f"the list :{name} is outside of IN (:{name})")
 
 
 def _check_batch(file: _File, block: _Block, source: Source) -> None:

@@ -22,7 +22,7 @@ Row = Sequence[Any]
 
 
 class Rows(StrEnum):
-    """How many rows a query gives, and in what form."""
+    """How many rows a query returns, and in what form."""
 
     ONE = "one"  # a row or none; two are an error
     MANY = "many"  # any number of rows
@@ -46,7 +46,7 @@ class Line:
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters on the line, in their order, as often as they stand there."""
+        """The parameters on the line, in their order, with repetitions."""
         return tuple(t.text[1:] for t in self.tokens if t.kind is Kind.PARAMETER)
 
 
@@ -181,7 +181,7 @@ class Query:
             raise self.fault(f"{name} is a list parameter and got {type(values).__name__}")
         if len(values) > MAX_LIST:
             raise self.fault(
-                f"{name} has {len(values)} values", f"give at most {MAX_LIST} at a time"
+                f"{name} has {len(values)} values", f"pass at most {MAX_LIST} at a time"
             )
         return 1 << (len(values) - 1).bit_length() if values else 0
 
@@ -227,7 +227,7 @@ def _is_in(line: Line, conditions: frozenset[str], order: str | None) -> bool:
 
 
 def labelled(pieces: list[str], tokens: list[Token], title: str) -> list[str]:
-    """The pieces with the query's name behind the first word, where PyMySQL sees an INSERT."""
+    """The pieces with the query's name after the first word, where PyMySQL sees an INSERT."""
     verb = next(i for i, token in enumerate(tokens) if token.kind is Kind.WORD)
     return [*pieces[: verb + 1], f" /* cardlink:{title} */", *pieces[verb + 1 :]]
 

@@ -163,7 +163,7 @@ WHERE device_id = :device_id;
 -- The devices whose id, name or model hold a text, in any case.
 -- find_matching sends it too, and without a text.
 -- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
--- the layer gives it one that knows all letters.
+-- the layer adds one that knows all letters.
 SELECT
   id,
   device_type,

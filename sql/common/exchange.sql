@@ -19,7 +19,7 @@ WHERE psk_identity IN (:identities);
 -- name: page_sessions :many
 -- The sessions after a key, in its order: all, one, or those since a time. A session that began
 -- before and has entries since is one of them, so that no entry is without its session. Its log
--- is asked for by a value: for EXISTS PostgreSQL would read the whole log anew for each page.
+-- is asked for by a value: for EXISTS PostgreSQL would read the whole log again for each page.
 SELECT
   id,
   device_id,

@@ -103,7 +103,7 @@ LIMIT :limit;
 
 -- name: search_hex :many
 -- The entries after a number whose hex holds the pattern, at any offset; the gateway keeps those
--- where it stands on a byte. A trigram index would find them sooner and make writing 8 to 40
+-- where it begins at a byte. A trigram index would find them sooner and make writing 8 to 40
 -- times slower.
 SELECT
   session_id,
@@ -147,14 +147,14 @@ GROUP BY s.id;
 
 -- name: count_old :scalar
 -- How many entries are older than a time.
--- allow-scan: nothing but the table itself tells; an index on the time would slow each APDU written
+-- allow-scan: counting needs the whole table; an index on the time would slow each APDU written
 SELECT COUNT(*)
 FROM comm_logs
 WHERE timestamp < :before;
 
 -- name: find_old :many
--- The numbers of the first entries behind a number that are older than a time.
--- It walks the primary key. Old entries stand at its start, so it stops soon; only the last page,
+-- The numbers of the first entries after a number that are older than a time.
+-- It walks the primary key. Old entries are at its start, so it stops soon; only the last page,
 -- which finds too few, reads the table to its end. An index on timestamp would save that and cost
 -- every APDU written a third of its speed.
 SELECT id

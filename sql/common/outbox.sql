@@ -14,7 +14,7 @@ WHERE id = 1;
 
 -- name: set_publishing :exec
 -- Publishing turned on or off; makes the row where it is missing, also when two do so at once.
--- A row made anew goes on behind the last event that is there. WHERE TRUE: without it SQLite
+-- A new row continues after the last event that is there. WHERE TRUE: without it SQLite
 -- takes ON for the condition of a join.
 INSERT INTO event_counter (id, last_id, publishes)
 SELECT
@@ -59,7 +59,7 @@ VALUES (
 );
 
 -- name: read_after :many
--- The events behind a number, in order. Those of the reader's own origin come without their
+-- The events after a number, in order. Those of the reader's own origin come without their
 -- data, for it skips them; their numbers show that none is missing.
 SELECT
   event_type,

@@ -2,7 +2,7 @@
 
 -- name: page_after :many
 -- A page by (created_at, id), newest first: as quick at the end of the table as at its start.
--- The first condition alone bounds the index; a row-value comparison would not on MariaDB.
+-- Only the first condition bounds the index; a row-value comparison would not on MariaDB.
 SELECT
   id,
   session_type,
@@ -27,8 +27,8 @@ ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
 -- name: update :exec
--- What describes a session that has not ended; its status, times and duration have statements
--- of their own.
+-- Describes a session that has not ended; its status, times and duration have separate
+-- statements.
 UPDATE ota_sessions
 SET
   session_type = :session_type,
@@ -208,7 +208,7 @@ ORDER BY created_at, id
 LIMIT :limit;
 
 -- name: count_old :scalar
--- How many sessions find_old would give without a limit.
+-- How many sessions find_old would return without a limit.
 SELECT COUNT(*)
 FROM ota_sessions
 WHERE status IN ('completed', 'failed', 'timeout')
@@ -216,7 +216,7 @@ WHERE status IN ('completed', 'failed', 'timeout')
   AND COALESCE(ended_at, updated_at) < :before;
 
 -- name: count_old_logs :scalar
--- How many log entries those sessions have; with :since, those not older than that alone.
+-- How many log entries those sessions have; with :since, only those not older than that.
 SELECT COUNT(*)
 FROM ota_sessions s
 JOIN comm_logs l ON l.session_id = s.id

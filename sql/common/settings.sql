@@ -1,5 +1,5 @@
 -- Settings. Gateway: cardlink_sql/gateways/settings.py
--- key is a reserved word of MySQL, but for a name behind a period: hence settings.key.
+-- key is a reserved word of MySQL, except after a period: hence settings.key.
 
 -- name: get_categories :many
 -- The categories that stored settings have, straight off the index on category.

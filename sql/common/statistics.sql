@@ -5,7 +5,7 @@
 -- name: get_session_days :many
 -- The sessions created since a time, by the day of their creation in UTC.
 -- A time begins with its day, as text; both SQLite and MySQL read it as such. MySQL says of what
--- a function gives that it may be NULL, hence COALESCE.
+-- a function's value counts as nullable, hence COALESCE.
 SELECT
   COALESCE(SUBSTR(created_at, 1, 10), '') AS day,
   COUNT(*) AS total,
@@ -35,7 +35,7 @@ WHERE ranked.place * 100 >= ranked.total * :percent;
 -- name: count_exchanges :many
 -- The responses of the sessions created from :since to before :until, by the first six digits of
 -- the command before each (CLA, INS, P1) and by status word. The header is NULL where no command
--- stands right before the response.
+-- comes right before the response.
 SELECT
   e.header,
   e.status_word,

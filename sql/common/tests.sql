@@ -27,7 +27,7 @@ ORDER BY started_at IS NOT NULL, started_at, created_at, id;
 -- name: find_by_filters :many
 -- The results that match all that is given, newest first, those without a start last.
 -- find_by_suite, find_by_status, find_by_device, find_by_card and find_by_date_range send it too.
--- allow-scan: it sorts whatever matches, for no index has NULL behind the newest: name a run, or a range of time
+-- allow-scan: it sorts whatever matches, because no index has NULL after the newest: name a run, or a range of time
 SELECT
   id,
   run_id,
@@ -58,7 +58,7 @@ LIMIT :limit;
 
 -- name: find_failures :many
 -- What failed or broke off with an error: of one run in its order, or the newest of all.
--- allow-scan: of all runs it sorts what failed, which is little beside what passed
+-- allow-scan: of all runs it sorts the failures, which are few
 SELECT
   id,
   run_id,
@@ -85,7 +85,7 @@ LIMIT :limit;
 
 -- name: get_run_ids :many
 -- The runs, the one that began last first. The index (run_id, started_at) holds both columns.
--- allow-scan: a run is no row: the runs that began last are found by reading the index (run_id, started_at)
+-- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT run_id
 FROM test_results
 GROUP BY run_id
@@ -94,7 +94,7 @@ LIMIT :limit;
 
 -- name: get_suite_names :many
 -- The names of the suites, in their order.
--- allow-scan: a suite is no row: the index on its name is read; MySQL and MariaDB skip from name to name
+-- allow-scan: a suite is not a row: the index on its name is read; MySQL and MariaDB skip from name to name
 SELECT DISTINCT suite_name
 FROM test_results
 ORDER BY suite_name;
@@ -165,7 +165,7 @@ WHERE
 
 -- name: get_run_summary :many
 -- The figures of a run, in the first row, whose suite has an empty name, and of its suites.
--- What is open counts as open alone. The pass rate is the passed share of what ended and was not
+-- An open result counts only as open. The pass rate is the passed share of what ended and was not
 -- skipped; 1e0 makes a float of it.
 SELECT
   '' AS suite_name,
@@ -206,7 +206,7 @@ ORDER BY suite_name;
 -- name: get_runs :many
 -- The figures of the runs that began last, as get_run_summary counts them.
 -- The runs are chosen on the index (run_id, started_at), and only their rows are read.
--- allow-scan: a run is no row: the runs that began last are found by reading the index (run_id, started_at)
+-- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT
   r.run_id,
   COUNT(*) AS total,
@@ -299,7 +299,7 @@ ORDER BY suite_name, test_name;
 -- The tests that both passed and failed within the runs that began last, most failures first.
 -- Every result counts: a test that failed and passed when it was tried again is flaky, too.
 -- With :suite_name the runs are those that have results of this suite.
--- allow-scan: a run is no row: the runs that began last are found by reading the index (run_id, started_at)
+-- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT
   r.suite_name,
   r.test_name,

@@ -2,7 +2,7 @@
 
 -- name: set_publishing :exec
 -- Publishing turned on or off; makes the row where it is missing, also when two do so at once.
--- A row made anew goes on behind the last event that is there.
+-- A new row continues after the last event that is there.
 -- differs: ON DUPLICATE KEY
 INSERT INTO event_counter (id, last_id, publishes)
 SELECT

@@ -2,11 +2,11 @@
 
 -- name: version :scalar
 -- The server's version, for health_check.
--- differs: each server has a function of its own
+-- differs: each server has its own function
 SELECT VERSION();
 
 -- name: table_sizes :many
--- The bytes of each table with its indexes; MySQL 8 may give figures of up to a day ago
+-- The bytes of each table with its indexes; MySQL 8 may report figures of up to a day ago
 -- (information_schema_stats_expiry).
 -- differs: the sizes are in information_schema here, as InnoDB last estimated them
 SELECT
@@ -27,8 +27,8 @@ SELECT @@performance_schema;
 -- name: read_digest_samples :many
 -- What was counted of each statement of this database, with the beginning of a sample up to the
 -- name of its query, for the rest holds values; where it has no name, its normalised text. The row
--- without a text is of all databases, and stands for what the server had no room to keep apart.
--- only: each server has statistics of its own, and MariaDB keeps no sample
+-- without a text is of all databases, and sums up what the server had no room to separate.
+-- only: each server has its own statistics, and MariaDB keeps no sample
 -- needs: performance_schema.events_statements_summary_by_digest.query_sample_text
 SELECT
   COALESCE(
@@ -44,7 +44,7 @@ WHERE d.schema_name = DATABASE() OR d.digest IS NULL;
 
 -- name: read_digests :many
 -- The same from MariaDB, with the normalised text of the statement: its words, but no comment.
--- only: each server has statistics of its own, and MySQL keeps the name of the query
+-- only: each server has its own statistics, and MySQL keeps the name of the query
 -- needs: performance_schema.events_statements_summary_by_digest
 SELECT
   d.digest_text AS text,

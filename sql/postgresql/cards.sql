@@ -4,7 +4,7 @@
 -- The cards whose ICCID, IMSI, PSK identity or notes hold a text, in any case.
 -- find_matching sends it too, and without a text.
 -- :pattern has % around it, and ! before a literal %, _ or !. SQLite's own LOWER knows ASCII only;
--- the layer gives it one that knows all letters.
+-- the layer adds one that knows all letters.
 -- differs: the columns compare byte for byte (COLLATE "C"), where LOWER knows ASCII only
 SELECT
   iccid,

@@ -33,13 +33,13 @@ FROM STDIN;
 
 -- name: may_reserve_numbers :scalar
 -- Whether the role may set the sequence that numbers log entries.
--- only: the other backends number behind the highest number by themselves
+-- only: the other backends continue after the highest number by themselves
 SELECT HAS_SEQUENCE_PRIVILEGE(PG_GET_SERIAL_SEQUENCE('comm_logs', 'id'), 'UPDATE');
 
 -- name: reserve_numbers :scalar
--- Numbers up to :highest, kept from other writers: the sequence goes on behind them.
+-- Numbers up to :highest, kept from other writers: the sequence continues after them.
 -- It needs UPDATE on the sequence, and no rollback undoes it.
--- only: the other backends number behind the highest number by themselves
+-- only: the other backends continue after the highest number by themselves
 SELECT SETVAL(
   CAST(PG_GET_SERIAL_SEQUENCE('comm_logs', 'id') AS REGCLASS),
   GREATEST(

@@ -1,7 +1,7 @@
 -- The APDUs of the sessions, where PostgreSQL differs from sql/common/logs.sql.
 
 -- name: create :insert
--- A new log entry; gives its number.
+-- Inserts a log entry; returns its number.
 -- differs: PostgreSQL's driver has no last row id, so the statement returns it
 INSERT INTO comm_logs (
   session_id,

@@ -2,7 +2,7 @@
 
 -- name: version :scalar
 -- The server's version, for health_check.
--- differs: each server has a function of its own
+-- differs: each server has its own function
 SELECT CURRENT_SETTING('server_version');
 
 -- name: table_sizes :many
@@ -20,14 +20,14 @@ WHERE c.relname IN (
   AND PG_TABLE_IS_VISIBLE(c.oid);
 
 -- name: may_read_statements :scalar
--- Whether the role sees the statements of others with their text, and not its own alone.
+-- Whether the role sees the statements of others with their text, and not only its own.
 -- only: MySQL has no such role; there the right to read the table says it
 SELECT PG_HAS_ROLE('pg_read_all_stats', 'USAGE');
 
 -- name: read_pg_stat_statements :many
 -- What was counted of each statement of this database, with its beginning up to the name of its
 -- query, for the rest may hold secrets. The columns of a view may be NULL, whatever it shows.
--- only: each server has statistics of its own
+-- only: each server has its own statistics
 -- needs: pg_stat_statements
 SELECT
   COALESCE(SUBSTRING(s.query, '^[A-Z]+ /[*] cardlink:[a-z0-9_.]+ [*]/'), '') AS text,

@@ -48,7 +48,7 @@ WHERE id = :id
   AND (started_at IS NULL OR started_at <= :ended_at);
 
 -- name: close_stale :exec
--- What find_stale gives becomes timeout.
+-- Times out the sessions that find_stale returns.
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET

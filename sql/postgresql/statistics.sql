@@ -2,7 +2,7 @@
 
 -- name: get_session_days :many
 -- The sessions created since a time, by the day of their creation in UTC.
--- differs: a time is no text here
+-- differs: a time is not text here
 SELECT
   TO_CHAR(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
   COUNT(*) AS total,

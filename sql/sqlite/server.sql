@@ -2,7 +2,7 @@
 
 -- name: version :scalar
 -- The server's version, for health_check.
--- differs: each server has a function of its own
+-- differs: each server has its own function
 SELECT SQLITE_VERSION();
 
 -- name: table_sizes :many

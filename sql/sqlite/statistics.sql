@@ -1,7 +1,7 @@
 -- Figures for cardlink-db stats, where SQLite differs.
 
 -- name: get_database_bytes :scalar
--- The bytes of the file, free pages included; the log beside it is not.
+-- The bytes of the file, free pages included, the write-ahead log excluded.
 -- differs: the size is pages of one size here
 -- allow-rows: each of these functions returns one row
 SELECT c.page_count * s.page_size
@@ -11,7 +11,7 @@ CROSS JOIN PRAGMA_PAGE_SIZE() s;
 -- name: count_exchanges :many
 -- The responses of the sessions created from :since to before :until, by the first six digits of
 -- the command before each (CLA, INS, P1) and by status word. The header is NULL where no command
--- stands right before the response.
+-- comes right before the response.
 -- differs: CROSS JOIN keeps SQLite off the whole log; a step on the index costs it half of a window function
 SELECT
   e.header,
