@@ -111,9 +111,17 @@ class LogGateway(Gateway[CommLog, int]):
         self._buffer.append(row)
         if len(self._buffer) >= BUFFER_SIZE:
             self.flush_batch()
-        entry.session_id, _, entry.latency_ms, word, *text = row
+        (
+            entry.session_id,
+            _,
+            entry.latency_ms,
+            word,
+            entry.raw_data,
+            entry.decoded_data,
+            entry.status_word,
+            entry.status_message,
+        ) = row
         entry.direction = _MEMBERS[word]
-        entry.raw_data, entry.decoded_data, entry.status_word, entry.status_message = text
         return entry
 
     @overload
