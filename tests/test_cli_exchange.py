@@ -121,7 +121,7 @@ def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, rec
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("export", "-o", "f.txt"), "--format: the name 'f.txt' does not tell"),
+        (("export", "-o", "f.txt"), "--format: the name 'f.txt' does not show"),
         (("export", "-o", "f.json", "--tables", "card"), "--tables: 'card' is none of"),
         (("export", "-o", "f.csv"), "--tables: a CSV file holds one table"),
         (
@@ -131,14 +131,14 @@ def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, rec
         (("export", "-o", "f.json", "--since", "soon"), "--since: 'soon' is not a time"),
         (("export", "-o", "f.json", "--since", "2026-13-01"), "--since: "),
         (("export", "-o", "f.json", "--since", "2026-01-01T00:00"), "no time zone"),
-        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is no UUID"),
+        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is not a UUID"),
         (
             ("export", "-o", "f.json", "--session", session_id(), "--since", "2026-01-01"),
             "--since: it excludes --session",
         ),
         (("export",), "--output"),
         (("import",), "FILE"),
-        (("import", "f"), "--format: the name 'f' does not tell"),
+        (("import", "f"), "--format: the name 'f' does not show"),
         (("import", "none.json"), "path 'none.json' does not exist"),
         (("import", "f.json", "--conflict", "keep"), "--conflict"),
         (("import", "f.json", "--format", "xml"), "--format"),

@@ -109,7 +109,7 @@ def test_faults_of_a_key_file_are_named_without_a_key(
     assert done.stderr.splitlines() == [
         "error: keys.yaml: 3 problems",
         "  line 3: keys.card_7: no card claims this identity",
-        "  line 4: keys.card_8: the PSK is not hex: give whole bytes as hex digits",
+        "  line 4: keys.card_8: the PSK is not hex: write whole bytes as hex digits",
         "  line 5: only keys: is read, take the rest out",
     ]
     assert dump(manager) == before

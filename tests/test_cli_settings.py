@@ -94,7 +94,7 @@ def test_set_takes_a_description_and_a_category(run: Run, url: str) -> None:
         (["set", "server.port", "70000"], "VALUE: 70000 is not a whole number from 1 to 65535"),
         (["set", "retention.logs_days", "-1"], "VALUE: -1 is not a whole number from 1 to 36500"),
         (["set", "dashboard.enabled", "yes"], "VALUE: 'yes' is not true or false"),
-        (["set", "lab.x", "1e999"], "VALUE: inf is no JSON number"),
+        (["set", "lab.x", "1e999"], "VALUE: inf is not a JSON number"),
         (["set", "lab.x", "9" * 5000], "VALUE: a number has too many digits"),
         (["set", "lab.x", "[" * 9000], "VALUE: the JSON is nested too deeply"),
         (["set", " x", "1"], "KEY: ' x' is empty or has blanks around it"),
@@ -169,7 +169,7 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
     assert done.stderr.splitlines() == [
         "error: bad.yaml: 2 problems",
         "  line 2: server.port: 0 is not a whole number from 1 to 65535",
-        "  line 3: a\\nb\\e[2J: a date is no JSON value: write it in quotes",
+        "  line 3: a\\nb\\e[2J: a date is not a JSON value: write it in quotes",
     ]
     assert dump(manager)["settings"] == []
 

@@ -82,7 +82,7 @@ def test_impact_names_who_touches_a_column_and_how(run: Run) -> None:
         (["impact", "comm_logs.staus_word"], "has no column 'staus_word'; near: status_word"),
         (["impact", "x"], "there are: "),
         (["show", "sessions.find_activ"], "there is no query 'sessions.find_activ'; near: sessio"),
-        (["show", "logs.copy_log_batch", "--dialect", "mysql"], "is no query of mysql"),
+        (["show", "logs.copy_log_batch", "--dialect", "mysql"], "is not a query of mysql"),
         (["list", "--gateway", "session"], "there is no gateway 'session': cards, "),
         (["show"], "NAME"),
     ],

@@ -322,7 +322,7 @@ _WORDS = {f"{sign}{word}" for sign in ("", "+") for word in ("nan", "inf", "infi
 def test_the_formats_name_is_needed_where_the_file_does_not_tell(
     manager: DatabaseManager, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValidationError, match="does not tell the format"):
+    with pytest.raises(ValidationError, match="does not show the format"):
         export(manager, tmp_path / "f.txt")
     export(manager, tmp_path / "f.txt", file_format=Format.JSONL)
     assert (tmp_path / "f.txt").read_text().startswith('{"header"')

@@ -354,7 +354,7 @@ def test_a_time_is_seconds_with_or_without_commas(written: str, expected: int) -
     ".", "-", "\u0661",
 ])  # fmt: skip
 def test_a_time_that_is_none_is_refused_with_its_place(written: str) -> None:
-    with pytest.raises(ValidationError, match="is no number of seconds") as caught:
+    with pytest.raises(ValidationError, match="is not a number of seconds") as caught:
         imported(case(attributes=f'time="{written}"'))
 
     assert caught.value.where == "report:1:21"
@@ -533,10 +533,10 @@ OUTSIDE = """<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/hostname">]>
         ("<testsuites>", "1:13", "no element found"),
         ("<testsuites/>more", "1:14", "junk after document element"),
         ("<testsuites>&nbsp;</testsuites>", "1:13", "undefined entity"),
-        ("<html><body/></html>", "1:1", "html is no testsuites or testsuite"),
+        ("<html><body/></html>", "1:1", "expected testsuites or testsuite, got html"),
         ("<testsuite name='s'>\n<testcase name='t'><testcase name='u'/></testcase></testsuite>",
-         "2:20", "a testcase stands in a testcase"),
-        ("<testsuite name='s' timestamp='yesterday'/>", "1:1", "is no time in ISO 8601"),
+         "2:20", "a testcase inside a testcase"),
+        ("<testsuite name='s' timestamp='yesterday'/>", "1:1", "is not a time in ISO 8601"),
         ("<testsuite>" * 101 + "</testsuite>" * 101, "1:1101", "nested more than 100 deep"),
         ("<testsuite timestamp='9999-12-31T23:59:59'><testcase name='a' time='9'/>\n"
          "<testcase name='b'/></testsuite>", "2:21", "beyond time"),

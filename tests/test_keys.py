@@ -384,7 +384,7 @@ SECRET = "5EC2E7" * 5
         ("keys:\n  card_1:", ":2: keys.card_1: the PSK has 0 octets"),
         ("keys:\n  card_1: [" + SECRET + "]", ":2: keys.card_1: a key is a line of hex"),
         ("keys:\n  card_1: !!binary " + SECRET, ":2: keys.card_1: a key is a line of hex"),
-        ("keys:\n  card_1: " + SECRET + "\n  card_1: " + SECRET, ":3: keys: a key stands twice"),
+        ("keys:\n  card_1: " + SECRET + "\n  card_1: " + SECRET, ":3: keys: a key appears twice"),
         ("keys:\n  " + SECRET + ": card_1", ":2: keys: the PSK is not hex"),
         ("keys:\n  " + SECRET + ": " + SECRET, ":2: keys: no card claims this identity"),
         ("keys:\n  id 1 " + SECRET + ": ab", ":2: keys: no card claims this identity"),

@@ -78,7 +78,7 @@ def test_every_query_but_copy_has_a_plan(manager: DatabaseManager) -> None:
         (("sessions.find_by", "-p", "created_at=noon"), "'noon' is no time"),
         (("sessions.find_by", "-p", "device_id_is_null=1"), "write device_id_is_null alone"),
         (("sessions.find_by", "-p", "limit"), "write limit=value"),
-        (("logs.copy_log_batch",), "is no query of sqlite"),
+        (("logs.copy_log_batch",), "is not a query of sqlite"),
     ],
 )
 def test_explain_refuses_what_does_not_fit(run: Run, arguments: tuple[str, ...], said: str) -> None:

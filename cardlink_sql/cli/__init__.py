@@ -7,7 +7,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run ``cardlink-db``: an error is one or two lines on stderr, never a traceback.
 
     Args:
-        arguments: what stands behind the command's name; without it, that of the process.
+        arguments: what follows the command's name; without it, that of the process.
     """
     try:
         # Half a second of imports, and Ctrl-C may come in any of them.

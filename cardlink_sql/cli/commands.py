@@ -123,7 +123,7 @@ def run(arguments: list[str] | None) -> None:
     """Run ``cardlink-db``: an error is one or two lines on stderr, never a traceback.
 
     Args:
-        arguments: what stands behind the command's name; without it, that of the process.
+        arguments: what follows the command's name; without it, that of the process.
     """
     settle_streams()
     # Where Ctrl-C comes while a connection is closed, the pool would log a traceback.
@@ -150,7 +150,7 @@ def run(arguments: list[str] | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.ERROR)
     except OSError as error:
-        # Such as a full disk behind the output. A second failure there has nowhere to go.
+        # Such as a full disk under the output. A second failure there has nowhere to go.
         with suppress(OSError):
             _print_error(f"the output cannot be written: {error.strerror}", None)
         sys.exit(Exit.ERROR)
@@ -172,7 +172,7 @@ def _print_usage_error(error: TyperException) -> None:
         return
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "cardlink-db"
-    # A refused choice is told in the words of the library that read it.
+    # A refused choice is reported in the words of the library that read it.
     what = message.rstrip(".").replace("Value error, ", "")
     _print_error(what, f"{command} --help shows what it takes")
 

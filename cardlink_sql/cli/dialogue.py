@@ -136,7 +136,7 @@ def _fours(digits: str) -> list[str]:
 
 
 def _print_folded(first: Text, groups: list[str], indent: int) -> None:
-    """Print groups of hex behind ``first``, folded between groups to the terminal's width."""
+    """Print groups of hex after ``first``, folded between groups to the terminal's width."""
     if not groups:
         if first.plain.strip():
             output.print(first)
@@ -153,7 +153,7 @@ def _print_folded(first: Text, groups: list[str], indent: int) -> None:
 
 
 def _print_wrapped(first: Text, text: Text) -> None:
-    """Print words behind ``first``, wrapped to the terminal's width."""
+    """Print words after ``first``, wrapped to the terminal's width."""
     indent = len(first)
     for line in text.wrap(output, max(output.width - indent, _LEAST_WIDTH)):
         output.print(Text.assemble(first, line))

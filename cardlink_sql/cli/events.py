@@ -12,7 +12,7 @@ from cardlink_sql.database.event_bus import DatabaseEvent, as_data
 from cardlink_sql.model import validation
 
 events = group(
-    "events", "What others commit, as it happens: on, off, listen.", "cardlink-db events listen"
+    "events", "Changes by others, as they happen: on, off, listen.", "cardlink-db events listen"
 )
 
 
@@ -45,7 +45,7 @@ def listen(
         typer.Option(
             min=0,
             metavar="NUMBER",
-            help="Go on behind this event; 0 begins with the oldest that is kept. "
+            help="Go on after this event; 0 begins with the oldest that is kept. "
             "Without it only what is committed from now on is shown.",
         ),
     ] = None,
@@ -78,8 +78,8 @@ def _publish(url: str | None, *, is_on: bool) -> None:
     with open_manager(url) as manager:
         refuse_missing(manager)
         manager.publish_events(on=is_on)
-        state = "publishes its events" if is_on else "publishes no events"
-        output.print(f"Who writes to {manager.config.safe_url} {state}.")
+        state = "publishes events" if is_on else "publishes no events"
+        output.print(f"{manager.config.safe_url} {state}.")
 
 
 def _print_event(event: DatabaseEvent) -> None:

@@ -40,7 +40,7 @@ _STDOUT: Final = Path("-")
 
 FileFormat = Annotated[
     Format | None,
-    typer.Option("--format", help="Without it the file's name tells.", show_default=False),
+    typer.Option("--format", help="By default, the one of the file's name.", show_default=False),
 ]
 PassphraseFile = Annotated[
     Path | None,
@@ -108,7 +108,7 @@ def export_(
     selection = _selection(tables, since, session)
     to_stdout = file == _STDOUT
     if to_stdout and sys.stdout is None:  # as >&- of the shell has it
-        raise DatabaseError("stdout is closed", remedy="give --output a file")
+        raise DatabaseError("stdout is closed", remedy="name a file with --output")
     with argument("--format"):
         chosen = file_format or (Format.JSONL if to_stdout else format_of(file, None))
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
@@ -146,7 +146,7 @@ def import_(
     conflict: Annotated[
         Conflict,
         typer.Option(
-            help="What happens to a row that the database has: skip keeps it, overwrite writes "
+            help="For a row that the database has: skip keeps it, overwrite writes "
             "every field of the file, merge fills what is NULL and adds to JSON objects the "
             "keys that they lack."
         ),
@@ -302,7 +302,7 @@ def _ask(what: str) -> str:
     if not sys.stdin.isatty():
         raise DatabaseError(
             "a passphrase is needed, and nobody is there to ask",
-            remedy=f"give --passphrase-file, or set {PASSPHRASE_VARIABLE}",
+            remedy=f"use --passphrase-file, or set {PASSPHRASE_VARIABLE}",
         )
     asked: str = typer.prompt(what, hide_input=True, err=True)
     return asked

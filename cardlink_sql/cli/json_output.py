@@ -13,7 +13,7 @@ from cardlink_sql.cli.output import CONTROLS, output
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON document; what stands behind ``--json``."""
+    """Print a JSON document, the output of ``--json``."""
     typer.echo(_json(value))
 
 

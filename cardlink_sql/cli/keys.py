@@ -70,7 +70,7 @@ def rotate(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Encrypt every PSK anew under the first key of CARDLINK_ENCRYPTION_KEY.
+    """Encrypt every PSK again under the first key of CARDLINK_ENCRYPTION_KEY.
 
     It may be interrupted, and goes on when it is run again. The exit code is 1 where no key opens
     a card's PSK; the others are done.

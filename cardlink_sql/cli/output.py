@@ -1,4 +1,4 @@
-"""What a command prints: text made safe for terminals, tables and facts."""
+"""The output of a command: text made safe for terminals, tables and facts."""
 
 import io
 import json

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _QUIET_SECONDS: Final = 1.0
-# Where stderr is no terminal, a line now and then does.
+# Where stderr is not a terminal, a line now and then does.
 _LINE_SECONDS: Final = 10.0
 
 
 class OnProgress(Protocol):
-    """What long work calls after each step."""
+    """The function that long work calls after each step."""
 
     def __call__(self, done: int, /) -> None:
         """``done`` more is done."""
@@ -28,7 +28,7 @@ def no_progress(done: int, /) -> None:
 
 @contextmanager
 def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnProgress]:
-    """Show the progress of the block; gives what it calls after each step.
+    """Show the progress of the block; yields what it calls after each step.
 
     Args:
         what: what is done, such as ``Importing``.

@@ -41,7 +41,7 @@ def migrate(
         typer.Option(
             metavar="ID",
             help="Stop at this migration (0001 will do for 0001_initial_schema). One that lies "
-            "behind what is applied rolls back to it; base rolls back everything.",
+            "before the applied ones rolls back to it; base rolls back everything.",
         ),
     ] = None,
     dry_run: Annotated[

@@ -37,7 +37,7 @@ def dump(
         bool,
         typer.Option(
             "--fresh",
-            help="Make it anew: migrate a scratch database on the URL's server, read it and "
+            help="Write it again: migrate a scratch database on the URL's server, read it and "
             "drop it.",
         ),
     ] = False,
@@ -61,7 +61,7 @@ def dump(
 def lint(*, as_json: AsJson = False) -> None:
     """Hold the migrations of all dialects to the rules for a database that is in use.
 
-    A rule is let off in the comment above a statement: -- allow-lint: rule: the reason.
+    Exempt a statement in the comment above it: -- allow-lint: rule: the reason.
     The exit code is 1 where something is wrong.
 
     Example: cardlink-db schema lint
@@ -92,7 +92,7 @@ def compatible(
     """Prepare the queries of another release on the schema of this one.
 
     So its servers can go on while this release is rolled out. The schema is that of the migrations,
-    in a scratch database: SQLite's in memory, a server's beside the database of the URL.
+    in a scratch database: SQLite's in memory, a server's next to the database of the URL.
     The exit code is 1 where a query is refused.
 
     Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl

@@ -59,7 +59,7 @@ def list_sessions(
 ) -> None:
     """List sessions, newest first.
 
-    An id is cut where it still tells the sessions listed apart, and show takes it so; --json
+    Ids are cut as long as they still differ in the list, and show accepts them; --json
     has it whole.
 
     Example: cardlink-db sessions list --status failed --days 7
@@ -98,8 +98,8 @@ def show(
 ) -> None:
     """Show a session and its APDUs, as the dialogue that they were.
 
-    A command stands with its name (ETSI TS 102 221, ISO/IEC 7816-4, GlobalPlatform), a response
-    with what its status word means and the time from the command to it; in front stands the
+    A command has its name (ETSI TS 102 221, ISO/IEC 7816-4, GlobalPlatform), a response
+    with what its status word means and the time from the command to it; in front is the
     time since the session's start.
 
     Example: cardlink-db sessions show 6f0c7a1e
@@ -179,7 +179,7 @@ def _print_list(found: list[OTASession], limit: int) -> None:
 
 
 def _telling_length(ids: list[str]) -> int:
-    """How much of the ids tells them apart, at least eight digits."""
+    """Return how many digits the ids need to differ, at least eight."""
     length = 8
     while length < 36 and len({one[:length] for one in ids}) < len(ids):
         length += 1

@@ -26,7 +26,7 @@ _ARGUMENTS: Final = {
 
 settings = group(
     "settings",
-    "What CardLink's components are set to.",
+    "The settings of CardLink's components.",
     "cardlink-db settings set server.port 9443",
 )
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as server.port.")]
@@ -95,13 +95,13 @@ def set_setting(
     ],
     *,
     description: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What it is for; else it stays as it was.")
+        str | None, typer.Option(metavar="TEXT", help="Its purpose; without it, the old one.")
     ] = None,
     category: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Without it, what stands before the first period of a new key, or general.",
+            help="Without it, the part before the first period of a new key, or general.",
         ),
     ] = None,
     url: Url = None,
@@ -129,7 +129,7 @@ def export(
     ] = None,
     url: Url = None,
 ) -> None:
-    """Write all settings as YAML; what only has a default stands in a comment.
+    """Write all settings as YAML; keys with only a default are comments.
 
     Example: cardlink-db settings export --output settings.yaml
     """

@@ -35,7 +35,7 @@ def write_atomically(
     ``.cardlink-….part``. ``file.name`` is where it is meanwhile, for what writes by path, such
     as SQLite's backup.
 
-    What is no regular file, such as ``/dev/stdout`` or a pipe, is written to directly. A
+    A file that is not regular, such as ``/dev/stdout`` or a pipe, is written to directly. A
     symbolic link stays one: the file that it leads to is replaced.
 
     Args:

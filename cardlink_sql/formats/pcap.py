@@ -265,7 +265,7 @@ _WORD: Final = re.compile(rb"[\x60-\x6f\x90-\x9f].\Z", re.DOTALL)
 def split_apdu(data: bytes) -> tuple[bytes, bytes]:
     """Split a packet's data into command and response; the response is empty where none is seen.
 
-    Without a note of where the command ends its header tells: P3 is a length (ETSI TS 102 221
+    Without a note of where the command ends, its header decides: P3 is a length (ETSI TS 102 221
     §10.1.1), of data for the card or of data that the card returns.
     """
     if len(data) < 7 or not _WORD.search(data):

@@ -13,7 +13,7 @@
       category: people
 
 A mapping that has the key ``value`` is the long form of a setting, with a description and, for
-a key that is not declared, a category. Whatever else stands behind a key is its value; a value
+a key that is not declared, a category. Anything else after a key is its value; a value
 that is itself a mapping with the key ``value`` needs the long form.
 """
 
@@ -32,7 +32,7 @@ from cardlink_sql.model.records import SettingInForce
 _LONG_FORM: Final = ("value", "description", "category")
 _HEADER: Final = """\
 # Settings of CardLink, for: cardlink-db settings import
-# Behind # stands the default of what is not set.
+# A comment shows the default of a key that is not set.
 """
 
 
@@ -48,7 +48,7 @@ class SettingEntry:
 
 
 def write_settings(settings: Iterable[SettingInForce]) -> str:
-    """Settings as YAML, by category; what only has a default stands in a comment."""
+    """Settings as YAML, by category; keys with only a default are comments."""
     parts = [_HEADER]
     category = None
     for setting in sorted(settings, key=lambda one: (one.category, one.key)):
@@ -74,7 +74,7 @@ def _written(setting: SettingInForce) -> str:
 
 
 def _entry(setting: SettingInForce) -> Any:
-    """What stands behind the key: the value, or the long form where that says more."""
+    """Return the text after the key: the value, or the long form where that says more."""
     # PostgreSQL does not keep the order of an object's keys, so that all are sorted.
     value = json.loads(json.dumps(setting.value, sort_keys=True))
     declared = DECLARED.get(setting.key)
@@ -91,12 +91,12 @@ def read_settings(text: str, problems: Problems) -> list[SettingEntry]:
     """The settings of a YAML text.
 
     Args:
-        text: at most a MiB; nothing but comments is no setting.
-        problems: takes what is no JSON value, or not the long form; such an entry is left out.
+        text: at most a MiB; comments only are zero settings.
+        problems: takes what is not a JSON value, or not the long form; such an entry is left out.
             Whether its setting takes a value is for the gateway to say.
 
     Raises:
-        ValidationError: the text is no YAML.
+        ValidationError: the text is not YAML.
     """
     root = compose(text, problems.name)
     if root is None:
@@ -119,7 +119,7 @@ def _read_entry(key: str, line: int, node: yaml.Node, problems: Problems) -> Set
         return SettingEntry(line, key, value)
     for name in value.keys() - set(_LONG_FORM):
         problems.add(
-            f"{name!r} is none of {', '.join(_LONG_FORM)}; a mapping as value stands behind value:",
+            f"{name!r} is none of {', '.join(_LONG_FORM)}; put a mapping under value:",
             key,
             line,
         )

@@ -33,12 +33,12 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValidationError(f"the field {reprlib.repr(twice)} stands twice in an object")
+        raise ValidationError(f"the field {reprlib.repr(twice)} appears twice in an object")
     return fields
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValidationError(f"{name} is no JSON number")
+    raise ValidationError(f"{name} is not a JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)

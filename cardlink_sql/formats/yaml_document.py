@@ -100,7 +100,7 @@ class _DocumentReader:
                 raise self._fault("a key is not text", event, "put it in quotes")
             if name in fields:
                 raise self._fault(
-                    f"the field {reprlib.repr(name)} stands twice in an object", event
+                    f"the field {reprlib.repr(name)} appears twice in an object", event
                 )
             fields[name] = self._value(next(events), events, levels)
         return fields

@@ -1,8 +1,8 @@
 """YAML that people write, read as what JSON could say, with the line of each value.
 
-PyYAML reads YAML 1.1, where ``yes``, ``no``, ``on`` and ``off`` are booleans. What would surprise
-there is refused and not guessed at: dates, ``0123`` (83 in YAML 1.1), ``12:30`` (750), aliases,
-tags beyond JSON's types, and a key that stands twice.
+PyYAML reads YAML 1.1, where ``yes``, ``no``, ``on`` and ``off`` are booleans. Surprises are
+refused and not guessed at: dates, ``0123`` (83 in YAML 1.1), ``12:30`` (750), aliases,
+tags beyond JSON's types, and a key that appears twice.
 """
 
 import re
@@ -31,7 +31,7 @@ _NULL: Final = ("", "~", "null")
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes no alias: a few lines of them could stand for gigabytes."""
+    """Refuses aliases: a few lines of them could expand to gigabytes."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -82,7 +82,7 @@ def compose(text: str, name: str, *, only_text: bool = False) -> yaml.Node | Non
         only_text: leave every scalar the text that it is.
 
     Raises:
-        ValidationError: it is no YAML, or holds an alias or a second document.
+        ValidationError: it is not YAML, or holds an alias or a second document.
     """
     if len(text) > _LONGEST:
         raise ValidationError(f"the text is longer than {_LONGEST} characters", name)
@@ -120,8 +120,8 @@ def pairs(
 ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
     """The keys of a mapping, each with its node and its value's.
 
-    A key that is no text or stands twice is noted as a problem and left out; the fault of the
-    second names its line alone, for a key may be a secret that was put in the wrong place.
+    A key that is not text or appears twice is noted as a problem and left out; the fault of the
+    second names only its line, for a key may be a secret that was put in the wrong place.
     """
     first: dict[str, int] = {}
     for key_node, value_node in node.value:
@@ -129,7 +129,7 @@ def pairs(
             problems.add("a key is not text: write it in quotes", path, line_of(key_node))
         elif key_node.value in first:
             problems.add(
-                f"a key stands twice, in line {first[key_node.value]} before",
+                f"a key appears twice, first in line {first[key_node.value]}",
                 path,
                 line_of(key_node),
             )
@@ -139,7 +139,7 @@ def pairs(
 
 
 def value_of(node: yaml.Node, problems: Problems, path: str) -> Any:
-    """The JSON value that a node says. What it cannot say is noted as a problem."""
+    """Return the JSON value of a node. One that JSON cannot hold is noted as a problem."""
     if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
         return {
             key: value_of(value, problems, f"{path}.{key}")
@@ -158,7 +158,7 @@ def value_of(node: yaml.Node, problems: Problems, path: str) -> Any:
 def _scalar(node: yaml.ScalarNode, problems: Problems, path: str) -> Any:
     text: str = node.value
     kind = node.tag.removeprefix(_TAG)
-    if kind in ("str", "value"):  # a lone = has a type of its own
+    if kind in ("str", "value"):  # a lone = has its own type
         return text
     if kind == "null" and text.lower() in _NULL:
         return None
@@ -178,7 +178,7 @@ def _refuse(node: yaml.Node, problems: Problems, path: str) -> None:
 
 _NOT_DECIMAL: Final = "write the number in decimal digits, or in quotes if it is text"
 _REFUSALS: Final = {
-    "timestamp": "a date is no JSON value: write it in quotes",
+    "timestamp": "a date is not a JSON value: write it in quotes",
     "int": _NOT_DECIMAL,
     "float": _NOT_DECIMAL,
     "merge": "write << in quotes",

@@ -1,1 +1,1 @@
-"""What gateways take and return: records, tables, columns, validation, declared settings."""
+"""Values of the gateways: records, tables, columns, validation, declared settings."""

@@ -1,8 +1,8 @@
-"""What a command APDU is called, by its class and instruction byte.
+"""Names of command APDUs, by class and instruction byte.
 
 Sources: ETSI TS 102 221 §10.1.2 (the UICC), ETSI TS 102 222 §6.1 (administrative commands),
 ISO/IEC 7816-4 §5.4.2, GlobalPlatform Card Specification 2.3.1 §11 and 3GPP TS 51.011 §9.2
-(class A0). Where two of them give one instruction to the same class, P1 decides.
+(class A0). Where two of them define one instruction for the same class, P1 decides.
 """
 
 from functools import lru_cache
@@ -123,7 +123,7 @@ def command_name(header: str) -> str | None:
 
     Args:
         header: CLA, INS and P1 as six upper-case hex digits, the first of a command APDU. CLA
-            and INS alone will do where P1 decides nothing.
+            and INS are enough where P1 decides nothing.
     """
     class_byte, instruction, p1 = header[:2], header[2:4], header[4:6]
     if class_byte == "A0":

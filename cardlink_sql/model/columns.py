@@ -87,7 +87,7 @@ def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
 
 @cache
 def checks(table: Table) -> Mapping[str, Binder]:
-    """For each column of a table, what checks a value and gives it back as Python has it.
+    """For each column of a table, the check of a value, which returns it as Python has it.
 
     A check raises :class:`ValidationError`, with ``table.column`` as the place.
     """
@@ -95,7 +95,7 @@ def checks(table: Table) -> Mapping[str, Binder]:
 
 
 def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
-    """What turns a time in UTC into the driver's form: text, but for PostgreSQL."""
+    """Return what turns a time in UTC into the driver's form: text, but for PostgreSQL."""
     return _TIMES[dialect]
 
 

@@ -18,7 +18,7 @@ class DeclaredSetting:
     """A setting that CardLink knows.
 
     Args:
-        key: its key; what stands before the first period is its category.
+        key: its key; the part before the first period is its category.
         default: the value where none is stored.
         form: the values that it takes, in words.
         rule: refuses any other value.
@@ -49,7 +49,7 @@ class DeclaredSetting:
 
 
 def category_of(key: str) -> str:
-    """The category of a key that is given none: what stands before its first period.
+    """The category of a key that has none set: the part before its first period.
 
     ``general`` where that is nothing that can be a category.
     """
@@ -108,11 +108,11 @@ CATEGORIES: Final = frozenset(setting.category for setting in DECLARED.values())
 def check_undeclared(key: str, category: str | None, where: str) -> None:
     """Refuse a key that is not declared where it would pass for one that is.
 
-    Such keys have a category of their own, so that a misspelled one is not stored in silence.
+    Such keys have their own category, so that a misspelled one is not stored in silence.
 
     Args:
         key: a key that is not declared.
-        category: what the writer gives it; without one it has that of :func:`category_of`.
+        category: what the writer sets; without one it has that of :func:`category_of`.
         where: the key's path, for the error.
 
     Raises:
@@ -130,5 +130,5 @@ def check_undeclared(key: str, category: str | None, where: str) -> None:
         raise ValidationError(
             f"no setting {key!r} is declared in the category {chosen}",
             where,
-            f"it has {', '.join(near)}; keys of your own have a category of their own",
+            f"it has {', '.join(near)}; put your own keys into a category that is not declared",
         )

@@ -61,7 +61,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=None) if dialect.name == "mysql" else moment
 
     def process_result_value(self, value: Any, dialect: SQLAlchemyDialect) -> datetime | None:
-        """What the driver gives, as an aware time."""
+        """Return the driver's value as an aware time."""
         if isinstance(value, str):
             return times.from_text(value)
         if isinstance(value, datetime) and value.tzinfo is None:
@@ -90,7 +90,7 @@ class JSONDocument(TypeDecorator[Any]):
         return value
 
     def process_result_value(self, value: Any, dialect: SQLAlchemyDialect) -> Any:
-        """What the driver gives, as a document."""
+        """Return the driver's value as a document."""
         return json.loads(value) if dialect.name == "sqlite" and value is not None else value
 
 
@@ -195,7 +195,7 @@ ota_sessions = Table(
     Index(None, "device_id", "created_at", "id"),
     Index(None, "card_iccid", "created_at", "id"),
     Index(None, "status", "created_at", "id"),
-    # Keyset pages, and the statistics of a window of time from the index alone.
+    # Keyset pages, and the statistics of a window of time, only from the index.
     Index(None, "created_at", "id", "status", "duration_ms"),
 )
 
@@ -243,7 +243,7 @@ test_results = Table(
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
     _one_of("status", "passed", "failed", "skipped", "error"),
     CheckConstraint("duration_ms >= 0", name="duration_ms"),
-    # The runs with their starts, from the index alone.
+    # The runs with their starts, only from the index.
     Index(None, "run_id", "started_at"),
     # The history of a test.
     Index(None, "suite_name", "test_name", "started_at"),
@@ -268,7 +268,7 @@ settings = Table(
     Index(None, "category"),
 )
 
-# The two that follow carry events from process to process: they are no data of CardLink.
+# The two that follow carry events from process to process: they are not CardLink's data.
 event_counter = Table(
     "event_counter",
     metadata,

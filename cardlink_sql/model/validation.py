@@ -1,4 +1,4 @@
-"""The form of what goes into the database. Each check takes a value and gives it back,
+"""The form of what goes into the database. Each check takes a value and returns it,
 normalised where there is one way to write it, or raises :class:`ValidationError`.
 
 ``where`` is the field path that the error names, such as ``devices.imei``.
@@ -27,7 +27,7 @@ MAX_INTEGER: Final = 2**63 - 1
 MAX_JSON_DEPTH: Final = 31
 # From here on PostgreSQL writes a float without its exponent, and it reads back as an integer.
 _FIRST_INEXACT_FLOAT: Final = 1e16
-_HEX_REMEDY: Final = "give whole bytes as hex digits"
+_HEX_REMEDY: Final = "write whole bytes as hex digits"
 _MAX_PSK_OCTETS: Final = 64
 _MAX_IDENTITY_OCTETS: Final = 128
 
@@ -95,7 +95,7 @@ def moment(value: Any, where: str) -> datetime:
         raise ValidationError(f"{_kind(value)} is not a time", where)
     try:
         if value.tzinfo is None or value.utcoffset() is None:
-            raise ValidationError("the time has no time zone", where, "give one, such as UTC")
+            raise ValidationError("the time has no time zone", where, "add one, such as UTC")
         utc = value.astimezone(UTC)
     except OverflowError:
         raise ValidationError("the time is out of range in UTC", where) from None
@@ -190,7 +190,7 @@ def _check_json(value: Any, where: str, levels: int) -> None:
     elif isinstance(value, float):
         _check_json_float(value, where)
     elif not isinstance(value, dict | list):
-        raise ValidationError(f"{_kind(value)} is no JSON value", where)
+        raise ValidationError(f"{_kind(value)} is not a JSON value", where)
     elif not levels:
         raise ValidationError(
             f"the JSON is nested too deeply, at most {MAX_JSON_DEPTH} levels fit", where
@@ -206,9 +206,9 @@ def _check_json(value: Any, where: str, levels: int) -> None:
 
 def _check_json_float(value: float, where: str) -> None:
     if not math.isfinite(value):
-        raise ValidationError(f"{value} is no JSON number", where)
+        raise ValidationError(f"{value} is not a JSON number", where)
     if abs(value) >= _FIRST_INEXACT_FLOAT:
-        raise ValidationError(f"{value} is too large for a float", where, "give a whole number")
+        raise ValidationError(f"{value} is too large for a float", where, "use a whole number")
 
 
 def _check_json_key(key: Any, where: str) -> None:
@@ -273,7 +273,7 @@ def atr(value: Any, where: str = "atr") -> str:
     """An answer to reset as hex; ISO/IEC 7816-3 §8.2 starts it with 3B or 3F."""
     digits = hex_bytes(value, where, 128)
     if not digits.startswith(("3B", "3F")) or len(digits) < 4:
-        raise ValidationError(f"{_shown(value)} is no ATR", where, "an ATR starts with 3B or 3F")
+        raise ValidationError(f"{_shown(value)} is not an ATR", where, "it starts with 3B or 3F")
     return digits
 
 
@@ -298,7 +298,7 @@ def uuid_prefix(value: Any, where: str = "session_id") -> str:
     """The first digits of a UUID, given back in lower case with the hyphens in their places."""
     digits = text(value, where, 36).lower().replace("-", "")
     if not _UUID_DIGITS.fullmatch(digits):
-        raise ValidationError(f"{_shown(value)} is no UUID, nor the beginning of one", where)
+        raise ValidationError(f"{_shown(value)} is neither a UUID nor the beginning of one", where)
     groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     return "-".join(filter(None, groups))
 

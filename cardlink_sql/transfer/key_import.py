@@ -23,7 +23,7 @@ from cardlink_sql.model import validation
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _FORM: Final = "write keys: and below it a line for each key, identity: hex"
-# A key that stands where its identity should, however it is written.
+# A key that is written where its identity should, however it is written.
 _SEPARATORS: Final = re.compile(r"0x|[\W_]", re.IGNORECASE)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{16,}")
 
@@ -39,7 +39,7 @@ class KeyEntry:
 
 @dataclass(frozen=True, slots=True)
 class KeyImport:
-    """What an import did: the ICCIDs of the cards, by what became of their PSKs."""
+    """The result of an import: the ICCIDs of the cards, by what became of their PSKs."""
 
     updated: list[str]
     unchanged: list[str]
@@ -64,7 +64,7 @@ def import_keys(
 
     Raises:
         ValidationError: each problem with its line and path, such as ``keys.card_0031``: a key that
-            is no hex of 1 to 64 octets, an identity twice, or one that no card claims.
+            is not hex of 1 to 64 octets, an identity twice, or one that no card claims.
         EncryptionError: no encryption key is set.
     """
     problems = Problems(name)
@@ -143,7 +143,7 @@ def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> Key
 
 
 def _path(identity: str) -> str:
-    """Where a key stands; an identity that may be a key itself is not told."""
+    """The place of a key; an identity that could be a key itself is not shown."""
     bare = _SEPARATORS.sub("", identity)
     is_iccid = bare.isdecimal()
     return "keys" if _HEX.search(bare) and not is_iccid else f"keys.{identity}"

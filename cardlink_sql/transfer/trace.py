@@ -78,7 +78,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay wrote; what the database had already, it left as it was."""
+    """The rows that a replay wrote; rows that the database had already are unchanged."""
 
     cards: int
     sessions: int
@@ -91,7 +91,7 @@ def read_trace(path: Path) -> Trace:
     """Read and check a trace.
 
     Raises:
-        ValidationError: a line is no JSON or breaks the rules: ``file:line: what is wrong``.
+        ValidationError: a line is not JSON or breaks the rules: ``file:line: what is wrong``.
     """
     with open_to_read(path) as file:
         lines = file.read().split(b"\n")
@@ -107,7 +107,7 @@ def read_trace(path: Path) -> Trace:
 def replay(manager: DatabaseManager, trace: Trace) -> Replay:
     """Write a trace in one transaction: cards with their keys, sessions, every APDU.
 
-    A card or session that the database has already is left alone, so that a replay may be
+    A card or session that the database has already is left as it is, so that a replay may be
     repeated. ``created_at`` of a session is when its handshake began.
 
     Raises:
@@ -205,7 +205,7 @@ class _TraceReader:
     def _card(self, fields: Fields, where: str) -> None:
         card = TraceCard(where, fields["iccid"], fields["psk_identity"], fields["psk_key"])
         if self.trace.sessions:
-            raise ValidationError("a card stands behind the first session", where, "cards first")
+            raise ValidationError("a card comes after the first session", where, "cards first")
         if card.iccid in self.trace.cards:
             raise ValidationError(f"card {card.iccid} is there twice", where)
         if card.psk_identity in self._identities:
@@ -259,7 +259,7 @@ class _TraceReader:
         session.reason = fields["reason"]
 
     def _handshake_failed(self, fields: Fields, where: str) -> None:
-        # The same line gives the same id, so that a replay knows it again.
+        # The same line has the same id, so that a replay knows it again.
         name = f"{len(self.trace.sessions)} {fields['timestamp'].isoformat()} {fields['error']}"
         session_id = str(uuid.uuid5(_FAILED_HANDSHAKES, name))
         self.trace.sessions[session_id] = TraceSession(

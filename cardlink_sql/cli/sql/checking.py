@@ -44,7 +44,7 @@ def check(
         typer.Option(
             "--dialect",
             help="Check on a scratch database of this dialect, made by the migrations and dropped "
-            "again: SQLite's in memory, a server's beside the database that the URL names.",
+            "again: SQLite's in memory, a server's next to the database in the URL.",
             show_default=False,
         ),
     ] = None,
@@ -115,17 +115,17 @@ def lock(
         ),
     ] = None,
 ) -> None:
-    """Write sql/lock/: what each query takes, gives, reads and writes, and its plans, for a diff.
+    """Write sql/lock/: each query's parameters, result, reads, writes and plans, for a diff.
 
     SQLite's is made in memory. A server's needs the --url of one, where a scratch database is
     made and dropped again; without it that lock stays, and must be right as it is. scripts/lock
-    does it all on servers of its own.
+    does it all on its own servers.
 
     Example: cardlink-db sql lock -d postgresql://me@localhost/x -d mysql://me@localhost/x
     """
     configs = [DatabaseConfig(url) for url in urls or []]
     servers = {config.dialect: config for config in configs}
-    # PostgreSQL first: its lock tells the others what the parameters are, which their plans need.
+    # PostgreSQL first: its lock names the parameters' types, which the other plans need.
     for dialect in sorted(Dialect, key=lambda one: one is not Dialect.POSTGRESQL):
         if dialect is Dialect.SQLITE or dialect in servers:
             file = _write_lock(dialect, servers.get(dialect))
@@ -184,7 +184,7 @@ def _count(faults: list[Finding]) -> str:
 def _judge_plans(
     target: Target, config: DatabaseConfig, checked: Checked
 ) -> tuple[list[Finding] | None, str | None]:
-    """What is wrong with the plans, None where none was judged; and a note for the reader."""
+    """Return the problems of the plans, None where none was judged, and a note for the reader."""
     refused = {fault.query for fault in checked.faults if fault.query}
     if target.note:
         return None, f"{target.note}; {_NOT_JUDGED}"

@@ -25,7 +25,7 @@ DialectName = Annotated[
 def list_queries(
     *,
     gateway: Annotated[
-        str | None, typer.Option("--gateway", metavar="NAME", help="Of this gateway alone.")
+        str | None, typer.Option("--gateway", metavar="NAME", help="Only of this gateway.")
     ] = None,
     internal: Annotated[
         bool,
@@ -36,7 +36,7 @@ def list_queries(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every query: what it takes, gives, reads and writes.
+    """List every query: its parameters and result, what it reads and writes.
 
     Parameters in brackets may be left out. A query that differs has a form of its own in the
     dialects named.
@@ -93,9 +93,9 @@ def _list_internal(*, as_json: bool) -> None:
         print_json(listed)
         return
     print_rows(
-        ("Statement", "What it does", "Files"),
+        ("Statement", "Purpose", "Files"),
         ((one["name"], one["doc"], ", ".join(one["files"])) for one in listed),
-        folding=("What it does", "Files"),
+        folding=("Purpose", "Files"),
     )
 
 
@@ -117,7 +117,7 @@ def show(
     with argument("NAME"):
         forms = [f for f in find_query(name) if dialect in (None, f.dialect)]
         if not forms:
-            raise ValidationError(f"{name} is no query of {dialect}")
+            raise ValidationError(f"{name} is not a query of {dialect}")
     shown = [_shown(same) for same in _same_text(forms).values()]
     if as_json:
         print_json(shown)
@@ -134,7 +134,7 @@ def impact(
 ) -> None:
     """Show which queries read or write a table or a column.
 
-    Inserting or deleting a row counts for each of its columns. What foreign keys do because
+    Inserting or deleting a row counts for each of its columns. Effects of foreign keys because
     of a query is included.
 
     Example: cardlink-db sql impact card_profiles.psk_key_encrypted
@@ -195,7 +195,7 @@ def _described(forms: list[Query]) -> dict[str, Any]:
 
 
 def _same_text(forms: list[Query]) -> dict[str, list[Query]]:
-    """The forms by their place: dialects that share one stand together."""
+    """The forms by their place: dialects that share one are listed together."""
     same = defaultdict(list)
     for form in forms:
         same[form.where].append(form)

@@ -28,7 +28,7 @@ def explain(
             "--param",
             "-p",
             metavar="NAME=VALUE",
-            help="A parameter; again for another. A condition that has none: its name alone.",
+            help="A parameter; again for another. For a condition without one: only its name.",
             show_default=False,
         ),
     ] = None,
@@ -85,7 +85,7 @@ def _query(name: str, config: DatabaseConfig) -> Query:
     with argument("NAME"):
         query = next((q for q in find_query(name) if q.dialect is config.dialect), None)
         if query is None:
-            raise ValidationError(f"{name} is no query of {config.dialect}")
+            raise ValidationError(f"{name} is not a query of {config.dialect}")
         if query.rows is Rows.COPY:
             raise ValidationError(f"{name} is a COPY, which has no plan")
     return query

@@ -41,7 +41,7 @@ def grants(
     """Print the GRANT statements of a role: what the queries need, and no more.
 
     Each right is given because a query needs it, which is named. Nothing is changed and nothing is
-    connected to. The user must exist. What foreign keys do needs no right: they act with the
+    connected to. The user must exist. Foreign keys need no right: they act with the
     owner's. SQLite has no roles.
 
     Example: cardlink-db sql grants --role app --dialect postgresql --user cardlink_app

@@ -1,6 +1,6 @@
 """Reads the JUnit XML that pytest, Surefire, gtest, jest and others write.
 
-No two of them write the same. What is read here:
+No two of them write the same. The rules of this reader:
 
 - A test's suite is its ``classname``. Where that says nothing, because it repeats the name
   (jest) or is ``test`` (node), it is the names of the suites around the test.
@@ -33,7 +33,7 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.records import TestStatus
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-# Of the output of a test, and of a property; the end tells most. Two outputs of line breaks
+# Of the output of a test, and of a property; the end matters most. Two outputs of line breaks
 # alone, each of which JSON writes as two characters, still fit into the metadata.
 MAX_OUTPUT: Final = 32_768
 MAX_PROPERTY: Final = 4_096
@@ -68,7 +68,7 @@ def read_report(source: str | bytes | Path) -> Report:
         source: a file, or the XML itself as text or bytes: text that begins with ``<`` is XML.
 
     Raises:
-        ValidationError: the report cannot be read, is no JUnit XML, has a document type, or is
+        ValidationError: the report cannot be read, is not JUnit XML, has a document type, or is
             larger than 64 MiB: ``file:line:column: what is wrong``.
     """
     data, name, encoding = _data(source)
@@ -88,7 +88,7 @@ def _data(source: str | bytes | Path) -> tuple[bytes, str, str | None]:
     if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("<"):
         return validation.text(source, "report", MAX_BYTES).encode(), "report", "utf-8"
     if not isinstance(source, str | Path):
-        raise ValidationError(f"{type(source).__name__} is no file and no XML", "report")
+        raise ValidationError(f"{type(source).__name__} is neither a file nor XML", "report")
     path = Path(source)
     return read_bytes(path, at_most=MAX_BYTES), str(path), None
 
@@ -113,7 +113,7 @@ class _Suite:
 
 @dataclass
 class _Verdict:
-    """What an element such as ``failure`` says."""
+    """The text of an element such as ``failure``."""
 
     element: str
     message: str
@@ -183,7 +183,7 @@ class _ReportReader:
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         if not self._path and element not in _SUITES:
-            raise self._fault(f"{element} is no testsuites or testsuite: this is no JUnit report")
+            raise self._fault(f"expected testsuites or testsuite, got {element}: not JUnit")
         if len(self._path) == MAX_DEPTH:
             raise self._fault(f"elements are nested more than {MAX_DEPTH} deep")
         self._path.append(element)
@@ -196,7 +196,7 @@ class _ReportReader:
         elif element == "property":
             self._add_property(self._test.properties, attributes)
         elif element == "testcase":
-            raise self._fault("a testcase stands in a testcase")
+            raise self._fault("a testcase inside a testcase")
 
     def _start_around(self, element: str, attributes: dict[str, str]) -> None:
         around = self._suites[-1]
@@ -249,7 +249,7 @@ class _ReportReader:
     def _add_property(self, properties: dict[str, str], attributes: dict[str, str]) -> None:
         name = attributes.get("name")
         if name:
-            # The last of one name counts, and stands where text would be added.
+            # The last of one name counts, and replaces text that would be added.
             properties.pop(name, None)
             properties[name] = _cut(attributes.get("value", ""), MAX_PROPERTY)
 
@@ -268,10 +268,10 @@ class _ReportReader:
             seconds = Decimal(text.replace(",", ""))
             if abs(seconds) < MAX_SECONDS:
                 return max(int(seconds * 1000), 0)
-        raise self._fault(f"time {written[:40]!r} is no number of seconds")
+        raise self._fault(f"time {written[:40]!r} is not a number of seconds")
 
     def _own_start(self, attributes: dict[str, str]) -> datetime | None:
-        # gtest gives 1970 for what was not run.
+        # gtest writes 1970 for what was not run.
         return None if attributes.get("status") == "notrun" else self._moment(attributes)
 
     def _moment(self, attributes: dict[str, str]) -> datetime | None:
@@ -284,7 +284,7 @@ class _ReportReader:
                 moment if moment.tzinfo else moment.replace(tzinfo=UTC), "timestamp"
             )
         except ValueError:
-            raise self._fault(f"timestamp {written[:40]!r} is no time in ISO 8601") from None
+            raise self._fault(f"timestamp {written[:40]!r} is not a time in ISO 8601") from None
 
     # Tests
 
@@ -382,7 +382,7 @@ def _names(attributes: dict[str, str], path: tuple[str, ...]) -> tuple[str, str]
 
 
 def _shortened(name: str, longest: int) -> str:
-    """A name that fits: cut, with a mark that tells it from others that begin alike."""
+    """A name that fits: cut, with a mark that differs from others that begin alike."""
     if len(name) <= longest:
         return name
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]

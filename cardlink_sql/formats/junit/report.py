@@ -1,4 +1,4 @@
-"""What a JUnit report holds, and the results that it makes in a run."""
+"""The contents of a JUnit report, and the results that it makes in a run."""
 
 import uuid
 from collections.abc import Collection
@@ -55,7 +55,7 @@ class Report:
         card_iccid: str | None = None,
         started_at: datetime | None = None,
     ) -> list[TestResult]:
-        """The results as a run has them. The same report gives the same keys in one run.
+        """The results as a run has them. The same report has the same keys in one run.
 
         Args:
             run_id: the run.

@@ -1,7 +1,7 @@
 """Writes a run as JUnit XML, as Jenkins and Surefire understand it.
 
 Neither has a place for the device and the card of a single test, or for its start. So what
-differs in suite, device, card, host or properties stands in a ``testsuite`` of its own; a test's
+differs in suite, device, card, host or properties is written in its own ``testsuite``; a test's
 start is that of its suite and the time of the tests before it.
 """
 
@@ -34,8 +34,8 @@ _OUTPUTS: Final = {"system_out": "system-out", "system_err": "system-err"}
 def report_of(run_id: str, results: Iterable[TestResult]) -> str:
     """The results of a run, in their order, as a JUnit report.
 
-    What is open is written as skipped, with the message ``still open``, unless it stands as failed
-    or error: that is never hidden. Characters that XML forbids are written visibly, such as
+    An open result is written as skipped, with the message ``still open``, unless it is recorded as
+    failed or error: that is never hidden. Characters that XML forbids are written visibly, such as
     ``\\x1b``.
     """
     suites: dict[tuple[Any, ...], _Suite] = {}
@@ -57,7 +57,7 @@ def report_of(run_id: str, results: Iterable[TestResult]) -> str:
 
 @dataclass
 class _Suite:
-    """What one ``testsuite`` holds."""
+    """The results of one ``testsuite``."""
 
     name: str
     hostname: str
@@ -157,7 +157,7 @@ def _counts(results: list[TestResult]) -> dict[str, str]:
 
 
 def _is_unknown(result: TestResult) -> bool:
-    """Whether it is open and stands as nothing that must be seen."""
+    """Whether it is open and recorded as nothing that must be seen."""
     failed = (TestStatus.FAILED, TestStatus.ERROR)
     return result.ended_at is None and result.status not in failed
 

@@ -1,4 +1,4 @@
-"""What gateways take and return: plain dataclasses and the enumerations that they use.
+"""Parameters and results of the gateways: plain dataclasses and the enumerations that they use.
 
 A record knows nothing of the database. Times are aware and UTC; durations and latencies are
 milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.

@@ -10,7 +10,7 @@ from cardlink_sql.model.times import utc_now
 
 
 class DeviceType(StrEnum):
-    """What carries the card."""
+    """The kind of device that carries the card."""
 
     PHONE = "phone"
     MODEM = "modem"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """A table's rows and, where the database tells, its bytes with all indexes."""
+    """A table's rows and, where the database knows them, its bytes with all indexes."""
 
     name: str
     rows: int
@@ -14,11 +14,11 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class CountedStatement:
-    """What a server counted of one statement, or of those that are alike but for their values.
+    """A server's counts of one statement, or of those that are alike but for their values.
 
     Attributes:
         text: its beginning up to the name of its query, or its words without values. ``None``
-            stands for all that the server had no room to keep apart.
+            sums up all that the server had no room to keep apart.
         calls: how often it was sent.
         total_ms: the time that it took, summed up.
         longest_ms: the time that it took at most.

@@ -10,7 +10,7 @@ from cardlink_sql.model.times import utc_now
 
 
 class SessionType(StrEnum):
-    """Who began the session: the server by a trigger, or the card by polling."""
+    """The side that began the session: the server by a trigger, or the card by polling."""
 
     TRIGGERED = "triggered"
     POLLED = "polled"
@@ -21,7 +21,7 @@ AnySessionType = SessionType | Literal["triggered", "polled"]
 
 
 class SessionStatus(StrEnum):
-    """Where an OTA session stands; the last three are ends."""
+    """The state of an OTA session; the last three are ends."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -114,7 +114,7 @@ class SessionSummary:
 class ExchangeCount:
     """Responses that have the command's header and the status word in common.
 
-    ``header`` is CLA, INS and P1 as hex, ``None`` where no command stands right before the
+    ``header`` is CLA, INS and P1 as hex, ``None`` where no command comes right before the
     response. ``latencies`` is how many of the responses have a latency.
     """
 

@@ -21,7 +21,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class SettingInForce:
-    """What holds for a key: the stored value, or else the declared default.
+    """The value in force for a key: the stored one, or else the declared default.
 
     ``form`` says what values a declared setting takes, and ``default`` is what it has without
     a stored one; both are ``None`` where the key is not declared. ``updated_at`` is ``None``

@@ -25,13 +25,13 @@ AnyTestStatus = TestStatus | Literal["passed", "failed", "skipped", "error"]
 
 
 class ChangeKind(StrEnum):
-    """What became of a test from one run to another."""
+    """The change of a test from one run to another."""
 
     REGRESSION = "regression"  # passed, then failed or error
     IMPROVEMENT = "improvement"  # failed or error, then passed
     STILL_FAILING = "still_failing"  # failed or error in both
-    NEW = "new"  # in the later run alone
-    REMOVED = "removed"  # in the earlier run alone
+    NEW = "new"  # only in the later run
+    REMOVED = "removed"  # only in the earlier run
     SLOWER = "slower"  # passed in both and took longer beyond the factor
     CHANGED = "changed"  # any other change of status, to or from skipped
     OPEN = "open"  # in both, and has not ended in one of them
@@ -41,7 +41,7 @@ class ChangeKind(StrEnum):
 class TestResult:
     """How one test of a run ended. A run is what its results name as ``run_id``.
 
-    A result without ``ended_at`` is still open, and ``status`` is how it stands.
+    A result without ``ended_at`` is still open, and ``status`` is its state so far.
     """
 
     __test__ = False
@@ -116,7 +116,7 @@ class TestRunSummary(TestRun):
 
 @dataclass(frozen=True, slots=True)
 class TestChange:
-    """What became of one test from one run to another; ``None`` where it was not in that run.
+    """The change of one test from one run to another; ``None`` where it was not in that run.
 
     ``error_message`` is that of the later run.
     """
@@ -135,7 +135,7 @@ class TestChange:
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """What differs between the run ``before`` and the run ``after``, by suite and test."""
+    """The differences between the run ``before`` and the run ``after``, by suite and test."""
 
     before: str
     after: str
@@ -147,32 +147,32 @@ class RunComparison:
 
     @property
     def regressions(self) -> list[TestChange]:
-        """What passed, and then failed or broke off with an error."""
+        """Tests that passed, and then failed or broke off with an error."""
         return self.of(ChangeKind.REGRESSION)
 
     @property
     def improvements(self) -> list[TestChange]:
-        """What failed or broke off with an error, and then passed."""
+        """Tests that failed or broke off with an error, and then passed."""
         return self.of(ChangeKind.IMPROVEMENT)
 
     @property
     def still_failing(self) -> list[TestChange]:
-        """What failed or broke off with an error in both."""
+        """Tests that failed or broke off with an error in both."""
         return self.of(ChangeKind.STILL_FAILING)
 
     @property
     def new_tests(self) -> list[TestChange]:
-        """What is in the later run alone."""
+        """Tests that are only in the later run."""
         return self.of(ChangeKind.NEW)
 
     @property
     def removed_tests(self) -> list[TestChange]:
-        """What is in the earlier run alone."""
+        """Tests that are only in the earlier run."""
         return self.of(ChangeKind.REMOVED)
 
     @property
     def slower(self) -> list[TestChange]:
-        """What passed in both and took longer beyond the factor."""
+        """Tests that passed in both and took longer beyond the factor."""
         return self.of(ChangeKind.SLOWER)
 
     @property
@@ -182,7 +182,7 @@ class RunComparison:
 
     @property
     def open(self) -> list[TestChange]:
-        """What has not ended in one of the two, and cannot be compared yet."""
+        """Tests that have not ended in one of the two, and cannot be compared yet."""
         return self.of(ChangeKind.OPEN)
 
 

@@ -1,7 +1,7 @@
 """The file of a backup: a zip of the payload and, after it, ``manifest.json``.
 
 A zip is read by every tool, finds its end missing when it is cut off, and keeps a checksum of
-each part; the manifest holds the payload's size and SHA-256 besides.
+each part; the manifest holds the payload's size and SHA-256, too.
 """
 
 import hashlib

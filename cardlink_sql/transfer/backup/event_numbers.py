@@ -1,7 +1,7 @@
 """The numbers of the events across a restore: none is given twice.
 
 A listener keeps the number up to which it has read. A restored database would count on from the
-backup's number and give the numbers after it once more, and the listener would miss events
+backup's number and assign the numbers after it once more, and the listener would miss events
 silently. So its counter goes on from the time in milliseconds, which no database has counted to
 (that takes a thousand events a second for as long as it lives), and leaves at least one number
 out, for a missing number is what a listener reports.

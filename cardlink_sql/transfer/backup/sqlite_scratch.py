@@ -162,7 +162,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 def _write_log_back(file: Path, timeout: float) -> bool:
     """Return whether it could be: SQLite cannot read a damaged file."""
     # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
-    # be alone is to have the file to ourselves, not to be its only writer.
+    # be exclusive is to have the file to ourselves, not to be its only writer.
     try:
         with _connected(file, timeout) as statements:
             statements.value("backup.exclude_others")

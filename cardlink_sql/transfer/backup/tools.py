@@ -23,7 +23,7 @@ class Tool:
     Args:
         path: where it is.
         version: what it says of itself, such as ``pg_dump (PostgreSQL) 15.20``.
-        environment: what it is given besides the process's own; may hold a password.
+        environment: its variables, added to the process's own; may hold a password.
         secrets: what no error may show.
     """
 

@@ -21,7 +21,7 @@ class RowWriter:
         gateway: the database.
         dialect: its dialect.
         rule: what becomes of a row that it has already.
-        keys: what tells whether two PSKs are one, where the file holds keys.
+        keys: the test whether two PSKs are one, where the file holds keys.
     """
 
     def __init__(

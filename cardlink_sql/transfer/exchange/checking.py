@@ -26,13 +26,13 @@ class RowReference:
 
 @dataclass(slots=True)
 class CheckedRows:
-    """What is known of a file after its check.
+    """The results of a file's check.
 
     Args:
         keys: the keys of each table's rows, with their numbers; not those of log entries.
         references: what is referred to, by table and key.
         identities: the card that claims each PSK identity, with its number.
-        claims: the identity that each card has in the file, or gives up there (None).
+        claims: the identity that each card has in the file, or loses there (None).
         highest: the highest number of a log entry.
     """
 
@@ -119,7 +119,7 @@ class Checker:
 
     def _unknown(self, entry: FileRow, name: str) -> None:
         if name == PSK_KEY and entry.shape.word == "cards":
-            self._note(entry, name, "a key stands here, and the header says that there is none")
+            self._note(entry, name, "a key is here, but the header says that there is none")
         else:
             self._note(entry, None, f"the field {reprlib.repr(name)} is unknown")
 

@@ -1,4 +1,4 @@
-"""What an import does with a row that the database has already."""
+"""How an import treats a row that the database has already."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from cardlink_sql.transfer.exchange.values import Values
 
 
 class Conflict(StrEnum):
-    """What happens to a row that the database has already.
+    """The treatment of a row that the database has already.
 
     A field that the file leaves out stays as it is, whatever the rule.
     """
@@ -24,7 +24,7 @@ class Conflict(StrEnum):
 
 @dataclass(slots=True)
 class TableReport:
-    """What an import did to a table: numbers of rows.
+    """An import's numbers of rows for a table.
 
     ``unchanged`` are those that were as in the file; ``skipped`` those that differ and stayed.
     """

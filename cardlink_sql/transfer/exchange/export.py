@@ -47,7 +47,7 @@ class Selection:
         session_id: one session with its log, its device and its card.
 
     Raises:
-        ValidationError: a table is unknown, ``since`` has no time zone, the id is no UUID, or
+        ValidationError: a table is unknown, ``since`` has no time zone, the id is not a UUID, or
             both are given.
     """
 
@@ -92,7 +92,7 @@ class Selection:
 
     @property
     def described(self) -> dict[str, str]:
-        """What the header says of it."""
+        """Its entry in the header."""
         if self.since is not None:
             return {"since": time_text(self.since)}
         return {} if self.session_id is None else {"session": self.session_id}
@@ -116,11 +116,11 @@ def export(
     Args:
         manager: the database.
         path: the file.
-        file_format: without one, the file's name tells it.
+        file_format: without one, that of the file's name.
         selection: which rows; without one, all.
         keys: how the file holds the cards' PSKs; ``NONE`` leaves them out.
         passphrase: what they are encrypted under, 8 characters or more.
-        on_progress: told the number of rows after each page.
+        on_progress: receives the number of rows after each page.
 
     Returns:
         The number of rows of each table in the file, by the table's name.
@@ -199,7 +199,7 @@ class _Plan:
         self._keys = keys
 
     def write(self, out: Writer, on_progress: OnProgress | None) -> dict[str, int]:
-        """Write it; gives the rows of each table."""
+        """Write it; return the rows of each table."""
         manager, selection = self._manager, self._selection
         keys = self._keys.header if self._keys else {}
         names = [shape.name for shape in selection.shapes]

@@ -1,4 +1,4 @@
-"""The formats of a file, and how its name tells them."""
+"""The formats of a file, and how its name shows them."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -27,16 +27,16 @@ _EXTENSIONS: Final = {
 
 
 def format_of(path: Path, given: Format | None) -> Format:
-    """The format that is asked for, or else the one that the file's name tells.
+    """The format that is asked for, or else the one that the file's name shows.
 
     Raises:
-        ValidationError: none is given and the name tells none.
+        ValidationError: none is named, and the name shows none.
     """
     found = given or _EXTENSIONS.get(path.suffix.lower())
     if found is None:
         raise ValidationError(
-            f"the name {path.name!r} does not tell the format",
+            f"the name {path.name!r} does not show the format",
             "format",
-            f"give one: {', '.join(Format)}",
+            f"choose one of {', '.join(Format)}",
         )
     return found

@@ -20,7 +20,7 @@ _FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands at the head of a file.
+    """The head of a file.
 
     Args:
         schema_version: the id of the last migration of the database that it came from.

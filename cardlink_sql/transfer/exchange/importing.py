@@ -33,7 +33,7 @@ _STEP: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did, by the tables' names; of a dry run, what it would do."""
+    """The rows of an import by the tables' names; after a dry run, those it would write."""
 
     tables: dict[str, TableReport] = field(
         default_factory=lambda: {shape.name: TableReport() for shape in SHAPES}
@@ -62,21 +62,21 @@ def import_file(
 
     The file is read once and checked; then the checked rows, which wait in a temporary file,
     are written in one transaction, references first. Memory is flat for jsonl, but for the keys
-    of the rows that are no log entries; json and yaml are read whole.
+    of the rows that are not log entries; json and yaml are read whole.
 
     Args:
         manager: the database.
         path: the file.
-        file_format: without one, the file's name tells it.
+        file_format: without one, that of the file's name.
         conflict: what happens to a row that the database has already.
         dry_run: do it all and roll it back.
         passphrase: what opens encrypted keys, or what asks for it where the file has such.
         keys: ``STORED`` takes a backup, whose keys are encrypted under the database's own
             CARDLINK_ENCRYPTION_KEY. Without it such a file is refused; the others say
             themselves how they hold the keys.
-        on_check: told the number of rows after each 500 checked, and of the last ones, so that
+        on_check: receives the number of rows after each 500 checked, and of the last ones, so that
             all of them are known before any is written.
-        on_progress: told the number of rows after each batch written.
+        on_progress: receives the number of rows after each batch written.
 
     Raises:
         ValidationError: the file cannot be read, or has problems: a line for each.
@@ -117,25 +117,25 @@ def _asked(passphrase: Passphrase, form: Keys) -> str | None:
 def _check(
     source: RowSource, checker: Checker, problems: Problems, on_check: OnProgress | None
 ) -> CheckedRows:
-    tell = on_check or _tell_nobody
+    report = on_check or _report_nothing
     new = 0
     try:
         for entry in source.entries(problems):
             checker.take(entry)
             new += 1
             if new == _STEP:
-                tell(new)
+                report(new)
                 new = 0
     except ValidationError as error:
         # Such as a file that ends too soon, where what was found so far may explain it.
         if not problems.count:
             raise
         problems.add(error.what)
-    tell(new)
+    report(new)
     return checker.checked
 
 
-def _tell_nobody(_rows: int, /) -> None:
+def _report_nothing(_rows: int, /) -> None:
     pass
 
 
@@ -185,7 +185,7 @@ class _Import:
         return report
 
     def _list_problems(self, problems: Problems) -> None:
-        """What the database would refuse is listed beside what is wrong with the file."""
+        """List what the database would refuse next to the faults of the file."""
         with self._manager.transaction(read_only=True) as transaction:
             self._hold_against(ExchangeGateway(transaction, self._manager.library), problems)
 

@@ -2,7 +2,7 @@
 
 A passphrase becomes a key by scrypt (RFC 7914), with parameters and salt in the header, and
 AES-256-GCM encrypts each PSK with its ICCID as associated data, so that a key moved to another
-card does not open. ``check`` in the header is an encrypted word that tells a wrong passphrase
+card does not open. ``check`` in the header is an encrypted word that reveals a wrong passphrase
 before anything is written.
 """
 
@@ -42,7 +42,7 @@ class Keys(StrEnum):
 
 
 class KeyWriter(Protocol):
-    """What puts a stored key into a file."""
+    """Puts a stored key into a file."""
 
     header: Mapping[str, Any]
 
@@ -51,7 +51,7 @@ class KeyWriter(Protocol):
 
 
 class KeyReader(Protocol):
-    """What takes a key out of a file."""
+    """Takes a key out of a file."""
 
     def read(self, value: Any, iccid: str, where: str) -> bytes:
         """The key as the database stores it."""
@@ -61,7 +61,7 @@ class KeyReader(Protocol):
 
 
 def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> KeyWriter | None:
-    """What writes the keys of an export; ``None`` where it has none.
+    """Return what writes the keys of an export; ``None`` where it has none.
 
     Raises:
         ValidationError: the passphrase is missing or too short.
@@ -83,7 +83,7 @@ def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> 
 def key_reader(
     manager: DatabaseManager, header: Mapping[str, Any], passphrase: str | None, where: str
 ) -> KeyReader | None:
-    """What reads the keys of a file; ``None`` where it has none.
+    """Return what reads the keys of a file; ``None`` where it has none.
 
     Raises:
         ValidationError: the header is malformed, or the passphrase is missing.
@@ -199,7 +199,7 @@ def _cipher(header: Mapping[str, Any], passphrase: str | None, where: str) -> AE
     r = validation.whole(header["r"], f"{where}.r", least=1, most=8)
     p = validation.whole(header["p"], f"{where}.p", least=1, most=4)
     if n & (n - 1):
-        raise ValidationError(f"{n} is no power of two", f"{where}.n")
+        raise ValidationError(f"{n} is not a power of two", f"{where}.n")
     salt = _decode(header["salt"], f"{where}.salt")
     check = _decode(header["check"], f"{where}.check")
     if passphrase is None:
@@ -211,7 +211,7 @@ def _cipher(header: Mapping[str, Any], passphrase: str | None, where: str) -> AE
         raise EncryptionError(
             "the passphrase does not open the keys of the file",
             where,
-            "give the passphrase that it was exported with",
+            "use the passphrase that it was exported with",
         ) from None
     return cipher
 

@@ -3,7 +3,7 @@
 The number of an entry is not what it is: another database has the same numbers for other APDUs.
 Two entries are the same where session, time, direction and APDU are, and of several such the
 n-th is the n-th. The number is kept where it is free and the session's order allows it;
-otherwise the database gives one behind all others, and to the session's later entries, too.
+otherwise the database assigns one after all others, and to the session's later entries, too.
 """
 
 import hashlib
@@ -146,7 +146,7 @@ class _Numbers:
         self._batch: _BatchNumbers | None = None
 
     def of_batch(self, batch: Iterable[LogRow]) -> "_BatchNumbers":
-        """The numbers of a batch; asks the database where they are not behind all others."""
+        """The numbers of a batch; asks the database where they do not follow all others."""
         before = self._batch
         if before is None or before.appended:
             self._highest = self._gateway.get_highest_number()
@@ -169,7 +169,7 @@ class _BatchNumbers:
 
     def keep(self, number: int) -> bool:
         """Use a number, if it is free."""
-        # Those that the database gave are behind the highest.
+        # Those that the database assigned follow the highest.
         if number in self.used or (self.appended and number > self.highest):
             return False
         self.used.add(number)

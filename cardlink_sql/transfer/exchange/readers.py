@@ -31,7 +31,7 @@ class RowSource(Protocol):
     header: Any
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Its rows; what is no row is noted as a problem."""
+        """Its rows; anything else is noted as a problem."""
 
 
 def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
@@ -42,7 +42,7 @@ def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
     """
     if file_format is Format.CSV:
         raise ValidationError(
-            "CSV is for spreadsheets and is not imported: it does not tell text from numbers",
+            "CSV is for spreadsheets and is not imported: it mixes up text and numbers",
             str(path),
             "export as jsonl, json or yaml",
         )
@@ -139,7 +139,7 @@ class LinesSource:
                 "export it again; after an edit by hand correct its rows",
             )
         if (rest := self._next()) is not None and (rest.strip() or self._next() is not None):
-            raise ValidationError("a line stands behind the last one", self._where)
+            raise ValidationError("a line follows the last one", self._where)
 
     def _next(self, problems: Problems | None = None) -> str | None:
         line = self._file.readline(_MAX_LINE + 1)

@@ -71,7 +71,7 @@ class Identities:
         self._problems = problems
 
     def check(self, spool: Spool) -> list[str]:
-        """Note the problems; gives the cards that must give up their identity for another."""
+        """Note the problems; return the cards that must lose their identity to another."""
         released: list[str] = []
         for batch in spool.batches(BY_WORD["cards"]):
             found = map(self._convert, self._gateway.find("cards", [row["iccid"] for row in batch]))

@@ -1,7 +1,7 @@
 """The tables as a file has them: under their own names, in an order where references come first.
 
 A row of a file has the columns of its table, but for a card's ``psk_key_encrypted``: where the
-file holds keys, ``psk_key`` stands in its place.
+file holds keys, ``psk_key`` replaces it.
 """
 
 from collections.abc import Mapping
@@ -33,16 +33,16 @@ class Shape:
             table's name is that of the list in the file (``card_profiles``); the defaults of its
             record are those of fields that a file leaves out.
         tied: fields that belong to another one: a merge fills them only where that one is equal.
-        telling: fields that tell which row it is, so that their default does not serve.
+        identifying: fields that identify the row, so that their default does not serve.
     """
 
     gateway: type[Gateway[Any, Any]]
     tied: Mapping[str, str] = field(default_factory=dict)
-    telling: frozenset[str] = frozenset()
+    identifying: frozenset[str] = frozenset()
 
     @property
     def word(self) -> str:
-        """What people call the table, and its gateway."""
+        """The name of the table for people, and of its gateway."""
         return self.gateway.name
 
     @property
@@ -52,7 +52,7 @@ class Shape:
 
     @property
     def record(self) -> type[Any]:
-        """What the gateway gives."""
+        """The record of the gateway."""
         return self.gateway.record
 
     @property
@@ -86,7 +86,7 @@ class Shape:
     @cached_property
     def required(self) -> frozenset[str]:
         """The fields that no row can do without."""
-        return self.telling | frozenset(
+        return self.identifying | frozenset(
             spec.name
             for spec in fields(self.record)
             if spec.default is MISSING and spec.default_factory is MISSING
@@ -94,7 +94,7 @@ class Shape:
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
-        """What a new row has where the file says nothing, but for its times."""
+        """Values of a new row where the file says nothing, but for its times."""
         return {
             spec.name: spec.default
             for spec in fields(self.record)
@@ -113,7 +113,7 @@ SHAPES: Final = (
         SessionGateway,
         _of_status("started_at", "ended_at", "duration_ms", "error_code", "error_message"),
     ),
-    Shape(LogGateway, telling=frozenset({"timestamp"})),
+    Shape(LogGateway, identifying=frozenset({"timestamp"})),
     Shape(TestGateway, _of_status("started_at", "ended_at", "duration_ms", "error_message")),
     Shape(SettingGateway),
 )

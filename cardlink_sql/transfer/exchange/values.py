@@ -23,8 +23,8 @@ from cardlink_sql.transfer.exchange.shapes import STORED_KEY, Shape
 Values = dict[str, Any]
 
 # Columns of the log that have few different values: each is checked once, not a million times.
-# A higher number is given anew: behind the highest entry there must be room for all that are still
-# to be written. This one every program that reads JSON keeps, too.
+# A higher number is assigned again: after the highest entry there must be room for all that are
+# still to be written. This one every program that reads JSON keeps, too.
 _HIGHEST_NUMBER: Final = 2**53 - 1
 
 _REPEATED: Final = frozenset(
@@ -41,7 +41,7 @@ def parse_time(value: Any, where: str) -> datetime:
     """The time that a file's text says, in UTC.
 
     Raises:
-        ValidationError: it is no time, or has no time zone.
+        ValidationError: it is not a time, or has no time zone.
     """
     try:
         moment = datetime.fromisoformat(validation.text(value, where, 64))
@@ -56,7 +56,7 @@ def parse_time(value: Any, where: str) -> datetime:
 
 @cache
 def from_row(shape: Shape, dialect: Dialect) -> Callable[[Row], Values]:
-    """What turns a row of the dialect's driver into the form of a file.
+    """Return what turns a row of the dialect's driver into the form of a file.
 
     A card's stored key is kept, as bytes, under its own name.
     """
@@ -93,7 +93,7 @@ def _converter(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | 
 
 @cache
 def accepted(shape: Shape) -> Mapping[str, Callable[[Any], Any]]:
-    """For each field of a file, what checks a value and gives back the one form of it.
+    """For each field of a file, the check of a value, which returns its one form.
 
     It is the check that every writer's value passes, with times as text. A log entry may come
     without its number, and one that is too high is taken for none.
@@ -129,7 +129,7 @@ def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @cache
 def to_row(shape: Shape, dialect: Dialect) -> Callable[[Values], Values]:
-    """What turns checked values of every field into the driver's, by column."""
+    """Return what turns checked values of every field into the driver's, by column."""
     bind = binders(shape.table, dialect)
     times = {c.name for c in shape.table.columns if isinstance(c.type, UTCDateTime)}
 

@@ -26,7 +26,7 @@ from cardlink_sql.transfer.exchange.values import Values
 
 
 class Writer(Protocol):
-    """What a format needs: the header, tables in turn with their rows, the end."""
+    """The writer of a format: the header, tables in turn with their rows, the end."""
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Write the header."""
