@@ -62,17 +62,17 @@ class DatabaseManager:
     Args:
         config: where the database is; without it the environment says (see
             :class:`DatabaseConfig`).
-        keyring: the encryption keys; without it ``CARDLINK_ENCRYPTION_KEY`` gives them when a
+        keyring: the encryption keys; without it ``CARDLINK_ENCRYPTION_KEY`` provides them when a
             PSK is first stored or read.
         read_only: nothing may be written, not even the journal mode of an SQLite file.
 
     Attributes:
-        events: tells the handlers of this process what was committed through this manager.
-        statements: tells the handlers of this process which statements were sent.
+        events: reports to the handlers of this process what was committed through this manager.
+        statements: reports to the handlers of this process which statements were sent.
         pool: hands out the connections.
         publisher: writes events to the outbox, for other processes.
 
-    A process that forks after connecting is safe: the child opens connections of its own.
+    A process that forks after connecting is safe: the child opens its own connections.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class DatabaseManager:
 
     @property
     def driver_errors(self) -> tuple[type[Exception], ...]:
-        """What this backend's driver raises."""
+        """The errors of this backend's driver."""
         return self.pool.backend.driver_errors
 
     @property
     def migrator(self) -> "Migrator":
-        """What applies migrations to this database."""
+        """The migrator of this database."""
         # Few processes migrate, and yoyo is large.
         from cardlink_sql.schema.migrator import Migrator
 
@@ -294,7 +294,7 @@ class DatabaseManager:
         return listener
 
     def create_tables(self) -> list[str]:
-        """Bring the schema up to date by the migrations; gives the ids applied.
+        """Bring the schema up to date by the migrations; return the ids applied.
 
         Raises:
             MigrationError: a migration failed, or the files and the database do not agree.

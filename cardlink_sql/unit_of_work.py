@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _IN_EVENT_LOOP: Final = (
-    "a unit of work was opened for writing on the thread of a running event loop, which stands"
+    "a unit of work was opened for writing on the thread of a running event loop, which waits"
     " still while the database works or waits for a lock;"
     " write: await cardlink_sql.aio.run(manager, work)"
 )
@@ -53,7 +53,7 @@ _GATEWAYS: Final = {
 
 
 class Database(Protocol):
-    """What a unit of work needs of its :class:`~cardlink_sql.DatabaseManager`."""
+    """The part that a unit of work needs of its :class:`~cardlink_sql.DatabaseManager`."""
 
     warned_of_loop: bool
 
@@ -92,7 +92,7 @@ class UnitOfWork:
         has_committed: whether :meth:`commit` has succeeded in it.
 
     A statement that the database refused ends the unit of work: only :meth:`rollback` helps,
-    on every backend. What may fail is tried inside :meth:`savepoint`.
+    on every backend. Try statements that may fail inside :meth:`savepoint`.
     """
 
     devices: "DeviceGateway"
@@ -131,7 +131,7 @@ class UnitOfWork:
         self.close()
 
     def close(self) -> None:
-        """Roll back what is not committed and give the connection back; leaving the block does."""
+        """Roll back what is not committed and return the connection; leaving the block does."""
         self._transaction.close()
 
     def commit(self) -> None:
@@ -156,12 +156,12 @@ class UnitOfWork:
         if self._depth:
             raise QueryError(
                 f"a savepoint is open, so the unit of work cannot {what}",
-                remedy=f"{what} behind the block of savepoint()",
+                remedy=f"{what} after the block of savepoint()",
             )
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Try what may fail: an error inside undoes the block alone and is raised on."""
+        """Try what may fail: an error inside undoes only the block and is raised on."""
         if self._transaction.read_only:
             raise QueryError("the unit of work is read-only", remedy="open one without read_only")
         # One name for all would make MySQL forget the outer of two.
@@ -174,7 +174,7 @@ class UnitOfWork:
             self._transaction.savepoint("RELEASE SAVEPOINT", name)
         except BaseException:
             self._transaction.pending_events.undo(mark)
-            # It cannot be undone alone where a deadlock has undone the whole transaction, or
+            # It cannot be undone by itself where a deadlock has undone the whole transaction, or
             # the connection broke: then the unit of work cannot go on, and that error says why.
             with suppress(DatabaseError):
                 self._transaction.savepoint("ROLLBACK TO SAVEPOINT", name)
@@ -220,7 +220,7 @@ def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool
                 raise
             raise QueryError(
                 f"the work failed after it had committed a part by itself: {error.headline}",
-                remedy="leave the commit to run(), or run what is left in a unit of its own",
+                remedy="leave the commit to run(), or run the rest in a separate unit",
             ) from error
     return result
 

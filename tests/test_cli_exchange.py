@@ -131,7 +131,7 @@ def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, rec
         (("export", "-o", "f.json", "--since", "soon"), "--since: 'soon' is not a time"),
         (("export", "-o", "f.json", "--since", "2026-13-01"), "--since: "),
         (("export", "-o", "f.json", "--since", "2026-01-01T00:00"), "no time zone"),
-        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is not a UUID"),
+        (("export", "-o", "f.json", "--session", "x"), "--session: 'x' is neither a UUID"),
         (
             ("export", "-o", "f.json", "--session", session_id(), "--since", "2026-01-01"),
             "--since: it excludes --session",

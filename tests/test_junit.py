@@ -606,7 +606,7 @@ def test_a_report_that_is_too_large_is_refused(
 
 @pytest.mark.parametrize("source", [None, 5, ["<testsuite/>"]])
 def test_what_is_no_source_is_refused(source: Any) -> None:
-    with pytest.raises(ValidationError, match="no file and no XML"):
+    with pytest.raises(ValidationError, match="neither a file nor XML"):
         read_report(source)
 
 

@@ -244,7 +244,7 @@ def test_sqlite_counts_none_and_points_to_the_observer(run: Run) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.splitlines() == [
         "error: SQLite counts no statements",
-        "hint: let the process tell them: manager.statements.on, or CARDLINK_SLOW_QUERY_MS",
+        "hint: let the process count them: manager.statements.on, or CARDLINK_SLOW_QUERY_MS",
     ]
 
 

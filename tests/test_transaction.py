@@ -64,7 +64,7 @@ class TestRows:
     def test_one_that_gives_two_is_an_error(
         self, manager: DatabaseManager, transaction: Transaction
     ) -> None:
-        with pytest.raises(QueryError, match="to give one row and gave more") as caught:
+        with pytest.raises(QueryError, match="to return one row, got more") as caught:
             transaction.one(query(manager, "one", "SELECT id FROM devices;"), {})
         assert caught.value.where == "sql/common/trials.sql:1"
 
@@ -74,7 +74,7 @@ class TestRows:
     def test_scalar_gives_exactly_one_value(
         self, statement: str, manager: DatabaseManager, transaction: Transaction
     ) -> None:
-        with pytest.raises(QueryError, match="declared to give one value"):
+        with pytest.raises(QueryError, match="declared to return one value"):
             transaction.scalar(query(manager, "scalar", statement), {})
 
     def test_exec_gives_the_rows_found(

@@ -1,4 +1,4 @@
-"""What differs between the dialects at run time: one :class:`Backend` for each.
+"""The differences between the dialects at run time: one :class:`Backend` for each.
 
 Each subclass is in the module named as its dialect; its driver is imported on first use.
 """
@@ -52,7 +52,7 @@ class Backend(ABC):
 
     @cached_property
     def driver_errors(self) -> tuple[type[Exception], ...]:
-        """What the driver raises, for the connection to translate."""
+        """The driver's errors, for the connection to translate."""
         return (self.driver_error, UnicodeError, OverflowError)
 
     @property

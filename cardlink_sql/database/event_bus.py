@@ -1,4 +1,4 @@
-"""What changed in the database, told once it is committed.
+"""Changes of the database, reported once they are committed.
 
 The gateways note their writes in the transaction, and its commit hands them to the bus of the
 manager: :class:`EventBus`, which is ``manager.events``.
@@ -22,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class EventType(StrEnum):
-    """What an event is about."""
+    """The subject of an event."""
 
     DEVICE_CHANGED = "device_changed"
     PROFILE_CHANGED = "profile_changed"
@@ -46,7 +46,7 @@ class DatabaseEvent:
         action: what was done, such as ``created``, ``deleted`` or ``completed``.
         timestamp: when it was written, in UTC; the commit came later.
         data: JSON-ready values, such as the record as stored. Never a PSK.
-        position: its number among the events of the database, where a listener gives it.
+        position: its number among the events of the database, where a listener yields it.
     """
 
     event_type: EventType
@@ -63,13 +63,13 @@ ALL: Final = "*"
 
 
 class PendingEvents:
-    """What a transaction has written so far, as the events that its commit fires."""
+    """The writes of a transaction so far, as the events that its commit fires."""
 
     __slots__ = ("_logged", "events")
 
     def __init__(self) -> None:
         self.events: list[DatabaseEvent] = []
-        # Where the log_added of each session stands, while nothing else follows it.
+        # The place of the log_added of each session, while nothing else follows it.
         self._logged: dict[str, int] = {}
 
     def add(self, event: DatabaseEvent) -> None:
@@ -106,7 +106,7 @@ class Noting(Protocol):
 
     @property
     def pending_events(self) -> PendingEvents:
-        """What the transaction has written so far."""
+        """Return the events so far."""
 
 
 def note_many(
@@ -139,7 +139,7 @@ class EventBus:
     """Tells the handlers of this process what was committed.
 
     Events fire after the commit, in the order of the writes, on the thread that committed.
-    What a handler itself commits, or emits, is told on its thread when all handlers have seen
+    Events that a handler itself commits, or emits, run on its thread when all handlers have seen
     what came before. A handler that raises is logged and stops nobody. All methods may be
     called from any thread, and by handlers.
 
@@ -190,14 +190,14 @@ class EventBus:
         """Tell the handlers of this process of an event, now; no other process learns of it.
 
         Raises:
-            ValidationError: this is no event.
+            ValidationError: this is not an event.
         """
         if not isinstance(event, DatabaseEvent):
             raise ValidationError(f"{type(event).__name__} is no DatabaseEvent", "event")
         self.fire((event,))
 
     def fire(self, events: Iterable[DatabaseEvent]) -> None:
-        """What a commit does: tell the handlers of its events, in order."""
+        """Call the handlers of the events of a commit, in order."""
         turn = self._turn
         turn.queue.extend(events)
         if turn.is_running:
@@ -228,12 +228,12 @@ class EventBus:
             self._register(self._registered)
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child: no thread of the parent holds the lock there."""
+        """Begin again in a forked child: no thread of the parent holds the lock there."""
         self._lock = Lock()
         self._turn = _Turn()
 
     def _register(self, entries: tuple[tuple[str, Handler], ...]) -> None:
-        # Made anew, never changed: who is telling at this moment reads the old ones to the end.
+        # Replaced, never changed: a thread that is calling handlers finishes with the old ones.
         self._registered = entries
         self._handlers = {
             kind: tuple(told)
@@ -256,7 +256,7 @@ class EventBus:
 
 
 class _Turn(threading.local):
-    """What a thread has still to tell."""
+    """The events that a thread has still to report."""
 
     def __init__(self) -> None:
         self.queue: deque[DatabaseEvent] = deque()
@@ -287,7 +287,7 @@ def _type_or_all(event_type: EventType | str) -> str:
     if event_type in (ALL, *EventType):
         return str(event_type)
     listed = ", ".join([*EventType, ALL])
-    raise ValidationError(f"{event_type!r} is no type of event", "event_type", f"one of: {listed}")
+    raise ValidationError(f"{event_type!r} is not an event type", "event_type", f"one of: {listed}")
 
 
 def name_of_handler(handler: Callable[..., object]) -> str:

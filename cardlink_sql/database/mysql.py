@@ -77,7 +77,7 @@ class MySQL(Backend):
     def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
         password = options.get("password")
         if isinstance(password, str):
-            # PyMySQL would send Latin-1, and give up where there is no such character.
+            # PyMySQL would send Latin-1, and fail where there is no such character.
             options["password"] = password.encode()
 
     def hurry(self, options: dict[str, Any], seconds: float) -> None:
@@ -116,7 +116,7 @@ class MySQL(Backend):
 
 
 def _socket_options(seconds: float) -> Iterator[tuple[int, int]]:
-    """What ends a connection when nothing is acknowledged for so long; as the system has it."""
+    """Return the options that end a connection without acknowledgements."""
     for name, value in (
         ("TCP_USER_TIMEOUT", seconds * 1000),
         ("TCP_KEEPIDLE", seconds / 2),

@@ -32,7 +32,7 @@ class ObservedStatement:
     """A statement that was sent, without its values.
 
     Attributes:
-        name: the query's, such as ``sessions.find_open``; for what is no query the words of
+        name: the query's, such as ``sessions.find_open``; for other statements the words of
             the statement, such as ``BEGIN``, ``COMMIT`` or ``SAVEPOINT``.
         duration_ms: from before it was sent until its last row was fetched.
         rows: those that were read, or that the statement found to write; 0 where it failed.
@@ -71,11 +71,11 @@ class Logger(Protocol):
 
 
 class StatementBus:
-    """Tells the handlers of this process of each statement, once it has ended.
+    """Reports each statement to the handlers of this process, once it has ended.
 
     They are called on the thread that sent it, in the order in which they were registered. A
-    handler that raises is logged and stops nobody. What a handler itself sends is not told: it
-    would never end. All methods may be called from any thread, and by handlers.
+    handler that raises is logged and stops nobody. Statements that a handler itself sends are not
+    reported: it would never end. All methods may be called from any thread, and by handlers.
     """
 
     def __init__(self, dialect: Dialect, slow_query_ms: float | None = None) -> None:
@@ -97,7 +97,7 @@ class StatementBus:
         """Call ``handler`` after each statement, with an :class:`ObservedStatement`.
 
         Registered twice, it is called once. Units of work that were open before the first handler
-        was there do not tell.
+        was there are not reported.
 
         Raises:
             ValidationError: the handler cannot be called.
@@ -149,14 +149,14 @@ class StatementBus:
         self._echo = logger
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child: no thread of the parent holds the lock there."""
+        """Begin again in a forked child: no thread of the parent holds the lock there."""
         self._lock = Lock()
         self._turn = _Turn()
 
     def _named(self, sql: str) -> tuple[str, str | None]:
         title = title_in(sql)
         if title is None:
-            # Words in capitals alone: neither a name nor a value gets through.
+            # Only words in capitals: neither a name nor a value gets through.
             return " ".join(takewhile(str.isupper, sql.split())), None
         try:
             return title, load_library(self._dialect).query(*title.split(".")).where
@@ -177,7 +177,7 @@ class StatementBus:
 
 
 class _Turn(threading.local):
-    """Whether a thread is telling."""
+    """Whether a thread is reporting."""
 
     def __init__(self) -> None:
         self.is_running = False

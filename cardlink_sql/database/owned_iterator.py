@@ -11,7 +11,7 @@ T = TypeVar("T")
 class OwnedIterator(Iterator[T]):
     """An iterator that is refused to threads other than the one that opened its transaction.
 
-    The check stands outside the generator, which an exception would end: its owner reads on.
+    The check is outside the generator, which an exception would end: its owner reads on.
 
     Args:
         transaction: the connection that the items are read over.

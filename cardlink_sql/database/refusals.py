@@ -1,4 +1,4 @@
-"""What a transaction refuses, and what helps."""
+"""The refusals of a transaction, and their remedies."""
 
 from threading import current_thread
 

@@ -1,6 +1,6 @@
 """From a driver's row to a record, by a function that is made once for each record type.
 
-A row's columns stand in the order of the record's fields (a test holds every query to it), so
+A row's columns have the order of the record's fields (a test holds every query to it), so
 one expression does it: ``Device(row[0], DeviceType_(row[1]), …)``. Compiling that expression,
 as ``dataclasses`` does for ``__init__``, is what keeps a read close to the bare driver:
 looking each column up by name costs more than the read itself.
@@ -22,7 +22,7 @@ from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.queries import Row
 
 R = TypeVar("R")
-# By query, what it gives where that is not the gateway's record: another record, every column of
+# By query, its result where that is not the gateway's record: another record, every column of
 # a table, or its columns with their types.
 Gives = Mapping[str, type[Any] | Table | dict[str, Any]]
 _JSON_TYPES = frozenset(get_args(JSONValue))
@@ -82,7 +82,7 @@ def split_hint(hint: Any) -> tuple[frozenset[Any], bool]:
 
 
 def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """What a value of the driver still needs; ``None`` where it is right as it comes."""
+    """Return what converts a value of the driver; ``None`` where it is right as it comes."""
     if kinds == _JSON_TYPES:
         return None if dialect is Dialect.POSTGRESQL else json.loads
     (kind,) = kinds
@@ -96,7 +96,7 @@ def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] 
 
 
 def _written_converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """What a value that was bound still needs; a time of MySQL has no zone, and is UTC."""
+    """Return what converts a value to bind; a time of MySQL has no zone, and is UTC."""
     if kinds == _JSON_TYPES:
         return json.loads
     if kinds == {datetime} and dialect is Dialect.MYSQL:

@@ -38,7 +38,7 @@ def make_parent_folder(file: Path) -> None:
 def open_read_only(file: Path) -> sqlite3.Connection:
     """Open a file for reading, also where its folder cannot be written.
 
-    Without a log beside it nobody has the database open, and it is read as a file that does
+    Without a log next to it nobody has the database open, and it is read as a file that does
     not change: the usual way would leave an empty log and its index there.
 
     Raises:

@@ -27,7 +27,7 @@ class Pending(Protocol):
 
 
 class Hooks(Protocol):
-    """What else happens at the two ends of a transaction that writes."""
+    """Hooks at the two ends of a transaction that writes."""
 
     def before_begin(self, connection: Connection) -> None:
         """Run before ``BEGIN``, over the same connection."""
@@ -150,7 +150,7 @@ class Transaction:
             return None
         if len(rows) > 1:
             raise query.fault(
-                "is declared to give one row and gave more", "declare it :many, or bind its key"
+                "is declared to return one row, got more", "declare it :many, or bind its key"
             )
         return rows[0]
 
@@ -168,7 +168,7 @@ class Transaction:
         """
         rows = self._fetch(query, parameters, None)
         if len(rows) != 1 or len(rows[0]) != 1:
-            raise query.fault("is declared to give one value and did not")
+            raise query.fault("is declared to return one value and did not")
         return rows[0][0]
 
     def execute(self, query: Query, parameters: Mapping[str, Any]) -> int:

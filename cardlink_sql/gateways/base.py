@@ -1,4 +1,4 @@
-"""What every gateway can do. The queries of the same names are in ``sql/*/<gateway>.sql``."""
+"""The methods of every gateway. The queries of the same names are in ``sql/*/<gateway>.sql``."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -42,7 +42,7 @@ class Gateway(Generic[R, K]):
     # What a write of one record fires, and how events name what it is about.
     event: ClassVar[EventType]
     entity: ClassVar[str]
-    # What a query gives where that is not the record: another record, every column of a table, or
+    # A query's result where that is not the record: another record, every column of a table, or
     # its columns with their types.
     gives: ClassVar[Gives] = {}
     # The order that find_by has when none is asked for.
@@ -109,7 +109,7 @@ class Gateway(Generic[R, K]):
     # Writing
 
     def create(self, record: R) -> R:
-        """Insert a record and give it back as it was stored.
+        """Insert a record and return it as it was stored.
 
         Raises:
             IntegrityError: the key is taken, or a row that it refers to is missing.
@@ -159,7 +159,7 @@ class Gateway(Generic[R, K]):
     # commit fires. Where nobody waits for them this costs one look.
 
     def _note(self, action: str, record: R) -> R:
-        """Note a record as it was written; gives it back."""
+        """Note a record as it was written, and return it."""
         if self.event in self._transaction.events.wanted:
             name, data = str(getattr(record, self.key)), as_data(record)
             self._transaction.pending_events.add(
@@ -277,7 +277,7 @@ class Gateway(Generic[R, K]):
 
     def _no_filter(self, query: Query, column: str, value: Any) -> QueryError:
         if value is None and column in query.conditions:
-            return query.fault(f"{column} is never NULL", "give a value")
+            return query.fault(f"{column} is never NULL", "pass a value")
         columns = sorted(c for c in query.conditions if not c.endswith(_IS_NULL))
         return query.fault(
             f"{self.table.name} cannot be filtered by {column!r}",
@@ -288,7 +288,7 @@ class Gateway(Generic[R, K]):
         return self._bind[self.key](key)
 
     def _given(self, column: str, value: Any) -> Any:
-        """A value that a method asks for; NULL equals nothing and is no such value."""
+        """A value that a method asks for; NULL equals nothing, so it is refused."""
         if value is None:
             raise ValidationError("a value is needed here, not None", f"{self.table.name}.{column}")
         return self._bind[column](value)

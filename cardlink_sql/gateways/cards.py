@@ -202,7 +202,7 @@ class CardGateway(Gateway[CardProfile, str]):
     def replace_psk_token(self, before: PskToken, token: bytes) -> bool:
         """Store the same PSK under another encryption key; whether it still was as ``before``.
 
-        The card does not change by it: ``updated_at`` stays, and no event tells of it.
+        The card does not change by it: ``updated_at`` stays, and no event reports it.
         """
         values = {
             "iccid": self._key(before.iccid),
@@ -239,7 +239,7 @@ class CardGateway(Gateway[CardProfile, str]):
     def search(self, text: str) -> list[CardProfile]:
         """The cards whose ICCID, IMSI, PSK identity or notes hold ``text``, in any case.
 
-        ``%`` and ``_`` stand for themselves.
+        ``%`` and ``_`` have no special meaning.
         """
         parameters = {"pattern": like_pattern(text), "limit": validation.limit(None)}
         return self._many("search", parameters)

@@ -88,7 +88,7 @@ class DeviceGateway(Gateway[Device, str]):
     def search(self, text: str) -> list[Device]:
         """The devices whose id, name or model holds ``text``, in any case.
 
-        ``%`` and ``_`` stand for themselves.
+        ``%`` and ``_`` have no special meaning.
         """
         parameters = {"pattern": like_pattern(text), "limit": validation.limit(None)}
         return self._many("search", parameters)

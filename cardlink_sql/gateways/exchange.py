@@ -1,4 +1,4 @@
-"""What an export reads and an import writes: ``sql/*/exchange.sql``.
+"""The reads of an export and the writes of an import: ``sql/*/exchange.sql``.
 
 The only gateway of more than one table. A table is named by the word of its own gateway
 (``devices``, ``cards``, …), and the query by the method and that word: ``page("cards", …)``
@@ -44,7 +44,7 @@ class ExchangeGateway:
     def page(
         self, word: str, after: str | int, limit: int, scope: Mapping[str, Any]
     ) -> Sequence[Row]:
-        """The rows behind a key, in the order of the key. The query is ``page_WORD``.
+        """The rows after a key, in the order of the key. The query is ``page_WORD``.
 
         Args:
             word: the table.
@@ -107,8 +107,8 @@ class ExchangeGateway:
     def reserve_numbers(self, highest: int) -> bool:
         """Keep the numbers up to ``highest`` from other writers; whether they may be used.
 
-        The query, and ``may_reserve_numbers`` before it, are PostgreSQL's alone: the other
-        backends number behind the highest number by themselves.
+        The query, and ``may_reserve_numbers`` before it, are only PostgreSQL's: the other
+        backends number after the highest number by themselves.
         """
         if self._transaction.dialect is not Dialect.POSTGRESQL:
             return True
@@ -125,7 +125,7 @@ class ExchangeGateway:
             self._transaction.batch(self._query("insert_logs"), rows)
 
     def append_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """New log entries, their number left out: the database gives one behind all others.
+        """New log entries, their number left out: the database assigns one after all others.
 
         The query is ``copy_new_logs`` on PostgreSQL.
         """

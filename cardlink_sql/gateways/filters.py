@@ -1,4 +1,4 @@
-"""What ``find_by``, ``count_by`` and ``paginate`` of each gateway take.
+"""Filters of ``find_by``, ``count_by`` and ``paginate`` of each gateway.
 
 A filter's columns are those with a ``-- when:`` line in the query ``find_by``, and ``None`` asks
 for NULL. An order is a column with an ``-- order:`` line. Tables that grow with the traffic are
@@ -96,7 +96,7 @@ class LogFilter(TypedDict, total=False):
 
 
 class LogFields(TypedDict, total=False):
-    """What an entry may have beside its session, direction and APDU."""
+    """Optional fields of an entry, next to its session, direction and APDU."""
 
     decoded_data: str | None
     status_word: str | None

@@ -166,7 +166,7 @@ class LogGateway(Gateway[CommLog, int]):
         return rows
 
     def flush_batch(self) -> int:
-        """Write what :meth:`add_log` buffered; gives the number of entries.
+        """Write what :meth:`add_log` buffered; return the number of entries.
 
         Raises:
             IntegrityError: an entry names a session that does not exist.
@@ -178,15 +178,15 @@ class LogGateway(Gateway[CommLog, int]):
         return len(rows)
 
     def flush(self) -> int:
-        """What the transaction calls before another statement: :meth:`flush_batch`."""
+        """Flush before another statement; the transaction calls it: :meth:`flush_batch`."""
         return self.flush_batch()
 
     def discard(self) -> None:
-        """What the transaction calls at a rollback: forget the buffer."""
+        """Forget the buffer; the transaction calls it at a rollback."""
         self._buffer = []
 
     def create(self, record: CommLog) -> CommLog:
-        """Insert one entry at once and give it back with its number."""
+        """Insert one entry at once and return it with its number."""
         values = self._values(self._completed(record), leave=frozenset())
         number = self._transaction.insert(self._query("create"), values)
         return self._note("created", self._as_written({**values, "id": number}))
@@ -228,7 +228,7 @@ class LogGateway(Gateway[CommLog, int]):
         return gone
 
     def delete_many(self, ids: Sequence[int]) -> int:
-        """Delete the entries with these numbers; gives how many there were."""
+        """Delete the entries with these numbers; return how many there were."""
         gone = self._delete_all(ids)
         self._note_batch("delete_many", gone)
         return gone
@@ -351,7 +351,7 @@ class LogGateway(Gateway[CommLog, int]):
         return found[:most]
 
     def find_old(self, days: float, limit: int, after: int = 0) -> list[int]:
-        """The numbers of entries older than ``days``: the first ``limit`` behind ``after``."""
+        """The numbers of entries older than ``days``: the first ``limit`` after ``after``."""
         parameters = {
             "before": self._time(utc_now() - timedelta(days=validation.days(days))),
             "after": validation.whole(after, "after", least=0),
@@ -469,7 +469,7 @@ class LogGateway(Gateway[CommLog, int]):
             self._transaction.pending_events.add_logs(Counter(row[0] for row in rows))
 
     def _note(self, action: str, record: CommLog) -> CommLog:
-        # What is added is told by its session; a change of what was logged is rare.
+        # An added entry is reported by its session; a change of what was logged is rare.
         if action == "created":
             if EventType.LOG_ADDED in self._transaction.events.wanted:
                 self._transaction.pending_events.add_logs({record.session_id: 1})

@@ -1,4 +1,4 @@
-"""What the database says of itself: ``sql/*/server.sql``."""
+"""The server's view of itself: ``sql/*/server.sql``."""
 
 from typing import Any, ClassVar
 
@@ -49,7 +49,7 @@ class ServerGateway:
         return "MariaDB" in self.version()
 
     def count_statements(self) -> list[CountedStatement]:
-        """What the server counted of the statements of this database since it began to.
+        """The server's counts of this database's statements since it began to count.
 
         The queries are ``read_pg_stat_statements`` and ``may_read_statements``; or, after
         ``has_performance_schema``, ``read_digest_samples`` or ``read_digests``.
@@ -65,7 +65,7 @@ class ServerGateway:
             case Dialect.SQLITE:
                 raise QueryError(
                     "SQLite counts no statements",
-                    remedy="let the process tell them: manager.statements.on, or "
+                    remedy="let the process count them: manager.statements.on, or "
                     "CARDLINK_SLOW_QUERY_MS",
                 )
 

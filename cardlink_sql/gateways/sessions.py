@@ -293,7 +293,7 @@ class SessionGateway(Gateway[OTASession, str]):
         """The sessions that have everything asked for, newest first.
 
         Args:
-            status: where they stand.
+            status: their states.
             device_id: their device.
             card_iccid: their card.
             days: created within the last so many days.
@@ -315,7 +315,7 @@ class SessionGateway(Gateway[OTASession, str]):
             limit: sessions at most.
         """
         first = validation.uuid_prefix(prefix)
-        # g comes behind every digit, and behind the hyphen.
+        # g sorts after every digit, and after the hyphen.
         parameters = {"prefix": first, "end": f"{first}g", "limit": validation.limit(limit)}
         return self._many("find_by_prefix", parameters)
 
@@ -327,7 +327,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return self._many("find_stale", {"before": self._time(_ago(minutes))})
 
     def close_stale(self, minutes: float = 60, at: datetime | None = None) -> int:
-        """End the sessions that :meth:`find_stale` gives as ``timeout``; gives their number."""
+        """End the sessions of :meth:`find_stale` as ``timeout``; return their number."""
         closed = self._execute(
             "close_stale", {"before": self._time(_ago(minutes)), "ended_at": self._time(at)}
         )
@@ -358,7 +358,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return self._transaction.one(self._query("hold"), {"id": self._key(session_id)}) is not None
 
     def count_old(self, days: float) -> int:
-        """How many sessions :meth:`find_old` would give without a limit."""
+        """Count the sessions that :meth:`find_old` returns without a limit."""
         parameters = {"before": self._days_ago(days)}
         return int(self._transaction.scalar(self._query("count_old"), parameters))
 
@@ -375,7 +375,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return int(self._transaction.scalar(self._query("count_old_logs"), parameters))
 
     def delete_many(self, ids: Sequence[str]) -> int:
-        """Delete those of these sessions that have ended, with their logs; gives their number.
+        """Delete those of these sessions that have ended, with their logs; return the number.
 
         One that has a great log is one great transaction:
         :func:`cardlink_sql.operations.retention.purge` deletes the log first, in batches.
@@ -389,7 +389,7 @@ class SessionGateway(Gateway[OTASession, str]):
     def get_statistics(self, days: float = 7) -> SessionStatistics:
         """Return figures of the sessions created within the last ``days``, by one statement."""
         row = self._transaction.one(self._query("get_statistics"), {"since": self._days_ago(days)})
-        assert row is not None  # noqa: S101 - an aggregate without GROUP BY gives one row
+        assert row is not None  # noqa: S101 - an aggregate without GROUP BY has one row
         return reader(SessionStatistics, self._transaction.dialect)((*row, float(days)))
 
     def _matching(self, limit: int | None, **parameters: Any) -> list[OTASession]:

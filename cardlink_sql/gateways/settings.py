@@ -1,6 +1,6 @@
 """Settings: ``sql/*/settings.sql``.
 
-What CardLink knows is declared in ``cardlink_sql/model/declared_settings.py``: such a key has a
+CardLink's own keys are declared in ``cardlink_sql/model/declared_settings.py``: such a key has a
 default and takes certain values only. Any other key may be stored, with any JSON value.
 """
 
@@ -23,7 +23,7 @@ from cardlink_sql.model.tables import settings
 class SettingGateway(Gateway[Setting, str]):
     """The settings, ordered by key where nothing else is said.
 
-    What every gateway can do works on the stored rows alone; the methods here know the
+    The methods of every gateway only see the stored rows; the methods here know the
     declared defaults, too.
     """
 
@@ -88,7 +88,7 @@ class SettingGateway(Gateway[Setting, str]):
         return default
 
     def get_in_force(self, key: str) -> SettingInForce:
-        """What holds for one key, with what is known of it. The query is ``get_by_id``.
+        """Return the value in force for a key, and its declaration. The query is ``get_by_id``.
 
         Raises:
             NotFoundError: nothing is stored or declared.
@@ -177,7 +177,7 @@ class SettingGateway(Gateway[Setting, str]):
         description: str | None = None,
         category: str | None = None,
     ) -> Setting:
-        """Store a value, whether or not the key has one; gives the setting as it is stored.
+        """Store a value, whether or not the key has one; return the setting as it is stored.
 
         Args:
             key: 1 to 128 characters.
@@ -185,7 +185,7 @@ class SettingGateway(Gateway[Setting, str]):
             description: at most 256 characters. Without one it stays as it was; at first it is
                 the declared one.
             category: for a key that is not declared, and none that has declared settings. Without
-                one it stays as it was; at first it is what stands before the first period of the
+                one it stays as it was; at first it is the part before the first period of the
                 key, or ``general``.
 
         Raises:
@@ -202,12 +202,12 @@ class SettingGateway(Gateway[Setting, str]):
         return self.delete_by_id(record) if isinstance(record, str) else super().delete(record)
 
     def reset_to_defaults(self, category: str | None = None) -> list[str]:
-        """Delete the stored values of declared settings; gives the keys that had one.
+        """Delete the stored values of declared settings; return the keys that had one.
 
         What is not declared has no default and stays. The query is ``delete_by_id``.
 
         Args:
-            category: of these alone; without it, of all.
+            category: only of these; without it, of all.
 
         Raises:
             ValidationError: no declared setting has this category.
@@ -227,15 +227,15 @@ class SettingGateway(Gateway[Setting, str]):
     def export_yaml(self) -> str:
         """Every setting as YAML that :meth:`import_yaml` reads; the query is ``find_by``.
 
-        A declared setting that is not stored stands in a comment, with its default. The form
-        is told in ``cardlink_sql/formats/settings_yaml.py``.
+        A declared setting that is not stored is a comment, with its default. The form
+        is described in ``cardlink_sql/formats/settings_yaml.py``.
         """
         return write_settings(self.find_in_force())
 
     def import_yaml(self, text: str, name: str = "settings") -> SettingsImport:
         """Store the settings of a YAML text, all or none; those that it does not name stay.
 
-        A description or category that the text does not give stays as it was.
+        A description or category that the text leaves out stays as it was.
         The queries are ``find_by`` and ``set_value``.
 
         Args:
@@ -310,7 +310,7 @@ def _absent(key: str) -> NotFoundError:
     return NotFoundError(
         f"no setting {key!r} is stored or declared",
         "settings",
-        "store it, or give a default where it is read",
+        "store it, or pass a default where it is read",
     )
 
 

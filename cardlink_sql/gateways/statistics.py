@@ -72,7 +72,7 @@ class StatisticsGateway:
         return counted
 
     def get_database_bytes(self) -> int:
-        """The size of the database, as the server tells it."""
+        """The size of the database, as the server reports it."""
         return int(self._transaction.scalar(self._queries["get_database_bytes"], {}))
 
     def _many(self, name: str, record: type[T], parameters: dict[str, Any]) -> list[T]:

@@ -100,11 +100,11 @@ class TestGateway(Gateway[TestResult, str]):
             run_id: the run, up to 36 characters.
             suite_name: the suite, up to 128 characters.
             test_name: the test, up to 256 characters.
-            status: passed, failed, skipped or error; of an open result, how it stands.
-            started_at: when it began. A start alone leaves the result open: :meth:`update` ends it.
+            status: passed, failed, skipped or error; of an open result, its state so far.
+            started_at: when it began. Only a start leaves the result open: :meth:`update` ends it.
             device_id: the device, if one took part.
             card_iccid: the card, if one took part.
-            ended_at: when it ended; now, with a duration alone. Without any of the three it began
+            ended_at: when it ended; now, with only a duration. Without any of the three it began
                 and ended now.
             duration_ms: whole milliseconds.
             error_message: why it failed.
@@ -233,7 +233,7 @@ class TestGateway(Gateway[TestResult, str]):
     def find_by_date_range(
         self, start: datetime, end: datetime, limit: int | None = None
     ) -> list[TestResult]:
-        """What started from ``start`` to before ``end``, newest first.
+        """Results that started from ``start`` to before ``end``, newest first.
 
         The query is ``find_by_filters``.
         """
@@ -290,7 +290,7 @@ class TestGateway(Gateway[TestResult, str]):
     def find_failures(
         self, run_id: str | None = None, limit: int | None = None
     ) -> list[TestResult]:
-        """What failed or broke off with an error: of a run in its order, or the newest of all."""
+        """Failures and errors: of a run in its order, or the newest of all."""
         parameters: dict[str, Any] = {"limit": validation.limit(limit)}
         if run_id is None:
             return self._many("find_failures", parameters, "started_at desc")
@@ -310,7 +310,7 @@ class TestGateway(Gateway[TestResult, str]):
         )
 
     def get_run_ids(self, limit: int | None = None) -> list[str]:
-        """The runs, the one that began last first; those of no known start behind."""
+        """The runs, the one that began last first; those of no known start last."""
         rows = self._transaction.many(
             self._query("get_run_ids"), {"limit": validation.limit(limit)}
         )
@@ -344,7 +344,7 @@ class TestGateway(Gateway[TestResult, str]):
     ) -> JUnitImport:
         """Record a JUnit report: :mod:`cardlink_sql.formats.junit.reading`.
 
-        Names that are too long are cut and end in a mark of their own. The same report twice
+        Names that are too long are cut and end in a mark. The same report twice
         into one run changes nothing: its results are known by what the file holds and their
         place in it. The queries are ``create_results``, ``find_known``, ``find_known_devices``
         and ``find_known_cards``.
@@ -409,10 +409,10 @@ class TestGateway(Gateway[TestResult, str]):
         return self._figures(TestRun, self._transaction.many(self._query("get_runs"), parameters))
 
     def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
-        """What differs between two runs, matched by suite and test, in one statement.
+        """The differences between two runs, matched by suite and test, in one statement.
 
-        Of a test that ran several times within a run the last result counts. What is open
-        counts as neither passed nor failed. ``count_by`` tells whether the runs exist.
+        Of a test that ran several times within a run the last result counts. An open one
+        counts as neither passed nor failed. ``count_by`` checks that the runs exist.
 
         Args:
             run_id1: the earlier run.
@@ -463,11 +463,11 @@ class TestGateway(Gateway[TestResult, str]):
         return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
 
     def _note_key(self, action: str, key: str) -> None:
-        # What is gone is no result that was added.
+        # A removed result was not added.
         self._note_batch("delete_by_id", 1)
 
     def _figures(self, record: type[F], rows: Iterable[Row]) -> list[F]:
-        # PostgreSQL and MySQL give the sum of BIGINTs as a Decimal.
+        # PostgreSQL and MySQL return the sum of BIGINTs as a Decimal.
         read = reader(record, self._transaction.dialect)
         return [replace(one, duration_ms=int(one.duration_ms)) for one in map(read, rows)]
 

@@ -72,7 +72,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class RefusedItem:
-    """What the database refused, without its content.
+    """An item that the database refused, without its content.
 
     Attributes:
         method: the recorder's method that was called, such as ``add_log``.
@@ -175,7 +175,7 @@ class BatchWriter:
                 raise
 
     def _isolate(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
-        """Write what can be written, halving the items until each refused one is alone."""
+        """Write what can be written, halving the items until each refused one is found."""
         items = self._without_refused_sessions(items, attempt)
         try:
             with uow.savepoint():

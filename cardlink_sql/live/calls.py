@@ -1,4 +1,4 @@
-"""What a recorder is told: the gateways' methods, whose values are checked and put in."""
+"""The calls of a recorder: the gateways' methods, whose values are checked and put in."""
 
 import uuid
 from copy import deepcopy
@@ -20,8 +20,8 @@ _KIB: Final = 1024
 class Calls:
     """The methods that put sessions and APDUs in.
 
-    Each checks its values at once and raises ``ValidationError`` for a wrong one. What it puts in
-    has the time of the call, unless another is given.
+    Each checks its values at once and raises ``ValidationError`` for a wrong one. An item has the
+    time of the call, unless another is given.
     """
 
     def create_session(

@@ -56,7 +56,7 @@ class KeyStore:
         """Return the PSK for a handshake; ``b""``, which ends it, where there is none.
 
         Fits ``ssl.SSLContext.set_psk_server_callback`` (Python 3.13). A database that fails ends
-        the handshake in the same way, so the peer cannot tell the two apart; the log can.
+        the handshake in the same way, so the peer cannot distinguish the two; the log can.
         """
         try:
             key = self.get_key(identity or "")

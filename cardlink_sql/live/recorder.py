@@ -55,7 +55,7 @@ class Recorder(Calls):
     While the database is away the recorder keeps what it has and tries again. Values are checked
     when they are put in; what the database refuses then is left out, logged and reported.
 
-    The APDUs of a session come from one recorder alone: by their number it sees whether a COMMIT
+    The APDUs of a session come from only one recorder: by their number it sees whether a COMMIT
     took place whose answer was lost.
 
     Args:
@@ -117,7 +117,7 @@ class Recorder(Calls):
         if not done:
             raise ConnectionError(
                 f"{left} items are not committed after {limit:g} s",
-                remedy="the recorder keeps trying; its log says what is in the way",
+                remedy="the recorder keeps trying; its log names the cause",
             )
 
     def close(self, timeout: float = 30.0) -> None:

@@ -1,7 +1,7 @@
 """From Python values to the driver's, column by column, checked on the way.
 
-What a column takes is read off its ``Table``: type, length, whether it may be NULL. What the
-domain adds (an ICCID has 18 to 22 digits) is declared here, once, by table and column.
+What a column takes is read off its ``Table``: type, length, whether it may be NULL. The
+domain's own rules (an ICCID has 18 to 22 digits) are declared here, once, by table and column.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the canonical DDL holds of a table."""
+"""The contents of a table's canonical DDL."""
 
 from dataclasses import dataclass, field
 
@@ -55,7 +55,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; ``options`` stand behind its closing bracket."""
+    """A table; ``options`` follow its closing bracket."""
 
     name: str
     columns: tuple[Column, ...]

@@ -12,13 +12,13 @@ _INDENT: Final = "    "
 
 
 def ddl(tables: Iterable[Table], dialect: Dialect) -> str:
-    """The statements that make the tables: each table behind those that it refers to."""
+    """The statements that make the tables: each table after those that it refers to."""
     printer = _Printer(dialect)
     return "\n\n".join(printer.table(table) for table in _ordered(list(tables))) + "\n"
 
 
 def _ordered(tables: list[Table]) -> Iterator[Table]:
-    """By name, but behind what is referred to."""
+    """By name, but after what is referred to."""
     waiting = sorted(tables, key=lambda table: table.name)
     while waiting:
         names = {table.name for table in waiting}
@@ -37,7 +37,7 @@ class _Printer:
         self._quote = SQLALCHEMY[dialect]().identifier_preparer.quote
 
     def table(self, table: Table) -> str:
-        """A table, and the indexes that are statements of their own."""
+        """A table, and the indexes that are separate statements."""
         lines = [*self._columns(table), *self._constraints(table)]
         indexes = [self._index(table, index) for index in table.indexes]
         if self._dialect is Dialect.MYSQL:

@@ -2,8 +2,8 @@
 
 SQLAlchemy's inspector returns what all servers have in common; what it leaves out (the direction of
 an index's columns, the conditions of partial indexes, table options) is asked of the server.
-Conditions stay as the server writes them. What the model cannot express is refused for a dump, so
-that it never omits anything silently, and listed for a comparison.
+Conditions stay as the server writes them. Anything that the model cannot express is refused for a
+dump, so that it never omits anything silently, and listed for a comparison.
 """
 
 import re
@@ -88,7 +88,7 @@ def _statements(connection: Connection) -> InternalStatements:
 
 
 class _TableReader:
-    """What is read in the same way everywhere."""
+    """The reads that are the same everywhere."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -200,7 +200,7 @@ class _SQLite(_TableReader):
         return super()._table(name)
 
     def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
-        # AUTOINCREMENT stands at a table's only key.
+        # AUTOINCREMENT appears at a table's only key.
         is_key = column.get("primary_key") and "AUTOINCREMENT" in self._sql(table).upper()
         return "AUTOINCREMENT" if is_key else None
 
@@ -260,7 +260,7 @@ class _MySQL(_TableReader):
         return "AUTO_INCREMENT" if column.get("autoincrement") is True else None
 
     def _unique(self, table: str) -> Iterator[Key]:
-        # Each is an index here, so one with a direction or a length is no constraint.
+        # Each is an index here, so one with a direction or a length is not a constraint.
         return (Key(index.name, index.parts) for index in self._all(table) if index.is_unique)
 
     def _indexes(self, table: str) -> Iterator[Index]:

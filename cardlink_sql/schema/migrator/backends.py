@@ -1,6 +1,6 @@
 """yoyo's backends over a connection of ours.
 
-yoyo would open connections of its own, lock with a row that outlives its process, and record
+yoyo would open its own connections, lock with a row that outlives its process, and record
 a migration in another transaction than the one that applied it. These keep its bookkeeping
 and its way of applying steps, and nothing else.
 """
@@ -31,7 +31,7 @@ _NAME_LENGTH: Final = 255
 
 
 class Backend(DatabaseBackend):  # type: ignore[misc]
-    """What the three backends share: one connection, given and never closed here."""
+    """The common part of the three backends: one connection, given and never closed here."""
 
     dialect: Dialect
     transactional_ddl = True
@@ -55,7 +55,7 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Leave the connection open, and the driver's adapters alone."""
+        """Leave the connection open, and the driver's adapters as they are."""
 
     def init_database(self) -> None:
         """Probe nothing."""

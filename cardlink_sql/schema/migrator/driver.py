@@ -1,4 +1,4 @@
-"""What the three drivers' errors say, in one form."""
+"""The three drivers' errors, in one form."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def message(error: BaseException) -> str:
 
 def code(error: BaseException | None) -> Any:
     """MySQL's error number or PostgreSQL's SQLSTATE; None where there is none."""
-    # PyMySQL's errors have a SQLSTATE too, but it does not tell an index from a table.
+    # PyMySQL's errors have a SQLSTATE too, but it does not distinguish an index from a table.
     match error.args if error is not None else ():
         case (int() as number, *_):
             return number

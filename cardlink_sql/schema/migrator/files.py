@@ -1,6 +1,6 @@
 """Reading the migration files: yoyo splits and orders them, and what it lets pass is refused.
 
-A migration is ``NNNN_name.sql`` with an optional ``NNNN_name.rollback.sql`` beside it, in one
+A migration is ``NNNN_name.sql`` with an optional ``NNNN_name.rollback.sql`` next to it, in one
 folder per dialect. All are read and checked before any of them runs.
 """
 
@@ -65,7 +65,7 @@ class Statement:
         return _checksum(self.text)
 
     def run(self, connection: Any) -> None:
-        """Run it on a driver connection; rows that it gives are thrown away.
+        """Run it on a driver connection; rows that it returns are thrown away.
 
         Raises:
             StatementFailed: the driver or the server refused it.
@@ -235,7 +235,7 @@ class _File:
         return f"{self.folder.name}/{self.dialect}/{self.entry.name}"
 
     def parse(self) -> tuple[dict[str, str], str, list[str]]:
-        """What yoyo reads in the file: directives, leading comment, statements."""
+        """yoyo's view of the file: directives, leading comment, statements."""
         self._check_directives()
         sqltext.check(self.text, self.dialect, self.where)
         with as_file(self.entry) as path:
@@ -243,7 +243,7 @@ class _File:
         return parsed
 
     def statements(self, texts: list[str]) -> list[Statement]:
-        """yoyo's statements with their lines; those of comments alone are left out."""
+        """yoyo's statements with their lines; those of only comments are left out."""
         statements: list[Statement] = []
         position = 0
         for text in texts:
@@ -274,7 +274,7 @@ class _File:
                 at_the_top = at_the_top and not line.strip()
             elif not at_the_top:
                 raise MigrationError(
-                    "a directive stands after other text, or in a rollback file",
+                    "a directive comes after other text, or in a rollback file",
                     where,
                     "move -- depends: and -- transactional: to the first lines of the migration",
                 )
@@ -325,7 +325,7 @@ def _check_names(forward: list[_File], rollbacks: dict[str, _File]) -> None:
         match = _ID.fullmatch(file.id)
         if match is None or file.entry.name.endswith(".py"):
             raise MigrationError(
-                "this is no name of a migration",
+                "this is not a valid name of a migration",
                 file.where,
                 "name it NNNN_name.sql, of small letters, digits and underscores",
             )
@@ -333,7 +333,7 @@ def _check_names(forward: list[_File], rollbacks: dict[str, _File]) -> None:
             raise MigrationError(
                 f"{numbers[match[1]]} has the number {match[1]} too",
                 file.where,
-                "give the newer of the two the next free number",
+                "rename the newer of the two to the next free number",
             )
         numbers[match[1]] = file.id
     for lonely in rollbacks.keys() - {file.id for file in forward}:

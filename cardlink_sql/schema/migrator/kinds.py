@@ -1,4 +1,4 @@
-"""What kind of change a statement of a migration is, and of which table.
+"""The kind of change of a migration's statement, and its table.
 
 A small table of patterns, not a parser: what none of them fits is :attr:`Action.UNKNOWN`, and
 whoever asks assumes the strongest of it.
@@ -114,7 +114,7 @@ _ACTIONS: Final = (
         Action.ADD_COMPUTED_COLUMN,
         rf"ADD {_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
     ),
-    # now() is one value for the whole statement; any other function may give another one each.
+    # now() is one value for the whole statement; any other function may return another one each.
     (
         Action.ADD_COMPUTED_COLUMN,
         rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \(",

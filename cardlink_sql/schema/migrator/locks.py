@@ -1,4 +1,4 @@
-"""One migrator at a time: a lock that its process cannot leave behind, however it ends."""
+"""One migrator at a time: a lock that its process cannot leave held, however it ends."""
 
 import errno
 import os
@@ -39,7 +39,7 @@ class Lock(ABC):
 
     @abstractmethod
     def holder(self) -> str:
-        """Who holds it, as far as can be seen."""
+        """Return the holder, as far as can be seen."""
 
 
 @contextmanager
@@ -83,7 +83,7 @@ class NoLock(Lock):
 
 
 class FileLock(Lock):
-    """An operating system's lock on a file beside an SQLite database.
+    """An operating system's lock on a file next to an SQLite database.
 
     The file is removed with the lock; one that a killed process left is locked by nobody.
     """

@@ -8,7 +8,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.files import read_migrations
 
 ROW_RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
-# What a statement of a migration needs, beside the rights on rows.
+# Needs of a migration's statements, next to the rights on rows.
 _NEEDED: Final = (
     (r"CREATE TABLE", "CREATE"),
     (r"ALTER TABLE", "ALTER"),
@@ -41,5 +41,5 @@ def mysql_rights() -> list[str]:
 
 
 def escaped_pattern(name: str) -> str:
-    """The pattern that stands for one database in a GRANT, where ``_`` and ``%`` are any signs."""
+    """The pattern that matches one database in a GRANT, where ``_`` and ``%`` are any signs."""
     return re.sub(r"([\\%_])", r"\\\1", name)

@@ -31,7 +31,7 @@ from cardlink_sql.schema.migrator.state import (
 
 
 class Migrator:
-    """Migrates one database. Each method reads the files anew.
+    """Migrates one database. Each method reads the files again.
 
     Args:
         engine: of :func:`cardlink_sql.database.engine.make_engine`.
@@ -99,7 +99,7 @@ class Migrator:
             return self._run(backend, state, state.to_roll_back(revision), "rollback")
 
     def status(self) -> MigrationStatus:
-        """Where the database stands. Writes nothing, and takes no lock.
+        """Return the state of the database. Writes nothing, and takes no lock.
 
         Raises:
             MigrationError: a file cannot be read, or the bookkeeping's tables cannot.
@@ -108,10 +108,10 @@ class Migrator:
         return self._read_state().status()
 
     def plan(self, revision: str | None = None) -> list[PlannedMigration]:
-        """What :meth:`migrate`, or :meth:`rollback` to an older revision, would send.
+        """Return what :meth:`migrate`, or :meth:`rollback` to an older revision, would send.
 
         Args:
-            revision: as theirs; one behind what is applied plans the rollback to it.
+            revision: as theirs; one before the applied ones plans the rollback to it.
 
         Raises:
             MigrationError: as theirs.

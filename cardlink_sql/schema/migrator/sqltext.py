@@ -1,4 +1,4 @@
-"""What a migration file may hold: found in its code, with strings and comments blanked out."""
+"""The contents of a migration file: found in its code, with strings and comments blanked out."""
 
 import re
 from typing import Final
@@ -67,7 +67,7 @@ def check_statement(visible: str, where: str) -> None:
     """Refuse a statement that opens or ends a transaction: each migration is given its own.
 
     Args:
-        visible: the statement as :func:`code` gives it.
+        visible: the statement as :func:`code` returns it.
         where: ``file:line``, for the error.
 
     Raises:

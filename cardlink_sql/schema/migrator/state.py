@@ -1,4 +1,4 @@
-"""Where a database stands against the migration files. Reads only."""
+"""The state of a database against the migration files. Reads only."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ class PlannedMigration:
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """Where the database stands.
+    """Return the state of the database.
 
     Args:
         applied: what the database has, in the order of the files.
@@ -185,7 +185,7 @@ class State:
         return going
 
     def planned(self, file: SQLMigration, direction: Direction) -> PlannedMigration:
-        """What running a migration would send; of a half-run one, the rest."""
+        """Return the statements that a migration would send; of a half-run one, the rest."""
         entry = self.unfinished
         is_resumed = entry is not None and entry.migration_id == file.id
         done = entry.statements_done if entry and is_resumed else 0
@@ -234,7 +234,7 @@ class State:
 
 
 def read_state(backend: Backend, files: list[SQLMigration]) -> State:
-    """What the bookkeeping says; where it has no tables yet, nothing is applied."""
+    """Return the records of the bookkeeping; where it has no tables yet, nothing is applied."""
     present = backend.table_names()
     if bookkeeping.MIGRATION_TABLE not in present:
         refuse_unrecorded(present)

@@ -1,12 +1,12 @@
-"""What each statement of a migration locks, and who waits meanwhile: for the one who applies it.
+"""The locks of each statement of a migration, and who waits meanwhile: for the one who applies it.
 
 Declared for each kind of change, and held by the tests: on PostgreSQL against ``pg_locks`` inside
 the transaction, on MySQL and MariaDB by asking for the algorithm and the lock that are claimed
-here, on SQLite by readers and writers beside a migration.
+here, on SQLite by readers and writers next to a migration.
 
 Sources: PostgreSQL 13 to 17, "Explicit Locking" (13.3) and ALTER TABLE; MySQL 8.0, "Online DDL
 Operations" (15.12.1); MariaDB, "InnoDB Online DDL Overview"; SQLite, "Write-Ahead Logging". Where
-versions differ, the one that locks most is told first.
+versions differ, the one that locks most is named first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 
 
 class Work(StrEnum):
-    """What the server does with the rows that there are, while it holds the lock."""
+    """The server's work on the existing rows, while it holds the lock."""
 
     NONE = "reads no row"
     SCAN = "reads every row"
@@ -29,7 +29,7 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableLock:
-    """What a kind of change locks on its table: the lock's name at the server, and the work."""
+    """The lock of a kind of change on its table: the lock's name at the server, and the work."""
 
     level: str
     work: Work
@@ -149,7 +149,7 @@ _NOTE_OF_STATEMENTS: Final = "no transaction: each statement commits and lets it
 
 
 def note(dialect: Dialect, *, is_atomic: bool) -> str:
-    """What holds for a migration as a whole, a line."""
+    """Return the facts of a migration as a whole, a line."""
     if dialect is Dialect.POSTGRESQL and not is_atomic:
         return _NOTE_OF_STATEMENTS
     return _NOTES[dialect]
@@ -158,16 +158,16 @@ def note(dialect: Dialect, *, is_atomic: bool) -> str:
 def locks(
     statements: list[str], dialect: Dialect, tables_of_indexes: Mapping[str, str]
 ) -> list[str]:
-    """What each statement of one migration locks, a sentence each.
+    """Return the locks of each statement of one migration, a sentence each.
 
     Args:
-        statements: in the order in which they run; a table that one of them makes is no lock to
-            anybody in those behind it.
+        statements: in the order in which they run; a table that one of them makes locks nobody out
+            in those after it.
         dialect: whose they are.
         tables_of_indexes: the table of an index, which DROP INDEX does not name.
     """
     new = set[str]()
-    told = list[str]()
+    lines = list[str]()
     for statement in statements:
         made = [
             replace(change, table=tables_of_indexes.get(change.name))
@@ -175,11 +175,11 @@ def locks(
             else change
             for change in changes(statement, dialect)
         ]
-        told.append("; ".join(dict.fromkeys(_sentences(made, new, dialect))))
+        lines.append("; ".join(dict.fromkeys(_sentences(made, new, dialect))))
         new |= {
             change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
         }
-    return told
+    return lines
 
 
 def _sentences(made: list[Change], new: set[str], dialect: Dialect) -> Iterator[str]:
