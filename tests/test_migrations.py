@@ -801,9 +801,9 @@ def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"0001_one.py": "import os"}, "no name of a migration"),
-        ({"one.sql": "SELECT 1;"}, "no name of a migration"),
-        ({"post-apply.sql": "SELECT 1;"}, "no name of a migration"),
+        ({"0001_one.py": "import os"}, "not a valid name of a migration"),
+        ({"one.sql": "SELECT 1;"}, "not a valid name of a migration"),
+        ({"post-apply.sql": "SELECT 1;"}, "not a valid name of a migration"),
         ({"0001_a.sql": "SELECT 1;", "0001_b.sql": "SELECT 1;"}, "0001_a has the number 0001"),
         ({"0001_a.rollback.sql": "SELECT 1;"}, "rollback of a migration that does not exist"),
         (

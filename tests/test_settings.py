@@ -206,8 +206,8 @@ def test_a_key_that_is_none_is_refused(uow: UnitOfWork, key: Any) -> None:
             None,
             "server is a category and no setting (name its settings in full, as server",
         ),
-        ("server.prot", None, "declared in the category server (it has server.port; keys of your"),
-        ("lab.port", "dashboard", "it has dashboard.port; keys of your own have a category of"),
+        ("server.prot", None, "declared in the category server (it has server.port; put your own"),
+        ("lab.port", "dashboard", "it has dashboard.port; put your own keys into a category"),
     ],
 )
 def test_an_undeclared_key_does_not_pass_for_a_declared_one(
