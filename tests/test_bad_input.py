@@ -39,6 +39,7 @@ from tests.conftest import (
 Call = Callable[[UnitOfWork, Any], object]
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
 NO_TEXT: list[Any] = [None, 5, 1.5, True, b"text", ["text"], {}, object()]
+NO_APDU = [value for value in NO_TEXT if not isinstance(value, bytes)]
 NO_NUMBER: list[Any] = [None, "5", True, b"5", [5], 1j]
 NO_TIME: list[Any] = [NAIVE, "2026-01-01", 5, True, datetime(999, 12, 31, tzinfo=UTC)]
 BROKEN_TEXT = ["a\0b", "\0", "\ud800", "a\udc80b"]
@@ -98,7 +99,8 @@ def texts(table: Table, column: Column[Any]) -> Bad:
         return getattr(uow, GATEWAYS[table.name]).create(MAKERS[table.name](**{named: value}))
 
     longest = column.type.length if isinstance(column.type, String) else None
-    no_text = [value for value in NO_TEXT if value is not None or not column.nullable]
+    given = NO_APDU if column.name == "raw_data" else NO_TEXT
+    no_text = [value for value in given if value is not None or not column.nullable]
     too_long = "1" * ((longest or MAX_TEXT) + 1)
     name = f"{table.name}.{column.name}"
     return Bad(name, ValidationError, create, [too_long, *BROKEN_TEXT, *no_text])
@@ -218,7 +220,7 @@ TABLE = [
     # Hex
     *(
         Bad(name, ValidationError, call,
-            ["", "0", "000", "0G", "0x00", "00 00", "00\n", "\uff10\uff10", *NO_TEXT])
+            ["", "0", "000", "0G", "0x", "00 0", "00x00", "\uff10\uff10", *NO_APDU])
         for name, call in [
             ("hex", lambda uow, v: uow.logs.add_log(session_id(), "command", v)),
             ("hex of a batch", lambda uow, v: uow.logs.add_log_batch(

@@ -135,6 +135,18 @@ def test_any_bytes_are_a_key(uow: UnitOfWork, key: bytes) -> None:
     assert uow.cards.get_psk_key(iccid()) == key
 
 
+@pytest.mark.parametrize("key", [b"\x5e" * 15, b"\x5e" * 16])
+def test_a_short_key_is_taken_with_a_warning(
+    uow: UnitOfWork, caplog: pytest.LogCaptureFixture, key: bytes
+) -> None:
+    uow.cards.create_with_psk(card(), key, psk_identity="card_1")
+
+    assert uow.cards.get_psk_key(iccid()) == key
+    warned = [record.getMessage() for record in caplog.records if "octets" in record.getMessage()]
+    assert len(warned) == (len(key) < 16)
+    assert "5e5e" not in caplog.text.lower()
+
+
 def test_a_card_without_a_key_has_none(uow: UnitOfWork) -> None:
     uow.cards.create(card())
 

@@ -21,6 +21,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.model.records import AnyDirection
+from cardlink_sql.model.status_words import describe
 from tests.conftest import MOMENT, dump, entry, session_id
 
 KEY = session_id()
@@ -98,7 +99,11 @@ def test_an_entry_keeps_all_its_fields(
         ("6C0F", "6C0F", "Wrong length Le, 15 bytes available"),
         ("63c2", "63C2", "Verification failed, 2 retries remaining"),
         ("1234", "1234", None),
+        ("9804", "9804", describe("9804")),
+        ("AF80230290000000", None, None),
+        ("AF802302900000009000", "9000", "Normal ending of the command"),
         ("00", None, None),
+        ("", None, None),
     ],
 )
 def test_status_word_and_message_are_read_from_a_response(
@@ -113,6 +118,28 @@ def test_status_word_and_message_are_read_from_a_response(
     (found,) = logs.get_all()
     assert (found.status_word, found.status_message) == (status_word, message)
     assert found.raw_data == raw_data.upper()
+
+
+@every_writer
+@pytest.mark.parametrize("raw_data", ["00 a4 04", "00:A4:04", "0x00 0xA4 0x04", b"\x00\xa4\x04"])
+def test_an_apdu_is_stored_as_bare_hex(
+    logs: LogGateway, write: Callable[[LogGateway, CommLog], object], raw_data: Any
+) -> None:
+    write(logs, entry(raw_data=raw_data))
+
+    (found,) = logs.get_all()
+    assert found.raw_data == "00A404"
+
+
+@every_writer
+@pytest.mark.parametrize("status_word", [None, "9000"])
+def test_a_command_without_bytes_is_refused(
+    logs: LogGateway,
+    write: Callable[[LogGateway, CommLog], object],
+    status_word: str | None,
+) -> None:
+    with pytest.raises(ValidationError, match="a command is not empty"):
+        write(logs, entry(raw_data="", status_word=status_word))
 
 
 @every_writer

@@ -163,7 +163,7 @@ BAD_TRACES: list[tuple[list[Any], int, str]] = [
     ([CARD, json.dumps(STARTED).replace("3.187", "NaN")], 2, "NaN is not a JSON number"),
     ([CARD, COMMAND], 2, "has not started"),
     ([*START, {**COMMAND, "data": "00A"}], 3, "data: '00A' is not hex"),
-    ([*START, {**COMMAND, "data": "00 A4"}], 3, "is not hex"),
+    ([*START, {**COMMAND, "data": "00 A"}], 3, "is not hex"),
     ([*START, {**RESPONSE, "status_word": "9"}], 3, "not a status word"),
     ([*START, {**RESPONSE, "status_word": "6A82"}], 3, "does not end in the status word"),
     ([*START, {**RESPONSE, "latency_ms": -1}], 3, "not a finite number"),

@@ -157,7 +157,7 @@ def test_numbers_of_cards_and_devices_have_their_lengths(
                 check(digits, WHERE)
 
 
-@pytest.mark.parametrize("check", [validation.iccid, validation.imsi, validation.imei])
+@pytest.mark.parametrize("check", [validation.imsi, validation.imei])
 @pytest.mark.parametrize(
     "change",
     [
@@ -173,10 +173,57 @@ def test_numbers_of_cards_and_devices_have_their_lengths(
 def test_they_are_ascii_digits_and_nothing_else(
     check: Callable[[Any, str], str], change: Callable[[str], Any]
 ) -> None:
-    length = 19 if check is validation.iccid else 15
-
     with pytest.raises(ValidationError):
-        check(change(("8949" * 5)[:length]), WHERE)
+        check(change(("8949" * 5)[:15]), WHERE)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("8944501234567890123F", "8944501234567890123"),
+        ("894450123456789012ff", "894450123456789012"),
+        ("898602B0123456789012", "898602B0123456789012"),
+        ("898602b0123456789012", "898602B0123456789012"),
+    ],
+)
+def test_an_iccid_loses_its_filler_and_keeps_its_letters(written: str, stored: str) -> None:
+    assert validation.iccid(written) == stored
+    assert validation.iccid(stored) == stored
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "8944501234567890123F\n",
+        " 8944501234567890123",
+        "8944F50123456789012",
+        "894450123456789012A",
+        "8944501234567890G23",
+        "894450123456789F",
+        "F" * 20,
+        "894450123456789012\uff14",
+        8944501234567890123,
+        b"8944501234567890123",
+    ],
+)
+def test_an_iccid_is_refused_in_any_other_form(written: Any) -> None:
+    with pytest.raises(ValidationError, match="iccid"):
+        validation.iccid(written)
+
+
+def test_an_iccid_with_letters_has_no_luhn_digit() -> None:
+    assert validation.luhn_is_right("898602B0123456789012")
+
+
+@pytest.mark.parametrize("written", ["35-209900-176148-1", "352099-00-176148-1", "352099001761481"])
+def test_an_imei_loses_its_dashes(written: str) -> None:
+    assert validation.imei(written) == "352099001761481"
+
+
+@pytest.mark.parametrize("written", ["-352099001761481", "352099001761481-", "35--2099001761481"])
+def test_an_imei_is_refused_with_stray_dashes(written: str) -> None:
+    with pytest.raises(ValidationError):
+        validation.imei(written)
 
 
 def test_the_luhn_digit_of_the_textbook_is_right() -> None:
@@ -203,11 +250,52 @@ def test_hex_is_given_back_in_upper_case(data: bytes, upper: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "0", "00A", "0G", "00 A4", "0x00", "\uff10\uff10", "00\n", b"00", 0]
+    "value",
+    [
+        "",
+        "0",
+        "00A",
+        "0G",
+        "0 0",
+        "00 A",
+        "0x",
+        "0x0",
+        "00x0",
+        "0x0xAA",
+        ":",
+        "\uff10\uff10",
+        b"00",
+        0,
+    ],
 )
 def test_what_is_not_whole_bytes_of_hex_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError):
         validation.hex_bytes(value, WHERE)
+
+
+@pytest.mark.parametrize(
+    "written", ["00a404", "00 A4 04", "00:a4:04", "0x00A404", "0x00 0xA4 0X04", " 00A4\n04\n"]
+)
+def test_hex_loses_blanks_colons_and_0x(written: str) -> None:
+    assert validation.hex_bytes(written, WHERE) == "00A404"
+    assert validation.apdu(written, WHERE) == "00A404"
+    assert validation.psk_key(written) == b"\x00\xa4\x04"
+
+
+def test_hex_is_measured_without_its_blanks() -> None:
+    assert validation.hex_bytes("00 " * 8, WHERE, 16) == "00" * 8
+    with pytest.raises(ValidationError, match="at most 16"):
+        validation.hex_bytes("00 " * 9, WHERE, 16)
+
+
+@pytest.mark.parametrize("value", [b"\x00\xa4", bytearray(b"\x00\xa4"), memoryview(b"\x00\xa4")])
+def test_an_apdu_may_be_bytes(value: Any) -> None:
+    assert validation.apdu(value, WHERE) == "00A4"
+
+
+@pytest.mark.parametrize("value", ["", b""])
+def test_an_apdu_may_be_empty(value: Any) -> None:
+    assert validation.apdu(value, WHERE) == ""
 
 
 @pytest.mark.parametrize("value", ["00a4", "00 A4", " 0 0 a 4 ", "00\tA4\n"])
@@ -215,15 +303,15 @@ def test_a_pattern_of_hex_may_have_blanks(value: str) -> None:
     assert validation.hex_pattern(value, WHERE) == "00A4"
 
 
-@pytest.mark.parametrize("value", ["3B", "00", "", "4B00", "3C9F", "3B9", "3B" * 65, "3B 9F"])
+@pytest.mark.parametrize("value", ["3B", "00", "", "4B00", "3C9F", "3B9", "3B" * 65])
 def test_an_atr_is_hex_that_starts_with_3b_or_3f(value: str) -> None:
     with pytest.raises(ValidationError):
         validation.atr(value)
 
 
-@pytest.mark.parametrize("value", ["3B9F", "3f6525", "3B" * 64])
+@pytest.mark.parametrize("value", ["3B9F", "3f6525", "3B" * 64, "3b 9f", "3B:9F"])
 def test_an_atr_is_given_back_in_upper_case(value: str) -> None:
-    assert validation.atr(value) == value.upper()
+    assert validation.atr(value) == value.upper().translate({32: None, 58: None})
 
 
 @pytest.mark.parametrize(
@@ -400,6 +488,7 @@ ALL_CHECKS = [
     validation.imei,
     validation.hex_bytes,
     validation.hex_pattern,
+    validation.apdu,
     validation.atr,
     validation.status_word,
     validation.session_id,

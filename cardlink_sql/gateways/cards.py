@@ -4,9 +4,10 @@ A PSK is stored encrypted and leaves the gateway only as the value of a method t
 it by name: never in a record, a log or an error.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.keyring import Keyring
@@ -20,6 +21,10 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.records import AnyCardType, CardProfile, Page, PskToken
 from cardlink_sql.model.tables import card_profiles
 from cardlink_sql.queries import Library
+
+_log: Final = logging.getLogger(__name__)
+# The key length of AES-128, which the PSK suites of SCP81 use.
+_SAFE_PSK_OCTETS: Final = 16
 
 
 class CardGateway(Gateway[CardProfile, str]):
@@ -104,7 +109,7 @@ class CardGateway(Gateway[CardProfile, str]):
 
         Args:
             profile: the card.
-            psk_key: 1 to 64 octets, as bytes or hex.
+            psk_key: 1 to 64 octets, as bytes or hex; fewer than 16 are logged as a warning.
             psk_identity: 1 to 128 octets of UTF-8 (RFC 4279 §5.1); without it, the profile's.
 
         Raises:
@@ -283,6 +288,12 @@ class CardGateway(Gateway[CardProfile, str]):
     def _psk(self, psk_identity: str, psk_key: bytes | str) -> dict[str, Any]:
         identity = validation.psk_identity(psk_identity, "card_profiles.psk_identity")
         key = validation.psk_key(psk_key, "card_profiles.psk_key")
+        if len(key) < _SAFE_PSK_OCTETS:
+            _log.warning(
+                "card_profiles.psk_key: the PSK has %d octets; a server may refuse fewer than %d",
+                len(key),
+                _SAFE_PSK_OCTETS,
+            )
         return {"psk_identity": identity, "psk_key_encrypted": self._keyring().encrypt(key)}
 
     def _stamp(self, iccid: str) -> dict[str, Any]:

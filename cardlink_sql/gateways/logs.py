@@ -74,7 +74,7 @@ class LogGateway(Gateway[CommLog, int]):
         self,
         session_id: str,
         direction: AnyDirection,
-        raw_data: str,
+        raw_data: str | bytes,
         decoded_data: str | None = None,
         status_word: str | None = None,
         status_message: str | None = None,
@@ -89,7 +89,7 @@ class LogGateway(Gateway[CommLog, int]):
         Args:
             session_id: the session's UUID; that it exists is seen when the batch is written.
             direction: command or response.
-            raw_data: the APDU as hex of any case, without blanks.
+            raw_data: the APDU as bytes or hex; a mute card's response is empty.
             decoded_data: what the APDU means, for people.
             status_word: four hex digits; without it, a response's last two bytes.
             status_message: without it, what ISO/IEC 7816-4 or ETSI TS 102 221 says.
@@ -99,7 +99,7 @@ class LogGateway(Gateway[CommLog, int]):
         entry = CommLog(
             session_id,
             cast("Direction", direction),
-            raw_data,
+            cast("str", raw_data),
             latency_ms,
             decoded_data,
             status_word,
@@ -132,7 +132,7 @@ class LogGateway(Gateway[CommLog, int]):
         self,
         session_id: str,
         direction: AnyDirection,
-        raw_data: str,
+        raw_data: str | bytes,
         **fields: Unpack[LogFields],
     ) -> int: ...
 
@@ -140,7 +140,7 @@ class LogGateway(Gateway[CommLog, int]):
         self,
         session_id: str | Iterable[CommLog],
         direction: AnyDirection | None = None,
-        raw_data: str | None = None,
+        raw_data: str | bytes | None = None,
         **fields: Unpack[LogFields],
     ) -> int:
         """Log many APDUs at once, in their order, or one by its fields as :meth:`add_log` does.
@@ -436,11 +436,16 @@ class LogGateway(Gateway[CommLog, int]):
             direction = _DIRECTIONS[entry.direction]
         except (KeyError, TypeError):
             direction = bind["direction"](entry.direction)
+        if not raw:
+            validation.not_empty_command(direction, raw)
         word, message = entry.status_word, entry.status_message
         if word is not None:
             word = bind["status_word"](word)
         elif direction == "response" and len(raw) >= 4:
             word = raw[-4:]
+            # SCP81's response script of indefinite length ends with 00 00 (ETSI TS 102 226 §5.2.2).
+            if word == "0000" and raw.startswith("AF80"):
+                word = None
         if message is not None:
             message = bind["status_message"](message)
         elif word is not None:

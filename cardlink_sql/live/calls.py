@@ -105,7 +105,7 @@ class Calls:
         self,
         session_id: str,
         direction: AnyDirection,
-        raw_data: str,
+        raw_data: str | bytes,
         decoded_data: str | None = None,
         status_word: str | None = None,
         status_message: str | None = None,
@@ -123,8 +123,9 @@ class Calls:
             status_message=status_message,
             latency_ms=latency_ms,
         )
+        validation.not_empty_command(values["direction"], values["raw_data"])
         values["timestamp"] = _moment(timestamp)
-        length = len(raw_data) + len(decoded_data or "")
+        length = len(values["raw_data"]) + len(decoded_data or "")
         self._put("add_log", session_id, values, weight=1 + length // _KIB)
 
     def complete_session(self, session_id: str, at: datetime | None = None) -> None:

@@ -66,7 +66,7 @@ _DOMAIN: Final[dict[str, Check]] = {
     "comm_logs.session_id": validation.session_id,
     "comm_logs.direction": validation.choice(Direction),
     "comm_logs.latency_ms": validation.latency,
-    "comm_logs.raw_data": validation.hex_bytes,
+    "comm_logs.raw_data": validation.apdu,
     "comm_logs.status_word": validation.status_word,
     "settings.key": partial(validation.identifier, longest=128),
     "settings.value": validation.json_value,

@@ -1,4 +1,7 @@
-"""What a status word (SW1 SW2) says: ISO/IEC 7816-4 §5.6 and ETSI TS 102 221 §10.2."""
+"""The meaning of a status word (SW1 SW2).
+
+ISO/IEC 7816-4 §5.6, ETSI TS 102 221 §10.2, 3GPP TS 51.011 §9.4, GlobalPlatform §11.4.
+"""
 
 import re
 from functools import lru_cache
@@ -20,6 +23,7 @@ _WORDS: Final = {
     "62F2": "More data available and proactive command pending",
     "62F3": "Response data available",
     "6300": "Warning, no information given, memory changed",
+    "6310": "More data available",
     "6381": "File filled up by the last write",
     "63F1": "More data expected",
     "63F2": "More data expected and proactive command pending",
@@ -62,6 +66,15 @@ _WORDS: Final = {
     "6E00": "Class not supported",
     "6F00": "Technical problem, no precise diagnosis",
     "9240": "Memory problem",
+    "9400": "No EF selected",
+    "9402": "Out of range, invalid address",
+    "9404": "File ID or pattern not found",
+    "9408": "File inconsistent with the command",
+    "9802": "No CHV initialized",
+    "9804": "Access condition not fulfilled, or verification failed with retries remaining",
+    "9808": "In contradiction with the CHV status",
+    "9810": "In contradiction with the invalidation status",
+    "9840": "Verification failed, no retries remaining, CHV blocked",
     "9850": "INCREASE cannot be performed, maximum value reached",
     "9862": "Authentication error, application specific",
     "9863": "Security session or association expired",

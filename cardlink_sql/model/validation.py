@@ -31,13 +31,19 @@ _HEX_REMEDY: Final = "write whole bytes as hex digits"
 _MAX_PSK_OCTETS: Final = 64
 _MAX_IDENTITY_OCTETS: Final = 128
 
-_ICCID: Final = re.compile(r"[0-9]{18,22}", re.ASCII)
+# Some operators print hex letters in the account number of an ICCID, never in its first digits.
+_ICCID: Final = re.compile(r"[0-9]{6}[0-9A-F]{11,15}[0-9]", re.ASCII)
+_ICCID_FILLED: Final = re.compile(r"[0-9A-Fa-f]{18,22}", re.ASCII)
 _IMSI: Final = re.compile(r"[0-9]{6,15}", re.ASCII)
 _IMEI: Final = re.compile(r"[0-9]{14,16}", re.ASCII)
+_IMEI_GROUPS: Final = re.compile(r"[0-9]+(?:-[0-9]+){1,15}", re.ASCII)
 _STATUS_WORD: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII)
 _UUID_DIGITS: Final = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
+_HEX_BETWEEN: Final = re.compile(r"[ \t\r\n:]+")
+# A byte written as "0x9F:" has five characters.
+_MAX_HEX_SPREAD: Final = 3
 
 
 def text(value: Any, where: str, longest: int = MAX_TEXT) -> str:
@@ -225,7 +231,12 @@ def octets(value: Any, where: str) -> bytes:
 
 
 def iccid(value: Any, where: str = "iccid") -> str:
-    """An ICCID, 18 to 22 digits (ITU-T E.118 has 19 or 20; test cards vary)."""
+    """Return an ICCID of 18 to 22 digits, without the filler F of a card's EF_ICCID.
+
+    ITU-T E.118 has 19 or 20 digits; test cards vary. Hex letters are returned in upper case.
+    """
+    if isinstance(value, str) and not value.isdecimal() and _ICCID_FILLED.fullmatch(value):
+        value = value.upper().rstrip("F")
     return _digits(value, where, _ICCID, "an ICCID of 18 to 22 digits")
 
 
@@ -235,7 +246,9 @@ def imsi(value: Any, where: str = "imsi") -> str:
 
 
 def imei(value: Any, where: str = "imei") -> str:
-    """An IMEI or IMEISV, 14 to 16 digits (3GPP TS 23.003 §6.2)."""
+    """Return an IMEI or IMEISV, 14 to 16 digits (3GPP TS 23.003 §6.2), without dashes."""
+    if isinstance(value, str) and _IMEI_GROUPS.fullmatch(value):
+        value = value.replace("-", "")
     return _digits(value, where, _IMEI, "an IMEI of 14 to 16 digits")
 
 
@@ -246,7 +259,12 @@ def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> st
 
 
 def luhn_is_right(number: str) -> bool:
-    """Whether the last digit of an ICCID is its Luhn check digit (ITU-T E.118)."""
+    """Return whether the last digit of an ICCID is its Luhn check digit (ITU-T E.118).
+
+    An ICCID with hex letters has none, so it is never wrong.
+    """
+    if not number.isdecimal():
+        return True
     total = 0
     for position, digit in enumerate(reversed(number)):
         value = int(digit) * (1 + position % 2)
@@ -255,13 +273,38 @@ def luhn_is_right(number: str) -> bool:
 
 
 def hex_bytes(value: Any, where: str, longest: int = MAX_HEX) -> str:
-    """Whole bytes as hex of any case, given back in upper case."""
-    digits = text(value, where, longest)
-    # Some letters become hex digits in upper case, such as the ligature ff.
-    digits = digits.upper() if digits.isascii() else ""
-    if not _HEX.fullmatch(digits):
+    """Return whole bytes of hex in upper case, without blanks, colons and ``0x``."""
+    written = text(value, where, _MAX_HEX_SPREAD * longest)
+    digits = _bare_hex(written)
+    if not digits:
         raise ValidationError(f"{_shown(value)} is not hex", where, _HEX_REMEDY)
-    return digits
+    return text(digits, where, longest)
+
+
+def _bare_hex(written: str) -> str:
+    """Return the digits in upper case; nothing where they are not whole bytes of hex."""
+    # Some letters become hex digits in upper case, such as the ligature ff.
+    digits = written.upper() if written.isascii() else ""
+    if _HEX.fullmatch(digits):
+        return digits
+    groups = [group.removeprefix("0X") for group in _HEX_BETWEEN.split(digits.strip())]
+    return "".join(groups) if all(map(_HEX.fullmatch, groups)) else ""
+
+
+def apdu(value: Any, where: str) -> str:
+    """Return an APDU, given as bytes or hex, as hex in upper case.
+
+    It may be empty: a mute card's response is. A command is not, see :func:`not_empty_command`.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = bytes(value).hex()
+    return "" if isinstance(value, str) and not value else hex_bytes(value, where)
+
+
+def not_empty_command(direction: str, raw_data: str, where: str = "comm_logs.raw_data") -> None:
+    """Refuse a command without bytes."""
+    if not raw_data and direction == "command":
+        raise ValidationError("a command is not empty", where, _HEX_REMEDY)
 
 
 def hex_pattern(value: Any, where: str) -> str:
@@ -315,12 +358,12 @@ def psk_identity(value: Any, where: str = "psk_identity") -> str:
 
 
 def psk_key(value: Any, where: str = "psk_key") -> bytes:
-    """A PSK of 1 to 64 octets (RFC 4279 §5.3), as bytes or hex. Never shown in the error."""
+    """Return a PSK of 1 to 64 octets (RFC 4279 §5.3), given as bytes or hex; never shown."""
     if isinstance(value, str):
-        try:
-            value = bytes.fromhex(value)
-        except ValueError:
-            raise ValidationError("the PSK is not hex", where, _HEX_REMEDY) from None
+        digits = _bare_hex(value)
+        if value and not digits:
+            raise ValidationError("the PSK is not hex", where, _HEX_REMEDY)
+        value = bytes.fromhex(digits)
     if not isinstance(value, bytes | bytearray):
         raise ValidationError("the PSK is neither bytes nor hex text", where)
     if not 1 <= len(value) <= _MAX_PSK_OCTETS:
