@@ -73,7 +73,7 @@ find_by_admin_url(admin_url)
 export_profile(iccid)
 """,
     SessionGateway: """
-create_session(device_id=None, card_iccid=None, session_type)
+create_session(device_id=None, card_iccid=None, session_type=None)
 start_session(session_id)
 complete_session(session_id)
 fail_session(session_id, error_code, error_message)

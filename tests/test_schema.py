@@ -34,14 +34,21 @@ def migrated(url: str, folder: Traversable | None = None) -> Iterator[Engine]:
 
 
 def edited_migrations(target: Path, dialect: Dialect, old: str, new: str) -> Path:
-    """A copy of the migrations with one edit, which must find its place."""
+    """A copy of the migrations with one edit, which must find its place.
+
+    On SQLite a later migration rebuilds the table of the sessions, so both get the edit.
+    """
     source = Path(str(resource_folder("migrations")))
     shutil.copytree(source, target)
-    file = target / dialect.value / "0001_initial_schema.sql"
-    before = file.read_text(encoding="utf-8")
-    after = re.sub(old, new, before, count=1)
-    assert after != before, f"{old!r} is not in the {dialect} migration"
-    file.write_text(after, encoding="utf-8")
+    edits = 0
+    rebuild = ["0004_session_metadata"] if dialect is SQLITE else []
+    for name in ("0001_initial_schema", *rebuild):
+        file = target / dialect.value / f"{name}.sql"
+        before = file.read_text(encoding="utf-8")
+        after = re.sub(old, new, before, count=1)
+        edits += after != before
+        file.write_text(after, encoding="utf-8")
+    assert edits, f"{old!r} is not in the migrations of {dialect}"
     return target
 
 

@@ -75,7 +75,7 @@ def test_a_new_session_is_pending(uow: UnitOfWork) -> None:
     session = uow.sessions.create_session()
 
     assert session.status is SessionStatus.PENDING
-    assert session.session_type is SessionType.TRIGGERED
+    assert session.session_type is None
     assert (session.started_at, session.ended_at, session.duration_ms) == (None, None, None)
 
 

@@ -62,7 +62,7 @@ def _facts(session: OTASession, summary: SessionSummary) -> Any:
     return facts(
         ("Session", session.id),
         ("Status", session.status.value),
-        ("Type", session.session_type.value),
+        ("Type", session.session_type),
         ("Device", session.device_id),
         ("Card", session.card_iccid),
         ("Created", seconds(session.created_at)),

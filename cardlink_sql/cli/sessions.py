@@ -163,7 +163,7 @@ def _print_list(found: list[OTASession], limit: int) -> None:
                 session.id[:length],
                 seconds(session.created_at),
                 styled(session.status.value, STATUS_STYLES[session.status]),
-                session.session_type.value,
+                session.session_type,
                 session.device_id,
                 session.card_iccid,
                 None if session.duration_ms is None else f"{session.duration_ms:,} ms",

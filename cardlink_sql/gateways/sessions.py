@@ -96,7 +96,7 @@ class SessionGateway(Gateway[OTASession, str]):
         self,
         device_id: str | None = None,
         card_iccid: str | None = None,
-        session_type: AnySessionType = SessionType.TRIGGERED,
+        session_type: AnySessionType | None = None,
         *,
         session_id: str | None = None,
         at: datetime | None = None,
@@ -106,7 +106,7 @@ class SessionGateway(Gateway[OTASession, str]):
         Args:
             device_id: the device, if known.
             card_iccid: the card, if known.
-            session_type: triggered by the server or polled by the card.
+            session_type: triggered by the server or polled by the card; ``None`` if unknown.
             session_id: its UUID; without one it is made.
             at: when it was created; now, where none is given.
 
@@ -120,11 +120,12 @@ class SessionGateway(Gateway[OTASession, str]):
         self,
         device_id: str | None = None,
         card_iccid: str | None = None,
-        session_type: AnySessionType = SessionType.TRIGGERED,
+        session_type: AnySessionType | None = None,
         *,
         cipher_suite: str | None = None,
         psk_identity: str | None = None,
         session_id: str | None = None,
+        metadata: JSONValue | None = None,
         at: datetime | None = None,
     ) -> OTASession:
         """Insert a session that is active already: created, described and started by one INSERT.
@@ -134,9 +135,10 @@ class SessionGateway(Gateway[OTASession, str]):
         Args:
             device_id: the device, if known.
             card_iccid: the card, if known.
-            session_type: triggered by the server or polled by the card.
+            session_type: triggered by the server or polled by the card; ``None`` if unknown.
             cipher_suite: the TLS cipher suite that the handshake settled.
             psk_identity: the PSK identity that the card sent.
+            metadata: other facts of the handshake, such as the client's address.
             session_id: its UUID; without one it is made.
             at: when it was created and started; now, where none is given.
 
@@ -152,6 +154,7 @@ class SessionGateway(Gateway[OTASession, str]):
             started_at=pending.created_at,
             tls_cipher_suite=cipher_suite,
             tls_psk_identity=psk_identity,
+            metadata=metadata,
         )
         return self._note("started", self.create(session))
 
@@ -406,10 +409,12 @@ class SessionGateway(Gateway[OTASession, str]):
         return values
 
     def _new(
-        self, session_id: str | None, session_type: AnySessionType, at: datetime | None
+        self, session_id: str | None, session_type: AnySessionType | None, at: datetime | None
     ) -> OTASession:
         number = str(uuid.uuid4()) if session_id is None else session_id
-        kind = SessionType(self._bind["session_type"](session_type))
+        kind = None
+        if session_type is not None:
+            kind = SessionType(self._bind["session_type"](session_type))
         moment = utc_now() if at is None else at
         return OTASession(number, kind, created_at=moment, updated_at=moment)
 

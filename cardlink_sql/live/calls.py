@@ -54,6 +54,7 @@ class Calls:
         cipher_suite: str | None = None,
         psk_identity: str | None = None,
         session_id: str | None = None,
+        metadata: JSONValue | None = None,
         at: datetime | None = None,
     ) -> str:
         """Create a session that is active already, after its handshake; returns its id at once.
@@ -65,6 +66,7 @@ class Calls:
             cipher_suite: the TLS cipher suite that the handshake settled.
             psk_identity: the PSK identity that the card sent.
             session_id: its UUID; without one it is made.
+            metadata: other facts of the handshake, such as the client's address.
             at: when it was created and started; now, without it.
         """
         tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
@@ -72,6 +74,7 @@ class Calls:
             **_described(device_id, card_iccid, session_type),
             "cipher_suite": tls["tls_cipher_suite"],
             "psk_identity": tls["tls_psk_identity"],
+            "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
             "at": _moment(at),
         }
         card_of = None

@@ -173,7 +173,7 @@ ota_sessions = Table(
     Column("id", String(36), nullable=False),
     Column("device_id", DeviceId),
     Column("card_iccid", String(22)),
-    Column("session_type", String(20), nullable=False),
+    Column("session_type", String(20)),
     Column("status", String(20), nullable=False, server_default="pending"),
     Column("started_at", UTCDateTime),
     Column("ended_at", UTCDateTime),

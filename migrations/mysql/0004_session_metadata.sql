@@ -1,6 +1,6 @@
--- What a live server knows of a session beside its columns: the client's address, the TLS version,
--- the handshake's time, the reason of the close. And ids of devices of up to 255 characters, as
--- udev names serial modems; the outbox names devices too.
+-- Metadata of a session: the client's address, the TLS version, the handshake's time, the reason of
+-- the close. Sessions whose type is not known. And ids of devices of up to 255 characters, as udev
+-- names serial modems; the outbox names devices too.
 --
 -- A nullable column and a longer VARCHAR change no row. A column of a foreign key cannot be changed,
 -- so the two keys go first and come back last; that copies the two tables while
@@ -11,6 +11,7 @@
 ALTER TABLE ota_sessions
     DROP FOREIGN KEY fk_ota_sessions_device_id,
     MODIFY COLUMN device_id VARCHAR(255),
+    MODIFY COLUMN session_type VARCHAR(20),
     ADD COLUMN metadata JSON;
 ALTER TABLE test_results
     DROP FOREIGN KEY fk_test_results_device_id,

@@ -75,7 +75,7 @@ CREATE TABLE ota_sessions (
     id               VARCHAR(36)  NOT NULL,
     device_id        VARCHAR(255),
     card_iccid       VARCHAR(22),
-    session_type     VARCHAR(20)  NOT NULL,
+    session_type     VARCHAR(20),
     status           VARCHAR(20)  NOT NULL DEFAULT 'pending',
     started_at       DATETIME(6),
     ended_at         DATETIME(6),

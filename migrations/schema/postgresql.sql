@@ -73,7 +73,7 @@ CREATE TABLE ota_sessions (
     id               VARCHAR(36) COLLATE "C"  NOT NULL,
     device_id        VARCHAR(255) COLLATE "C",
     card_iccid       VARCHAR(22) COLLATE "C",
-    session_type     VARCHAR(20) COLLATE "C"  NOT NULL,
+    session_type     VARCHAR(20) COLLATE "C",
     status           VARCHAR(20) COLLATE "C"  NOT NULL DEFAULT 'pending',
     started_at       TIMESTAMPTZ,
     ended_at         TIMESTAMPTZ,

@@ -73,7 +73,7 @@ CREATE TABLE ota_sessions (
     id               VARCHAR(36)  NOT NULL,
     device_id        VARCHAR(64),
     card_iccid       VARCHAR(22),
-    session_type     VARCHAR(20)  NOT NULL,
+    session_type     VARCHAR(20),
     status           VARCHAR(20)  NOT NULL DEFAULT 'pending',
     started_at       VARCHAR(32),
     ended_at         VARCHAR(32),

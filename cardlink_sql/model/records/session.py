@@ -44,7 +44,7 @@ class OTASession:
     """One OTA session of a card with the admin server."""
 
     id: str
-    session_type: SessionType = SessionType.TRIGGERED
+    session_type: SessionType | None = None
     device_id: str | None = None
     card_iccid: str | None = None
     status: SessionStatus = SessionStatus.PENDING
