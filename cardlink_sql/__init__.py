@@ -197,6 +197,10 @@ __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - the names for readers are import
 
 
 def __getattr__(name: str) -> "Any":
+    if name == "__version__":
+        from importlib.metadata import version  # its import takes long, and few ask
+
+        return version("cardlink-sql")
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

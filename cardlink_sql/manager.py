@@ -4,11 +4,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import Engine
@@ -39,29 +38,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the database is.
+class Health(TypedDict):
+    """The state of the database, ready for JSON.
 
     ``status`` is ``healthy`` or ``unhealthy``; then ``error`` and ``hint`` say why.
     ``latency_ms`` is the time of one round trip, connecting not counted.
     """
 
-    status: str
+    status: Literal["healthy", "unhealthy"]
     backend: str
     url: str
-    server_version: str | None = None
-    latency_ms: float | None = None
-    error: str | None = None
-    hint: str | None = None
+    server_version: str | None
+    latency_ms: float | None
+    error: str | None
+    hint: str | None
 
 
 class DatabaseManager:
     """The database, for all threads of a process.
 
     Args:
-        config: where the database is; without it the environment says (see
-            :class:`DatabaseConfig`).
+        config: where the database is, as a configuration or a URL; without it the environment
+            says (see :class:`DatabaseConfig`).
         keyring: the encryption keys; without it ``CARDLINK_ENCRYPTION_KEY`` provides them when a
             PSK is first stored or read.
         read_only: nothing may be written, not even the journal mode of an SQLite file.
@@ -77,18 +75,22 @@ class DatabaseManager:
 
     def __init__(
         self,
-        config: DatabaseConfig | None = None,
+        config: DatabaseConfig | str | None = None,
         *,
         keyring: "Keyring | None" = None,
         read_only: bool = False,
     ) -> None:
-        self.config = DatabaseConfig() if config is None else config
-        if not isinstance(self.config, DatabaseConfig):
+        if config is None:
+            config = DatabaseConfig()
+        elif isinstance(config, str):
+            config = DatabaseConfig(config)
+        if not isinstance(config, DatabaseConfig):
             raise ValidationError(
-                f"{type(config).__name__} is no DatabaseConfig",
+                f"expected a DatabaseConfig or a URL, got {type(config).__name__}",
                 "config",
                 "write DatabaseManager(DatabaseConfig(url))",
             )
+        self.config: Final = config
         self.read_only = read_only
         self._given_keyring = keyring
         self._lock = Lock()
@@ -235,11 +237,20 @@ class DatabaseManager:
         )
 
     def health_check(self) -> Health:
-        """How the database is. Raises nothing: an error is part of the answer."""
-        backend, url = self.dialect.value, self.config.safe_url
+        """Return the state of the database. Raises nothing: an error is part of the answer."""
+        health = Health(
+            status="unhealthy",
+            backend=self.dialect.value,
+            url=self.config.safe_url,
+            server_version=None,
+            latency_ms=None,
+            error=None,
+            hint=None,
+        )
         if self.config.is_missing:
-            missing = "the database file does not exist"
-            return Health("unhealthy", backend, url, error=missing, hint="run: cardlink-db init")
+            health["error"] = "the database file does not exist"
+            health["hint"] = "run: cardlink-db init"
+            return health
         try:
             with self.transaction(read_only=True) as transaction:
                 server = self._server(transaction)
@@ -248,8 +259,11 @@ class DatabaseManager:
                 server.version()
                 latency = (time.perf_counter() - started) * 1000
         except DatabaseError as error:
-            return Health("unhealthy", backend, url, error=error.what, hint=error.remedy)
-        return Health("healthy", backend, url, version, round(latency, 3))
+            health["error"], health["hint"] = error.what, error.remedy
+            return health
+        health["status"] = "healthy"
+        health["server_version"], health["latency_ms"] = version, round(latency, 3)
+        return health
 
     def table_sizes(self) -> "list[TableSize]":
         """Rows and bytes of each table; on a large database counting takes its time.

@@ -474,7 +474,7 @@ def table(bench: Bench) -> str:
     dialect = bench.bare.dialect
     head = ("operation", "ours ÷ driver", "ORM ÷ driver", "driver", "ours", "ORM")
     lines = [
-        f"### {TITLES[dialect]} {health.server_version}, {DRIVERS[dialect]}",
+        f"### {TITLES[dialect]} {health['server_version']}, {DRIVERS[dialect]}",
         "",
         f"| {' | '.join(head)} |",
         "|---|" + "---:|" * 5,

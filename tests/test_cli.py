@@ -4,15 +4,29 @@ import json
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+import cardlink_sql
 from cardlink_sql import DatabaseConfig, DatabaseManager
 from tests.conftest import Run
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").stdout == f"cardlink-db {cardlink_sql.__version__}\n"
+    assert cardlink_sql.__version__ == version("cardlink-sql")
+
+
+def test_head_is_the_newest_revision(run: Run, empty_url: str) -> None:
+    applied = run("migrate", "--revision", "head", "-d", empty_url)
+    assert "Applied 0001_initial_schema" in applied.stdout
+    again = run("migrate", "--revision", "head", "-d", empty_url)
+    assert "Nothing to apply" in again.stdout
 
 
 def test_a_database_from_nothing_to_a_trace_and_back(empty_url: str, run: Run) -> None:

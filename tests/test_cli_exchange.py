@@ -29,6 +29,14 @@ def recorded(manager: DatabaseManager, run: Run, monkeypatch: pytest.MonkeyPatch
     return run
 
 
+def test_without_a_file_the_export_goes_to_stdout(recorded: Run) -> None:
+    out = recorded("export")
+    assert out.returncode == 0, out.stderr
+    assert out.stderr.startswith("Exported 1 devices, 1 cards")
+    assert iccid(1) in out.stdout
+    assert all(json.loads(line) for line in out.stdout.splitlines())
+
+
 @pytest.mark.parametrize("name", ["f.json", "f.yaml", "f.yml", "f.jsonl"])
 def test_there_and_back(manager: DatabaseManager, recorded: Run, name: str) -> None:
     out = recorded("export", "--output", name)
@@ -136,7 +144,6 @@ def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, rec
             ("export", "-o", "f.json", "--session", session_id(), "--since", "2026-01-01"),
             "--since: it excludes --session",
         ),
-        (("export",), "--output"),
         (("import",), "FILE"),
         (("import", "f"), "--format: the name 'f' does not show"),
         (("import", "none.json"), "path 'none.json' does not exist"),

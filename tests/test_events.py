@@ -455,7 +455,7 @@ def test_a_database_that_does_not_answer_is_told() -> None:
     with DatabaseManager(DatabaseConfig(url)) as manager:
         heard: list[DatabaseEvent] = []
         manager.events.on(EventType.DATABASE_ERROR, heard.append)
-        assert manager.health_check().status == "unhealthy"
+        assert manager.health_check()["status"] == "unhealthy"
     assert [event.data["error"] for event in heard] == ["ConnectionError"]
     assert "secret" not in repr(heard)
 

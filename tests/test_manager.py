@@ -1,5 +1,6 @@
 """The database as a whole: connecting, its health, its pool, its schema."""
 
+import json
 import logging
 import re
 import sys
@@ -23,6 +24,7 @@ from cardlink_sql import (
     DatabaseError,
     DatabaseManager,
     Dialect,
+    Health,
     QueryError,
     UnitOfWork,
 )
@@ -177,19 +179,33 @@ def test_a_missing_driver_gives_the_pip_command(
         DatabaseManager(DatabaseConfig(unreachable(dialect))).initialize()
 
 
+def test_a_manager_takes_a_url(empty_url: str) -> None:
+    with DatabaseManager(empty_url) as manager:
+        assert manager.config == DatabaseConfig(empty_url)
+        manager.create_tables()
+        assert manager.health_check()["status"] == "healthy"
+
+
 # Health
+
+
+def test_health_is_a_dictionary_ready_for_json(manager: DatabaseManager) -> None:
+    health = manager.health_check()
+
+    assert json.loads(json.dumps(health)) == health
+    assert set(health) == set(Health.__annotations__)
 
 
 def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
     health = manager.health_check()
 
-    assert health.status == "healthy"
-    assert health.backend == manager.dialect
-    assert health.url == manager.config.safe_url
-    assert re.match(r"\d+\.\d+", health.server_version or "")
-    assert health.latency_ms is not None
-    assert 0 < health.latency_ms < 10_000
-    assert (health.error, health.hint) == (None, None)
+    assert health["status"] == "healthy"
+    assert health["backend"] == manager.dialect
+    assert health["url"] == manager.config.safe_url
+    assert re.match(r"\d+\.\d+", health["server_version"] or "")
+    assert health["latency_ms"] is not None
+    assert 0 < health["latency_ms"] < 10_000
+    assert (health["error"], health["hint"]) == (None, None)
 
 
 def test_an_empty_database_is_healthy(empty_url: str) -> None:
@@ -197,20 +213,20 @@ def test_an_empty_database_is_healthy(empty_url: str) -> None:
         if manager.config.is_sqlite:
             manager.engine.connect().close()
 
-        assert manager.health_check().status == "healthy"
+        assert manager.health_check()["status"] == "healthy"
 
 
 @on_servers
 def test_a_server_that_is_not_there_is_an_answer_with_a_hint(dialect: Dialect) -> None:
     health = DatabaseManager(DatabaseConfig(unreachable(dialect))).health_check()
 
-    assert health.status == "unhealthy"
-    assert health.error is not None
-    assert "cannot connect" in health.error
-    assert health.hint is not None
-    assert "check host, port" in health.hint
-    assert (health.server_version, health.latency_ms) == (None, None)
-    assert health.url == f"{dialect}://ann:***@127.0.0.1:{NOBODY}/cards"
+    assert health["status"] == "unhealthy"
+    assert health["error"] is not None
+    assert "cannot connect" in health["error"]
+    assert health["hint"] is not None
+    assert "check host, port" in health["hint"]
+    assert (health["server_version"], health["latency_ms"]) == (None, None)
+    assert health["url"] == f"{dialect}://ann:***@127.0.0.1:{NOBODY}/cards"
 
 
 @on_servers
@@ -221,8 +237,8 @@ def test_a_database_that_is_not_there_is_an_answer(dialect: Dialect) -> None:
         DatabaseConfig(url.render_as_string(hide_password=False))
     ).health_check()
 
-    assert health.status == "unhealthy"
-    assert "cardlink_no_such_database" in str(health.error)
+    assert health["status"] == "unhealthy"
+    assert "cardlink_no_such_database" in str(health["error"])
 
 
 def test_a_file_that_is_not_there_is_an_answer_and_is_not_made(tmp_path: Path) -> None:
@@ -230,8 +246,8 @@ def test_a_file_that_is_not_there_is_an_answer_and_is_not_made(tmp_path: Path) -
 
     health = DatabaseManager(DatabaseConfig(f"sqlite:///{file}")).health_check()
 
-    assert health.status == "unhealthy"
-    assert health.hint == "run: cardlink-db init"
+    assert health["status"] == "unhealthy"
+    assert health["hint"] == "run: cardlink-db init"
     assert not file.parent.exists()
 
 
@@ -241,9 +257,9 @@ def test_a_file_that_is_no_database_is_an_answer(tmp_path: Path) -> None:
 
     health = DatabaseManager(DatabaseConfig(f"sqlite:///{file}")).health_check()
 
-    assert health.status == "unhealthy"
-    assert health.error
-    assert health.hint
+    assert health["status"] == "unhealthy"
+    assert health["error"]
+    assert health["hint"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_connection_error(tmp_path: Path) -> None:
@@ -293,8 +309,8 @@ def test_an_exhausted_pool_shows_in_the_health(small: DatabaseManager) -> None:
     with UnitOfWork(small), UnitOfWork(small, read_only=True):
         health = small.health_check()
 
-    assert health.status == "unhealthy"
-    assert "pool" in str(health.error)
+    assert health["status"] == "unhealthy"
+    assert "pool" in str(health["error"])
 
 
 def other_connections(manager: DatabaseManager) -> set[int]:
@@ -466,7 +482,7 @@ def test_a_database_in_memory_lasts_across_units_of_work(in_memory: DatabaseMana
 
     with UnitOfWork(in_memory, read_only=True) as uow:
         assert [d.id for d in uow.devices.get_all()] == ["device-0001"]
-    assert in_memory.health_check().status == "healthy"
+    assert in_memory.health_check()["status"] == "healthy"
 
 
 def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -> None:
@@ -673,7 +689,7 @@ def test_an_odd_password_opens_its_account(account: str) -> None:
     with DatabaseManager(DatabaseConfig(account)) as manager:
         health = manager.health_check()
 
-    assert health.status == "healthy", health.error
+    assert health["status"] == "healthy", health["error"]
 
 
 @on_servers
@@ -700,7 +716,7 @@ def test_a_wrong_password_is_not_shown_either(account: str) -> None:
 
     health = DatabaseManager(DatabaseConfig(wrong)).health_check()
 
-    assert health.status == "unhealthy"
+    assert health["status"] == "unhealthy"
     assert all(form not in repr(health) for form in FORMS_OF_PASSWORD)
 
 
@@ -709,7 +725,7 @@ def test_a_wrong_password_is_not_shown_either(account: str) -> None:
 def test_a_password_is_any_text(dialect: Dialect, password: str) -> None:
     manager = DatabaseManager(DatabaseConfig(unreachable(dialect, password)))
 
-    assert "cannot connect" in str(manager.health_check().error)
+    assert "cannot connect" in str(manager.health_check()["error"])
 
 
 @on_servers

@@ -69,7 +69,7 @@ def through(proxy: CuttingProxy, manager: DatabaseManager, **options: Any) -> It
         proxy.manager(manager) as far,
         Recorder(far, **{"interval": FOREVER, **options}) as recorder,
     ):
-        assert far.health_check().status == "healthy"
+        assert far.health_check()["status"] == "healthy"
         yield recorder
 
 

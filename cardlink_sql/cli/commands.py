@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer.main
 from typer.core import TyperGroup
@@ -86,9 +86,24 @@ app = typer.Typer(
 )
 
 
+def _show_version(value: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if value:
+        from importlib import metadata  # its import takes long
+
+        typer.echo(f"cardlink-db {metadata.version('cardlink-sql')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _everywhere(url: Url = None) -> None:
-    """Take --url in front of the command, too."""
+def _everywhere(
+    *,
+    url: Url = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take --url before the command, too."""
 
 
 @cache

@@ -57,8 +57,10 @@ def export_(
     *,
     file: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="The file to write; - is stdout."),
-    ],
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The file to write; without it, stdout."
+        ),
+    ] = _STDOUT,
     file_format: FileFormat = None,
     tables: Annotated[
         str | None,

@@ -41,7 +41,8 @@ def migrate(
         typer.Option(
             metavar="ID",
             help="Stop at this migration (0001 will do for 0001_initial_schema). One that lies "
-            "before the applied ones rolls back to it; base rolls back everything.",
+            "before the applied ones rolls back to it; base rolls back everything; head is the "
+            "newest.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -60,6 +61,8 @@ def migrate(
     """
     with open_manager(url) as manager:
         migrator = manager.migrator
+        if revision == "head":
+            revision = None
         plan = migrator.plan(revision)
         if dry_run:
             _print_plan(plan)
@@ -120,13 +123,15 @@ def _print_plan(plan: list[PlannedMigration]) -> None:
 def _status(manager: DatabaseManager, *, verbose: bool) -> dict[str, Any]:
     """The report: the form that ``--json`` prints."""
     health = manager.health_check()
-    report: dict[str, Any] = {**asdict(health)}
-    if health.status != "healthy" and not manager.config.is_missing:
+    report: dict[str, Any] = {**health}
+    if health["status"] != "healthy" and not manager.config.is_missing:
         return report
     migrations = manager.migrator.status()
     report |= _migrations(migrations)
     report["schema_differences"] = (
-        differences(manager.engine) if migrations.is_current and health.status == "healthy" else []
+        differences(manager.engine)
+        if migrations.is_current and health["status"] == "healthy"
+        else []
     )
     if verbose and migrations.is_current:
         report["tables"] = [asdict(size) for size in manager.table_sizes()]

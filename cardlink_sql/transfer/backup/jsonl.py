@@ -35,7 +35,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
             where,
             "see cardlink-db status; a backup by --method native takes it as it is",
         )
-    version = manager.health_check().server_version or ""
+    version = manager.health_check()["server_version"] or ""
     lines = io.BufferedWriter(payload, CHUNK)
     tables = write_jsonl(manager, lines, keys=Keys.STORED)
     lines.flush()
