@@ -50,7 +50,8 @@ def prose_of(file: Path) -> Iterator[str]:
             if token.type == tokenize.COMMENT:
                 yield token.string
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # One word is a name or a key.
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
                 yield node.value
     else:
         yield from comments_of(file, "--" if file.suffix == ".sql" else "#")

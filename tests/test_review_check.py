@@ -102,7 +102,7 @@ MUTATIONS = {
     ),
     "a result column too many": Mutation(
         "common/cards.sql", "get_psk_key", "psk_key_encrypted\n", "psk_key_encrypted, notes\n",
-        "columns", "the column notes is none of the record's fields",
+        "columns", "the column notes is not a field of the record",
     ),
     "a value of another type": Mutation(
         "common/cards.sql", "get_by_id", "psk_key_encrypted IS NOT NULL AS has_psk",
@@ -128,11 +128,12 @@ MUTATIONS = {
     ),
     "two columns of an INSERT swapped": Mutation(
         "common/cards.sql", "create", "  :iccid,\n  :imsi,", "  :imsi,\n  :iccid,",
-        "pairs", "the parameter :imsi goes into the column iccid",
+        "pairs", "the parameter :imsi is written to the column iccid",
     ),
     "two columns of an UPDATE swapped": Mutation(
         "common/cards.sql", "update", "imsi = :imsi,\n  card_type = :card_type",
-        "imsi = :card_type,\n  card_type = :imsi", "pairs", "the parameter :card_type goes into",
+        "imsi = :card_type,\n  card_type = :imsi", "pairs",
+        "the parameter :card_type is written to",
     ),
     "two columns of COPY swapped": Mutation(
         "postgresql/logs.sql", "copy_log_batch", "  session_id,\n  timestamp,",
@@ -150,19 +151,19 @@ MUTATIONS = {
     ),
     "a reason that nothing needs": Mutation(
         "common/devices.sql", "get_by_id", "SELECT\n", "-- allow-rows: no\nSELECT\n",
-        "allow-rows", "gives a reason that nothing here needs", at_header=True,
+        "allow-rows", "states a reason that nothing here needs", at_header=True,
     ),
     "a star": Mutation(
         "common/cards.sql", "get_psk_key", "SELECT psk_key_encrypted", "SELECT *",
         "star", "* returns other columns after each migration", also=("columns",),
     ),
-    "a name that SQLite takes for a string": Mutation(
+    "a name that SQLite reads as a string": Mutation(
         "sqlite/sessions.sql", "find_open", "WHERE status IN", 'WHERE "staus" IN',
-        "quotes", 'SQLite takes "staus" for a string', (SQLITE,),
+        "quotes", 'SQLite reads "staus" as a string', (SQLITE,),
     ),
-    "a name that MySQL takes for a string": Mutation(
+    "a name that MySQL reads as a string": Mutation(
         "mysql/settings.sql", "create", "`key`", '"key"',
-        "quotes", 'MySQL takes "key" for a string', (MYSQL,), also=("prepare",),
+        "quotes", 'MySQL reads "key" as a string', (MYSQL,), also=("prepare",),
     ),
     "a query's name misspelled in one dialect": Mutation(
         "mysql/sessions.sql", "fail_session", "-- name: fail_session", "-- name: fail_sesion",

@@ -189,7 +189,7 @@ def test_names_are_quoted() -> None:
     assert last.statement.endswith(" TO 'o''dd'@'h';")
     assert "ON `d``b`.`" in last.statement
     for name in ("", "a\nb"):
-        with pytest.raises(ValidationError, match="is no name of a role"):
+        with pytest.raises(ValidationError, match="is not a valid name of a role"):
             grants(Role.APP, POSTGRESQL, name, "x")
 
 

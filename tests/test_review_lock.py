@@ -68,15 +68,19 @@ def test_no_secret_and_no_place_of_a_machine_is_in_a_lock() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("WHERE admin_url = :admin_url", "WHERE admin_url <> :admin_url", ["is not as the lock"]),
+        (
+            "WHERE admin_url = :admin_url",
+            "WHERE admin_url <> :admin_url",
+            ["differs from the lock"],
+        ),
         (
             "-- name: find_by_imsi",
             "-- name: find_by_imis",
-            ["files have not", "is not in the lock"],
+            ["SQL files do not", "is not in the lock"],
         ),
-        ("-- when: atr\n", "-- when: atr, imsi\n", ["is not as the lock"] * 2),
+        ("-- when: atr\n", "-- when: atr, imsi\n", ["differs from the lock"] * 2),
         ("-- The cards that have none.", "-- The cards without a PSK.", []),
-        ("  iccid,\n  imsi,", "  iccid, imsi,", ["is not as the lock"]),
+        ("  iccid,\n  imsi,", "  iccid, imsi,", ["differs from the lock"]),
         ("WHERE admin_url = :admin_url", "WHERE   admin_url =  :admin_url", []),
     ],
 )
@@ -121,13 +125,13 @@ def libraries(folder: Path) -> list[Library]:
             "common/cards.sql",
             r"(-- The card with this key\.\n)",
             r"\1-- allow-scan: it does not\n",
-            "cards.get_by_id: no plan of it reads or sorts the whole of a table that grows",
+            "cards.get_by_id: none of its plans reads or sorts a whole growing table",
         ),
         (
             "sqlite/sessions.sql",
             r"(-- The ids of the first sessions that were created.*\n)",
             r"\1-- allow-scan: it does not\n",
-            "sessions.find_old: no plan of it reads or sorts the whole",
+            "sessions.find_old: none of its plans reads or sorts a whole",
         ),
         (  # What is no longer as the lock has it is not judged by it.
             "common/outbox.sql",
@@ -167,7 +171,7 @@ def test_a_migration_that_the_lock_does_not_know_is_seen(monkeypatch: pytest.Mon
     what = [fault.what for fault in check_lock(load_library(SQLITE), lock)]
     assert what == [
         "the migration 0000_gone is gone",
-        "the migration 0001_initial_schema is not as the lock has it",
+        "the migration 0001_initial_schema differs from the lock",
     ]
 
 

@@ -76,7 +76,7 @@ def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Pat
     }
     by_query = {fault.query: fault for fault in faults}
     assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.count_old"].where)
-    assert "-- allow-scan: why" in by_query["logs.count_old"].remedy
+    assert "-- allow-scan: reason" in by_query["logs.count_old"].remedy
 
 
 # MySQL and MariaDB skip from one to the next on the index.
@@ -139,7 +139,7 @@ def test_a_scan_or_a_sort_that_is_put_in_is_seen(
     assert fault.dialect is seeded.dialect
     assert fault.what.startswith(mutation.said)
     assert re.fullmatch(rf"sql/{mutation.file}:{line}:\d+", fault.where)
-    assert "-- allow-scan: why" in fault.remedy
+    assert "-- allow-scan: reason" in fault.remedy
 
 
 def test_what_a_foreign_key_scans_on_sqlite_is_seen() -> None:

@@ -10,7 +10,7 @@ Columns = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True)
 class Access:
-    """What is read and written, as columns by table.
+    """The columns that are read and written, by table.
 
     A table without columns in ``reads`` is read as rows: COUNT(*), EXISTS.
     """
@@ -22,12 +22,12 @@ class Access:
 
     @property
     def tables_read(self) -> list[str]:
-        """The tables that are read, in order."""
+        """Return the tables that are read, in order."""
         return sorted(self.reads)
 
     @property
     def tables_written(self) -> list[str]:
-        """The tables that are written, in order."""
+        """Return the tables that are written, in order."""
         return sorted({*self.inserts, *self.updates, *self.deletes})
 
     def __or__(self, other: "Access") -> "Access":
@@ -42,7 +42,7 @@ class Access:
         return bool(self.reads or self.inserts or self.updates or self.deletes)
 
     def as_json(self) -> dict[str, object]:
-        """JSON-ready, in order; what is empty is left out."""
+        """Return the columns as sorted JSON values, without empty entries."""
         listed = {
             kind: {table: sorted(columns[table]) for table in sorted(columns)}
             for kind, columns in (
@@ -59,7 +59,7 @@ NOTHING: Final = Access()
 
 
 def union(all_of: Iterable[Access]) -> Access:
-    """What any of them reads or writes."""
+    """Return the union of several accesses."""
     return reduce(Access.__or__, all_of, NOTHING)
 
 

@@ -1,4 +1,4 @@
-"""The queries held against a database, and what they give against the records."""
+"""Checks of the queries against a database, and of their columns against the records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from cardlink_sql.review.variants import Variant, as_written, variants
 
 @dataclass(frozen=True)
 class Checked:
-    """How many queries were checked, in how many variants, and what is wrong.
+    """The number of queries and variants that were checked, and the faults found.
 
     Attributes:
-        notes: which queries were not checked, and why; a sentence each.
+        notes: one sentence for each query that was not checked, with the reason.
     """
 
     queries: int
@@ -33,7 +33,7 @@ class Checked:
 
 
 def check_queries(library: Library, asked: Describer) -> Checked:
-    """Prepare every query in every variant, and hold what it takes and gives to its record.
+    """Prepare every query in every variant, and check its parameters and columns.
 
     Nothing is executed.
 
@@ -49,7 +49,7 @@ def check_queries(library: Library, asked: Describer) -> Checked:
         for variant in variants(query):
             count += 1
             refused += _prepared(variant, asked)
-        # A fault on a line that is always in is one fault.
+        # A fault on a line that every variant has counts once.
         faults += {(fault.where, fault.what): fault for fault in refused}.values()
         if not refused:
             faults += _described(query, asked)
@@ -57,7 +57,7 @@ def check_queries(library: Library, asked: Describer) -> Checked:
 
 
 def prepare_queries(library: Library, asked: Describer) -> Checked:
-    """Prepare every query in every variant, and ask no more: for queries of another release.
+    """Prepare every query in every variant, without other checks: for another release's queries.
 
     Args:
         library: the queries.
@@ -72,8 +72,8 @@ def prepare_queries(library: Library, asked: Describer) -> Checked:
 
 
 def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[str]]:
-    """The queries that the database can prepare, and a note of each that it cannot."""
-    # No server prepares COPY. Its columns are those of a :batch query, which is prepared.
+    """Return the queries that the database can prepare, and a note for each of the others."""
+    # No server prepares COPY; its columns are checked through the matching :batch query.
     queries = [query for query in library.all() if query.rows is not Rows.COPY]
     needed = {query.source.needs for query in queries if query.source.needs}
     missing = {needs for needs in needed if not asked.has(needs)}
@@ -96,7 +96,7 @@ def _prepared(variant: Variant, asked: Describer) -> Iterator[Finding]:
             word = word or variant.word_at(refused.offset)
         else:
             where = variant.place_of(word) if word else query.where
-        remedy = nearest(word) if word else "mend the statement"
+        remedy = nearest(word) if word else "correct the statement"
         yield Finding("prepare", where, query.title, query.dialect, refused.what, remedy)
 
 
@@ -107,7 +107,7 @@ def _described(query: Query, asked: Describer) -> Iterator[Finding]:
         statement = ParsedStatement(variant)
         wanted = expected_fields(query)
     except Refused as refused:
-        yield _fault("columns", query, refused.what, "mend the statement")
+        yield _fault("columns", query, refused.what, "correct the statement")
         return
     except QueryError as error:
         yield _fault("columns", query, error.detail, error.remedy or "")
@@ -115,14 +115,14 @@ def _described(query: Query, asked: Describer) -> Iterator[Finding]:
     yield from _check_parameters(variant, found)
     if wanted is not None:
         yield from _check_columns(variant, statement, found, wanted)
-    # SQLite tells the columns of what RETURNs only while it runs.
+    # SQLite reports the columns of RETURNING only while the statement runs.
     elif query.rows is Rows.SCALAR and len(found.columns) != 1:
-        what = f"gives {len(found.columns)} columns, and :scalar is one value"
+        what = f"returns {len(found.columns)} columns, and :scalar is one value"
         yield _fault("columns", query, what, "select one column, or declare it :one")
 
 
 def _check_parameters(variant: Variant, found: Description) -> Iterator[Finding]:
-    """A parameter has one type, and where it is named as a column, that column's."""
+    """Check that a parameter has one type: its column's, if it is named like a column."""
     query = variant.query
     table = getattr(gateway_classes().get(query.source.gateway), "table", None)
     kinds: dict[str, Typed] = {}
@@ -133,7 +133,7 @@ def _check_parameters(variant: Variant, found: Description) -> Iterator[Finding]
         first = kinds.setdefault(parameter.name, parameter)
         if first.kind is not parameter.kind:
             what = f":{parameter.name} is {first.type} in one place, {parameter.type} in another"
-            remedy = "CAST it in one of them, or give it two names"
+            remedy = "CAST it in one of them, or use two names"
             yield Finding("types", where, query.title, query.dialect, what, remedy)
         elif table is not None and parameter.name in table.columns:
             kind = kind_of(table.columns[parameter.name])
@@ -171,7 +171,7 @@ def _difference(variant: Variant, given: list[str], wanted: list[str]) -> tuple[
             return variant.place_of(name), f"column {number} is {name}, and the record has {right}"
     if len(given) > len(wanted):
         extra = given[len(wanted)]
-        return variant.place_of(extra), f"the column {extra} is none of the record's fields"
+        return variant.place_of(extra), f"the column {extra} is not a field of the record"
     return variant.query.where, f"the column {wanted[len(given)]} of the record is missing"
 
 
@@ -180,7 +180,7 @@ def _check_type(column: Typed, field: Field, dialect: Dialect) -> Iterator[tuple
     if column.kind is not None and taken and column.kind not in taken:
         hints = " or ".join(sorted(getattr(hint, "__name__", str(hint)) for hint in field.kinds))
         what = f"the column {column.name} is {column.type}, and the record's field takes {hints}"
-        yield "types", what, "CAST the column, or mend the type of the field"
+        yield "types", what, "CAST the column, or correct the type of the field"
 
 
 def _check_null(
@@ -188,18 +188,18 @@ def _check_null(
 ) -> Iterator[tuple[str, str, str]]:
     if column.nullable and not field.optional and not statement.is_narrowed(column.name):
         what = f"the column {column.name} may be NULL, and the record's field is never None"
-        remedy = "let the field be None, or keep NULL out: IS NOT NULL in WHERE, or COALESCE"
+        remedy = "allow None in the field, or exclude NULL: IS NOT NULL in WHERE, or COALESCE"
         yield "nullability", what, remedy
     elif column.nullable is False and field.optional and not statement.has_outer_join:
         what = f"the column {column.name} is never NULL, and the record's field may be None"
-        yield "nullability", what, "take None from the field's type"
+        yield "nullability", what, "remove None from the field's type"
 
 
 _JSON_TYPES: Final = frozenset(get_args(JSONValue))
 
 
 def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
-    """The kinds of columns that a field of this type is read from; none where any will do."""
+    """Return the kinds of columns that fill a field of this type; empty if any kind does."""
     is_postgresql, is_sqlite = dialect is Dialect.POSTGRESQL, dialect is Dialect.SQLITE
     if hint in _JSON_TYPES:
         # MariaDB's JSON is text with a CHECK.

@@ -1,8 +1,8 @@
-"""The queries of another release held against the schema of this one.
+"""Checks of another release's queries against the schema of this one.
 
-During a rolling upgrade the migrations have run and servers of the last release still do. What
-they send must still be prepared on the new schema; a column that one of their queries names may be
-dropped one release later only.
+During a rolling upgrade, servers of the last release keep running after the migrations. Their
+queries must still be valid on the new schema; a column that one of them names can be dropped only
+one release later.
 """
 
 import zipfile
@@ -16,15 +16,15 @@ from cardlink_sql.queries.library import COMMON, Library, read_library
 from cardlink_sql.review.check import Checked, prepare_queries
 from cardlink_sql.review.describe import Describer
 
-_REMEDY = "keep what they use until none of them runs: take it away one release later"
+_REMEDY = "keep what they use until none of them runs: drop it one release later"
 
 
 def read_release(release: Path, dialect: Dialect) -> Library:
-    """The queries of another release.
+    """Return the queries of another release.
 
     Args:
         release: its ``sql/`` folder, a checkout of it, or its wheel.
-        dialect: whose queries.
+        dialect: the dialect of the queries.
 
     Raises:
         ValidationError: there are no queries there.
@@ -45,7 +45,7 @@ def compatible(library: Library, asked: Describer, release: str) -> Checked:
     Args:
         library: the queries of the other release.
         asked: a database with this release's schema.
-        release: how faults name the other one.
+        release: the other release's name in the faults.
     """
     checked = prepare_queries(library, asked)
     return replace(

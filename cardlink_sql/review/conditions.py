@@ -1,4 +1,4 @@
-"""Conditions in one form, whatever server printed them.
+"""Conditions in one form, whichever server printed them.
 
 A server keeps a condition as a tree and prints it its own way: PostgreSQL adds casts and makes
 ``= ANY (ARRAY[…])`` of IN, MySQL adds character sets and brackets, SQLite returns what was written.
@@ -52,12 +52,12 @@ def canonical(table: Table, dialect: Dialect) -> Table:
 
 
 def canonical_condition(sql: str, dialect: Dialect, where: str) -> str:
-    """Return one expression as every server would have it written.
+    """Return one expression in the form that is the same for every server.
 
     Args:
         sql: the expression as a server prints it.
         dialect: the server's.
-        where: what it belongs to, for the error.
+        where: the table or index of the expression, for the error.
 
     Raises:
         MigrationError: sqlglot cannot parse it.
@@ -67,7 +67,7 @@ def canonical_condition(sql: str, dialect: Dialect, where: str) -> str:
         parsed = sqlglot.parse_one(f"WHERE {text}", into=exp.Where, dialect=SQLGLOT[dialect]).this
     except SqlglotError as error:
         raise MigrationError(
-            f"the schema dump does not understand: {sql}", where, "write it in a plainer form"
+            f"the schema dump does not understand: {sql}", where, "simplify the expression"
         ) from error
     root = exp.Paren(this=parsed)
     for node in reversed(list(parsed.walk())):
@@ -76,7 +76,7 @@ def canonical_condition(sql: str, dialect: Dialect, where: str) -> str:
 
 
 def _simplify(node: exp.Expr) -> None:
-    """Take away what a server adds to a node whose children are simple already."""
+    """Remove what a server adds to a node whose children are simplified already."""
     if isinstance(node, exp.Cast):
         node.replace(node.this)
     elif isinstance(node, exp.Introducer):

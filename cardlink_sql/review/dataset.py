@@ -1,4 +1,4 @@
-"""The data set that plans are judged on: of one size, skewed as traffic is, and always the same.
+"""The data set for checking plans: always the same size and rows, and skewed like real traffic.
 
 The times are spread over 90 days up to :data:`NOW`, the oldest row first. Most sessions completed
 and few are open; a device has hundreds of sessions and a card some; a run has one test result in
@@ -18,7 +18,7 @@ from cardlink_sql.model.columns import driver_time
 DEVICES: Final = 40
 CARDS: Final = 400
 SESSIONS: Final = 10_000
-# Those of the last sessions that have not ended.
+# Statuses of the latest sessions, which have not ended.
 OPEN_SESSIONS: Final = 20
 # The log entries of one session and the next, in turns.
 ENTRIES: Final = (2, 4, 4, 8, 12)
@@ -28,7 +28,7 @@ TESTS_OF_A_SUITE: Final = 10
 EVENTS: Final = 2_000
 SETTINGS: Final = 40
 
-# How many rows each table has.
+# The number of rows of each table.
 SIZES: Final = {
     "devices": DEVICES,
     "card_profiles": CARDS,
@@ -55,56 +55,56 @@ _ANSWERS: Final = (("9000", 94), ("6A82", 3), ("6985", 2), ("6283", 1))
 
 
 def device_id(number: int) -> str:
-    """The key of a device, counted from 1."""
+    """Return the key of a device, counted from 1."""
     return f"device-{number:04d}"
 
 
 def iccid(number: int) -> str:
-    """The key of a card, counted from 1."""
+    """Return the key of a card, counted from 1."""
     return f"8949{number:015d}"
 
 
 def session_id(number: int) -> str:
-    """The key of a session, counted from 1, the oldest: in no order, as random UUIDs are."""
+    """Return the key of a session, counted from 1, the oldest: unordered, like random UUIDs."""
     return str(uuid5(NAMESPACE_OID, f"session {number}"))
 
 
 def result_id(number: int) -> str:
-    """The key of a test result, counted from 1, the oldest: in no order."""
+    """Return the key of a test result, counted from 1, the oldest: unordered."""
     return str(uuid5(NAMESPACE_OID, f"result {number}"))
 
 
 def run_id(number: int) -> str:
-    """The name of a run, counted from 1, the oldest."""
+    """Return the name of a run, counted from 1, the oldest."""
     return f"run-{number:04d}"
 
 
 def suite_name(number: int) -> str:
-    """The name of a suite, counted from 1."""
+    """Return the name of a suite, counted from 1."""
     return f"suite-{number:02d}"
 
 
 def test_name(number: int) -> str:
-    """The name of a test of a suite, counted from 1."""
+    """Return the name of a test of a suite, counted from 1."""
     return f"test-{number:03d}"
 
 
 def setting_key(number: int) -> str:
-    """The key of a setting, counted from 1."""
+    """Return the key of a setting, counted from 1."""
     return f"group{number % 5}.setting{number:02d}"
 
 
 def psk_identity(number: int) -> str:
-    """The PSK identity of a card, counted from 1."""
+    """Return the PSK identity of a card, counted from 1."""
     return f"card_{number:04d}"
 
 
 def rows(table: str, dialect: Dialect) -> Iterator[Row]:
-    """The rows of a table, with every column that its ``:batch`` query takes.
+    """Yield the rows of a table, with every column that its ``:batch`` query takes.
 
     Args:
-        table: one of :data:`SIZES`, but not ``event_counter``, which publishing fills.
-        dialect: whose driver takes the values.
+        table: one of :data:`SIZES` except ``event_counter``, which publishing fills.
+        dialect: the dialect of the driver that binds the values.
     """
     return _ROWS[table](Random(_SEED), driver_time(dialect))  # noqa: S311 - the same each time
 
@@ -139,7 +139,7 @@ def _cards(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
             "card_type": ("UICC", "USIM", "USIM", "eUICC")[number % 4],
             "atr": f"3B9F96801FC78031E073FE2113{number % 7:02X}",
             "psk_identity": psk_identity(number) if has_psk else None,
-            # As long as a Fernet token of a PSK of 16 bytes, and none.
+            # The length of a Fernet token of a 16-byte PSK, but not a real token.
             "psk_key_encrypted": b"g" * 120 if has_psk else None,
             "admin_url": f"https://admin{number % 3}.example.com:8443/ota",
             "trigger_config": None,
@@ -159,7 +159,7 @@ def _sessions(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
         ended = None if is_open else created + timedelta(milliseconds=duration)
         yield {
             "id": session_id(number),
-            # A few devices and cards do most.
+            # A few devices and cards have most of the sessions.
             "device_id": device_id(1 + int(DEVICES * random.random() ** 2)),
             "card_iccid": iccid(1 + int(CARDS * random.random() ** 2)) if number % 50 else None,
             "session_type": "polled" if number % 3 else "triggered",
@@ -214,7 +214,7 @@ def _results(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
         run, test = divmod(number, per_run)
         created = NOW - SPAN + SPAN / RUNS * run + timedelta(seconds=2 * test)
         duration = random.randrange(10, 1_900)
-        # A test that was skipped never began.
+        # A skipped test has no start.
         started = None if status == "skipped" else at(created)
         yield {
             "id": result_id(number + 1),
@@ -272,7 +272,7 @@ _ROWS: Final[dict[str, Callable[[Random, Callable[[datetime], Any]], Iterator[Ro
 
 
 def _moments(number: int) -> Iterator[datetime]:
-    """So many times over the span, the oldest first, the last one right before now."""
+    """Yield times spread evenly over the span, the oldest first, the last just before now."""
     step = SPAN / number
     return (NOW - SPAN + step * place for place in range(number))
 

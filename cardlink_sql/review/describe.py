@@ -1,4 +1,4 @@
-"""What a database says of a statement that it prepares and does not run."""
+"""A database's description of a statement that it prepares but does not run."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from cardlink_sql.review.variants import Variant
 
 
 class ValueKind(StrEnum):
-    """What a value is, whatever a backend calls its type."""
+    """The kind of a value, whatever a backend calls its type."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -33,9 +33,9 @@ class Typed:
 
     Attributes:
         name: its name.
-        type: as the backend calls it; None where it does not tell.
-        kind: what that is; None where the backend does not tell, or has a type of its own.
-        nullable: whether NULL may come; None where the backend does not tell.
+        type: the backend's name for it; None if the backend does not report it.
+        kind: the kind of that type; None if it is not reported, or specific to the backend.
+        nullable: whether it can be NULL; None if the backend does not report it.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Description:
     columns: tuple[Typed, ...]
 
 
-class Refused(Exception):  # noqa: N818 - a signal inside the package, never a caller's
-    """A database does not prepare a statement.
+class Refused(Exception):  # noqa: N818 - a signal inside the package, never raised to a caller
+    """Raised when a database refuses to prepare a statement.
 
     Attributes:
-        what: why, in its words.
-        offset: where in the statement, if it says so, from 0.
-        word: the name that it does not know, if it says so.
+        what: the reason, in the database's words.
+        offset: the position in the statement, from 0, if reported.
+        word: the name that the database does not know, if reported.
     """
 
     def __init__(self, what: str, offset: int | None = None, word: str | None = None) -> None:
@@ -72,10 +72,10 @@ class Describer(Protocol):
     """Asks one backend about statements."""
 
     def server(self) -> str:
-        """What the server is: SQLite, PostgreSQL, MariaDB or MySQL."""
+        """Return the server's product name: SQLite, PostgreSQL, MariaDB or MySQL."""
 
     def has(self, needs: str) -> bool:
-        """Whether the role can read what a query says that it needs."""
+        """Return whether the role can read the tables that a query declares it needs."""
 
     def prepare(self, variant: Variant) -> None:
         """Prepare a statement.
@@ -85,7 +85,7 @@ class Describer(Protocol):
         """
 
     def describe(self, variant: Variant) -> Description:
-        """The parameters and columns of a statement that was prepared before.
+        """Return the parameters and columns of a statement that was prepared before.
 
         Raises:
             Refused: the database refuses it.
@@ -93,26 +93,26 @@ class Describer(Protocol):
 
 
 def describer(dialect: Dialect, connection: Any) -> Describer:
-    """What asks the database of a driver connection.
+    """Return the describer for a driver connection.
 
     Args:
-        dialect: the connection's.
-        connection: on SQLite, of a database in memory; elsewhere in autocommit.
+        dialect: the dialect of the connection.
+        connection: to an in-memory database on SQLite; elsewhere in autocommit mode.
     """
     made: Describer = _DESCRIBERS[dialect](connection)
     return made
 
 
 def _reading(needs: str) -> str:
-    """A statement that reads what a query needs: ``table`` to ``schema.table.column``."""
+    """Return a statement that reads what a query needs: ``table`` to ``schema.table.column``."""
     *table, column = needs.split(".")
     if len(table) < 2:
         table, column = needs.split("."), "1"
-    return f"SELECT {column} FROM {'.'.join(table)}"  # noqa: S608 - the parser lets names through
+    return f"SELECT {column} FROM {'.'.join(table)}"  # noqa: S608 - the parser accepts only names
 
 
 class _SQLite:
-    """EXPLAIN prepares. A view that is gone at once gives the declared types."""
+    """Uses EXPLAIN to prepare, and a short-lived view to find the declared types."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -151,13 +151,13 @@ class _SQLite:
         origins = statement.selected or [None] * len(rows)
         columns = []
         for (_, name, declared, *_), origin in zip(rows, origins, strict=False):
-            # Of an expression, some versions of SQLite give the affinity and some nothing.
+            # For an expression, some versions of SQLite report the affinity, others nothing.
             kind = declared if origin is not None and declared else None
             columns.append(Typed(name, kind, _sqlite_kind(kind or ""), self._is_nullable(origin)))
         return Description(parameters, tuple(columns))
 
     def _returned(self, variant: Variant) -> tuple[Typed, ...]:
-        """The columns of RETURNING, which SQLite tells of a statement that ran: undone at once."""
+        """Run a statement to learn the columns of its RETURNING, and undo it at once."""
         if not any(token.text.upper() == "RETURNING" for token in variant.tokens):
             return ()
         self._connection.execute("BEGIN")
@@ -205,7 +205,7 @@ def _sqlite_kind(declared: str) -> ValueKind | None:
 
 
 class _MySQL:
-    """PREPARE prepares. The client learns the columns from a derived table without rows."""
+    """Uses PREPARE, and a derived table without rows to find the columns."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -239,14 +239,14 @@ class _MySQL:
         sql = variant.sql(_stand_ins(variant.tokens))
         with self._connection.cursor() as cursor:
             try:
-                # The text is a query's own, with 1 for each parameter.
+                # The text is the query's, with 1 for each parameter.
                 cursor.execute(f"SELECT * FROM ({sql}) described LIMIT 0")  # noqa: S608
             except self._connection.Error as error:
                 raise _refused_by_mysql(error, sql) from error
             described = list(zip(cursor.description, cursor._result.fields, strict=True))
         cases = statement.cases or [False] * len(described)
         columns = (
-            # MariaDB says of every CASE that it may be NULL, also where no branch is.
+            # MariaDB reports every CASE as nullable, even if no branch can be NULL.
             _mysql_column(column[0], field, nullable=None if is_case and column[6] else column[6])
             for (column, field), is_case in zip(described, cases, strict=False)
         )
@@ -254,7 +254,7 @@ class _MySQL:
 
 
 def _stand_ins(tokens: Sequence[Token]) -> Callable[[int], str]:
-    """What stands for each parameter: a number that no key begins with, and that LIMIT takes.
+    """Return a literal for each parameter: a number that LIMIT accepts and no key begins with.
 
     MySQL reads rows by their keys while it prepares: 1 would be equal to each key that begins so.
     """
@@ -285,7 +285,7 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     return Typed(name, shown, kind, nullable)
 
 
-# The protocol's names and those of SQL.
+# Type names of the protocol, and of SQL.
 _MYSQL_NAMES: Final = {
     "TINY": "TINYINT",
     "SHORT": "SMALLINT",
@@ -319,7 +319,7 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
     if error.args and error.args[0] in (1054, 1146, 1176):
         return Refused(message, word=quoted.rpartition(".")[2])
     if error.args and error.args[0] == 1142:
-        # A role without rights on it is told so of a table that does not exist, too.
+        # A role without rights gets the same error for a table that does not exist.
         return Refused(message, word=message.rpartition(" ")[2].rpartition(".")[2].strip("`'"))
     near = message.partition("near '")[2].rpartition("' at line")[0]
     offset = sql.find(near) if near else -1
@@ -327,7 +327,7 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
 
 
 class _PostgreSQL:
-    """The server describes a prepared statement: types, and the columns that results are from."""
+    """Uses the server's description of a prepared statement: types and source columns."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

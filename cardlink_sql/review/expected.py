@@ -1,6 +1,6 @@
-"""What each query must give: the fields of a record, or columns of its own.
+"""The columns that each query must return: the fields of a record, or declared ones.
 
-A gateway says so: ``record`` for all its queries, ``gives`` for those that give something else.
+A gateway declares them: ``record`` for all its queries, ``gives`` for the exceptions.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ GATEWAYS: Final[tuple[type[Any], ...]] = (
 
 @dataclass(frozen=True)
 class Field:
-    """A column that a query must give: its name, its Python types, whether it may be NULL."""
+    """A column that a query must return: its name, its Python types, whether it can be NULL."""
 
     name: str
     kinds: frozenset[Any]
@@ -56,10 +56,10 @@ def gateway_classes() -> dict[str, type[Any]]:
 
 
 def expected_fields(query: Query) -> tuple[Field, ...] | None:
-    """The columns that a query must give, in order; None where it fills no record.
+    """Return the columns that a query must return, in order; None if it fills no record.
 
     Raises:
-        QueryError: no gateway has the query's file, or it does not say what the query gives.
+        QueryError: no gateway has the query's file, or the gateway does not declare its columns.
     """
     if query.rows not in (Rows.ONE, Rows.MANY):
         return None
@@ -72,7 +72,7 @@ def expected_fields(query: Query) -> tuple[Field, ...] | None:
     gives = gateway.gives.get(query.source.name)
     gives = getattr(gateway, "record", None) if gives is None else gives
     if gives is None:
-        raise query.fault("nothing says what it gives", f"add it to gives of {gateway.__name__}")
+        raise query.fault("its columns are not declared", f"add it to {gateway.__name__}.gives")
     if isinstance(gives, Table):
         return tuple(_field_of(column) for column in gives.columns)
     hints = gives if isinstance(gives, dict) else columns_of(gives)
@@ -92,7 +92,7 @@ _SORTS: Final[tuple[tuple[type[Any], ValueKind, Any], ...]] = (
 
 
 def kind_of(column: Column[Any]) -> ValueKind:
-    """What a column of a table holds."""
+    """Return the field that a column of a table fills."""
     return next(kind for sort, kind, _ in _SORTS if isinstance(column.type, sort))
 
 

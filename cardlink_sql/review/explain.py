@@ -1,4 +1,4 @@
-"""The plan of a query in its database's own words. Nothing is written."""
+"""The plan of a query, as its database prints it. Nothing is written."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _WRITING: Final = frozenset({Rows.EXEC, Rows.INSERT, Rows.BATCH, Rows.COPY})
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan as the database gives it.
+    """A plan as the database prints it.
 
     Attributes:
         columns: their names: one, for a plan that is text, or those of MySQL's table.
@@ -30,13 +30,13 @@ class Plan:
 
 
 def writes(query: Query) -> bool:
-    """Whether running the query would change anything."""
+    """Return whether running the query would change anything."""
     own = footprints(query.dialect)[query.title].own
     return query.rows in _WRITING or bool(own.tables_written)
 
 
 class Explainer:
-    """Asks one connection of a database for plans.
+    """Explains queries on one connection.
 
     Args:
         manager: of the database.
@@ -56,13 +56,13 @@ class Explainer:
         *,
         analyze: bool = False,
     ) -> Plan:
-        """The plan of a query, for people.
+        """Return the plan of a query as text or a table, for people.
 
         Args:
             query: any but a ``:copy``, which has no plan.
-            parameters: as the driver takes them; optional lines are in as they ask.
+            parameters: as the driver takes them; they select the optional lines.
             order: one of the query's orders.
-            analyze: run the query and measure; for one that only reads.
+            analyze: run the query and measure it; only for a query that does not write.
 
         Raises:
             QueryError: the parameters do not fit, or the database refuses the statement.
@@ -90,9 +90,9 @@ class Explainer:
         *,
         analyze: bool = False,
     ) -> Any:
-        """The plan of a query, for programs: PostgreSQL's and MySQL's JSON, SQLite's rows.
+        """Return the plan of a query for programs: PostgreSQL's and MySQL's JSON, SQLite's rows.
 
-        Takes and raises what :meth:`explain` does.
+        Parameters and errors are those of :meth:`explain`.
         """
         statement = query.statement(parameters, order)
         values = statement.pick(parameters)
@@ -113,7 +113,7 @@ class Explainer:
     def table(
         self, query: Query, parameters: Mapping[str, Any], order: str | None = None
     ) -> list[dict[str, Any]]:
-        """The rows of MySQL's EXPLAIN. Takes and raises what :meth:`explain` does."""
+        """Return the rows of MySQL's EXPLAIN; parameters and errors as in :meth:`explain`."""
         plan = self.explain(query, parameters, order)
         return [dict(zip(plan.columns, row, strict=True)) for row in plan.rows]
 
@@ -151,11 +151,11 @@ _SQLITE: Final = "EXPLAIN QUERY PLAN"
 def explainer(
     manager: DatabaseManager, settings: Mapping[str, str] | None = None
 ) -> Iterator[Explainer]:
-    """What asks a database for plans.
+    """Yield an explainer for a database.
 
     Args:
         manager: of the database.
-        settings: of PostgreSQL's planner, for as long as it asks.
+        settings: of PostgreSQL's planner, in effect until the block ends.
     """
     pooled = manager.take_connection()
     cursor = pooled.cursor()

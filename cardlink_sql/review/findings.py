@@ -1,4 +1,4 @@
-"""What a review finds wrong."""
+"""The findings of a review."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from cardlink_sql.model.tables import metadata
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One fault that a review found.
 
     Attributes:
-        check: which check found it, such as ``columns``.
-        where: ``file:line:column``, or what is closest to that.
-        query: the query's title; None for what is wrong with the schema.
-        dialect: whose form or schema; None where the dialects do not agree.
-        what: what is wrong, one sentence.
-        remedy: what to do, one sentence.
+        check: the check that found it, such as ``columns``.
+        where: ``file:line:column``, or the closest known place.
+        query: the query's title; None for a fault of the schema.
+        dialect: the dialect of the form or schema; None if the dialects disagree.
+        what: the fault, in one sentence.
+        remedy: how to correct it, in one sentence.
     """
 
     check: str
@@ -34,12 +34,12 @@ class Finding:
 
 
 def nearest(name: str) -> str:
-    """What to do about a name that the database does not know."""
+    """Return the remedy for a name that the database does not know."""
     known = [*metadata.tables, *_columns(), *_indexes()]
     near = get_close_matches(name.rpartition(".")[2].strip("\"'`"), known, n=3, cutoff=0.6)
     if near:
         return f"near: {', '.join(dict.fromkeys(near))}"
-    return "mend the name here, or the schema by a migration"
+    return "correct the name here, or change the schema by a migration"
 
 
 def _columns() -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What each query reads and writes."""
+"""The tables and columns that each query reads and writes."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from cardlink_sql.review.variants import as_written
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a query reads and writes, with every line in.
+    """The tables and columns that a query reads and writes, with every optional line.
 
     Attributes:
-        own: what its statement names.
-        by_foreign_key: what foreign keys write because of it, with the owner's rights.
+        own: those that its statement names.
+        by_foreign_key: those that foreign keys write in consequence, with the owner's rights.
     """
 
     own: Access
@@ -26,7 +26,7 @@ class Footprint:
 
     @property
     def all(self) -> Access:
-        """Everything, whatever does it."""
+        """Return both together."""
         return self.own | self.by_foreign_key
 
 
@@ -47,7 +47,7 @@ def footprint(query: Query) -> Footprint:
 
 
 def _by_foreign_key(deleted: frozenset[str]) -> Access:
-    """Return what the foreign keys of the schema do when rows of these tables are deleted."""
+    """Return what foreign keys read and write when rows of these tables are deleted."""
     updates: dict[str, frozenset[str]] = defaultdict(frozenset)
     deletes = set[str]()
     waiting = list(deleted)

@@ -1,4 +1,4 @@
-"""The rights that the queries need, and no more, as GRANT statements.
+"""The minimal rights that the queries need, as GRANT statements.
 
 Foreign keys act with the owner's rights, so what they delete or set needs none.
 """
@@ -20,7 +20,7 @@ from cardlink_sql.schema.migrator.rights import ROW_RIGHTS, escaped_pattern, mys
 
 
 class Role(StrEnum):
-    """Who connects: a component, somebody who only reads, or who migrates."""
+    """The purpose of a database role: a component, a reader, or the migrations."""
 
     APP = "app"
     READER = "reader"
@@ -32,10 +32,10 @@ class Grant:
     """A statement and the queries that need each of its rights.
 
     Attributes:
-        on: the table, or what else is granted on.
-        needs: by right, the titles of the queries; empty where ``why`` says what else.
-        why: what needs it that is no query.
-        statement: for the DBA to run.
+        on: the table, or other object of the grant.
+        needs: the titles of the queries by right; empty if ``why`` is set.
+        why: the reason, if it is not a query.
+        statement: the statement for the DBA to run.
     """
 
     on: str
@@ -49,16 +49,16 @@ _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
 def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant]:
-    """What to grant a role; nothing on SQLite, which knows no roles.
+    """Return the grants for a role; none on SQLite, which has no roles.
 
     Args:
-        role: what it is for.
+        role: the purpose of the role.
         dialect: of the server.
         user: the role's name; on MySQL ``name`` or ``name@host``.
         database: the database of MySQL's tables.
 
     Raises:
-        ValidationError: the name is empty or has a character that no name has.
+        ValidationError: a name is empty or has a character that names cannot have.
     """
     if dialect is Dialect.SQLITE:
         return []
@@ -73,7 +73,7 @@ def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant
 
 
 def _needs(dialect: Dialect, *, only_reads: bool) -> dict[str, dict[str, list[str]]]:
-    """By table and right, the queries that need it; tables of the schema first, in its order."""
+    """Return the queries by table and right, with the schema's tables first, in its order."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for title, footprint in footprints(dialect).items():
         access = _with_own_rights(footprint, dialect)
@@ -95,13 +95,13 @@ def _sequences(dialect: Dialect) -> list[str]:
 def _with_own_rights(footprint: Footprint, dialect: Dialect) -> Access:
     if dialect is Dialect.POSTGRESQL:
         return footprint.own
-    # MariaDB wants SELECT for an upsert, too.
+    # MariaDB also requires SELECT for an upsert.
     upserted = footprint.own.inserts.keys() & footprint.own.updates.keys()
     return footprint.own | Access(reads=dict.fromkeys(upserted, frozenset()))
 
 
 def _is_granted(name: str) -> bool:
-    # Everybody may read the catalogs.
+    # Every role can read the catalogs.
     return name in metadata.tables or name.endswith(_SEQUENCE)
 
 
@@ -113,7 +113,7 @@ def _rights(access: Access) -> Iterator[tuple[str, str]]:
 
 
 class _PostgreSQL:
-    """The grants in PostgreSQL's words, on the schema ``public``."""
+    """The grants in PostgreSQL's syntax, on the schema ``public``."""
 
     def __init__(self, user: str) -> None:
         _check_name(user)
@@ -129,7 +129,7 @@ class _PostgreSQL:
         return Grant(name, needs, _why(name, needs), statement)
 
     def migrates(self) -> list[Grant]:
-        # The tables belong to whoever makes them, with every right.
+        # The role that creates the tables owns them, with every right.
         rights = ("USAGE", "CREATE")
         statement = f"GRANT {', '.join(rights)} ON SCHEMA public TO {self._user};"
         needs = {right: list[str]() for right in rights}
@@ -137,7 +137,7 @@ class _PostgreSQL:
 
 
 class _MySQL:
-    """The grants in the words of MySQL and MariaDB."""
+    """The grants in the syntax of MySQL and MariaDB."""
 
     def __init__(self, user: str, database: str) -> None:
         name, _, host = user.rpartition("@") if "@" in user else (user, "", "%")
@@ -174,4 +174,4 @@ def _escaped(text: str) -> str:
 
 def _check_name(name: str) -> None:
     if not name or not name.isprintable():
-        raise ValidationError(f"{name!r} is no name of a role, a host or a database")
+        raise ValidationError(f"{name!r} is not a valid name of a role, a host or a database")

@@ -1,4 +1,4 @@
-"""Which queries read or write a table or a column."""
+"""The queries that read or write a table or a column."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from cardlink_sql.review.footprint import Footprint, footprints
 
 @dataclass(frozen=True)
 class Impact:
-    """What a query does to a table.
+    """The effect of a query on a table.
 
     Attributes:
-        query: its title.
+        query: the query's title.
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
-        columns: which columns; none where whole rows are counted or deleted.
+        columns: the columns; empty if whole rows are counted or deleted.
         by: ``statement`` or ``foreign key``.
-        dialects: whose form does so.
+        dialects: the dialects whose form has this effect.
     """
 
     query: str
@@ -32,12 +32,12 @@ class Impact:
 
 
 def impact(table: str, column: str | None = None) -> list[Impact]:
-    """Which queries read or write a table, or one column of it, in the order of their titles.
+    """Return the effects of the queries on a table or one of its columns, in order of titles.
 
     Inserting or deleting a row counts for each of its columns.
 
     Raises:
-        ValidationError: the schema has no such table or column; the error has the nearest names.
+        ValidationError: the schema has no such table or column; the error lists similar names.
     """
     check_names(table, column)
     found: dict[tuple[str, str, tuple[str, ...], str], list[Dialect]] = {}
@@ -53,7 +53,7 @@ def check_names(table: str, column: str | None) -> None:
     """Refuse a table or column that the schema does not have.
 
     Raises:
-        ValidationError: with the nearest names.
+        ValidationError: the schema does not have it; the error lists similar names.
     """
     if table not in metadata.tables:
         raise ValidationError(f"there is no table {table!r}; {_near(table, [*metadata.tables])}")
@@ -63,10 +63,10 @@ def check_names(table: str, column: str | None) -> None:
 
 
 def find_query(title: str) -> list[Query]:
-    """The forms of a query, one for each dialect that has it.
+    """Return the forms of a query, one for each dialect that has it.
 
     Raises:
-        ValidationError: no dialect has it; the error has the nearest names.
+        ValidationError: no dialect has it; the error lists similar names.
     """
     libraries = [{q.title: q for q in load_library(dialect).all()} for dialect in Dialect]
     forms = [library[title] for library in libraries if title in library]
@@ -80,11 +80,11 @@ def _near(name: str, names: list[str]) -> str:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"near: {', '.join(near)}"
-    return f"there are: {', '.join(names)}" if len(names) < 20 else "cardlink-db sql list has all"
+    return f"there are: {', '.join(names)}" if len(names) < 20 else "cardlink-db sql list shows all"
 
 
 def effects(footprint: Footprint, table: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """What a query does to a table: ``reads``, ``inserts``, …, the columns, and by what."""
+    """Yield each effect on a table (``reads``, ``inserts``, …), its columns, and its cause."""
     for by, access in (
         ("statement", footprint.own),
         ("foreign key", footprint.by_foreign_key),

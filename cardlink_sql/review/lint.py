@@ -1,13 +1,13 @@
-"""The migrations held to rules, before they meet a database that is in use.
+"""Rules for migrations, checked before they run on a database that is in use.
 
-What the migrator itself refuses is among them (``refused``). The others are of what runs, but
-stops writers, or servers of the last release, or cannot be undone. A rule is let off, with the
-reason, in the comment above a statement, or in that on top of a file for all of it::
+One rule (``refused``) covers what the migrator itself refuses. The others find statements that
+run, but block writers, break servers of the last release, or cannot be undone. A comment above
+a statement, or at the top of a file for all its statements, exempts from a rule with a reason::
 
     -- allow-lint: index-concurrently: the table is empty until this release
     CREATE INDEX ix_test_results_started_at ON test_results (started_at);
 
-squawk, which knows many more of PostgreSQL, runs beside this in the tests.
+squawk, which has many more rules for PostgreSQL, also runs in the tests.
 """
 
 import re
@@ -37,7 +37,7 @@ _LOST_TO_OLD_SERVERS: Final = {
 
 @dataclass(frozen=True)
 class _Step:
-    """A statement with what it changes."""
+    """A statement and its changes."""
 
     migration: SQLMigration
     statement: Statement
@@ -47,7 +47,7 @@ class _Step:
 
     @property
     def on_old_tables(self) -> Iterator[Change]:
-        """The changes of tables that were there before the migration."""
+        """Return the changes of tables that existed before the migration."""
         return (change for change in self.changes if change.table not in self.new)
 
     def fault(self, rule: str, what: str, remedy: str) -> Finding:
@@ -56,7 +56,7 @@ class _Step:
 
 
 def lint(folder: Traversable) -> list[Finding]:
-    """What is wrong with the migrations, by dialect and file.
+    """Return the faults of the migrations, by dialect and file.
 
     Args:
         folder: the folder ``migrations``, with one folder per dialect in it.
@@ -66,7 +66,7 @@ def lint(folder: Traversable) -> list[Finding]:
     for dialect, (migrations, errors) in read.items():
         for error in errors:
             where = error.where or f"{folder.name}/{dialect}"
-            remedy = error.remedy or "mend the file"
+            remedy = error.remedy or "correct the file"
             faults.append(Finding("refused", f"{where}:1", None, dialect, error.what, remedy))
         for migration in migrations:
             faults += _Linted(migration).faults()
@@ -74,14 +74,14 @@ def lint(folder: Traversable) -> list[Finding]:
 
 
 class _Linted:
-    """One migration under the rules."""
+    """The check of one migration against the rules."""
 
     def __init__(self, migration: SQLMigration) -> None:
         self._migration = migration
         self._used = set[tuple[int, str]]()
 
     def faults(self) -> Iterator[Finding]:
-        """What is wrong and not let off, and what is let off in vain."""
+        """Return the faults that are not exempt, and the exemptions that nothing needs."""
         for step in self._steps():
             for rule, check in _CHECKS.items():
                 for what, remedy in check(step):
@@ -102,7 +102,7 @@ class _Linted:
         for number, (statement, made) in enumerate(
             zip(self._migration.apply_statements, read, strict=True)
         ):
-            # A table that is rebuilt is dropped, and its copy renamed to it.
+            # Rebuilding a table drops it and renames its copy.
             coming = {
                 str(change.name)
                 for later in read[number + 1 :]
@@ -114,7 +114,7 @@ class _Linted:
 
     @cached_property
     def _allows(self) -> list[tuple[int, re.Match[str] | None]]:
-        """The line of each ``allow-lint``, and what it says where that can be read."""
+        """Yield the line of each ``allow-lint``, and its match; None if it is malformed."""
         text = self._migration.text
         return [
             (text.count("\n", 0, found.start()) + 1, _ALLOWED.fullmatch(found["rest"]))
@@ -133,13 +133,13 @@ class _Linted:
     def _faulty_allows(self) -> Iterator[Finding]:
         for line, said in self._allows:
             if said is None:
-                yield self._fault(line, "allow-lint", "it gives no rule and reason", _ALLOW_FORM)
+                yield self._fault(line, "allow-lint", "it has no rule and reason", _ALLOW_FORM)
             elif said["rule"] not in RULES:
                 what = f"there is no rule {said['rule']!r}"
                 yield self._fault(line, "allow-lint", what, f"there are: {', '.join(RULES)}")
             elif (line, said["rule"]) not in self._used:
                 what = f"nothing here breaks the rule {said['rule']}"
-                yield self._fault(line, "allow-lint", what, "take the line out")
+                yield self._fault(line, "allow-lint", what, "remove the line")
 
     def _fault(self, line: int, rule: str, what: str, remedy: str) -> Finding:
         where = f"{self._migration.where}:{line}:1"
@@ -147,7 +147,7 @@ class _Linted:
 
 
 def _comment_above(statement: Statement) -> range:
-    """The lines of the comment that belongs to a statement."""
+    """Return the lines of the comment above a statement."""
     before = statement.text[: len(statement.code) - len(statement.code.lstrip())]
     line = int(statement.line)
     return range(line - before.count("\n"), line)
@@ -162,7 +162,7 @@ def _index_concurrently(step: _Step) -> Found:
     for change in step.on_old_tables:
         if change.kind is Action.CREATE_INDEX and change.table in GROWING:
             yield (
-                f"{change.table} grows, and nobody can write to it while this index is built",
+                f"{change.table} grows, and building this index blocks every write to it",
                 "CREATE INDEX CONCURRENTLY, in a migration that begins -- transactional: false",
             )
 
@@ -172,7 +172,7 @@ def _concurrently_in_transaction(step: _Step) -> Found:
     concurrent = {Action.CREATE_INDEX_CONCURRENTLY, Action.DROP_INDEX_CONCURRENTLY}
     if kinds & concurrent and step.migration.use_transactions:
         yield (
-            "CONCURRENTLY does not run in a transaction, and this migration is one",
+            "CONCURRENTLY does not run in a transaction, and this migration uses one",
             "write -- transactional: false in the first line of the file",
         )
 
@@ -181,9 +181,9 @@ def _required_column(step: _Step) -> Found:
     for change in step.on_old_tables:
         if change.kind is Action.ADD_REQUIRED_COLUMN:
             yield (
-                f"the new column of {change.table} is NOT NULL without a default: rows that "
-                "there are have no value for it, nor have those that old servers write",
-                "give it a DEFAULT, or allow NULL",
+                f"the new column of {change.table} is NOT NULL without a default: existing rows "
+                "have no value for it, nor do rows that old servers write",
+                "add a DEFAULT, or allow NULL",
             )
 
 
@@ -191,7 +191,7 @@ def _type_change(step: _Step) -> Found:
     for change in step.on_old_tables:
         if change.kind is Action.CHANGE_TYPE:
             yield (
-                f"a column of {change.table} changes its type: the table is written anew while "
+                f"a column of {change.table} changes its type: the table is rewritten while "
                 "others wait, and old servers may not know the type",
                 "add a column of the new type, fill it in batches, and drop the old one a "
                 "release later",
@@ -206,8 +206,8 @@ def _copies_table(step: _Step) -> Found:
         copies = lock is not None and lock.level == "COPY" and lock.work is Work.REWRITE
         if copies and change.kind is not Action.CHANGE_TYPE and change.table in GROWING:
             yield (
-                f"{change.table} grows, and {change.kind.value} copies it while nobody can write",
-                "leave it to the layer's validation, or do it while nothing runs and say so",
+                f"{change.table} grows, and {change.kind.value} blocks writes while it copies it",
+                "rely on the layer's validation, or run it while nothing else runs and say so",
             )
 
 
@@ -226,8 +226,8 @@ def _breaks_old_servers(step: _Step) -> Found:
 def _unknown_statement(step: _Step) -> Found:
     if any(change.kind is Action.UNKNOWN for change in step.changes):
         yield (
-            "nobody can tell what this statement locks",
-            "write it plainer, or add its kind to cardlink_sql/schema/migrator/kinds.py",
+            "the locks of this statement are unknown",
+            "simplify it, or add its kind to cardlink_sql/schema/migrator/kinds.py",
         )
 
 
@@ -240,7 +240,7 @@ _CHECKS: Final[dict[str, Callable[[_Step], Found]]] = {
     "breaks-old-servers": _breaks_old_servers,
     "unknown-statement": _unknown_statement,
 }
-# refused and missing-dialect cannot be let off.
+# Nothing exempts from refused and missing-dialect.
 RULES: Final = (*_CHECKS, "missing-rollback")
 
 
@@ -261,6 +261,6 @@ def _in_some_dialects_only(
                     f"{folder.name}/{dialect}/{name}.sql:1:1",
                     None,
                     dialect,
-                    f"other dialects have a migration {name}, and this one does not",
-                    "write it; where it has nothing to do here, SELECT 1 and say why",
+                    f"other dialects have the migration {name}, and this one does not",
+                    "write it; if there is nothing to do here, SELECT 1 and say why",
                 )

@@ -1,8 +1,8 @@
-"""The lock: what each query takes, gives, reads and writes, and its plans, in files to be diffed.
+"""The lock: each query's parameters, columns, reads, writes and plans, in files that diff well.
 
-``sql/lock/<dialect>/`` is written on a database that the migrations made: a file for each gateway,
-and ``migrations.json`` for what they share. Whoever changes a query writes it again, so the diff
-shows the effect of the change.
+``sql/lock/<dialect>/`` is written from a database that the migrations made: a file for each
+gateway, and ``migrations.json`` for what they share. Rewrite it after changing a query, so that
+the diff shows the effect of the change.
 """
 
 import json
@@ -28,22 +28,22 @@ from cardlink_sql.schema.migrator.files import read_migrations, statements_check
 
 Lock = dict[str, Any]
 
-REMEDY: Final = "look at what changed, then write the lock anew: scripts/lock"
+REMEDY: Final = "review the change, then rewrite the lock: scripts/lock"
 
-# The file of what is not a gateway's: the server, the planner and the migrations.
+# The file for everything outside the gateways: the server, the planner and the migrations.
 _SCHEMA: Final = "migrations"
 
 
 def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned]]) -> Lock:
-    """The lock of a dialect.
+    """Return the lock of a dialect.
 
     Args:
-        target: a database that the migrations made; it tells the types.
-        planner: what made the plans, such as ``PostgreSQL 15``.
+        target: a database that the migrations made, for the types.
+        planner: the planner of the plans, such as ``PostgreSQL 15``.
         plans: of each query, by title.
 
     Raises:
-        QueryError: the database refuses a query; ``sql check`` says more.
+        QueryError: the database refuses a query; ``sql check`` reports details.
     """
     library = load_library(target.dialect)
     queries = {
@@ -81,10 +81,10 @@ def write_lock(folder: Path, dialect: Dialect, lock: Lock) -> Path:
 
 
 def lock_folder() -> Path:
-    """Where the locks are written.
+    """Return the folder of the locks.
 
     Raises:
-        DatabaseError: the package is installed in a way that has no such folder.
+        DatabaseError: this kind of installation has no such folder.
     """
     folder = resources.folder("sql")
     if not isinstance(folder, Path):
@@ -93,7 +93,7 @@ def lock_folder() -> Path:
 
 
 def read_lock(dialect: Dialect, folder: Traversable | None = None) -> Lock | None:
-    """Return the lock of a dialect as it is in the files; None where there is none.
+    """Return the lock of a dialect from its files; None if there is none.
 
     Raises:
         DatabaseError: a file of it is not a JSON object.
@@ -120,7 +120,7 @@ def _read(file: Traversable, dialect: Dialect) -> Lock:
 
 
 def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
-    """Where the files are not as the lock has them. Needs no database."""
+    """Return the differences between the files and the lock. Needs no database."""
     dialect = library.dialect
     place = f"sql/lock/{dialect}"
     if lock is None:
@@ -133,11 +133,11 @@ def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
     for title in sorted(now.keys() | lock["queries"].keys()):
         query, entry = now.get(title), lock["queries"].get(title)
         if query is None:
-            what = "the lock has this query, and the SQL files have not"
+            what = "the lock has this query, but the SQL files do not"
             file = f"{place}/{title.partition('.')[0]}.json"
             faults.append(Finding("lock", file, title, dialect, what, REMEDY))
         elif entry is None or entry.get("hash") != hash_of(query):
-            what = "is not in the lock" if entry is None else "is not as the lock has it"
+            what = "is not in the lock" if entry is None else "differs from the lock"
             faults.append(Finding("lock", query.where, title, dialect, what, REMEDY))
     return faults
 
@@ -145,10 +145,10 @@ def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
 def check_reasons(
     libraries: Sequence[Library], locks: Mapping[Dialect, Lock | None]
 ) -> list[Finding]:
-    """Where a query's plans and its ``-- allow-scan:`` do not agree. Needs no database.
+    """Return the queries whose plans contradict their ``-- allow-scan:``. Needs no database.
 
-    A form that dialects share needs its reason where one of them does, so it is judged only where
-    the locks of all of them are up to date with it.
+    A shared form needs its reason if it does in any dialect, so it is checked only if the locks
+    of all its dialects are up to date.
     """
     forms: dict[str, list[tuple[Query, Lock]]] = {}
     for library in libraries:
@@ -176,13 +176,13 @@ def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
         said = f"{what}, as its lock has it, and does not say why it may"
         yield Finding("plan", query.where, query.title, dialect, said, NO_REASON)
     elif query.source.allow_scan is not None and not heavy:
-        what = "no plan of it reads or sorts the whole of a table that grows, in any dialect"
-        remedy = "take away its line -- allow-scan:"
+        what = "none of its plans reads or sorts a whole growing table, in any dialect"
+        remedy = "remove its line -- allow-scan:"
         yield Finding("plan", query.where, query.title, None, what, remedy)
 
 
 def hash_of(query: Query) -> str:
-    """A hash of what a query does: not of its documentation, its indentation or its place."""
+    """Return a hash of a query's meaning, without its documentation, indentation and place."""
     lines = (" ".join(line.split()) for line in query_text(query).splitlines())
     lists = " ".join(sorted(query.source.lists))
     needs = [query.source.needs] if query.source.needs else []
@@ -192,7 +192,7 @@ def hash_of(query: Query) -> str:
 def _changed(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
-            is_there = "is not as the lock has it" if name in before else "is not in the lock"
+            is_there = "differs from the lock" if name in before else "is not in the lock"
             yield f"the migration {name} {is_there if name in now else 'is gone'}"
 
 
@@ -219,7 +219,7 @@ def _entry(query: Query) -> Lock:
 
 
 def _plan(plans: Iterable[Planned]) -> Lock:
-    """The plan of each variant; and the tables that any of them scans or sorts."""
+    """Return the plan of each variant, and the tables that any of them scans or sorts."""
     shapes = {planned.variant.label: planned.shape for planned in plans}
     scans = {table for shape in shapes.values() for table in shape.scans}
     sorts = {table for shape in shapes.values() for table in shape.sorts}
@@ -232,12 +232,12 @@ def _plan(plans: Iterable[Planned]) -> Lock:
 
 
 def _text(lines: Sequence[str]) -> str | list[str]:
-    """A plan: one line as a string, for a diff of one line."""
+    """Return a plan; one line becomes a string, so that its diff is one line."""
     return list(lines) if len(lines) > 1 else (*lines, "no table is read")[0]
 
 
 def _listed(access: dict[str, Any]) -> dict[str, Any]:
-    """Each table's columns on one line, so that a diff shows a table by a line."""
+    """Return each table's columns on one line, so that a diff has one line per table."""
     return {
         does: {table: ", ".join(columns) for table, columns in tables.items()}
         if isinstance(tables, dict)
@@ -247,7 +247,7 @@ def _listed(access: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(query: Query, target: Target) -> Description:
-    # What some databases lack has its types from elsewhere than the migrations.
+    # The types of tables that some databases lack do not come from the migrations.
     if query.rows is Rows.COPY or query.source.needs:
         return Description((), ())
     try:
@@ -268,7 +268,7 @@ def _with_types(entry: Lock, found: Description) -> Lock:
 
 
 def _typed(of: Iterable[Typed]) -> dict[str, str]:
-    """The type of each by its name: of one that has several, all of them."""
+    """Return the types by name; a name with several types has all of them."""
     types: dict[str, list[str]] = {}
     for one in of:
         never = "NOT NULL" if one.nullable is False else None

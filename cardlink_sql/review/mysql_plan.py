@@ -1,8 +1,8 @@
-"""The EXPLAIN of MySQL and MariaDB: what it scans and sorts.
+"""The scans and sorts in the EXPLAIN of MySQL and MariaDB.
 
-``type`` ALL reads a table from one end to the other, and ``index`` an index. Where it does so in
-order, without a condition, and the server expects few ``rows``, a LIMIT ends it. What it sorts
-(Using filesort) or collects (Using temporary) is judged by the rows that it expects.
+``type`` ALL reads a whole table, and ``index`` a whole index. If it reads in order, without a
+condition, and the server expects few ``rows``, a LIMIT ends the scan. A sort (Using filesort) or
+temporary table (Using temporary) is judged by the number of rows that the server expects.
 """
 
 import re
@@ -23,7 +23,7 @@ _SORTS: Final = ("Using filesort", "Using temporary")
 
 
 def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> Shape:
-    """The shape of a plan.
+    """Return the shape of a plan.
 
     Args:
         rows: of EXPLAIN, by the names of its columns.
@@ -45,7 +45,7 @@ def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> Shape:
 
 
 def _is_whole(row: Row, table: str) -> bool:
-    # The row of an INSERT is what it writes.
+    # The row of an INSERT is its target.
     if row["select_type"] in _WRITES or row["type"] not in _WHOLE:
         return False
     passes_over = "Using where" in _extra(row)
@@ -53,7 +53,7 @@ def _is_whole(row: Row, table: str) -> bool:
 
 
 def _sorted(row: Row, rows: Sequence[Row]) -> tuple[set[str], float]:
-    """The tables whose rows a SELECT or UNION sorts, and how many rows the server expects."""
+    """Yield the tables whose rows a SELECT or UNION sorts, and the expected number of rows."""
     united = re.match(r"<union([\d,]+)>", str(row["table"]))
     ids = [int(part) for part in united[1].split(",")] if united else [row["id"]]
     parts = [[one for one in rows if one["id"] == number] for number in ids]
@@ -62,7 +62,7 @@ def _sorted(row: Row, rows: Sequence[Row]) -> tuple[set[str], float]:
 
 
 def _tables(part: Sequence[Row], rows: Sequence[Row]) -> set[str]:
-    """The tables of a SELECT, and those that its derived tables are made of."""
+    """Yield the tables of a SELECT, including those of its derived tables."""
     names = {str(row["table"]) for row in part}
     for name in tuple(names):
         if derived := re.match(r"<(?:derived|subquery)(\d+)>", name):
@@ -71,7 +71,7 @@ def _tables(part: Sequence[Row], rows: Sequence[Row]) -> set[str]:
 
 
 def _expected(row: Row) -> float:
-    """The rows that the server expects of one table; MariaDB adds a filter's percentage."""
+    """Return the number of rows expected from one table; MariaDB adds a filter's percentage."""
     match = re.match(r"\d+", str(row["rows"]))
     return float(match[0]) if match else 1
 

@@ -1,4 +1,4 @@
-"""Every query explained on the data set, and held to what a table that grows can bear."""
+"""Explains every query on the data set, and finds plans too slow for a growing table."""
 
 import re
 from collections import defaultdict
@@ -25,13 +25,13 @@ from cardlink_sql.review.shapes import NO_REASON, Planned, Shape
 from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
 
-_NO_PLAN: Final = "mend the statement; what a new parameter is, the lock tells: scripts/lock"
+_NO_PLAN: Final = "correct the statement; to record a new parameter's type, run scripts/lock"
 
-# A count of all rows cannot be answered without reading them, and everyone sees that.
+# Counting all rows obviously has to read them.
 _COUNTS_ALL: Final = re.compile(r"SELECT /\*[^*]*\*/ COUNT\(\*\) FROM \w+( WHERE 1 = 1)?")
 
-# PostgreSQL's own defaults, whatever the server has, but for what makes it use an index where there
-# is one, and keeps several processes out of it.
+# PostgreSQL's defaults, whatever the server has, except that it uses an index if there is one and
+# does not run in parallel.
 _PLANNER: Final = {
     "enable_seqscan": "off",
     "max_parallel_workers_per_gather": "0",
@@ -42,13 +42,13 @@ _PLANNER: Final = {
 
 
 class Planner:
-    """Tells how a database with the data set in it answers queries.
+    """Plans queries on a database that holds the data set.
 
     Args:
-        asked: explains on that database.
-        types: tells the types of parameters; None where the database does not know them.
-        averages: SQLite's, of that database.
-        without: explains on an SQLite database without statistics.
+        asked: the explainer on that database.
+        types: describes parameters; None if the database does not know their types.
+        averages: SQLite's statistics of that database.
+        without: the explainer on an SQLite database without statistics.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Planner:
         self._without = without
 
     def plan(self, query: Query) -> list[Planned]:
-        """The plans of a query in each variant that is sent.
+        """Return the plans of a query in each variant that is sent.
 
-        None for a ``:copy``, nor for what ``needs`` something that is the server's own.
+        Empty for a ``:copy``, and for a query that ``needs`` an object of the server.
 
         Raises:
             QueryError: the database refuses the statement.
@@ -116,7 +116,7 @@ class Planner:
 
 @contextmanager
 def planner(manager: DatabaseManager) -> Iterator[Planner]:
-    """What tells the plans of a database.
+    """Yield a planner for a database.
 
     Args:
         manager: of a database with the data set in it.
@@ -142,7 +142,7 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
 
 
 def _averages(manager: DatabaseManager) -> Averages:
-    """What ANALYZE counted: the rows of a table, then the average numbers of rows to a key."""
+    """Return the counts of ANALYZE: the rows of a table, then the average rows per key."""
     pooled = manager.take_connection()
     try:
         statements = InternalStatements(Dialect.SQLITE, pooled.driver_connection)
@@ -155,21 +155,21 @@ def _averages(manager: DatabaseManager) -> Averages:
 
 
 def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:
-    """The plans of every query, by title.
+    """Return the plans of every query, by title.
 
     Args:
         library: the queries.
         manager: of a database of their dialect with the data set in it.
 
     Raises:
-        QueryError: the database refuses a query; ``sql check`` says more.
+        QueryError: the database refuses a query; ``sql check`` reports details.
     """
     with planner(manager) as asked:
         return {query.title: asked.plan(query) for query in library.all()}
 
 
 def planner_version(manager: DatabaseManager) -> str:
-    """The version of what plans, as far as plans differ by it: PostgreSQL's ``15``, else ``10.11``.
+    """Return the part of the server's version that plans depend on: ``15`` or ``10.11``.
 
     Raises:
         ConnectionError: no connection.
@@ -183,12 +183,12 @@ def planner_version(manager: DatabaseManager) -> str:
 def check_plans(
     library: Library, manager: DatabaseManager, refused: Collection[str] = ()
 ) -> list[Finding]:
-    """Where a query reads or sorts the whole of a table that grows, and does not say why.
+    """Return the queries that read or sort a whole growing table without a stated reason.
 
     Args:
         library: the queries.
         manager: of a database of their dialect with the data set in it.
-        refused: titles of queries that the database does not prepare.
+        refused: titles of queries that the database cannot prepare.
     """
     faults: list[Finding] = []
     with planner(manager) as asked:
@@ -205,7 +205,7 @@ def check_plans(
 
 
 def judge(query: Query, plans: list[Planned]) -> Iterator[Finding]:
-    """The faults of a query's plans: one for each table, whatever the number of variants."""
+    """Yield the faults of a query's plans: one for each table, not for each variant."""
     if query.source.allow_scan is not None:
         return
     scans = _by_table(plans, lambda shape: shape.scans)
@@ -213,7 +213,7 @@ def judge(query: Query, plans: list[Planned]) -> Iterator[Finding]:
     for found, does in ((scans, "reads the whole of"), (sorts, "sorts a large part of")):
         for table, places in found.items():
             if found is sorts and table in scans:
-                continue  # what is read whole is told once
+                continue  # a whole read is reported once
             variant, line = places[0]
             more = f", and {len(places) - 1} more" if len(places) > 1 else ""
             is_whole = variant.label == as_written(query).label
@@ -226,7 +226,7 @@ def judge(query: Query, plans: list[Planned]) -> Iterator[Finding]:
 def _by_table(
     plans: list[Planned], of: Callable[[Shape], Mapping[str, str]]
 ) -> dict[str, list[tuple[Variant, str]]]:
-    """The variants in which a table is scanned or sorted, each with the line that says so."""
+    """Return the variants that scan or sort a table, each with the line of its plan."""
     found: dict[str, list[tuple[Variant, str]]] = defaultdict(list)
     for planned in plans:
         for table, line in of(planned.shape).items():

@@ -1,9 +1,9 @@
-"""PostgreSQL's EXPLAIN: what it scans and sorts.
+"""The scans and sorts in PostgreSQL's EXPLAIN.
 
-It is asked with ``enable_seqscan`` off, so that a table is read whole only where no index serves,
-however small it is. A walk of an index from one end to the other is a scan, too: without a
-condition on the first column of the index. A Limit right above it ends it, unless it filters. What
-is sorted is judged by the rows that the planner expects.
+``enable_seqscan`` is off, so that even a small table is read whole only if no index serves.
+Reading an index without a condition on its first column is a scan too, because it reads the whole
+index. A Limit right above a scan ends it, unless the scan filters. A sort is judged by the number
+of rows that the planner expects.
 """
 
 import re
@@ -18,7 +18,7 @@ Node = dict[str, Any]
 _INDEX_SCANS: Final = frozenset({"Index Scan", "Index Only Scan", "Bitmap Index Scan"})
 _WHOLE_SCANS: Final = frozenset({"Seq Scan", "Sample Scan"})
 _SORTS: Final = frozenset({"Sort", "Incremental Sort"})
-# What asks for no more rows below than it is asked for.
+# Nodes that request no more rows from below than are requested from them.
 _PASSES_ON: Final = frozenset({"Result", "Subquery Scan", "LockRows"})
 _ASIDE: Final = frozenset({"InitPlan", "SubPlan"})
 _AGGREGATES: Final = {"Sorted": "GroupAggregate", "Hashed": "HashAggregate"}
@@ -33,7 +33,7 @@ _BRACKETED_NAME: Final = re.compile(r"(?<!\w)\((\w+(?:\.\w+)?)\)")
 
 
 def read_postgresql_plan(plan: Node) -> Shape:
-    """The shape of a plan.
+    """Return the shape of a plan.
 
     Args:
         plan: the outermost node of EXPLAIN (FORMAT JSON).
@@ -70,7 +70,7 @@ class _Reader:
 
 
 def _scanned(node: Node, *, ends_early: bool) -> str | None:
-    """The table that grows and is read from one end to the other."""
+    """Return the growing table that a node reads whole, if any."""
     if node["Node Type"] in _WHOLE_SCANS:
         table = node["Relation Name"]
     elif node["Node Type"] in _INDEX_SCANS:
@@ -86,7 +86,7 @@ def _scanned(node: Node, *, ends_early: bool) -> str | None:
 
 
 def _sorted(node: Node) -> str | None:
-    """The table that grows and of which more than a small part is sorted."""
+    """Return the growing table of which a node sorts more than a small part, if any."""
     if node["Node Type"] not in _SORTS or _sorts_few_at_a_time(node):
         return None
     (below,) = (c for c in _children(node) if c.get("Parent Relationship") not in _ASIDE)
@@ -95,7 +95,7 @@ def _sorted(node: Node) -> str | None:
 
 
 def _sorts_few_at_a_time(node: Node) -> bool:
-    """Whether the rows come nearly in order, so that a LIMIT above ends the reading below."""
+    """Return whether the rows are nearly in order, so that a LIMIT above ends the scan below."""
     column = node.get("Presorted Key", [""])[0].rpartition(".")[2]
     return any(sets_rows_apart(table, column) for table in _tables(node))
 
@@ -123,7 +123,7 @@ def _line(node: Node) -> str:
 
 
 def _name(node: Node) -> str:
-    """The node as EXPLAIN's text names it."""
+    """Return the node's name in EXPLAIN's text format."""
     kind = node["Node Type"]
     if kind == "ModifyTable":
         kind = node["Operation"]
@@ -142,7 +142,7 @@ def _name(node: Node) -> str:
 
 
 def _plain(condition: str) -> str:
-    """A condition without its values, casts and the brackets that held them."""
+    """Return a condition without its values, casts and their brackets."""
     text = _CAST.sub("", _VALUE.sub("?", condition)).replace(' COLLATE "C"', "")
     text = _BRACKETED_NAME.sub(r"\1", text)
     while text.startswith("(") and _closing(text) == len(text) - 1:
@@ -151,7 +151,7 @@ def _plain(condition: str) -> str:
 
 
 def _closing(text: str) -> int:
-    """The place of the bracket that closes the first one."""
+    """Return the position of the bracket that closes the first one."""
     depth = 0
     for place, sign in enumerate(text):
         depth += (sign == "(") - (sign == ")")

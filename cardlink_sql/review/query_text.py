@@ -1,4 +1,4 @@
-"""The text of a query as people read it: its own lines, with their markers and its name."""
+"""The text of a query for people: its original lines, with their markers and its name."""
 
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.lexer import BLANK, Kind
@@ -7,7 +7,7 @@ from cardlink_sql.review.variants import as_written
 
 
 def query_text(query: Query) -> str:
-    """The statement with every line in and marked, parameters as ``:name``, and a ``;``."""
+    """Return the statement with every line and marker, ``:name`` parameters and a final ``;``."""
     verb = next(t for t in as_written(query).tokens if t.kind is Kind.WORD)
     lines = []
     for line in query.source.lines:
@@ -17,7 +17,7 @@ def query_text(query: Query) -> str:
         ).rstrip()
         if any(token.kind not in BLANK for token in line.tokens):
             lines.append((text, _marker(line)))
-    # The ; stands on a line of its own where the last one is optional.
+    # If the last line is optional, the ; has its own line.
     text, marker = lines[-1]
     lines[-1:] = [(text, marker), (";", "")] if marker else [(f"{text};", "")]
     width = max((len(text) for text, marker in lines if marker), default=0)

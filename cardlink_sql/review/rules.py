@@ -1,4 +1,4 @@
-"""What the files must hold to, without a database."""
+"""Rules for the SQL files that need no database."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,18 +13,18 @@ from cardlink_sql.review.variants import as_written, sent_variants
 
 
 def check_files(libraries: Sequence[Library]) -> list[Finding]:
-    """The faults that the files of these dialects show by themselves, each once."""
+    """Return the faults in the files of these dialects, each once."""
     faults = [*_check_dialects(libraries)]
     for library in libraries:
         for query in library.all():
             faults += _check_quotes(query)
             faults += _check_statement(query, library)
-    # A form that dialects share is wrong once.
+    # A fault of a form that dialects share counts once.
     return list({(fault.where, fault.what): fault for fault in reversed(faults)}.values())[::-1]
 
 
 def _check_dialects(libraries: Sequence[Library]) -> Iterator[Finding]:
-    """Every dialect has every query, and their forms take and give the same."""
+    """Check that every dialect has every query, with the same parameters and columns."""
     titles = sorted({query.title for library in libraries for query in library.all()})
     of = {library.dialect: {q.title: q for q in library.all()} for library in libraries}
     for title in titles:
@@ -36,8 +36,8 @@ def _check_dialects(libraries: Sequence[Library]) -> Iterator[Finding]:
                 remedy = "is its name misspelled here? else say why in a line: -- only: the reason"
                 yield _fault("dialects", form, what, remedy)
             elif form.source.only and len(forms) > 1:
-                remedy = "say in -- differs: why its form is another"
-                yield _fault("dialects", form, "is said to be of one dialect only", remedy)
+                remedy = "say why its form differs: -- differs: the reason"
+                yield _fault("dialects", form, "is declared for one dialect only", remedy)
         for form in forms[1:]:
             yield from _compare(forms[0], form)
 
@@ -62,10 +62,10 @@ def _check_quotes(query: Query) -> Iterator[Finding]:
             continue
         where = variant.place_of(token.text)
         if query.dialect is Dialect.SQLITE:
-            what = f"SQLite takes {token.text} for a string where no column is called so"
+            what = f"SQLite reads {token.text} as a string if no column has that name"
             yield _fault("quotes", query, what, "write the name without quotes, or in […]", where)
         elif query.dialect is Dialect.MYSQL:
-            what = f"MySQL takes {token.text} for a string"
+            what = f"MySQL reads {token.text} as a string"
             remedy = "write a name in `…`, a string in '…'"
             yield _fault("quotes", query, what, remedy, where)
 
@@ -74,7 +74,7 @@ def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
     try:
         statement = ParsedStatement(as_written(query))
     except QueryError:
-        return  # the database that refuses it, or the check of its columns, names the place
+        return  # the database's refusal, or the check of its columns, names the place
     yield from _check_star(query, statement)
     yield from _check_pairs(query, statement)
     yield from _check_copy(query, statement, library)
@@ -90,20 +90,20 @@ def _check_star(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
 
 
 def _check_pairs(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
-    """A parameter that is named as a column goes into that column."""
+    """Check that a parameter named like a column is written to that column."""
     table = metadata.tables.get(statement.target or "")
     if table is None:
         return
     for column, name in statement.bound:
-        # :ended_at may go into updated_at, too, where it also goes into ended_at.
+        # :ended_at may also be written to updated_at, if it is written to ended_at.
         if name != column and name in table.columns and (name, name) not in statement.bound:
-            what = f"the parameter :{name} goes into the column {column}"
+            what = f"the parameter :{name} is written to the column {column}"
             remedy = "put columns and parameters in the same order, or rename the parameter"
             yield _fault("pairs", query, what, remedy, as_written(query).place_of(f":{name}"))
 
 
 def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> Iterator[Finding]:
-    """A :copy lists the columns of a :batch, whose rows it takes in its place."""
+    """Check that a :copy lists the columns of the :batch query that it replaces."""
     if query.rows is not Rows.COPY:
         return
     batches = [
@@ -118,7 +118,7 @@ def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> I
 
 
 def _check_rows(query: Query) -> Iterator[Finding]:
-    """A :one or :scalar returns one row at most, whatever rows the tables have."""
+    """Check that a :one or :scalar returns at most one row, whatever the tables hold."""
     if query.rows not in (Rows.ONE, Rows.SCALAR):
         return
     for variant in sent_variants(query):
@@ -130,7 +130,7 @@ def _check_rows(query: Query) -> Iterator[Finding]:
 
 
 def _check_aliases(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
-    """A column has its own name, or one that no column has."""
+    """Check that a column has its own name, or one that no column has."""
     for column, alias in statement.misnamed:
         what = f"the column {column} is selected as {alias}, which is another column"
         where = as_written(query).place_of(alias)
@@ -138,14 +138,14 @@ def _check_aliases(query: Query, statement: ParsedStatement) -> Iterator[Finding
 
 
 def _unless_allowed(query: Query, word: str, found: Iterator[Finding]) -> Iterator[Finding]:
-    """Let a reason exempt the query; a reason that nothing needs is a finding itself."""
+    """Exempt a query with a reason; a reason that nothing needs is itself a finding."""
     findings = list(found)
     if word not in query.source.allows:
         for one in findings:
             yield replace(one, remedy=f"{one.remedy}, or say why: -- {word}: reason")
     elif not findings:
         remedy = f"remove its line -- {word}:"
-        yield _fault(word, query, "gives a reason that nothing here needs", remedy)
+        yield _fault(word, query, "states a reason that nothing here needs", remedy)
 
 
 def _fault(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Finding:

@@ -1,4 +1,4 @@
-"""Values for the parameters of a query that is explained: given as text, or placeholders."""
+"""Values for the parameters of a query to explain: given as text, or sample values."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ from cardlink_sql.review.variants import as_written
 
 Values = dict[str, Any]
 
-# Values that the data set of the plan check has, and words that a column takes.
+# Values from the data set of the plan check, and words that a column accepts.
 _TEXTS: Final = {
     "after": dataset.session_id(1),
     "card_iccid": dataset.iccid(1),
@@ -40,7 +40,7 @@ _TEXTS: Final = {
     "suite_name": dataset.suite_name(1),
     "test_name": dataset.test_name(1),
 }
-# What a name stands for in one gateway's queries alone.
+# Names that have another meaning in one gateway's queries.
 _TEXTS_OF: Final = {
     "devices": {"id": dataset.device_id(1)},
     "sessions": {"status": "failed"},
@@ -51,7 +51,7 @@ _TEXTS_OF: Final = {
         "status": "failed",
     },
 }
-# What the keys of a list are; those of sessions where it is not said.
+# The keys in each list; session keys if it is not here.
 _KEYS: Final = {
     "exchange.find_cards": dataset.iccid,
     "exchange.find_devices": dataset.device_id,
@@ -71,7 +71,7 @@ _NUMBERS: Final = {
     "runs": 10,
 }
 _NUMBERS_OF: Final = {"tests.get_runs": {"limit": 20}}
-# How long before now each time is; what is not here is now.
+# The offset of each time before now; a time that is not here is now.
 _AGES: Final = {
     "since": timedelta(days=1),
     "start": timedelta(days=1),
@@ -81,10 +81,10 @@ _AGES: Final = {
 
 
 def kinds_of(query: Query) -> dict[str, ValueKind]:
-    """What each parameter of a query is, as the lock of PostgreSQL has it.
+    """Return the kind of each parameter of a query, from the lock of PostgreSQL.
 
-    One that the lock does not know is what the column of its name is, or what others of its name
-    are, or text.
+    A parameter that the lock does not know has the kind of the column with its name, or of
+    another parameter with its name, or is text.
     """
     names = {*query.required, *(n for line in query.source.lines for n in line.parameters)}
     known = _locked_kinds().get(query.title, {})
@@ -94,23 +94,23 @@ def kinds_of(query: Query) -> dict[str, ValueKind]:
 def placeholders(
     query: Query, names: Iterable[str], at: datetime, kinds: Mapping[str, ValueKind] | None = None
 ) -> Values:
-    """A value for each name, as its driver takes it.
+    """Return a value for each name, as its driver takes it.
 
     Args:
-        query: whose parameters and conditions they are.
-        names: of parameters; a condition without a parameter of its own gets ``True``.
-        at: what is taken for now.
-        kinds: what the parameters are; without it, what :func:`kinds_of` says.
+        query: the query with these parameters and conditions.
+        names: of parameters; a condition without its own parameter gets ``True``.
+        at: the time to use as now.
+        kinds: the kinds of the parameters; by default those of :func:`kinds_of`.
     """
     known = kinds_of(query) if kinds is None else kinds
     return {name: _placeholder(query, name, known.get(name), at) for name in sorted(names)}
 
 
 def given(query: Query, texts: Iterable[str]) -> Values:
-    """The values of ``name=value`` as the driver takes them.
+    """Parse ``name=value`` arguments into values as the driver takes them.
 
-    A list is written with commas, a time in ISO 8601 (UTC where it names no zone), bytes in hex. A
-    condition without a parameter of its own is given by its name alone.
+    A list is written with commas, a time in ISO 8601 (UTC if it has no zone), bytes in hex. A
+    condition without its own parameter is written as just its name.
 
     Raises:
         ValidationError: there is no such parameter, or the value is not of its type.
@@ -130,7 +130,7 @@ def given(query: Query, texts: Iterable[str]) -> Values:
 
 
 def forget_lock() -> None:
-    """Read the lock of PostgreSQL anew: it was written."""
+    """Discard the cached lock of PostgreSQL, after it was rewritten."""
     _locked_kinds.cache_clear()
 
 
@@ -184,7 +184,7 @@ def _read(query: Query, name: str, kind: ValueKind, text: str) -> Any:
             return [_READERS[kind](query.dialect, part) for part in text.split(",")]
         return _READERS[kind](query.dialect, text)
     except (ValueError, KeyError):
-        raise ValidationError(f"{text!r} is no {kind}, which {name} is") from None
+        raise ValidationError(f"{text!r} is not a valid {kind} for {name}") from None
 
 
 def _time(dialect: Dialect, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""The canonical DDL of the schema: as it was committed, and made anew from the migrations."""
+"""The canonical DDL of the schema: the committed file, and a fresh one from the migrations."""
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
@@ -9,19 +9,19 @@ from cardlink_sql.schema.ddl.reflect import read_tables
 
 
 def committed_schema(dialect: Dialect) -> str:
-    """The DDL that came with the package: ``migrations/schema/<dialect>.sql``."""
+    """Return the DDL in the package: ``migrations/schema/<dialect>.sql``."""
     return folder("migrations").joinpath("schema", f"{dialect}.sql").read_text(encoding="utf-8")
 
 
 def fresh_schema(manager: DatabaseManager) -> str:
-    """The DDL of a database that the migrations have made.
+    """Return the DDL of a database that the migrations made.
 
     Args:
         manager: of a migrated database with no other tables in it, such as
-            :func:`cardlink_sql.review.scratch.scratch_database` gives.
+            :func:`cardlink_sql.review.scratch.scratch_database` creates.
 
     Raises:
-        MigrationError: nothing is applied, or it holds what the canonical DDL does not know.
+        MigrationError: nothing is applied, or the database holds something unknown to the DDL.
     """
     from cardlink_sql.review.conditions import canonical  # the committed schema needs no sqlglot
 

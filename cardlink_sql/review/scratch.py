@@ -1,4 +1,4 @@
-"""Databases to try queries on, dropped afterwards."""
+"""Temporary databases to try queries on, dropped afterwards."""
 
 import secrets
 import sqlite3
@@ -24,7 +24,7 @@ from cardlink_sql.schema.migrator.files import read_migrations
 
 @contextmanager
 def sqlite_in_memory() -> Iterator[sqlite3.Connection]:
-    """An SQLite database in memory, made by the migrations."""
+    """Yield an in-memory SQLite database, created by the migrations."""
     connection = _in_memory()
     try:
         for migration in read_migrations(folder("migrations"), Dialect.SQLITE):
@@ -37,7 +37,7 @@ def sqlite_in_memory() -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def schema_in_memory(file: Path) -> Iterator[sqlite3.Connection]:
-    """An SQLite database in memory with the schema of a file, which is only read.
+    """Yield an in-memory SQLite database with the schema of a file, which is only read.
 
     Raises:
         ConnectionError: the file cannot be read.
@@ -60,13 +60,13 @@ def _in_memory() -> sqlite3.Connection:
 
 @contextmanager
 def scratch_database(config: DatabaseConfig) -> Iterator[DatabaseManager]:
-    """An empty database on the same server, dropped at the end; on SQLite one in memory.
+    """Yield an empty database on the same server, dropped at the end; on SQLite one in memory.
 
     Args:
-        config: of any database of that server; it is connected to, and not changed.
+        config: of any database on that server, which is not changed.
 
     Raises:
-        DatabaseError: the user may not make a database.
+        DatabaseError: the user may not create a database.
         ConnectionError: no connection.
     """
     if config.dialect is Dialect.SQLITE:
@@ -100,7 +100,7 @@ def _run(server: Engine, config: DatabaseConfig, title: str, name: str) -> None:
         raise DatabaseError(
             f"no scratch database: {driver.message(error)}",
             config.safe_url,
-            "give a user that may CREATE DATABASE, on a server for tests",
+            "connect as a user with CREATE DATABASE, on a test server",
         ) from error
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""A database filled with the data set, for plans to be judged on."""
+"""A database filled with the data set, for checking plans."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,14 +45,14 @@ FILLING: Final = frozenset(".".join(query) for query in _INSERTS.values())
 def seeded_database(
     dialect: Dialect, server: DatabaseConfig | None = None
 ) -> Iterator[DatabaseManager]:
-    """A scratch database with the data set in it and its statistics gathered, dropped at the end.
+    """Yield a scratch database with the data set and fresh statistics, dropped at the end.
 
     Args:
         dialect: SQLite's is in memory.
-        server: where a server's is made, beside the database that is named.
+        server: the server on which to create it, next to the configured database.
 
     Raises:
-        DatabaseError: the user may not make a database.
+        DatabaseError: the user may not create a database.
         ConnectionError: no connection.
     """
     if dialect is Dialect.SQLITE or server is None:
@@ -84,7 +84,7 @@ def seed(manager: DatabaseManager) -> None:
 
 
 def gather_statistics(manager: DatabaseManager) -> None:
-    """Let the database look at every row of every table, for its planner."""
+    """Have the database read every row of every table, for its planner."""
     pooled = manager.take_connection()
     statements = InternalStatements(manager.dialect, pooled.driver_connection)
     try:

@@ -1,4 +1,4 @@
-"""Which methods of the gateways send a query.
+"""The gateway methods that send each query.
 
 A method sends the query of its own name. One that sends another, or several, names them in its
 docstring: "The query is ``set_active``", "The query is ``page_WORD``" for one of each table.

@@ -1,4 +1,4 @@
-"""The shape of a plan: what it comes to, without what differs from run to run."""
+"""The shape of a plan: its essence, without details that differ from run to run."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ from cardlink_sql.model.tables import UTCDateTime, metadata
 from cardlink_sql.review.dataset import SIZES
 from cardlink_sql.review.variants import Variant
 
-# What an index narrowed to at most this part of a table is small, and sorting it costs little.
+# A result narrowed by an index to at most this part of a table is small and cheap to sort.
 SMALL_PART: Final = 1 / 20
 
-NO_REASON: Final = "let an index serve it, or say in its documentation: -- allow-scan: why it may"
+NO_REASON: Final = "let an index serve it, or say why it may in a comment: -- allow-scan: reason"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a statement is answered.
+    """The way a database executes a statement.
 
     Attributes:
-        lines: the plan in its database's own words, without costs, numbers of rows and values.
-        scans: the tables that grow and are read whole, each with the line that says so.
-        sorts: the tables that grow and of which more than a small part is sorted, the same way.
+        lines: the plan as the database prints it, without costs, row counts and values.
+        scans: the growing tables that are read whole, each with its line of the plan.
+        sorts: the growing tables of which more than a small part is sorted, likewise.
     """
 
     lines: tuple[str, ...]
@@ -41,18 +41,18 @@ class Planned:
 
 
 def is_small(rows: float, table: str) -> bool:
-    """Whether so many rows are a small part of a table of the data set."""
+    """Return whether a number of rows is a small part of a table of the data set."""
     return rows <= SIZES[table] * SMALL_PART
 
 
 def largest(tables: Iterable[str]) -> str | None:
-    """The table of which the data set has most rows; None where there is none."""
+    """Return the table with most rows in the data set; None if there is none."""
     return max(tables, key=SIZES.__getitem__, default=None)
 
 
 @cache
 def index_heads() -> dict[str, tuple[str, str]]:
-    """The table of each index, and its first column."""
+    """Return the table and first column of each index."""
     found: dict[str, tuple[str, str]] = {}
     for table in metadata.tables.values():
         for one in table.indexes:
@@ -67,6 +67,6 @@ def _unique(table: Table) -> Iterator[UniqueConstraint]:
 
 
 def sets_rows_apart(table: str, column: str) -> bool:
-    """Whether few rows share a value of the column: a time, or the key."""
+    """Return whether few rows share a value of the column: a time, or the key."""
     found = metadata.tables[table].columns.get(column) if table in metadata.tables else None
     return found is not None and (found.primary_key or isinstance(found.type, UTCDateTime))

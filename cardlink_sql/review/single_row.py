@@ -1,4 +1,4 @@
-"""Whether a statement can return a second row, by the unique keys of the schema."""
+"""Decides from the unique keys whether a statement can return a second row."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -7,12 +7,12 @@ from sqlglot import exp
 
 from cardlink_sql.model.tables import metadata
 
-# The tables that an equality narrows, the column and what it is equal to.
+# The tables that an equality narrows, the column, and the expression that equals it.
 _Equality = tuple[Collection[str], exp.Column, exp.Expr]
 
 
 def is_single(node: exp.Expr) -> bool:
-    """Return whether a statement returns one row at most: by a key, a LIMIT or an aggregate."""
+    """Return whether a statement returns at most one row: by a key, a LIMIT or an aggregate."""
     if isinstance(node, exp.Insert):
         return isinstance(node.expression, exp.Values) and len(node.expression.expressions) == 1
     if not isinstance(node, exp.Select | exp.Update | exp.Delete):
@@ -41,7 +41,7 @@ def _is_fixed(column: exp.Expr, node: exp.Expr) -> bool:
 
 
 def _unpinned(node: exp.Expr) -> dict[str, exp.Expr]:
-    """The tables of a statement, by alias, of which it may return several rows for one result."""
+    """Return the tables, by alias, of which one result may come from several rows."""
     from_ = node.args.get("from_")
     first = from_.this if from_ else node.this if not isinstance(node, exp.Select) else None
     joins = node.args.get("joins") or []
@@ -60,7 +60,7 @@ def _unpinned(node: exp.Expr) -> dict[str, exp.Expr]:
 
 
 def _equalities(clause: exp.Expr | None) -> Iterator[tuple[exp.Column, exp.Expr]]:
-    """The columns that must be equal to something for a row to be returned."""
+    """Yield the columns that an equality restricts in every returned row."""
     condition = clause.this if isinstance(clause, exp.Where) else clause
     if condition is None:
         return
@@ -72,7 +72,7 @@ def _equalities(clause: exp.Expr | None) -> Iterator[tuple[exp.Column, exp.Expr]
 
 
 def _is_pinned(name: str, left: Mapping[str, exp.Expr], equal: Sequence[_Equality]) -> bool:
-    """Whether one row at most of a table goes with each row of those that are pinned already."""
+    """Return whether each row of the pinned tables joins at most one row of a table."""
     source = left[name]
     if isinstance(source, exp.Subquery):
         return is_single(source.this)
@@ -89,7 +89,7 @@ def _depends_on(value: exp.Expr, left: Mapping[str, exp.Expr]) -> bool:
 
 
 def _is_total(node: exp.Expr) -> bool:
-    """Whether ORDER BY leaves no two rows in any order."""
+    """Return whether ORDER BY orders every row uniquely."""
     order, left = node.args.get("order"), _unpinned(node)
     ordered = {
         (one.this.table, one.this.name)
@@ -103,7 +103,7 @@ def _is_total(node: exp.Expr) -> bool:
 
 
 def _keys(table: str) -> list[frozenset[str]]:
-    """The unique keys of a table."""
+    """Return the unique keys of a table."""
     known = metadata.tables.get(table)
     if known is None:
         return []

@@ -1,12 +1,11 @@
-"""SQLite's EXPLAIN QUERY PLAN: what it scans and sorts.
+"""The scans and sorts in SQLite's EXPLAIN QUERY PLAN.
 
-SCAN reads a table or an index from one end to the other, SEARCH finds its way by a key. A scan that
-a LIMIT ends looks the same, so the statement says which it is. With foreign keys on, the plan has
-what they look up, too.
+SCAN reads a whole table or index, SEARCH uses a key. A scan that a LIMIT ends looks the same, so
+the statement decides. With foreign keys on, the plan includes their lookups.
 
-The plan tells no numbers of rows. What is sorted in a temporary B-tree is judged by the average
-number of rows to a key that ANALYZE counted, from which SQLite itself plans; how wide a range is
-nothing tells, and it is taken for a small one.
+The plan has no row counts. A sort in a temporary B-tree is judged by the average number of rows
+per key that ANALYZE counted, which SQLite itself uses for planning. The width of a range is unknown
+and assumed to be small.
 """
 
 import re
@@ -22,7 +21,7 @@ from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
 Node = dict[str, Any]
-# For each index, the rows that are alike in its first column, in its first two, and so on.
+# For each index, the rows that share its first column, its first two, and so on.
 Averages = Mapping[str, tuple[int, ...]]
 
 # TABLE and AS: SQLite before 3.36.
@@ -36,24 +35,24 @@ _SORT_OF_A_PART: Final = re.compile(rf"{_SORT} FOR (LAST|RIGHT) ")
 
 
 def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> Shape:
-    """The shape of a plan.
+    """Return the shape of a plan.
 
     Args:
         rows: of EXPLAIN QUERY PLAN: ``id``, ``parent`` and ``detail`` of each.
         variant: the statement.
-        averages: of the database with the data set, whatever statistics the plan was made with.
+        averages: of the database with the data set, even for a plan without statistics.
     """
     statement = ParsedStatement(variant)
     scans: dict[str, str] = {}
     sorts: dict[str, str] = {}
-    # What one SELECT reads and what it sorts have the same parent.
+    # The reads and sorts of one SELECT have the same parent.
     for parent in dict.fromkeys(row["parent"] for row in rows):
         details = [row["detail"] for row in rows if row["parent"] == parent]
         sorting = next((detail for detail in details if detail.startswith(_SORT)), None)
         reads = [match for detail in details if (match := _READ.match(detail))]
         if sorting and _SORT_OF_A_PART.match(sorting) and any(map(_comes_apart, reads)):
             sorting = None
-        # A table that foreign keys reach is not named in the statement.
+        # The statement does not name a table that only foreign keys reach.
         tables = [statement.tables.get(_name(read), _name(read)) for read in reads]
         for read, table in zip(reads, tables, strict=True):
             ends_early = sorting is None and statement.stops_at_limit(_name(read))
@@ -69,7 +68,7 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
 
 
 def _comes_apart(read: re.Match[str]) -> bool:
-    """Whether the rows come nearly in order, so that a LIMIT ends the reading all the same."""
+    """Return whether the rows are nearly in order, so that a LIMIT still ends the scan."""
     head = index_heads().get(read["index"] or "")
     return read["how"] == "SCAN" and head is not None and sets_rows_apart(*head)
 
@@ -79,7 +78,7 @@ def _name(read: re.Match[str]) -> str:
 
 
 def _expected(read: re.Match[str], table: str, averages: Averages) -> float:
-    """The rows that a loop gives each time; 1 where nothing is known of them."""
+    """Return the number of rows that a loop yields each time; 1 if unknown."""
     if read["how"] == "SCAN":
         return SIZES.get(table, 1)
     terms = (read["terms"] or "").split(" AND ")

@@ -1,4 +1,4 @@
-"""What a statement says, read by sqlglot."""
+"""A statement parsed by sqlglot."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ _NEEDS_ALL: Final = ("group", "having", "distinct")
 
 
 class ParsedStatement:
-    """The syntax tree of one statement, and the questions that a review asks it.
+    """The syntax tree of one statement, and what a review derives from it.
 
     Args:
-        variant: the query, with some of its lines in.
+        variant: the query, with some of its optional lines.
 
     Raises:
         QueryError: sqlglot cannot parse it.
@@ -38,7 +38,7 @@ class ParsedStatement:
         self._parameters = variant.names
         self._dialect = variant.query.dialect
         try:
-            # A parameter's own name may be a keyword, which sqlglot does not take after a colon.
+            # A parameter's name may be a keyword, which sqlglot does not accept after a colon.
             self._tree = _parse(variant.sql(":p{}".format), self._dialect)
         except SqlglotError as error:
             said = str(error).partition("\n")[0]
@@ -46,38 +46,38 @@ class ParsedStatement:
 
     @property
     def returns_rows(self) -> bool:
-        """Whether it is a SELECT."""
+        """Return whether it is a SELECT."""
         return isinstance(self._tree, exp.Query)
 
     @property
     def has_outer_join(self) -> bool:
-        """Whether a row may come without its partner, with NULL in its columns."""
+        """Return whether a joined row can be missing, with NULL in its columns."""
         return any(join.side for join in self._tree.find_all(exp.Join))
 
     @property
     def has_star(self) -> bool:
-        """Whether a SELECT lists ``*``."""
+        """Return whether a SELECT lists ``*``."""
         return any(select.is_star for select in self._tree.find_all(exp.Select))
 
     @cached_property
     def tables(self) -> dict[str, str]:
-        """The tables of the schema by the names that they have in the statement."""
+        """Return the schema's tables by their names in the statement."""
         tables = [table for table in self._tree.find_all(exp.Table) if _is_known(table.name)]
         return {name: table.name for table in tables for name in (table.name, table.alias_or_name)}
 
     @property
     def target(self) -> str | None:
-        """The table that the statement writes."""
+        """Return the table that the statement writes."""
         return _target(self._tree).name if isinstance(self._tree, _WRITES) else None
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """The columns that INSERT or COPY lists."""
+        """Return the columns that INSERT or COPY lists."""
         return tuple(column.name for column in _listed(self._tree))
 
     @property
     def bound(self) -> list[tuple[str, str]]:
-        """The columns that are written from a bare parameter, each with that parameter."""
+        """Return the columns that are written from a bare parameter, each with that parameter."""
         rows = self._tree.args.get("expression")
         first = rows.expressions[0].expressions if isinstance(rows, exp.Values) else []
         inserted = zip(self.listed, first, strict=False)
@@ -90,16 +90,16 @@ class ParsedStatement:
 
     @property
     def selected(self) -> list[tuple[str | None, str] | None]:
-        """The select list: (table or None, column) for a bare column, None for an expression."""
+        """Return the select list: (table or None, column) for a bare column, else None."""
         return [self._origin(item) for item in self._items]
 
     @property
     def cases(self) -> list[bool]:
-        """For each item of the select list, whether it is a CASE."""
+        """Return for each item of the select list whether it is a CASE."""
         return [isinstance(item, exp.Case) for item in self._items]
 
     def is_narrowed(self, column: str) -> bool:
-        """Whether WHERE keeps only rows in which the column is not NULL."""
+        """Return whether WHERE keeps only rows in which the column is not NULL."""
         return any(
             isinstance(operand, exp.Column) and operand.name == column
             for condition in self._conditions()
@@ -107,20 +107,20 @@ class ParsedStatement:
         )
 
     def stops_at_limit(self, name: str) -> bool:
-        """Whether a SELECT returns a table's rows in their order, and ends at its LIMIT.
+        """Return whether a SELECT returns a table's rows in order and stops at its LIMIT.
 
-        It has no condition that skips rows, no other table, and nothing that needs all rows before
-        it returns the first.
+        Such a SELECT has no condition that skips rows, no other table, and nothing that needs all
+        rows before the first.
 
         Args:
-            name: the table's, or its alias.
+            name: the name or alias of the table.
         """
         found = [t for t in self._tree.find_all(exp.Table) if name in (t.name, t.alias_or_name)]
         return bool(found) and all(_is_read_to_limit(table) for table in found)
 
     @cached_property
     def access(self) -> Access:
-        """The tables and columns that the statement reads and writes."""
+        """Return the tables and columns that the statement reads and writes."""
         inserts, updates = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         deletes = set[str]()
         for node in self._tree.find_all(*_WRITES):
@@ -135,19 +135,19 @@ class ParsedStatement:
             updates[sequence] |= set()
         reads = self._reads()
         if self._dialect is Dialect.POSTGRESQL and self._tree.find(exp.Lock):
-            # Its FOR UPDATE takes the right to update a column.
+            # FOR UPDATE requires the right to update a column.
             for table, columns in reads.items():
                 updates[table] |= columns
         return Access(reads, _frozen(inserts), _frozen(updates), frozenset(deletes))
 
     @property
     def is_single(self) -> bool:
-        """Whether it returns one row at most, by its keys, its LIMIT or its aggregates."""
+        """Return whether it returns at most one row, by keys, a LIMIT or aggregates."""
         return is_single(self._tree)
 
     @property
     def misnamed(self) -> list[tuple[str, str]]:
-        """The bare columns that are selected under another column's name, each with that name.
+        """Return the bare columns that are selected under another column's name, with that name.
 
         A key may have the name of the foreign key that refers to it.
         """
@@ -168,7 +168,7 @@ class ParsedStatement:
 
     @property
     def _items(self) -> list[exp.Expr]:
-        """The select list without its aliases; empty where rows come from several SELECTs."""
+        """Return the select list without its aliases; empty if rows come from several SELECTs."""
         if not isinstance(self._tree, exp.Select):
             return []
         return [item.unalias() for item in self._tree.expressions]
@@ -180,7 +180,7 @@ class ParsedStatement:
         return (owners[0] if len(owners) == 1 else None, item.name)
 
     def _conditions(self) -> Iterator[exp.Expr]:
-        """The conditions that must all hold for a row to be returned."""
+        """Yield the conditions that every returned row meets."""
         where = self._tree.args.get("where")
         if where is not None and isinstance(where.this, exp.And):
             yield from where.this.flatten()
@@ -197,7 +197,7 @@ class ParsedStatement:
                 reads[_target(node).name].add(key)
         made = {cte.alias for cte in self._tree.find_all(exp.CTE)}
         for table in self._tree.find_all(exp.Table):
-            # INDEXED BY names an index, and a function may stand for a table.
+            # INDEXED BY names an index, and a function can take a table's place.
             is_named = isinstance(table.this, exp.Identifier) and table.arg_key != "indexed"
             if is_named and table.name not in made and id(table) not in written:
                 reads[_full_name(table)] |= set()
@@ -208,7 +208,7 @@ class ParsedStatement:
         return _frozen(reads)
 
     def _owners(self, column: exp.Column) -> list[str]:
-        """The tables that a column may belong to: those of the innermost scope that has it."""
+        """Return the tables that may have a column: those of the innermost scope that has it."""
         scope = column.find_ancestor(*_SCOPES)
         if column.table.lower() == "excluded" and isinstance(scope, exp.Insert):
             return [_target(scope).name]
@@ -225,7 +225,7 @@ class ParsedStatement:
         return []
 
     def _sequences(self) -> Iterator[str]:
-        """The sequences that SETVAL or NEXTVAL move, as PostgreSQL names them."""
+        """Yield the sequences that SETVAL or NEXTVAL advances, by PostgreSQL's names."""
         functions = list(self._tree.find_all(exp.Anonymous))
         if {"SETVAL", "NEXTVAL"}.isdisjoint(function.name.upper() for function in functions):
             return
@@ -246,7 +246,7 @@ def _is_known(table: str, column: str | None = None) -> bool:
 
 
 def _target(node: exp.Expr) -> exp.Table:
-    """The table that a statement writes."""
+    """Return the table that a statement writes."""
     this = node.this
     return cast("exp.Table", this.this if isinstance(this, exp.Schema) else this)
 
@@ -256,7 +256,7 @@ def _listed(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _assignments(node: exp.Expr) -> list[exp.EQ]:
-    """The ``column = value`` of SET, of UPDATE or of an upsert."""
+    """Yield each ``column = value`` of SET, in an UPDATE or an upsert."""
     clause = node if isinstance(node, exp.Update) else node.args.get("conflict")
     return [one for one in clause.expressions if isinstance(one, exp.EQ)] if clause else []
 
@@ -275,8 +275,8 @@ def _frozen(columns: dict[str, set[str]]) -> Columns:
 
 
 def _not_null(condition: exp.Expr) -> list[exp.Expr]:
-    """The operands that are not NULL where a condition is true."""
-    # IS NOT NULL is a negated IS of PostgreSQL's tree, and a NOT around it elsewhere.
+    """Yield the operands that are not NULL where a condition is true."""
+    # IS NOT NULL is a negated IS in PostgreSQL's tree, and a NOT around it elsewhere.
     test = condition.this if isinstance(condition, exp.Not) else condition
     if isinstance(test, exp.Is):
         is_negated = test is not condition or test.args.get("negate")
@@ -300,6 +300,6 @@ def _is_read_to_limit(table: exp.Table) -> bool:
 
 
 def _refers(column: Column[Any], table: str, name: str) -> bool:
-    """Whether a column is a foreign key to a column of a table."""
+    """Return whether a column is a foreign key to a column of a table."""
     targets = (key.column for key in column.foreign_keys)
     return any(target.table.name == table and target.name == name for target in targets)

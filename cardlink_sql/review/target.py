@@ -1,4 +1,4 @@
-"""The database that a review asks: a live one, which it only reads, or one of its own."""
+"""The database of a review: a live one, which is only read, or a scratch one."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -20,15 +20,15 @@ from cardlink_sql.schema.drift import differences
 
 @dataclass(frozen=True)
 class Target:
-    """A database that answers for its schema.
+    """A database whose schema a review checks against.
 
     Attributes:
         dialect: its dialect.
-        name: for people: the URL without secrets, or that it is a scratch database.
-        asked: what asks it about queries.
-        faults: where its schema, the migrations and the tables do not agree.
-        is_scratch: whether the migrations made it, for this review alone.
-        note: why it is not the one that was asked for; None where it is.
+        name: a name for people: the URL without secrets, or a scratch database.
+        asked: describes queries on it.
+        faults: differences between its schema, the migrations and the tables.
+        is_scratch: whether the migrations created it just for this review.
+        note: the reason why it is not the requested one; None if it is.
     """
 
     dialect: Dialect
@@ -41,7 +41,7 @@ class Target:
 
 @contextmanager
 def live(config: DatabaseConfig) -> Iterator[Target]:
-    """The database of a URL. Nothing is written, and nothing executed that a query holds.
+    """Yield the database of a URL. Nothing is written, and no query is executed.
 
     Raises:
         DatabaseError: it cannot be reached or read.
@@ -50,7 +50,7 @@ def live(config: DatabaseConfig) -> Iterator[Target]:
         with scratch(Dialect.SQLITE) as target:
             yield target
         return
-    # MySQL does not even PREPARE what writes in a session that only reads.
+    # In a read-only session, MySQL refuses even to PREPARE a statement that writes.
     with DatabaseManager(config, read_only=not config.is_mysql) as manager:
         faults = [*_migration_faults(manager), *_differences(manager.engine, config.dialect)]
         if config.is_sqlite:
@@ -69,12 +69,12 @@ def live(config: DatabaseConfig) -> Iterator[Target]:
 
 @contextmanager
 def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[Target]:
-    """A database made by the migrations, and dropped again.
+    """Yield a database that the migrations create, dropped at the end.
 
     Args:
         dialect: SQLite's is in memory.
-        server: where a server's is made, beside the database that is named. Where the role may
-            not make databases, that database itself is asked, as :func:`live` does.
+        server: the server on which to create it, next to the configured database. If the role
+            may not create databases, the configured one is used, as in :func:`live`.
 
     Raises:
         DatabaseError: the server cannot be reached, or a migration failed.
@@ -90,7 +90,7 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
         except ConnectionError:
             raise
         except DatabaseError as refusal:
-            note = f"{refusal.what}: the live one was asked, and only read"
+            note = f"{refusal.what}: the live one was used, read-only"
         if manager is None:
             yield replace(stack.enter_context(live(server)), note=note)
             return
@@ -127,7 +127,7 @@ def _migration_faults(manager: DatabaseManager) -> Iterator[Finding]:
 
 
 def _differences(engine: Engine, dialect: Dialect) -> list[Finding]:
-    remedy = "make cardlink_sql/model/tables.py, the migrations and the database agree"
+    remedy = "reconcile cardlink_sql/model/tables.py, the migrations and the database"
     return [
         Finding("schema", f"migrations/{dialect}", None, dialect, sentence, remedy)
         for sentence in differences(engine)

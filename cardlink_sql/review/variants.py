@@ -1,4 +1,4 @@
-"""A query as a server knows it: its lines in or out, the server's placeholders, places kept."""
+"""A query rendered for a server: some optional lines, the server's placeholders, known places."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cardlink_sql.queries.query import labelled
 
 Placeholder = Callable[[int], str]
 
-# What the drivers send: psycopg numbers its placeholders, PREPARE of MySQL takes ?.
+# As the drivers send them: psycopg numbers its placeholders, MySQL's PREPARE takes ?.
 PLACEHOLDERS: Final[dict[Dialect, Placeholder]] = {
     Dialect.SQLITE: lambda _number: "?",
     Dialect.MYSQL: lambda _number: "?",
@@ -22,14 +22,14 @@ PLACEHOLDERS: Final[dict[Dialect, Placeholder]] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """A query with some of its lines in.
+    """A query with some of its optional lines.
 
     Attributes:
         query: the query.
-        label: which lines are in, such as ``order: name desc``.
+        label: the included lines, such as ``order: name desc``.
         tokens: the tokens of these lines.
-        given: the conditions that bring them in.
-        order: the order that is asked for.
+        given: the conditions that include them.
+        order: the requested order.
     """
 
     query: Query
@@ -40,27 +40,27 @@ class Variant:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameter of each placeholder, in their order."""
+        """Return the parameter of each placeholder, in order."""
         return tuple(t.text[1:] for t in self.tokens if t.kind is Kind.PARAMETER)
 
     def sql(self, placeholder: Placeholder | None = None) -> str:
-        """The statement; without ``placeholder``, with that of the query's dialect."""
+        """Return the statement; by default with the placeholder of the query's dialect."""
         return "".join(self._pieces(placeholder or PLACEHOLDERS[self.query.dialect]))
 
     def place_at(self, offset: int) -> str:
-        """``file:line:column`` of a character of :meth:`sql`, counted from 0."""
+        """Return ``file:line:column`` of a character of :meth:`sql`, counted from 0."""
         token = self._token_at(offset)
         return f"{self.query.source.file}:{token.line}:{token.column}"
 
     def word_at(self, offset: int) -> str | None:
-        """The name at a character of :meth:`sql`, counted from 0."""
+        """Return the name at a character of :meth:`sql`, counted from 0."""
         token = self._token_at(offset)
         return token.text if token.kind in (Kind.WORD, Kind.IDENTIFIER) else None
 
     def place_of(self, word: str) -> str:
-        """``file:line:column`` of a word, such as ``name`` or ``:name``, where it first stands.
+        """Return ``file:line:column`` of the first occurrence of a word, such as ``:name``.
 
-        Of the query's header where it stands nowhere.
+        If it does not occur, return the place of the query's header.
         """
         wanted = word.rpartition(".")[2].strip("\"'`[]").lower()
         for token in self.tokens:
@@ -70,7 +70,7 @@ class Variant:
 
     def _token_at(self, offset: int) -> Token:
         pieces = self._pieces(PLACEHOLDERS[self.query.dialect])
-        # The query's name, the one piece that is no token, stands behind the first word.
+        # The query's name, the one piece that is not a token, follows the first word.
         verb = next(i for i, token in enumerate(self.tokens) if token.kind is Kind.WORD)
         ends = list(accumulate(map(len, pieces)))
         at = next(i for i, end in enumerate(ends) if end > offset or i == len(ends) - 1)
@@ -89,18 +89,18 @@ class Variant:
 
 
 def as_written(query: Query) -> Variant:
-    """The query with every line in."""
+    """Return the query with every line."""
     tokens = query.tokens(query.conditions, None, every=True)
     return Variant(query, "with every line in", tuple(tokens), query.conditions)
 
 
 def bare(query: Query) -> Variant:
-    """The query without its optional lines."""
+    """Return the query without its optional lines."""
     return _with(query, "without optional lines")
 
 
 def variants(query: Query) -> Iterator[Variant]:
-    """The query with every line in, bare, with each condition alone and in each order."""
+    """Return the query with all lines, bare, with each single condition and in each order."""
     yield as_written(query)
     if query.conditions or query.orders:
         yield bare(query)
@@ -109,7 +109,7 @@ def variants(query: Query) -> Iterator[Variant]:
 
 
 def sent_variants(query: Query) -> Iterator[Variant]:
-    """The query as it may be sent: bare, with each condition alone, with all, in each order."""
+    """Return the variants that may be sent: bare, each condition, all, each order."""
     if not query.conditions and not query.orders:
         yield as_written(query)
         return
