@@ -76,7 +76,7 @@ class UnitOfWork:
         db_manager: the database.
         read_only: no transaction is opened and nothing may be written. Each statement sees
             what was committed before it; a read costs one round trip.
-        timeout: seconds that a server may take to connect, and to each answer; then the unit
+        timeout: seconds that a connection, and each answer, may take; then the unit
             of work fails with a ``ConnectionError``, and nothing is sent again. Without it the
             limits of the configuration hold.
 

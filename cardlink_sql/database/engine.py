@@ -7,7 +7,8 @@ would make it three.
 """
 
 from pathlib import Path
-from typing import Any
+from threading import local
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
@@ -16,6 +17,39 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend, backend_of
 from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.errors import ConnectionError
+
+
+class _Limit(local):
+    """The seconds that the current thread has to get a connection; ``None`` for no own limit."""
+
+    seconds: float | None = None
+
+
+LIMIT: Final = _Limit()
+
+
+class LimitedPool(QueuePool):
+    """SQLAlchemy's queue, which waits no longer than the thread's limit for a free connection."""
+
+    # QueuePool reads its timeout from this attribute each time it waits.
+    @property
+    def _timeout(self) -> float:
+        limit = LIMIT.seconds
+        return self._configured if limit is None else min(limit, self._configured)
+
+    @_timeout.setter
+    def _timeout(self, seconds: float) -> None:
+        self._configured = seconds
+
+    def recreate(self) -> "LimitedPool":
+        """Return a new pool with the configured timeout, whatever limit the thread has."""
+        limit, LIMIT.seconds = LIMIT.seconds, None
+        try:
+            made = super().recreate()
+        finally:
+            LIMIT.seconds = limit
+        assert isinstance(made, LimitedPool)  # noqa: S101 - QueuePool makes one of its own class
+        return made
 
 
 def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
@@ -37,7 +71,7 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
     try:
         engine = create_engine(
             config.engine_url,
-            poolclass=QueuePool,
+            poolclass=LimitedPool,
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=config.pool_timeout,

@@ -1,6 +1,5 @@
 """The connections of one manager to its database."""
 
-import threading
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -11,7 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.driver_errors import connection_error
-from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.engine import LIMIT, make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.observation import StatementBus
 from cardlink_sql.database.writer_queue import WriterQueue, queue_of
@@ -42,8 +41,6 @@ class Pool:
         self.statements: Final = statements
         self._engine: Engine | None = None
         self._lock = Lock()
-        self._hurry = _Hurry()
-        self._is_hurried = False
         is_file = config.is_sqlite and not config.is_memory and not read_only
         self._queue: WriterQueue | None = None
         self._file = Path(config.engine_url.database or "").absolute() if is_file else None
@@ -68,15 +65,14 @@ class Pool:
         """Take a connection; closing it returns it.
 
         Args:
-            timeout: seconds that connecting may take, where that is shorter than configured.
+            timeout: seconds that waiting for a free one, and connecting, may take, where that is
+                shorter than configured.
 
         Raises:
-            ConnectionError: none is free within ``pool_timeout``, or none can be made.
+            ConnectionError: none is free in time, or none can be made.
         """
         engine = self.engine
-        if timeout is not None or self._is_hurried:
-            self._is_hurried = True
-            self._hurry.seconds = timeout
+        LIMIT.seconds = timeout
         try:
             return engine.pool.connect()
         except DatabaseError:
@@ -85,6 +81,8 @@ class Pool:
             fault = connection_error(self.config.dialect, error, self.config.engine_url)
             self.events.fail(fault)
             raise fault from None
+        finally:
+            LIMIT.seconds = None
 
     def discard(self) -> None:
         """Close the idle connections: one died, and the others may have died with it."""
@@ -123,11 +121,5 @@ class Pool:
             return self._engine
 
     def _hurry_up(self, _dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
-        if self._hurry.seconds is not None:
-            self.backend.hurry(options, self._hurry.seconds)
-
-
-class _Hurry(threading.local):
-    """The time that a thread has for connecting."""
-
-    seconds: float | None = None
+        if LIMIT.seconds is not None:
+            self.backend.hurry(options, LIMIT.seconds)
