@@ -57,12 +57,13 @@ def test_the_settings_are_the_defaults(manager: DatabaseManager, url: str, run: 
     ]  # fmt: skip
     with UnitOfWork(manager) as uow:
         uow.settings.set_value("retention.sessions_days", 30)
+        uow.settings.set_value("retention.tests_days", 40)
         uow.commit()
     shown = run("purge", "--yes", "--tables", "sessions,tests", "-d", url).stdout
     words = [line.split() for line in shown.splitlines()]
     assert ["logs", "with", "their", "sessions", "2"] in words
     assert ["sessions", "30", "days", "3"] in words
-    assert ["tests", "30", "days", "2"] in words
+    assert ["tests", "40", "days", "2"] in words
 
 
 def test_it_asks_unless_told_not_to(manager: DatabaseManager, url: str, run: Run) -> None:

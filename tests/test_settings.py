@@ -18,14 +18,22 @@ from cardlink_sql.model.declared_settings import DECLARED
 from tests.conftest import MOMENT
 
 DEFAULTS = {
+    "server.cipher_suites": "PSK-AES128-CBC-SHA256",
+    "server.host": "0.0.0.0",
+    "server.max_connections": 100,
     "server.port": 8443,
+    "server.session_timeout": 300,
     "server.timeout": 60,
+    "dashboard.auth": False,
+    "dashboard.host": "127.0.0.1",
     "dashboard.port": 8080,
     "dashboard.enabled": True,
+    "metrics.path": "/metrics",
     "metrics.port": 9090,
     "metrics.enabled": True,
     "retention.logs_days": 30,
     "retention.sessions_days": 90,
+    "retention.tests_days": 90,
 }
 VALUES = [
     None,
@@ -87,6 +95,10 @@ def test_every_default_is_a_value_that_its_setting_takes() -> None:
         ("server.timeout", 0, "a whole number from 1 to 86400"),
         ("retention.logs_days", -1, "a whole number from 1 to 36500"),
         ("retention.sessions_days", None, "a whole number from 1 to 36500"),
+        ("server.host", "", "a host name or address"),
+        ("dashboard.host", 1, "a host name or address"),
+        ("metrics.path", "metrics", "a path of 1 to 255 characters"),
+        ("server.cipher_suites", [], "text of 1 to 1024"),
         ("dashboard.enabled", "yes", "true or false"),
         ("metrics.enabled", 1, "true or false"),
         ("metrics.enabled", [True], "true or false"),
@@ -362,7 +374,11 @@ def test_categories(uow: UnitOfWork) -> None:
     assert uow.settings.get_categories() == ["dashboard", "lab", "metrics", "retention", "server"]
     assert list(uow.settings.get_by_category("lab")) == ["lab.name", "motd"]
     assert list(uow.settings.get_by_category("server")) == [
+        "server.cipher_suites",
+        "server.host",
+        "server.max_connections",
         "server.port",
+        "server.session_timeout",
         "server.timeout",
     ]
     assert uow.settings.get_by_category("Server") == {}

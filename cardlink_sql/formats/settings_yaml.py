@@ -4,7 +4,7 @@
 
     # TCP port of the admin server: a whole number from 1 to 65535
     server.port: 9443
-    # Seconds that the admin server waits for a card: a whole number from 1 to 86400
+    # Seconds that the server waits for a card: a whole number from 1 to 86400
     # server.timeout: 60
 
     lab.operator:

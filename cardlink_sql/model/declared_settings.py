@@ -26,7 +26,7 @@ class DeclaredSetting:
     """
 
     key: str
-    default: int | bool
+    default: int | bool | str
     form: str
     rule: Check
     description: str
@@ -64,10 +64,19 @@ def _number(key: str, default: int, least: int, most: int, description: str) -> 
     return DeclaredSetting(key, default, form, rule, description)
 
 
-def _switch(key: str, description: str) -> DeclaredSetting:
-    return DeclaredSetting(
-        key, default=True, form="true or false", rule=validation.boolean, description=description
-    )
+def _switch(key: str, description: str, *, default: bool = True) -> DeclaredSetting:
+    return DeclaredSetting(key, default, "true or false", validation.boolean, description)
+
+
+def _host(key: str, default: str, of: str) -> DeclaredSetting:
+    rule = partial(validation.identifier, longest=255)
+    form = "a host name or address of 1 to 255 characters"
+    return DeclaredSetting(key, default, form, rule, f"Address that {of} listens on")
+
+
+def _url_path(value: Any, where: str) -> None:
+    if not validation.identifier(value, where, 255).startswith("/"):
+        raise ValidationError("the path does not begin with /", where)
 
 
 def _port(key: str, default: int, of: str) -> DeclaredSetting:
@@ -81,9 +90,15 @@ DECLARED: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
     {
         setting.key: setting
         for setting in (
+            _switch("dashboard.auth", "Whether the dashboard asks for a login", default=False),
             _switch("dashboard.enabled", "Whether the dashboard runs"),
+            _host("dashboard.host", "127.0.0.1", "the dashboard"),
             _port("dashboard.port", 8080, "the dashboard"),
             _switch("metrics.enabled", "Whether metrics are served"),
+            DeclaredSetting(
+                "metrics.path", "/metrics", "a path of 1 to 255 characters that begins with /",
+                _url_path, "URL path of the metrics",
+            ),
             _port("metrics.port", 9090, "the metrics"),
             _number(
                 "retention.logs_days", 30, 1, _LONGEST_RETENTION_DAYS,
@@ -93,10 +108,28 @@ DECLARED: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
                 "retention.sessions_days", 90, 1, _LONGEST_RETENTION_DAYS,
                 "Days that OTA sessions are kept",
             ),
+            _number(
+                "retention.tests_days", 90, 1, _LONGEST_RETENTION_DAYS,
+                "Days that test results are kept",
+            ),
+            DeclaredSetting(
+                "server.cipher_suites", "PSK-AES128-CBC-SHA256",
+                "text of 1 to 1024 characters", partial(validation.identifier, longest=1024),
+                "TLS cipher suites, as OpenSSL names them",
+            ),
+            _host("server.host", "0.0.0.0", "the admin server"),  # noqa: S104 - cards are elsewhere
+            _number(
+                "server.max_connections", 100, 1, 65_535,
+                "Cards that the admin server serves at once",
+            ),
             _port("server.port", 8443, "the admin server"),
             _number(
+                "server.session_timeout", 300, 1, 86_400,
+                "Seconds that an OTA session may take",
+            ),
+            _number(
                 "server.timeout", 60, 1, 86_400,
-                "Seconds that the admin server waits for a card",
+                "Seconds that the server waits for a card",
             ),
         )
     }

@@ -28,7 +28,7 @@ TABLES: Final = ("logs", "sessions", "tests", "events")
 _SETTINGS: Final = {
     "logs": "retention.logs_days",
     "sessions": "retention.sessions_days",
-    "tests": "retention.sessions_days",
+    "tests": "retention.tests_days",
 }
 # The outbox of events serves listeners, which lag by seconds.
 _EVENTS_DAYS: Final = 7.0
@@ -54,8 +54,8 @@ def _tell_nobody(_rows: Mapping[str, int], /) -> None:
 def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> dict[str, float]:
     """After how many days the rows of each table may go, as the settings say.
 
-    Logs go by ``retention.logs_days``; sessions and tests by ``retention.sessions_days``; the
-    events of the outbox after 7 days.
+    Logs go by ``retention.logs_days``, sessions by ``retention.sessions_days``, tests by
+    ``retention.tests_days``; the events of the outbox after 7 days.
 
     Raises:
         ValidationError: a table is not among :data:`TABLES`.
