@@ -364,6 +364,12 @@ def test_hex_that_yaml_would_take_for_a_number_is_hex(manager: DatabaseManager, 
         assert keys_of(manager) == {iccid(1): expected}
 
 
+def test_identities_may_stand_at_the_top_of_the_file(manager: DatabaseManager) -> None:
+    claim(manager, "card_1")
+    assert import_keys(manager, "card_1: 00:11").updated == [iccid(1)]
+    assert keys_of(manager) == {iccid(1): b"\x00\x11"}
+
+
 def test_a_key_under_a_lost_encryption_key_is_replaced(manager: DatabaseManager) -> None:
     store(manager, LOST, range(1, 2))
     done = import_keys(manager, "keys: {card_0001: AB}")
@@ -398,7 +404,7 @@ SECRET = "5EC2E7" * 5
         ("- " + SECRET, "no keys: write keys:"),
         (SECRET, "no keys: write keys:"),
         ("", "no keys: write keys:"),
-        (SECRET + ": 1", "2 problems"),
+        (SECRET + ": 1", ":1: keys: the PSK is not hex"),
         ("keys:\n  card_1: *x" + SECRET, ":2: no YAML: an alias is not taken"),
         ("keys:\n  card_1: &x" + SECRET + " ab\n  card_2: &x" + SECRET + " ab", ":3: no YAML"),
         ("keys:\n  card_1: !h!" + SECRET + " ab", ":2: no YAML: an anchor or a tag"),

@@ -1,5 +1,7 @@
 """The admin server's keys from its YAML file: ``keys: {card_0031: 00112233…}``.
 
+The identities may also stand at the top of the file, without ``keys:``.
+
 A key goes to the card that claims its PSK identity. A file has no ICCIDs, so that it makes no
 cards: an identity that no card claims is a problem, and nothing is written then.
 
@@ -8,7 +10,7 @@ Every scalar of the file is read as the text that it is, so that hex needs no qu
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -110,23 +112,28 @@ def _read(text: str, problems: Problems) -> list[KeyEntry]:
     root = compose(text, problems.name, only_text=True)
     if not isinstance(root, yaml.MappingNode):
         raise ValidationError(f"no keys: {_FORM}", problems.name)
+    top = list(pairs(root, problems))
+    if not any(name == "keys" for name, _, _ in top):
+        return _entries(top, problems)
     entries: list[KeyEntry] = []
-    names = set()
-    for name, name_node, node in pairs(root, problems):
-        names.add(name)
+    for name, name_node, node in top:
         if name != "keys":
             problems.add("only keys: is read, take the rest out", line=line_of(name_node))
         elif not isinstance(node, yaml.MappingNode):
             problems.add(_FORM, "keys", line_of(node))
         else:
-            entries = [
-                entry
-                for identity, identity_node, key_node in pairs(node, problems, "keys")
-                if (entry := _entry(identity, line_of(identity_node), key_node, problems))
-            ]
-    if "keys" not in names:
-        problems.add(f"there is no keys: in it; {_FORM}")
+            entries = _entries(pairs(node, problems, "keys"), problems)
     return entries
+
+
+def _entries(
+    lines: Iterable[tuple[str, yaml.Node, yaml.Node]], problems: Problems
+) -> list[KeyEntry]:
+    return [
+        entry
+        for identity, identity_node, key_node in lines
+        if (entry := _entry(identity, line_of(identity_node), key_node, problems))
+    ]
 
 
 def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> KeyEntry | None:
