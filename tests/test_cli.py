@@ -199,4 +199,4 @@ def test_tables_made_by_other_means_are_not_taken_for_an_empty_database(
     for command in (["status"], ["migrate"], ["init"]):
         done = run(*command, "-d", empty_url)
         assert done.returncode == 1
-        assert "no record of migrations is to be seen" in done.stderr
+        assert "no record of migrations is visible" in done.stderr

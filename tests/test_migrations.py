@@ -651,7 +651,7 @@ def test_a_kill_before_the_journal_says_done(make_site: SiteMaker) -> None:
         wait_until(lambda: site.run(waiting))
         _kill(process)
         assert "statement 2 was under way" in str(site.status().unfinished)
-        with pytest.raises(MigrationError, match="another migrator holds the lock"):
+        with pytest.raises(MigrationError, match="another migrator has held the lock"):
             site.migrator(lock_timeout=0.1).migrate()
     assert site.migrate() == ["0001_one"]
     assert {column["name"] for column in inspect(site.engine).get_columns("one")} == {"a", "b"}

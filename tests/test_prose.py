@@ -27,7 +27,7 @@ TURNS: Final = {
 }
 FOUND: Final = {turn: re.compile(pattern, re.MULTILINE) for turn, pattern in TURNS.items()}
 # How many are left. It only falls.
-ALLOWED: Final = 30
+ALLOWED: Final = 26
 
 CODE: Final = re.compile(r"```.*?```|``.*?``|`[^`\n]*`", re.DOTALL)
 

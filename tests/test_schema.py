@@ -81,7 +81,7 @@ def test_a_database_that_cannot_be_reached_is_a_connection_error() -> None:
 # (dialects, what is edited, by what, what the comparison says)
 MUTATIONS = [
     (Dialect, r"(?m)^ +model .*\n", "", "devices: the type of model is missing"),
-    (Dialect, r"(?m)^( +)(model .*\n)", r"\1\2\1extra INTEGER,\n", "the type of extra is not of"),
+    (Dialect, r"(?m)^( +)(model .*\n)", r"\1\2\1extra INTEGER,\n", "the type of extra is not in"),
     (Dialect, r"(?m)^( +model .*\n)( +firmware_version .*\n)", r"\2\1", "order of columns"),
     (Dialect, r"model( +)VARCHAR\(64\)", r"model\1VARCHAR(65)", "type of model is VARCHAR(65)"),
     (Dialect, r"(imei .*),\n", r"\1 NOT NULL,\n", "devices: NULL in imei is refused, not allowed"),

@@ -47,7 +47,7 @@ class _Step:
 
     @property
     def on_old_tables(self) -> Iterator[Change]:
-        """Return the changes of tables that existed before the migration."""
+        """Yield the changes of tables that existed before the migration."""
         return (change for change in self.changes if change.table not in self.new)
 
     def fault(self, rule: str, what: str, remedy: str) -> Finding:
@@ -81,7 +81,7 @@ class _Linted:
         self._used = set[tuple[int, str]]()
 
     def faults(self) -> Iterator[Finding]:
-        """Return the faults that are not exempt, and the exemptions that nothing needs."""
+        """Yield the faults that are not exempt, and the exemptions that nothing needs."""
         for step in self._steps():
             for rule, check in _CHECKS.items():
                 for what, remedy in check(step):
@@ -114,7 +114,7 @@ class _Linted:
 
     @cached_property
     def _allows(self) -> list[tuple[int, re.Match[str] | None]]:
-        """Yield the line of each ``allow-lint``, and its match; None if it is malformed."""
+        """Return the line of each ``allow-lint``, and its match; None if it is malformed."""
         text = self._migration.text
         return [
             (text.count("\n", 0, found.start()) + 1, _ALLOWED.fullmatch(found["rest"]))

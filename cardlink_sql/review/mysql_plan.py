@@ -53,7 +53,7 @@ def _is_whole(row: Row, table: str) -> bool:
 
 
 def _sorted(row: Row, rows: Sequence[Row]) -> tuple[set[str], float]:
-    """Yield the tables whose rows a SELECT or UNION sorts, and the expected number of rows."""
+    """Return the tables whose rows a SELECT or UNION sorts, and the expected number of rows."""
     united = re.match(r"<union([\d,]+)>", str(row["table"]))
     ids = [int(part) for part in united[1].split(",")] if united else [row["id"]]
     parts = [[one for one in rows if one["id"] == number] for number in ids]
@@ -62,7 +62,7 @@ def _sorted(row: Row, rows: Sequence[Row]) -> tuple[set[str], float]:
 
 
 def _tables(part: Sequence[Row], rows: Sequence[Row]) -> set[str]:
-    """Yield the tables of a SELECT, including those of its derived tables."""
+    """Return the tables of a SELECT, including those of its derived tables."""
     names = {str(row["table"]) for row in part}
     for name in tuple(names):
         if derived := re.match(r"<(?:derived|subquery)(\d+)>", name):

@@ -256,7 +256,7 @@ def _listed(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _assignments(node: exp.Expr) -> list[exp.EQ]:
-    """Yield each ``column = value`` of SET, in an UPDATE or an upsert."""
+    """Return each ``column = value`` of SET, in an UPDATE or an upsert."""
     clause = node if isinstance(node, exp.Update) else node.args.get("conflict")
     return [one for one in clause.expressions if isinstance(one, exp.EQ)] if clause else []
 
@@ -275,7 +275,7 @@ def _frozen(columns: dict[str, set[str]]) -> Columns:
 
 
 def _not_null(condition: exp.Expr) -> list[exp.Expr]:
-    """Yield the operands that are not NULL where a condition is true."""
+    """Return the operands that are not NULL where a condition is true."""
     # IS NOT NULL is a negated IS in PostgreSQL's tree, and a NOT around it elsewhere.
     test = condition.this if isinstance(condition, exp.Not) else condition
     if isinstance(test, exp.Is):

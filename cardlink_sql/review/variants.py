@@ -100,7 +100,7 @@ def bare(query: Query) -> Variant:
 
 
 def variants(query: Query) -> Iterator[Variant]:
-    """Return the query with all lines, bare, with each single condition and in each order."""
+    """Yield the query with all lines, bare, with each single condition and in each order."""
     yield as_written(query)
     if query.conditions or query.orders:
         yield bare(query)
@@ -109,7 +109,7 @@ def variants(query: Query) -> Iterator[Variant]:
 
 
 def sent_variants(query: Query) -> Iterator[Variant]:
-    """Return the variants that may be sent: bare, each condition, all, each order."""
+    """Yield the variants that may be sent: bare, each condition, all, each order."""
     if not query.conditions and not query.orders:
         yield as_written(query)
         return

@@ -21,7 +21,7 @@ from cardlink_sql.schema.migrator import driver
 def differences(engine: Engine) -> list[str]:
     """Return where the database differs from the schema, a sentence each.
 
-    Ignores tables that the schema does not know. Writes nothing, and makes no SQLite file.
+    Ignores tables that are not in the schema. Writes nothing, and creates no SQLite file.
 
     Args:
         engine: of the database.
@@ -72,13 +72,13 @@ def _compared(expected: Table, found: Table | None) -> Iterator[str]:
         if what not in live:
             yield f"{expected.name}: {what} is missing; it should be {wanted[what]}"
         elif what not in wanted:
-            yield f"{expected.name}: {what} is not of the schema: {live[what]}"
+            yield f"{expected.name}: {what} is not in the schema: {live[what]}"
         elif _squeezed(live[what]) != _squeezed(wanted[what]):
             yield f"{expected.name}: {what} is {live[what]}, not {wanted[what]}"
 
 
 def _facts(table: Table) -> Iterator[tuple[str, str]]:
-    """Yield what the schema says of a table, by what it is about."""
+    """Yield the properties of a table: a name and a description of each."""
     yield "the order of columns", ", ".join(column.name for column in table.columns)
     for column in table.columns:
         yield from _column_facts(column)
@@ -126,7 +126,7 @@ def readable(condition: str) -> str:
 
 
 def _squeezed(text: str) -> str:
-    """Return a text as all servers write it: they differ in blanks, brackets and case."""
+    """Return a text without the blanks, brackets and case in which servers differ."""
     pieces = re.split(r"('(?:[^']|'')*')", text)
     pieces[::2] = [re.sub(r"[\s()\"]", "", piece).lower() for piece in pieces[::2]]
     return " ".join(piece for piece in pieces if piece)

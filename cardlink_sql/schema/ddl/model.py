@@ -25,7 +25,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key with what it does; ``None`` is NO ACTION."""
+    """A foreign key and its ON DELETE action; ``None`` is NO ACTION."""
 
     name: str
     columns: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Writes tables as SQL: the same text for the same schema, laid out to be read."""
+"""Writes tables as readable SQL: the same text for the same schema."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -12,13 +12,13 @@ _INDENT: Final = "    "
 
 
 def ddl(tables: Iterable[Table], dialect: Dialect) -> str:
-    """The statements that make the tables: each table after those that it refers to."""
+    """Return the statements that create the tables, each table after those that it refers to."""
     printer = _Printer(dialect)
     return "\n\n".join(printer.table(table) for table in _ordered(list(tables))) + "\n"
 
 
 def _ordered(tables: list[Table]) -> Iterator[Table]:
-    """By name, but after what is referred to."""
+    """Yield the tables by name, but each after those that it refers to."""
     waiting = sorted(tables, key=lambda table: table.name)
     while waiting:
         names = {table.name for table in waiting}
@@ -37,7 +37,7 @@ class _Printer:
         self._quote = SQLALCHEMY[dialect]().identifier_preparer.quote
 
     def table(self, table: Table) -> str:
-        """A table, and the indexes that are separate statements."""
+        """Return a table's statement, then those of its indexes."""
         lines = [*self._columns(table), *self._constraints(table)]
         indexes = [self._index(table, index) for index in table.indexes]
         if self._dialect is Dialect.MYSQL:
@@ -65,7 +65,7 @@ class _Printer:
         if column.numbering is None:
             return
         if self._dialect is Dialect.SQLITE and table.primary_key:
-            # Only here can SQLite number a key by itself.
+            # SQLite generates key numbers only if the key is declared here.
             yield f"CONSTRAINT {table.primary_key.name} PRIMARY KEY"
         yield column.numbering
 
@@ -114,7 +114,7 @@ def _type(column: Column) -> str:
 
 
 def _broken(head: str, tail: str, indent: int = 1) -> str:
-    """On one line, where it fits; else the tail on the next."""
+    """Join head and tail on one line if it fits, else on two."""
     line = f"{head} {tail}"
     room = _LINE - len(_INDENT) * indent - 1
     return line if len(line) <= room else f"{head}\n{_INDENT * (indent + 1)}{tail}"

@@ -1,7 +1,7 @@
 """Reads the tables of a database into the model that is printed and compared.
 
 SQLAlchemy's inspector returns what all servers have in common; what it leaves out (the direction of
-an index's columns, the conditions of partial indexes, table options) is asked of the server.
+an index's columns, the conditions of partial indexes, table options) comes from the server itself.
 Conditions stay as the server writes them. Anything that the model cannot express is refused for a
 dump, so that it never omits anything silently, and listed for a comparison.
 """
@@ -26,7 +26,7 @@ from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
 
-# Never more than there is: the form of all that the layer makes.
+# Matches only the form of the indexes that the layer creates.
 _POSTGRESQL_INDEX: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING btree \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?"
 )
@@ -43,7 +43,7 @@ _COMMENT: Final = "a comment"
 
 
 def read_tables(connection: Connection) -> list[Table]:
-    """Return the tables of a database, by name; without those of the migrator.
+    """Return the tables of a database by name, except the migrator's.
 
     Raises:
         MigrationError: the database holds what the model cannot express.
@@ -78,7 +78,7 @@ def read_some(
 
 def _not_expressible(where: str, what: str) -> MigrationError:
     return MigrationError(
-        f"the schema dump cannot express {what}", where, "extend cardlink_sql/schema/ddl by it"
+        f"the schema dump cannot express {what}", where, "extend cardlink_sql/schema/ddl for it"
     )
 
 
@@ -94,13 +94,13 @@ class _TableReader:
         self._connection = connection
         self._statements = _statements(connection)
         self._inspector = inspect(connection)
-        # What the model cannot express: where, and what it is.
+        # Everything that the model cannot express: its place and a description.
         self.unknown: list[tuple[str, str]] = []
 
     def table(self, name: str) -> Table:
         """Read a table."""
         with warnings.catch_warnings():
-            # The inspector warns of indexes over expressions, which are read without it.
+            # The inspector warns about indexes over expressions, which are read separately.
             warnings.simplefilter("ignore", SAWarning)
             return self._table(name)
 
@@ -184,7 +184,7 @@ class _TableReader:
     def _parsed(
         self, pattern: re.Pattern[str], name: str, sql: str, *, is_unique: bool
     ) -> Iterator[Index]:
-        """An index from its definition; the columns of a plain one, its condition."""
+        """Yield the index that a definition describes, if it can be parsed."""
         found = pattern.fullmatch(re.sub(r"\s+", " ", sql))
         if found is None:
             self.unknown.append((name, sql))
@@ -200,7 +200,7 @@ class _SQLite(_TableReader):
         return super()._table(name)
 
     def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
-        # AUTOINCREMENT appears at a table's only key.
+        # Only the single key of a table can have AUTOINCREMENT.
         is_key = column.get("primary_key") and "AUTOINCREMENT" in self._sql(table).upper()
         return "AUTOINCREMENT" if is_key else None
 
@@ -234,7 +234,7 @@ class _PostgreSQL(_TableReader):
 class _MySQL(_TableReader):
     def _type(self, table: str, column: ReflectedColumn) -> str:
         kind = super()._type(table, column)
-        # MariaDB's JSON is a LONGTEXT with a check, which says so.
+        # MariaDB's JSON is a LONGTEXT with a json_valid check.
         is_json = kind == "LONGTEXT" and column["name"] in self._json_columns(table)
         return "JSON" if is_json else kind
 
@@ -260,7 +260,7 @@ class _MySQL(_TableReader):
         return "AUTO_INCREMENT" if column.get("autoincrement") is True else None
 
     def _unique(self, table: str) -> Iterator[Key]:
-        # Each is an index here, so one with a direction or a length is not a constraint.
+        # A unique constraint is an index here; one with a direction or a length is just an index.
         return (Key(index.name, index.parts) for index in self._all(table) if index.is_unique)
 
     def _indexes(self, table: str) -> Iterator[Index]:
@@ -307,7 +307,7 @@ def _action(action: str | None) -> str | None:
 
 
 def _default(sql: str | None, kind: str) -> str | None:
-    """A default as all servers would have it written: MySQL quotes numbers, MariaDB does not."""
+    """Return a default in one form for all servers: MySQL quotes numbers, MariaDB does not."""
     plain = re.sub(r"::[a-z][a-z ]*(\(\d+\))?", "", sql or "NULL")
     if plain.upper() == "NULL":
         return None

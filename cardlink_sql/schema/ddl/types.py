@@ -1,4 +1,4 @@
-"""How the canonical DDL calls the type of a column."""
+"""The names of column types in the canonical DDL."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _SHORT: Final = (
 
 
 def type_name(kind: TypeEngine[Any], dialect: SQLAlchemyDialect) -> str:
-    """The name of a type, declared or reflected, without its collation."""
+    """Return the name of a type, declared or reflected, without its collation."""
     name = kind.compile(dialect=dialect).upper()
     for old, new in _SHORT:
         name = re.sub(old, new, name)

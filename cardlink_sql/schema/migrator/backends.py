@@ -44,11 +44,11 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         self.has_transactional_ddl = self.transactional_ddl
 
     def connect(self, _dburi: Any) -> Any:
-        """The connection that was given."""
+        """Return the connection that was passed in."""
         return self._given
 
     def copy(self) -> "Backend":
-        """This one: apply and record share a connection."""
+        """Return itself: apply and record share a connection."""
         return self
 
     def __enter__(self) -> "Backend":
@@ -64,13 +64,13 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         """Do nothing: :meth:`create_bookkeeping` has made the tables."""
 
     def savepoint(self, _name: str) -> None:
-        """No savepoint: a statement that fails ends the whole migration."""
+        """Do nothing: a statement that fails ends the whole migration."""
 
     def savepoint_rollback(self, _name: str) -> None:
-        """No savepoint, so none to return to."""
+        """Do nothing: there is no savepoint to return to."""
 
     def rollback(self) -> None:
-        """Roll back; a connection that is lost has nothing to roll back."""
+        """Roll back; a lost connection has nothing to roll back."""
         with suppress(self.connection.Error):
             super().rollback()
         self._in_transaction = False
@@ -81,9 +81,9 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         return self._statements.execute(f"migrations.{title}", **bound)
 
     def record(self, migration: Any, direction: str) -> None:
-        """Record that a migration was applied or rolled back, and by whom.
+        """Record that a migration was applied or rolled back, and by which user.
 
-        Neither DNS is asked nor need the user have a name.
+        It makes no DNS query, and works for a user without a name.
         """
         now = times.utc_now()
         self.send(
@@ -104,17 +104,17 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
             self.send("unmark_applied", migration_hash=migration.hash)
 
     def prepare(self) -> None:
-        """Ready the connection for migrations, before any transaction."""
+        """Prepare the connection for migrations, before any transaction."""
 
     def restore(self) -> None:
         """Leave the connection as the engine made it."""
 
     def table_names(self) -> set[str]:
-        """The tables that the connection sees."""
+        """Return the tables that the connection sees."""
         return {row[0] for row in self.send("tables").fetchall()}
 
     def create_bookkeeping(self) -> None:
-        """Make the bookkeeping tables where they are missing.
+        """Create the bookkeeping tables that are missing.
 
         Raises:
             MigrationError: another version of yoyo made its tables.
@@ -122,7 +122,7 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         present = self.table_names()
         with self.transaction():
             if not present.issuperset(bookkeeping.BOOKKEEPING_TABLES):
-                # Each can run again, so a process killed between two leaves nothing to mend.
+                # Each can be repeated, so a process killed between two needs no repair.
                 for title in ("make_migrations", "make_log", "make_version", "make_journal"):
                     self.send(title)
             version = self.send("read_version").fetchone()[0]
@@ -161,14 +161,14 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
     dialect = Dialect.SQLITE
 
     def prepare(self) -> None:
-        """Switch foreign keys off, which SQLite heeds outside a transaction only.
+        """Switch foreign keys off, which SQLite allows only outside a transaction.
 
         With them on, the DROP TABLE of a rebuild would delete the rows that refer to it.
         """
         self.send("foreign_keys_off")
 
     def restore(self) -> None:
-        """End what is open and switch foreign keys on."""
+        """End any open transaction and switch foreign keys on."""
         self.rollback()
         self.send("foreign_keys_on")
 
@@ -178,10 +178,10 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
         self._in_transaction = True
 
     def run_whole(self, migration: Any, direction: str) -> None:
-        """As on the others, and no row may have lost the row that it refers to.
+        """Run the steps, then check that every row still has the row that it refers to.
 
         Raises:
-            MigrationError: a row has; or as on the others.
+            MigrationError: a row lost its reference; or as for the other backends.
             StatementFailed: a statement was refused.
         """
         before = self._orphans(migration)
@@ -191,7 +191,7 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
             raise MigrationError(
                 f"{count} row(s) of {child} would refer to rows of {parent} that do not exist",
                 migration.where,
-                "nothing was kept; mend the migration",
+                "nothing was kept; correct the migration",
             )
 
     def _orphans(self, migration: Any) -> Counter[tuple[str, str]]:
@@ -227,8 +227,8 @@ class PostgreSQL(Backend, PostgresqlPsycopgBackend):  # type: ignore[misc]
     dialect = Dialect.POSTGRESQL
 
     def prepare(self) -> None:
-        """Have the server notice within a second that this process has died."""
-        # Not on every platform, nor before PostgreSQL 14; the lock is then freed later.
+        """Have the server notice within a second if this process dies."""
+        # Unavailable on some platforms and before PostgreSQL 14; the lock is then freed later.
         with suppress(self.connection.Error):
             self.send("notice_dead_client")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def message(error: BaseException) -> str:
-    """The driver's sentence with the server's code.
+    """Return the driver's message with the server's code.
 
     PostgreSQL's DETAIL is left out: it quotes whole rows, and a row may hold a key.
     """
@@ -18,7 +18,7 @@ def message(error: BaseException) -> str:
 
 
 def code(error: BaseException | None) -> Any:
-    """MySQL's error number or PostgreSQL's SQLSTATE; None where there is none."""
+    """Return MySQL's error number or PostgreSQL's SQLSTATE; None if there is none."""
     # PyMySQL's errors have a SQLSTATE too, but it does not distinguish an index from a table.
     match error.args if error is not None else ():
         case (int() as number, *_):

@@ -1,4 +1,4 @@
-"""Reading the migration files: yoyo splits and orders them, and what it lets pass is refused.
+"""Reading the migration files: yoyo splits and orders them, with stricter checks added here.
 
 A migration is ``NNNN_name.sql`` with an optional ``NNNN_name.rollback.sql`` next to it, in one
 folder per dialect. All are read and checked before any of them runs.
@@ -33,8 +33,8 @@ _DIRECTIVE: Final = re.compile(r"\s*--\s*(depends|transactional)\s*:\s*(.*)", re
 _WRITTEN_RIGHT: Final = re.compile(r"\s*--\s*(depends:.*|transactional:\s*(true|false)\s*)")
 
 
-class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, never a caller's
-    """A statement of a migration was refused by the driver or the server (``__cause__``)."""
+class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, callers never see it
+    """Raised when the driver or the server refuses a statement (``__cause__``)."""
 
     def __init__(self, statement: "Statement") -> None:
         super().__init__(statement.where)
@@ -56,16 +56,16 @@ class Statement:
 
     @property
     def line(self) -> str:
-        """The line in its file."""
+        """Return the line in its file."""
         return self.where.rpartition(":")[2]
 
     @property
     def checksum(self) -> str:
-        """The checksum of the text."""
+        """Return the checksum of the text."""
         return _checksum(self.text)
 
     def run(self, connection: Any) -> None:
-        """Run it on a driver connection; rows that it returns are thrown away.
+        """Run it on a driver connection; rows that it returns are discarded.
 
         Raises:
             StatementFailed: the driver or the server refused it.
@@ -82,10 +82,10 @@ class Statement:
 
 
 class SQLMigration(Migration):  # type: ignore[misc]
-    """A migration of yoyo's, read at once and checked; its steps are our statements.
+    """A yoyo migration, read and checked at once; its steps are our statements.
 
-    yoyo's own reads late, in the locale's encoding, and resolves ``depends`` in a registry
-    of the whole process, where the files of two dialects would meet.
+    yoyo reads late, in the locale's encoding, and resolves ``depends`` in a registry of the
+    whole process, where the files of two dialects would collide.
     """
 
     def __init__(self, file: "_File", rollback: "_File | None") -> None:
@@ -102,7 +102,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
         self.steps = self._make_steps()
 
     def load(self) -> None:
-        """Nothing is left to load."""
+        """Do nothing: the file is already loaded."""
 
     def resolve(self, by_id: "dict[str, SQLMigration]") -> None:
         """Find the migrations that this one depends on.
@@ -115,12 +115,12 @@ class SQLMigration(Migration):  # type: ignore[misc]
                 raise MigrationError(
                     f"it depends on {name}, which does not exist",
                     f"{self.where}:1",
-                    "write the full name of a migration of this folder, without .sql",
+                    "write the full name of a migration in this folder, without .sql",
                 )
         self._depends = {by_id[name] for name in self.depends_on}
 
     def statements(self, direction: Direction) -> list[Statement]:
-        """The statements of one direction, in the order in which they run.
+        """Return the statements of one direction, in the order in which they run.
 
         Raises:
             MigrationError: there is no rollback file.
@@ -145,7 +145,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
 
 
 def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]:
-    """The migrations of a dialect, in the order in which they run.
+    """Return the migrations of a dialect, in the order in which they run.
 
     Args:
         folder: the folder ``migrations``, with one folder per dialect in it.
@@ -165,14 +165,14 @@ def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]
         raise MigrationError(
             f"these migrations depend on each other in a circle: {names}",
             f"{folder.name}/{dialect}",
-            "take out one of their -- depends:",
+            "remove one of their -- depends:",
         ) from None
 
 
 def read_each(
     folder: Traversable, dialect: Dialect
 ) -> tuple[list[SQLMigration], list[MigrationError]]:
-    """The migrations that can be read, and what is wrong with the others.
+    """Return the migrations that can be read, and the errors of the others.
 
     Args:
         folder: as :func:`read_migrations`.
@@ -198,7 +198,7 @@ def read_each(
 
 
 def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File | None"]]:
-    """Each migration with its rollback, by name."""
+    """Return each migration with its rollback, by name."""
     files = _list_files(folder, dialect)
     rollbacks = {file.id: file for file in files if file.is_rollback}
     forward = [file for file in files if not file.is_rollback]
@@ -207,7 +207,7 @@ def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File 
 
 
 def statements_checksum(statements: list[Statement]) -> str:
-    """One checksum over several statements."""
+    """Return one checksum over several statements."""
     return _checksum("".join(statement.checksum for statement in statements))
 
 
@@ -235,7 +235,7 @@ class _File:
         return f"{self.folder.name}/{self.dialect}/{self.entry.name}"
 
     def parse(self) -> tuple[dict[str, str], str, list[str]]:
-        """yoyo's view of the file: directives, leading comment, statements."""
+        """Return yoyo's view of the file: directives, leading comment, statements."""
         self._check_directives()
         sqltext.check(self.text, self.dialect, self.where)
         with as_file(self.entry) as path:
@@ -243,7 +243,7 @@ class _File:
         return parsed
 
     def statements(self, texts: list[str]) -> list[Statement]:
-        """yoyo's statements with their lines; those of only comments are left out."""
+        """Return yoyo's statements with their lines, except those of only comments."""
         statements: list[Statement] = []
         position = 0
         for text in texts:

@@ -1,4 +1,4 @@
-"""The journal: what each migration's file held, and how far one without a transaction is."""
+"""The journal: the contents of each migration's file, and the progress of a half-run one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether nobody knows if the statement that was started took effect."""
+        """Return whether it is unknown if the started statement took effect."""
         return self.statement_started is not None and self.error is None
 
 
@@ -44,17 +44,17 @@ class Journal:
         self._backend = backend
 
     def read(self) -> dict[str, Entry]:
-        """All rows, by the migration's id."""
+        """Return all rows by the migration's id."""
         rows = self._backend.send("read_journal").fetchall()
         return {row[0]: Entry(*row) for row in rows}
 
     def begin(self, migration: SQLMigration, direction: Direction) -> Entry:
-        """Open the row of a migration that runs statement by statement; nothing is done yet."""
+        """Insert the row of a migration that runs statement by statement, with nothing done."""
         self._write(migration, direction, [])
         return self.read()[migration.id]
 
     def record(self, migration: SQLMigration) -> None:
-        """Write the row of a migration that was applied as a whole."""
+        """Insert the row of a migration that was applied as a whole."""
         self._write(migration, "apply", migration.apply_statements)
 
     def forget(self, migration: SQLMigration) -> None:
@@ -62,7 +62,7 @@ class Journal:
         self._backend.send("delete_journal", migration_id=migration.id)
 
     def started(self, migration: SQLMigration, statement: Statement) -> None:
-        """Write that a statement is about to run."""
+        """Record that a statement is about to run."""
         self._send(
             "journal_started",
             migration,
@@ -71,7 +71,7 @@ class Journal:
         )
 
     def done(self, migration: SQLMigration, direction: Direction, statement: Statement) -> None:
-        """Write that the statements up to this one have run."""
+        """Record that the statements up to this one have run."""
         done = migration.statements(direction)[: statement.number]
         self._send(
             "journal_done",
@@ -81,11 +81,11 @@ class Journal:
         )
 
     def failed(self, migration: SQLMigration, statement: Statement, error: str) -> None:
-        """Write that the server refused a statement, so that it took no effect."""
+        """Record that the server refused a statement, so that it took no effect."""
         self._send("journal_failed", migration, number=statement.number, error=error)
 
     def complete(self, migration: SQLMigration) -> None:
-        """Write the checksum of the file as it was when its last statement had run."""
+        """Record the checksum of the file after its last statement ran."""
         self._send(
             "journal_complete",
             migration,

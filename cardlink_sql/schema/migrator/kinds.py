@@ -1,7 +1,7 @@
 """The kind of change of a migration's statement, and its table.
 
-A small table of patterns, not a parser: what none of them fits is :attr:`Action.UNKNOWN`, and
-whoever asks assumes the strongest of it.
+A small table of patterns, not a parser: a statement that matches none is :attr:`Action.UNKNOWN`,
+for which callers assume the strongest lock.
 """
 
 import re
@@ -22,9 +22,9 @@ class Action(Enum):
     RENAME_TABLE = "a table renamed"
     TRUNCATE = "a table emptied"
     CREATE_INDEX = "a new index"
-    CREATE_INDEX_CONCURRENTLY = "a new index, built beside writers"
+    CREATE_INDEX_CONCURRENTLY = "a new index, built without blocking writers"
     DROP_INDEX = "an index dropped"
-    DROP_INDEX_CONCURRENTLY = "an index dropped beside writers"
+    DROP_INDEX_CONCURRENTLY = "an index dropped without blocking writers"
     RENAME_INDEX = "an index renamed"
     ADD_COLUMN = "a new column"
     ADD_REQUIRED_COLUMN = "a new column, NOT NULL without a default"
@@ -34,16 +34,16 @@ class Action(Enum):
     RENAME_COLUMN = "a column renamed"
     CHANGE_TYPE = "a column's type changed"
     CHANGE_DEFAULT = "a column's default changed"
-    SET_NOT_NULL = "NULL refused from now on"
-    DROP_NOT_NULL = "NULL allowed from now on"
+    SET_NOT_NULL = "NULL no longer allowed"
+    DROP_NOT_NULL = "NULL now allowed"
     ADD_FOREIGN_KEY = "a new foreign key"
     ADD_FOREIGN_KEY_NOT_VALID = "a new foreign key, for new rows only"
     ADD_CHECK = "a new check"
     ADD_CHECK_NOT_VALID = "a new check, for new rows only"
-    VALIDATE = "a constraint held against the rows there are"
+    VALIDATE = "a constraint validated on existing rows"
     ADD_UNIQUE = "a new unique constraint"
     ADD_PRIMARY_KEY = "a new primary key"
-    ADD_KEY_USING_INDEX = "a key made of an index"
+    ADD_KEY_USING_INDEX = "a key made from an index"
     DROP_FOREIGN_KEY = "a foreign key dropped"
     DROP_CONSTRAINT = "a constraint dropped"
     RENAME_CONSTRAINT = "a constraint renamed"
@@ -58,11 +58,11 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: a statement is one, an ALTER TABLE one for each of its actions.
+    """One change of a statement; an ALTER TABLE has one for each of its actions.
 
-    ``table`` is the table that changes, where the statement names it; ``refers_to`` the table
-    that a foreign key refers to; ``name`` the index that is made or dropped, or the new name of
-    what is renamed.
+    ``table`` is the table that changes, if the statement names it; ``refers_to`` the table
+    that a foreign key refers to; ``name`` the index that is created or dropped, or the new name of
+    a renamed object.
     """
 
     kind: Action
@@ -78,7 +78,7 @@ _COLUMN: Final = r"(?:COLUMN )?"
 _CONSTRAINT: Final = r"ADD (?:CONSTRAINT (?!FOREIGN|CHECK|UNIQUE|PRIMARY)\S+ )?"
 _REFERENCES: Final = re.compile(r"\bREFERENCES (\S+)", re.IGNORECASE)
 
-# In the order in which they are tried; each begins where the statement does.
+# Tried in this order; each matches at the start of the statement.
 _STATEMENTS: Final = (
     (Action.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}"),
     (Action.DROP_TABLE, rf"DROP TABLE {_IF}{_NAME}"),
@@ -114,7 +114,7 @@ _ACTIONS: Final = (
         Action.ADD_COMPUTED_COLUMN,
         rf"ADD {_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
     ),
-    # now() is one value for the whole statement; any other function may return another one each.
+    # now() is one value for the whole statement; any other function may return a new one per row.
     (
         Action.ADD_COMPUTED_COLUMN,
         rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \(",
@@ -144,7 +144,7 @@ _ALTER_TABLE: Final = re.compile(
 
 
 def tables_of_indexes(statements: Iterable[str], dialect: Dialect) -> dict[str, str]:
-    """Which table each index belongs to, of those that the statements make."""
+    """Return the table of each index that the statements create."""
     return {
         change.name: change.table
         for statement in statements
@@ -166,11 +166,11 @@ _ACTION_PATTERNS: Final = _compiled(_ACTIONS)
 
 
 def changes(statement: str, dialect: Dialect) -> list[Change]:
-    """The changes that a statement makes; at least one.
+    """Return the changes that a statement makes; at least one.
 
     Args:
         statement: one statement, with or without its ``;``.
-        dialect: whose rules its text follows.
+        dialect: the dialect of its text.
     """
     text = _plain(statement, dialect)
     if altered := _ALTER_TABLE.fullmatch(text):
@@ -204,7 +204,7 @@ def _action(action: str, table: str) -> Change:
 
 
 def _plain(statement: str, dialect: Dialect) -> str:
-    """The statement on one line, a blank between its words; no comments, no quotes of names."""
+    """Return the statement on one line, single-spaced, without comments and quotes of names."""
     words = list[str]()
     for token in tokenize(statement, dialect):
         if token.kind in BLANK or token.kind is Kind.SEMICOLON:
@@ -219,7 +219,7 @@ def _plain(statement: str, dialect: Dialect) -> str:
 
 
 def _split(actions: str) -> list[str]:
-    """The actions of an ALTER TABLE: apart at the commas outside of brackets."""
+    """Return the actions of an ALTER TABLE, split at the commas outside of brackets."""
     parts, depth = [""], 0
     for word in actions.split(" "):
         depth += (word == "(") - (word == ")")

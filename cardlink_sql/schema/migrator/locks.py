@@ -1,4 +1,4 @@
-"""One migrator at a time: a lock that its process cannot leave held, however it ends."""
+"""A lock that allows one migrator at a time and is freed however its process ends."""
 
 import errno
 import os
@@ -22,12 +22,12 @@ else:
     import fcntl
 
 _POLL: Final = 0.05
-# Beyond the text, for Windows forbids others to read the bytes that are locked.
+# After the text, because Windows does not let others read locked bytes.
 _WINDOWS_LOCKED_BYTE: Final = 1 << 20
 
 
 class Lock(ABC):
-    """A lock that is polled, so that its holder can be named when waiting has been long enough."""
+    """A lock that is polled, so that its holder can be named after a timeout."""
 
     @abstractmethod
     def try_acquire(self) -> bool:
@@ -39,7 +39,7 @@ class Lock(ABC):
 
     @abstractmethod
     def holder(self) -> str:
-        """Return the holder, as far as can be seen."""
+        """Return a description of the holder, as far as it is known."""
 
 
 @contextmanager
@@ -51,13 +51,13 @@ def held(lock: Lock, timeout: float) -> Iterator[None]:
         timeout: seconds to wait for it.
 
     Raises:
-        MigrationError: another held it all the time; the message names the lock holder.
+        MigrationError: another migrator held it until the timeout; the message names the holder.
     """
     deadline = time.monotonic() + timeout
     while not lock.try_acquire():
         if time.monotonic() >= deadline:
             raise MigrationError(
-                f"another migrator holds the lock, for more than {timeout:g} s: {lock.holder()}",
+                f"another migrator has held the lock for more than {timeout:g} s: {lock.holder()}",
                 remedy="wait for it to end, or end it; the lock is freed with its process",
             )
         time.sleep(_POLL)
@@ -68,24 +68,24 @@ def held(lock: Lock, timeout: float) -> Iterator[None]:
 
 
 class NoLock(Lock):
-    """For a database in memory: its one connection is lock enough."""
+    """The lock of an in-memory database, whose only connection is enough."""
 
     def try_acquire(self) -> bool:
-        """Nobody else can hold it."""
+        """Return True: nobody else can hold it."""
         return True
 
     def release(self) -> None:
-        """Nothing to free."""
+        """Do nothing."""
 
     def holder(self) -> str:
-        """Never asked."""
+        """Return nothing; it is never called."""
         return "nobody"
 
 
 class FileLock(Lock):
     """An operating system's lock on a file next to an SQLite database.
 
-    The file is removed with the lock; one that a killed process left is locked by nobody.
+    Freeing the lock removes the file; a file that a killed process left is not locked.
     """
 
     def __init__(self, database: Path) -> None:
@@ -110,25 +110,25 @@ class FileLock(Lock):
                     file.close()
         except OSError as error:
             raise MigrationError(
-                f"the lock file cannot be made: {error.strerror}",
+                f"cannot create the lock file: {error.strerror}",
                 str(self._path),
-                "migrate as a user who may write the folder of the database, on a file system "
-                "that takes locks",
+                "migrate as a user who can write to the database's folder, on a file system "
+                "that supports locks",
             ) from error
         return self._file is not None
 
     def release(self) -> None:
         """Free the lock and remove its file."""
-        with suppress(OSError):  # Windows removes no open file; it stays, locked by nobody
+        with suppress(OSError):  # Windows cannot remove an open file; it stays, unlocked
             self._path.unlink()
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def holder(self) -> str:
-        """Process, host and time, as the holder wrote them."""
+        """Return process, host and time, as the holder wrote them."""
         with suppress(OSError):
-            return self._path.read_text(encoding="utf-8") or "it has not written who it is"
+            return self._path.read_text(encoding="utf-8") or "it has not identified itself"
         return "it has just ended"
 
     def _sign(self, file: IO[str]) -> None:
@@ -138,14 +138,14 @@ class FileLock(Lock):
         file.flush()
 
     def _is_still_there(self, file: IO[str]) -> bool:
-        # The holder before may have removed the file between our opening and our locking it.
+        # The previous holder may have removed the file after we opened it and before we locked it.
         with suppress(FileNotFoundError):
             return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
         return False
 
 
 class _ServerLock(Lock):
-    """A lock of the session; the server frees it with the session."""
+    """A lock of the connection; the server frees it when the connection ends."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -155,13 +155,13 @@ class _ServerLock(Lock):
         return bool(self._backend.send("lock").fetchone()[0])
 
     def release(self) -> None:
-        """Free the lock; a session that is lost has freed it already."""
+        """Free the lock; a lost connection has already freed it."""
         with suppress(self._backend.connection.Error):
             self._backend.send("unlock").fetchone()
 
 
 class PostgreSQLLock(_ServerLock):
-    """An advisory lock."""
+    """PostgreSQL's advisory lock."""
 
     def holder(self) -> str:
         """Return process, user, application, address and time, from pg_stat_activity."""
@@ -176,7 +176,7 @@ class PostgreSQLLock(_ServerLock):
 
 
 class MySQLLock(_ServerLock):
-    """A named lock."""
+    """MySQL's named lock."""
 
     def holder(self) -> str:
         """Return connection, user, host and time, from the server's process list."""
@@ -190,7 +190,7 @@ class MySQLLock(_ServerLock):
 
 
 def server_lock(backend: Backend) -> Lock:
-    """The lock of a server, over the connection that will migrate."""
+    """Return the server's lock, for the connection that will migrate."""
     if backend.dialect is Dialect.POSTGRESQL:
         return PostgreSQLLock(backend)
     return MySQLLock(backend)

@@ -1,4 +1,4 @@
-"""Statements that cannot be undone: which they are, and how to go on after one was cut off."""
+"""Statements that cannot be undone, and how to continue after an interrupted one."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ from cardlink_sql.schema.migrator.files import (
 )
 from cardlink_sql.schema.migrator.journal import Entry
 
-# What can share a transaction with its entry in the journal, so that both are kept or neither.
+# Statements that can commit together with their entry in the journal.
 _SHARES: Final = {
     Dialect.MYSQL: re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE),
     Dialect.SQLITE: re.compile(r"\s*(?!VACUUM|PRAGMA|ATTACH|DETACH)\w", re.IGNORECASE),
@@ -30,7 +30,7 @@ _REPEATABLE: Final = re.compile(
     r"\s*(CREATE|ALTER|DROP|SET|GRANT|REVOKE|ANALYZE|OPTIMIZE|TRUNCATE|VACUUM|PRAGMA|REINDEX)\b",
     re.IGNORECASE,
 )
-# Run a second time these make a second index or constraint, under a name of the server's.
+# Repeating these would create a second index or constraint, named by the server.
 _NAMELESS: Final = re.compile(
     r"\bADD\s+(?:CONSTRAINT\s+)?(?:UNIQUE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)"
     r"|FOREIGN\s+KEY|CHECK)\s*\(",
@@ -53,16 +53,16 @@ _MARIADB_DUPLICATE_FOREIGN_KEY: Final = (1005, "errno: 121")
 
 
 def shares_transaction(dialect: Dialect, statement: Statement) -> bool:
-    """Whether a statement can be committed together with its entry in the journal."""
+    """Return whether a statement can be committed together with its entry in the journal."""
     return _SHARES[dialect].match(statement.code) is not None
 
 
 def check(entry: Entry, migration: SQLMigration, direction: Direction) -> None:
-    """Refuse to go on where the file no longer begins with what was committed.
+    """Refuse to continue if the file no longer begins with the committed statements.
 
     Raises:
-        DriftError: a statement that was committed, or was cut off, has another text now.
-        MigrationError: whether a statement took effect cannot be found out.
+        DriftError: the text of a committed or interrupted statement has changed.
+        MigrationError: it is unknown whether a statement took effect.
     """
     statements = migration.statements(direction)
     done = statements[: entry.statements_done]
@@ -90,7 +90,7 @@ def check(entry: Entry, migration: SQLMigration, direction: Direction) -> None:
 
 
 def took_effect(statement: Statement, error: BaseException | None) -> bool:
-    """Whether the error of a repeated statement says that its first run took effect."""
+    """Return whether the error of a repeated statement shows that its first run took effect."""
     code = driver.code(error)
     word = statement.code.split(maxsplit=1)[0].upper()
     number, words = _MARIADB_DUPLICATE_FOREIGN_KEY
@@ -99,7 +99,7 @@ def took_effect(statement: Statement, error: BaseException | None) -> bool:
 
 
 def clear_away(backend: Backend, statement: Statement) -> None:
-    """Drop the invalid index that a broken CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
+    """Drop the invalid index that a failed CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
     if backend.dialect is not Dialect.POSTGRESQL:
         return
     if match := _CONCURRENT_INDEX.search(statement.text):
@@ -119,7 +119,7 @@ def _undecided(migration: SQLMigration, statement: Statement) -> MigrationError:
         f"statement {statement.number} was under way when its process or its connection ended; "
         "whether it took effect is not known, and running it again may do it twice",
         statement.where,
-        "look whether it did. If so: "  # noqa: S608 - advice to a person, never run
+        "check whether it did. If so: "  # noqa: S608 - advice to a person, never run
         f"UPDATE {JOURNAL_TABLE} SET statements_done = {statement.number}, "
         f"done_checksum = NULL, statement_started = NULL {row}. "
         f"If not: UPDATE {JOURNAL_TABLE} SET statement_started = NULL {row}. "

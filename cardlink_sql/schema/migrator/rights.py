@@ -8,7 +8,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.files import read_migrations
 
 ROW_RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
-# Needs of a migration's statements, next to the rights on rows.
+# The rights that a migration's statements need in addition to those on rows.
 _NEEDED: Final = (
     (r"CREATE TABLE", "CREATE"),
     (r"ALTER TABLE", "ALTER"),
@@ -19,12 +19,12 @@ _NEEDED: Final = (
     (r"CREATE (OR REPLACE )?VIEW", "CREATE VIEW"),
     (r"CREATE (PROCEDURE|FUNCTION)", "CREATE ROUTINE"),
 )
-# Making the bookkeeping needs these whatever a migration does.
+# Every migration needs these to create the bookkeeping tables.
 _ALWAYS: Final = ("CREATE", "ALTER", "DROP")
 
 
 def mysql_rights() -> list[str]:
-    """What to grant on a database to whoever migrates it."""
+    """Return the rights on a database for the role that migrates it."""
     code = [
         statement.code.strip()
         for migration in read_migrations(resources.folder("migrations"), Dialect.MYSQL)
@@ -41,5 +41,5 @@ def mysql_rights() -> list[str]:
 
 
 def escaped_pattern(name: str) -> str:
-    """The pattern that matches one database in a GRANT, where ``_`` and ``%`` are any signs."""
+    """Return a GRANT's pattern for exactly one database: ``_`` and ``%`` are wildcards there."""
     return re.sub(r"([\\%_])", r"\\\1", name)

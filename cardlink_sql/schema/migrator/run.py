@@ -16,13 +16,13 @@ def run(
 
     Args:
         backend: the connection, under the lock, without a transaction.
-        migration: what to run.
+        migration: the migration to run.
         direction: which of its two files.
         entry: its row in the journal.
 
     Raises:
-        MigrationError: a statement failed; where, why, what was kept and what to do.
-        DriftError: it was half run, and what was run has been edited.
+        MigrationError: a statement failed; it says where, why and what was kept.
+        DriftError: it was half run, and the statements that ran were edited.
     """
     if backend.has_transactional_ddl and migration.use_transactions:
         _in_one_transaction(backend, migration, direction)
@@ -41,7 +41,7 @@ def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Di
         raise MigrationError(
             driver.message(failure.__cause__ or failure),
             failure.statement.where,
-            f"nothing of this migration was kept; mend the file and {_AGAIN[direction]} again",
+            f"nothing of this migration was kept; correct the file and {_AGAIN[direction]} again",
         ) from failure.__cause__
 
 
@@ -111,13 +111,13 @@ class _ByStatement:
         kept = f"the statements of lines {lines} are committed and stay; " if done else ""
         again = _AGAIN[self._direction]
         try:
-            # An uncertain statement stays so: this error may say nothing about its first run.
+            # The statement stays uncertain: this error may not be about its first run.
             if not is_uncertain:
                 self._note_failure(statement, what)
         except self._backend.connection.Error:
             advice = f"the connection is lost; {again} again to find out whether it took effect"
         else:
-            advice = f"mend this one and {again} again: it goes on at this statement"
+            advice = f"correct this one and {again} again: it continues at this statement"
         return MigrationError(what, statement.where, kept + advice)
 
     def _note_failure(self, statement: Statement, what: str) -> None:

@@ -36,8 +36,8 @@ class Migrator:
     Args:
         engine: of :func:`cardlink_sql.database.engine.make_engine`.
         dialect: the engine's dialect; it names the folder of its migrations.
-        folder: the folder that holds a folder of migrations per dialect; without it the
-            package's own.
+        folder: the folder that holds a folder of migrations per dialect; by default the
+            package's.
         lock_timeout: seconds to wait for another migrator.
     """
 
@@ -55,16 +55,16 @@ class Migrator:
         self._lock_timeout = lock_timeout
 
     def migrate(self, revision: str | None = None) -> list[str]:
-        """Apply what is pending; a half-applied migration goes on where it stopped.
+        """Apply the pending migrations; a half-applied one continues where it stopped.
 
         Args:
-            revision: the last one to apply, an id or the beginning of one; without it all.
+            revision: the last one to apply, an id or the beginning of one; by default all.
 
         Returns:
             The ids applied, in order.
 
         Raises:
-            MigrationError: a file, a statement or the lock; what was kept and what to do.
+            MigrationError: a file, a statement or the lock failed; it says what was kept.
             DriftError: files and database disagree; nothing was changed.
             ConnectionError: no connection.
         """
@@ -77,7 +77,7 @@ class Migrator:
             return self._run(backend, state, state.to_apply(revision), "apply")
 
     def rollback(self, revision: str) -> list[str]:
-        """Roll back what was applied after a revision.
+        """Roll back the migrations that were applied after a revision.
 
         Args:
             revision: the last one to keep, an id or the beginning of one; ``base`` keeps none.
@@ -102,13 +102,13 @@ class Migrator:
         """Return the state of the database. Writes nothing, and takes no lock.
 
         Raises:
-            MigrationError: a file cannot be read, or the bookkeeping's tables cannot.
+            MigrationError: a file or the bookkeeping's tables cannot be read.
             ConnectionError: no connection.
         """
         return self._read_state().status()
 
     def plan(self, revision: str | None = None) -> list[PlannedMigration]:
-        """Return what :meth:`migrate`, or :meth:`rollback` to an older revision, would send.
+        """Return the plan of :meth:`migrate`, or of :meth:`rollback` to an older revision.
 
         Args:
             revision: as theirs; one before the applied ones plans the rollback to it.
@@ -129,7 +129,7 @@ class Migrator:
         return [state.planned(file, "apply") for file in state.to_apply(revision)]
 
     def drop_all(self) -> None:
-        """Drop the tables of the schema with all that is in them, and the bookkeeping.
+        """Drop the tables of the schema with all their rows, and the bookkeeping.
 
         Raises:
             MigrationError: a table cannot be dropped; where DDL is transactional, none was.
@@ -181,7 +181,7 @@ class Migrator:
 
     @contextmanager
     def _locked(self) -> Iterator[Backend]:
-        """A backend under the lock. Its connection is closed afterwards, not given back:
+        """Yield a backend under the lock. Its connection is closed, not returned to the pool:
         a migration may have changed the settings of its session."""
         with self._translated(), self._lock_of_file():
             pooled = self._connect()
@@ -200,7 +200,7 @@ class Migrator:
                 pooled.close()
 
     def _lock_of_file(self) -> AbstractContextManager[None]:
-        # Taken before the connection: the first one to a new file changes its journal mode.
+        # Locked before connecting: the first connection to a new file changes its journal mode.
         file = database_file(self._engine)
         if file is None:
             return nullcontext()

@@ -1,4 +1,4 @@
-"""The contents of a migration file: found in its code, with strings and comments blanked out."""
+"""Checks of a migration file's code, with strings and comments blanked out."""
 
 import re
 from typing import Final
@@ -20,9 +20,9 @@ _TRANSACTION: Final = re.compile(
 
 
 def code(text: str, dialect: Dialect) -> str:
-    """Return the text with each character of a string, a comment or a quoted name made a space.
+    """Return the text with each character of a string, comment or quoted name as a space.
 
-    The length and the lines stay as they are.
+    The length and the lines do not change.
 
     Raises:
         QueryError: a string, a comment or a quoted name is not closed.
@@ -39,14 +39,14 @@ def _visible(token: Token, dialect: Dialect) -> str:
 
 
 def check(text: str, dialect: Dialect, where: str) -> None:
-    """Refuse what yoyo's splitter reads wrongly.
+    """Refuse text that yoyo's splitter would misread.
 
     Raises:
         MigrationError: with ``file:line``.
     """
     if dialect is not Dialect.MYSQL and "\\'" in text:
         raise MigrationError(
-            "a backslash before a quote: yoyo would take it for an escape and join two statements",
+            "a backslash before a quote: yoyo would read it as an escape and join two statements",
             _line(where, text, text.index("\\'")),
             "write the backslash as char(92) on SQLite, chr(92) on PostgreSQL",
         )
@@ -59,12 +59,12 @@ def check(text: str, dialect: Dialect, where: str) -> None:
         raise MigrationError(
             "DELIMITER is a command of the mysql client, not SQL",
             _line(where, text, delimiter.end()),
-            "leave it out: the ; in the body of a routine or a trigger is understood",
+            "remove it: a ; in the body of a routine or a trigger needs no delimiter",
         )
 
 
 def check_statement(visible: str, where: str) -> None:
-    """Refuse a statement that opens or ends a transaction: each migration is given its own.
+    """Refuse a statement that opens or ends a transaction: each migration has one already.
 
     Args:
         visible: the statement as :func:`code` returns it.
@@ -79,7 +79,7 @@ def check_statement(visible: str, where: str) -> None:
         raise MigrationError(
             f"{found[1].upper()} in a migration",
             where,
-            "leave it out: a migration is one transaction already; "
+            "remove it: a migration is one transaction already; "
             "-- transactional: false in its first line switches that off",
         )
 

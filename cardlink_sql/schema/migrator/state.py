@@ -16,7 +16,7 @@ from cardlink_sql.schema.migrator.kinds import tables_of_indexes
 
 @dataclass(frozen=True)
 class AppliedMigration:
-    """A migration that the database has: its id, when (UTC) and by whom (``user@host``)."""
+    """An applied migration: its id, its time (UTC) and its user (``user@host``)."""
 
     id: str
     applied_at: datetime
@@ -25,9 +25,9 @@ class AppliedMigration:
 
 @dataclass(frozen=True)
 class PlannedMigration:
-    """A migration that would run, and the exact statements that it would send.
+    """A planned migration, and the exact statements that it would send.
 
-    ``locks`` says of each what it locks, and ``note`` what holds for them all: a line each.
+    ``locks`` describes the locks of each statement, and ``note`` those of the whole, a line each.
     """
 
     id: str
@@ -39,11 +39,11 @@ class PlannedMigration:
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """Return the state of the database.
+    """The state of a database's migrations.
 
     Args:
-        applied: what the database has, in the order of the files.
-        pending: the ids that it has not.
+        applied: the applied migrations, in the order of the files.
+        pending: the ids of those that are not applied.
         drift: a sentence for each disagreement between the database and the files.
         unfinished: a sentence on a migration that is half applied or half rolled back.
     """
@@ -55,18 +55,18 @@ class MigrationStatus:
 
     @property
     def current(self) -> str | None:
-        """The id of the newest migration applied."""
+        """Return the id of the newest applied migration."""
         return self.applied[-1].id if self.applied else None
 
     @property
     def is_current(self) -> bool:
-        """Whether everything is applied and nothing drifts or is unfinished."""
+        """Return whether everything is applied, without drift or an unfinished migration."""
         return not (self.pending or self.drift or self.unfinished)
 
 
 @dataclass(frozen=True)
 class State:
-    """The files, and what the bookkeeping says of them."""
+    """The migration files and their records in the bookkeeping."""
 
     files: list[SQLMigration]
     applied: dict[str, AppliedMigration] = field(default_factory=dict)
@@ -74,17 +74,17 @@ class State:
 
     @property
     def pending(self) -> list[SQLMigration]:
-        """The migrations that are not applied, in order; a half-applied one among them."""
+        """Return the migrations that are not fully applied, in order."""
         return [file for file in self.files if file.id not in self.applied]
 
     @property
     def done(self) -> list[SQLMigration]:
-        """The migrations that are applied and have a file, in order."""
+        """Return the applied migrations that have a file, in order."""
         return [file for file in self.files if file.id in self.applied]
 
     @property
     def unfinished(self) -> Entry | None:
-        """The row of a migration that is half applied or half rolled back."""
+        """Return the journal's row of a half-applied or half-rolled-back migration, if any."""
         for entry in self.journal.values():
             if entry.direction == "rollback" or entry.migration_id not in self.applied:
                 return entry
@@ -92,11 +92,11 @@ class State:
 
     @property
     def drift(self) -> list[str]:
-        """A sentence for each disagreement."""
+        """Return a sentence for each disagreement."""
         return [*self._edited(), *self._missing(), *self._out_of_order()]
 
     def status(self) -> MigrationStatus:
-        """The same for callers."""
+        """Return this state for callers."""
         order = {file.id: number for number, file in enumerate(self.files)}
         applied = sorted(
             self.applied.values(), key=lambda known: (order.get(known.id, -1), known.id)
@@ -110,7 +110,7 @@ class State:
         )
 
     def check(self, direction: Direction) -> None:
-        """Refuse to run anything where files and database disagree.
+        """Refuse to run anything if files and database disagree.
 
         Raises:
             DriftError: they do.
@@ -133,7 +133,7 @@ class State:
         )
 
     def resolve(self, revision: str) -> SQLMigration:
-        """The migration that a revision names.
+        """Return the migration that a revision names.
 
         Raises:
             MigrationError: none does, or several do.
@@ -150,7 +150,7 @@ class State:
         )
 
     def to_apply(self, revision: str | None) -> list[SQLMigration]:
-        """The pending migrations up to a revision, in order.
+        """Return the pending migrations up to a revision, in order.
 
         Raises:
             MigrationError: the revision names none, or several.
@@ -161,7 +161,7 @@ class State:
         return [file for file in self.pending if self.files.index(file) <= last]
 
     def to_roll_back(self, revision: str) -> list[SQLMigration]:
-        """The applied migrations after a revision, newest first.
+        """Return the applied migrations after a revision, newest first.
 
         Raises:
             MigrationError: the revision names none, several, or one that is not applied; or
@@ -173,7 +173,7 @@ class State:
             keep = self.files.index(target)
             if target.id not in self.applied:
                 raise MigrationError(
-                    f"{target.id} is not applied, so there is no rolling back to it",
+                    f"{target.id} is not applied, so it is not possible to roll back to it",
                     remedy="see what is applied: cardlink-db status",
                 )
         going = [file for file in reversed(self.done) if self.files.index(file) > keep]
@@ -185,7 +185,7 @@ class State:
         return going
 
     def planned(self, file: SQLMigration, direction: Direction) -> PlannedMigration:
-        """Return the statements that a migration would send; of a half-run one, the rest."""
+        """Return the statements that a migration would send; the rest of a half-run one."""
         entry = self.unfinished
         is_resumed = entry is not None and entry.migration_id == file.id
         done = entry.statements_done if entry and is_resumed else 0
@@ -234,7 +234,7 @@ class State:
 
 
 def read_state(backend: Backend, files: list[SQLMigration]) -> State:
-    """Return the records of the bookkeeping; where it has no tables yet, nothing is applied."""
+    """Return the records of the bookkeeping; without its tables, nothing is applied."""
     present = backend.table_names()
     if bookkeeping.MIGRATION_TABLE not in present:
         refuse_unrecorded(present)
@@ -249,17 +249,17 @@ def read_state(backend: Backend, files: list[SQLMigration]) -> State:
 
 
 def refuse_unrecorded(present: set[str]) -> None:
-    """Refuse to take a database for an empty one.
+    """Refuse a database that only looks empty.
 
     Raises:
-        MigrationError: it has tables of the schema, and no record of migrations to be seen.
+        MigrationError: it has tables of the schema, but no visible record of migrations.
     """
     known = sorted(present & metadata.tables.keys())
     if known and bookkeeping.MIGRATION_TABLE not in present:
         raise MigrationError(
-            f"the table {known[0]} is there, but no record of migrations is to be seen",
+            f"the table {known[0]} exists, but no record of migrations is visible",
             remedy=f"let the role read {', '.join(bookkeeping.BOOKKEEPING_TABLES)}; "
-            "or, where the tables were made by other means, use another database",
+            "or, if the tables were created by other means, use another database",
         )
 
 
@@ -284,6 +284,6 @@ def _describe(entry: Entry) -> str:
     if entry.statement_started is not None:
         return (
             f"{sentence}; statement {entry.statement_started} was under way when last noted, "
-            "and may be still"
+            "and may still be running"
         )
     return sentence

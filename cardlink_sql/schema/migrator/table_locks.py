@@ -1,12 +1,12 @@
-"""The locks of each statement of a migration, and who waits meanwhile: for the one who applies it.
+"""The locks of each statement of a migration, and who waits for them, shown before applying it.
 
-Declared for each kind of change, and held by the tests: on PostgreSQL against ``pg_locks`` inside
-the transaction, on MySQL and MariaDB by asking for the algorithm and the lock that are claimed
-here, on SQLite by readers and writers next to a migration.
+They are declared for each kind of change, and the tests verify them: on PostgreSQL with
+``pg_locks`` inside the transaction, on MySQL and MariaDB by requesting the declared algorithm and
+lock, on SQLite with readers and writers during a migration.
 
 Sources: PostgreSQL 13 to 17, "Explicit Locking" (13.3) and ALTER TABLE; MySQL 8.0, "Online DDL
 Operations" (15.12.1); MariaDB, "InnoDB Online DDL Overview"; SQLite, "Write-Ahead Logging". Where
-versions differ, the one that locks most is named first.
+versions differ, the strongest lock comes first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class Work(StrEnum):
 
     NONE = "reads no row"
     SCAN = "reads every row"
-    REWRITE = "writes every row anew"
+    REWRITE = "rewrites every row"
     OWN = "as many rows as it names"
 
 
@@ -79,7 +79,7 @@ _WAITS: Final = {
     _REFERRED: "writes wait",
     "SHARE": "writes wait",
     _BESIDE: "nobody waits but other DDL",
-    "ROW EXCLUSIVE": "who writes the same rows waits",
+    "ROW EXCLUSIVE": "writers of the same rows wait",
     "ACCESS SHARE": "nobody waits",
 }
 
@@ -93,7 +93,7 @@ MARIADB: Final[dict[Action, TableLock]] = {
     Action.RENAME_INDEX: TableLock(_INSTANT, Work.NONE),
     Action.ADD_COLUMN: TableLock(_INSTANT, Work.NONE),
     Action.ADD_REQUIRED_COLUMN: TableLock(_INSTANT, Work.NONE),
-    # INSTANT where no index holds it.
+    # INSTANT if no index contains the column.
     Action.DROP_COLUMN: TableLock(_INPLACE, Work.NONE),
     Action.RENAME_COLUMN: TableLock(_INSTANT, Work.NONE),
     Action.CHANGE_TYPE: TableLock(_COPY, Work.REWRITE),
@@ -104,7 +104,7 @@ MARIADB: Final[dict[Action, TableLock]] = {
     Action.DROP_FOREIGN_KEY: TableLock(_INSTANT, Work.NONE),
     Action.DROP_CONSTRAINT: TableLock(_INSTANT, Work.NONE),
 }
-# Where MySQL, in one of its versions from 8.0.19, locks more than MariaDB.
+# Changes for which some MySQL version from 8.0.19 locks more than MariaDB.
 MYSQL: Final[dict[Action, TableLock]] = {
     **MARIADB,
     Action.RENAME_INDEX: TableLock(_INPLACE, Work.NONE),
@@ -134,22 +134,22 @@ SQLITE: Final[dict[Action, Work]] = {
 
 _NOTES: Final = {
     Dialect.POSTGRESQL: (
-        "one transaction: what it locks stays locked to its end, and it waits 10 s for a lock"
+        "one transaction: it waits 10 s for each lock, and keeps its locks to the end"
     ),
     Dialect.MYSQL: (
         "each statement commits, and waits 10 s for transactions that have used its table; "
-        "who comes behind it waits with it"
+        "later transactions queue after it"
     ),
     Dialect.SQLITE: (
         "one transaction under the database's one write lock: other writers wait, "
-        "readers go on with what was committed before"
+        "readers still see the last committed state"
     ),
 }
-_NOTE_OF_STATEMENTS: Final = "no transaction: each statement commits and lets its locks go"
+_NOTE_OF_STATEMENTS: Final = "no transaction: each statement commits and releases its locks"
 
 
 def note(dialect: Dialect, *, is_atomic: bool) -> str:
-    """Return the facts of a migration as a whole, a line."""
+    """Return a sentence on the locks of a migration as a whole."""
     if dialect is Dialect.POSTGRESQL and not is_atomic:
         return _NOTE_OF_STATEMENTS
     return _NOTES[dialect]
@@ -161,9 +161,9 @@ def locks(
     """Return the locks of each statement of one migration, a sentence each.
 
     Args:
-        statements: in the order in which they run; a table that one of them makes locks nobody out
-            in those after it.
-        dialect: whose they are.
+        statements: in the order in which they run; later statements on a table that one of them
+            creates block nobody.
+        dialect: the dialect of the statements.
         tables_of_indexes: the table of an index, which DROP INDEX does not name.
     """
     new = set[str]()
