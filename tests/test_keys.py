@@ -405,7 +405,7 @@ SECRET = "5EC2E7" * 5
         (SECRET, "no keys: write keys:"),
         ("", "no keys: write keys:"),
         (SECRET + ": 1", ":1: keys: the PSK is not hex"),
-        ("keys:\n  card_1: *x" + SECRET, ":2: no YAML: an alias is not taken"),
+        ("keys:\n  card_1: *x" + SECRET, ":2: no YAML: aliases are not supported"),
         ("keys:\n  card_1: &x" + SECRET + " ab\n  card_2: &x" + SECRET + " ab", ":3: no YAML"),
         ("keys:\n  card_1: !h!" + SECRET + " ab", ":2: no YAML: an anchor or a tag"),
         ("keys:\n  card_1: '" + SECRET, "no YAML"),

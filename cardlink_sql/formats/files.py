@@ -1,4 +1,4 @@
-"""Output files: whole, or not there at all."""
+"""Output files that are either complete or absent."""
 
 import os
 import secrets
@@ -28,24 +28,24 @@ def write_atomically(
 def write_atomically(
     path: Path, *, binary: bool = False, private: bool = False
 ) -> AbstractContextManager[IO[Any]]:
-    """A file to write in a ``with`` block; at its end it takes its place, safe on the disk.
+    """Open a file to write in a ``with`` block, which moves into place at the end, synced to disk.
 
-    Until then it is a temporary file in the same folder, and what is at ``path`` stays as it
-    is. An error inside the block, Ctrl-C too, removes the temporary file; a kill leaves it, as
-    ``.cardlink-….part``. ``file.name`` is where it is meanwhile, for what writes by path, such
-    as SQLite's backup.
+    Until then it is a temporary file in the same folder, and the file at ``path`` does not
+    change. An error inside the block, including Ctrl-C, removes the temporary file; a kill leaves
+    it, as ``.cardlink-….part``. ``file.name`` is its temporary path, for writers by path such as
+    SQLite's backup.
 
     A file that is not regular, such as ``/dev/stdout`` or a pipe, is written to directly. A
-    symbolic link stays one: the file that it leads to is replaced.
+    symbolic link is kept: its target is replaced.
 
     Args:
-        path: the file, new or to be replaced; its folder must exist.
-        binary: for bytes. Without it for text, as UTF-8, with line ends as they are given.
-        private: only its owner may read it (0600). Without it a new file has the rights that
-            the umask leaves, and one that replaces another has the rights of that one.
+        path: the file to create or replace; its folder must exist.
+        binary: write bytes; by default UTF-8 text, with line ends unchanged.
+        private: only its owner may read it (0600). By default a new file follows the umask, and
+            a replacement keeps the rights of the old file.
 
     Raises:
-        DatabaseError: the file cannot be written; what was there is there still.
+        DatabaseError: the file cannot be written; the old file is unchanged.
     """
     return _file(path, binary=binary, private=private)
 
@@ -62,7 +62,7 @@ def _file(path: Path, *, binary: bool, private: bool) -> Iterator[IO[Any]]:
             with _part(path.resolve(), 0o600 if private else rights, binary=binary) as file:
                 yield file
     except BrokenPipeError:
-        raise  # whoever reads a pipe has read enough
+        raise  # the reader of the pipe has closed it
     except OSError as error:
         if not _is_about(error, path):
             raise
@@ -101,14 +101,14 @@ def _opened(path: Path, mode: str, *, binary: bool, rights: int = 0o666) -> IO[A
 
 
 def _is_about(error: OSError, path: Path) -> bool:
-    """Whether it is this file that failed, and not another one that the block works with."""
+    """Return whether this file failed, and not another one that the block uses."""
     named = error.filename
     return named in (None, str(path)) or Path(os.fsdecode(named)).name.startswith(_PREFIX)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep the names in a folder, as a power cut might forget a new one."""
-    # Windows has no such thing.
+    """Sync a folder to disk, because a power cut could lose a new name."""
+    # Windows cannot sync a folder.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

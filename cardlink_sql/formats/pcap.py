@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from cardlink_sql.errors import ValidationError
 
-# What is left for the APDU in an IPv4 datagram after the headers of IP, UDP and GSMTAP.
+# The room for an APDU in an IPv4 datagram after the IP, UDP and GSMTAP headers.
 MAX_APDU: Final = 65_535 - 20 - 8 - 16
 
 _PORT: Final = 4729
@@ -31,10 +31,10 @@ _COMMENT: Final = 1
 _TIME_RESOLUTION: Final = 9
 _BYTE_ORDER: Final = 0x1A2B3C4D
 _RAW_IP: Final = 101
-# How many bytes come before the IP header on each link type.
+# The number of bytes before the IP header on each link type.
 _LINKS: Final = {1: 14, 101: 0, 113: 16, 228: 0, 276: 20}
 
-# By magic number: byte order, and units of the times a second.
+# By magic number: byte order, and time units per second.
 _PCAP: Final = {
     b"\xd4\xc3\xb2\xa1": ("<", 10**6),
     b"\xa1\xb2\xc3\xd4": (">", 10**6),
@@ -51,7 +51,7 @@ class Packet:
     Attributes:
         timestamp: of the command, UTC.
         data: the command, the response's data and its status word.
-        comment: of the packet; empty where there is none.
+        comment: of the packet; empty if there is none.
     """
 
     timestamp: datetime
@@ -68,7 +68,7 @@ class Capture:
 
 
 def is_capture(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is a capture, pcap or pcapng."""
+    """Return whether a file that begins with these bytes is a pcap or pcapng capture."""
     return head[:4] == _PCAPNG or head[:4] in _PCAP
 
 
@@ -76,7 +76,7 @@ def write_capture(file: IO[bytes], packets: Iterable[Packet], comment: str) -> i
     """Write packets as pcapng; return their number.
 
     Args:
-        file: where to write.
+        file: the file to write to.
         packets: in the order of their times.
         comment: of the capture; Wireshark shows it in the capture's properties.
 
@@ -98,7 +98,7 @@ def write_capture(file: IO[bytes], packets: Iterable[Packet], comment: str) -> i
 
 
 def read_capture(content: bytes, where: str) -> Capture:
-    """Read the GSMTAP packets of a capture that hold APDUs; pass over all else.
+    """Read the GSMTAP packets of a capture that hold APDUs; skip everything else.
 
     Raises:
         ValidationError: the file is cut short or malformed, or holds no APDU.
@@ -227,7 +227,7 @@ def _comment_in(options: bytes, order: str) -> str:
 
 
 def _resolution(options: bytes, order: str) -> int:
-    """Return the units of an interface's times a second; microseconds where it names none."""
+    """Return the time units per second of an interface; microseconds by default."""
     for code, value in _options(options, order):
         if code == _TIME_RESOLUTION and value:
             return int((2 if value[0] & 0x80 else 10) ** (value[0] & 0x7F))
@@ -240,7 +240,7 @@ def _moment(units: int, per_second: int) -> datetime:
 
 
 def _apdu(frame: bytes, link: int) -> bytes | None:
-    """Return the APDU of a frame; ``None`` where it holds something else."""
+    """Return the APDU of a frame; ``None`` if it holds something else."""
     if link not in _LINKS:
         return None
     ip = frame[_LINKS[link] :]
@@ -263,7 +263,7 @@ _WORD: Final = re.compile(rb"[\x60-\x6f\x90-\x9f].\Z", re.DOTALL)
 
 
 def split_apdu(data: bytes) -> tuple[bytes, bytes]:
-    """Split a packet's data into command and response; the response is empty where none is seen.
+    """Split a packet's data into command and response; the response is empty if there is none.
 
     Without a note of where the command ends, its header decides: P3 is a length (ETSI TS 102 221
     §10.1.1), of data for the card or of data that the card returns.

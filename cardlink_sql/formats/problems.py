@@ -8,12 +8,12 @@ _MOST_SHOWN: Final = 100
 
 
 class Problems:
-    """Collects what is wrong with a file, so that one reading of it names everything.
+    """Collects the problems of a file, so that one pass reports them all.
 
-    The first hundred are kept, and the others counted.
+    Keeps the first hundred and counts the others.
 
     Args:
-        name: how the error names the file.
+        name: the file's name in the error.
     """
 
     def __init__(self, name: str) -> None:
@@ -25,7 +25,7 @@ class Problems:
         """Note a problem.
 
         Args:
-            what: what is wrong, and what to write in its place.
+            what: the problem, and what to write instead.
             path: the value's path in the file, such as ``devices[3].device_type``.
             line: its line, from 1.
         """
@@ -39,7 +39,7 @@ class Problems:
         self.add(f"{error.what}: {error.remedy}" if error.remedy else error.what, error.where, line)
 
     def refuse(self) -> None:
-        """Raise what was found, in the order of the lines.
+        """Raise the problems found, in the order of the lines.
 
         Raises:
             ValidationError: there is a problem.

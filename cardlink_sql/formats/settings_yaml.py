@@ -38,7 +38,7 @@ _HEADER: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class SettingEntry:
-    """A setting as a file has it; ``None`` for what the file does not say of it."""
+    """A setting in a file; ``None`` for each part that the file does not state."""
 
     line: int
     key: str
@@ -48,7 +48,7 @@ class SettingEntry:
 
 
 def write_settings(settings: Iterable[SettingInForce]) -> str:
-    """Settings as YAML, by category; keys with only a default are comments."""
+    """Return settings as YAML, by category; keys with only a default are comments."""
     parts = [_HEADER]
     category = None
     for setting in sorted(settings, key=lambda one: (one.category, one.key)):
@@ -74,8 +74,8 @@ def _written(setting: SettingInForce) -> str:
 
 
 def _entry(setting: SettingInForce) -> Any:
-    """Return the text after the key: the value, or the long form where that says more."""
-    # PostgreSQL does not keep the order of an object's keys, so that all are sorted.
+    """Return the text after the key: the value, or the long form if there is more to state."""
+    # PostgreSQL does not keep the order of an object's keys, so they are always sorted.
     value = json.loads(json.dumps(setting.value, sort_keys=True))
     declared = DECLARED.get(setting.key)
     more = {}
@@ -88,12 +88,12 @@ def _entry(setting: SettingInForce) -> Any:
 
 
 def read_settings(text: str, problems: Problems) -> list[SettingEntry]:
-    """The settings of a YAML text.
+    """Return the settings of a YAML text.
 
     Args:
         text: at most a MiB; comments only are zero settings.
-        problems: takes what is not a JSON value, or not the long form; such an entry is left out.
-            Whether its setting takes a value is for the gateway to say.
+        problems: collects values that are not JSON or not the long form; those are skipped. The
+            gateway checks whether a setting takes a value.
 
     Raises:
         ValidationError: the text is not YAML.

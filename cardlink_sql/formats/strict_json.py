@@ -1,4 +1,4 @@
-"""JSON read strictly: no field twice, no NaN, no number that Python does not read."""
+"""Strict JSON: no duplicate fields, no NaN, no numbers that Python cannot read."""
 
 import json
 import reprlib

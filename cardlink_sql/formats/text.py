@@ -1,4 +1,4 @@
-"""Files that are read: opened, limited and decoded in one place."""
+"""Opens input files, limits their size and decodes them."""
 
 from pathlib import Path
 from typing import IO

@@ -1,9 +1,8 @@
-"""YAML that a program has written, read strictly from its events.
+"""YAML written by programs, parsed strictly from its events.
 
-No tag makes an object and no alias a bomb, and a file of any size is read once. A plain word is a
-number, a truth value or null where both YAML 1.1 and 1.2 say so, and else text: times are text, and
-so is ``yes``. ``yaml_text`` reads the YAML that people write: it knows the line of
-every value and takes at most a MiB.
+Tags and aliases are refused, and a file of any size is read once. A plain word is a number, a
+boolean or null only if both YAML 1.1 and 1.2 agree; times and ``yes`` are text. ``yaml_text``
+reads the YAML that people write: it knows the line of every value and accepts at most a MiB.
 """
 
 import re
@@ -17,7 +16,7 @@ from cardlink_sql.errors import ValidationError
 
 # A row's JSON document may have 31 levels; it is in a row, in a list, in the file.
 _MAX_DEPTH: Final = 40
-# A subset of what YAML 1.1 and 1.2 agree on, so that what one writes plain is the same here.
+# A subset on which YAML 1.1 and 1.2 agree, so plain values mean the same here as elsewhere.
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTH: Final = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -71,9 +70,9 @@ class _DocumentReader:
 
     def _value(self, event: Any, events: _Events, levels: int) -> Any:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            raise self._fault("anchors and aliases are not taken", event, "write the value out")
+            raise self._fault("anchors and aliases are not supported", event, "write the value out")
         if event.tag is not None:
-            raise self._fault("tags are not taken", event)
+            raise self._fault("tags are not supported", event)
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event)
         if not levels:

@@ -1,7 +1,7 @@
-"""YAML that people write, read as what JSON could say, with the line of each value.
+"""YAML written by people, parsed into JSON values with the line of each.
 
-PyYAML reads YAML 1.1, where ``yes``, ``no``, ``on`` and ``off`` are booleans. Surprises are
-refused and not guessed at: dates, ``0123`` (83 in YAML 1.1), ``12:30`` (750), aliases,
+PyYAML reads YAML 1.1, where ``yes``, ``no``, ``on`` and ``off`` are booleans. Ambiguous
+values are refused: dates, ``0123`` (83 in YAML 1.1), ``12:30`` (750), aliases,
 tags beyond JSON's types, and a key that appears twice.
 """
 
@@ -22,7 +22,7 @@ _WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})", re.ASCII)
 _NUMBER: Final = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII
 )
-# A number to JSON and YAML 1.2, and text to YAML 1.1: 1e5.
+# A number in JSON and YAML 1.2, but text in YAML 1.1: 1e5.
 _EXPONENT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+", re.ASCII)
 _BOOLEANS: Final = {
     "true": True, "yes": True, "on": True, "false": False, "no": False, "off": False
@@ -36,26 +36,26 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(
-                problem="an alias is not taken, write the value itself",
+                problem="aliases are not supported: write the value itself",
                 problem_mark=self.peek_event().start_mark,  # type: ignore[no-untyped-call]
             )
         return super().compose_node(parent, index)
 
 
 class _TextLoader(_Loader):
-    """Leaves every scalar the text that it is: ``00112233`` and ``1e5``, too."""
+    """Keeps every scalar as text, including ``00112233`` and ``1e5``."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes what :func:`compose` reads back equal."""
+    """Writes YAML that :func:`compose` reads back unchanged."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        # Other quotes would keep U+0085 and its like as they are, and read back as a line end.
+        # Other quotes would not escape U+0085 and the like, which read back as line ends.
         return self.represent_scalar(f"{_TAG}str", data, None if data.isprintable() else '"')
 
 
@@ -74,12 +74,12 @@ def read_file(path: Path) -> str:
 
 
 def compose(text: str, name: str, *, only_text: bool = False) -> yaml.Node | None:
-    """The root of a YAML document; ``None`` where there is nothing but comments.
+    """Return the root of a YAML document; ``None`` if it has only comments.
 
     Args:
         text: the document, at most a MiB.
-        name: how errors name the file. They show nothing of its content.
-        only_text: leave every scalar the text that it is.
+        name: the file's name in errors, which show nothing of its content.
+        only_text: keep every scalar as text.
 
     Raises:
         ValidationError: it is not YAML, or holds an alias or a second document.
@@ -103,7 +103,7 @@ def compose(text: str, name: str, *, only_text: bool = False) -> yaml.Node | Non
 
 def _no_yaml(error: yaml.MarkedYAMLError, name: str) -> ValidationError:
     problem = error.problem or "it cannot be read"
-    # These quote a name out of the file, which may be a key in the wrong place.
+    # These messages quote the file, which may have a key in the wrong place.
     if re.search("anchor|tag|alias '", problem):
         problem = "an anchor or a tag that it does not know"
     where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark else name
@@ -111,17 +111,17 @@ def _no_yaml(error: yaml.MarkedYAMLError, name: str) -> ValidationError:
 
 
 def line_of(node: yaml.Node) -> int:
-    """The line that a node begins in, from 1."""
+    """Return the line in which a node begins, from 1."""
     return int(node.start_mark.line) + 1
 
 
 def pairs(
     node: yaml.MappingNode, problems: Problems, path: str = ""
 ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """The keys of a mapping, each with its node and its value's.
+    """Yield the keys of a mapping, each with its node and its value's.
 
-    A key that is not text or appears twice is noted as a problem and left out; the fault of the
-    second names only its line, for a key may be a secret that was put in the wrong place.
+    A key that is not text or appears twice is recorded as a problem and skipped; a duplicate is
+    reported only by line, because the key may be a misplaced secret.
     """
     first: dict[str, int] = {}
     for key_node, value_node in node.value:
@@ -139,7 +139,7 @@ def pairs(
 
 
 def value_of(node: yaml.Node, problems: Problems, path: str) -> Any:
-    """Return the JSON value of a node. One that JSON cannot hold is noted as a problem."""
+    """Return the JSON value of a node. One that JSON cannot hold is recorded as a problem."""
     if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
         return {
             key: value_of(value, problems, f"{path}.{key}")
@@ -158,7 +158,7 @@ def value_of(node: yaml.Node, problems: Problems, path: str) -> Any:
 def _scalar(node: yaml.ScalarNode, problems: Problems, path: str) -> Any:
     text: str = node.value
     kind = node.tag.removeprefix(_TAG)
-    if kind in ("str", "value"):  # a lone = has its own type
+    if kind in ("str", "value"):  # a single = has its own type
         return text
     if kind == "null" and text.lower() in _NULL:
         return None

@@ -8,7 +8,7 @@ ISO/IEC 7816-4 §5.4.2, GlobalPlatform Card Specification 2.3.1 §11 and 3GPP TS
 from functools import lru_cache
 from typing import Final
 
-# Class bytes below 80: the interindustry ones, of whatever logical channel.
+# Class bytes below 80: the interindustry ones, on any logical channel.
 _INTERINDUSTRY: Final = {
     "04": "DEACTIVATE FILE",
     "0E": "ERASE BINARY",
@@ -119,23 +119,23 @@ _BY_P1: Final = {
 
 @lru_cache(maxsize=4096)
 def command_name(header: str) -> str | None:
-    """The name of a command, such as ``READ BINARY``; ``None`` where no source names it.
+    """Return the name of a command, such as ``READ BINARY``; ``None`` if no source names it.
 
     Args:
         header: CLA, INS and P1 as six upper-case hex digits, the first of a command APDU. CLA
-            and INS are enough where P1 decides nothing.
+            and INS are enough if P1 does not matter.
     """
     class_byte, instruction, p1 = header[:2], header[2:4], header[4:6]
     if class_byte == "A0":
         return _GSM.get(instruction)
     if class_byte < "80":
         return _INTERINDUSTRY.get(instruction)
-    # FF is the first byte of a protocol parameter selection (ISO/IEC 7816-3 §9), and no class.
+    # FF starts a protocol parameter selection (ISO/IEC 7816-3 §9) and is not a class.
     if class_byte == "FF":
         return None
     return _BY_P1.get((instruction, p1)) or _PROPRIETARY.get(instruction)
 
 
 def name_of(raw_data: str) -> str:
-    """The name of a whole command APDU, given as hex; ``INS 5A`` where it has none."""
+    """Return the name of a whole command APDU in hex; ``INS 5A`` if it has none."""
     return command_name(raw_data[:6]) or (f"INS {raw_data[2:4]}" if raw_data[2:4] else raw_data)

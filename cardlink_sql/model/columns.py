@@ -1,7 +1,7 @@
-"""From Python values to the driver's, column by column, checked on the way.
+"""Converts Python values to the driver's, column by column, and checks them.
 
-What a column takes is read off its ``Table``: type, length, whether it may be NULL. The
-domain's own rules (an ICCID has 18 to 22 digits) are declared here, once, by table and column.
+The checks of a column follow from its ``Table``: type, length, nullability. The rules of the
+domain (an ICCID has 18 to 22 digits) are declared here, once, by table and column.
 """
 
 import json
@@ -72,13 +72,13 @@ _DOMAIN: Final[dict[str, Check]] = {
     "settings.value": validation.json_value,
     "settings.category": partial(validation.identifier, longest=64),
 }
-# None is a value here: it is kept as JSON's null, for NULL would be no value.
+# None is a value here, stored as JSON's null: NULL would mean no value.
 NONE_IS_A_VALUE: Final = frozenset({"settings.value"})
 
 
 @cache
 def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
-    """For each column of a table, what checks a value and turns it into the driver's form.
+    """Return for each column of a table a function that checks a value and converts it.
 
     A binder raises :class:`ValidationError`, with ``table.column`` as the place.
     """
@@ -87,7 +87,7 @@ def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
 
 @cache
 def checks(table: Table) -> Mapping[str, Binder]:
-    """For each column of a table, the check of a value, which returns it as Python has it.
+    """Return for each column of a table a check that returns the Python value.
 
     A check raises :class:`ValidationError`, with ``table.column`` as the place.
     """
@@ -95,7 +95,7 @@ def checks(table: Table) -> Mapping[str, Binder]:
 
 
 def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
-    """Return what turns a time in UTC into the driver's form: text, but for PostgreSQL."""
+    """Return the conversion of a UTC time into the driver's form: text, except on PostgreSQL."""
     return _TIMES[dialect]
 
 
@@ -166,7 +166,7 @@ def _conversion(column: Column[Any], dialect: Dialect) -> Binder | None:
         return _TIMES[dialect]
     if isinstance(column.type, JSONDocument):
         return partial(json.dumps, ensure_ascii=False, allow_nan=False)
-    # A member of a StrEnum is text to Python, but a driver would look for an adapter.
+    # A member of a StrEnum is a str, but a driver would look for an adapter.
     if isinstance(column.type, String):
         return str.__str__
     return None

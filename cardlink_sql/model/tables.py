@@ -1,7 +1,7 @@
 """The schema as SQLAlchemy Core tables.
 
-The migrations make the schema; these tables describe it, for reflection, for comparison
-(a test holds both against each other on every backend) and for what validates a row.
+The migrations create the schema; these tables describe it for the validation of rows and for
+comparison (a test compares both on every backend).
 Names of constraints and indexes follow one convention on all backends.
 """
 
@@ -38,13 +38,13 @@ from cardlink_sql.model import times
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware UTC time with microseconds; SQLite keeps it as text of fixed width."""
+    """An aware UTC time with microseconds; SQLite stores it as text of fixed width."""
 
     impl = DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
-        """The column type of each backend."""
+        """Return the column type of each backend."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
         if dialect.name == "mysql":
@@ -52,7 +52,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(String(32))
 
     def process_bind_param(self, value: datetime | None, dialect: SQLAlchemyDialect) -> Any:
-        """An aware time as the driver takes it."""
+        """Return an aware time as the driver takes it."""
         if value is None:
             return None
         if dialect.name == "sqlite":
@@ -76,7 +76,7 @@ class JSONDocument(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
-        """The column type of each backend."""
+        """Return the column type of each backend."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.JSONB(none_as_null=True))
         if dialect.name == "sqlite":
@@ -84,7 +84,7 @@ class JSONDocument(TypeDecorator[Any]):
         return dialect.type_descriptor(JSON(none_as_null=True))
 
     def process_bind_param(self, value: Any, dialect: SQLAlchemyDialect) -> Any:
-        """A document as the driver takes it."""
+        """Return a document as the driver takes it."""
         if dialect.name == "sqlite" and value is not None:
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
         return value
@@ -96,7 +96,7 @@ class JSONDocument(TypeDecorator[Any]):
 
 # MySQL's TEXT ends at 65,535 bytes, less than one extended APDU (ISO 7816-4) in hex.
 LongText: Final = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
-# SQLite numbers its rows itself only in a column of exactly this type.
+# SQLite generates row numbers only in a column of exactly this type.
 # udev's by-path names of serial modems have 90 characters. SQLite checks no length, so its tables
 # keep the first migration's: a change of it would rebuild them.
 DeviceId: Final = String(255).with_variant(String(64), "sqlite")
@@ -268,7 +268,7 @@ settings = Table(
     Index(None, "category"),
 )
 
-# The two that follow carry events from process to process: they are not CardLink's data.
+# The next two tables carry events between processes and hold no CardLink data.
 event_counter = Table(
     "event_counter",
     metadata,
@@ -293,6 +293,6 @@ event_outbox = Table(
     PrimaryKeyConstraint("id"),
 )
 
-# What grows with the traffic. A statement that reads or locks one of them as a whole is looked at
-# twice: see cardlink-db schema lint and cardlink-db sql check.
+# Tables that grow with the traffic. cardlink-db schema lint and cardlink-db sql check report
+# statements that read or lock one of them as a whole.
 GROWING: Final = frozenset({"ota_sessions", "comm_logs", "test_results", "event_outbox"})

@@ -1,6 +1,6 @@
 """The admin server's keys from its YAML file: ``keys: {card_0031: 00112233…}``.
 
-The identities may also stand at the top of the file, without ``keys:``.
+The identities may also be at the top of the file, without ``keys:``.
 
 A key goes to the card that claims its PSK identity. A file has no ICCIDs, so that it makes no
 cards: an identity that no card claims is a problem, and nothing is written then.

@@ -1,6 +1,6 @@
 """Parameters and results of the gateways: plain dataclasses and the enumerations that they use.
 
-A record knows nothing of the database. Times are aware and UTC; durations and latencies are
+A record does not depend on the database. Times are aware and UTC; durations and latencies are
 milliseconds; binary data of the card (ATR, APDU) is upper-case hex text.
 """
 

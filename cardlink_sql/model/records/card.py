@@ -18,13 +18,13 @@ class CardType(StrEnum):
     ISIM = "ISIM"
 
 
-# A member, or its word.
+# A member, or its value.
 AnyCardType = CardType | Literal["UICC", "USIM", "eUICC", "ISIM"]
 
 
 @dataclass(slots=True)
 class CardProfile:
-    """A card. Its PSK is not here: ask the gateway for it, by ICCID or by identity."""
+    """A card without its PSK, which the gateway returns by ICCID or by identity."""
 
     iccid: str
     imsi: str | None = None

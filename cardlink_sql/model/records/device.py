@@ -16,7 +16,7 @@ class DeviceType(StrEnum):
     MODEM = "modem"
 
 
-# A member, or its word.
+# A member, or its value.
 AnyDeviceType = DeviceType | Literal["phone", "modem"]
 
 

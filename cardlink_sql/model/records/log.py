@@ -9,13 +9,13 @@ from cardlink_sql.model.times import utc_now
 
 
 class Direction(StrEnum):
-    """Which way an APDU went: to the card or from it."""
+    """The direction of an APDU: to the card or from it."""
 
     COMMAND = "command"
     RESPONSE = "response"
 
 
-# A member, or its word.
+# A member, or its value.
 AnyDirection = Direction | Literal["command", "response"]
 
 

@@ -5,13 +5,13 @@ from typing import Any, Generic, NewType, TypeVar
 
 R = TypeVar("R")
 
-# Where a page ended. Only the gateway that made it knows what is in it.
+# The end of a page. Only the gateway that made it knows its content.
 Position = NewType("Position", tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
-    """One page of a list. ``pages`` is 0 where there are no rows; pages count from 1."""
+    """One page of a list. ``pages`` is 0 if there are no rows; pages count from 1."""
 
     items: list[R]
     total: int
@@ -21,18 +21,18 @@ class Page(Generic[R]):
 
     @property
     def has_next(self) -> bool:
-        """Whether a page follows this one."""
+        """Return whether a page follows this one."""
         return self.page < self.pages
 
     @property
     def has_prev(self) -> bool:
-        """Whether a page that has rows comes before this one."""
+        """Return whether a page with rows comes before this one."""
         return 1 < self.page <= self.pages + 1 and self.pages > 0
 
 
 @dataclass(frozen=True, slots=True)
 class KeysetPage(Generic[R]):
-    """A page of a deep read. ``after`` asks for the next one; ``None`` where this is the last."""
+    """A page of a deep read. ``after`` requests the next one; ``None`` on the last page."""
 
     items: list[R]
     after: Position | None

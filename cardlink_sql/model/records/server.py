@@ -1,4 +1,4 @@
-"""Figures that the database server keeps."""
+"""Statistics of the database server."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class CountedStatement:
-    """A server's counts of one statement, or of those that are alike but for their values.
+    """A server's counts of one statement, or of statements that differ only in their values.
 
     Attributes:
-        text: its beginning up to the name of its query, or its words without values. ``None``
-            sums up all that the server had no room to keep apart.
-        calls: how often it was sent.
-        total_ms: the time that it took, summed up.
-        longest_ms: the time that it took at most.
-        row_count: the rows that it read or changed, summed up.
+        text: its beginning up to the name of its query, or its text without values. ``None``
+            is the total of all statements that the server had no room to list.
+        calls: the number of times it was sent.
+        total_ms: its total time.
+        longest_ms: its longest time.
+        row_count: the total number of rows that it read or changed.
     """
 
     text: str | None

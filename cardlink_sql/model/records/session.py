@@ -1,4 +1,4 @@
-"""OTA sessions and the figures on them."""
+"""OTA sessions and their statistics."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,7 +16,7 @@ class SessionType(StrEnum):
     POLLED = "polled"
 
 
-# A member, or its word.
+# A member, or its value.
 AnySessionType = SessionType | Literal["triggered", "polled"]
 
 
@@ -31,11 +31,11 @@ class SessionStatus(StrEnum):
 
     @property
     def is_end(self) -> bool:
-        """Whether a session in this status has ended."""
+        """Return whether a session in this status has ended."""
         return self not in (SessionStatus.PENDING, SessionStatus.ACTIVE)
 
 
-# A member, or its word.
+# A member, or its value.
 AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "failed", "timeout"]
 
 
@@ -64,8 +64,8 @@ class OTASession:
 class SessionStatistics:
     """Sessions created within a window of time.
 
-    ``success_rate`` is the completed share (0 to 1) of all that ended, ``None`` where none
-    did; ``avg_duration_ms`` is over those that ended and had started.
+    ``success_rate`` is the completed share (0 to 1) of all that ended, ``None`` if none did;
+    ``avg_duration_ms`` is the average over those that started and ended.
     """
 
     total_sessions: int
@@ -80,13 +80,13 @@ class SessionStatistics:
 
     @property
     def by_status(self) -> dict[SessionStatus, int]:
-        """The number of sessions in each status, those without any included."""
+        """Return the number of sessions in each status, including 0."""
         return {status: getattr(self, status) for status in SessionStatus}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionDay:
-    """The sessions created on one day of UTC; ``total`` counts those that have not ended, too."""
+    """The sessions created on one day of UTC; ``total`` also counts those that have not ended."""
 
     day: date
     total: int
@@ -97,7 +97,7 @@ class SessionDay:
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """The log of one session in figures. An error is a response whose status word is not 9000."""
+    """Statistics of one session's log. An error is a response without status word 9000."""
 
     session_id: str
     total: int
@@ -112,10 +112,10 @@ class SessionSummary:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeCount:
-    """Responses that have the command's header and the status word in common.
+    """Responses with the same command header and status word.
 
-    ``header`` is CLA, INS and P1 as hex, ``None`` where no command comes right before the
-    response. ``latencies`` is how many of the responses have a latency.
+    ``header`` is CLA, INS and P1 as hex, ``None`` if no command comes right before the
+    response. ``latencies`` is the number of responses that have a latency.
     """
 
     header: str | None
@@ -128,7 +128,7 @@ class ExchangeCount:
 
 @dataclass(frozen=True, slots=True)
 class SlowExchange:
-    """A response and the command right before it, ``None`` where there is none."""
+    """A response and the command right before it, ``None`` if there is none."""
 
     session_id: str
     log_id: int
@@ -140,7 +140,7 @@ class SlowExchange:
 
 @dataclass(frozen=True, slots=True)
 class CardCount:
-    """The cards, with a PSK and without."""
+    """The number of cards with and without a PSK."""
 
     total: int
     with_psk: int

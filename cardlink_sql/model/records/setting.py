@@ -9,7 +9,7 @@ from cardlink_sql.model.times import utc_now
 
 @dataclass(slots=True)
 class Setting:
-    """A setting. ``value`` is any JSON value; ``None`` is a value, too."""
+    """A setting. ``value`` is any JSON value, including ``None``."""
 
     key: str
     value: Any
@@ -23,9 +23,9 @@ class Setting:
 class SettingInForce:
     """The value in force for a key: the stored one, or else the declared default.
 
-    ``form`` says what values a declared setting takes, and ``default`` is what it has without
-    a stored one; both are ``None`` where the key is not declared. ``updated_at`` is ``None``
-    where nothing is stored.
+    ``form`` describes the values that a declared setting takes, and ``default`` is its value if
+    none is stored; both are ``None`` if the key is not declared. ``updated_at`` is ``None`` if
+    nothing is stored.
     """
 
     key: str
@@ -41,7 +41,7 @@ class SettingInForce:
 
 @dataclass(frozen=True, slots=True)
 class SettingsImport:
-    """The keys that an import of settings named, by what became of them."""
+    """The keys of an import of settings, by outcome."""
 
     created: list[str]
     updated: list[str]

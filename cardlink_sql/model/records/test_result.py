@@ -1,4 +1,4 @@
-"""Test results, and runs and suites made of them."""
+"""Test results, and the runs and suites that they form."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from cardlink_sql.model.times import utc_now
 
 
 class TestStatus(StrEnum):
-    """How a test ended."""
+    """The status of a test."""
 
     __test__ = False  # pytest would collect it by its name
 
@@ -20,7 +20,7 @@ class TestStatus(StrEnum):
     ERROR = "error"
 
 
-# A member, or its word.
+# A member, or its value.
 AnyTestStatus = TestStatus | Literal["passed", "failed", "skipped", "error"]
 
 
@@ -34,12 +34,12 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"  # only in the earlier run
     SLOWER = "slower"  # passed in both and took longer beyond the factor
     CHANGED = "changed"  # any other change of status, to or from skipped
-    OPEN = "open"  # in both, and has not ended in one of them
+    OPEN = "open"  # in both, but not ended in one of them
 
 
 @dataclass(slots=True)
 class TestResult:
-    """How one test of a run ended. A run is what its results name as ``run_id``.
+    """The result of one test of a run. Results with the same ``run_id`` form a run.
 
     A result without ``ended_at`` is still open, and ``status`` is its state so far.
     """
@@ -65,12 +65,12 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True)
 class SuiteSummary:
-    """The results of a suite within a run in figures.
+    """Statistics of a suite's results within a run.
 
-    Each counts results, not tests: one that was tried again counts twice. An open result
-    counts as ``open`` alone, so that the five add up to ``total``. ``pass_rate`` is the passed
-    share (0 to 1) of what ended and was not skipped, ``None`` where nothing did;
-    ``duration_ms`` is summed.
+    Each counts results, not tests: a repeated test counts twice. An open result counts only as
+    ``open``, so that the five add up to ``total``. ``pass_rate`` is the passed share (0 to 1)
+    of the results that ended and were not skipped, ``None`` if there are none; ``duration_ms``
+    is the total.
     """
 
     suite_name: str
@@ -88,7 +88,7 @@ class SuiteSummary:
 
 @dataclass(frozen=True, slots=True)
 class TestRun:
-    """A run in figures, which count as those of a :class:`SuiteSummary`."""
+    """Statistics of a run, counted like those of a :class:`SuiteSummary`."""
 
     __test__ = False
 
@@ -107,7 +107,7 @@ class TestRun:
 
 @dataclass(frozen=True, slots=True)
 class TestRunSummary(TestRun):
-    """A run in figures, and each of its suites, by name."""
+    """Statistics of a run and of each of its suites, by name."""
 
     __test__ = False
 
@@ -116,7 +116,7 @@ class TestRunSummary(TestRun):
 
 @dataclass(frozen=True, slots=True)
 class TestChange:
-    """The change of one test from one run to another; ``None`` where it was not in that run.
+    """The change of one test from one run to another; ``None`` if it is not in that run.
 
     ``error_message`` is that of the later run.
     """
@@ -142,53 +142,53 @@ class RunComparison:
     changes: tuple[TestChange, ...]
 
     def of(self, kind: ChangeKind) -> list[TestChange]:
-        """The changes of one kind."""
+        """Return the changes of one kind."""
         return [change for change in self.changes if change.kind is kind]
 
     @property
     def regressions(self) -> list[TestChange]:
-        """Tests that passed, and then failed or broke off with an error."""
+        """Return the tests that passed, then failed or ended in an error."""
         return self.of(ChangeKind.REGRESSION)
 
     @property
     def improvements(self) -> list[TestChange]:
-        """Tests that failed or broke off with an error, and then passed."""
+        """Return the tests that failed or ended in an error, then passed."""
         return self.of(ChangeKind.IMPROVEMENT)
 
     @property
     def still_failing(self) -> list[TestChange]:
-        """Tests that failed or broke off with an error in both."""
+        """Return the tests that failed or ended in an error in both runs."""
         return self.of(ChangeKind.STILL_FAILING)
 
     @property
     def new_tests(self) -> list[TestChange]:
-        """Tests that are only in the later run."""
+        """Return the tests that are only in the later run."""
         return self.of(ChangeKind.NEW)
 
     @property
     def removed_tests(self) -> list[TestChange]:
-        """Tests that are only in the earlier run."""
+        """Return the tests that are only in the earlier run."""
         return self.of(ChangeKind.REMOVED)
 
     @property
     def slower(self) -> list[TestChange]:
-        """Tests that passed in both and took longer beyond the factor."""
+        """Return the tests that passed in both and became slower by more than the factor."""
         return self.of(ChangeKind.SLOWER)
 
     @property
     def changed(self) -> list[TestChange]:
-        """Any other change of status: to or from skipped."""
+        """Return the tests with any other change of status: to or from skipped."""
         return self.of(ChangeKind.CHANGED)
 
     @property
     def open(self) -> list[TestChange]:
-        """Tests that have not ended in one of the two, and cannot be compared yet."""
+        """Return the tests that have not ended in one of the runs and cannot be compared yet."""
         return self.of(ChangeKind.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
 class FlakyTest:
-    """A test that both passed and failed within some runs; ``failed`` counts errors, too."""
+    """A test that both passed and failed within some runs; ``failed`` also counts errors."""
 
     suite_name: str
     test_name: str
@@ -200,7 +200,7 @@ class FlakyTest:
 
 @dataclass(frozen=True, slots=True)
 class JUnitImport:
-    """How many results of a report were recorded, and how many were known."""
+    """The number of results of a report that were recorded, and that were known already."""
 
     created: int
     unchanged: int
