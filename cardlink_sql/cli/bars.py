@@ -9,7 +9,7 @@ _ASCII_LEVELS: Final = ".:-=+*#%"
 
 
 def bar(share: float, width: int, *, is_unicode: bool) -> str:
-    """A bar of ``share`` (0 to 1) of ``width`` characters; what is above 0 shows something."""
+    """Return a bar for ``share`` (0 to 1) of ``width`` characters; any value above 0 is visible."""
     eighths = round(min(max(share, 0), 1) * width * 8)
     if share > 0:
         eighths = max(eighths, 1)

@@ -1,4 +1,4 @@
-"""The commands of ``cardlink-db``, and what becomes of their errors."""
+"""The commands of ``cardlink-db``, and the handling of their errors."""
 
 import logging
 import os
@@ -20,8 +20,8 @@ from cardlink_sql.errors import DatabaseError, DriftError
 
 __all__ = ["app", "run"]
 
-# Where each command or group of commands is, in the order of the help. Its module is imported
-# when it is asked for: all of them take twice as long as one.
+# The module of each command or group, in the order of the help. It is imported only when needed:
+# importing all of them takes twice as long as one.
 _PLACES: Final = {
     "init": "schema.init",
     "migrate": "schema.migrate",
@@ -52,7 +52,7 @@ _ANYTHING: Final[dict[str, Any]] = {"allow_extra_args": True, "ignore_unknown_op
 
 
 class _OnDemand(Mapping[str, Any]):
-    """The commands by name."""
+    """Return the commands by name."""
 
     def __getitem__(self, name: str) -> Any:
         return _command(name)
@@ -103,7 +103,7 @@ def _everywhere(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Take --url before the command, too."""
+    """Accept --url before the command too."""
 
 
 @cache
@@ -141,7 +141,7 @@ def run(arguments: list[str] | None) -> None:
         arguments: what follows the command's name; without it, that of the process.
     """
     settle_streams()
-    # Where Ctrl-C comes while a connection is closed, the pool would log a traceback.
+    # On Ctrl-C while a connection is being closed, the pool would log a traceback.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
         code = app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE
@@ -161,7 +161,7 @@ def run(arguments: list[str] | None) -> None:
         _print_error(what, "run: pip install 'cardlink-sql[review]'")
         sys.exit(Exit.ERROR)
     except BrokenPipeError:
-        # Whoever read the output has read enough. Python would complain again at its exit.
+        # The reader closed the pipe. Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.ERROR)
     except OSError as error:
@@ -183,7 +183,7 @@ def _end_interrupted(message: str = "interrupted") -> NoReturn:
 def _print_usage_error(error: TyperException) -> None:
     message = error.format_message()
     if "\n" in message:
-        typer.echo(message, err=True)  # the help of a command that was given nothing
+        typer.echo(message, err=True)  # the help of a command without arguments
         return
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "cardlink-db"
@@ -193,7 +193,7 @@ def _print_usage_error(error: TyperException) -> None:
 
 
 def _print_error(what: str, remedy: str | None) -> None:
-    # A list of faults has a line for each.
+    # A list of faults has one line for each.
     typer.echo("\n".join(map(visible, f"error: {what}".split("\n"))), err=True)
     if remedy:
         typer.echo(f"hint: {visible(remedy)}", err=True)

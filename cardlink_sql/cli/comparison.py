@@ -1,4 +1,4 @@
-"""How a comparison of two test runs is shown."""
+"""The output of a comparison of two test runs."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -19,7 +19,7 @@ _KIND_STYLES: Final = {
     ChangeKind.SLOWER: "yellow",
     ChangeKind.OPEN: "cyan",
 }
-# What matters most comes first.
+# The most important kind comes first.
 _KINDS: Final = (
     ChangeKind.REGRESSION,
     ChangeKind.STILL_FAILING,
@@ -33,7 +33,7 @@ _KINDS: Final = (
 
 
 def comparison_as_json(comparison: RunComparison) -> dict[str, Any]:
-    """One list for each kind of change."""
+    """Return one list for each kind of change."""
     changes: dict[str, list[dict[str, Any]]] = {kind.value: [] for kind in _KINDS}
     for change in comparison.changes:
         values = asdict(change)
@@ -42,7 +42,7 @@ def comparison_as_json(comparison: RunComparison) -> dict[str, Any]:
 
 
 def print_comparison(comparison: RunComparison) -> None:
-    """A table of what differs, the regressions first, and a line that counts it."""
+    """Return a table of the differences, regressions first, and a line with their numbers."""
     changes = sorted(comparison.changes, key=lambda change: _KINDS.index(change.kind))
     if changes:
         print_rows(
@@ -81,10 +81,10 @@ def _words(kind: ChangeKind) -> str:
 
 
 def duration(lasted: int | None) -> str | None:
-    """Milliseconds for a table."""
+    """Return milliseconds for a table."""
     return None if lasted is None else f"{lasted:,} ms"
 
 
 def headline(message: str | None) -> str | None:
-    """The first line of a message."""
+    """Return the first line of a message."""
     return message.strip().partition("\n")[0] if message else None

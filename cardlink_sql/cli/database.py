@@ -1,4 +1,4 @@
-"""The database that a command names, and what it looks up there."""
+"""The database of a command, and the look-ups of several commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +9,18 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
 
-# How many of the sessions that a prefix fits are named.
+# The number of matching sessions that an error lists.
 _NAMED = 5
 
 
 def open_manager(url: str | None, *, read_only: bool = False) -> DatabaseManager:
-    """The database that the command names, or else the environment."""
+    """Return the database that the command or else the environment names."""
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     return DatabaseManager(config, read_only=read_only)
 
 
 def refuse_missing(manager: DatabaseManager) -> None:
-    """Refuse to work on an SQLite file that is not there: connecting would make an empty one.
+    """Refuse an SQLite file that does not exist: connecting would create an empty one.
 
     Raises:
         DatabaseError: it is not there.
@@ -35,7 +35,7 @@ def refuse_missing(manager: DatabaseManager) -> None:
 
 @contextmanager
 def open_to_read(url: str | None) -> Iterator[UnitOfWork]:
-    """A unit of work that only reads, on a database that is there.
+    """Yield a read-only unit of work on an existing database.
 
     Raises:
         DatabaseError: an SQLite file is not there.
@@ -47,7 +47,7 @@ def open_to_read(url: str | None) -> Iterator[UnitOfWork]:
 
 
 def find_session(uow: UnitOfWork, prefix: str) -> OTASession:
-    """The only session whose id begins with a text.
+    """Return the only session whose id begins with a text.
 
     Raises:
         NotFoundError: there is none.

@@ -52,7 +52,7 @@ def _apdu(session: OTASession, entry: CommLog) -> dict[str, Any]:
 
 
 def _offset(session: OTASession, entry: CommLog) -> float:
-    """Seconds since the session's start, or since it was created where it never started."""
+    """Return the seconds since the session's start, or its creation if it never started."""
     return (entry.timestamp - (session.started_at or session.created_at)).total_seconds()
 
 

@@ -109,7 +109,7 @@ def export_(
     """
     selection = _selection(tables, since, session)
     to_stdout = file == _STDOUT
-    if to_stdout and sys.stdout is None:  # as >&- of the shell has it
+    if to_stdout and sys.stdout is None:  # as after >&- in the shell
         raise DatabaseError("stdout is closed", remedy="name a file with --output")
     with argument("--format"):
         chosen = file_format or (Format.JSONL if to_stdout else format_of(file, None))
@@ -190,7 +190,7 @@ def import_(
 
 
 class _ImportProgress:
-    """Shows how the rows of a file are checked and then imported, when their number is known."""
+    """Shows the progress of checking and then importing the rows of a file."""
 
     def __init__(self, shown: ExitStack) -> None:
         self._shown = shown
@@ -199,19 +199,19 @@ class _ImportProgress:
         self._begin("Checking")
 
     def on_check(self, done: int, /) -> None:
-        """So many more rows are checked."""
+        """Count more checked rows."""
         self._rows += done
         self._advance(done)
 
     def on_progress(self, done: int, /) -> None:
-        """So many more rows are written."""
+        """Count more written rows."""
         if not self._is_importing:
             self._is_importing = True
             self._begin("Importing", self._rows)
         self._advance(done)
 
     def passphrase(self, file: Path | None) -> str:
-        """The passphrase of the keys; nothing is shown while it is asked for."""
+        """Return the passphrase of the keys; typing it shows nothing."""
         self._shown.close()
         given = _passphrase(file)
         self._begin("Checking")

@@ -1,10 +1,10 @@
-"""How a command ends: exit codes, and the interruption that has to be reported."""
+"""Exit codes, and the interruption that a command has to report."""
 
 from enum import IntEnum
 
 
 class WorkInterruptedError(Exception):
-    """Ctrl-C, where the command has to say how far its work had come."""
+    """Ctrl-C in a command that has to report its progress."""
 
 
 class Exit(IntEnum):

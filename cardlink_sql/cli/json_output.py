@@ -43,7 +43,7 @@ def _indented(value: Any, by: int = 2) -> str:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=not output.is_unicode)
-    # The line breaks between the members are not within a string.
+    # The line breaks between the members are outside of strings.
     return "\n".join(CONTROLS.sub(_json_escaped, line) for line in text.split("\n"))
 
 
@@ -52,7 +52,7 @@ def _json_escaped(match: re.Match[str]) -> str:
 
 
 def json_ready(record: Any) -> dict[str, Any]:
-    """A record as JSON has it: its fields, with times in ISO 8601."""
+    """Return a record's fields as JSON values, with times in ISO 8601."""
     values = {spec.name: getattr(record, spec.name) for spec in fields(record)}
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

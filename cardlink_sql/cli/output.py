@@ -30,7 +30,7 @@ _FOLDED: Final = 16
 
 
 class _Output(Console):
-    """Stdout: as wide as the terminal; a pipe or a file folds nothing, for ``grep`` and others."""
+    """Stdout: as wide as the terminal; a pipe or file does not fold lines, for ``grep``."""
 
     @property  # type: ignore[misc]  # nobody sets it
     def size(self) -> ConsoleDimensions:
@@ -43,7 +43,7 @@ class _Output(Console):
 
     @property
     def is_unicode(self) -> bool:
-        """Whether arrows and bars can be shown."""
+        """Return whether arrows and bars can be shown."""
         return self.encoding.startswith("utf")
 
 
@@ -51,7 +51,7 @@ output: Final = _Output(highlight=False, markup=False, soft_wrap=True)
 
 
 def settle_streams() -> None:
-    """Write what a stream's encoding does not have as ``\\u2192``: no output fails for it."""
+    """Write characters outside a stream's encoding as ``\\u2192`` instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -71,12 +71,12 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def styled(text: object, style: str) -> Text:
-    """Text for a cell or a line, in colour where the output has any."""
+    """Return text for a cell or a line, in colour if the output supports it."""
     return Text(visible(text), style)
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table; the columns in ``right`` hold numbers."""
+    """Return an empty table; the columns in ``right`` hold numbers."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         is_right = column in right
@@ -85,7 +85,7 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def row(*values: Any) -> tuple[str | Text, ...]:
-    """The cells of a table's row; nothing is shown for ``None``."""
+    """Return the cells of a table's row; ``None`` is empty."""
     return tuple(
         value if isinstance(value, Text) else "" if value is None else visible(value)
         for value in values
@@ -127,7 +127,7 @@ def print_rows(
 
 
 def facts(*pairs: tuple[str, Any]) -> Table:
-    """A table of names and values; a name whose value is ``None`` is left out."""
+    """Return a table of names and values, without those whose value is ``None``."""
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
@@ -141,5 +141,5 @@ def facts(*pairs: tuple[str, Any]) -> Table:
 
 
 def seconds(moment: datetime | None) -> str | None:
-    """A time for a table: UTC, whole seconds."""
+    """Return a time for a table: UTC, whole seconds."""
     return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""How far long work has come, on stderr: nothing for the first second."""
+"""The progress of long work, on stderr; nothing for the first second."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _QUIET_SECONDS: Final = 1.0
-# Where stderr is not a terminal, a line now and then does.
+# If stderr is not a terminal, an occasional line is enough.
 _LINE_SECONDS: Final = 10.0
 
 
@@ -19,11 +19,11 @@ class OnProgress(Protocol):
     """The function that long work calls after each step."""
 
     def __call__(self, done: int, /) -> None:
-        """``done`` more is done."""
+        """Count ``done`` more units."""
 
 
 def no_progress(done: int, /) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnPr
 
 
 class _Count:
-    """How much is done, and of how much."""
+    """Return the amount done and the total."""
 
     def __init__(self, total: int | None, unit: str) -> None:
         self.done = 0
@@ -63,7 +63,7 @@ class _Count:
 
 
 class _Bar:
-    """A bar that a terminal draws over, and that is gone afterwards."""
+    """A terminal's progress bar, removed at the end."""
 
     def __init__(self, what: str, count: _Count) -> None:
         self._what, self._count = what, count
@@ -107,7 +107,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line after a second and then every ten, for a log."""
+    """Log lines: one after a second, then one every ten seconds."""
 
     def __init__(self, what: str, count: _Count) -> None:
         self._what, self._count = what, count

@@ -1,4 +1,4 @@
-"""``cardlink-db schema``: what the migrations make, for review."""
+"""``cardlink-db schema``: reviews of the migrations and their schema."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -125,7 +125,7 @@ def compatible(
 
 
 def _config_of(dialect: Dialect, config: DatabaseConfig) -> DatabaseConfig:
-    """The server for a scratch database; SQLite needs none."""
+    """Return the server for a scratch database; SQLite needs none."""
     if dialect is Dialect.SQLITE:
         return DatabaseConfig("sqlite:///:memory:")
     if config.dialect is not dialect:

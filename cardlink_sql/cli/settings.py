@@ -207,7 +207,7 @@ def reset(
 
 @contextmanager
 def _arguments() -> Iterator[None]:
-    """Name the argument that a refused value came by; the exit code is 2."""
+    """Name the argument with the refused value; the exit code is 2."""
     try:
         yield
     except ValidationError as error:
@@ -228,7 +228,7 @@ def _parsed(text: str) -> Any:
 
 
 def _no_json(name: str) -> None:
-    """NaN and the infinities, which Python's reader would take."""
+    """Refuse NaN and the infinities, which Python's parser accepts."""
     raise json.JSONDecodeError("no JSON", name, 0)
 
 

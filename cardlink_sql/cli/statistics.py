@@ -21,7 +21,7 @@ from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistic
 _DAYS: Final = 30
 _BAR: Final = 20
 _SPARKLINE: Final = 60
-# Figures of the log that are shown; --json has all.
+# The log statistics that are shown; --json has all.
 _SHOWN: Final = 12
 
 

@@ -1,4 +1,4 @@
-"""``cardlink-db replay``, and what it shows of a trace."""
+"""``cardlink-db replay``, and its report of a trace."""
 
 from pathlib import Path
 from typing import Annotated
