@@ -20,29 +20,30 @@ from cardlink_sql.errors import DatabaseError, DriftError
 
 __all__ = ["app", "run"]
 
-# The module of each command or group, in the order of the help. It is imported only when needed:
-# importing all of them takes twice as long as one.
+# The module of each command or group, and its summary, in the order of the help. A module is
+# imported only when its command runs: importing all of them takes twice as long as one.
 _PLACES: Final = {
-    "init": "schema.init",
-    "migrate": "schema.migrate",
-    "status": "schema.status",
-    "replay": "traces.replay",
-    "export": "exchange.export_",  # import is a word of Python, and export_ goes with import_
-    "import": "exchange.import_",
-    "import-keys": "keys.import_keys",
-    "backup": "backup.backup",
-    "restore": "backup.restore",
-    "purge": "purge.purge",
-    "stats": "statistics.stats",
-    "devices": "devices.devices",
-    "cards": "cards.cards",
-    "sessions": "sessions.sessions",
-    "tests": "tests.tests",
-    "settings": "settings.settings",
-    "events": "events.events",
-    "keys": "keys.keys",
-    "schema": "schema_review.schema",
-    "sql": "sql.sql",
+    "init": ("schema.init", "Make the schema in a new database."),
+    "migrate": ("schema.migrate", "Apply pending migrations, or roll back."),
+    "status": ("schema.status", "Show connection, migrations and drift; change nothing."),
+    "replay": ("traces.replay", "Record a trace of OTA sessions, or a capture."),
+    # import is a word of Python, and export_ goes with import_.
+    "export": ("exchange.export_", "Write tables to a file: json, yaml, jsonl or csv."),
+    "import": ("exchange.import_", "Import an export: all of it, or nothing."),
+    "import-keys": ("keys.import_keys", "Store the PSKs of the admin server's YAML file."),
+    "backup": ("backup.backup", "Back up the database while others use it."),
+    "restore": ("backup.restore", "Restore a backup."),
+    "purge": ("purge.purge", "Delete rows older than their retention."),
+    "stats": ("statistics.stats", "Show row counts, sizes and statistics."),
+    "devices": ("devices.devices", "Phones and modems."),
+    "cards": ("cards.cards", "Card profiles."),
+    "sessions": ("sessions.sessions", "OTA sessions and their APDUs."),
+    "tests": ("tests.tests", "Test results, by run."),
+    "settings": ("settings.settings", "The settings of CardLink's components."),
+    "events": ("events.events", "Events of other processes, as they happen."),
+    "keys": ("keys.keys", "The keys that PSKs are encrypted with."),
+    "schema": ("schema_review.schema", "The schema and its migrations, for review."),
+    "sql": ("sql.sql", "The statements, for those who review them."),
 }
 
 
@@ -68,6 +69,12 @@ class _Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = _OnDemand()  # type: ignore[assignment]  # nobody adds to them
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with their summaries, without importing one."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _PLACES.items()])
 
 
 _SETTINGS: Final[dict[str, Any]] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
@@ -108,7 +115,7 @@ def _everywhere(
 
 @cache
 def _command(name: str) -> Any:
-    module, _, place = _PLACES[name].rpartition(".")
+    module, _, place = _PLACES[name][0].rpartition(".")
     holder = typer.Typer(**_SETTINGS)
     try:
         found = getattr(import_module(f"cardlink_sql.cli.{module}"), place)

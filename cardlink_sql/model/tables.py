@@ -30,7 +30,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -46,8 +45,10 @@ class UTCDateTime(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
         """Return the column type of each backend."""
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+            return dialect.type_descriptor(DateTime(timezone=True))
         if dialect.name == "mysql":
+            from sqlalchemy.dialects import mysql  # its import takes long
+
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(String(32))
 
@@ -78,6 +79,8 @@ class JSONDocument(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
         """Return the column type of each backend."""
         if dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql  # its import takes long
+
             return dialect.type_descriptor(postgresql.JSONB(none_as_null=True))
         if dialect.name == "sqlite":
             return dialect.type_descriptor(Text())
@@ -94,14 +97,26 @@ class JSONDocument(TypeDecorator[Any]):
         return json.loads(value) if dialect.name == "sqlite" and value is not None else value
 
 
-# MySQL's TEXT ends at 65,535 bytes, less than one extended APDU (ISO 7816-4) in hex.
-LongText: Final = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
-# SQLite generates row numbers only in a column of exactly this type.
+class LongText(TypeDecorator[str]):
+    """Text of any length: MySQL's TEXT holds less than one extended APDU (ISO 7816-4) in hex."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
+        """The column type of each backend."""
+        if dialect.name != "mysql":
+            return dialect.type_descriptor(Text())
+        from sqlalchemy.dialects import mysql  # its import takes long
+
+        return dialect.type_descriptor(mysql.MEDIUMTEXT())
+
+
 # udev's by-path names of serial modems have 90 characters. SQLite checks no length, so its tables
 # keep the first migration's: a change of it would rebuild them.
 DeviceId: Final = String(255).with_variant(String(64), "sqlite")
 EntityId: Final = String(255).with_variant(String(128), "sqlite")
-
+# SQLite numbers its rows itself only in a column of exactly this type.
 RowNumber: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData(
