@@ -109,13 +109,11 @@ class DatabaseManager:
         return self.config.dialect
 
     def initialize(self) -> None:
-        """Make the engine and load the SQL files. Done by the first use; again, it does nothing.
+        """Make the engine. Done by the first use; again, it does nothing.
 
         Raises:
             ConnectionError: the driver is missing.
-            QueryError: an SQL file is malformed.
         """
-        load_library(self.dialect)
         self.pool.engine  # noqa: B018 - makes it
 
     @property

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 import cardlink_sql
 from cardlink_sql import DatabaseConfig, DatabaseManager
+from cardlink_sql.cli import commands
 from tests.conftest import Run
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
@@ -200,3 +201,13 @@ def test_tables_made_by_other_means_are_not_taken_for_an_empty_database(
         done = run(*command, "-d", empty_url)
         assert done.returncode == 1
         assert "no record of migrations is visible" in done.stderr
+        assert "no record of migrations is to be seen" in done.stderr
+
+
+def test_the_help_lists_every_command_without_cutting_a_summary(run: Run) -> None:
+    shown = run("--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    summaries = dict(line.strip().split(maxsplit=1) for line in shown.splitlines())
+    assert list(summaries) == list(commands._PLACES)
+    for name, summary in summaries.items():
+        assert len(summary) <= 55, name
+        assert summary.endswith("."), name

@@ -1,6 +1,6 @@
 """All queries of a dialect: ``sql/common`` and, where it differs, ``sql/<dialect>``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -67,12 +67,11 @@ def unknown_query(gateway: str, name: str, queries: Mapping[str, Query]) -> Quer
 
 @cache
 def load_library(dialect: Dialect) -> Library:
-    """The library of a dialect, from the ``sql/`` folder that came with the package.
+    """Return the library of a dialect, from the ``sql/`` folder that came with the package.
 
-    Raises:
-        QueryError: a file is malformed.
+    A file is read, and raises ``QueryError`` if it is malformed, when a gateway first needs it.
     """
-    return read_library(resources.folder("sql"), dialect)
+    return Library(dialect, _Files(resources.folder("sql"), dialect, "sql", needs_reason=True))
 
 
 @cache
@@ -113,19 +112,49 @@ def read_library(
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
     """
-    queries: dict[str, dict[str, Query]] = {}
-    for part in (COMMON, dialect.value):
-        for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
-            if not file.name.endswith(".sql") or only not in (None, file.name[:-4]):
-                continue
-            place = f"{path}/{part}/{file.name}"
-            has_reasons = needs_reason and part != COMMON
-            parsed = parse(_text(file, place), place, dialect, needs_reason=has_reasons)
-            named = queries.setdefault(file.name.removesuffix(".sql"), {})
-            for query in parsed:
+    files = _Files(folder, dialect, path, needs_reason=needs_reason)
+    return Library(dialect, {name: files[name] for name in files if only in (None, name)})
+
+
+class _Files(Mapping[str, Mapping[str, Query]]):
+    """The queries of a folder by gateway; a file is read when its gateway is first asked for."""
+
+    def __init__(
+        self, folder: Traversable, dialect: Dialect, path: str, *, needs_reason: bool
+    ) -> None:
+        self._dialect = dialect
+        self._needs_reason = needs_reason
+        self._read: dict[str, dict[str, Query]] = {}
+        self._files: dict[str, list[tuple[str, str, Traversable]]] = {}
+        for part in (COMMON, dialect.value):
+            for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
+                name, _, suffix = file.name.rpartition(".")
+                if suffix == "sql":
+                    place = f"{path}/{part}/{file.name}"
+                    self._files.setdefault(name, []).append((part, place, file))
+
+    def __getitem__(self, name: str) -> Mapping[str, Query]:
+        found = self._read.get(name)
+        if found is None:
+            # Two threads may read a file at once; what they read is equal.
+            found = self._read[name] = self._queries(self._files[name])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def _queries(self, files: list[tuple[str, str, Traversable]]) -> dict[str, Query]:
+        named: dict[str, Query] = {}
+        for part, place, file in files:
+            has_reasons = self._needs_reason and part != COMMON
+            text = _text(file, place)
+            for query in parse(text, place, self._dialect, needs_reason=has_reasons):
                 _check_twin(query, named.get(query.source.name))
                 named[query.source.name] = query
-    return Library(dialect, queries)
+        return named
 
 
 def _text(file: Traversable, path: str) -> str:
