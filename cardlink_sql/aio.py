@@ -53,10 +53,18 @@ async def run(
     """
     is_cancelled = False
 
-    def unless_cancelled(uow: UnitOfWork) -> T:
-        result = work(uow)
+    def refuse_if_cancelled() -> None:
         if is_cancelled:
             raise QueryError("the task that waited for this unit of work was cancelled")
+
+    def unless_cancelled(uow: UnitOfWork) -> T:
+        refuse_if_cancelled()
+        try:
+            result = work(uow)
+        except StopIteration as error:
+            # A future cannot carry it, so the coroutine would wait for ever (PEP 479).
+            raise RuntimeError("the work raised StopIteration") from error
+        refuse_if_cancelled()
         return result
 
     run_in_thread = partial(
@@ -70,18 +78,21 @@ async def run(
 
 
 async def get_key(store: KeyStore, identity: str) -> bytes | None:
-    """Return the PSK of an identity, as :meth:`KeyStore.get_key` does."""
-    return await _in_thread(store.manager, partial(store.get_key, identity))
+    """Return the PSK of an identity, as :meth:`KeyStore.get_key` does.
+
+    It runs on the default threads of the loop, apart from the units of work.
+    """
+    return await asyncio.to_thread(store.get_key, identity)
 
 
 async def identity_exists(store: KeyStore, identity: str) -> bool:
     """Return whether a card claims an identity."""
-    return await _in_thread(store.manager, partial(store.identity_exists, identity))
+    return await asyncio.to_thread(store.identity_exists, identity)
 
 
 async def get_all_identities(store: KeyStore) -> list[str]:
     """Return the identities of all cards that have a PSK, in order."""
-    return await _in_thread(store.manager, store.get_all_identities)
+    return await asyncio.to_thread(store.get_all_identities)
 
 
 async def put(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

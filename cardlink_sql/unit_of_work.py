@@ -1,8 +1,8 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
 import warnings
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -159,29 +159,63 @@ class UnitOfWork:
                 remedy=f"{what} after the block of savepoint()",
             )
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Try what may fail: an error inside undoes only the block and is raised on."""
-        if self._transaction.read_only:
+    def savepoint(self) -> "Savepoint":
+        """Return a ``with`` block for what may fail: an error undoes only the block."""
+        return Savepoint(self)
+
+
+class Savepoint:
+    """A part of a unit of work that is undone by itself when an error leaves its block.
+
+    A class and no generator: a generator would be used up by a thread that is refused, and the
+    owner's own exit would do nothing.
+    """
+
+    __slots__ = ("_mark", "_name", "_uow")
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+        self._name = ""
+        self._mark = 0
+
+    def __enter__(self) -> None:
+        transaction = self._uow._transaction
+        if transaction.read_only:
             raise QueryError("the unit of work is read-only", remedy="open one without read_only")
         # One name for all would make MySQL forget the outer of two.
-        name = f"cardlink_{self._depth}"
-        self._transaction.savepoint("SAVEPOINT", name)
-        mark = self._transaction.pending_events.mark()
-        self._depth += 1
+        name = f"cardlink_{self._uow._depth}"
+        transaction.savepoint("SAVEPOINT", name)
+        self._name, self._mark = name, transaction.pending_events.mark()
+        self._uow._depth += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        transaction = self._uow._transaction
+        transaction.check_owner()
         try:
-            yield
-            self._transaction.savepoint("RELEASE SAVEPOINT", name)
-        except BaseException:
-            self._transaction.pending_events.undo(mark)
-            # It cannot be undone by itself where a deadlock has undone the whole transaction, or
-            # the connection broke: then the unit of work cannot go on, and that error says why.
-            with suppress(DatabaseError):
-                self._transaction.savepoint("ROLLBACK TO SAVEPOINT", name)
-                self._transaction.savepoint("RELEASE SAVEPOINT", name)
-            raise
+            if kind is not None:
+                self._undo()
+                return
+            try:
+                transaction.savepoint("RELEASE SAVEPOINT", self._name)
+            except BaseException:
+                self._undo()
+                raise
         finally:
-            self._depth -= 1
+            self._uow._depth -= 1
+
+    def _undo(self) -> None:
+        transaction = self._uow._transaction
+        transaction.pending_events.undo(self._mark)
+        # It cannot be undone by itself where a deadlock has undone the whole transaction, or the
+        # connection broke: then the unit of work cannot go on, and that error says why.
+        with suppress(DatabaseError):
+            transaction.savepoint("ROLLBACK TO SAVEPOINT", self._name)
+            transaction.savepoint("RELEASE SAVEPOINT", self._name)
 
 
 class _Lazy:

@@ -453,3 +453,11 @@ def test_the_second_card_of_an_iccid_is_not_stored(manager: DatabaseManager) -> 
     in_loop(main)
     with UnitOfWork(manager) as uow:
         assert [one.iccid for one in uow.cards.get_all()] == [iccid(1)]
+
+
+def test_stop_iteration_of_the_work_is_an_error(manager: DatabaseManager) -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await asyncio.wait_for(aio.run(manager, lambda _uow: next(iter([]))), 20)
+
+    asyncio.run(main())

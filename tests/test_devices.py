@@ -223,3 +223,10 @@ def test_a_device_may_go_with_its_sessions_and_their_logs(uow: UnitOfWork) -> No
 
 def test_deleting_what_is_not_there_tells_so(uow: UnitOfWork) -> None:
     assert uow.devices.delete_with_sessions("nobody") is False
+
+
+def test_a_name_of_udev_is_kept_whole(uow: UnitOfWork) -> None:
+    name = "/dev/serial/by-path/pci-0000:00:14.0-usb-0:1.2.3.4:1.0-port0-" + "x" * 180
+    uow.devices.create(device(id=name))
+    assert uow.devices.get_by_id(name)
+    assert uow.sessions.create_session(name).device_id == name

@@ -686,3 +686,30 @@ def test_the_log_shows_no_apdu(manager: DatabaseManager, caplog: pytest.LogCaptu
         recorder.add_log(session_id(77), "response", "C0FFEE9000", None, None, "message C0FFEE")
     assert "refused" in caplog.text
     assert "C0FFEE" not in caplog.text
+
+
+def test_a_second_creation_is_refused_and_the_session_goes_on(manager: DatabaseManager) -> None:
+    with Recorder(manager) as recorder:
+        session = recorder.create_session()
+        recorder.flush()
+        recorder.create_session(session_id=session)
+        recorder.flush()
+        recorder.add_log(session, "command", "00A4")
+        recorder.flush()
+        assert recorder.figures().refused == 1
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.logs.count_by_session(session) == 1
+
+
+def test_an_exit_in_the_callback_does_not_end_the_recorder(manager: DatabaseManager) -> None:
+    def leave(_item: object) -> None:
+        raise SystemExit
+
+    with Recorder(manager, on_refused=leave) as recorder:
+        session = recorder.create_session()
+        recorder.add_log(session_id(999), "command", "00A4")
+        recorder.flush()
+        recorder.add_log(session, "command", "00A4")
+        recorder.flush()
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.logs.count_by_session(session) == 1

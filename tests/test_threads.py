@@ -175,3 +175,15 @@ def test_a_unit_of_work_may_be_opened_again_by_another_thread(manager: DatabaseM
             assert work.devices.count() == 0
 
     assert in_thread(reopen) is None
+
+
+def test_a_refused_exit_of_a_savepoint_leaves_it_to_its_owner(uow: UnitOfWork) -> None:
+    uow.devices.create(device(1))
+    savepoint = uow.savepoint()
+    with pytest.raises(ZeroDivisionError), savepoint:
+        uow.devices.create(device(2))
+        assert isinstance(in_thread(lambda: savepoint.__exit__(None, None, None)), QueryError)
+        raise ZeroDivisionError
+
+    assert [one.id for one in uow.devices.get_all()] == ["device-0001"]
+    uow.commit()

@@ -31,6 +31,9 @@ LIMIT: Final = _Limit()
 class LimitedPool(QueuePool):
     """SQLAlchemy's queue, which waits no longer than the thread's limit for a free connection."""
 
+    # The logger's name comes from it: programs set up SQLAlchemy's.
+    __module__ = QueuePool.__module__
+
     # QueuePool reads its timeout from this attribute each time it waits.
     @property
     def _timeout(self) -> float:

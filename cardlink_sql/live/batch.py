@@ -187,13 +187,14 @@ class BatchWriter:
                 self._isolate(uow, items[:middle], attempt)
                 self._isolate(uow, items[middle:], attempt)
             else:
-                self._refuse(items[0], error, attempt)
+                self._refuse(uow, items[0], error, attempt)
         else:
             attempt.written += items
 
-    def _refuse(self, item: Item, error: Exception, attempt: _Attempt) -> None:
+    def _refuse(self, uow: UnitOfWork, item: Item, error: Exception, attempt: _Attempt) -> None:
         attempt.refused.append(RefusedItem(item.method, item.session_id, error))
-        if item.method in _BEGINS:
+        # A session that was created before is whole; only its second creation is refused.
+        if item.method in _BEGINS and not uow.sessions.exists(item.session_id):
             self._refused_sessions[item.session_id] = error
             _forget_oldest(self._refused_sessions)
 

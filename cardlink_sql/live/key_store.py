@@ -74,8 +74,8 @@ class KeyStore:
         An identity that is not UTF-8 belongs to no card.
         """
         try:
-            name = (identity or b"").decode()
-        except UnicodeDecodeError:
+            name = bytes(identity or b"").decode()
+        except (TypeError, UnicodeDecodeError):
             _log.warning("no card has the PSK identity: it is not UTF-8")
             return _NO_KEY
         return self.ssl_callback(name)
@@ -84,7 +84,7 @@ class KeyStore:
         return UnitOfWork(self.manager, read_only=True, timeout=self._timeout)
 
 
-def _shown(identity: str | None) -> str:
-    if identity is not None and _MAY_BE_A_KEY.search(identity) and not identity.isdecimal():
+def _shown(identity: object) -> str:
+    if isinstance(identity, str) and _MAY_BE_A_KEY.search(identity) and not identity.isdecimal():
         return "(not shown, since it may be a key)"
     return repr(identity)[:200]

@@ -262,5 +262,5 @@ class Recorder(Calls):
         if self._on_refused is not None:
             try:
                 self._on_refused(item)
-            except Exception:
+            except BaseException:  # not even SystemExit may end the thread that writes
                 _log.exception("on_refused raised")

@@ -38,7 +38,7 @@ from cardlink_sql.model.validation import Check
 Binder = Callable[[Any], Any]
 
 _DOMAIN: Final[dict[str, Check]] = {
-    "devices.id": partial(validation.identifier, longest=64),
+    "devices.id": partial(validation.identifier, longest=255),
     "devices.device_type": validation.choice(DeviceType),
     "devices.imei": validation.imei,
     "devices.imsi": validation.imsi,
@@ -49,7 +49,7 @@ _DOMAIN: Final[dict[str, Check]] = {
     "card_profiles.atr": validation.atr,
     "card_profiles.psk_identity": validation.psk_identity,
     "ota_sessions.id": validation.session_id,
-    "ota_sessions.device_id": partial(validation.identifier, longest=64),
+    "ota_sessions.device_id": partial(validation.identifier, longest=255),
     "ota_sessions.card_iccid": validation.iccid,
     "ota_sessions.session_type": validation.choice(SessionType),
     "ota_sessions.status": validation.choice(SessionStatus),
@@ -58,7 +58,7 @@ _DOMAIN: Final[dict[str, Check]] = {
     "test_results.run_id": partial(validation.identifier, longest=36),
     "test_results.suite_name": partial(validation.filled, longest=128),
     "test_results.test_name": partial(validation.filled, longest=256),
-    "test_results.device_id": partial(validation.identifier, longest=64),
+    "test_results.device_id": partial(validation.identifier, longest=255),
     "test_results.card_iccid": validation.iccid,
     "test_results.status": validation.choice(TestStatus),
     "test_results.duration_ms": validation.duration,
