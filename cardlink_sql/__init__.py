@@ -81,6 +81,12 @@ if TYPE_CHECKING:
     from cardlink_sql.manager import (
         Health as Health,
     )
+    from cardlink_sql.model.declared_settings import (
+        DeclaredSetting as DeclaredSetting,
+    )
+    from cardlink_sql.model.declared_settings import (
+        declare_setting as declare_setting,
+    )
     from cardlink_sql.model.records import (
         CardProfile as CardProfile,
     )
@@ -183,6 +189,7 @@ _MODULES = {
     "live.key_store": "KeyStore",
     "live.recorder": "Recorder RecorderFigures",
     "manager": "DatabaseManager Health",
+    "model.declared_settings": "DeclaredSetting declare_setting",
     "model.records": (
         "CardProfile CardType ChangeKind CommLog Device DeviceType Direction FlakyTest "
         "JUnitImport KeysetPage OTASession Page Position RunComparison SessionStatistics "

@@ -12,6 +12,7 @@ import yaml
 
 from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import declared_settings as registry
 from tests.conftest import Run, dump
 from tests.test_settings import DEFAULTS
 
@@ -118,6 +119,45 @@ def test_wrong_use_is_one_clear_line(
     assert named in done.stderr.splitlines()[0]
     assert len(done.stderr.splitlines()) == 2
     assert dump(manager) == before
+
+
+def test_an_undeclared_key_of_a_declared_category_needs_new(run: Run, url: str) -> None:
+    refused = run("settings", "set", "server.prot", "1", "-d", url)
+    assert refused.returncode == 2
+    assert "in the category server: it has server.port; add --new" in refused.stderr
+    assert run("settings", "set", "server.prot", "1", "--new", "-d", url).returncode == 0
+    assert run("settings", "set", "server.prot", "2", "-d", url).stdout == "server.prot: 2\n"
+
+
+def test_a_secret_of_an_installed_component_is_hidden(
+    run: Run, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registry", registry._registry)
+    (tmp_path / "probe_component.py").write_text(
+        "import cardlink_sql\n"
+        "cardlink_sql.declare_setting('probe.token', str, description='Token', secret=True)\n"
+    )
+    metadata = tmp_path / "probe_component-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: probe-component\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[cardlink_sql.settings]\nx = probe_component\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "probe_component", raising=False)
+
+    assert (
+        run("settings", "set", "probe.token", "hunter2", "-d", url).stdout == "probe.token: ***\n"
+    )
+    for command, asked in (
+        (["settings", "list"], "--show-secrets"),
+        (["settings", "list", "--json"], "--show-secrets"),
+        (["settings", "get", "probe.token"], "--show-secrets"),
+        (["settings", "export"], "--show-secrets"),
+        (["export", "--tables", "settings"], "--include-secrets"),
+    ):
+        hidden = run(*command, "-d", url)
+        assert (hidden.returncode, "hunter2" in hidden.stdout) == (0, False), command
+        assert "hunter2" in run(*command, asked, "-d", url).stdout, command
+    monkeypatch.delitem(sys.modules, "probe_component")
 
 
 def test_an_absent_key_is_an_error(run: Run, url: str) -> None:

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model import declared_settings
 from cardlink_sql.queries.parser import parse
 
 ROOT = Path(__file__).parent.parent
@@ -91,6 +92,7 @@ def test_the_samples_of_a_guide_run(
     monkeypatch.setenv("DATABASE_URL", empty_url)
     monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", Fernet.generate_key().decode())
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(declared_settings, "_registry", declared_settings._registry)
     names: dict[str, Any] = {"__name__": guide}
     for language, block in BLOCK.findall((FOLDER / f"{guide}.md").read_text("utf-8")):
         if language == "python":

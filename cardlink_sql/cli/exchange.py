@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import find_session, open_manager, refuse_missing
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
@@ -96,6 +97,9 @@ def export_(
             help="With --include-keys: the PSKs as hex, for everyone who reads the file.",
         ),
     ] = False,
+    include_secrets: Annotated[
+        bool, typer.Option("--include-secrets", help="The settings that are secrets, too, as text.")
+    ] = False,
     passphrase_file: PassphraseFile = None,
     yes: Yes = False,
     url: Url = None,
@@ -107,7 +111,8 @@ def export_(
 
     Example: cardlink-db export --tables devices,cards --output cards.yaml
     """
-    selection = _selection(tables, since, session)
+    load_components()
+    selection = replace(_selection(tables, since, session), secrets=include_secrets)
     to_stdout = file == _STDOUT
     if to_stdout and sys.stdout is None:  # as after >&- in the shell
         raise DatabaseError("stdout is closed", remedy="name a file with --output")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
 from cardlink_sql.cli.json_output import json_ready, print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
@@ -16,7 +17,12 @@ from cardlink_sql.cli.output import output, print_rows, seconds, visible
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.yaml_text import read_file
-from cardlink_sql.model.declared_settings import DECLARED
+from cardlink_sql.model.declared_settings import (
+    HIDDEN,
+    check_undeclared,
+    declared_settings,
+    is_secret,
+)
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _LONGEST_SHOWN: Final = 60
@@ -30,6 +36,14 @@ settings = group(
     "cardlink-db settings set server.port 9443",
 )
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as server.port.")]
+ShowSecrets = Annotated[
+    bool, typer.Option("--show-secrets", help=f"Show secrets, which are {HIDDEN} otherwise.")
+]
+
+
+@settings.callback()
+def _with_components() -> None:
+    load_components()
 
 
 @settings.command("list")
@@ -38,6 +52,7 @@ def list_settings(
     category: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of this category only.")
     ] = None,
+    show_secrets: ShowSecrets = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -46,11 +61,7 @@ def list_settings(
     Example: cardlink-db settings list --category server
     """
     with open_to_read(url) as uow, argument("--category"):
-        shown = (
-            uow.settings.find_in_force()
-            if category is None
-            else uow.settings.find_in_force(category)
-        )
+        shown = uow.settings.find_in_force(category, show_secrets=show_secrets)
     if as_json:
         print_json_list(map(json_ready, shown))
         return
@@ -68,7 +79,9 @@ def list_settings(
 
 
 @settings.command()
-def get(key: Key, *, as_json: AsJson = False, url: Url = None) -> None:
+def get(
+    key: Key, *, show_secrets: ShowSecrets = False, as_json: AsJson = False, url: Url = None
+) -> None:
     """Print the value that holds for a key: text as it is, anything else as JSON.
 
     With --json what is known of the setting, too.
@@ -76,7 +89,7 @@ def get(key: Key, *, as_json: AsJson = False, url: Url = None) -> None:
     Example: cardlink-db settings get server.port
     """
     with open_to_read(url) as uow, _arguments():
-        held = uow.settings.get_in_force(key)
+        held = uow.settings.get_in_force(key, show_secrets=show_secrets)
     if as_json:
         print_json(json_ready(held))
     else:
@@ -104,6 +117,9 @@ def set_setting(
             help="Without it, the part before the first period of a new key, or general.",
         ),
     ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Take a key that its category does not declare.")
+    ] = False,
     url: Url = None,
 ) -> None:
     """Store the value of a setting.
@@ -115,9 +131,12 @@ def set_setting(
     with open_manager(url) as manager:
         refuse_missing(manager)
         with UnitOfWork(manager) as uow, _arguments():
+            if not (new or key in declared_settings() or uow.settings.exists(key)):
+                check_undeclared(key, category, "settings.key")
             stored = uow.settings.set_value(key, _parsed(value), description, category)
             uow.commit()
-    output.print(visible(f"{stored.key}: {_json(stored.value)}"))
+    value = HIDDEN if is_secret(key) else _json(stored.value)
+    output.print(visible(f"{stored.key}: {value}"))
 
 
 @settings.command()
@@ -127,6 +146,7 @@ def export(
         Path | None,
         typer.Option("--output", metavar="FILE", help="Write this file, not the terminal."),
     ] = None,
+    show_secrets: ShowSecrets = False,
     url: Url = None,
 ) -> None:
     """Write all settings as YAML; keys with only a default are comments.
@@ -134,11 +154,11 @@ def export(
     Example: cardlink-db settings export --output settings.yaml
     """
     with open_to_read(url) as uow:
-        text = uow.settings.export_yaml()
+        text = uow.settings.export_yaml(show_secrets=show_secrets)
     if file is None:
         typer.echo(text, nl=False)
         return
-    with write_atomically(file) as written:
+    with write_atomically(file, private=show_secrets) as written:
         written.write(text)
 
 
@@ -202,7 +222,8 @@ def reset(
             done = uow.settings.reset_to_defaults(category)
             uow.commit()
     for key in done:
-        output.print(f"{key}: {_json(DECLARED[key].default)}")
+        value = HIDDEN if is_secret(key) else _json(declared_settings()[key].default)
+        output.print(f"{key}: {value}")
 
 
 @contextmanager

@@ -20,19 +20,20 @@ that is itself a mapping with the key ``value`` needs the long form.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any, Final
 
 import yaml
 
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.yaml_text import Dumper, compose, line_of, pairs, value_of
-from cardlink_sql.model.declared_settings import DECLARED, category_of
+from cardlink_sql.model.declared_settings import HIDDEN, category_of, declared_settings
 from cardlink_sql.model.records import SettingInForce
 
 _LONG_FORM: Final = ("value", "description", "category")
 _HEADER: Final = """\
 # Settings of CardLink, for: cardlink-db settings import
-# A comment shows the default of a key that is not set.
+# A comment shows the default of a key that is not set, and hides a secret.
 """
 
 
@@ -60,7 +61,7 @@ def write_settings(settings: Iterable[SettingInForce]) -> str:
 
 
 def _written(setting: SettingInForce) -> str:
-    declared = DECLARED.get(setting.key)
+    declared = declared_settings().get(setting.key)
     comment = f"# {declared.description}: {declared.form}\n" if declared else ""
     line: str = yaml.dump(
         {setting.key: _entry(setting)},
@@ -70,14 +71,16 @@ def _written(setting: SettingInForce) -> str:
         sort_keys=False,
         width=100,
     )
-    return f"{comment}{line}" if setting.is_stored else f"{comment}# {line}"
+    is_hidden = setting.is_secret and setting.value == HIDDEN
+    holds = setting.is_stored and not is_hidden
+    return f"{comment}{line}" if holds else f"{comment}{indent(line, '# ')}"
 
 
 def _entry(setting: SettingInForce) -> Any:
     """Return the text after the key: the value, or the long form if there is more to state."""
     # PostgreSQL does not keep the order of an object's keys, so they are always sorted.
     value = json.loads(json.dumps(setting.value, sort_keys=True))
-    declared = DECLARED.get(setting.key)
+    declared = declared_settings().get(setting.key)
     more = {}
     if setting.description != (declared.description if declared else None):
         more["description"] = setting.description

@@ -1,9 +1,11 @@
 """Settings: ``sql/*/settings.sql``.
 
-CardLink's own keys are declared in ``cardlink_sql/model/declared_settings.py``: such a key has a
-default and takes certain values only. Any other key may be stored, with any JSON value.
+CardLink's own keys are declared in ``cardlink_sql/model/declared_settings.py``, and components
+add theirs by ``declare_setting``: such a key takes certain values only. Any other key may be
+stored, with any JSON value.
 """
 
+from dataclasses import replace
 from types import EllipsisType
 from typing import Any, ClassVar, Unpack
 
@@ -15,7 +17,15 @@ from cardlink_sql.formats.settings_yaml import SettingEntry, read_settings, writ
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import SettingFilter, SettingOrder
 from cardlink_sql.model import validation
-from cardlink_sql.model.declared_settings import CATEGORIES, DECLARED, category_of, check_undeclared
+from cardlink_sql.model.declared_settings import (
+    HIDDEN,
+    category_of,
+    check_is_no_category,
+    check_type,
+    declared_categories,
+    declared_settings,
+    is_secret,
+)
 from cardlink_sql.model.records import Page, Setting, SettingInForce, SettingsImport
 from cardlink_sql.model.tables import settings
 
@@ -81,22 +91,27 @@ class SettingGateway(Gateway[Setting, str]):
         stored = self.get_by_id(key)
         if stored is not None:
             return stored.value
-        if key in DECLARED:
-            return DECLARED[key].default
+        declared = declared_settings().get(key)
+        if declared is not None:
+            return declared.default
         if default is ...:
             raise _absent(key)
         return default
 
-    def get_in_force(self, key: str) -> SettingInForce:
+    def get_in_force(self, key: str, *, show_secrets: bool = False) -> SettingInForce:
         """Return the value in force for a key, and its declaration. The query is ``get_by_id``.
+
+        Args:
+            key: the setting.
+            show_secrets: without it the value of a secret is ``***``.
 
         Raises:
             NotFoundError: nothing is stored or declared.
         """
         stored = self.get_by_id(key)
-        if stored is None and key not in DECLARED:
+        if stored is None and key not in declared_settings():
             raise _absent(key)
-        return _in_force(key, stored)
+        return _in_force(key, stored, show_secrets=show_secrets)
 
     def get_int(self, key: str, default: int | EllipsisType = ...) -> int:
         """:meth:`get_value`, held to be a whole number; a boolean is none.
@@ -105,7 +120,7 @@ class SettingGateway(Gateway[Setting, str]):
             ValidationError: the value is of another type.
             NotFoundError: as :meth:`get_value`.
         """
-        value: int = validation.whole(self.get_value(key, default), _path(key))
+        value: int = check_type(validation.whole, key, self.get_value(key, default))
         return value
 
     def get_bool(self, key: str, default: bool | EllipsisType = ...) -> bool:  # noqa: FBT001
@@ -115,7 +130,7 @@ class SettingGateway(Gateway[Setting, str]):
             ValidationError: the value is of another type.
             NotFoundError: as :meth:`get_value`.
         """
-        value: bool = validation.boolean(self.get_value(key, default), _path(key))
+        value: bool = check_type(validation.boolean, key, self.get_value(key, default))
         return value
 
     def get_float(self, key: str, default: float | EllipsisType = ...) -> float:
@@ -125,7 +140,7 @@ class SettingGateway(Gateway[Setting, str]):
             ValidationError: the value is of another type.
             NotFoundError: as :meth:`get_value`.
         """
-        value: float = validation.number(self.get_value(key, default), _path(key))
+        value: float = check_type(validation.number, key, self.get_value(key, default))
         return value
 
     def get_str(self, key: str, default: str | EllipsisType = ...) -> str:
@@ -135,38 +150,41 @@ class SettingGateway(Gateway[Setting, str]):
             ValidationError: the value is of another type.
             NotFoundError: as :meth:`get_value`.
         """
-        value: str = validation.text(self.get_value(key, default), _path(key))
+        value: str = check_type(validation.text, key, self.get_value(key, default))
         return value
 
     def get_all_settings(self) -> dict[str, Any]:
         """Return every value in force by key: stored, or the declared default.
 
-        The query is ``find_by``.
+        A secret is ``***``: :meth:`get_value` reads one. The query is ``find_by``.
         """
         return {setting.key: setting.value for setting in self.find_in_force()}
 
     def get_by_category(self, category: str) -> dict[str, Any]:
-        """Return the values in force of one category by key. The query is ``find_by``."""
+        """Return the values in force of one category by key, as :meth:`get_all_settings`."""
         return {setting.key: setting.value for setting in self.find_in_force(category)}
 
-    def find_in_force(self, category: str | None = None) -> list[SettingInForce]:
+    def find_in_force(
+        self, category: str | None = None, *, show_secrets: bool = False
+    ) -> list[SettingInForce]:
         """Return every stored setting, and the declared ones that are not, by key.
 
         The query is ``find_by``.
 
         Args:
             category: of this category; without it, of all.
+            show_secrets: without it the values of secrets are ``***``.
         """
         wanted = None if category is None else self._given("category", category)
         stored = {setting.key: setting for setting in self.get_all()}
-        keys = sorted(stored.keys() | DECLARED.keys())
-        found = [_in_force(key, stored.get(key)) for key in keys]
+        keys = sorted(stored.keys() | declared_settings().keys())
+        found = [_in_force(key, stored.get(key), show_secrets=show_secrets) for key in keys]
         return [setting for setting in found if wanted in (None, setting.category)]
 
     def get_categories(self) -> list[str]:
         """The categories of all stored and declared settings, in order."""
         stored = {row[0] for row in self._transaction.many(self._query("get_categories"), {})}
-        return sorted(stored | CATEGORIES)
+        return sorted(stored | declared_categories())
 
     # Writing
 
@@ -184,9 +202,8 @@ class SettingGateway(Gateway[Setting, str]):
             value: any JSON value; for a declared key one that it takes.
             description: at most 256 characters. Without one it stays as it was; at first it is
                 the declared one.
-            category: for a key that is not declared, and none that has declared settings. Without
-                one it stays as it was; at first it is the part before the first period of the
-                key, or ``general``.
+            category: for a key that is not declared. Without one it stays as it was; at first it
+                is the part before the first period of the key, or ``general``.
 
         Raises:
             ValidationError: key or value is refused; the error names what is accepted.
@@ -212,25 +229,27 @@ class SettingGateway(Gateway[Setting, str]):
         Raises:
             ValidationError: no declared setting has this category.
         """
-        if category is not None and category not in CATEGORIES:
+        categories = declared_categories()
+        if category is not None and category not in categories:
             raise ValidationError(
-                f"{category!r} is none of: {', '.join(sorted(CATEGORIES))}", "category"
+                f"{category!r} is none of: {', '.join(sorted(categories))}", "category"
             )
         return [
             key
-            for key, declared in DECLARED.items()
+            for key, declared in declared_settings().items()
             if category in (None, declared.category) and self.delete_by_id(key)
         ]
 
     # YAML
 
-    def export_yaml(self) -> str:
+    def export_yaml(self, *, show_secrets: bool = False) -> str:
         """Every setting as YAML that :meth:`import_yaml` reads; the query is ``find_by``.
 
-        A declared setting that is not stored is a comment, with its default. The form
-        is described in ``cardlink_sql/formats/settings_yaml.py``.
+        A declared setting that is not stored is a comment, with its default; so is a secret, as
+        ``***``, without ``show_secrets``. The form is described in
+        ``cardlink_sql/formats/settings_yaml.py``.
         """
-        return write_settings(self.find_in_force())
+        return write_settings(self.find_in_force(show_secrets=show_secrets))
 
     def import_yaml(self, text: str, name: str = "settings") -> SettingsImport:
         """Store the settings of a YAML text, all or none; those that it does not name stay.
@@ -276,12 +295,17 @@ class SettingGateway(Gateway[Setting, str]):
 
     # Inside
 
+    def _note(self, action: str, record: Setting) -> Setting:
+        # An event reaches other processes by a table.
+        super()._note(action, replace(record, value=HIDDEN) if is_secret(record.key) else record)
+        return record
+
     def _new_values(
         self, key: str, value: Any, description: str | None, category: str | None, where: str
     ) -> dict[str, Any]:
         """The parameters of ``set_value``, checked."""
         _check(key, value, category, where)
-        declared = DECLARED.get(key)
+        declared = declared_settings().get(key)
         first_description = declared.description if declared else None
         now = self._time(None)
         values = {
@@ -321,9 +345,9 @@ def _path(key: str) -> str:
 def _check(key: str, value: Any, category: str | None, where: str) -> None:
     name = validation.identifier(key, "settings.key")
     validation.json_value(value, where)
-    declared = DECLARED.get(name)
+    declared = declared_settings().get(name)
     if declared is None:
-        check_undeclared(name, category, where)
+        check_is_no_category(name, where)
         return
     declared.check(value, where)
     if category not in (None, declared.category):
@@ -349,15 +373,18 @@ def _same(first: Any, second: Any) -> bool:
     return not isinstance(first, list) or all(map(_same, first, second))
 
 
-def _in_force(key: str, stored: Setting | None) -> SettingInForce:
-    declared = DECLARED.get(key)
+def _in_force(key: str, stored: Setting | None, *, show_secrets: bool) -> SettingInForce:
+    declared = declared_settings().get(key)
     default = declared.default if declared else None
     description = stored.description if stored else None
     if description is None and declared:
         description = declared.description
+    value = stored.value if stored else default
+    if is_secret(key) and not show_secrets:
+        value, default = (None if one is None else HIDDEN for one in (value, default))
     return SettingInForce(
         key=key,
-        value=stored.value if stored else default,
+        value=value,
         category=declared.category if declared else stored.category if stored else category_of(key),
         description=description,
         is_stored=stored is not None,
@@ -365,4 +392,5 @@ def _in_force(key: str, stored: Setting | None) -> SettingInForce:
         default=default,
         form=declared.form if declared else None,
         updated_at=stored.updated_at if stored else None,
+        is_secret=is_secret(key),
     )

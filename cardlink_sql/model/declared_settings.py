@@ -2,34 +2,43 @@
 
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
+from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.validation import Check
 
+# Stands for a secret where it is not asked for; no secret may be it.
+HIDDEN: Final = "***"
+_MAX_TEXT: Final = 65_536
+
+Default = int | float | bool | str | None
+
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSetting:
-    """A setting that CardLink knows.
+    """A setting that CardLink or a component of it knows.
 
     Args:
         key: its key; the part before the first period is its category.
-        default: the value where none is stored.
+        default: the value where none is stored; ``None`` where there is none.
         form: the values that it takes, in words.
         rule: refuses any other value.
         description: what it is for, with its unit.
+        secret: whether lists and exports leave the value out unless asked.
     """
 
     key: str
-    default: int | bool | str
+    default: Default = field(repr=False)
     form: str
-    rule: Check
+    rule: Check = field(compare=False, repr=False)  # equal ones have the same form
     description: str
+    secret: bool = False
 
     @property
     def category(self) -> str:
@@ -42,10 +51,13 @@ class DeclaredSetting:
         Raises:
             ValidationError: it does not; the error names what it takes.
         """
+        if self.secret and value == HIDDEN:
+            raise ValidationError(f"{HIDDEN} stands for a secret that is not shown", where)
         try:
             self.rule(value, where)
         except ValidationError:
-            raise ValidationError(f"{reprlib.repr(value)} is not {self.form}", where) from None
+            shown = "the secret" if self.secret else reprlib.repr(value)
+            raise ValidationError(f"{shown} is not {self.form}", where) from None
 
 
 def category_of(key: str) -> str:
@@ -86,7 +98,7 @@ def _port(key: str, default: int, of: str) -> DeclaredSetting:
 # A hundred years keep everything.
 _LONGEST_RETENTION_DAYS: Final = 36_500
 
-DECLARED: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
+_OWN: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
     {
         setting.key: setting
         for setting in (
@@ -135,13 +147,139 @@ DECLARED: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
     }
 )  # fmt: skip
 
-CATEGORIES: Final = frozenset(setting.category for setting in DECLARED.values())
+
+class _Registry(NamedTuple):
+    settings: Mapping[str, DeclaredSetting]
+    categories: frozenset[str]
+
+
+def _registry_of(settings: Mapping[str, DeclaredSetting]) -> _Registry:
+    categories = frozenset(setting.category for setting in settings.values())
+    return _Registry(MappingProxyType(dict(settings)), categories)
+
+
+# Replaced whole, never changed: readers need no lock.
+_registry = _registry_of(_OWN)
+_writing = Lock()
+
+
+def declared_settings() -> Mapping[str, DeclaredSetting]:
+    """Return the settings declared so far, by key; a later declaration does not change it."""
+    return _registry.settings
+
+
+def declared_categories() -> frozenset[str]:
+    """Return the categories of the settings declared so far."""
+    return _registry.categories
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key is declared as a secret."""
+    declared = _registry.settings.get(key)
+    return declared is not None and declared.secret
+
+
+def check_type(check: Check, key: str, value: Any) -> Any:
+    """Hold the value of a key to a type; a refusal does not show a secret."""
+    where = f"settings[{key}]"
+    try:
+        return check(value, where)
+    except ValidationError:
+        if is_secret(key):
+            raise ValidationError("the secret is of another type", where) from None
+        raise
+
+
+def declare_setting(
+    key: str,
+    kind: type[bool] | type[int] | type[float] | type[str],
+    default: Default = None,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    description: str,
+    secret: bool = False,
+) -> DeclaredSetting:
+    """Declare a setting of a component, for this process; declaring it twice alike is allowed.
+
+    Args:
+        key: its key; the part before the first period is its category.
+        kind: the type of its values: ``bool``, ``int``, ``float`` or ``str``.
+        default: the value where none is stored; ``None`` where there is none.
+        least: the smallest number, or the fewest characters of a text.
+        most: the largest number, or the most characters of a text.
+        description: what it is for, with its unit; 1 to 256 characters.
+        secret: leave the value out of lists and exports unless asked.
+
+    Raises:
+        ValidationError: the declaration is not sound, or the key is declared otherwise.
+    """
+    where = f"declare_setting({key!r})"
+    name = validation.identifier(key, where)
+    if category_of(name) != name.partition(".")[0] or name.endswith("."):
+        raise ValidationError("the key has no category", where, "name it as category.name")
+    text = validation.filled(description, f"{where}.description", 256)
+    form, rule = _rule(kind, least, most, where)
+    declared = DeclaredSetting(name, default, form, rule, text, secret)
+    if default is not None:
+        declared.check(default, f"{where}.default")
+    _add(declared, where)
+    return declared
+
+
+def _add(declared: DeclaredSetting, where: str) -> None:
+    global _registry  # noqa: PLW0603 - the one place that replaces it
+    with _writing:
+        if _registry.settings.get(declared.key, declared) != declared:
+            raise ValidationError("the key is declared otherwise", where, "take another key")
+        _registry = _registry_of({**_registry.settings, declared.key: declared})
+
+
+def _rule(kind: Any, least: float | None, most: float | None, where: str) -> tuple[str, Check]:
+    if kind is bool and least is None and most is None:
+        return "true or false", validation.boolean
+    low: float
+    high: float
+    if kind is int:
+        low = -(2**63) if least is None else validation.whole(least, f"{where}.least")
+        high = validation.MAX_INTEGER if most is None else validation.whole(most, f"{where}.most")
+        rule: Check = partial(validation.whole, least=low, most=high)
+        form = f"a whole number from {low} to {high}"
+    elif kind is float:
+        low, high = _bound(least, -1e15, f"{where}.least"), _bound(most, 1e15, f"{where}.most")
+        rule, form = partial(_number_within, least=low, most=high), f"a number from {low} to {high}"
+    elif kind is str:
+        low = 0 if least is None else validation.whole(least, f"{where}.least", 0, _MAX_TEXT)
+        high = _MAX_TEXT
+        if most is not None:
+            high = validation.whole(most, f"{where}.most", 0, _MAX_TEXT)
+        rule = partial(_text_within, least=low, most=high)
+        form = f"text of {low} to {high} characters"
+    else:
+        raise ValidationError("the kind is none of bool (without a range), int, float, str", where)
+    if low > high:
+        raise ValidationError(f"no value is {form}", where)
+    return form, rule
+
+
+def _bound(value: float | None, otherwise: float, where: str) -> float:
+    return otherwise if value is None else validation.number(value, where)
+
+
+def _number_within(value: Any, where: str, least: float, most: float) -> None:
+    if not least <= validation.number(value, where) <= most:
+        raise ValidationError("the number is out of range", where)
+
+
+def _text_within(value: Any, where: str, least: int, most: int) -> None:
+    if len(validation.text(value, where, most)) < least:
+        raise ValidationError("the text is too short", where)
 
 
 def check_undeclared(key: str, category: str | None, where: str) -> None:
     """Refuse a key that is not declared where it would pass for one that is.
 
-    Such keys have their own category, so that a misspelled one is not stored in silence.
+    For people at the command line, so that a misspelled key is not stored in silence.
 
     Args:
         key: a key that is not declared.
@@ -151,17 +289,26 @@ def check_undeclared(key: str, category: str | None, where: str) -> None:
     Raises:
         ValidationError: the key is named as a category that has declared settings, or is in it.
     """
-    if key in CATEGORIES:
-        some = next(name for name in sorted(DECLARED) if name.startswith(f"{key}."))
-        raise ValidationError(
-            f"{key} is a category and no setting", where, f"name its settings in full, as {some}"
-        )
+    check_is_no_category(key, where)
     chosen = category_of(key) if category is None else category
-    if chosen in CATEGORIES:
-        of_category = [name for name in sorted(DECLARED) if category_of(name) == chosen]
+    if chosen in declared_categories():
+        of_category = [name for name in sorted(declared_settings()) if category_of(name) == chosen]
         near = get_close_matches(key, of_category, n=1) or of_category
         raise ValidationError(
-            f"no setting {key!r} is declared in the category {chosen}",
+            f"no setting {key!r} is declared in the category {chosen}: it has {', '.join(near)}; "
+            "add --new for a key of your own",
             where,
-            f"it has {', '.join(near)}; put your own keys into a category that is not declared",
+        )
+
+
+def check_is_no_category(key: str, where: str) -> None:
+    """Refuse a key that is named as a category of declared settings.
+
+    Raises:
+        ValidationError: it is.
+    """
+    if key in declared_categories():
+        some = next(name for name in sorted(declared_settings()) if name.startswith(f"{key}."))
+        raise ValidationError(
+            f"{key} is a category and no setting", where, f"name its settings in full, as {some}"
         )

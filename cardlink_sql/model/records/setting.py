@@ -25,7 +25,7 @@ class SettingInForce:
 
     ``form`` describes the values that a declared setting takes, and ``default`` is its value if
     none is stored; both are ``None`` if the key is not declared. ``updated_at`` is ``None`` if
-    nothing is stored.
+    nothing is stored. ``is_secret``: value and default are ``***`` unless they were asked for.
     """
 
     key: str
@@ -37,6 +37,7 @@ class SettingInForce:
     default: Any
     form: str | None
     updated_at: datetime | None
+    is_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

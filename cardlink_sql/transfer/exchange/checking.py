@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
-from cardlink_sql.model.declared_settings import DECLARED
+from cardlink_sql.model.declared_settings import declared_settings
 from cardlink_sql.transfer.exchange.keys import KeyReader, Keys
 from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
@@ -187,7 +187,7 @@ def _ends_after_its_start(values: Values, note: Callable[[str, str], None]) -> N
 
 
 def _is_as_declared(values: Values, note: Callable[[str, str], None]) -> None:
-    declared = DECLARED.get(values["key"])
+    declared = declared_settings().get(values["key"])
     if declared is None:
         return
     try:

@@ -13,6 +13,7 @@ from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
+from cardlink_sql.model.declared_settings import is_secret
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import make_header
 from cardlink_sql.transfer.exchange.keys import Keys, KeyWriter, key_writer
@@ -45,6 +46,7 @@ class Selection:
             of such entries; devices, cards and settings are whole, so that no reference is
             left open.
         session_id: one session with its log, its device and its card.
+        secrets: the settings declared as secrets, too, in the clear.
 
     Raises:
         ValidationError: a table is unknown, ``since`` has no time zone, the id is not a UUID, or
@@ -54,6 +56,7 @@ class Selection:
     tables: tuple[str, ...] = ()
     since: datetime | None = None
     session_id: str | None = None
+    secrets: bool = False
 
     def __post_init__(self) -> None:
         if self.since is not None and self.session_id is not None:
@@ -133,7 +136,8 @@ def export(
     """
     chosen = format_of(path, file_format)
     plan = _plan(manager, chosen, selection, keys, passphrase)
-    with write_atomically(path, binary=True, private=keys is not Keys.NONE) as file:
+    private = keys is not Keys.NONE or (selection is not None and selection.secrets)
+    with write_atomically(path, binary=True, private=private) as file:
         return plan.write(writer(chosen, file), on_progress)
 
 
@@ -173,7 +177,10 @@ def write_jsonl(
     Returns:
         The number of rows of each table, by its name.
     """
-    return write_to(manager, file, Format.JSONL, keys=keys, on_progress=on_progress)
+    return write_to(
+        manager, file, Format.JSONL, selection=Selection(secrets=True), keys=keys,
+        on_progress=on_progress,
+    )  # fmt: skip
 
 
 def _plan(
@@ -230,11 +237,16 @@ class _Plan:
             for values in page:
                 if shape.word == "cards":
                     self._put_key(values)
+                elif shape.word == "settings" and self._is_left_out(values["key"]):
+                    continue
                 write(values)
-            count += len(page)
+                count += 1
             if on_progress is not None:
                 on_progress(len(page))
         return count
+
+    def _is_left_out(self, key: str) -> bool:
+        return is_secret(key) and not self._selection.secrets
 
     def _put_key(self, values: Values) -> None:
         token = values.pop(STORED_KEY)
