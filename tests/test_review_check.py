@@ -123,8 +123,9 @@ MUTATIONS = {
         "nullability", "the column psk_identity may be NULL",
     ),
     "an aggregate over nothing": Mutation(
-        "common/sessions.sql", "get_statistics", "COUNT(*) AS total", "MAX(1) AS total",
-        "nullability", "the column total may be NULL", (MYSQL,),
+        "common/sessions.sql", "get_statistics", "COUNT(*) AS total_sessions",
+        "MAX(1) AS total_sessions", "nullability", "the column total_sessions may be NULL",
+        (MYSQL,),
     ),
     "two columns of an INSERT swapped": Mutation(
         "common/cards.sql", "create", "  :iccid,\n  :imsi,", "  :imsi,\n  :iccid,",

@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
 )
 
 from cardlink_sql.dialect import Dialect
@@ -32,7 +33,7 @@ from cardlink_sql.model.records import (
     SessionType,
     TestStatus,
 )
-from cardlink_sql.model.tables import JSONDocument, LongText, UTCDateTime
+from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.model.validation import Check
 
 Binder = Callable[[Any], Any]
@@ -142,7 +143,7 @@ def _check_of_type(column: Column[Any]) -> Check:
         return validation.moment
     if isinstance(kind, JSONDocument):
         return validation.document
-    if isinstance(kind, String):
+    if isinstance(kind, String) and not isinstance(kind, Text):
         return partial(validation.text, longest=kind.length or validation.MAX_TEXT)
     for sort, check in _CHECKS.items():
         if isinstance(kind, sort):
@@ -151,7 +152,7 @@ def _check_of_type(column: Column[Any]) -> Check:
 
 
 _CHECKS: Final[dict[type, Check]] = {
-    LongText: validation.text,
+    Text: validation.text,
     Boolean: validation.boolean,
     Double: validation.latency,
     BigInteger: validation.whole,

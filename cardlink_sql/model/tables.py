@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -97,21 +98,8 @@ class JSONDocument(TypeDecorator[Any]):
         return json.loads(value) if dialect.name == "sqlite" and value is not None else value
 
 
-class LongText(TypeDecorator[str]):
-    """Text of any length: MySQL's TEXT holds less than one extended APDU (ISO 7816-4) in hex."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: SQLAlchemyDialect) -> TypeEngine[Any]:
-        """The column type of each backend."""
-        if dialect.name != "mysql":
-            return dialect.type_descriptor(Text())
-        from sqlalchemy.dialects import mysql  # its import takes long
-
-        return dialect.type_descriptor(mysql.MEDIUMTEXT())
-
-
+# MySQL's TEXT ends at 65,535 bytes, less than one extended APDU (ISO 7816-4) in hex.
+LongText: Final = Text().with_variant(MEDIUMTEXT(), "mysql")
 # udev's by-path names of serial modems have 90 characters. SQLite checks no length, so its tables
 # keep the first migration's: a change of it would rebuild them.
 DeviceId: Final = String(255).with_variant(String(64), "sqlite")

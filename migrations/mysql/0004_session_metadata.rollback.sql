@@ -1,6 +1,6 @@
 -- Drops the sessions' metadata and narrows the ids of devices to 64 characters again; sessions
--- without a type become triggered ones. The statement
--- that meets a longer id fails: shorten it, and roll back again.
+-- without a type become triggered ones. The statement that meets a longer id fails: shorten it, and
+-- roll back again.
 
 ALTER TABLE ota_sessions DROP FOREIGN KEY fk_ota_sessions_device_id;
 ALTER TABLE test_results DROP FOREIGN KEY fk_test_results_device_id;

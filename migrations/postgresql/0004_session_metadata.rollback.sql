@@ -1,5 +1,6 @@
 -- Drops the sessions' metadata and narrows the ids of devices to 64 characters again; sessions
--- without a type become triggered ones. It fails, and changes nothing, where an id is longer. Each table is read to make sure, and its readers wait.
+-- without a type become triggered ones. It fails, and changes nothing, where an id is longer. Each
+-- table is read to make sure, and its readers wait.
 
 ALTER TABLE event_outbox ALTER COLUMN entity_id TYPE VARCHAR(128) COLLATE "C";
 ALTER TABLE devices ALTER COLUMN id TYPE VARCHAR(64) COLLATE "C";

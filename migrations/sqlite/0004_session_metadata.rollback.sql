@@ -47,7 +47,7 @@ SELECT
     id,
     device_id,
     card_iccid,
-    COALESCE(session_type, 'triggered'),
+    COALESCE(session_type, 'triggered') AS session_type,
     status,
     started_at,
     ended_at,
