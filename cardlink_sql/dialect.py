@@ -16,7 +16,7 @@ class Dialect(StrEnum):
 
     @property
     def servers(self) -> str:
-        """What speaks it, by the names that people read."""
+        """The servers that speak it, by their usual names."""
         return _SERVERS[self]
 
 

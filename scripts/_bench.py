@@ -332,7 +332,7 @@ class Bench:
         self.notes.append(f"Page {number:,} by OFFSET takes the driver {took}.")
 
     def decryption(self) -> None:
-        """What comes on top of the look-up of a PSK."""
+        """The time that decrypting adds to the look-up of a PSK."""
         token = self.keyring.encrypt(bytes(range(32)))
         work = partial(each, lambda _: self.keyring.decrypt(token, ""), range(self.sizes.reads))
         seconds = rounds_of({"ours": work}, self.rounds)["ours"]
@@ -412,7 +412,7 @@ def streamed(url: str, name: str) -> dict[str, float]:
 
 
 def stream(url: str, name: str) -> None:
-    """What the child does."""
+    """Run as the child."""
     with DatabaseManager(DatabaseConfig(url)) as manager:
         contender: Contender
         if name == "orm":

@@ -43,7 +43,7 @@ def record_session(recorder: Recorder) -> str:
 
 
 def record(recorder: Recorder, number: int, put_in: list[tuple[str, float]]) -> None:
-    """What one thread does: a session whenever its turn has come."""
+    """Run one thread: a session whenever its turn has come."""
     start = time.monotonic()
     pause = THREADS / SESSIONS_A_SECOND
     for turn in range(SECONDS * SESSIONS_A_SECOND // THREADS):
@@ -114,7 +114,7 @@ def steady(url: str) -> None:
             f"{manager.dialect}: {len(put_in)} sessions put in, {len(there)} there,"
             f" {sum(there.values())} whole; {events} events, {events - figures.written} lost,"
             f" {figures.refused} refused; a put {puts[len(puts) // 2] * 1e6:.0f} µs,"
-            f" 99 % {puts[len(puts) * 99 // 100] * 1e6:.0f} µs; behind {max(behind):.0f} ms"
+            f" 99 % {puts[len(puts) * 99 // 100] * 1e6:.0f} µs; late by {max(behind):.0f} ms"
             f" at most, flush {flushed * 1000:.0f} ms"
         )
 

@@ -18,7 +18,7 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def help_of(path: tuple[str, ...]) -> str:
-    """What ``cardlink-db PATH --help`` prints on a terminal of 80 columns."""
+    """Return the output of ``cardlink-db PATH --help`` at 80 columns."""
     environment = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
     result = CliRunner().invoke(app, [*path, "--help"], prog_name="cardlink-db", env=environment)
     assert result.exit_code == 0, result.output

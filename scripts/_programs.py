@@ -42,7 +42,7 @@ class Program:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What an unpacked program needs to find its libraries."""
+        """The variables by which an unpacked program finds its libraries."""
         if self.prefix is None:
             return {}
         folders = sorted({file.parent for file in self.prefix.glob("lib/**/lib*.so*")})

@@ -324,7 +324,7 @@ class Home:
 
     @property
     def log(self) -> Path:
-        """What the last program said."""
+        """The output of the last program."""
         return self.folder / "log"
 
     def failure(self, what: str) -> ServerError:

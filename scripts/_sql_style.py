@@ -48,7 +48,7 @@ def _shown(token: Token) -> str:
 
 
 def faults(path: Path) -> list[str]:
-    """What is wrong in a file, a sentence each, beginning with ``file:line:column``."""
+    """Return the faults of a file, a sentence each, beginning with ``file:line:column``."""
     dialect, where = dialect_of(path), os.path.relpath(path, ROOT)
     config = FluffConfig.from_path(str(ROOT), overrides={"dialect": _NAMES[dialect]})
     text = path.read_text(encoding="utf-8")

@@ -94,7 +94,8 @@ def test_import_keys(run: Run, manager: DatabaseManager, tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (0, "2 updated, 0 unchanged.\n")
     assert opened(manager, NEW) == {iccid(1): b"\x00\x11\x22\x33", iccid(2): b"\xff"}
     again = json.loads(run(*command, "--json", **key).stdout)
-    assert again == {"updated": [], "unchanged": [iccid(1), iccid(2)], "dry_run": False}
+    known = [iccid(1), iccid(2)]
+    assert again == {"updated": [], "unchanged": known, "created": [], "dry_run": False}
 
 
 def test_faults_of_a_key_file_are_named_without_a_key(
@@ -158,3 +159,40 @@ def test_a_card_without_a_psk_is_in_no_count(run: Run, url: str, manager: Databa
         uow.commit()
     both = {"CARDLINK_ENCRYPTION_KEY": f"{NEW},{OLD}"}
     assert json.loads(run("keys", "check", "--json", "-d", url, **both).stdout)["cards"] == 3
+
+
+def test_an_entry_that_names_its_card_makes_it_once(
+    run: Run, manager: DatabaseManager, tmp_path: Path
+) -> None:
+    url = manager.config.engine_url.render_as_string(hide_password=False)
+    file = tmp_path / "keys.yaml"
+    file.write_text(f"card_7: {{iccid: '{iccid(7)}', key: 00112233445566778899AABBCCDDEEFF}}\n")
+
+    for said in ("1 created, 0 updated, 0 unchanged.\n", "0 updated, 1 unchanged.\n"):
+        done = run("import-keys", str(file), "-d", url, CARDLINK_ENCRYPTION_KEY=OLD)
+        assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+    with UnitOfWork(manager, read_only=True) as uow:
+        card = uow.cards.get_by_id(iccid(7))
+    assert card
+    assert (card.psk_identity, card.has_psk) == ("card_7", True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{key: 0011}", "expected iccid: and key:"),
+        ("{iccid: [1], key: 0011}", "expected iccid: and key:"),
+        ("{iccid: '12', key: 0011}", "iccid"),
+        ("{iccid: '8949000000000000007', key: 0011, more: 1}", "expected iccid: and key:"),
+        ("{iccid: '8949000000000000007'}", "a key is a line of hex"),
+    ],
+)
+def test_a_malformed_entry_with_a_card_is_refused(
+    run: Run, url: str, tmp_path: Path, entry: str, said: str
+) -> None:
+    file = tmp_path / "keys.yaml"
+    file.write_text(f"card_7: {entry}\n")
+    done = run("import-keys", str(file), "-d", url, CARDLINK_ENCRYPTION_KEY=OLD)
+    assert done.returncode == 1
+    assert said in done.stderr

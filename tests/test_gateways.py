@@ -827,3 +827,11 @@ def test_reads_give_the_declared_types(uow: UnitOfWork) -> None:
     assert profile.has_psk is False
     assert type(session.duration_ms) is int
     assert type(log.latency_ms) is float
+
+
+def test_a_record_is_json_as_a_dictionary() -> None:
+    shown = card(psk_identity="card_1", created_at=MOMENT, updated_at=MOMENT).to_dict()
+    assert json.loads(json.dumps(shown)) == shown
+    assert shown["card_type"] == "UICC"
+    assert shown["created_at"] == MOMENT.isoformat()
+    assert not {name for name in shown if "key" in name}

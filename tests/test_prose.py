@@ -27,7 +27,7 @@ TURNS: Final = {
 }
 FOUND: Final = {turn: re.compile(pattern, re.MULTILINE) for turn, pattern in TURNS.items()}
 # How many are left. It only falls.
-ALLOWED: Final = 26
+ALLOWED: Final = 0
 
 CODE: Final = re.compile(r"```.*?```|``.*?``|`[^`\n]*`", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The components of CardLink that are installed beside the layer."""
+"""The components of CardLink that are installed with the layer."""
 
 from importlib.metadata import entry_points
 from typing import Final

@@ -107,8 +107,9 @@ def import_keys(
 ) -> None:
     """Give cards the PSKs of the admin server's YAML file, all or none.
 
-    A key goes to the card that claims its identity; one that no card claims is an error. PSKs are
-    stored encrypted, so CARDLINK_ENCRYPTION_KEY must be set.
+    A key goes to the card that claims its identity; one that no card claims is an error, unless its
+    entry names the card (iccid: and key:), which is then made. PSKs are stored encrypted, so
+    CARDLINK_ENCRYPTION_KEY must be set.
 
     Example: cardlink-db import-keys keys.yaml --dry-run
     """
@@ -122,8 +123,9 @@ def import_keys(
     if as_json:
         print_json({**asdict(done), "dry_run": dry_run})
     else:
+        created = f"{len(done.created):,} created, " if done.created else ""
         output.print(
-            f"{len(done.updated):,} updated, {len(done.unchanged):,} unchanged"
+            f"{created}{len(done.updated):,} updated, {len(done.unchanged):,} unchanged"
             f"{' by a dry run: nothing was written' if dry_run else ''}."
         )
 

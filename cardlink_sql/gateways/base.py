@@ -310,7 +310,7 @@ class Gateway(Generic[R, K]):
     def _each(self, records: Iterable[R]) -> Iterable[R]:
         if not isinstance(records, Iterable):
             raise ValidationError(
-                f"{type(records).__name__} is no list of {self.record.__name__}", self.table.name
+                f"{type(records).__name__} is not a list of {self.record.__name__}", self.table.name
             )
         return records
 

@@ -393,20 +393,7 @@ class LogGateway(Gateway[CommLog, int]):
 
     def export_session_logs(self, session_id: str) -> list[dict[str, Any]]:
         """A session's entries as JSON-ready values, times in ISO 8601."""
-        return [
-            {
-                "id": entry.id,
-                "session_id": entry.session_id,
-                "timestamp": entry.timestamp.isoformat(),
-                "direction": entry.direction.value,
-                "raw_data": entry.raw_data,
-                "latency_ms": entry.latency_ms,
-                "decoded_data": entry.decoded_data,
-                "status_word": entry.status_word,
-                "status_message": entry.status_message,
-            }
-            for entry in self.stream_session(session_id)
-        ]
+        return [entry.to_dict() for entry in self.stream_session(session_id)]
 
     def _entries(self, entries: Iterable[CommLog]) -> list[CommLog]:
         listed = list(self._each(entries))

@@ -52,7 +52,7 @@ class DeclaredSetting:
             ValidationError: it does not; the error names what it takes.
         """
         if self.secret and value == HIDDEN:
-            raise ValidationError(f"{HIDDEN} stands for a secret that is not shown", where)
+            raise ValidationError(f"{HIDDEN} replaces a secret that is not shown", where)
         try:
             self.rule(value, where)
         except ValidationError:
@@ -296,7 +296,7 @@ def check_undeclared(key: str, category: str | None, where: str) -> None:
         near = get_close_matches(key, of_category, n=1) or of_category
         raise ValidationError(
             f"no setting {key!r} is declared in the category {chosen}: it has {', '.join(near)}; "
-            "add --new for a key of your own",
+            "add --new for an undeclared key",
             where,
         )
 

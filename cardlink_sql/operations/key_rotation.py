@@ -39,7 +39,7 @@ class KeyCheck:
 
 @dataclass(slots=True)
 class KeyRotation:
-    """What a rotation did.
+    """The result of a rotation.
 
     Args:
         rotated: PSKs that are under the first key now.
@@ -122,7 +122,7 @@ def _pages(manager: DatabaseManager, size: int) -> Iterator[list[PskToken]]:
 
 
 def _renew(keyring: Keyring, tokens: list[PskToken], done: KeyRotation) -> _Renewed:
-    """What has to be stored; counts what has not."""
+    """Return the PSKs that must be stored again; count the others."""
     renewed = []
     for token in tokens:
         position = keyring.position(token.token)

@@ -1,4 +1,4 @@
-"""What the server counted of each query of the layer: ``cardlink-db stats --queries``."""
+"""The server's counters for each query of the layer: ``cardlink-db stats --queries``."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from cardlink_sql.queries.query import title_in
 
 @dataclass(frozen=True, slots=True)
 class QueryFigures:
-    """What was counted of one query, or of all that is none; times in ms."""
+    """The counters of one query, or of all other statements; times in ms."""
 
     calls: int
     total_ms: float
@@ -24,7 +24,7 @@ class QueryFigures:
 
 @dataclass(frozen=True, slots=True)
 class QueryStatistics:
-    """What a server counted since it began to, of one database.
+    """The counters of one database since the server began to count.
 
     Attributes:
         queries: by title, those that took the most time in all first. Where the server does not
@@ -41,7 +41,7 @@ class QueryStatistics:
 
 
 def take_query_statistics(manager: DatabaseManager) -> QueryStatistics:
-    """What the server counted of the queries.
+    """Return the server's counters for the queries.
 
     Args:
         manager: the database; its role must be allowed to see the statements of all.

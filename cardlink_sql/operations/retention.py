@@ -4,10 +4,10 @@ For ``cardlink-db purge`` and for the timer of a server::
 
     purged = purge(manager, retention_days(manager))
 
-The work is done in batches, each a transaction of its own and short, so that an interrupt
-leaves whole batches behind. What is old is looked for outside of them: on SQLite, where a
-writer waits for the other, a batch holds the database for a few hundredths of a second, and
-then as long a pause lets the others in. Purging twice at once does no harm.
+The work is done in batches, each a short, separate transaction, so an interrupt leaves only whole
+batches. Old rows are searched for outside of them: on SQLite, where one writer waits for the
+other, a batch holds the database for a few hundredths of a second, then pauses equally long so
+that other writers can proceed. Purging twice at once does no harm.
 """
 
 import time
@@ -41,7 +41,7 @@ _LONGEST_PAUSE: Final = 0.05  # seconds
 
 
 class OnBatch(Protocol):
-    """What a purge calls after each batch."""
+    """A callback that a purge calls after each batch."""
 
     def __call__(self, rows: Mapping[str, int], /) -> None:
         """So many rows of each table are gone for good."""
@@ -92,7 +92,7 @@ def purge(
     Args:
         manager: the database.
         days: a number of days for each table to be purged, such as :func:`retention_days`
-            gives. An entry of ``logs`` is as old as its timestamp; one of ``sessions`` as its
+            returns. An entry of ``logs`` is as old as its timestamp; one of ``sessions`` as its
             end, and one that has not ended stays; one of ``tests`` as its ``created_at``; one
             of ``events`` as its time. Sessions go with their logs, which count as ``logs``.
         on_batch: called once after each batch, with its rows of each table; what it raises ends
@@ -133,8 +133,8 @@ class _Purge:
         stuck: object = None
         while True:
             found = self._read(partial(self._next_sessions, days=days))
-            # Where another purge was quicker, the next look finds others. What stays although it
-            # was to be deleted is left, and not tried for ever.
+            # Where another purge was quicker, the next look finds others. Rows that stay
+            # although they were to be deleted are skipped, not tried for ever.
             if not found[0] or found == stuck:
                 return
             gone = self._write(partial(self._delete_sessions, ids=found[0], entries=found[1]))

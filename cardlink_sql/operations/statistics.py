@@ -1,4 +1,4 @@
-"""What ``cardlink-db stats`` shows: the state of a database and the traffic of some days."""
+"""The figures of ``cardlink-db stats``: the state of a database and the traffic of some days."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

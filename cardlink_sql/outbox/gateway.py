@@ -21,7 +21,7 @@ _KNOWN: Final = frozenset(EventType)
 
 
 class OutboxGateway:
-    """The outbox and its counter. What reads the events is ``manager.listen()``."""
+    """The outbox and its counter; ``manager.listen()`` reads the events."""
 
     name: ClassVar[str] = "outbox"
     table: ClassVar[Table] = event_outbox

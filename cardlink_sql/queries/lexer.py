@@ -1,8 +1,8 @@
 """Cuts SQL text into tokens by the rules of one dialect.
 
 Joined, the tokens are the text again, character for character. A parameter never starts
-inside a string, a comment, a quoted identifier or a dollar quote, because those are tokens
-of their own.
+inside a string, a comment, a quoted identifier or a dollar quote, because those are
+separate tokens.
 
 Sources: https://www.sqlite.org/lang_expr.html, PostgreSQL "Lexical Structure" (4.1), MySQL
 "Language Structure" (String Literals, Comments).
@@ -17,7 +17,7 @@ from cardlink_sql.errors import QueryError
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kinds of tokens."""
 
     NEWLINE = "newline"
     SPACE = "space"

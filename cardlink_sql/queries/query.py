@@ -62,7 +62,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file declares of a query.
+    """The declaration of a query in its file.
 
     Attributes:
         needs: what some databases lack and the query reads: a table, ``schema.table`` or

@@ -2,8 +2,9 @@
 
 The identities may also be at the top of the file, without ``keys:``.
 
-A key goes to the card that claims its PSK identity. A file has no ICCIDs, so that it makes no
-cards: an identity that no card claims is a problem, and nothing is written then.
+A key goes to the card that claims its PSK identity. An entry may also be
+``card_0031: {iccid: …, key: …}``: then it goes to that card, which is made if it is missing. An
+identity that no card claims, without an ICCID, is a problem, and nothing is written then.
 
 Every scalar of the file is read as the text that it is, so that hex needs no quotes: to YAML,
 ``00112233`` would be a number. No error shows a key.
@@ -22,6 +23,7 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.yaml_text import compose, line_of, pairs
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.model.records import CardProfile
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _FORM: Final = "write keys: and below it a line for each key, identity: hex"
@@ -37,6 +39,7 @@ class KeyEntry:
     line: int
     identity: str
     psk_key: bytes = field(repr=False)
+    iccid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class KeyImport:
 
     updated: list[str]
     unchanged: list[str]
+    created: list[str] = field(default_factory=list)
 
 
 def import_keys(
@@ -74,10 +78,15 @@ def import_keys(
     keyring = manager.keyring
     done = KeyImport([], [])
     with UnitOfWork(manager) as uow:
-        cards = [(entry, _claimant(uow, entry, problems)) for entry in entries]
+        cards = [(entry, _target(uow, entry, problems)) for entry in entries]
         problems.refuse()
         for entry, iccid in cards:
-            if _is_stored(uow, keyring, iccid, entry.psk_key):
+            if not uow.cards.exists(iccid):
+                uow.cards.create_with_psk(
+                    CardProfile(iccid, psk_identity=entry.identity), entry.psk_key
+                )
+                done.created.append(iccid)
+            elif _is_stored(uow, keyring, iccid, entry):
                 done.unchanged.append(iccid)
             else:
                 uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
@@ -88,21 +97,23 @@ def import_keys(
     return done
 
 
-def _claimant(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str:
-    """The ICCID of the card that claims the identity; that none does is noted as a problem."""
+def _target(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str:
+    """Return the ICCID of the card that gets the key; note a problem if there is none."""
     card = uow.cards.find_one_by(psk_identity=entry.identity)
-    if card is None:
+    if card is None and entry.iccid is None:
         problems.add("no card claims this identity", _path(entry.identity), entry.line)
-        return ""
-    return card.iccid
+    elif card is not None and entry.iccid not in (None, card.iccid):
+        problems.add("another card claims this identity", _path(entry.identity), entry.line)
+    return entry.iccid or (card.iccid if card else "")
 
 
-def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, psk_key: bytes) -> bool:
+def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, entry: KeyEntry) -> bool:
     stored = uow.cards.get_psk_token(iccid)
-    if stored is None:
+    card = uow.cards.get_by_id(iccid)
+    if stored is None or card is None or card.psk_identity != entry.identity:
         return False
     try:
-        return keyring.decrypt(stored.token, iccid) == psk_key
+        return keyring.decrypt(stored.token, iccid) == entry.psk_key
     except EncryptionError:
         return False  # under a key that is lost, which is what an import may be for
 
@@ -138,12 +149,24 @@ def _entries(
 
 def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> KeyEntry | None:
     path = _path(identity)
+    iccid: str | None = None
+    if isinstance(node, yaml.MappingNode):
+        members = {name: value for name, _, value in pairs(node, problems, path)}
+        card, node = members.pop("iccid", None), members.pop("key", node)
+        if members or not isinstance(card, yaml.ScalarNode):
+            problems.add("expected iccid: and key: below an identity", path, line)
+            return None
+        try:
+            iccid = validation.iccid(card.value, f"{path}.iccid")
+        except ValidationError as error:
+            problems.add_refusal(error, line)
+            return None
     if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
         problems.add("a key is a line of hex", path, line)
         return None
     try:
         name = validation.psk_identity(identity, path)
-        return KeyEntry(line, name, validation.psk_key(node.value, path))
+        return KeyEntry(line, name, validation.psk_key(node.value, path), iccid)
     except ValidationError as error:
         problems.add_refusal(error, line)
         return None

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
 
 
@@ -23,7 +23,7 @@ AnyCardType = CardType | Literal["UICC", "USIM", "eUICC", "ISIM"]
 
 
 @dataclass(slots=True)
-class CardProfile:
+class CardProfile(Record):
     """A card without its PSK, which the gateway returns by ICCID or by identity."""
 
     iccid: str

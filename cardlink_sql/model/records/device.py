@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
 
 
@@ -21,7 +21,7 @@ AnyDeviceType = DeviceType | Literal["phone", "modem"]
 
 
 @dataclass(slots=True)
-class Device:
+class Device(Record):
     """A phone or modem. ``id`` is its ADB serial or serial port."""
 
     id: str

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.times import utc_now
 
 
@@ -20,7 +21,7 @@ AnyDirection = Direction | Literal["command", "response"]
 
 
 @dataclass(slots=True)
-class CommLog:
+class CommLog(Record):
     """One APDU of a session. ``id`` is 0 until the database has numbered it."""
 
     session_id: str

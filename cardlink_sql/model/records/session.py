@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
-from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
 
 
@@ -40,7 +40,7 @@ AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "fa
 
 
 @dataclass(slots=True)
-class OTASession:
+class OTASession(Record):
     """One OTA session of a card with the admin server."""
 
     id: str

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.times import utc_now
 
 
 @dataclass(slots=True)
-class Setting:
+class Setting(Record):
     """A setting. ``value`` is any JSON value, including ``None``."""
 
     key: str

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
 
 
@@ -38,7 +38,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(slots=True)
-class TestResult:
+class TestResult(Record):
     """The result of one test of a run. Results with the same ``run_id`` form a run.
 
     A result without ``ended_at`` is still open, and ``status`` is its state so far.
