@@ -285,7 +285,7 @@ class DatabaseManager:
     def listen(
         self, after: int | None = None, *, interval: float = 0.5, timeout: float | None = None
     ) -> "Listener":
-        """The events that other managers and processes commit, one by one; close it in the end.
+        """Iterate over events that other managers and processes commit; close it at the end.
 
         Args:
             after: the ``position`` to go on from, 0 for all that are kept; without it, from now.

@@ -87,7 +87,7 @@ class PendingEvents:
                 self.events[at] = _log_added(session_id, count + self.events[at].data["count"])
 
     def mark(self) -> int:
-        """How many there are, for :meth:`undo`: what comes later does not change them."""
+        """Return the current count, for :meth:`undo`; later additions do not change it."""
         self._logged.clear()
         return len(self.events)
 
@@ -265,7 +265,7 @@ class _Turn(threading.local):
 
 
 def as_data(record: Any) -> dict[str, Any]:
-    """A record's fields as JSON-ready values, times in ISO 8601."""
+    """Return a record's fields as JSON-ready values, times in ISO 8601."""
     return {spec.name: _as_json(getattr(record, spec.name)) for spec in fields(record)}
 
 
@@ -291,7 +291,7 @@ def _type_or_all(event_type: EventType | str) -> str:
 
 
 def name_of_handler(handler: Callable[..., object]) -> str:
-    """A handler as a log names it: its module and its name there."""
+    """Return a handler's name for a log: its module and its name there."""
     named = getattr(handler, "func", handler)
     name = getattr(named, "__qualname__", type(named).__qualname__)
     return f"{getattr(named, '__module__', None) or '?'}.{name}"

@@ -32,7 +32,7 @@ class Keyring:
 
     @classmethod
     def from_environment(cls) -> "Keyring":
-        """The keys in ``CARDLINK_ENCRYPTION_KEY``, separated by commas.
+        """Read the keys in ``CARDLINK_ENCRYPTION_KEY``, separated by commas.
 
         Raises:
             EncryptionError: the variable is not set, or a key is malformed.
@@ -46,15 +46,15 @@ class Keyring:
 
     @staticmethod
     def generate() -> str:
-        """A new key."""
+        """Generate a new key."""
         return Fernet.generate_key().decode()
 
     def encrypt(self, key: bytes) -> bytes:
-        """A PSK as it is stored."""
+        """Encrypt a PSK for storage."""
         return self._fernet.encrypt(key)
 
     def decrypt(self, token: bytes, where: str) -> bytes:
-        """A PSK as it was given.
+        """Decrypt a stored PSK.
 
         Raises:
             EncryptionError: no key opens it, or the stored bytes are damaged.
@@ -69,7 +69,7 @@ class Keyring:
             ) from None
 
     def position(self, token: bytes) -> int | None:
-        """The position, from 1, of the key that opens a stored PSK; ``None`` where none does."""
+        """Return the position, from 1, of the key that decrypts a stored PSK, or ``None``."""
         for position, key in enumerate(self._keys, 1):
             with suppress(InvalidToken, TypeError):
                 key.decrypt(token)
@@ -77,7 +77,7 @@ class Keyring:
         return None
 
     def renew(self, token: bytes, where: str) -> bytes:
-        """A stored PSK as it is stored under the first key.
+        """Re-encrypt a stored PSK under the first key.
 
         Raises:
             EncryptionError: no key opens it, or the stored bytes are damaged.

@@ -61,7 +61,7 @@ def _compiled(record: type[Any], dialect: Dialect, is_written: bool) -> Callable
 
 
 def columns_of(record: type[Any], **other: Any) -> dict[str, Any]:
-    """The columns that fill a record, each with the type of its field.
+    """Return the columns that fill a record, each with the type of its field.
 
     Args:
         record: the record.
@@ -72,7 +72,7 @@ def columns_of(record: type[Any], **other: Any) -> dict[str, Any]:
 
 
 def split_hint(hint: Any) -> tuple[frozenset[Any], bool]:
-    """The types of a field's hint without ``None``, and whether it may be ``None``."""
+    """Return the types of a field's hint without ``None``, and whether it may be ``None``."""
     if hint is Any:
         return _JSON_TYPES, True  # any JSON value: what another program left NULL is null, too
     if get_origin(hint) in (Union, types.UnionType):

@@ -11,7 +11,7 @@ from cardlink_sql.errors import ConnectionError
 
 
 def database_file(engine: Engine) -> Path | None:
-    """The file of an SQLite database; None for one in memory and for the servers."""
+    """Return the file of an SQLite database; None for one in memory and for the servers."""
     name = engine.url.database
     if engine.dialect.name != "sqlite" or not name or name == ":memory:":
         return None

@@ -64,7 +64,7 @@ class Gateway(Generic[R, K]):
     # Reading
 
     def get_by_id(self, key: K) -> R | None:
-        """The record with this key, or ``None``."""
+        """Return the record with this key, or ``None``."""
         return self._one("get_by_id", {self.key: self._bind[self.key](key)})
 
     def get_many(self, keys: Iterable[K]) -> dict[K, R]:
@@ -83,11 +83,11 @@ class Gateway(Generic[R, K]):
         return {key: found[key] for key in listed if key in found}
 
     def get_all(self, limit: int | None = None) -> list[R]:
-        """All records in the gateway's order, at most ``limit``. The query is ``find_by``."""
+        """Return all records in the gateway's order, at most ``limit``. The query is ``find_by``."""
         return self._find_by({}, limit=limit)
 
     def exists(self, key: K) -> bool:
-        """Whether there is a record with this key."""
+        """Return whether there is a record with this key."""
         return bool(self._transaction.scalar(self._query("exists"), {self.key: self._key(key)}))
 
     def count(self) -> int:
@@ -95,7 +95,7 @@ class Gateway(Generic[R, K]):
         return self._count_by({})
 
     def page_after(self, after: Position | None = None, limit: int = 100) -> KeysetPage[R]:
-        """A page by key: as fast at the end of a table as at its start.
+        """Return a page by key: as fast at the end of a table as at its start.
 
         Args:
             after: what the page before gave as ``after``; ``None`` for the first page.
@@ -288,7 +288,7 @@ class Gateway(Generic[R, K]):
         return self._bind[self.key](key)
 
     def _given(self, column: str, value: Any) -> Any:
-        """A value that a method asks for; NULL equals nothing, so it is refused."""
+        """Return a required value; refuse ``None``, because NULL equals nothing."""
         if value is None:
             raise ValidationError("a value is needed here, not None", f"{self.table.name}.{column}")
         return self._bind[column](value)
@@ -342,11 +342,11 @@ class Gateway(Generic[R, K]):
         return NotFoundError(f"there is no row with {self.key} {key!r}", self.table.name)
 
     def _time(self, at: datetime | None) -> Any:
-        """A time as the driver takes it; now, where none is given."""
+        """Return a time in the driver's form; the current time if there is none."""
         return self._clock(validation.moment(utc_now() if at is None else at, "at"))
 
     def _position(self, after: Position | None) -> dict[str, Any]:
-        """The parameters that ``page_after`` takes for its place: the key, by default."""
+        """Return the parameters for the place in ``page_after``: the key, by default."""
         if after is None:
             return {}
         if not isinstance(after, tuple) or len(after) != 1:

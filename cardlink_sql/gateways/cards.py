@@ -130,7 +130,7 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._note("created", self._as_written({**values, "has_psk": True}))
 
     def get_psk_key(self, iccid: str) -> bytes | None:
-        """The card's PSK, or ``None`` where it has none.
+        """Return the card's PSK, or ``None`` if it has none.
 
         Raises:
             NotFoundError: there is no such card.
@@ -142,7 +142,7 @@ class CardGateway(Gateway[CardProfile, str]):
         return None if row[0] is None else self._decrypt(row[0], iccid)
 
     def get_psk_key_by_identity(self, identity: str) -> bytes | None:
-        """The PSK for a TLS handshake, or ``None`` where no card has one by this identity.
+        """Return the PSK for a TLS handshake, or ``None`` if no card has this identity and a PSK.
 
         The identity comes from the other side: text that no card could have is unknown, too.
 
@@ -154,11 +154,11 @@ class CardGateway(Gateway[CardProfile, str]):
         return None if row is None else self._decrypt(row[0], row[1])
 
     def psk_identity_exists(self, identity: str) -> bool:
-        """Whether a card claims this identity."""
+        """Return whether a card claims this identity."""
         return self._by_identity("psk_identity_exists", identity) is not None
 
     def get_all_psk_identities(self) -> list[str]:
-        """The identities of all cards that have a PSK, in order."""
+        """Return the identities of all cards that have a PSK, in order."""
         return [row[0] for row in self._transaction.many(self._query("get_all_psk_identities"), {})]
 
     def update_psk(self, iccid: str, psk_identity: str, psk_key: bytes | str) -> CardProfile:
@@ -181,7 +181,7 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._set_psk(iccid, "clear_psk", "psk_cleared", self._stamp(iccid))
 
     def page_psk_tokens(self, after: str | None = None, limit: int = 500) -> list[PskToken]:
-        """The PSKs as they are stored, encrypted; a page of them by ICCID.
+        """Return a page of the PSKs as they are stored, encrypted, by ICCID.
 
         Args:
             after: the ICCID that the page before ended with; ``None`` for the first page.
@@ -193,11 +193,11 @@ class CardGateway(Gateway[CardProfile, str]):
         return [PskToken(iccid, token) for iccid, token in rows]
 
     def count_psk_tokens(self) -> int:
-        """How many cards have a PSK."""
+        """Return the number of cards that have a PSK."""
         return int(self._transaction.scalar(self._query("count_psk_tokens"), {}))
 
     def get_psk_token(self, iccid: str) -> PskToken | None:
-        """The card's PSK as it is stored, or ``None`` where there is none, or no such card.
+        """Return the card's PSK as it is stored, or ``None`` if the card or its PSK is missing.
 
         The query is ``get_psk_key``.
         """
@@ -217,32 +217,32 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._execute("replace_psk_token", values) > 0
 
     def find_by_type(self, card_type: AnyCardType) -> list[CardProfile]:
-        """The cards of one type."""
+        """Return the cards of one type."""
         return self._many("find_by_type", {"card_type": self._bind["card_type"](card_type)})
 
     def find_with_psk(self) -> list[CardProfile]:
-        """The cards that have a PSK."""
+        """Return the cards that have a PSK."""
         return self._many("find_with_psk", {})
 
     def find_without_psk(self) -> list[CardProfile]:
-        """The cards that have none."""
+        """Return the cards that have no PSK."""
         return self._many("find_without_psk", {})
 
     def find_by_admin_url(self, admin_url: str) -> list[CardProfile]:
-        """The cards that report to this admin server."""
+        """Return the cards that report to this admin server."""
         return self._many("find_by_admin_url", {"admin_url": self._given("admin_url", admin_url)})
 
     def find_by_imsi(self, imsi: str) -> list[CardProfile]:
-        """The cards with this IMSI."""
+        """Return the cards with this IMSI."""
         return self._many("find_by_imsi", {"imsi": self._given("imsi", imsi)})
 
     def find_by_device(self, device_id: str) -> list[CardProfile]:
-        """The cards that the device holds or has run a session with."""
+        """Return the cards that the device holds or has run a session with."""
         device = validation.identifier(device_id, "device_id", 255)
         return self._many("find_by_device", {"device_id": device})
 
     def search(self, text: str) -> list[CardProfile]:
-        """The cards whose ICCID, IMSI, PSK identity or notes hold ``text``, in any case.
+        """Return the cards whose ICCID, IMSI, PSK identity or notes contain ``text``, in any case.
 
         ``%`` and ``_`` have no special meaning.
         """
@@ -252,7 +252,7 @@ class CardGateway(Gateway[CardProfile, str]):
     def find_matching(
         self, *, text: str | None = None, has_psk: bool | None = None, limit: int | None = None
     ) -> list[CardProfile]:
-        """The cards that have everything asked for, by ICCID. The query is ``search``.
+        """Return the cards that match every filter, by ICCID. The query is ``search``.
 
         Args:
             text: as :meth:`search` takes it.
@@ -268,7 +268,7 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._many("search", parameters)
 
     def export_profile(self, iccid: str, *, include_key: bool = False) -> dict[str, Any]:
-        """The card as JSON-ready values; the PSK as hex in ``psk_key``, if it is asked for.
+        """Return the card as JSON-ready values; with the PSK as hex in ``psk_key`` on request.
 
         Raises:
             NotFoundError: there is no such card.

@@ -53,40 +53,40 @@ class DeviceGateway(Gateway[Device, str]):
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def find_by_type(self, device_type: AnyDeviceType) -> list[Device]:
-        """The devices of one type."""
+        """Return the devices of one type."""
         return self._many("find_by_type", {"device_type": self._bind["device_type"](device_type)})
 
     def find_phones(self) -> list[Device]:
-        """All phones. The query is ``find_by_type``."""
+        """Return all phones. The query is ``find_by_type``."""
         return self.find_by_type(DeviceType.PHONE)
 
     def find_modems(self) -> list[Device]:
-        """All modems. The query is ``find_by_type``."""
+        """Return all modems. The query is ``find_by_type``."""
         return self.find_by_type(DeviceType.MODEM)
 
     def find_active(self) -> list[Device]:
-        """The devices that are in use."""
+        """Return the devices that are in use."""
         return self._many("find_active", {})
 
     def find_recent(self, hours: float = 24) -> list[Device]:
-        """The devices seen within the last ``hours``, latest first."""
+        """Return the devices seen within the last ``hours``, latest first."""
         since = utc_now() - timedelta(hours=validation.hours(hours))
         return self._many("find_recent", {"since": self._time(since)})
 
     def find_by_iccid(self, iccid: str) -> Device | None:
-        """The device that holds the card now: the one seen last, if several say so."""
+        """Return the device that holds the card now: the one seen last, if several report it."""
         return self._one("find_by_iccid", {"iccid": self._given("iccid", iccid)})
 
     def find_by_imei(self, imei: str) -> Device | None:
-        """The device with this IMEI: the one seen last, if several claim it."""
+        """Return the device with this IMEI: the one seen last, if several claim it."""
         return self._one("find_by_imei", {"imei": self._given("imei", imei)})
 
     def find_by_card(self, iccid: str) -> list[Device]:
-        """The devices that hold the card or have run a session with it."""
+        """Return the devices that hold the card or have run a session with it."""
         return self._many("find_by_card", {"iccid": self._given("iccid", iccid)})
 
     def search(self, text: str) -> list[Device]:
-        """The devices whose id, name or model holds ``text``, in any case.
+        """Return the devices whose id, name or model contains ``text``, in any case.
 
         ``%`` and ``_`` have no special meaning.
         """
@@ -101,7 +101,7 @@ class DeviceGateway(Gateway[Device, str]):
         is_active: bool | None = None,
         limit: int | None = None,
     ) -> list[Device]:
-        """The devices that have everything asked for, by id. The query is ``search``.
+        """Return the devices that match every filter, by id. The query is ``search``.
 
         Args:
             text: as :meth:`search` takes it.

@@ -13,7 +13,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def completed(result: TestResult) -> TestResult:
-    """The result with the one of start, end and duration derived that is missing.
+    """Return the result with the missing one of start, end and duration derived.
 
     Raises:
         ValidationError: the end is before the start, or one of them out of time.

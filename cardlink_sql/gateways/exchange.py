@@ -44,7 +44,7 @@ class ExchangeGateway:
     def page(
         self, word: str, after: str | int, limit: int, scope: Mapping[str, Any]
     ) -> Sequence[Row]:
-        """The rows after a key, in the order of the key. The query is ``page_WORD``.
+        """Return the rows after a key, in the order of the key. The query is ``page_WORD``.
 
         Args:
             word: the table.
@@ -58,7 +58,7 @@ class ExchangeGateway:
         return self._transaction.many(query, {**given, "after": after, "limit": limit})
 
     def find(self, word: str, keys: Sequence[str]) -> Sequence[Row]:
-        """The rows with these keys, at most a few thousand, in no order.
+        """Return the rows with these keys, at most a few thousand, in no order.
 
         The query is ``find_WORD``.
         """
@@ -81,7 +81,7 @@ class ExchangeGateway:
         self._transaction.execute(self._query(f"update_{word}"), values)
 
     def find_psk_identities(self, identities: Sequence[str]) -> dict[str, str]:
-        """The ICCIDs of the cards that claim these PSK identities, by identity."""
+        """Return the ICCIDs of the cards that claim these PSK identities, by identity."""
         query = self._query("find_psk_identities")
         return dict(self._transaction.many(query, {"identities": identities}))  # type: ignore[arg-type]
 
@@ -92,16 +92,16 @@ class ExchangeGateway:
     # Log entries
 
     def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
-        """The log entries with these numbers."""
+        """Return the log entries with these numbers."""
         return self._transaction.many(self._query("find_logs"), {"keys": numbers})
 
     def find_taken_numbers(self, numbers: Sequence[int]) -> set[int]:
-        """Which of these numbers log entries have."""
+        """Return those of the numbers that log entries already have."""
         rows = self._transaction.many(self._query("find_taken_numbers"), {"numbers": numbers})
         return {row[0] for row in rows}
 
     def get_highest_number(self) -> int:
-        """The highest number of a log entry, 0 where there is none."""
+        """Return the highest number of a log entry, 0 if there is none."""
         return int(self._transaction.scalar(self._query("get_highest_number"), {}))
 
     def reserve_numbers(self, highest: int) -> bool:

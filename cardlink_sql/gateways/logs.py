@@ -272,7 +272,7 @@ class LogGateway(Gateway[CommLog, int]):
     def find_by_session(
         self, session_id: str, limit: int | None = None, offset: int = 0
     ) -> list[CommLog]:
-        """A session's entries. For more than memory holds see :meth:`stream_session`."""
+        """Return a session's entries. For more than fit in memory use :meth:`stream_session`."""
         return self._many(
             "find_by_session",
             {
@@ -283,7 +283,7 @@ class LogGateway(Gateway[CommLog, int]):
         )
 
     def stream_session(self, session_id: str) -> Iterator[CommLog]:
-        """A session's entries one by one, in flat memory whatever their number.
+        """Yield a session's entries one by one, in constant memory.
 
         They are read in pages by key (``stream_session``), so other statements of the unit of
         work may run between.
@@ -292,7 +292,7 @@ class LogGateway(Gateway[CommLog, int]):
         return OwnedIterator(self._transaction, self._stream(scope))
 
     def stream_all(self) -> Iterator[CommLog]:
-        """Every entry one by one, in flat memory. The query is ``stream_session``."""
+        """Yield every entry one by one, in constant memory. The query is ``stream_session``."""
         return OwnedIterator(self._transaction, self._stream({}))
 
     def find_by_direction(
@@ -305,13 +305,13 @@ class LogGateway(Gateway[CommLog, int]):
     def find_commands(
         self, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
-        """The commands. The query is ``find_by_direction``."""
+        """Return the commands. The query is ``find_by_direction``."""
         return self.find_by_direction(session_id, Direction.COMMAND, limit)
 
     def find_responses(
         self, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
-        """The responses. The query is ``find_by_direction``."""
+        """Return the responses. The query is ``find_by_direction``."""
         return self.find_by_direction(session_id, Direction.RESPONSE, limit)
 
     def find_by_status(
@@ -322,13 +322,13 @@ class LogGateway(Gateway[CommLog, int]):
         return self._found("find_by_status", {"status_word": value}, session_id, limit)
 
     def find_errors(self, session_id: str | None = None, limit: int | None = None) -> list[CommLog]:
-        """The responses whose status word is not 9000, of one session or the newest of all."""
+        """Return the responses with a status word other than 9000, of one session or the newest."""
         return self._found("find_errors", {}, session_id, limit)
 
     def search_hex(
         self, pattern: str, session_id: str | None = None, limit: int = 1000
     ) -> list[CommLog]:
-        """The entries whose bytes hold ``pattern``, in the order of writing.
+        """Return the entries whose bytes contain ``pattern``, in the order of writing.
 
         Args:
             pattern: whole bytes as hex, any case, blanks allowed. ``A482`` is found in
@@ -351,7 +351,7 @@ class LogGateway(Gateway[CommLog, int]):
         return found[:most]
 
     def find_old(self, days: float, limit: int, after: int = 0) -> list[int]:
-        """The numbers of entries older than ``days``: the first ``limit`` after ``after``."""
+        """Return the numbers of entries older than ``days``: the first ``limit`` after ``after``."""
         parameters = {
             "before": self._time(utc_now() - timedelta(days=validation.days(days))),
             "after": validation.whole(after, "after", least=0),
@@ -360,7 +360,7 @@ class LogGateway(Gateway[CommLog, int]):
         return [row[0] for row in self._transaction.many(self._query("find_old"), parameters)]
 
     def find_of_sessions(self, session_ids: Sequence[str], limit: int) -> list[int]:
-        """The numbers of ``limit`` entries of these sessions, or of all that there are."""
+        """Return the numbers of at most ``limit`` entries of these sessions."""
         parameters = {
             "session_ids": [self._bind["session_id"](key) for key in session_ids],
             "limit": validation.whole(limit, "limit", least=1),
@@ -370,17 +370,17 @@ class LogGateway(Gateway[CommLog, int]):
         ]
 
     def count_old(self, days: float) -> int:
-        """How many entries are older than ``days``; the whole table is read for it."""
+        """Return the number of entries older than ``days``; this reads the whole table."""
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
         return int(self._transaction.scalar(self._query("count_old"), {"before": before}))
 
     def count_by_session(self, session_id: str) -> int:
-        """How many entries a session has."""
+        """Return the number of a session's entries."""
         parameters = {"session_id": self._bind["session_id"](session_id)}
         return int(self._transaction.scalar(self._query("count_by_session"), parameters))
 
     def get_session_summary(self, session_id: str) -> SessionSummary:
-        """A session's log in figures, in one statement.
+        """Return the figures of a session's log, in one statement.
 
         Raises:
             NotFoundError: there is no such session.
@@ -392,7 +392,7 @@ class LogGateway(Gateway[CommLog, int]):
         return reader(SessionSummary, self._transaction.dialect)(row)
 
     def export_session_logs(self, session_id: str) -> list[dict[str, Any]]:
-        """A session's entries as JSON-ready values, times in ISO 8601."""
+        """Return a session's entries as JSON-ready values, times in ISO 8601."""
         return [entry.to_dict() for entry in self.stream_session(session_id)]
 
     def _entries(self, entries: Iterable[CommLog]) -> list[CommLog]:
@@ -407,7 +407,7 @@ class LogGateway(Gateway[CommLog, int]):
         return listed
 
     def _row(self, entry: CommLog) -> tuple[Any, ...]:
-        """One entry in the order of the batch's parameters.
+        """Return one entry in the order of the batch's parameters.
 
         This is the hot path: what is plainly right passes here, and only the rest goes through
         the full checks.
@@ -473,7 +473,7 @@ class LogGateway(Gateway[CommLog, int]):
         self._note_batch("delete_by_id", 1)
 
     def _completed(self, record: CommLog) -> CommLog:
-        """The entry with status word and message filled in, as the batches have them."""
+        """Return the entry with status word and message filled in, as in the batches."""
         if not isinstance(record, CommLog):
             raise ValidationError(f"{type(record).__name__} is no CommLog", self.table.name)
         row = self._row(record)
@@ -509,7 +509,7 @@ class LogGateway(Gateway[CommLog, int]):
 
 
 def _is_hex(text: object) -> bool:
-    """Whether ``text`` is whole bytes of hex and nothing else; quicker than the full check."""
+    """Return whether ``text`` is whole bytes of hex only; quicker than the full check."""
     if not isinstance(text, str):
         return False
     try:
@@ -519,7 +519,7 @@ def _is_hex(text: object) -> bool:
 
 
 def _holds(raw_data: str, wanted: str) -> bool:
-    """Whether the bytes hold the bytes: an odd offset in the hex is between two of them."""
+    """Return whether the bytes contain the others: an odd offset in the hex splits a byte."""
     at = raw_data.find(wanted)
     while at > 0 and at % 2:
         at = raw_data.find(wanted, at + 1)

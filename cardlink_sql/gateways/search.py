@@ -4,7 +4,7 @@ from cardlink_sql.model import validation
 
 
 def like_pattern(text: str) -> str:
-    """A LIKE pattern that finds ``text`` anywhere, for ``ESCAPE '!'``.
+    """Return a LIKE pattern that finds ``text`` anywhere, for ``ESCAPE '!'``.
 
     Raises:
         ValidationError: the text is empty, or cannot be in the database.

@@ -28,7 +28,7 @@ class ServerGateway:
         self._library = library
 
     def version(self) -> str:
-        """The server's version, as it writes it."""
+        """Return the server's version, as the server writes it."""
         return str(self._scalar("version"))
 
     def table_sizes(self) -> list[TableSize]:
@@ -49,7 +49,7 @@ class ServerGateway:
         return "MariaDB" in self.version()
 
     def count_statements(self) -> list[CountedStatement]:
-        """The server's counts of this database's statements since it began to count.
+        """Return the server's counts of this database's statements since it began to count.
 
         The queries are ``read_pg_stat_statements`` and ``may_read_statements``; or, after
         ``has_performance_schema``, ``read_digest_samples`` or ``read_digests``.

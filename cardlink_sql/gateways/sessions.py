@@ -271,7 +271,7 @@ class SessionGateway(Gateway[OTASession, str]):
     def find_by_date_range(
         self, start: datetime, end: datetime, limit: int | None = None
     ) -> list[OTASession]:
-        """The sessions created from ``start`` to before ``end``, newest first."""
+        """Return the sessions created from ``start`` to before ``end``, newest first."""
         first, last = validation.moment(start, "start"), validation.moment(end, "end")
         if last < first:
             raise ValidationError("the range ends before it starts", "end")
@@ -293,7 +293,7 @@ class SessionGateway(Gateway[OTASession, str]):
         days: float | None = None,
         limit: int | None = None,
     ) -> list[OTASession]:
-        """The sessions that have everything asked for, newest first.
+        """Return the sessions that match every filter, newest first.
 
         Args:
             status: their states.
@@ -311,7 +311,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return self._matching(limit, **parameters)
 
     def find_by_prefix(self, prefix: str, limit: int | None = None) -> list[OTASession]:
-        """The sessions whose id begins with ``prefix``, in the order of their ids.
+        """Return the sessions whose id begins with ``prefix``, in the order of their ids.
 
         Args:
             prefix: the first hex digits of a UUID, any case, with or without its hyphens.
@@ -323,7 +323,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return self._many("find_by_prefix", parameters)
 
     def find_stale(self, minutes: float = 60) -> list[OTASession]:
-        """The sessions that have not ended and where nothing happened for ``minutes``.
+        """Return the sessions that have not ended and have been idle for ``minutes``.
 
         What happens is a change of the session or an APDU.
         """
@@ -339,7 +339,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return closed
 
     def find_old(self, days: float, limit: int) -> list[str]:
-        """The ids of the first ``limit`` sessions that ended more than ``days`` ago.
+        """Return the ids of the first ``limit`` sessions that ended more than ``days`` ago.
 
         They were created before that, too: a session that claims to have ended before it was
         created is as old as its row.
@@ -366,7 +366,7 @@ class SessionGateway(Gateway[OTASession, str]):
         return int(self._transaction.scalar(self._query("count_old"), parameters))
 
     def count_old_logs(self, days: float, within_days: float | None = None) -> int:
-        """How many log entries the sessions of :meth:`count_old` have.
+        """Return the number of log entries of the sessions of :meth:`count_old`.
 
         Args:
             days: as there.

@@ -77,7 +77,7 @@ class SettingGateway(Gateway[Setting, str]):
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def get_value(self, key: str, default: Any = ...) -> Any:
-        """The value of a key: the stored one, or else the declared default, or else ``default``.
+        """Return a key's value: the stored one, else the declared default, else ``default``.
 
         A stored ``None``, ``False``, ``0`` or ``""`` is a value. The query is ``get_by_id``.
 
@@ -182,7 +182,7 @@ class SettingGateway(Gateway[Setting, str]):
         return [setting for setting in found if wanted in (None, setting.category)]
 
     def get_categories(self) -> list[str]:
-        """The categories of all stored and declared settings, in order."""
+        """Return the categories of all stored and declared settings, in order."""
         stored = {row[0] for row in self._transaction.many(self._query("get_categories"), {})}
         return sorted(stored | declared_categories())
 
@@ -243,7 +243,7 @@ class SettingGateway(Gateway[Setting, str]):
     # YAML
 
     def export_yaml(self, *, show_secrets: bool = False) -> str:
-        """Every setting as YAML that :meth:`import_yaml` reads; the query is ``find_by``.
+        """Return every setting as YAML that :meth:`import_yaml` reads; the query is ``find_by``.
 
         A declared setting that is not stored is a comment, with its default; so is a secret, as
         ``***``, without ``show_secrets``. The form is described in
@@ -303,7 +303,7 @@ class SettingGateway(Gateway[Setting, str]):
     def _new_values(
         self, key: str, value: Any, description: str | None, category: str | None, where: str
     ) -> dict[str, Any]:
-        """The parameters of ``set_value``, checked."""
+        """Return the parameters of ``set_value``, checked."""
         _check(key, value, category, where)
         declared = declared_settings().get(key)
         first_description = declared.description if declared else None
@@ -365,7 +365,7 @@ def _says_nothing_new(entry: SettingEntry, stored: Setting) -> bool:
 
 
 def _same(first: Any, second: Any) -> bool:
-    """Whether two JSON values are equal; to Python, 1 equals 1.0 and True as well."""
+    """Return whether two JSON values are equal; in Python, 1 also equals 1.0 and True."""
     if type(first) is not type(second) or first != second:
         return False
     if isinstance(first, dict):

@@ -36,11 +36,11 @@ class StatisticsGateway:
         self._clock = driver_time(transaction.dialect)
 
     def get_session_days(self, days: float = 30) -> list[SessionDay]:
-        """The sessions created within the last ``days``, by day; a day without any is missing."""
+        """Return the sessions created in the last ``days``, by day; empty days are missing."""
         return self._many("get_session_days", SessionDay, {"since": self._since(days)})
 
     def get_duration_percentile(self, days: float = 30, percent: int = 95) -> int | None:
-        """The duration in ms that so many percent of the sessions do not exceed.
+        """Return the duration in ms that this percentage of the sessions does not exceed.
 
         It is the duration of one of them, by nearest rank: exact, and not interpolated.
 
@@ -57,22 +57,22 @@ class StatisticsGateway:
         return None if value is None else int(value)
 
     def count_exchanges(self, since: datetime, until: datetime) -> list[ExchangeCount]:
-        """The responses of the sessions created from ``since`` to before ``until``, counted."""
+        """Count the responses of the sessions created from ``since`` to before ``until``."""
         return self._many("count_exchanges", ExchangeCount, self._window(since, until))
 
     def find_slowest(self, since: datetime, until: datetime, limit: int = 10) -> list[SlowExchange]:
-        """The responses that took longest in those sessions, slowest first, with their command."""
+        """Return those sessions' slowest responses with their commands, slowest first."""
         most = validation.whole(limit, "limit", least=1)
         parameters = {**self._window(since, until), "limit": most}
         return self._many("find_slowest", SlowExchange, parameters)
 
     def count_cards(self) -> CardCount:
-        """The cards, with a PSK and without."""
+        """Count the cards with a PSK and without."""
         (counted,) = self._many("count_cards", CardCount, {})
         return counted
 
     def get_database_bytes(self) -> int:
-        """The size of the database, as the server reports it."""
+        """Return the size of the database, as the server reports it."""
         return int(self._transaction.scalar(self._queries["get_database_bytes"], {}))
 
     def _many(self, name: str, record: type[T], parameters: dict[str, Any]) -> list[T]:

@@ -211,23 +211,23 @@ class TestGateway(Gateway[TestResult, str]):
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def find_by_run(self, run_id: str) -> list[TestResult]:
-        """The results of a run, in the order of their start."""
+        """Return the results of a run, in the order of their start."""
         return self._many("find_by_run", {"run_id": self._given("run_id", run_id)})
 
     def find_by_suite(self, suite_name: str, limit: int | None = 100) -> list[TestResult]:
-        """The results of a suite, newest first. The query is ``find_by_filters``."""
+        """Return the results of a suite, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, suite_name=self._given("suite_name", suite_name))
 
     def find_by_status(self, status: AnyTestStatus, limit: int | None = None) -> list[TestResult]:
-        """The results with one status, newest first. The query is ``find_by_filters``."""
+        """Return the results with one status, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, status=self._given("status", status))
 
     def find_by_device(self, device_id: str, limit: int | None = None) -> list[TestResult]:
-        """The results of a device, newest first. The query is ``find_by_filters``."""
+        """Return the results of a device, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, device_id=self._given("device_id", device_id))
 
     def find_by_card(self, iccid: str, limit: int | None = None) -> list[TestResult]:
-        """The results of a card, newest first. The query is ``find_by_filters``."""
+        """Return the results of a card, newest first. The query is ``find_by_filters``."""
         return self._filtered(limit, card_iccid=validation.iccid(iccid))
 
     def find_by_date_range(
@@ -253,7 +253,7 @@ class TestGateway(Gateway[TestResult, str]):
         end: datetime | None = None,
         limit: int | None = None,
     ) -> list[TestResult]:
-        """The results that match all that is given, newest first, those without a start last.
+        """Return the results that match every filter, newest first, those without a start last.
 
         Args:
             run_id: of this run.
@@ -299,7 +299,7 @@ class TestGateway(Gateway[TestResult, str]):
     def history(
         self, suite_name: str, test_name: str, limit: int | None = None
     ) -> list[TestResult]:
-        """How a test ended, newest first."""
+        """Return past results of a test, newest first."""
         return self._many(
             "history",
             {
@@ -310,14 +310,14 @@ class TestGateway(Gateway[TestResult, str]):
         )
 
     def get_run_ids(self, limit: int | None = None) -> list[str]:
-        """The runs, the one that began last first; those of no known start last."""
+        """Return the runs, the latest start first; those without a known start last."""
         rows = self._transaction.many(
             self._query("get_run_ids"), {"limit": validation.limit(limit)}
         )
         return [row[0] for row in rows]
 
     def get_suite_names(self) -> list[str]:
-        """The names of all suites, in their order."""
+        """Return the names of all suites, in order."""
         return [row[0] for row in self._transaction.many(self._query("get_suite_names"), {})]
 
     # JUnit
@@ -389,7 +389,7 @@ class TestGateway(Gateway[TestResult, str]):
     # Figures
 
     def get_run_summary(self, run_id: str) -> TestRunSummary:
-        """A run in figures, and each of its suites, in one statement.
+        """Return the figures of a run and each of its suites, in one statement.
 
         Raises:
             NotFoundError: the run has no result.
@@ -404,12 +404,12 @@ class TestGateway(Gateway[TestResult, str]):
         return TestRunSummary(run_id=run, suites=tuple(suites), **figures)
 
     def get_runs(self, limit: int = 20) -> list[TestRun]:
-        """The figures of the runs that began last, newest first, in one statement."""
+        """Return the figures of the latest runs, newest first, in one statement."""
         parameters = {"limit": validation.whole(limit, "limit", least=0)}
         return self._figures(TestRun, self._transaction.many(self._query("get_runs"), parameters))
 
     def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
-        """The differences between two runs, matched by suite and test, in one statement.
+        """Return the differences between two runs, matched by suite and test, in one statement.
 
         Of a test that ran several times within a run the last result counts. An open one
         counts as neither passed nor failed. ``count_by`` checks that the runs exist.
@@ -438,7 +438,7 @@ class TestGateway(Gateway[TestResult, str]):
         return RunComparison(runs["before"], runs["after"], tuple(map(read, rows)))
 
     def find_flaky(self, runs: int = 10, suite_name: str | None = None) -> list[FlakyTest]:
-        """The tests that both passed and failed within the runs that began last.
+        """Return the tests that both passed and failed within the latest runs.
 
         Every result counts: a test that failed and passed when it was tried again within a
         run is flaky, too. Those with most failures come first.
@@ -455,7 +455,7 @@ class TestGateway(Gateway[TestResult, str]):
         return list(map(reader(FlakyTest, self._transaction.dialect), rows))
 
     def count_old(self, days: float) -> int:
-        """How many results were recorded more than ``days`` ago: what a purge would delete."""
+        """Return the number of results that a purge would delete: recorded over ``days`` ago."""
         before = self._time(utc_now() - timedelta(days=validation.days(days)))
         return int(self._transaction.scalar(self._query("count_old"), {"before": before}))
 

@@ -40,7 +40,7 @@ class Digests:
         self._parts = {query.title: list(_parts(query)) for query in library.all()}
 
     def find(self, text: str) -> list[str]:
-        """The titles of the queries that a digest may be of; none where it is of no query.
+        """Return the titles of the queries that a digest may belong to; none if it fits none.
 
         Args:
             text: the digest's.
@@ -71,7 +71,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _fits(parts: Iterable[_Part], words: Sequence[str], *, is_cut: bool = False) -> bool:
-    """Whether the words are those of the parts, with some of the optional ones."""
+    """Return whether the words match the parts, with any of the optional ones."""
     places = {0}  # how many words the parts so far may have taken
     for part in parts:
         taken = set(places) if part.is_optional else set()

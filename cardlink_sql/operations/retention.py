@@ -68,7 +68,7 @@ def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> 
 
 
 def count_old(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
-    """How many rows of each table :func:`purge` would delete. Logs are read whole for it."""
+    """Count the rows that :func:`purge` would delete, by table; old logs need a full scan."""
     _checked(days)
     counts: dict[str, int] = {}
     with UnitOfWork(manager, read_only=True) as uow:

@@ -90,7 +90,7 @@ def _tell_nobody(_done: int, /) -> None:
 def take_statistics(
     manager: DatabaseManager, days: float = 30, on_step: Callable[[int], None] = _tell_nobody
 ) -> Statistics:
-    """The figures of a database. Each is right by itself; others may write between two of them.
+    """Return a database's figures. Each is exact, but others may write between two of them.
 
     Args:
         manager: the database.

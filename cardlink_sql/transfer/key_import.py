@@ -119,7 +119,7 @@ def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, entry: KeyEntry) -
 
 
 def _read(text: str, problems: Problems) -> list[KeyEntry]:
-    """The keys of the text that have no problem."""
+    """Return the keys of the text that have no problem."""
     root = compose(text, problems.name, only_text=True)
     if not isinstance(root, yaml.MappingNode):
         raise ValidationError(f"no keys: {_FORM}", problems.name)
@@ -173,7 +173,7 @@ def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> Key
 
 
 def _path(identity: str) -> str:
-    """The place of a key; an identity that could be a key itself is not shown."""
+    """Return the place of a key; an identity that could be a key is not shown."""
     bare = _SEPARATORS.sub("", identity)
     is_iccid = bare.isdecimal()
     return "keys" if _HEX.search(bare) and not is_iccid else f"keys.{identity}"

@@ -114,7 +114,7 @@ def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> Contents:
 
 
 def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
-    """The client that loads a dump, which is that of the dump's product and the server's.
+    """Return the client that loads a dump: the one of the dump's product and the server's.
 
     Args:
         manager: of the database to restore.

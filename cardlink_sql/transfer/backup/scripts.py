@@ -52,7 +52,7 @@ def without_unknown_settings(script: Iterable[bytes], known: set[str]) -> Iterat
 
 
 def _copied(script: Iterable[bytes]) -> Iterator[tuple[str | None, bytes]]:
-    """Each line with the table that it is a row of; that of the block's end, too."""
+    """Yield each line, the block's last included, with the table whose row it is."""
     table: str | None = None
     for line in script:
         yield table, line

@@ -113,7 +113,7 @@ class ToolFailed(Exception):  # noqa: N818 - a signal inside the package, never 
 def find_tool(
     *names: str, environment: Mapping[str, str] | None = None, secrets: Sequence[str] = ()
 ) -> Tool | None:
-    """The first of some programs that is on the PATH and says its version."""
+    """Return the first of the programs that is on the PATH and reports its version."""
     for name in names:
         path = shutil.which(name)
         if path is None:

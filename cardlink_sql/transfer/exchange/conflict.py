@@ -50,11 +50,11 @@ class Meeting:
     same_key: Callable[[bytes, bytes], bool]
 
     def is_same(self, known: Values, values: Values) -> bool:
-        """Whether the file says nothing else than the database has."""
+        """Return whether every value in the file equals the one in the database."""
         return all(self._equal(name, known[name], value) for name, value in values.items())
 
     def outcome(self, known: Values, values: Values, now: str) -> Values | None:
-        """The row that the rule makes of them; ``None`` where the known one stays."""
+        """Return the row that results from the rule; ``None`` if the known one stays."""
         if self.rule is Conflict.SKIP:
             return None
         if self.rule is Conflict.OVERWRITE:
@@ -86,7 +86,7 @@ class Meeting:
 
 
 def deep_merge(known: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The known object with the keys that it lacks, at every depth; a list is one value."""
+    """Return the known object with missing keys added at every depth; a list is one value."""
     merged = dict(known)
     for key, value in values.items():
         if key not in merged:

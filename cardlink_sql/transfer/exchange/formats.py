@@ -27,7 +27,7 @@ _EXTENSIONS: Final = {
 
 
 def format_of(path: Path, given: Format | None) -> Format:
-    """The format that is asked for, or else the one that the file's name shows.
+    """Return the requested format, or else the one that the file's name indicates.
 
     Raises:
         ValidationError: none is named, and the name shows none.

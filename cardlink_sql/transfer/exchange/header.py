@@ -37,7 +37,7 @@ def make_header(
     scope: Mapping[str, str],
     keys: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The header of an export.
+    """Return the header of an export.
 
     Args:
         manager: the database that it comes from.

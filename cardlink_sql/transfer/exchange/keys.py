@@ -47,17 +47,17 @@ class KeyWriter(Protocol):
     header: Mapping[str, Any]
 
     def write(self, token: bytes, iccid: str) -> str:
-        """The key as the file has it."""
+        """Return the key in the file's form."""
 
 
 class KeyReader(Protocol):
     """Takes a key out of a file."""
 
     def read(self, value: Any, iccid: str, where: str) -> bytes:
-        """The key as the database stores it."""
+        """Return the key in its stored form."""
 
     def is_same(self, one: bytes, other: bytes) -> bool:
-        """Whether two stored forms are one key."""
+        """Return whether two stored forms hold the same key."""
 
 
 def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> KeyWriter | None:
@@ -101,7 +101,7 @@ def key_reader(
 
 
 def key_form(header: Mapping[str, Any], where: str) -> Keys:
-    """How a file says that it holds the keys.
+    """Return the form in which a file holds its keys.
 
     Raises:
         ValidationError: it says something else.

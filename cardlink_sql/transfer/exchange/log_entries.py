@@ -146,7 +146,7 @@ class _Numbers:
         self._batch: _BatchNumbers | None = None
 
     def of_batch(self, batch: Iterable[LogRow]) -> "_BatchNumbers":
-        """The numbers of a batch; asks the database where they do not follow all others."""
+        """Return a batch's numbers; query the database unless they follow all others."""
         before = self._batch
         if before is None or before.appended:
             self._highest = self._gateway.get_highest_number()
@@ -189,7 +189,7 @@ class _KnownEntries:
         self._sessions: dict[str, _Session] = {}
 
     def take(self, row: LogRow) -> tuple[int, bool] | None:
-        """The number of the same entry, and whether all of it is equal; ``None`` if it is new."""
+        """Return the same entry's number and whether all of it is equal; ``None`` if it is new."""
         session = self._sessions.get(row[_SESSION])
         if session is None:
             session = self._sessions[row[_SESSION]] = _Session(self._pages(row[_SESSION]))

@@ -31,11 +31,11 @@ class RowSource(Protocol):
     header: Any
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Its rows; anything else is noted as a problem."""
+        """Yield the rows; report anything else as a problem."""
 
 
 def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
-    """The reader of a format.
+    """Return the reader of a format.
 
     Raises:
         ValidationError: the file cannot be read in this format.
@@ -62,7 +62,7 @@ class DocumentSource:
         self._tables = document
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Its rows, table by table."""
+        """Yield the rows, table by table."""
         for name, rows in self._tables.items():
             shape = BY_NAME.get(name)
             if shape is None:
@@ -86,7 +86,7 @@ class LinesSource:
         self.header = opening.get("header") if isinstance(opening, dict) else None
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Its rows, and at their end the check of the last line.
+        """Yield the rows, then check the last line.
 
         Raises:
             ValidationError: the last line is missing or does not count the rows.

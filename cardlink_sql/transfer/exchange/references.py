@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def chunks(items: Iterable[T], size: int = _AT_ONCE) -> Iterator[list[T]]:
-    """The items in lists of at most ``size``."""
+    """Yield the items in lists of at most ``size``."""
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
@@ -81,7 +81,7 @@ class Identities:
         return released
 
     def _takes(self, values: Values, known: Values | None) -> bool:
-        """Whether the card gets an identity that it has not."""
+        """Return whether the card gets an identity that it does not have."""
         identity = values.get("psk_identity")
         if known is None:
             return identity is not None

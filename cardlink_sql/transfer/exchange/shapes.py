@@ -122,7 +122,7 @@ BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
 
 
 def shapes_of(words: list[str] | tuple[str, ...]) -> tuple[Shape, ...]:
-    """The tables that people name, in the order of a file.
+    """Return the named tables, in the order of a file.
 
     Args:
         words: such as ``cards``; the tables' own names will do, too.

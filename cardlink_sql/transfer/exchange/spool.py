@@ -39,7 +39,7 @@ class Spool:
             self._write(shape.name)
 
     def batches(self, shape: Shape) -> Iterator[list[Any]]:
-        """The rows of a table in the order of the file, up to 500 at a time."""
+        """Yield the rows of a table in the order of the file, up to 500 at a time."""
         self._write(shape.name)
         file = self._files[shape.name]
         file.seek(0)

@@ -33,12 +33,12 @@ _REPEATED: Final = frozenset(
 
 
 def time_text(moment: datetime) -> str:
-    """A time in UTC as a file has it."""
+    """Return a time as text in UTC, as a file has it."""
     return moment.isoformat(timespec="microseconds")
 
 
 def parse_time(value: Any, where: str) -> datetime:
-    """The time that a file's text says, in UTC.
+    """Parse a file's text to a time in UTC.
 
     Raises:
         ValidationError: it is not a time, or has no time zone.
@@ -122,7 +122,7 @@ def _number(value: Any, where: str) -> int | None:
 
 
 def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A check that knows the text that it has seen lately."""
+    """Return a check that remembers the texts it has seen recently."""
     known = lru_cache(maxsize=1024)(check)
     return lambda value: known(value) if type(value) is str else check(value)
 

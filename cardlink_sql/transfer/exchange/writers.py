@@ -32,7 +32,7 @@ class Writer(Protocol):
         """Write the header."""
 
     def table(self, shape: Shape) -> None:
-        """The rows that follow are of this table."""
+        """Begin a table: the rows that follow belong to it."""
 
     def row(self, values: Values) -> None:
         """Write a row."""
@@ -42,7 +42,7 @@ class Writer(Protocol):
 
 
 def writer(chosen: Format, file: IO[bytes]) -> Writer:
-    """The writer of a format.
+    """Return the writer of a format.
 
     Args:
         chosen: the format.
@@ -113,7 +113,7 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
     """libyaml's where PyYAML came with it, ten times as quick."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """An export has no anchors, and an import takes none."""
+        """Ignore aliases: an export has no anchors, and an import accepts none."""
         return True
 
 
@@ -206,7 +206,7 @@ def _cell_of(kind: Any) -> Any:
 
 
 def harmless(text: str) -> str:
-    """A cell's text, with ``'`` before it where a spreadsheet would take it for something else."""
+    """Return a cell's text, prefixed with ``'`` where a spreadsheet would misread it."""
     if text.startswith(_FORMULA) or (text and _NUMBER.fullmatch(text)):
         return f"'{text}"
     return text
