@@ -136,7 +136,7 @@ def note_batch(transaction: Noting, entity: str, table: str, operation: str, cou
 
 
 class EventBus:
-    """Tells the handlers of this process what was committed.
+    """Notifies the handlers of this process of what was committed.
 
     Events fire after the commit, in the order of the writes, on the thread that committed.
     Events that a handler itself commits, or emits, run on its thread when all handlers have seen
@@ -187,13 +187,13 @@ class EventBus:
         return was_there
 
     def emit(self, event: DatabaseEvent) -> None:
-        """Tell the handlers of this process of an event, now; no other process learns of it.
+        """Notify the handlers of this process of an event, now; no other process sees it.
 
         Raises:
             ValidationError: this is not an event.
         """
         if not isinstance(event, DatabaseEvent):
-            raise ValidationError(f"{type(event).__name__} is no DatabaseEvent", "event")
+            raise ValidationError(f"expected DatabaseEvent, got {type(event).__name__}", "event")
         self.fire((event,))
 
     def fire(self, events: Iterable[DatabaseEvent]) -> None:

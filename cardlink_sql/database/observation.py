@@ -123,7 +123,7 @@ class StatementBus:
         return Sent(sql, utc_now(), perf_counter())
 
     def end(self, sent: Sent, rows: int, error: BaseException | None = None) -> None:
-        """Tell of a statement that has ended."""
+        """Report a statement that has ended."""
         duration_ms = (perf_counter() - sent.clock) * 1000
         is_slow = self._slow_ms is not None and duration_ms >= self._slow_ms
         if self._turn.is_running or not (is_slow or self._handlers):

@@ -42,7 +42,7 @@ def open_read_only(file: Path) -> sqlite3.Connection:
     not change: the usual way would leave an empty log and its index there.
 
     Raises:
-        ConnectionError: the file cannot be read, or is no SQLite database.
+        ConnectionError: the file cannot be read or is not an SQLite database.
     """
     resolved = file.resolve()
     logs = (resolved.with_name(f"{resolved.name}{suffix}") for suffix in ("-wal", "-journal"))

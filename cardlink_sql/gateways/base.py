@@ -83,7 +83,7 @@ class Gateway(Generic[R, K]):
         return {key: found[key] for key in listed if key in found}
 
     def get_all(self, limit: int | None = None) -> list[R]:
-        """Return all records in the gateway's order, at most ``limit``. The query is ``find_by``."""
+        """Return all records in the gateway's order, up to ``limit``. The query is ``find_by``."""
         return self._find_by({}, limit=limit)
 
     def exists(self, key: K) -> bool:
@@ -304,7 +304,7 @@ class Gateway(Generic[R, K]):
     def _check_kind(self, record: Any) -> None:
         if not isinstance(record, self.record):
             raise ValidationError(
-                f"{type(record).__name__} is no {self.record.__name__}", self.table.name
+                f"expected {self.record.__name__}, got {type(record).__name__}", self.table.name
             )
 
     def _each(self, records: Iterable[R]) -> Iterable[R]:

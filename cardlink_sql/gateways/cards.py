@@ -162,7 +162,7 @@ class CardGateway(Gateway[CardProfile, str]):
         return [row[0] for row in self._transaction.many(self._query("get_all_psk_identities"), {})]
 
     def update_psk(self, iccid: str, psk_identity: str, psk_key: bytes | str) -> CardProfile:
-        """Give the card another PSK.
+        """Set the card's PSK.
 
         Raises:
             NotFoundError: there is no such card.

@@ -351,7 +351,7 @@ class LogGateway(Gateway[CommLog, int]):
         return found[:most]
 
     def find_old(self, days: float, limit: int, after: int = 0) -> list[int]:
-        """Return the numbers of entries older than ``days``: the first ``limit`` after ``after``."""
+        """Return the numbers of entries older than ``days``: the first ``limit`` past ``after``."""
         parameters = {
             "before": self._time(utc_now() - timedelta(days=validation.days(days))),
             "after": validation.whole(after, "after", least=0),
@@ -402,7 +402,7 @@ class LogGateway(Gateway[CommLog, int]):
         for index, entry in enumerate[Any](listed):
             if not isinstance(entry, CommLog):
                 raise ValidationError(
-                    f"{type(entry).__name__} is no CommLog", f"comm_logs[{index}]"
+                    f"expected CommLog, got {type(entry).__name__}", f"comm_logs[{index}]"
                 )
         return listed
 
@@ -475,7 +475,7 @@ class LogGateway(Gateway[CommLog, int]):
     def _completed(self, record: CommLog) -> CommLog:
         """Return the entry with status word and message filled in, as in the batches."""
         if not isinstance(record, CommLog):
-            raise ValidationError(f"{type(record).__name__} is no CommLog", self.table.name)
+            raise ValidationError(f"expected CommLog, got {type(record).__name__}", self.table.name)
         row = self._row(record)
         return CommLog(
             id=record.id,

@@ -172,7 +172,7 @@ class TestGateway(Gateway[TestResult, str]):
     def purge_old(self, days: float, limit: int = 10_000) -> int:
         """Delete results recorded more than ``days`` ago, the first ``limit`` of them.
 
-        Gives their number; fewer than ``limit`` say that none is left. Commit between two
+        Returns their number; fewer than ``limit`` say that none is left. Commit between two
         calls, so that writers come in between.
         """
         before = self._time(utc_now() - timedelta(days=validation.days(days)))

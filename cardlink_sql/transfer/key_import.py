@@ -59,7 +59,7 @@ def import_keys(
     dry_run: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> KeyImport:
-    """Give cards the PSKs of an admin server's YAML text, all or none.
+    """Import the cards' PSKs from an admin server's YAML text, all or none.
 
     Args:
         manager: the database; its keyring encrypts.

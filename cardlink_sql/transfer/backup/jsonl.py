@@ -84,7 +84,7 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
 
 
 def _counter(manager: DatabaseManager) -> Counter | None:
-    # Behind the rows: what was published meanwhile has no number that comes again.
+    # After the rows: what was published meanwhile has no number that comes again.
     with manager.transaction(read_only=True) as transaction:
         last_id, publishes = OutboxGateway(transaction, manager.library).get_counter()
     return Counter(last_id, publishes) if last_id or publishes else None

@@ -175,7 +175,7 @@ def _refuse_filled(manager: DatabaseManager, server: InternalStatements, backup:
 
 
 def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -> str:
-    """Tell how to make an empty database and restore there."""
+    """Explain how to make an empty database and restore there."""
     url = manager.config.engine_url
     # The shortest limit of a name is PostgreSQL's, 63 bytes.
     name = f"{(url.database or '')[:50]}_restored"
