@@ -79,6 +79,7 @@ def import_keys(
     done = KeyImport([], [])
     with UnitOfWork(manager) as uow:
         cards = [(entry, _target(uow, entry, problems)) for entry in entries]
+        _refuse_repeated(cards, problems)
         problems.refuse()
         for entry, iccid in cards:
             if not uow.cards.exists(iccid):
@@ -105,6 +106,15 @@ def _target(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str:
     elif card is not None and entry.iccid not in (None, card.iccid):
         problems.add("another card claims this identity", _path(entry.identity), entry.line)
     return entry.iccid or (card.iccid if card else "")
+
+
+def _refuse_repeated(cards: list[tuple[KeyEntry, str]], problems: Problems) -> None:
+    """Note each entry whose card an earlier entry names."""
+    seen: set[str] = set()
+    for entry, iccid in cards:
+        if iccid and iccid in seen:
+            problems.add("another entry names this card", _path(entry.identity), entry.line)
+        seen.add(iccid)
 
 
 def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, entry: KeyEntry) -> bool:
@@ -158,8 +168,9 @@ def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> Key
             return None
         try:
             iccid = validation.iccid(card.value, f"{path}.iccid")
-        except ValidationError as error:
-            problems.add_refusal(error, line)
+        except ValidationError:
+            # Its text quotes the value, which may be a key in the wrong field.
+            problems.add("not an ICCID of 18 to 22 digits", f"{path}.iccid", line)
             return None
     if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
         problems.add("a key is a line of hex", path, line)
