@@ -82,12 +82,13 @@ def import_keys(
         _refuse_repeated(cards, problems)
         problems.refuse()
         for entry, iccid in cards:
-            if not uow.cards.exists(iccid):
+            card = uow.cards.get_by_id(iccid)
+            if card is None:
                 uow.cards.create_with_psk(
                     CardProfile(iccid, psk_identity=entry.identity), entry.psk_key
                 )
                 done.created.append(iccid)
-            elif _is_stored(uow, keyring, iccid, entry):
+            elif card.psk_identity == entry.identity and _is_stored(uow, keyring, entry, iccid):
                 done.unchanged.append(iccid)
             else:
                 uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
@@ -117,10 +118,9 @@ def _refuse_repeated(cards: list[tuple[KeyEntry, str]], problems: Problems) -> N
         seen.add(iccid)
 
 
-def _is_stored(uow: UnitOfWork, keyring: Keyring, iccid: str, entry: KeyEntry) -> bool:
+def _is_stored(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str) -> bool:
     stored = uow.cards.get_psk_token(iccid)
-    card = uow.cards.get_by_id(iccid)
-    if stored is None or card is None or card.psk_identity != entry.identity:
+    if stored is None:
         return False
     try:
         return keyring.decrypt(stored.token, iccid) == entry.psk_key
