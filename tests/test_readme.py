@@ -1,6 +1,7 @@
 """The README: its samples run, its table of commands is complete, its SQL sample parses."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.parser import parse
+from tests.conftest import Run
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))
@@ -37,6 +39,18 @@ def test_the_samples_run(
     printed = capsys.readouterr().out
     assert "6A83 Record not found" in printed
     assert printed.endswith("select by AID\ninstall applet\n")
+
+
+def test_the_first_commands_run_on_the_quickstart(run: Run, tmp_path: Path) -> None:
+    (block,) = (text for text in blocks("console") if "sessions show" in text)
+    database = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'quickstart.db'}",
+        "CARDLINK_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+    }
+    lines = [shlex.split(line, comments=True)[2:] for line in block.splitlines()]
+    for words in (["init"], ["replay", str(ROOT / "scripts/quickstart-trace.jsonl")], *lines):
+        done = run(*words, **database)
+        assert done.returncode == 0, f"{words}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("dialect", Dialect)
