@@ -1,6 +1,7 @@
 """The calls of a recorder: the gateways' methods, whose values are checked and put in."""
 
 import uuid
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +18,7 @@ from cardlink_sql.model.times import utc_now
 _KIB: Final = 1024
 
 
-class Calls:
+class Calls(ABC):
     """The methods that put sessions and APDUs in.
 
     Each checks its values at once and raises ``ValidationError`` for a wrong one. An item has the
@@ -161,6 +162,7 @@ class Calls:
         self._put(method, name, values, card_of=card_of)
         return name
 
+    @abstractmethod
     def _put(
         self,
         method: str,
@@ -171,7 +173,6 @@ class Calls:
         weight: int = 1,
     ) -> None:
         """Take one call, whose values are checked."""
-        raise NotImplementedError
 
 
 def _moment(at: datetime | None) -> datetime:
