@@ -200,10 +200,6 @@ class DatabaseManager:
                 self._server(transaction).version()
         return most
 
-    def discard_connections(self) -> None:
-        """Close the idle connections of the pool."""
-        self.pool.discard()
-
     def run(
         self,
         work: Callable[[UnitOfWork], T],

@@ -152,7 +152,7 @@ def test_a_role_without_the_right_is_told_which(counting: DatabaseManager) -> No
         assert refused.value.remedy == said
         execute(counting, grant.format(reader.config.engine_url.username))
         # A role that a session has is settled when it begins.
-        reader.discard_connections()
+        reader.pool.discard()
         assert take_query_statistics(reader).queries["devices.create"].calls == 3
 
 

@@ -173,7 +173,7 @@ def test_an_index_that_is_dropped_is_seen(
     with seeded.engine.begin() as connection:
         dropped.drop(connection)
     # EXPLAIN of SQLite does not see that another connection changed the schema.
-    seeded.discard_connections()
+    seeded.pool.discard()
     try:
         faults = check_plans(Library(seeded.dialect, queries), seeded)
     finally:
