@@ -6,11 +6,12 @@ import typer
 from rich.text import Text
 
 from cardlink_sql.cli.database import open_to_read
-from cardlink_sql.cli.json_output import json_ready, print_json, print_json_list
+from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
 from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CardProfile
 
 cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
@@ -42,7 +43,7 @@ def list_cards(
     with open_to_read(url) as uow:
         found = uow.cards.find_matching(text=search, has_psk=has_psk, limit=limit)
     if as_json:
-        print_json_list(map(json_ready, found))
+        print_json_list(map(json_of, found))
     else:
         _print_list(found, limit)
 
@@ -66,7 +67,7 @@ def show(
         devices = [device.id for device in uow.devices.find_by_card(card.iccid)]
         count = uow.sessions.count_by(card_iccid=card.iccid)
     if as_json:
-        print_json({**json_ready(card), "devices": devices, "sessions": count})
+        print_json({**json_of(card), "devices": devices, "sessions": count})
     else:
         _print_card(card, devices, count)
 

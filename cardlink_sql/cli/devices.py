@@ -6,11 +6,12 @@ import typer
 from rich.text import Text
 
 from cardlink_sql.cli.database import open_to_read
-from cardlink_sql.cli.json_output import json_ready, print_json, print_json_list
+from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
 from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import Device, DeviceType
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
@@ -45,7 +46,7 @@ def list_devices(
             text=search, device_type=device_type, is_active=active, limit=limit
         )
     if as_json:
-        print_json_list(map(json_ready, found))
+        print_json_list(map(json_of, found))
     else:
         _print_list(found, limit)
 
@@ -71,7 +72,7 @@ def show(
         cards = [card.iccid for card in uow.cards.find_by_device(device.id)]
         count = uow.sessions.count_by(device_id=device.id)
     if as_json:
-        print_json({**json_ready(device), "cards": cards, "sessions": count})
+        print_json({**json_of(device), "cards": cards, "sessions": count})
     else:
         _print_device(device, cards, count)
 

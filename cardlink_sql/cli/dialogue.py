@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.cli.json_output import json_ready, print_json_with_list
+from cardlink_sql.cli.json_output import print_json_with_list
 from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.model.apdu_names import name_of
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionSummary
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -24,7 +25,7 @@ _LEAST_WIDTH: Final = 20
 def print_dialogue_json(uow: UnitOfWork, session: OTASession, limit: int | None) -> None:
     """Print the session as a JSON object whose last member is the list of its APDUs."""
     entries = (_apdu(session, entry) for entry in _entries(uow, session, limit))
-    print_json_with_list(json_ready(session), "apdus", entries)
+    print_json_with_list(json_of(session), "apdus", entries)
 
 
 def print_dialogue(uow: UnitOfWork, session: OTASession, limit: int | None) -> None:
@@ -45,7 +46,7 @@ def _entries(uow: UnitOfWork, session: OTASession, limit: int | None) -> Iterato
 def _apdu(session: OTASession, entry: CommLog) -> dict[str, Any]:
     is_command = entry.direction is Direction.COMMAND
     return {
-        **json_ready(entry),
+        **json_of(entry),
         "offset_ms": round(_offset(session, entry) * 1000, 3),
         "command": name_of(entry.raw_data) if is_command else None,
     }

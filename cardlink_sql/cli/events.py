@@ -8,8 +8,9 @@ import typer
 from cardlink_sql.cli.database import open_manager, refuse_missing
 from cardlink_sql.cli.options import Url, argument, group
 from cardlink_sql.cli.output import output, visible
-from cardlink_sql.database.event_bus import DatabaseEvent, as_data
+from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.model import validation
+from cardlink_sql.model.json_value import json_of
 
 events = group(
     "events", "Changes by others, as they happen: on, off, listen.", "cardlink-db events listen"
@@ -69,7 +70,7 @@ def listen(
         with manager.listen(after, timeout=wait) as listener:
             for event in listener:
                 if as_json:
-                    typer.echo(json.dumps(as_data(event), ensure_ascii=False))
+                    typer.echo(json.dumps(json_of(event), ensure_ascii=False))
                 else:
                     _print_event(event)
 

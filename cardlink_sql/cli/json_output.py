@@ -3,8 +3,6 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import fields
-from datetime import datetime
 from typing import Any
 
 import typer
@@ -49,12 +47,3 @@ def _json(value: Any) -> str:
 
 def _json_escaped(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
-
-
-def json_ready(record: Any) -> dict[str, Any]:
-    """Return a record's fields as JSON values, with times in ISO 8601."""
-    values = {spec.name: getattr(record, spec.name) for spec in fields(record)}
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in values.items()
-    }

@@ -9,11 +9,12 @@ import typer
 
 from cardlink_sql.cli.database import find_session, open_to_read
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
-from cardlink_sql.cli.json_output import json_ready, print_json_list
+from cardlink_sql.cli.json_output import print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
 from cardlink_sql.cli.output import output, print_rows, seconds, styled
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import OTASession, SessionStatus
 from cardlink_sql.transfer.capture import write_session
 
@@ -78,7 +79,7 @@ def list_sessions(
             status=status, device_id=device, card_iccid=card, days=days, limit=limit
         )
     if as_json:
-        print_json_list(map(json_ready, found))
+        print_json_list(map(json_of, found))
     else:
         _print_list(found, limit)
 

@@ -11,7 +11,7 @@ import typer
 
 from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
-from cardlink_sql.cli.json_output import json_ready, print_json, print_json_list
+from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, print_rows, seconds, visible
 from cardlink_sql.errors import ValidationError
@@ -23,6 +23,7 @@ from cardlink_sql.model.declared_settings import (
     declared_settings,
     is_secret,
 )
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _LONGEST_SHOWN: Final = 60
@@ -63,7 +64,7 @@ def list_settings(
     with open_to_read(url) as uow, argument("--category"):
         shown = uow.settings.find_in_force(category, show_secrets=show_secrets)
     if as_json:
-        print_json_list(map(json_ready, shown))
+        print_json_list(map(json_of, shown))
         return
     if not shown:
         output.print("No setting has this category.")
@@ -91,7 +92,7 @@ def get(
     with open_to_read(url) as uow, _arguments():
         held = uow.settings.get_in_force(key, show_secrets=show_secrets)
     if as_json:
-        print_json(json_ready(held))
+        print_json(json_of(held))
     else:
         typer.echo(held.value if isinstance(held.value, str) else _json(held.value))
 

@@ -16,7 +16,6 @@ from cardlink_sql.cli.comparison import (
 from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
 from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.json_output import (
-    json_ready,
     print_json,
     print_json_list,
     print_json_with_list,
@@ -27,6 +26,7 @@ from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import (
     SuiteSummary,
     TestResult,
@@ -54,7 +54,7 @@ def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) ->
     with open_to_read(url) as uow:
         found = uow.tests.get_runs(limit)
     if as_json:
-        print_json_list(map(json_ready, found))
+        print_json_list(map(json_of, found))
     elif not found:
         output.print("No runs.")
     else:
@@ -93,8 +93,8 @@ def show(
             raise NotFoundError(f"the run has no suite {suite!r}", remedy="leave --suite out")
         results = [result for result in results if result.suite_name == suite]
     if as_json:
-        head = {**json_ready(summary), "suites": [json_ready(one) for one in summary.suites]}
-        print_json_with_list(head, "results", map(json_ready, results))
+        head = {**json_of(summary), "suites": [json_of(one) for one in summary.suites]}
+        print_json_with_list(head, "results", map(json_of, results))
         return
     _print_summary(summary)
     _print_results(results, with_messages=failures)
@@ -158,7 +158,7 @@ def history(
     with open_to_read(url) as uow:
         found = uow.tests.history(suite, test, limit)
     if as_json:
-        print_json_list(map(json_ready, found))
+        print_json_list(map(json_of, found))
     elif not found:
         output.print("No results.")
     else:
@@ -199,7 +199,7 @@ def flaky(
     with open_to_read(url) as uow:
         found = uow.tests.find_flaky(runs, suite)
     if as_json:
-        print_json_list(map(json_ready, found))
+        print_json_list(map(json_of, found))
     elif not found:
         output.print("No flaky tests.")
     else:

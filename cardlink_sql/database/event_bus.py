@@ -8,8 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
@@ -262,20 +261,6 @@ class _Turn(threading.local):
         self.queue: deque[DatabaseEvent] = deque()
         self.is_running = False
         self.is_of_error = False
-
-
-def as_data(record: Any) -> dict[str, Any]:
-    """Return a record's fields as JSON-ready values, times in ISO 8601."""
-    return {spec.name: _as_json(getattr(record, spec.name)) for spec in fields(record)}
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    # The caller may go on changing the documents of a record.
-    return deepcopy(value) if isinstance(value, dict | list) else value
 
 
 def _log_added(session_id: str, count: int) -> DatabaseEvent:

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table
 
-from cardlink_sql.database.event_bus import DatabaseEvent, EventType, as_data, note_batch, note_many
+from cardlink_sql.database.event_bus import DatabaseEvent, EventType, note_batch, note_many
 from cardlink_sql.database.rows import Gives, reader
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, driver_time
+from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Library, Query, Row
@@ -161,7 +162,7 @@ class Gateway(Generic[R, K]):
     def _note(self, action: str, record: R) -> R:
         """Note a record as it was written, and return it."""
         if self.event in self._transaction.events.wanted:
-            name, data = str(getattr(record, self.key)), as_data(record)
+            name, data = str(getattr(record, self.key)), json_of(record)
             self._transaction.pending_events.add(
                 DatabaseEvent(self.event, self.entity, name, action, data=data)
             )

@@ -1,5 +1,6 @@
 """JSON: the values that a column holds, and records as such values."""
 
+from copy import deepcopy
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
@@ -16,10 +17,18 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values: times in ISO 8601, enumerations by their values."""
-        return {spec.name: _plain(getattr(self, spec.name)) for spec in fields(self)}
+        return json_of(self)
+
+
+def json_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass as JSON values, as :meth:`Record.to_dict` does."""
+    return {spec.name: _plain(getattr(record, spec.name)) for spec in fields(record)}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return value.value
+    # The caller may go on changing the documents of a record.
+    return deepcopy(value) if isinstance(value, dict | list) else value
