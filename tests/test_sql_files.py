@@ -10,7 +10,8 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.queries.query import MAX_LIST, Query, Rows
+from cardlink_sql.queries.query import MAX_LIST, Query, Rows, title_in
+from cardlink_sql.review.query_text import query_text
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 
@@ -107,6 +108,10 @@ BAD_FILES = [
     (body("INSERT INTO t (a) SELECT :a;", "batch"), "a :batch query is INSERT", 1),
     (body("COPY t (a) FROM STDIN;", "copy"), ":copy is PostgreSQL's", 1),
     (body("SELECT 'abc;"), "is not closed", 3),
+    (body("SELECT 1 LIMIT:n;"), ":n is not a parameter", 3),
+    (body("SELECT :öl;"), ":öl is not a parameter", 3),
+    (body("SELECT :1;"), ":1 is not a parameter", 3),
+    (body("/*+ NO_INDEX(t) */ SELECT 1;"), "an optimizer hint before the statement", 3),
 ]
 
 
@@ -146,10 +151,13 @@ class TestRendering:
         sql = one(body("SELECT :a::jsonb ->> 'x:y', j ? 'k';"), POSTGRESQL).as_written().sql
         assert sql.endswith("%s::jsonb ->> 'x:y', j ? 'k'")
 
-    def test_line_comments_go_and_hints_stay(self) -> None:
-        sql = one(body("SELECT /*+ fast */ 1 -- why\nFROM t;")).as_written().sql
-        assert "why" not in sql
-        assert "/*+ fast */" in sql
+    def test_line_comments_go_and_a_hint_stays_before_the_name(self) -> None:
+        sql = one(body("SELECT\n /*+ fast */ 1 -- why\nFROM t;")).as_written().sql
+        assert sql == "SELECT\n/*+ fast */ /* cardlink:things.find */ 1\nFROM t"
+        assert title_in(sql) == "things.find"
+        assert query_text(one(body("SELECT /*+ x */ 1;"))).startswith(
+            "SELECT /*+ x */ /* cardlink:things.find */ 1"
+        )
 
 
 class TestOptionalLines:
@@ -292,6 +300,24 @@ class TestLibrary:
         (folder / "common" / "things.sql").write_bytes(b"-- name: find :many\n-- \xff\nSELECT 1;")
         with pytest.raises(QueryError, match=r"sql/common/things.sql:2: the file is not UTF-8"):
             read_library(folder, SQLITE)
+
+    def test_files_of_editors_are_passed_over_with_a_warning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = self.write(tmp_path, common__things=body("SELECT 1;"))
+        (folder / "common" / ".#things.sql").symlink_to("nobody@nowhere")
+        (folder / "common" / "._things.sql").write_bytes(b"\xff")
+        (folder / "common" / "things.sql~").write_text("SELECT")
+        (folder / "mysql" / "things.sql").mkdir()
+        for dialect in Dialect:
+            assert read_library(folder, dialect).query("things", "find").where
+        skipped = {record.getMessage().split(" is not")[0] for record in caplog.records}
+        assert skipped == {
+            "sql/common/.#things.sql",
+            "sql/common/._things.sql",
+            "sql/common/things.sql~",
+            "sql/mysql/things.sql",
+        }
 
     def test_unknown_names_are_an_error_with_the_known_ones(self, tmp_path: Path) -> None:
         library = read_library(self.write(tmp_path, common__things=body("SELECT 1;")), SQLITE)

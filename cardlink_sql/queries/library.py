@@ -1,5 +1,7 @@
 """All queries of a dialect: ``sql/common`` and, where it differs, ``sql/<dialect>``."""
 
+import logging
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources.abc import Traversable
@@ -11,6 +13,9 @@ from cardlink_sql.errors import QueryError
 from cardlink_sql.queries.parser import parse
 from cardlink_sql.queries.query import Query
 
+_log: Final = logging.getLogger(__name__)
+# Editors and file managers leave .#logs.sql, ._logs.sql and logs.sql~ there.
+_IS_QUERY_FILE: Final = re.compile(r"[a-z][a-z0-9_]*\.sql\Z")
 COMMON: Final = "common"
 INTERNAL: Final = "internal"
 
@@ -128,10 +133,12 @@ class _Files(Mapping[str, Mapping[str, Query]]):
         self._files: dict[str, list[tuple[str, str, Traversable]]] = {}
         for part in (COMMON, dialect.value):
             for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
-                name, _, suffix = file.name.rpartition(".")
-                if suffix == "sql":
-                    place = f"{path}/{part}/{file.name}"
+                place = f"{path}/{part}/{file.name}"
+                if _IS_QUERY_FILE.match(file.name) and file.is_file():
+                    name = file.name.removesuffix(".sql")
                     self._files.setdefault(name, []).append((part, place, file))
+                else:
+                    _log.warning("%s is not a query file: skipped", place)
 
     def __getitem__(self, name: str) -> Mapping[str, Query]:
         found = self._read.get(name)

@@ -34,7 +34,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries.lexer import BLANK, Kind, Token, tokenize
-from cardlink_sql.queries.query import Line, Query, Rows, Source
+from cardlink_sql.queries.query import Line, Query, Rows, Source, is_hint
 
 _HEADER: Final = re.compile(r"--\s*name\s*:\s*(?P<name>\S*)(?:\s+:(?P<rows>\S+))?\s*$")
 _LOOKS_LIKE_HEADER: Final = re.compile(r"--\s*\w+\s*:?\s*\w+\s+:\w+\s*$")
@@ -51,6 +51,7 @@ _NATIVE_PLACEHOLDERS: Final = {
     Dialect.MYSQL: re.compile(r"\?"),
     Dialect.POSTGRESQL: re.compile(r"\$\d"),
 }
+_NAME_OR_NUMBER: Final = re.compile(r"\w")
 _HEADER_FORM: Final = "write -- name: get_by_id :one"
 
 
@@ -183,6 +184,10 @@ def _source(file: _File, block: _Block) -> Source:
 def _documentation(file: _File, block: _Block, tokens: list[Token]) -> tuple[str, dict[str, str]]:
     doc, directives = [], dict[str, str]()
     for token in tokens:
+        if is_hint(token):
+            raise file.fault(
+                token, "an optimizer hint before the statement", "put it after the first word"
+            )
         if token.kind is not Kind.LINE_COMMENT:
             continue
         match = _DIRECTIVE.match(token.text)
@@ -231,13 +236,28 @@ def _statement(file: _File, block: _Block, body: list[Token]) -> list[Token]:
                 f"{block.name} has a second statement",
                 f"one statement a query; {_HEADER_FORM} starts another",
             )
-    pattern = _NATIVE_PLACEHOLDERS[file.dialect]
-    for token, following in pairwise(body[: ends[0] + 1]):
-        if token.kind is Kind.OTHER and pattern.match(token.text + following.text):
-            raise file.fault(token, "this is a placeholder of the driver", "write :name")
+    _refuse_false_parameters(file, body[: ends[0] + 1])
     # A marker after the closing ; belongs to the last line.
     rest = list(takewhile(lambda token: token.kind is not Kind.NEWLINE, body[ends[0] + 1 :]))
     return [*body[: ends[0]], *rest]
+
+
+def _refuse_false_parameters(file: _File, statement: list[Token]) -> None:
+    pattern = _NATIVE_PLACEHOLDERS[file.dialect]
+    depth = 0
+    for token, following in pairwise(statement):
+        if token.kind is not Kind.OTHER:
+            continue
+        depth += (token.text == "[") - (token.text == "]")
+        if pattern.match(token.text + following.text):
+            raise file.fault(token, "this is a placeholder of the driver", "write :name")
+        # In brackets a colon makes a slice of an array.
+        if token.text == ":" and depth == 0 and _NAME_OR_NUMBER.match(following.text):
+            raise file.fault(
+                token,
+                f":{following.text} is not a parameter",
+                "write a blank before the colon, and the name in ASCII letters, digits and _",
+            )
 
 
 def _lines(file: _File, tokens: list[Token]) -> Iterator[Line]:

@@ -216,7 +216,7 @@ class Query:
 
 
 MAX_LIST: Final = 16_384
-_LABEL: Final = re.compile(r"\w+ /\* cardlink:(?P<title>\w+\.\w+) \*/")
+_LABEL: Final = re.compile(r"\w+\s(?:/\*\+.*?\*/ )?/\* cardlink:(?P<title>\w+\.\w+) \*/", re.DOTALL)
 _PLACEHOLDERS: Final = {Dialect.SQLITE: "?", Dialect.MYSQL: "%s", Dialect.POSTGRESQL: "%s"}
 
 
@@ -226,10 +226,26 @@ def _is_in(line: Line, conditions: frozenset[str], order: str | None) -> bool:
     return line.order is None or line.order == order
 
 
-def labelled(pieces: list[str], tokens: list[Token], title: str) -> list[str]:
-    """The pieces with the query's name after the first word, where PyMySQL sees an INSERT."""
+def labelled(pieces: list[str], tokens: Sequence[Token], title: str) -> list[str]:
+    """Return the pieces with the query's name after ``labelled_token``."""
+    end = labelled_token(tokens) + 1
+    return [*pieces[:end], f" /* cardlink:{title} */", *pieces[end:]]
+
+
+def labelled_token(tokens: Sequence[Token]) -> int:
+    """Return the index of the token that the query's name follows.
+
+    It is the first word, where PyMySQL sees an INSERT; or an optimizer hint directly after that
+    word, since MySQL reads one nowhere else, and pg_hint_plan only in the first comment.
+    """
     verb = next(i for i, token in enumerate(tokens) if token.kind is Kind.WORD)
-    return [*pieces[: verb + 1], f" /* cardlink:{title} */", *pieces[verb + 1 :]]
+    after = next((i for i in range(verb + 1, len(tokens)) if not tokens[i].text.isspace()), verb)
+    return after if is_hint(tokens[after]) else verb
+
+
+def is_hint(token: Token) -> bool:
+    """Return whether a token is an optimizer hint, or a comment that MySQL executes."""
+    return token.kind is Kind.BLOCK_COMMENT and token.text.startswith(("/*+", "/*!"))
 
 
 def title_in(sql: str) -> str | None:

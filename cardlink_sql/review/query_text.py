@@ -1,18 +1,19 @@
 """The text of a query for people: its original lines, with their markers and its name."""
 
 from cardlink_sql.queries import Query
-from cardlink_sql.queries.lexer import BLANK, Kind
-from cardlink_sql.queries.query import Line
+from cardlink_sql.queries.lexer import BLANK
+from cardlink_sql.queries.query import Line, labelled_token
 from cardlink_sql.review.variants import as_written
 
 
 def query_text(query: Query) -> str:
     """Return the statement with every line and marker, ``:name`` parameters and a final ``;``."""
-    verb = next(t for t in as_written(query).tokens if t.kind is Kind.WORD)
+    tokens = as_written(query).tokens
+    before_label = tokens[labelled_token(tokens)]
     lines = []
     for line in query.source.lines:
         text = "".join(
-            f"{token.text} /* cardlink:{query.title} */" if token is verb else token.text
+            f"{token.text} /* cardlink:{query.title} */" if token is before_label else token.text
             for token in line.tokens
         ).rstrip()
         if any(token.kind not in BLANK for token in line.tokens):

@@ -8,7 +8,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
-from cardlink_sql.queries.query import labelled
+from cardlink_sql.queries.query import labelled, labelled_token
 
 Placeholder = Callable[[int], str]
 
@@ -70,11 +70,11 @@ class Variant:
 
     def _token_at(self, offset: int) -> Token:
         pieces = self._pieces(PLACEHOLDERS[self.query.dialect])
-        # The query's name, the one piece that is not a token, follows the first word.
-        verb = next(i for i, token in enumerate(self.tokens) if token.kind is Kind.WORD)
+        # The query's name is the one piece that is not a token.
+        before_label = labelled_token(self.tokens)
         ends = list(accumulate(map(len, pieces)))
         at = next(i for i, end in enumerate(ends) if end > offset or i == len(ends) - 1)
-        return self.tokens[at if at <= verb else at - 1]
+        return self.tokens[at if at <= before_label else at - 1]
 
     def _pieces(self, placeholder: Placeholder) -> list[str]:
         number = 0
@@ -85,7 +85,7 @@ class Variant:
                 pieces.append(placeholder(number))
             else:
                 pieces.append(token.text)
-        return labelled(pieces, list(self.tokens), self.query.title)
+        return labelled(pieces, self.tokens, self.query.title)
 
 
 def as_written(query: Query) -> Variant:
