@@ -1,20 +1,47 @@
 """``cardlink-db cards``. A PSK itself is shown nowhere."""
 
-from typing import Annotated
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.database import open_to_read
+from cardlink_sql.cli.database import open_to_read, open_to_write
+from cardlink_sql.cli.editing import Notes, fields_of, given, json_value, print_changed
 from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
-from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
+from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
 from cardlink_sql.errors import NotFoundError
+from cardlink_sql.formats.yaml_text import read_file
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.json_value import json_of
-from cardlink_sql.model.records import CardProfile
+from cardlink_sql.model.records import CardProfile, CardType
 
 cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
+
+Iccid = Annotated[str, typer.Argument(metavar="ICCID", help="18 to 22 digits.")]
+Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMSI.")]
+Atr = Annotated[str | None, typer.Option(metavar="HEX", help="Its answer to reset.")]
+AdminUrl = Annotated[str | None, typer.Option(metavar="URL", help="Its admin server.")]
+Trigger = Annotated[
+    str | None, typer.Option("--trigger", metavar="JSON", help="How a session is triggered.")
+]
+Bip = Annotated[str | None, typer.Option("--bip", metavar="JSON", help="Its BIP channel.")]
+Domains = Annotated[
+    str | None, typer.Option("--security-domains", metavar="JSON", help="Its security domains.")
+]
+_OPTIONS: Final = {
+    "iccid": "ICCID",
+    "card_type": "--type",
+    "trigger_config": "--trigger",
+    "bip_config": "--bip",
+    "psk_identity": "IDENTITY",
+    "psk_key": "the key",
+}
+# A PSK of 64 octets as hex, with separators (RFC 4279 §5.3 asks for that length).
+_LONGEST_KEY: Final = 1024
 
 
 @cards.command("list")
@@ -50,7 +77,7 @@ def list_cards(
 
 @cards.command()
 def show(
-    iccid: Annotated[str, typer.Argument(metavar="ICCID", help="18 to 22 digits.")],
+    iccid: Iccid,
     *,
     as_json: AsJson = False,
     url: Url = None,
@@ -63,13 +90,152 @@ def show(
         with argument("ICCID"):
             card = uow.cards.get_by_id(iccid)
         if card is None:
-            raise NotFoundError(f"there is no card {iccid}", remedy="run: cardlink-db cards list")
+            raise _missing(iccid)
         devices = [device.id for device in uow.devices.find_by_card(card.iccid)]
         count = uow.sessions.count_by(card_iccid=card.iccid)
     if as_json:
         print_json({**json_of(card), "devices": devices, "sessions": count})
     else:
         _print_card(card, devices, count)
+
+
+@cards.command()
+def add(
+    iccid: Iccid,
+    *,
+    card_type: Annotated[CardType, typer.Option("--type", help="Its kind.")] = CardType.UICC,
+    imsi: Imsi = None,
+    atr: Atr = None,
+    admin_url: AdminUrl = None,
+    trigger: Trigger = None,
+    bip: Bip = None,
+    security_domains: Domains = None,
+    notes: Notes = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Add a card profile without a PSK; add that with set-psk.
+
+    Example: cardlink-db cards add 89882110000000000312 --type USIM
+    """
+    fields = _fields(imsi, atr, admin_url, trigger, bip, security_domains, notes)
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
+        added = uow.cards.create(CardProfile(iccid, card_type=card_type, **fields))
+    print_changed("Added", added.iccid, added, as_json=as_json)
+
+
+@cards.command()
+def edit(
+    iccid: Iccid,
+    *,
+    card_type: Annotated[
+        CardType | None, typer.Option("--type", help="Its kind.", show_default=False)
+    ] = None,
+    imsi: Imsi = None,
+    atr: Atr = None,
+    admin_url: AdminUrl = None,
+    trigger: Trigger = None,
+    bip: Bip = None,
+    security_domains: Domains = None,
+    notes: Notes = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Change the fields of a card profile that are given; '' clears one.
+
+    Example: cardlink-db cards edit 89882110000000000312 --notes "lab 2"
+    """
+    fields = _fields(imsi, atr, admin_url, trigger, bip, security_domains, notes)
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
+        card = uow.cards.get_by_id(iccid)
+        if card is None:
+            raise _missing(iccid)
+        changed = uow.cards.update(replace(card, **given(card_type=card_type), **fields))
+    print_changed("Changed", changed.iccid, changed, as_json=as_json)
+
+
+@cards.command("set-psk")
+def set_psk(
+    iccid: Iccid,
+    identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="The PSK's identity.")],
+    *,
+    key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The key as hex; without it, it is asked.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Set the PSK of a card: its key is asked for, or read from a file or from stdin.
+
+    The key is never an argument, for the system shows arguments to every user.
+
+    Example: cardlink-db cards set-psk 89882110000000000312 card_0100 --key-file psk.hex
+    """
+    key = _read_key(key_file)
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
+        changed = uow.cards.update_psk(iccid, identity, key)
+    print_changed("Set the PSK of", changed.iccid, changed, as_json=as_json)
+
+
+@cards.command("clear-psk")
+def clear_psk(iccid: Iccid, *, yes: Yes = False, as_json: AsJson = False, url: Url = None) -> None:
+    """Remove the PSK of a card, and its identity.
+
+    Example: cardlink-db cards clear-psk 89882110000000000312
+    """
+    confirm(f"Remove the PSK of {iccid}?", yes=yes)
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
+        changed = uow.cards.clear_psk(iccid)
+    print_changed("Removed the PSK of", changed.iccid, changed, as_json=as_json)
+
+
+@cards.command()
+def remove(iccid: Iccid, *, yes: Yes = False, url: Url = None) -> None:
+    """Remove a card profile and its PSK; its sessions stay, without a card.
+
+    Example: cardlink-db cards remove 89882110000000000312
+    """
+    with open_to_read(url) as uow, fields_of(_OPTIONS):
+        if not uow.cards.exists(iccid):
+            raise _missing(iccid)
+        count = uow.sessions.count_by(card_iccid=iccid)
+    confirm(f"Remove {iccid} and its PSK? Its {count:,} sessions stay.", yes=yes)
+    with open_to_write(url) as uow:
+        uow.cards.delete_by_id(iccid)
+    output.print(f"Removed {visible(iccid)}; {count:,} sessions stay.")
+
+
+def _fields(
+    imsi: str | None,
+    atr: str | None,
+    admin_url: str | None,
+    trigger: str | None,
+    bip: str | None,
+    security_domains: str | None,
+    notes: str | None,
+) -> dict[str, Any]:
+    return given(
+        imsi=imsi,
+        atr=atr,
+        admin_url=admin_url,
+        trigger_config=json_value("--trigger", trigger),
+        bip_config=json_value("--bip", bip),
+        security_domains=json_value("--security-domains", security_domains),
+        notes=notes,
+    )
+
+
+def _read_key(file: Path | None) -> str:
+    if file is not None and str(file) != "-":
+        return read_file(file).strip()
+    if file is None and sys.stdin.isatty():
+        asked: str = typer.prompt("PSK (hex)", hide_input=True, err=True)
+        return asked
+    return sys.stdin.read(_LONGEST_KEY).strip()
+
+
+def _missing(iccid: str) -> NotFoundError:
+    return NotFoundError(f"there is no card {iccid}", remedy="run: cardlink-db cards list")
 
 
 def _print_list(found: list[CardProfile], limit: int) -> None:

@@ -38,6 +38,7 @@ _PLACES: Final = {
     "devices": ("devices.devices", "Phones and modems."),
     "cards": ("cards.cards", "Card profiles."),
     "sessions": ("sessions.sessions", "OTA sessions and their APDUs."),
+    "logs": ("logs.logs", "APDUs: show them filtered, or find bytes."),
     "tests": ("tests.tests", "Test results, by run."),
     "settings": ("settings.settings", "The settings of CardLink's components."),
     "events": ("events.events", "Events of other processes, as they happen."),

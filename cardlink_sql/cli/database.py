@@ -46,6 +46,20 @@ def open_to_read(url: str | None) -> Iterator[UnitOfWork]:
             yield uow
 
 
+@contextmanager
+def open_to_write(url: str | None) -> Iterator[UnitOfWork]:
+    """Yield a unit of work on an existing database, and commit it.
+
+    Raises:
+        DatabaseError: an SQLite file is not there.
+    """
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        with UnitOfWork(manager) as uow:
+            yield uow
+            uow.commit()
+
+
 def find_session(uow: UnitOfWork, prefix: str) -> OTASession:
     """Return the only session whose id begins with a text.
 

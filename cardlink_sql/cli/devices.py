@@ -1,20 +1,42 @@
 """``cardlink-db devices``."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.database import open_to_read
+from cardlink_sql.cli.database import open_to_read, open_to_write
+from cardlink_sql.cli.editing import Notes, fields_of, given, json_value, print_changed
 from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
-from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
+from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import Device, DeviceType
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
+
+DeviceId = Annotated[str, typer.Argument(metavar="ID", help="ADB serial or serial port.")]
+Name = Annotated[str | None, typer.Option(metavar="TEXT", help="Its name.")]
+Manufacturer = Annotated[str | None, typer.Option(metavar="TEXT", help="Its manufacturer.")]
+Model = Annotated[str | None, typer.Option(metavar="TEXT", help="Its model.")]
+Firmware = Annotated[
+    str | None, typer.Option("--firmware", metavar="TEXT", help="Its firmware's version.")
+]
+Imei = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMEI.")]
+Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="The IMSI of its card.")]
+Iccid = Annotated[str | None, typer.Option(metavar="ICCID", help="The card that it holds.")]
+Connection = Annotated[
+    str | None, typer.Option(metavar="JSON", help="How it is reached, such as '{\"baud\": 9600}'.")
+]
+_OPTIONS: Final = {
+    "id": "ID",
+    "device_type": "--type",
+    "firmware_version": "--firmware",
+    "connection_settings": "--connection",
+}
 
 
 @devices.command("list")
@@ -53,7 +75,7 @@ def list_devices(
 
 @devices.command()
 def show(
-    device_id: Annotated[str, typer.Argument(metavar="ID", help="ADB serial or serial port.")],
+    device_id: DeviceId,
     *,
     as_json: AsJson = False,
     url: Url = None,
@@ -66,15 +88,132 @@ def show(
         with argument("ID"):
             device = uow.devices.get_by_id(device_id)
         if device is None:
-            raise NotFoundError(
-                f"there is no device {device_id!r}", remedy="run: cardlink-db devices list"
-            )
+            raise _missing(device_id)
         cards = [card.iccid for card in uow.cards.find_by_device(device.id)]
         count = uow.sessions.count_by(device_id=device.id)
     if as_json:
         print_json({**json_of(device), "cards": cards, "sessions": count})
     else:
         _print_device(device, cards, count)
+
+
+@devices.command()
+def add(
+    device_id: DeviceId,
+    device_type: Annotated[DeviceType, typer.Option("--type", help="Its kind.")],
+    *,
+    name: Name = None,
+    manufacturer: Manufacturer = None,
+    model: Model = None,
+    firmware: Firmware = None,
+    imei: Imei = None,
+    imsi: Imsi = None,
+    iccid: Iccid = None,
+    connection: Connection = None,
+    inactive: Annotated[bool, typer.Option("--inactive", help="Out of use.")] = False,
+    notes: Notes = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Add a phone or a modem.
+
+    Example: cardlink-db devices add R58M42ABCDE --type phone --name "Pixel 8"
+    """
+    fields = given(
+        name=name,
+        manufacturer=manufacturer,
+        model=model,
+        firmware_version=firmware,
+        imei=imei,
+        imsi=imsi,
+        iccid=iccid,
+        connection_settings=json_value("--connection", connection),
+        notes=notes,
+    )
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
+        added = uow.devices.create(Device(device_id, device_type, is_active=not inactive, **fields))
+    print_changed("Added", added.id, added, as_json=as_json)
+
+
+@devices.command()
+def edit(
+    device_id: DeviceId,
+    *,
+    device_type: Annotated[
+        DeviceType | None, typer.Option("--type", help="Its kind.", show_default=False)
+    ] = None,
+    name: Name = None,
+    manufacturer: Manufacturer = None,
+    model: Model = None,
+    firmware: Firmware = None,
+    imei: Imei = None,
+    imsi: Imsi = None,
+    iccid: Iccid = None,
+    connection: Connection = None,
+    active: Annotated[
+        bool | None, typer.Option("--active/--inactive", help="In use, or out of use.")
+    ] = None,
+    notes: Notes = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Change the fields of a device that are given; '' clears one.
+
+    Example: cardlink-db devices edit R58M42ABCDE --inactive --notes "display broken"
+    """
+    fields = given(
+        device_type=device_type,
+        name=name,
+        manufacturer=manufacturer,
+        model=model,
+        firmware_version=firmware,
+        imei=imei,
+        imsi=imsi,
+        iccid=iccid,
+        connection_settings=json_value("--connection", connection),
+        is_active=active,
+        notes=notes,
+    )
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
+        device = uow.devices.get_by_id(device_id)
+        if device is None:
+            raise _missing(device_id)
+        changed = uow.devices.update(replace(device, **fields))
+    print_changed("Changed", changed.id, changed, as_json=as_json)
+
+
+@devices.command()
+def remove(
+    device_id: DeviceId,
+    *,
+    with_sessions: Annotated[
+        bool, typer.Option("--with-sessions", help="With its sessions and their APDUs.")
+    ] = False,
+    yes: Yes = False,
+    url: Url = None,
+) -> None:
+    """Remove a device; its sessions stay, without a device.
+
+    Example: cardlink-db devices remove R58M42ABCDE
+    """
+    with open_to_read(url) as uow, fields_of(_OPTIONS):
+        if not uow.devices.exists(device_id):
+            raise _missing(device_id)
+        count = uow.sessions.count_by(device_id=device_id)
+    fate = "go with it" if with_sessions else "stay"
+    confirm(f"Remove {device_id}? Its {count:,} sessions {fate}.", yes=yes)
+    with open_to_write(url) as uow:
+        if with_sessions:
+            uow.devices.delete_with_sessions(device_id)
+        else:
+            uow.devices.delete_by_id(device_id)
+    output.print(f"Removed {visible(device_id)}; {count:,} sessions {fate}.")
+
+
+def _missing(device_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no device {device_id!r}", remedy="run: cardlink-db devices list"
+    )
 
 
 def _print_list(found: list[Device], limit: int) -> None:

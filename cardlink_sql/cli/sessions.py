@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import find_session, open_to_read
+from cardlink_sql.cli.database import find_session, open_to_read, open_to_write
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
-from cardlink_sql.cli.json_output import print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
+from cardlink_sql.cli.json_output import print_json, print_json_list
+from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, print_rows, seconds, styled
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
@@ -150,6 +150,30 @@ def export_session(
             with write_atomically(file, binary=True, private=True) as out:
                 count = write_session(out, found, entries)
     typer.echo(f"Exported {count:,} packets of session {found.id}", err=file == Path("-"))
+
+
+@sessions.command("close-stale")
+def close_stale(
+    *,
+    minutes: Annotated[float, typer.Option(metavar="N", help="Idle for so many minutes.")] = 60,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """End the open sessions without a change or an APDU for an hour, as timeout.
+
+    Example: cardlink-db sessions close-stale --minutes 15
+    """
+    with open_to_read(url) as uow, argument("--minutes"):
+        count = len(uow.sessions.find_stale(minutes))
+    if count:
+        confirm(f"End {count:,} sessions as timeout?", yes=yes)
+        with open_to_write(url) as uow:
+            count = uow.sessions.close_stale(minutes)
+    if as_json:
+        print_json({"closed": count})
+    else:
+        output.print(f"{count:,} sessions ended as timeout.")
 
 
 def _print_list(found: list[OTASession], limit: int) -> None:

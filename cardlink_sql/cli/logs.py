@@ -1,0 +1,140 @@
+"""``cardlink-db logs``: APDUs of any session, filtered or found by their bytes."""
+
+from typing import Annotated
+
+import typer
+
+from cardlink_sql.cli.database import find_session, open_to_read
+from cardlink_sql.cli.json_output import print_json_list
+from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
+from cardlink_sql.cli.output import output, print_rows
+from cardlink_sql.gateways.logs import LogGateway
+from cardlink_sql.model import validation
+from cardlink_sql.model.apdu_names import name_of
+from cardlink_sql.model.json_value import json_of
+from cardlink_sql.model.records import CommLog, Direction
+from cardlink_sql.unit_of_work import UnitOfWork
+
+_LONGEST_SHOWN = 40
+
+logs = group(
+    "logs", "APDUs: show them filtered, or find bytes.", "cardlink-db logs search A0A40000"
+)
+InSession = Annotated[
+    str | None,
+    typer.Option("--session", metavar="ID", help="Of this session, or the beginning of its id."),
+]
+
+
+@logs.command()
+def show(
+    *,
+    session: InSession = None,
+    direction: Annotated[
+        Direction | None, typer.Option(help="Only these.", show_default=False)
+    ] = None,
+    status_word: Annotated[
+        str | None, typer.Option("--status", metavar="HEX", help="With this status word.")
+    ] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="With any but 9000.")] = False,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show APDUs: those of a session in the order of writing, else the newest first.
+
+    Example: cardlink-db logs show --status 6A82
+    """
+    if sum((direction is not None, status_word is not None, errors)) > 1:
+        raise typer.BadParameter("--direction, --status and --errors exclude each other")
+    with open_to_read(url) as uow:
+        within = _session_id(uow, session)
+        with argument("--status"):
+            found = _found(uow.logs, within, direction, status_word, limit, errors=errors)
+    _print(found, limit, as_json=as_json)
+
+
+@logs.command()
+def search(
+    pattern: Annotated[str, typer.Argument(metavar="HEX", help="Whole bytes, in any case.")],
+    *,
+    session: InSession = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Find the APDUs that contain these bytes, in the order of writing.
+
+    Without --session every APDU is read.
+
+    Example: cardlink-db logs search A0000000871002 --session 6f0c7a1e
+    """
+    with open_to_read(url) as uow:
+        within = _session_id(uow, session)
+        with argument("HEX"):
+            found = uow.logs.search_hex(pattern, within, limit)
+    _print(found, limit, as_json=as_json)
+
+
+def _session_id(uow: UnitOfWork, prefix: str | None) -> str | None:
+    if prefix is None:
+        return None
+    with argument("--session"):
+        validation.uuid_prefix(prefix, "ID")
+    return find_session(uow, prefix).id
+
+
+def _found(
+    gateway: LogGateway,
+    session_id: str | None,
+    direction: Direction | None,
+    status_word: str | None,
+    limit: int,
+    *,
+    errors: bool,
+) -> list[CommLog]:
+    if status_word is not None:
+        return gateway.find_by_status(session_id, status_word, limit)
+    if errors:
+        return gateway.find_errors(session_id, limit)
+    if direction is not None:
+        return gateway.find_by_direction(session_id, direction, limit)
+    if session_id is not None:
+        return gateway.find_by_session(session_id, limit)
+    return gateway.paginate(per_page=limit, order_by="id", descending=True).items
+
+
+def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json_list(map(json_of, found))
+        return
+    if not found:
+        output.print("No APDUs.")
+        return
+    print_rows(
+        ("Session", "time (UTC)", "", "APDU", "status", "meaning", "ms"),
+        [
+            (
+                entry.session_id[:8],
+                f"{entry.timestamp:%Y-%m-%d %H:%M:%S.%f}"[:-3],
+                "→" if entry.direction is Direction.COMMAND else "←",
+                _cut(entry.raw_data),
+                entry.status_word,
+                entry.status_message or _name(entry),
+                None if entry.latency_ms is None else f"{entry.latency_ms:,.1f}",
+            )
+            for entry in found
+        ],
+        right=("ms",),
+        folding=("meaning",),
+    )
+    if len(found) == limit:
+        output.print(f"The first {limit:,}; --limit shows more.")
+
+
+def _name(entry: CommLog) -> str | None:
+    return name_of(entry.raw_data) if entry.direction is Direction.COMMAND else None
+
+
+def _cut(digits: str) -> str:
+    return digits if len(digits) <= _LONGEST_SHOWN else f"{digits[: _LONGEST_SHOWN - 1]}…"

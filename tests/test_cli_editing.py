@@ -1,0 +1,155 @@
+"""Records added, changed and removed by hand, and APDUs found, with ``cardlink-db``."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cardlink_sql import DatabaseManager, OTASession, UnitOfWork
+from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.model.times import utc_now
+from tests.conftest import Run, entry, iccid, session_id
+
+PSK = "00112233445566778899AABBCCDDEEFF"
+
+
+@pytest.fixture
+def url(manager: DatabaseManager) -> str:
+    return manager.config.url
+
+
+def test_a_device_is_added_changed_and_removed(
+    url: str, run: Run, manager: DatabaseManager
+) -> None:
+    added = run(
+        *(
+            "devices",
+            "add",
+            "R58",
+            "--type",
+            "phone",
+            "--name",
+            "Pixel",
+            "--imei",
+            "49015420323751",
+        ),
+        *("--connection", '{"baud": 9600}', "-d", url),
+    )
+    assert added.stdout == "Added R58\n", added.stderr
+    changed = run("devices", "edit", "R58", "--name", "", "--inactive", "--json", "-d", url)
+    record = json.loads(changed.stdout)
+    assert (record["name"], record["is_active"]) == (None, False)
+    assert (record["imei"], record["connection_settings"]) == ("49015420323751", {"baud": 9600})
+    with UnitOfWork(manager) as uow:
+        for _ in range(2):
+            uow.sessions.create_session("R58")
+        uow.commit()
+    refused = run("devices", "remove", "R58", "-d", url)
+    assert (refused.returncode, "add --yes" in refused.stderr) == (1, True)
+    removed = run("devices", "remove", "R58", "--yes", "-d", url)
+    assert removed.stdout == "Removed R58; 2 sessions stay.\n"
+    with UnitOfWork(manager) as uow:
+        assert (uow.devices.count(), uow.sessions.count_by(device_id=None)) == (0, 2)
+
+
+def test_a_device_is_removed_with_its_sessions(
+    url: str, run: Run, manager: DatabaseManager
+) -> None:
+    run("devices", "add", "R58", "--type", "modem", "-d", url)
+    with UnitOfWork(manager) as uow:
+        uow.logs.add_log(uow.sessions.create_session("R58").id, "command", "00A40004")
+        uow.commit()
+    removed = run("devices", "remove", "R58", "--with-sessions", "--yes", "-d", url)
+    assert removed.stdout == "Removed R58; 1 sessions go with it.\n"
+    with UnitOfWork(manager) as uow:
+        assert (uow.devices.count(), uow.sessions.count(), uow.logs.count()) == (0, 0, 0)
+
+
+def test_a_card_gets_a_psk_that_is_shown_nowhere(
+    url: str, run: Run, manager: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = run("cards", "add", iccid(1), "--type", "USIM", "--bip", "[1]", "-d", url)
+    assert added.stdout == f"Added {iccid(1)}\n", added.stderr
+    edited = run("cards", "edit", iccid(1), "--notes", "lab 2", "--json", "-d", url)
+    assert json.loads(edited.stdout)["bip_config"] == [1]
+    file = tmp_path / "psk.hex"
+    file.write_text(f"{PSK}\n")
+    keys = {"CARDLINK_ENCRYPTION_KEY": Keyring.generate()}
+    done = run("cards", "set-psk", iccid(1), "card_1", "--key-file", str(file), "-d", url, **keys)
+    assert done.stdout == f"Set the PSK of {iccid(1)}\n", done.stderr
+    monkeypatch.setenv(*next(iter(keys.items())))
+    with DatabaseManager(manager.config) as own, UnitOfWork(own, read_only=True) as uow:
+        assert uow.cards.get_psk_key(iccid(1)) == bytes.fromhex(PSK)
+    file.write_text(PSK[:-1])
+    refused = run("cards", "set-psk", iccid(1), "c", "--key-file", str(file), "-d", url, **keys)
+    assert refused.returncode == 2
+    assert PSK[:8] not in refused.stdout + refused.stderr + done.stdout
+    assert run("cards", "clear-psk", iccid(1), "--yes", "-d", url).returncode == 0
+    assert run("cards", "remove", iccid(1), "--yes", "-d", url).returncode == 0
+    with UnitOfWork(manager) as uow:
+        assert uow.cards.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("devices", "add", "R58", "--type", "phone", "--imei", "12"), 2, "for --imei:"),
+        (("devices", "add", "", "--type", "phone"), 2, "for ID:"),
+        (("devices", "edit", "R58", "--connection", "{"), 2, "for --connection: not JSON"),
+        (("devices", "edit", "R58", "--inactive"), 1, "there is no device 'R58'"),
+        (("devices", "remove", "R58", "--yes"), 1, "there is no device 'R58'"),
+        (("cards", "add", "12"), 2, "for ICCID:"),
+        (("cards", "edit", iccid(1), "--imsi", "x"), 1, f"there is no card {iccid(1)}"),
+        (("cards", "remove", iccid(1), "--yes"), 1, f"there is no card {iccid(1)}"),
+        (("logs", "search", "0"), 2, "for HEX:"),
+        (("logs", "show", "--status", "90"), 2, "for --status:"),
+        (("logs", "show", "--errors", "--status", "9000"), 2, "exclude each other"),
+        (("logs", "show", "--session", "abc"), 1, "there is no session 'abc'"),
+        (("sessions", "close-stale", "--minutes", "-1"), 2, "for --minutes:"),
+    ],
+)
+def test_what_is_refused_names_its_option(
+    url: str, run: Run, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = run(*arguments, "-d", url)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
+def test_apdus_are_shown_filtered_and_found_by_their_bytes(
+    url: str, run: Run, manager: DatabaseManager
+) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in (1, 2):
+            uow.sessions.create(OTASession(session_id(number)))
+            uow.logs.add_log(session_id(number), "command", "00A4040007A0000000871002")
+            uow.logs.add_log(session_id(number), "response", "6A82")
+        uow.commit()
+
+    def shown(*arguments: str) -> list[str]:
+        printed = run("logs", *arguments, "--json", "-d", url).stdout
+        return [one["raw_data"] for one in json.loads(printed)]
+
+    select = "00A4040007A0000000871002"
+    assert shown("show", "--errors") == shown("show", "--status", "6a82") == ["6A82", "6A82"]
+    assert shown("show", "--session", session_id(2)) == [select, "6A82"]
+    assert shown("show", "--direction", "command", "-n", "1") == [select]
+    assert shown("show") == ["6A82", select] * 2
+    assert shown("search", "a0000000871002", "--session", session_id(1)) == [select]
+    assert shown("search", "00A0") == []
+    assert "File or application not found" in run("logs", "show", "-d", url).stdout
+
+
+def test_stale_sessions_are_closed(url: str, run: Run, manager: DatabaseManager) -> None:
+    old = utc_now() - timedelta(hours=2)
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create(OTASession(session_id(1), created_at=old, updated_at=old))
+        uow.sessions.create(OTASession(session_id(2)))
+        uow.logs.add_log_batch([entry(session_id(1), timestamp=old)])
+        uow.commit()
+    done = run("sessions", "close-stale", "--yes", "--json", "-d", url)
+    assert json.loads(done.stdout) == {"closed": 1}, done.stderr
+    with UnitOfWork(manager) as uow:
+        (closed,) = uow.sessions.find_by_status("timeout")
+        assert closed.id == session_id(1)
