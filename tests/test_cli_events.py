@@ -90,3 +90,32 @@ def test_bad_arguments_are_one_line(arguments: list[str], complaint: str, run: R
     done = run("events", "listen", *arguments)
     assert done.returncode == 2
     assert complaint in done.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize("publishing", [False, True])
+def test_a_session_is_followed_until_it_ends(
+    url: str, manager: DatabaseManager, publishing: bool
+) -> None:
+    manager.publish_events(on=publishing)
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        session = uow.sessions.open_session("device-0001").id
+        uow.commit()
+    process = subprocess.Popen(
+        [COMMAND, "sessions", "follow", session[:10], "-d", url],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert f"{session[:8]} active device-0001" in process.stdout.readline()
+    with UnitOfWork(manager) as uow:
+        uow.logs.add_log(session, "command", "00A40004023F00")
+        uow.commit()
+    assert "SELECT" in process.stdout.readline()
+    with UnitOfWork(manager) as uow:
+        uow.logs.add_log(session, "response", "6A82")
+        uow.sessions.complete_session(session)
+        uow.commit()
+    shown, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "File or application not found" in shown
+    assert f"{session[:8]} completed after" in shown.splitlines()[-1]

@@ -34,7 +34,7 @@ def print_dialogue(uow: UnitOfWork, session: OTASession, limit: int | None) -> N
     output.print(_facts(session, summary))
     output.print()
     for entry in _entries(uow, session, limit):
-        _print_entry(session, entry)
+        print_entry(session, entry)
     if limit is not None and summary.total > limit:
         output.print(f"The first {limit:,} of {summary.total:,} APDUs; --limit shows more.")
 
@@ -88,8 +88,9 @@ def _counts(summary: SessionSummary) -> str:
     )
 
 
-def _print_entry(session: OTASession, entry: CommLog) -> None:
-    head = f"{_offset(session, entry):+11.3f} s  "
+def print_entry(session: OTASession, entry: CommLog, prefix: str = "") -> None:
+    """Print an APDU with the seconds since the session's start, after a prefix."""
+    head = f"{prefix}{_offset(session, entry):+11.3f} s  "
     indent = len(head) + 2
     if entry.direction is Direction.COMMAND:
         data = _command_groups(entry.raw_data)

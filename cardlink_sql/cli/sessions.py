@@ -9,6 +9,7 @@ import typer
 
 from cardlink_sql.cli.database import find_session, open_to_read, open_to_write
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
+from cardlink_sql.cli.following import follow
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, print_rows, seconds, styled
@@ -113,6 +114,9 @@ def show(
             print_dialogue_json(uow, found, limit)
         else:
             print_dialogue(uow, found, limit)
+
+
+sessions.command()(follow)
 
 
 @sessions.command("export")

@@ -282,14 +282,19 @@ class LogGateway(Gateway[CommLog, int]):
             },
         )
 
-    def stream_session(self, session_id: str) -> Iterator[CommLog]:
+    def stream_session(self, session_id: str, after: int = 0) -> Iterator[CommLog]:
         """Yield a session's entries one by one, in constant memory.
+
+        Args:
+            session_id: the session.
+            after: the ``id`` of an entry; only those that were written after it are read.
 
         They are read in pages by key (``stream_session``), so other statements of the unit of
         work may run between.
         """
         scope = {"session_id": self._bind["session_id"](session_id)}
-        return OwnedIterator(self._transaction, self._stream(scope))
+        start = validation.whole(after, "after", least=0)
+        return OwnedIterator(self._transaction, self._stream(scope, start))
 
     def stream_all(self) -> Iterator[CommLog]:
         """Yield every entry one by one, in constant memory. The query is ``stream_session``."""
@@ -498,8 +503,7 @@ class LogGateway(Gateway[CommLog, int]):
         session = self._bind["session_id"](session_id)
         return self._many(name, {**parameters, "session_id": session})
 
-    def _stream(self, scope: dict[str, Any]) -> Iterator[CommLog]:
-        after = 0
+    def _stream(self, scope: dict[str, Any], after: int = 0) -> Iterator[CommLog]:
         while True:
             page = self._many("stream_session", {**scope, "after": after, "limit": _PAGE})
             yield from page

@@ -1,0 +1,130 @@
+"""``cardlink-db sessions follow``: sessions and their APDUs as other processes write them."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from cardlink_sql.cli.database import find_session, open_manager, refuse_missing
+from cardlink_sql.cli.dialogue import print_entry
+from cardlink_sql.cli.options import Url, argument
+from cardlink_sql.cli.output import output, styled, visible
+from cardlink_sql.errors import StateError
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import OTASession, SessionStatus
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.outbox.listener import Listener
+from cardlink_sql.unit_of_work import UnitOfWork
+
+_INTERVAL: Final = 1.0
+# Transactions that commit later than this after they created a session are not seen.
+_LATEST: Final = timedelta(minutes=1)
+
+
+class _Follower:
+    """Remembers what was shown of each session, and shows the rest."""
+
+    def __init__(self, only: str | None) -> None:
+        self._only = only
+        self._status: dict[str, str] = {}
+        self._last: dict[str, int] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the only session that is followed has ended."""
+        return self._only is not None and self._status.get(self._only) not in ("pending", "active")
+
+    def show(self, uow: UnitOfWork) -> None:
+        """Print what is new since the last call."""
+        for session in self._sessions(uow):
+            self._show_head(session)
+            for entry in uow.logs.stream_session(session.id, self._last.get(session.id, 0)):
+                print_entry(session, entry, f"{session.id[:8]} ")
+                self._last[session.id] = entry.id or 0
+            self._show_end(session)
+
+    def _sessions(self, uow: UnitOfWork) -> list[OTASession]:
+        if self._only is not None:
+            return list(uow.sessions.get_many([self._only]).values())
+        now = utc_now()
+        new = uow.sessions.find_by_date_range(now - _LATEST, now + _LATEST)
+        found = {session.id: session for session in (*uow.sessions.find_open(), *new)}
+        ended = {key for key, status in self._status.items() if SessionStatus(status).is_end}
+        found |= uow.sessions.get_many(self._status.keys() - found.keys() - ended)
+        return sorted(found.values(), key=lambda session: session.created_at)
+
+    def _show_head(self, session: OTASession) -> None:
+        if session.id not in self._status:
+            of = " ".join(filter(None, (session.device_id, session.card_iccid)))
+            _print_line(session, f"{session.status} {of}")
+            self._status[session.id] = session.status
+
+    def _show_end(self, session: OTASession) -> None:
+        if session.status.is_end and self._status[session.id] != session.status:
+            error = session.error_code or session.error_message or ""
+            _print_line(session, f"{session.status} after {session.duration_ms or 0:,} ms {error}")
+        self._status[session.id] = session.status
+
+
+def follow(
+    session: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="One session, until it ends; without it, all."),
+    ] = None,
+    *,
+    url: Url = None,
+) -> None:
+    """Show sessions and their APDUs as they are written, until Ctrl-C.
+
+    It looks once a second, and at once where events are published: cardlink-db events on.
+
+    Example: cardlink-db sessions follow
+    """
+    with open_manager(url) as manager:
+        refuse_missing(manager)
+        follower = _Follower(_whole_id(manager, session))
+        with _listener(manager) as listener:
+            while True:
+                with UnitOfWork(manager, read_only=True) as uow:
+                    follower.show(uow)
+                if follower.is_over:
+                    return
+                _wait(listener)
+
+
+def _whole_id(manager: DatabaseManager, prefix: str | None) -> str | None:
+    if prefix is None:
+        return None
+    with argument("ID"):
+        validation.uuid_prefix(prefix, "ID")
+    with UnitOfWork(manager, read_only=True) as uow:
+        return find_session(uow, prefix).id
+
+
+@contextmanager
+def _listener(manager: DatabaseManager) -> Iterator[Listener | None]:
+    try:
+        listener = manager.listen()
+    except StateError:
+        yield None
+        return
+    with listener:
+        yield listener
+
+
+def _wait(listener: Listener | None) -> None:
+    """Wait a second, or until an event comes, and pass over the others that came with it."""
+    if listener is None:
+        time.sleep(_INTERVAL)
+    elif listener.get(_INTERVAL) is not None:
+        while listener.get(0) is not None:
+            pass
+
+
+def _print_line(session: OTASession, text: str) -> None:
+    output.print(Text.assemble(f"{session.id[:8]} ", styled(visible(text.rstrip()), "bold")))
