@@ -35,6 +35,7 @@ _PLACES: Final = {
     "restore": ("backup.restore", "Restore a backup."),
     "purge": ("purge.purge", "Delete rows older than their retention."),
     "stats": ("statistics.stats", "Show row counts, sizes and statistics."),
+    "wait": ("waiting.wait", "Wait until the database answers."),
     "devices": ("devices.devices", "Phones and modems."),
     "cards": ("cards.cards", "Card profiles."),
     "sessions": ("sessions.sessions", "OTA sessions and their APDUs."),
@@ -90,6 +91,7 @@ app = typer.Typer(
         "4 the database does not agree with its migrations (drift)."
     ),
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     **_SETTINGS,
 )
 
@@ -106,12 +108,21 @@ def _show_version(value: bool) -> None:  # noqa: FBT001 - as typer calls it
 def _everywhere(
     *,
     url: Url = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="CARDLINK_PROFILE",
+            help="The database with this name in ~/.config/cardlink-db.toml.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Accept --url before the command too."""
+    """Accept --url before the command, too; it comes before --profile."""
 
 
 @cache

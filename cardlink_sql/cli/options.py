@@ -9,14 +9,16 @@ import typer
 
 from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.output import output
+from cardlink_sql.cli.profiles import profile_url
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import DatabaseError, ValidationError
 
 
 def _url_or_that_before_the_command(context: typer.Context, value: str | None) -> str | None:
     if value is None:
-        given: str | None = context.find_root().params.get("url")
-        return given
+        given: dict[str, str | None] = context.find_root().params
+        profile, url = given.get("profile"), given.get("url")
+        return profile_url(profile) if url is None and profile else url
     try:
         DatabaseConfig(value)
     except ValidationError as error:
