@@ -377,6 +377,23 @@ def test_a_writer_meets_a_stale_connection_and_writes(manager: DatabaseManager) 
 
 
 @on_servers
+def test_a_writer_of_many_apdus_meets_a_stale_connection_and_writes_each_once(
+    manager: DatabaseManager,
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create_session(session_id=session_id())
+        uow.commit()
+    with pooled(manager, 1) as one:
+        kill_connections(one)
+
+        with UnitOfWork(one) as uow:
+            assert uow.logs.add_log_batch([entry()] * 100) == 100
+            uow.commit()
+
+    assert len(dump(manager)["comm_logs"]) == 100
+
+
+@on_servers
 def test_a_read_only_unit_of_work_goes_on_over_a_new_connection(manager: DatabaseManager) -> None:
     with pooled(manager, 1) as one, UnitOfWork(one, read_only=True) as uow:
         assert uow.devices.count() == 0

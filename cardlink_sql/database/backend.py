@@ -97,6 +97,10 @@ class Backend(ABC):
         """Send an INSERT for many rows."""
         cursor.executemany(sql, rows)
 
+    def copy(self, connection: Any, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Send rows by COPY, which only PostgreSQL has."""
+        raise NotImplementedError
+
 
 @cache
 def backend_of(dialect: Dialect) -> Backend:

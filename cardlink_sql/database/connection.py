@@ -1,6 +1,6 @@
 """One connection of the pool, and the one place where statements go out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
@@ -177,18 +177,21 @@ class Connection:
             count=_as_it_is,
         )
 
-    def copy(self, query: Query, sql: str, rows: Iterable[tuple[Any, ...]]) -> int:
+    def copy(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY; return their number."""
-        # COPY does not go into a pipeline.
+        # COPY does not go into a pipeline, but one message can hold BEGIN and COPY.
         waiting, self._ahead = self._ahead, []
-        for ahead in waiting:
-            self.command(ahead.sql, again=True)
+        for one in waiting:
+            if self._observer is not None:
+                self._observer.end(self._observer.begin(one.sql), 0)
+        whole = "; ".join([*(one.sql for one in waiting), sql])
         return self._run(
             query,
             sql,
-            lambda: self._copy(sql, rows),
-            lambda: int(self._cursor.rowcount),
+            lambda: self._backend.copy(self.pooled.driver_connection, whole, rows),
+            lambda: len(rows),
             count=_as_it_is,
+            again=bool(waiting),
         )
 
     def command(self, sql: str, *, again: bool = False) -> None:
@@ -255,12 +258,6 @@ class Connection:
             row = self._cursor.fetchone()
             return int(row[0]) if row else 0
         return int(self._cursor.lastrowid)
-
-    def _copy(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        with self._cursor.copy(sql) as copy:
-            write_row = copy.write_row
-            for row in rows:
-                write_row(row)
 
     def _run(
         self,

@@ -1,6 +1,6 @@
 """Runs queries inside one transaction, on the thread that opened it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import current_thread, get_ident
 from types import TracebackType
@@ -214,7 +214,7 @@ class Transaction:
         sql = query.statement(dict.fromkeys(query.required)).sql
         return self._attempt(query, lambda: connection.write_many(query, sql, rows))
 
-    def copy(self, query: Query, rows: Iterable[tuple[Any, ...]]) -> int:
+    def copy(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY, each a tuple in the order of its columns."""
         connection = self._ready_to_write(query)
         sql = query.statement({}).sql
