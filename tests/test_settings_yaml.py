@@ -231,7 +231,7 @@ def test_what_a_person_may_write(text: str, value: Any) -> None:
         (f"{'k' * 129}: 1", 1, "129 characters, at most 128 fit"),
         ("- 1", 1, "not a mapping"),
         ("text", 1, "not a mapping"),
-        ("lab.a: 1\n---\nlab.b: 1", 2, "no YAML: but found another document"),
+        ("lab.a: 1\n---\nlab.b: 1", 2, "a second document begins"),
         ("lab.a: [1", 1, "no YAML: "),
         ("lab.a: 1\n\tlab.b: 2", 2, "no YAML: "),
         ("lab.a: 1\nlab.b: \x01", 2, "no YAML: a control character"),
@@ -271,8 +271,8 @@ def test_many_faults_are_counted(uow: UnitOfWork) -> None:
 def test_an_alias_cannot_grow_and_depth_cannot_overflow(uow: UnitOfWork) -> None:
     bomb = "a: &a [x]\n" + "".join(f"b{i}: &b{i} [*a, *a]\n" for i in range(9))
     assert "aliases are not supported" in refusal(uow, bomb).what
-    assert "nested too deeply" in refusal(uow, "lab.a: " + "[" * 5000).what
-    assert "nested too deeply" in refusal(uow, "lab.a: " + "{a: " * 5000).what
+    assert "nest" in refusal(uow, "lab.a: " + "[" * 5000).what
+    assert "nest" in refusal(uow, "lab.a: " + "{a: " * 5000).what
     assert "longer than" in refusal(uow, "#" * 1_048_577).what
 
 

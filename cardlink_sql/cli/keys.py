@@ -13,7 +13,7 @@ from cardlink_sql.cli.output import output, print_rows
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.database.keyring import VARIABLE, Keyring
 from cardlink_sql.errors import EncryptionError
-from cardlink_sql.formats.yaml_text import read_file
+from cardlink_sql.formats.strict_yaml import read_file
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.key_rotation import KeyCheck, check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys as import_key_file

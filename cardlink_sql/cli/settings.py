@@ -16,7 +16,7 @@ from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, print_rows, seconds, visible
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.formats.yaml_text import read_file
+from cardlink_sql.formats.strict_yaml import read_file
 from cardlink_sql.model.declared_settings import (
     HIDDEN,
     check_undeclared,

@@ -23,10 +23,8 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Any, Final
 
-import yaml
-
 from cardlink_sql.formats.problems import Problems
-from cardlink_sql.formats.yaml_text import Dumper, compose, line_of, pairs, value_of
+from cardlink_sql.formats.strict_yaml import Author, Fields, read_yaml, write_yaml
 from cardlink_sql.model.declared_settings import HIDDEN, category_of, declared_settings
 from cardlink_sql.model.records import SettingInForce
 
@@ -63,14 +61,7 @@ def write_settings(settings: Iterable[SettingInForce]) -> str:
 def _written(setting: SettingInForce) -> str:
     declared = declared_settings().get(setting.key)
     comment = f"# {declared.description}: {declared.form}\n" if declared else ""
-    line: str = yaml.dump(
-        {setting.key: _entry(setting)},
-        Dumper=Dumper,
-        allow_unicode=True,
-        default_flow_style=False,
-        sort_keys=False,
-        width=100,
-    )
+    line = write_yaml({setting.key: _entry(setting)})
     is_hidden = setting.is_secret and setting.value == HIDDEN
     holds = setting.is_stored and not is_hidden
     return f"{comment}{line}" if holds else f"{comment}{indent(line, '# ')}"
@@ -101,23 +92,22 @@ def read_settings(text: str, problems: Problems) -> list[SettingEntry]:
     Raises:
         ValidationError: the text is not YAML.
     """
-    root = compose(text, problems.name)
+    root = read_yaml(text, problems, Author.PERSON)
     if root is None:
         return []
-    if not isinstance(root, yaml.MappingNode):
-        problems.add("not a mapping: write a key and its value in each line", line=line_of(root))
+    if not isinstance(root, Fields):
+        problems.add("not a mapping: write a key and its value in each line")
         return []
     entries = []
-    for key, key_node, value_node in pairs(root, problems):
+    for key, value in root.items():
         known = problems.count
-        entry = _read_entry(key, line_of(key_node), value_node, problems)
-        if problems.count == known:
+        entry = _read_entry(key, root.lines[key], value, problems)
+        if problems.count == known and key not in root.faulty:
             entries.append(entry)
     return entries
 
 
-def _read_entry(key: str, line: int, node: yaml.Node, problems: Problems) -> SettingEntry:
-    value = value_of(node, problems, key)
+def _read_entry(key: str, line: int, value: Any, problems: Problems) -> SettingEntry:
     if not isinstance(value, dict) or "value" not in value:
         return SettingEntry(line, key, value)
     for name in value.keys() - set(_LONG_FORM):

@@ -11,16 +11,14 @@ Every scalar of the file is read as the text that it is, so that hex needs no qu
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
-
-import yaml
+from typing import Any, Final
 
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.errors import EncryptionError, ValidationError
 from cardlink_sql.formats.problems import Problems
-from cardlink_sql.formats.yaml_text import compose, line_of, pairs
+from cardlink_sql.formats.strict_yaml import Author, Fields, read_yaml
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CardProfile
@@ -130,54 +128,49 @@ def _is_stored(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str) -
 
 def _read(text: str, problems: Problems) -> list[KeyEntry]:
     """Return the keys of the text that have no problem."""
-    root = compose(text, problems.name, only_text=True)
-    if not isinstance(root, yaml.MappingNode):
+    root = read_yaml(text, problems, Author.KEY_OWNER)
+    if not isinstance(root, Fields):
         raise ValidationError(f"no keys: {_FORM}", problems.name)
-    top = list(pairs(root, problems))
-    if not any(name == "keys" for name, _, _ in top):
-        return _entries(top, problems)
-    entries: list[KeyEntry] = []
-    for name, name_node, node in top:
-        if name != "keys":
-            problems.add("only keys: is read, take the rest out", line=line_of(name_node))
-        elif not isinstance(node, yaml.MappingNode):
-            problems.add(_FORM, "keys", line_of(node))
-        else:
-            entries = _entries(pairs(node, problems, "keys"), problems)
-    return entries
+    if "keys" not in root:
+        return _entries(root, problems)
+    for name in root.keys() - {"keys"}:
+        problems.add("only keys: is read, take the rest out", line=root.lines[name])
+    if not isinstance(root["keys"], Fields):
+        problems.add(_FORM, "keys", root.lines["keys"])
+        return []
+    return _entries(root["keys"], problems)
 
 
-def _entries(
-    lines: Iterable[tuple[str, yaml.Node, yaml.Node]], problems: Problems
-) -> list[KeyEntry]:
+def _entries(fields: Fields, problems: Problems) -> list[KeyEntry]:
     return [
         entry
-        for identity, identity_node, key_node in lines
-        if (entry := _entry(identity, line_of(identity_node), key_node, problems))
+        for identity, value in fields.items()
+        if identity not in fields.faulty
+        and (entry := _entry(identity, fields.lines[identity], value, problems))
     ]
 
 
-def _entry(identity: str, line: int, node: yaml.Node, problems: Problems) -> KeyEntry | None:
+def _entry(identity: str, line: int, value: Any, problems: Problems) -> KeyEntry | None:
     path = _path(identity)
     iccid: str | None = None
-    if isinstance(node, yaml.MappingNode):
-        members = {name: value for name, _, value in pairs(node, problems, path)}
-        card, node = members.pop("iccid", None), members.pop("key", node)
-        if members or not isinstance(card, yaml.ScalarNode):
+    if isinstance(value, Fields):
+        card, key = value.pop("iccid", None), value.pop("key", value)
+        if value or not isinstance(card, str):
             problems.add("expected iccid: and key: below an identity", path, line)
             return None
         try:
-            iccid = validation.iccid(card.value, f"{path}.iccid")
+            iccid = validation.iccid(card, f"{path}.iccid")
         except ValidationError:
             # Its text quotes the value, which may be a key in the wrong field.
             problems.add("not an ICCID of 18 to 22 digits", f"{path}.iccid", line)
             return None
-    if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
+        value = key
+    if not isinstance(value, str):
         problems.add("a key is a line of hex", path, line)
         return None
     try:
         name = validation.psk_identity(identity, path)
-        return KeyEntry(line, name, validation.psk_key(node.value, path), iccid)
+        return KeyEntry(line, name, validation.psk_key(value, path), iccid)
     except ValidationError as error:
         problems.add_refusal(error, line)
         return None

@@ -7,8 +7,8 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_json import load_json
+from cardlink_sql.formats.strict_yaml import Author, read_yaml
 from cardlink_sql.formats.text import decode
-from cardlink_sql.formats.yaml_document import load_yaml
 from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
 
@@ -48,8 +48,13 @@ def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
         )
     if file_format is Format.JSONL:
         return LinesSource(file, path)
-    load = load_json if file_format is Format.JSON else load_yaml
-    return DocumentSource(load(decode(file.read(), str(path)), str(path)), path)
+    text = decode(file.read(), str(path))
+    if file_format is Format.JSON:
+        return DocumentSource(load_json(text, str(path)), path)
+    problems = Problems(str(path))
+    document = read_yaml(text, problems, Author.PROGRAM)
+    problems.refuse()
+    return DocumentSource(document, path)
 
 
 class DocumentSource:

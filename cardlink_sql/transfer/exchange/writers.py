@@ -17,8 +17,7 @@ import re
 from collections.abc import Mapping
 from typing import IO, Any, Final, Protocol
 
-import yaml
-
+from cardlink_sql.formats.strict_yaml import write_yaml
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.shapes import Shape
@@ -109,14 +108,6 @@ class JsonWriter:
         self._write(text.encode())
 
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """libyaml's where PyYAML came with it, ten times as quick."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Ignore aliases: an export has no anchors, and an import accepts none."""
-        return True
-
-
 class YamlWriter:
     """One YAML mapping in block style."""
 
@@ -141,11 +132,7 @@ class YamlWriter:
         self._text(f"{self._empty}...\n")
 
     def _dump(self, value: Any) -> None:
-        self._text(
-            yaml.dump(
-                value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False
-            )
-        )
+        self._text(write_yaml(value))
 
     def _text(self, text: str) -> None:
         self._write(text.encode())
