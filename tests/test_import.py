@@ -562,6 +562,14 @@ class TestLogEntries:
         assert report.tables["comm_logs"] == TableReport(created=200, unchanged=1100)
         assert [raw for _, raw in self.numbers(manager)] == [row["raw_data"] for row in rows]
 
+    def test_the_earlier_part_of_a_log_comes_before_the_later_one(
+        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+    ) -> None:
+        rows = [log(f"{n:02X}", number=3 * 10**9 + n) for n in range(9)]
+        take(ota_sessions=[session(1)], comm_logs=rows[4:])
+        take(comm_logs=rows)
+        assert self.numbers(manager) == [(row["id"], row["raw_data"]) for row in rows]
+
 
 class TestAllOrNothing:
     def test_a_dry_run_gives_the_same_figures_and_changes_nothing(

@@ -100,10 +100,6 @@ class ExchangeGateway:
         rows = self._transaction.many(self._query("find_taken_numbers"), {"numbers": numbers})
         return {row[0] for row in rows}
 
-    def get_highest_number(self) -> int:
-        """Return the highest number of a log entry, 0 if there is none."""
-        return int(self._transaction.scalar(self._query("get_highest_number"), {}))
-
     def reserve_numbers(self, highest: int) -> bool:
         """Keep the numbers up to ``highest`` from other writers; whether they may be used.
 

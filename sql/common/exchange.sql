@@ -59,11 +59,6 @@ SELECT id
 FROM comm_logs
 WHERE id IN (:numbers);
 
--- name: get_highest_number :scalar
--- The highest number of a log entry, 0 where there is none.
-SELECT COALESCE(MAX(id), 0)
-FROM comm_logs;
-
 -- name: update_logs :exec
 -- What may differ in a log entry that is the same: all but its session, time, direction and APDU.
 UPDATE comm_logs

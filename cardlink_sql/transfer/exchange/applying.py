@@ -9,7 +9,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.exchange.conflict import Conflict, Meeting, TableReport
-from cardlink_sql.transfer.exchange.keys import KeyReader
+from cardlink_sql.transfer.exchange.keys import FileKeys
 from cardlink_sql.transfer.exchange.shapes import PSK_KEY, STORED_KEY, Shape
 from cardlink_sql.transfer.exchange.values import Values, from_row, time_text, to_row
 
@@ -25,7 +25,7 @@ class RowWriter:
     """
 
     def __init__(
-        self, gateway: ExchangeGateway, dialect: Dialect, rule: Conflict, keys: KeyReader | None
+        self, gateway: ExchangeGateway, dialect: Dialect, rule: Conflict, keys: FileKeys | None
     ) -> None:
         self._gateway = gateway
         self._dialect = dialect

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import declared_settings
-from cardlink_sql.transfer.exchange.keys import KeyReader, Keys
+from cardlink_sql.transfer.exchange.keys import FileKeys, Keys
 from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
 from cardlink_sql.transfer.exchange.spool import Spool
@@ -58,9 +58,7 @@ class Checker:
             started is its own affair then.
     """
 
-    def __init__(
-        self, spool: Spool, problems: Problems, keys: KeyReader | None, form: Keys
-    ) -> None:
+    def __init__(self, spool: Spool, problems: Problems, keys: FileKeys | None, form: Keys) -> None:
         self.checked = CheckedRows()
         self._spool = spool
         self._problems = problems

@@ -16,7 +16,7 @@ from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.declared_settings import is_secret
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import make_header
-from cardlink_sql.transfer.exchange.keys import Keys, KeyWriter, key_writer
+from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_writer
 from cardlink_sql.transfer.exchange.shapes import (
     BY_WORD,
     PSK_KEY,
@@ -199,7 +199,7 @@ class _Plan:
     """An export that is about to be written."""
 
     def __init__(
-        self, manager: DatabaseManager, selection: Selection, keys: KeyWriter | None
+        self, manager: DatabaseManager, selection: Selection, keys: FileKeys | None
     ) -> None:
         self._manager = manager
         self._selection = selection

@@ -19,7 +19,7 @@ from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
 from cardlink_sql.transfer.exchange.export import OnProgress
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import check_schema, read_header
-from cardlink_sql.transfer.exchange.keys import KeyReader, Keys, key_form, key_reader
+from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_form, key_reader
 from cardlink_sql.transfer.exchange.log_entries import LogWriter
 from cardlink_sql.transfer.exchange.readers import RowSource, open_source
 from cardlink_sql.transfer.exchange.references import Identities, find_missing
@@ -157,7 +157,7 @@ class _Import:
         spool: Spool,
         checked: CheckedRows,
         conflict: Conflict,
-        keys: KeyReader | None,
+        keys: FileKeys | None,
     ) -> None:
         self._manager = manager
         self._spool = spool

@@ -41,26 +41,22 @@ class Keys(StrEnum):
     STORED = "stored"  # as in the database, under its CARDLINK_ENCRYPTION_KEY: for backups
 
 
-class KeyWriter(Protocol):
-    """Puts a stored key into a file."""
+class FileKeys(Protocol):
+    """The cards' keys in one form: writes them to a file and reads them from it."""
 
     header: Mapping[str, Any]
 
     def write(self, token: bytes, iccid: str) -> str:
-        """Return the key in the file's form."""
-
-
-class KeyReader(Protocol):
-    """Takes a key out of a file."""
+        """Return a stored key in the file's form."""
 
     def read(self, value: Any, iccid: str, where: str) -> bytes:
-        """Return the key in its stored form."""
+        """Return a key of the file in its stored form."""
 
     def is_same(self, one: bytes, other: bytes) -> bool:
         """Return whether two stored forms hold the same key."""
 
 
-def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> KeyWriter | None:
+def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> FileKeys | None:
     """Return what writes the keys of an export; ``None`` where it has none.
 
     Raises:
@@ -70,19 +66,29 @@ def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> 
     if keys is Keys.NONE:
         return None
     if keys is Keys.STORED:
-        return _StoredWriter()
+        return _StoredKeys()
     if keys is Keys.PLAIN:
-        return _PlainWriter(manager.keyring)
+        return _PlainKeys(manager.keyring)
     if passphrase is None or len(passphrase) < MIN_PASSPHRASE:
         raise ValidationError(
             f"a passphrase of {MIN_PASSPHRASE} characters or more is needed", "passphrase"
         )
-    return _EncryptedWriter(manager.keyring, passphrase)
+    salt = os.urandom(_SALT_OCTETS)
+    encrypted = _EncryptedKeys(manager.keyring, AESGCM(_derive(passphrase, salt, **_SCRYPT)))
+    encrypted.header = {
+        "form": Keys.ENCRYPTED.value,
+        "kdf": "scrypt",
+        **_SCRYPT,
+        "salt": _encode(salt),
+        "cipher": _CIPHER,
+        "check": encrypted.encrypt(_CHECK, _CHECK),
+    }
+    return encrypted
 
 
 def key_reader(
     manager: DatabaseManager, header: Mapping[str, Any], passphrase: str | None, where: str
-) -> KeyReader | None:
+) -> FileKeys | None:
     """Return what reads the keys of a file; ``None`` where it has none.
 
     Raises:
@@ -93,11 +99,10 @@ def key_reader(
     if form is Keys.NONE:
         return None
     if form is Keys.STORED:
-        return _StoredReader()
+        return _StoredKeys()
     if form is Keys.PLAIN:
-        return _PlainReader(manager.keyring)
-    cipher = _cipher(header, passphrase, where)
-    return _EncryptedReader(manager.keyring, cipher)
+        return _PlainKeys(manager.keyring)
+    return _EncryptedKeys(manager.keyring, _cipher(header, passphrase, where))
 
 
 def key_form(header: Mapping[str, Any], where: str) -> Keys:
@@ -112,48 +117,30 @@ def key_form(header: Mapping[str, Any], where: str) -> Keys:
     return form
 
 
-class _StoredWriter:
+class _StoredKeys:
     header: Mapping[str, Any] = {"form": Keys.STORED.value}
 
     def write(self, token: bytes, iccid: str) -> str:
         return _encode(token)
 
+    def read(self, value: Any, iccid: str, where: str) -> bytes:
+        return _decode(value, where)
 
-class _PlainWriter:
+    def is_same(self, one: bytes, other: bytes) -> bool:
+        return one == other
+
+
+class _PlainKeys:
     header: Mapping[str, Any] = {"form": Keys.PLAIN.value}
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
     def write(self, token: bytes, iccid: str) -> str:
-        return _open(self._keyring, token, iccid).hex().upper()
+        return self._opened(token, iccid).hex().upper()
 
-
-class _EncryptedWriter:
-    def __init__(self, keyring: Keyring, passphrase: str) -> None:
-        self._keyring = keyring
-        salt = os.urandom(_SALT_OCTETS)
-        self._cipher = AESGCM(_derive(passphrase, salt, **_SCRYPT))
-        self.header: Mapping[str, Any] = {
-            "form": Keys.ENCRYPTED.value,
-            "kdf": "scrypt",
-            **_SCRYPT,
-            "salt": _encode(salt),
-            "cipher": _CIPHER,
-            "check": self._encrypt(_CHECK, _CHECK),
-        }
-
-    def write(self, token: bytes, iccid: str) -> str:
-        return self._encrypt(_open(self._keyring, token, iccid), iccid.encode())
-
-    def _encrypt(self, secret: bytes, about: bytes) -> str:
-        nonce = os.urandom(_NONCE_OCTETS)
-        return _encode(nonce + self._cipher.encrypt(nonce, secret, about))
-
-
-class _TokenReader:
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+    def read(self, value: Any, iccid: str, where: str) -> bytes:
+        return self._keyring.encrypt(validation.psk_key(_text(value, where), where))
 
     def is_same(self, one: bytes, other: bytes) -> bool:
         try:
@@ -161,34 +148,35 @@ class _TokenReader:
         except EncryptionError:
             return False
 
-
-class _PlainReader(_TokenReader):
-    def read(self, value: Any, iccid: str, where: str) -> bytes:
-        return self._keyring.encrypt(validation.psk_key(_text(value, where), where))
+    def _opened(self, token: bytes, iccid: str) -> bytes:
+        return self._keyring.decrypt(token, f"card_profiles[{iccid}].psk_key_encrypted")
 
 
-class _EncryptedReader(_TokenReader):
+class _EncryptedKeys(_PlainKeys):
     def __init__(self, keyring: Keyring, cipher: AESGCM) -> None:
         super().__init__(keyring)
         self._cipher = cipher
 
+    def write(self, token: bytes, iccid: str) -> str:
+        return self.encrypt(self._opened(token, iccid), iccid.encode())
+
     def read(self, value: Any, iccid: str, where: str) -> bytes:
         data = _decode(value, where)
         try:
-            key = self._cipher.decrypt(data[:_NONCE_OCTETS], data[_NONCE_OCTETS:], iccid.encode())
+            key = _decrypt(self._cipher, data, iccid.encode())
         except (InvalidTag, ValueError):
             raise ValidationError(
                 "the encrypted PSK is damaged, or is another card's", where
             ) from None
         return self._keyring.encrypt(validation.psk_key(key, where))
 
+    def encrypt(self, secret: bytes, about: bytes) -> str:
+        nonce = os.urandom(_NONCE_OCTETS)
+        return _encode(nonce + self._cipher.encrypt(nonce, secret, about))
 
-class _StoredReader:
-    def read(self, value: Any, iccid: str, where: str) -> bytes:
-        return _decode(value, where)
 
-    def is_same(self, one: bytes, other: bytes) -> bool:
-        return one == other
+def _decrypt(cipher: AESGCM, data: bytes, about: bytes) -> bytes:
+    return cipher.decrypt(data[:_NONCE_OCTETS], data[_NONCE_OCTETS:], about)
 
 
 def _cipher(header: Mapping[str, Any], passphrase: str | None, where: str) -> AESGCM:
@@ -206,7 +194,7 @@ def _cipher(header: Mapping[str, Any], passphrase: str | None, where: str) -> AE
         raise ValidationError("the file holds encrypted keys, and no passphrase was given", where)
     cipher = AESGCM(_derive(passphrase, salt, n=n, r=r, p=p))
     try:
-        cipher.decrypt(check[:_NONCE_OCTETS], check[_NONCE_OCTETS:], _CHECK)
+        _decrypt(cipher, check, _CHECK)
     except (InvalidTag, ValueError):
         raise EncryptionError(
             "the passphrase does not open the keys of the file",
@@ -220,10 +208,6 @@ def _derive(passphrase: str, salt: bytes, *, n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(
         passphrase.encode("utf-8", "surrogateescape")
     )
-
-
-def _open(keyring: Keyring, token: bytes, iccid: str) -> bytes:
-    return keyring.decrypt(token, f"card_profiles[{iccid}].psk_key_encrypted")
 
 
 def _encode(data: bytes) -> str:

@@ -7,8 +7,8 @@ otherwise the database assigns one after all others, and to the session's later 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.gateways.exchange import ExchangeGateway
@@ -25,6 +25,7 @@ _IDENTITY: Final = ("session_id", "timestamp", "direction", "raw_data")
 _REST: Final = tuple(name for name in _LOGS.columns if name not in (*_IDENTITY, "id"))
 
 LogRow = list[Any]
+_Waiting = dict[bytes, list[tuple[int, bytes]]]
 
 
 class LogWriter:
@@ -50,74 +51,57 @@ class LogWriter:
         self._gateway = gateway
         self._rule = rule
         self._new_sessions = new_sessions
-        self._numbers = _Numbers(gateway) if may_number else None
+        self._may_number = may_number
         self._known = _KnownEntries(gateway, dialect)
         self._convert = from_row(_LOGS, dialect)
         self._driver_time = _DRIVER_TIMES[dialect]
+        # The sessions that have entries with numbers of the database's, which follow all others.
         self._appended: set[str] = set()
         # The number of the session's entry before, as it is in the database.
         self._last: dict[str, int] = {}
 
     def write(self, batch: list[LogRow], report: TableReport) -> None:
         """Write a batch of entries, each a list by column, and count what became of them."""
-        new: list[LogRow] = []
+        numbered: list[LogRow] = []
+        appended: list[LogRow] = []
         different: dict[int, LogRow] = {}
-        numbers = self._numbers.of_batch(batch) if self._numbers else None
+        asked = [row[_ID] for row in batch if row[_ID]] if self._may_number else []
+        taken = self._gateway.find_taken_numbers(asked) if asked else set()
         for row in batch:
-            if row[_SESSION] not in self._new_sessions:
-                known = self._known.take(row)
-                if known is not None:
-                    number, is_same = known
-                    self._last[row[_SESSION]] = number
-                    if is_same:
-                        report.unchanged += 1
-                    else:
-                        different[number] = row
-                    continue
-            self._number(row, numbers)
-            new.append(row)
-        report.created += len(new)
-        self._insert(new)
+            is_known = row[_SESSION] not in self._new_sessions
+            known = self._known.take(row) if is_known else None
+            if known is not None:
+                self._last[row[_SESSION]] = known.number
+                if known.is_same:
+                    report.unchanged += 1
+                else:
+                    different[known.number] = row
+            elif self._keeps_number(row, taken):
+                self._last[row[_SESSION]] = row[_ID]
+                taken.add(row[_ID])
+                numbered.append(row)
+            else:
+                self._appended.add(row[_SESSION])
+                appended.append(row)
+        report.created += len(numbered) + len(appended)
+        # In this order, so that the database's numbers follow the others.
+        self._gateway.insert_logs([tuple(self._bound(row)) for row in numbered])
+        self._gateway.append_logs([tuple(self._bound(row)[1:]) for row in appended])
         self._meet(different, report)
 
-    def _number(self, row: LogRow, numbers: "_BatchNumbers | None") -> None:
-        """Leave the entry its number, or take it away."""
+    def _keeps_number(self, row: LogRow, taken: set[int]) -> bool:
         number, session = row[_ID], row[_SESSION]
-        is_kept = (
-            numbers is not None
+        return (
+            self._may_number
             and number is not None
             and session not in self._appended
             and number > self._last.get(session, 0)
-            and numbers.keep(number)
+            and number not in taken
         )
-        if is_kept:
-            self._last[session] = number
-            return
-        row[_ID] = None
-        self._appended.add(session)
-        if numbers is not None:
-            numbers.appended = True
 
-    def _insert(self, rows: list[LogRow]) -> None:
-        """Write new entries in their order, in runs with and without numbers."""
-        time = self._driver_time
-        run: list[tuple[Any, ...]] = []
-        numbered = True
-        for row in rows:
-            row[_TIME] = time(row[_TIME])
-            is_numbered = row[_ID] is not None
-            if run and is_numbered is not numbered:
-                self._send(run, numbered=numbered)
-                run = []
-            numbered = is_numbered
-            run.append(tuple(row) if is_numbered else tuple(row[1:]))
-        self._send(run, numbered=numbered)
-
-    def _send(self, rows: Sequence[tuple[Any, ...]], *, numbered: bool) -> None:
-        if numbered:
-            self._gateway.insert_logs(rows)
-        else:
-            self._gateway.append_logs(rows)
+    def _bound(self, row: LogRow) -> LogRow:
+        row[_TIME] = self._driver_time(row[_TIME])
+        return row
 
     def _meet(self, different: dict[int, LogRow], report: TableReport) -> None:
         if not different:
@@ -137,43 +121,11 @@ class LogWriter:
                 self._gateway.update("logs", {name: outcome[name] for name in ("id", *_REST)})
 
 
-class _Numbers:
-    """Which numbers are free."""
+class _KnownEntry(NamedTuple):
+    """The number of an entry in the database, and whether all of it is as in the file."""
 
-    def __init__(self, gateway: ExchangeGateway) -> None:
-        self._gateway = gateway
-        self._highest: int | None = None
-        self._batch: _BatchNumbers | None = None
-
-    def of_batch(self, batch: Iterable[LogRow]) -> "_BatchNumbers":
-        """Return a batch's numbers; query the database unless they follow all others."""
-        before = self._batch
-        if before is None or before.appended:
-            self._highest = self._gateway.get_highest_number()
-        else:
-            self._highest = max(before.highest, *before.used, 0)
-        highest = self._highest
-        asked = [row[_ID] for row in batch if row[_ID] is not None and row[_ID] <= highest]
-        taken = self._gateway.find_taken_numbers(asked) if asked else set()
-        self._batch = _BatchNumbers(highest, taken)
-        return self._batch
-
-
-class _BatchNumbers:
-    """The numbers of one batch: those in use, and whether the database gave some."""
-
-    def __init__(self, highest: int, used: set[int]) -> None:
-        self.highest = highest
-        self.used = used
-        self.appended = False
-
-    def keep(self, number: int) -> bool:
-        """Use a number, if it is free."""
-        # Those that the database assigned follow the highest.
-        if number in self.used or (self.appended and number > self.highest):
-            return False
-        self.used.add(number)
-        return True
+    number: int
+    is_same: bool
 
 
 class _KnownEntries:
@@ -186,16 +138,27 @@ class _KnownEntries:
     def __init__(self, gateway: ExchangeGateway, dialect: Dialect) -> None:
         self._gateway = gateway
         self._convert = from_row(_LOGS, dialect)
-        self._sessions: dict[str, _Session] = {}
+        # By session: the pages to come, and by identity the entries that are read and not met.
+        self._sessions: dict[str, tuple[Iterator[list[Values]], _Waiting]] = {}
 
-    def take(self, row: LogRow) -> tuple[int, bool] | None:
-        """Return the same entry's number and whether all of it is equal; ``None`` if it is new."""
-        session = self._sessions.get(row[_SESSION])
-        if session is None:
-            session = self._sessions[row[_SESSION]] = _Session(self._pages(row[_SESSION]))
+    def take(self, row: LogRow) -> _KnownEntry | None:
+        """Return the same entry; ``None`` if the database has no such entry."""
+        if row[_SESSION] not in self._sessions:
+            self._sessions[row[_SESSION]] = self._pages(row[_SESSION]), {}
+        pages, waiting = self._sessions[row[_SESSION]]
         values = dict(zip(_LOGS.columns, row, strict=True))
-        found = session.take(_digest(values, _IDENTITY))
-        return None if found is None else (found[0], found[1] == _digest(values, _REST))
+        identity = _digest(values, _IDENTITY)
+        while identity not in waiting:
+            page = next(pages, None)
+            if page is None:
+                return None
+            for known in page:
+                entry = known["id"], _digest(known, _REST)
+                waiting.setdefault(_digest(known, _IDENTITY), []).append(entry)
+        number, rest = waiting[identity].pop(0)
+        if not waiting[identity]:
+            del waiting[identity]
+        return _KnownEntry(number, rest == _digest(values, _REST))
 
     def _pages(self, session_id: str) -> Iterator[list[Values]]:
         after: int | None = 0
@@ -205,28 +168,6 @@ class _KnownEntries:
             page = map(self._convert, rows)
             del rows  # a session that waits for its next entry holds nothing
             yield list(page)
-
-
-class _Session:
-    """The entries of a session that are read and not yet met, by what they are."""
-
-    def __init__(self, pages: Iterator[list[Values]]) -> None:
-        self._pages = pages
-        self._waiting: dict[bytes, list[tuple[int, bytes]]] = {}
-
-    def take(self, identity: bytes) -> tuple[int, bytes] | None:
-        while identity not in self._waiting:
-            page = next(self._pages, None)
-            if page is None:
-                return None
-            for values in page:
-                entry = (values["id"], _digest(values, _REST))
-                self._waiting.setdefault(_digest(values, _IDENTITY), []).append(entry)
-        entries = self._waiting[identity]
-        entry = entries.pop(0)
-        if not entries:
-            del self._waiting[identity]
-        return entry
 
 
 def _digest(values: Values, names: Iterable[str]) -> bytes:
