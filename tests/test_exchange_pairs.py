@@ -8,7 +8,7 @@ import pytest
 
 from cardlink_sql import DatabaseManager, Dialect, UnitOfWork
 from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.transfer.exchange import Conflict, Format, Keys, export, import_file, write_jsonl
+from cardlink_sql.transfer.exchange import Conflict, Format, Keys, Selection, export, import_file
 from tests.conftest import ALL_DIALECTS, delete_rows, dump, iccid
 from tests.exchange_data import KEY, fill
 
@@ -32,7 +32,7 @@ def exported(
                 for each in FORMATS:
                     export(manager, folder / f"all.{each}")
                 with write_atomically(folder / "backup.jsonl", binary=True) as file:
-                    write_jsonl(manager, file)
+                    export(manager, file, selection=Selection(secrets=True), keys=Keys.STORED)
                 export(
                     manager, folder / "keys.jsonl", keys=Keys.ENCRYPTED, passphrase="long enough"
                 )

@@ -23,7 +23,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.records import OTASession, TestResult, TestStatus
-from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, write_to
+from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
 from cardlink_sql.transfer.exchange.writers import harmless
 from tests.conftest import MOMENT, card, device, entry, iccid, session_id
 
@@ -193,10 +193,10 @@ def test_all_tables_are_of_one_moment_and_no_writer_waits(filled: DatabaseManage
 
     # A session's check is the first statement, so the moment is before the first byte.
     file = WriterBetween(write_meanwhile)
-    write_to(filled, file, Format.JSON, selection=Selection(session_id=session_id(3)))
+    export(filled, file, file_format=Format.JSON, selection=Selection(session_id=session_id(3)))
     assert b'"FF"' not in file.getvalue()
     again = io.BytesIO()
-    write_to(filled, again, Format.JSON)
+    export(filled, again, file_format=Format.JSON)
     assert b'"FF"' in again.getvalue()
 
 
@@ -255,7 +255,7 @@ class TestKeys:
 class TestCsv:
     def cells(self, manager: DatabaseManager, table: str) -> list[dict[str, str]]:
         file = io.BytesIO()
-        write_to(manager, file, Format.CSV, selection=Selection((table,)))
+        export(manager, file, file_format=Format.CSV, selection=Selection((table,)))
         data = file.getvalue()
         assert data.startswith(b"\xef\xbb\xbf")
         assert data.endswith(b"\r\n")
@@ -296,7 +296,7 @@ class TestCsv:
             uow.devices.create(device(1, name="a;=1+1"))
             uow.commit()
         file = io.BytesIO()
-        write_to(manager, file, Format.CSV, selection=Selection(("devices",)))
+        export(manager, file, file_format=Format.CSV, selection=Selection(("devices",)))
         assert b'"a;=1+1"' in file.getvalue()
 
     def test_it_holds_one_table_and_no_keys(self, manager: DatabaseManager, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import IO, Annotated, Final
 
 import typer
 
@@ -28,7 +29,6 @@ from cardlink_sql.transfer.exchange import (
     Selection,
     export,
     import_file,
-    write_to,
 )
 from cardlink_sql.transfer.exchange.formats import format_of
 from cardlink_sql.transfer.exchange.keys import MIN_PASSPHRASE
@@ -54,52 +54,67 @@ PassphraseFile = Annotated[
 ]
 
 
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="FILE", help="The file to write; without it, stdout."),
+]
+Tables = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="Which tables, with commas between: devices, cards, sessions, logs, tests, "
+        "settings. Without it all of them.",
+        show_default=False,
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Sessions, logs and tests from then on; the other tables are whole. ISO 8601 "
+        "with a zone, or a date: its midnight in UTC.",
+        show_default=False,
+    ),
+]
+Session = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="One session, with its log, device and card.", show_default=False
+    ),
+]
+IncludeKeys = Annotated[
+    bool, typer.Option("--include-keys", help="The PSKs, too, encrypted under a passphrase.")
+]
+UnencryptedKeys = Annotated[
+    bool,
+    typer.Option(
+        "--unencrypted-keys",
+        help="With --include-keys: the PSKs as hex, for everyone who reads the file.",
+    ),
+]
+IncludeSecrets = Annotated[
+    bool, typer.Option("--include-secrets", help="The settings that are secrets, too, as text.")
+]
+OnConflict = Annotated[
+    Conflict,
+    typer.Option(
+        help="For a row that the database has: skip keeps it, overwrite writes "
+        "every field of the file, merge fills what is NULL and adds to JSON objects the "
+        "keys that they lack."
+    ),
+]
+
+
 def export_(
     *,
-    file: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The file to write; without it, stdout."
-        ),
-    ] = _STDOUT,
+    file: Output = _STDOUT,
     file_format: FileFormat = None,
-    tables: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Which tables, with commas between: devices, cards, sessions, logs, tests, "
-            "settings. Without it all of them.",
-            show_default=False,
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Sessions, logs and tests from then on; the other tables are whole. ISO 8601 "
-            "with a zone, or a date: its midnight in UTC.",
-            show_default=False,
-        ),
-    ] = None,
-    session: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID", help="One session, with its log, device and card.", show_default=False
-        ),
-    ] = None,
-    include_keys: Annotated[
-        bool, typer.Option("--include-keys", help="The PSKs, too, encrypted under a passphrase.")
-    ] = False,
-    unencrypted_keys: Annotated[
-        bool,
-        typer.Option(
-            "--unencrypted-keys",
-            help="With --include-keys: the PSKs as hex, for everyone who reads the file.",
-        ),
-    ] = False,
-    include_secrets: Annotated[
-        bool, typer.Option("--include-secrets", help="The settings that are secrets, too, as text.")
-    ] = False,
+    tables: Tables = None,
+    since: Since = None,
+    session: Session = None,
+    include_keys: IncludeKeys = False,
+    unencrypted_keys: UnencryptedKeys = False,
+    include_secrets: IncludeSecrets = False,
     passphrase_file: PassphraseFile = None,
     yes: Yes = False,
     url: Url = None,
@@ -113,11 +128,7 @@ def export_(
     """
     load_components()
     selection = replace(_selection(tables, since, session), secrets=include_secrets)
-    to_stdout = file == _STDOUT
-    if to_stdout and sys.stdout is None:  # as after >&- in the shell
-        raise DatabaseError("stdout is closed", remedy="name a file with --output")
-    with argument("--format"):
-        chosen = file_format or (Format.JSONL if to_stdout else format_of(file, None))
+    chosen = _format(file, file_format)
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
     with argument("--tables" if keys is Keys.NONE else "--include-keys"):
         selection.check(chosen, keys)
@@ -128,20 +139,34 @@ def export_(
         if keys is not Keys.NONE:
             _confirm_keys(file, keys, yes=yes)
         secret = _new_passphrase(passphrase_file) if keys is Keys.ENCRYPTED else None
-        with progress("Exporting", unit="rows") as on_progress:
-            if to_stdout:
-                rows = write_to(
-                    manager, sys.stdout.buffer, chosen, selection=selection, keys=keys,
-                    passphrase=secret, on_progress=on_progress,
-                )  # fmt: skip
-                sys.stdout.buffer.flush()
-            else:
-                rows = export(
-                    manager, file, file_format=chosen, selection=selection, keys=keys,
-                    passphrase=secret, on_progress=on_progress,
-                )  # fmt: skip
-    written = ", ".join(f"{count:,} {BY_NAME[name].word}" for name, count in rows.items())
-    typer.echo(f"Exported {written}", err=to_stdout)
+        with progress("Exporting", unit="rows") as on_progress, _target(file) as target:
+            rows = export(
+                manager, target, file_format=chosen, selection=selection, keys=keys,
+                passphrase=secret, on_progress=on_progress,
+            )  # fmt: skip
+    typer.echo(f"Exported {_counted(rows)}", err=file == _STDOUT)
+
+
+def _counted(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {BY_NAME[name].word}" for name, count in rows.items())
+
+
+def _format(file: Path, given: Format | None) -> Format:
+    if file != _STDOUT:
+        with argument("--format"):
+            return given or format_of(file)
+    if sys.stdout is None:  # as after >&- in the shell
+        raise DatabaseError("stdout is closed", remedy="name a file with --output")
+    return given or Format.JSONL
+
+
+@contextmanager
+def _target(file: Path) -> Iterator[Path | IO[bytes]]:
+    if file == _STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        yield file
 
 
 def import_(
@@ -150,14 +175,7 @@ def import_(
         Path, typer.Argument(metavar="FILE", help="An export: json, yaml or jsonl.", exists=True)
     ],
     file_format: FileFormat = None,
-    conflict: Annotated[
-        Conflict,
-        typer.Option(
-            help="For a row that the database has: skip keeps it, overwrite writes "
-            "every field of the file, merge fills what is NULL and adds to JSON objects the "
-            "keys that they lack."
-        ),
-    ] = Conflict.SKIP,
+    conflict: OnConflict = Conflict.SKIP,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do all of it, and roll it back.")
     ] = False,
@@ -173,21 +191,15 @@ def import_(
     Example: cardlink-db import lab.jsonl --conflict merge --dry-run
     """
     with argument("--format"):
-        chosen = format_of(file, file_format)
-    with open_manager(url) as manager:
+        chosen = file_format or format_of(file)
+    with open_manager(url) as manager, ExitStack() as shown:
         refuse_missing(manager)
-        with ExitStack() as shown:
-            steps = _ImportProgress(shown)
-            report = import_file(
-                manager,
-                file,
-                file_format=chosen,
-                conflict=conflict,
-                dry_run=dry_run,
-                passphrase=lambda: steps.passphrase(passphrase_file),
-                on_check=steps.on_check,
-                on_progress=steps.on_progress,
-            )
+        steps = _ImportProgress(shown)
+        report = import_file(
+            manager, file, file_format=chosen, conflict=conflict, dry_run=dry_run,
+            passphrase=lambda: steps.passphrase(passphrase_file),
+            on_check=steps.on_check, on_progress=steps.on_progress,
+        )  # fmt: skip
     if as_json:
         print_json(asdict(report))
     else:

@@ -80,21 +80,23 @@ def import_keys(
         _refuse_repeated(cards, problems)
         problems.refuse()
         for entry, iccid in cards:
-            card = uow.cards.get_by_id(iccid)
-            if card is None:
-                uow.cards.create_with_psk(
-                    CardProfile(iccid, psk_identity=entry.identity), entry.psk_key
-                )
-                done.created.append(iccid)
-            elif card.psk_identity == entry.identity and _is_stored(uow, keyring, entry, iccid):
-                done.unchanged.append(iccid)
-            else:
-                uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
-                done.updated.append(iccid)
+            _store(uow, keyring, entry, iccid, done)
             on_progress(1)
         if not dry_run:
             uow.commit()
     return done
+
+
+def _store(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str, done: KeyImport) -> None:
+    card = uow.cards.get_by_id(iccid)
+    if card is None:
+        uow.cards.create_with_psk(CardProfile(iccid, psk_identity=entry.identity), entry.psk_key)
+        done.created.append(iccid)
+    elif card.psk_identity == entry.identity and _is_stored(uow, keyring, entry, iccid):
+        done.unchanged.append(iccid)
+    else:
+        uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
+        done.updated.append(iccid)
 
 
 def _target(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str:

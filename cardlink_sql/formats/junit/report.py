@@ -27,6 +27,32 @@ class Case:
     message: str | None
     metadata: dict[str, Any]
 
+    def result(
+        self,
+        key: str,
+        run_id: str,
+        devices: Collection[str],
+        iccids: Collection[str],
+        began: datetime,
+    ) -> TestResult:
+        """Return the result as a run has it; see :meth:`Report.results`."""
+        metadata = dict(self.metadata)
+        device = _taken(metadata, DEVICE, devices)
+        card = _taken(metadata, ICCID, iccids)
+        return TestResult(
+            id=key,
+            run_id=run_id,
+            suite_name=self.suite_name,
+            test_name=self.test_name,
+            status=self.status,
+            device_id=device,
+            card_iccid=card,
+            started_at=self.started_at or _after(began, self.offset),
+            duration_ms=self.duration_ms,
+            error_message=self.message,
+            metadata=metadata or None,
+        )
+
 
 @dataclass
 class Report:
@@ -68,31 +94,13 @@ class Report:
         now = utc_now()
         results = []
         for number, case in enumerate(self.cases):
-            metadata = dict(case.metadata)
-            properties = dict(metadata.pop("properties", {}))
-            device = _taken(properties, DEVICE, devices)
-            card = _taken(properties, ICCID, iccids)
-            if properties:
-                metadata["properties"] = properties
+            key = str(uuid.uuid5(_IDS, f"{run_id}\n{self.digest}\n{number}"))
+            result = case.result(key, run_id, devices, iccids, started_at or now)
             # One after another, so that the order of the report is that of the run.
-            written = now + timedelta(microseconds=number)
-            results.append(
-                TestResult(
-                    id=str(uuid.uuid5(_IDS, f"{run_id}\n{self.digest}\n{number}")),
-                    run_id=run_id,
-                    suite_name=case.suite_name,
-                    test_name=case.test_name,
-                    status=case.status,
-                    device_id=device_id or device,
-                    card_iccid=card_iccid or card,
-                    started_at=case.started_at or _after(started_at or now, case.offset),
-                    duration_ms=case.duration_ms,
-                    error_message=case.message,
-                    metadata=metadata or None,
-                    created_at=written,
-                    updated_at=written,
-                )
-            )
+            result.created_at = result.updated_at = now + timedelta(microseconds=number)
+            result.device_id = device_id or result.device_id
+            result.card_iccid = card_iccid or result.card_iccid
+            results.append(result)
         return results
 
     def _named(self, name: str) -> set[str]:
@@ -100,8 +108,16 @@ class Report:
         return {value for value in found if value}
 
 
-def _taken(properties: dict[str, str], name: str, known: Collection[str]) -> str | None:
-    return properties.pop(name) if properties.get(name) in known else None
+def _taken(metadata: dict[str, Any], name: str, known: Collection[str]) -> str | None:
+    """Take a property out of the metadata if its value is known."""
+    properties = dict(metadata.get("properties", {}))
+    if properties.get(name) not in known:
+        return None
+    value: str = properties.pop(name)
+    metadata["properties"] = properties
+    if not properties:
+        del metadata["properties"]
+    return value
 
 
 def _after(start: datetime, offset: timedelta) -> datetime:

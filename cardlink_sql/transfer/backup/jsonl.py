@@ -12,7 +12,7 @@ from cardlink_sql.transfer.backup.container import CHUNK, Payload
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
 from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, Origin
 from cardlink_sql.transfer.backup.mysql_tools import product_of
-from cardlink_sql.transfer.exchange import Format, Keys, import_file, write_jsonl
+from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, import_file
 
 
 def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
@@ -37,7 +37,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
         )
     version = manager.health_check()["server_version"] or ""
     lines = io.BufferedWriter(payload, CHUNK)
-    tables = write_jsonl(manager, lines, keys=Keys.STORED)
+    tables = export(manager, lines, selection=Selection(secrets=True), keys=Keys.STORED)
     lines.flush()
     lines.detach()
     contents = Contents(applied, tables)

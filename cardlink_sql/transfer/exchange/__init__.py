@@ -1,11 +1,10 @@
 """Export and import: the tables as files, whole and checked, between any two databases.
 
-:func:`export` writes what a :class:`Selection` takes, :func:`import_file` reads it back. For a
-backup where the server's own tool is missing see :func:`write_jsonl`.
+:func:`export` writes what a :class:`Selection` takes, :func:`import_file` reads it back.
 """
 
 from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
-from cardlink_sql.transfer.exchange.export import Selection, export, write_jsonl, write_to
+from cardlink_sql.transfer.exchange.export import Selection, export
 from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.importing import ImportReport, import_file
 from cardlink_sql.transfer.exchange.keys import Keys
@@ -19,6 +18,4 @@ __all__ = [
     "TableReport",
     "export",
     "import_file",
-    "write_jsonl",
-    "write_to",
 ]

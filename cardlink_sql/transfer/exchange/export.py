@@ -1,12 +1,12 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.gateways.exchange import ExchangeGateway
@@ -103,7 +103,7 @@ class Selection:
 
 def export(
     manager: DatabaseManager,
-    path: Path,
+    target: Path | IO[bytes],
     *,
     file_format: Format | None = None,
     selection: Selection | None = None,
@@ -118,8 +118,8 @@ def export(
 
     Args:
         manager: the database.
-        path: the file.
-        file_format: without one, that of the file's name.
+        target: the path of the file, or an open file.
+        file_format: without one, that of the path; JSON lines for an open file.
         selection: which rows; without one, all.
         keys: how the file holds the cards' PSKs; ``NONE`` leaves them out.
         passphrase: what they are encrypted under, 8 characters or more.
@@ -134,78 +134,36 @@ def export(
         EncryptionError: keys were asked for, and no encryption key opens one.
         DatabaseError: the file cannot be written.
     """
-    chosen = format_of(path, file_format)
-    plan = _plan(manager, chosen, selection, keys, passphrase)
-    private = keys is not Keys.NONE or (selection is not None and selection.secrets)
-    with write_atomically(path, binary=True, private=private) as file:
-        return plan.write(writer(chosen, file), on_progress)
-
-
-def write_to(
-    manager: DatabaseManager,
-    file: IO[bytes],
-    file_format: Format,
-    *,
-    selection: Selection | None = None,
-    keys: Keys = Keys.NONE,
-    passphrase: str | None = None,
-    on_progress: OnProgress | None = None,
-) -> dict[str, int]:
-    """Write to an open file, such as a pipe; the rest is as :func:`export` does it."""
-    plan = _plan(manager, file_format, selection, keys, passphrase)
-    return plan.write(writer(file_format, file), on_progress)
-
-
-def write_jsonl(
-    manager: DatabaseManager,
-    file: IO[bytes],
-    *,
-    keys: Keys = Keys.STORED,
-    on_progress: OnProgress | None = None,
-) -> dict[str, int]:
-    """Write every table as JSON lines, for a backup where the server's own tool is missing.
-
-    With ``Keys.STORED`` the PSKs are as the database has them, encrypted under its
-    CARDLINK_ENCRYPTION_KEY, which is not needed for that. :func:`import_file` with the same
-    ``keys`` puts them back into an empty database, numbers of log entries included. The last
-    line holds the rows of each table, and a file without it is refused. ::
-
-        with write_atomically(path, binary=True, private=True) as file:
-            rows = write_jsonl(manager, file)
-        report = import_file(empty, path, file_format=Format.JSONL, keys=Keys.STORED)
-
-    Returns:
-        The number of rows of each table, by its name.
-    """
-    return write_to(
-        manager, file, Format.JSONL, selection=Selection(secrets=True), keys=keys,
-        on_progress=on_progress,
-    )  # fmt: skip
-
-
-def _plan(
-    manager: DatabaseManager,
-    file_format: Format,
-    selection: Selection | None,
-    keys: Keys,
-    passphrase: str | None,
-) -> "_Plan":
+    chosen = file_format or (format_of(target) if isinstance(target, Path) else Format.JSONL)
     rows = selection or Selection()
-    rows.check(file_format, keys)
-    return _Plan(manager, rows, key_writer(manager, keys, passphrase))
+    rows.check(chosen, keys)
+    work = _Export(manager, rows, key_writer(manager, keys, passphrase), on_progress)
+    with _opened(target, private=keys is not Keys.NONE or rows.secrets) as file:
+        return work.write(writer(chosen, file))
 
 
-class _Plan:
+def _opened(target: Path | IO[bytes], *, private: bool) -> AbstractContextManager[IO[bytes]]:
+    if isinstance(target, Path):
+        return write_atomically(target, binary=True, private=private)
+    return nullcontext(target)
+
+
+class _Export:
     """An export that is about to be written."""
 
     def __init__(
-        self, manager: DatabaseManager, selection: Selection, keys: FileKeys | None
+        self,
+        manager: DatabaseManager,
+        selection: Selection,
+        keys: FileKeys | None,
+        on_progress: OnProgress | None,
     ) -> None:
         self._manager = manager
         self._selection = selection
         self._keys = keys
+        self._on_progress = on_progress
 
-    def write(self, out: Writer, on_progress: OnProgress | None) -> dict[str, int]:
+    def write(self, out: Writer) -> dict[str, int]:
         """Write it; return the rows of each table."""
         manager, selection = self._manager, self._selection
         keys = self._keys.header if self._keys else {}
@@ -213,27 +171,24 @@ class _Plan:
         header = make_header(manager, names, selection.described, keys)
         rows: dict[str, int] = {}
         with manager.transaction(read_only=True, snapshot=True) as transaction:
-            source = _RowsOfTable(
-                ExchangeGateway(transaction, manager.library), transaction, self._scope()
-            )
-            source.check()
+            gateway = ExchangeGateway(transaction, manager.library)
+            self._refuse_missing_session(gateway)
             out.begin(header)
             for shape in selection.shapes:
                 out.table(shape)
-                rows[shape.name] = self._write_table(out, source.pages(shape), shape, on_progress)
+                rows[shape.name] = self._write_table(out, gateway, shape)
         out.end(rows)
         return rows
 
-    def _write_table(
-        self,
-        out: Writer,
-        pages: Iterable[list[Values]],
-        shape: Shape,
-        on_progress: OnProgress | None,
-    ) -> int:
+    def _refuse_missing_session(self, gateway: ExchangeGateway) -> None:
+        session = self._selection.session_id
+        if session is not None and not gateway.find("sessions", [session]):
+            raise NotFoundError(f"there is no session {session!r}", "ota_sessions")
+
+    def _write_table(self, out: Writer, gateway: ExchangeGateway, shape: Shape) -> int:
         count = 0
         write = out.row
-        for page in pages:
+        for page in self._pages(gateway, shape):
             for values in page:
                 if shape.word == "cards":
                     self._put_key(values)
@@ -241,9 +196,28 @@ class _Plan:
                     continue
                 write(values)
                 count += 1
-            if on_progress is not None:
-                on_progress(len(page))
+            if self._on_progress is not None:
+                self._on_progress(len(page))
         return count
+
+    def _pages(self, gateway: ExchangeGateway, shape: Shape) -> Iterator[list[Values]]:
+        """Yield the rows of a table by key."""
+        convert = from_row(shape, self._manager.dialect)
+        position = shape.columns.index(shape.key)
+        scope = self._scope()
+        after: str | int = 0 if shape.word == "logs" else ""
+        while True:
+            rows = gateway.page(shape.word, after, PAGE, scope)
+            try:
+                yield [convert(row) for row in rows]
+            except (ValueError, TypeError) as error:
+                raise QueryError(
+                    f"a row of {shape.name} holds a value that no gateway wrote",
+                    remedy="look for a time or a JSON document that is malformed",
+                ) from error
+            if len(rows) < PAGE:
+                return
+            after = rows[-1][position]
 
     def _is_left_out(self, key: str) -> bool:
         return is_secret(key) and not self._selection.secrets
@@ -259,37 +233,3 @@ class _Plan:
         if selection.since is not None:
             return {"since": driver_time(self._manager.dialect)(selection.since)}
         return {} if selection.session_id is None else {"session_id": selection.session_id}
-
-
-class _RowsOfTable:
-    """The rows that an export reads, in pages by key."""
-
-    def __init__(
-        self, gateway: ExchangeGateway, transaction: Transaction, scope: Mapping[str, Any]
-    ) -> None:
-        self._gateway = gateway
-        self._dialect = transaction.dialect
-        self._scope = scope
-
-    def check(self) -> None:
-        """Refuse a session that is not there."""
-        session = self._scope.get("session_id")
-        if session is not None and not self._gateway.find("sessions", [session]):
-            raise NotFoundError(f"there is no session {session!r}", "ota_sessions")
-
-    def pages(self, shape: Shape) -> Iterator[list[Values]]:
-        convert = from_row(shape, self._dialect)
-        position = shape.columns.index(shape.key)
-        after: str | int = 0 if shape.word == "logs" else ""
-        while True:
-            rows = self._gateway.page(shape.word, after, PAGE, self._scope)
-            try:
-                yield [convert(row) for row in rows]
-            except (ValueError, TypeError) as error:
-                raise QueryError(
-                    f"a row of {shape.name} holds a value that no gateway wrote",
-                    remedy="look for a time or a JSON document that is malformed",
-                ) from error
-            if len(rows) < PAGE:
-                return
-            after = rows[-1][position]

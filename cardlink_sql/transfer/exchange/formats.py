@@ -26,13 +26,13 @@ _EXTENSIONS: Final = {
 }
 
 
-def format_of(path: Path, given: Format | None) -> Format:
-    """Return the requested format, or else the one that the file's name indicates.
+def format_of(path: Path) -> Format:
+    """Return the format that the file's name indicates.
 
     Raises:
-        ValidationError: none is named, and the name shows none.
+        ValidationError: the name shows none.
     """
-    found = given or _EXTENSIONS.get(path.suffix.lower())
+    found = _EXTENSIONS.get(path.suffix.lower())
     if found is None:
         raise ValidationError(
             f"the name {path.name!r} does not show the format",

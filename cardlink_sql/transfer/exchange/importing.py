@@ -60,9 +60,9 @@ def import_file(
 ) -> ImportReport:
     """Import a file: all of it, or nothing.
 
-    The file is read once and checked; then the checked rows, which wait in a temporary file,
-    are written in one transaction, references first. Memory is flat for jsonl, but for the keys
-    of the rows that are not log entries; json and yaml are read whole.
+    The file is checked first; the checked rows wait in a temporary file and are written in one
+    transaction, references first. Memory is flat for jsonl, but for the keys of the rows that are
+    not log entries; json and yaml are read whole.
 
     Args:
         manager: the database.
@@ -70,12 +70,9 @@ def import_file(
         file_format: without one, that of the file's name.
         conflict: what happens to a row that the database has already.
         dry_run: do it all and roll it back.
-        passphrase: what opens encrypted keys, or what asks for it where the file has such.
-        keys: ``STORED`` takes a backup, whose keys are encrypted under the database's own
-            CARDLINK_ENCRYPTION_KEY. Without it such a file is refused; the others say
-            themselves how they hold the keys.
-        on_check: receives the number of rows after each 500 checked, and of the last ones, so that
-            all of them are known before any is written.
+        passphrase: opens encrypted keys; a function is called only where the file has such.
+        keys: ``STORED`` accepts a backup, whose keys are as a database stored them.
+        on_check: receives the number of rows after each 500 checked, and of the last ones.
         on_progress: receives the number of rows after each batch written.
 
     Raises:
@@ -83,35 +80,36 @@ def import_file(
         EncryptionError: the passphrase is wrong, or no encryption key is set.
         IntegrityError: another writer was quicker; nothing was kept.
     """
-    chosen = format_of(path, file_format)
-    where = str(path)
-    problems = Problems(where)
+    problems = Problems(str(path))
     with open_to_read(path) as file, Spool() as spool:
-        source = open_source(path, chosen, file)
-        header = read_header(source.header, f"{where}: header")
-        form = _form(header.keys, keys, f"{where}: header.keys")
-        check_schema(manager, header, f"{where}: header")
-        reader = key_reader(manager, header.keys, _asked(passphrase, form), f"{where}: header.keys")
+        source = open_source(path, file_format or format_of(path), file)
+        form, reader = _keys_of(manager, source, keys, passphrase, f"{path}: header")
         checked = _check(source, Checker(spool, problems, reader, form), problems, on_check)
         work = _Import(manager, spool, checked, conflict, reader)
         return work.run(problems, on_progress, dry_run=dry_run)
 
 
-def _form(header: object, wanted: Keys | None, where: str) -> Keys:
-    form = key_form(header, where) if isinstance(header, dict) else Keys.NONE
+def _keys_of(
+    manager: DatabaseManager,
+    source: RowSource,
+    wanted: Keys | None,
+    passphrase: Passphrase,
+    where: str,
+) -> tuple[Keys, FileKeys | None]:
+    """Check the header; return how the file holds its keys, and what reads them."""
+    header = read_header(source.header, where)
+    form = key_form(header.keys, f"{where}.keys")
     if form is Keys.STORED and wanted is not Keys.STORED:
         raise ValidationError(
             "the keys are as a database stored them: the file is a backup",
-            where,
+            f"{where}.keys",
             "put it back with: cardlink-db restore",
         )
-    return form
-
-
-def _asked(passphrase: Passphrase, form: Keys) -> str | None:
-    if form is not Keys.ENCRYPTED:
-        return None
-    return passphrase() if callable(passphrase) else passphrase
+    check_schema(manager, header, where)
+    if form is Keys.ENCRYPTED and callable(passphrase):
+        passphrase = passphrase()
+    given = None if callable(passphrase) else passphrase
+    return form, key_reader(manager, header.keys, given, f"{where}.keys")
 
 
 def _check(
