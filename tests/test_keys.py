@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cardlink_sql import DatabaseManager, Keyring, UnitOfWork
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, EncryptionError, ValidationError
-from cardlink_sql.formats.strict_yaml import read_file
+from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.records import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
@@ -460,7 +460,7 @@ def test_arbitrary_bytes_are_imported_whole_or_refused(
         uow.commit()
     before = dump(manager)
     try:
-        done = import_keys(manager, read_file(file), str(file))
+        done = import_keys(manager, read_text(file), str(file))
     except ValidationError as error:
         assert str(error.where).startswith(str(file))
         assert dump(manager) == before

@@ -14,7 +14,7 @@ from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
 from cardlink_sql.errors import NotFoundError
-from cardlink_sql.formats.yaml_text import read_file
+from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CardProfile, CardType
@@ -227,7 +227,7 @@ def _fields(
 
 def _read_key(file: Path | None) -> str:
     if file is not None and str(file) != "-":
-        return read_file(file).strip()
+        return read_text(file).strip()
     if file is None and sys.stdin.isatty():
         asked: str = typer.prompt("PSK (hex)", hide_input=True, err=True)
         return asked

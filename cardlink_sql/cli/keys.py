@@ -13,7 +13,7 @@ from cardlink_sql.cli.output import output, print_rows
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.database.keyring import VARIABLE, Keyring
 from cardlink_sql.errors import EncryptionError
-from cardlink_sql.formats.strict_yaml import read_file
+from cardlink_sql.formats.text import read_text
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.key_rotation import KeyCheck, check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys as import_key_file
@@ -113,7 +113,7 @@ def import_keys(
 
     Example: cardlink-db import-keys keys.yaml --dry-run
     """
-    text = read_file(file)
+    text = read_text(file)
     with open_manager(url) as manager:
         refuse_missing(manager)
         with progress("Importing", unit="PSKs") as on_progress:

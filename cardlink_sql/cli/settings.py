@@ -16,7 +16,7 @@ from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, print_rows, seconds, visible
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.formats.strict_yaml import read_file
+from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.declared_settings import (
     HIDDEN,
     check_undeclared,
@@ -179,7 +179,7 @@ def import_settings(
 
     Example: cardlink-db settings import settings.yaml --dry-run
     """
-    text = read_file(file)
+    text = read_text(file)
     with open_manager(url) as manager:
         refuse_missing(manager)
         with UnitOfWork(manager) as uow:

@@ -1,22 +1,20 @@
 """Strict YAML: JSON values with the line of each key; nothing that two readers take differently.
 
-PyYAML reads YAML 1.1, where ``yes`` is a boolean, ``0123`` is 83 and ``12:30`` is 750. What such
-a plain word means depends on who wrote it: see :class:`Author`.
+PyYAML reads YAML 1.1, where ``yes`` is a boolean, ``0123`` is 83 and ``12:30`` is 750. The author
+of a file decides its meaning: see :class:`Author`.
 """
 
 import re
 from collections.abc import Iterator
 from enum import Enum, auto
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
-from cardlink_sql.formats.text import decode, read_bytes
+from cardlink_sql.formats.text import MAX_TEXT_BYTES
 
-_LONGEST: Final = 1_048_576
 # A row's JSON document may have 31 levels; it is in a row, in a list, in the file.
 _MAX_DEPTH: Final = 40
 _TAG: Final = "tag:yaml.org,2002:"
@@ -95,15 +93,6 @@ def write_yaml(value: Any) -> str:
     return text
 
 
-def read_file(path: Path) -> str:
-    """Return the text of a YAML file.
-
-    Raises:
-        ValidationError: it cannot be read, is not UTF-8, or is longer than a MiB.
-    """
-    return decode(read_bytes(path, at_most=_LONGEST), str(path))
-
-
 def read_yaml(text: str, problems: Problems, author: Author) -> Any:
     """Return the value of a YAML document; ``None`` if it has only comments.
 
@@ -117,8 +106,8 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
         ValidationError: it is not YAML, is nested too deeply, or has a second document or no end.
     """
     name = problems.name
-    if author is not Author.PROGRAM and len(text) > _LONGEST:
-        raise ValidationError(f"the text is longer than {_LONGEST} characters", name)
+    if author is not Author.PROGRAM and len(text) > MAX_TEXT_BYTES:
+        raise ValidationError(f"the text is longer than {MAX_TEXT_BYTES} characters", name)
     if found := _FORBIDDEN.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise ValidationError("no YAML: a control character", f"{name}:{line}")

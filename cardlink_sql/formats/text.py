@@ -1,9 +1,12 @@
 """Opens input files, limits their size and decodes them."""
 
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from cardlink_sql.errors import ValidationError
+
+# The longest text that a person writes.
+MAX_TEXT_BYTES: Final = 1_048_576
 
 
 def open_to_read(path: Path) -> IO[bytes]:
@@ -34,6 +37,15 @@ def read_bytes(path: Path, *, at_most: int) -> bytes:
             f"the file is longer than {at_most:,} bytes", str(path), "split the file"
         )
     return data
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that a person writes.
+
+    Raises:
+        ValidationError: it cannot be read, is not UTF-8, or is longer than a MiB.
+    """
+    return decode(read_bytes(path, at_most=MAX_TEXT_BYTES), str(path))
 
 
 def decode(data: bytes, where: str, *, is_line: bool = False) -> str:
