@@ -25,8 +25,8 @@ from cardlink_sql.transfer.backup import (
     Method,
     check_backup,
     create_backup,
-    mysqldump,
-    pg_restore,
+    mysql,
+    postgresql,
     restore_backup,
 )
 from tests.conftest import ALL_DIALECTS, Restore, Run, delete_rows
@@ -429,37 +429,39 @@ def test_a_manifest_that_lies_about_rows_is_refused(
 
 
 @pytest.fixture
-def postgresql(migrated: Callable[[Dialect], DatabaseManager]) -> Iterator[DatabaseManager]:
+def source(
+    migrated: Callable[[Dialect], DatabaseManager],
+) -> Iterator[DatabaseManager]:
     """The migrated database on PostgreSQL."""
     yield migrated(Dialect.POSTGRESQL)
     delete_rows(migrated(Dialect.POSTGRESQL))
 
 
 def test_a_dump_of_another_schema_is_refused_and_json_lines_are_not(
-    postgresql: DatabaseManager, tmp_path: Path
+    source: DatabaseManager, tmp_path: Path
 ) -> None:
-    fill(postgresql)
-    native = create_backup(postgresql, tmp_path / "native.backup")
-    lines = create_backup(postgresql, tmp_path / "lines.backup", method=Method.JSONL)
+    fill(source)
+    native = create_backup(source, tmp_path / "native.backup")
+    lines = create_backup(source, tmp_path / "lines.backup", method=Method.JSONL)
     assert native.manifest.schema == "public"
-    url = postgresql.config.engine_url.update_query_dict({"options": "-csearch_path=cl_other"})
-    with postgresql.engine.begin() as connection:
+    url = source.config.engine_url.update_query_dict({"options": "-csearch_path=cl_other"})
+    with source.engine.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA cl_other")
     try:
         with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as other:
             with pytest.raises(ValidationError, match="new tables of this role are made in"):
                 restore_backup(other, native.file)
             restore_backup(other, lines.file)
-            assert content(other) == content(postgresql)
+            assert content(other) == content(source)
             made = create_backup(other, tmp_path / "other.backup")
             assert made.manifest.schema == "cl_other"
             with other.engine.begin() as connection:
                 connection.exec_driver_sql("DROP SCHEMA cl_other CASCADE")
                 connection.exec_driver_sql("CREATE SCHEMA cl_other")
             restore_backup(other, made.file)
-            assert content(other) == content(postgresql)
+            assert content(other) == content(source)
     finally:
-        with postgresql.engine.begin() as connection:
+        with source.engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA cl_other CASCADE")
 
 
@@ -505,7 +507,7 @@ def kill_at_line(last: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield line
 
-    script = pg_restore.without_unknown_settings
-    pg_restore.without_unknown_settings = lambda lines, known: cut(script(lines, known))
-    load = mysqldump.load
-    mysqldump.load = lambda manager, client, dump: load(manager, client, cut(mysqldump.lines(dump)))
+    script = postgresql.without_unknown_settings
+    postgresql.without_unknown_settings = lambda lines, known: cut(script(lines, known))
+    load = mysql.load
+    mysql.load = lambda manager, client, dump: load(manager, client, cut(mysql.lines(dump)))

@@ -19,6 +19,7 @@ from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.text import decode, open_to_read
+from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.transfer.exchange import (
@@ -33,7 +34,6 @@ from cardlink_sql.transfer.exchange import (
 from cardlink_sql.transfer.exchange.formats import format_of
 from cardlink_sql.transfer.exchange.keys import MIN_PASSPHRASE
 from cardlink_sql.transfer.exchange.shapes import BY_NAME
-from cardlink_sql.transfer.exchange.values import parse_time
 from cardlink_sql.unit_of_work import UnitOfWork
 
 PASSPHRASE_VARIABLE: Final = "CARDLINK_EXPORT_PASSPHRASE"  # noqa: S105 - a name

@@ -22,10 +22,6 @@ class OnProgress(Protocol):
         """Count ``done`` more units."""
 
 
-def no_progress(done: int, /) -> None:
-    """Do nothing."""
-
-
 @contextmanager
 def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnProgress]:
     """Show the progress of the block; yields what it calls after each step.

@@ -112,7 +112,7 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
         line = text.count("\n", 0, found.start()) + 1
         raise ValidationError("no YAML: a control character", f"{name}:{line}")
     try:
-        return _Reader(problems, author).document(yaml.parse(text, Loader=_LOADER))
+        return _YamlReader(problems, author).document(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         # Python's messages about these quote the file, which may have a key in the wrong place.
         problem = error.problem or "it cannot be read"
@@ -123,7 +123,7 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
         raise ValidationError(f"no YAML: {problem}", f"{name}:{line}") from None
 
 
-class _Reader:
+class _YamlReader:
     """Makes values of the parser's events, so that a large file is in memory only once."""
 
     def __init__(self, problems: Problems, author: Author) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.pcap import Packet, is_capture, read_capture, split_apdu, write_capture
+from cardlink_sql.formats.times import parse_time
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionStatus
 from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
@@ -161,11 +161,4 @@ def _iso(moment: datetime | None) -> str | None:
 
 def _time(note: dict[str, Any], name: str, where: object) -> datetime | None:
     value = note.get(name)
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        problem = f"{name}: expected a time in ISO 8601, got {value!r}"
-        raise ValidationError(problem, str(where)) from None
-    return validation.moment(moment, name)
+    return None if value is None else parse_time(value, f"{where}: {name}")

@@ -11,7 +11,6 @@ Every scalar of the file is read as the text that it is, so that hex needs no qu
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from cardlink_sql.formats.strict_yaml import Author, Fields, read_yaml
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CardProfile
+from cardlink_sql.transfer.progress import OnProgress, no_progress
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _FORM: Final = "write keys: and below it a line for each key, identity: hex"
@@ -55,7 +55,7 @@ def import_keys(
     name: str = "keys",
     *,
     dry_run: bool = False,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: OnProgress = no_progress,
 ) -> KeyImport:
     """Import the cards' PSKs from an admin server's YAML text, all or none.
 

@@ -30,6 +30,7 @@ from typing import Any, Final
 from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.text import decode, open_to_read
+from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CardProfile, CommLog, Direction, SessionType
@@ -316,21 +317,11 @@ def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:
     return checked
 
 
-def _timestamp(value: Any, where: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(validation.text(value, where, 64))
-    except ValueError as error:
-        if isinstance(error, ValidationError):
-            raise
-        raise ValidationError(f"{value!r} is not a time in ISO 8601", where) from None
-    return validation.moment(moment, where)
-
-
 def _short(longest: int) -> Check:
     return lambda value, where: validation.identifier(value, where, longest)
 
 
-_MOMENT: Final[dict[str, Check]] = {"timestamp": _timestamp}
+_MOMENT: Final[dict[str, Check]] = {"timestamp": parse_time}
 _OF_SESSION: Final[dict[str, Check]] = {**_MOMENT, "session": validation.session_id}
 
 _RULES: Final[dict[str, dict[str, Check]]] = {

@@ -2,8 +2,8 @@
 
 from cardlink_sql.transfer.backup.create import Backup, Method, create_backup
 from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
-from cardlink_sql.transfer.backup.restore import check_backup, restore_backup
-from cardlink_sql.transfer.backup.restored import Replaced, Restored
+from cardlink_sql.transfer.backup.restore import Restored, check_backup, restore_backup
+from cardlink_sql.transfer.backup.sqlite_scratch import Replaced
 
 __all__ = [
     "Backup",

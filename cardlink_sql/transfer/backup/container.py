@@ -22,7 +22,7 @@ from cardlink_sql.transfer.backup.manifest import (
     PayloadKind,
     parse_manifest,
 )
-from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
+from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 MANIFEST_NAME: Final = "manifest.json"
 CHUNK: Final = 1 << 20

@@ -10,10 +10,10 @@ from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
-from cardlink_sql.transfer.backup import jsonl, mysqldump, pg_dump, sqlite_copy
+from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite_copy
 from cardlink_sql.transfer.backup.container import Container, NewContainer, Payload
 from cardlink_sql.transfer.backup.manifest import Manifest, Origin, PayloadKind
-from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
+from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 
 class Method(StrEnum):
@@ -30,8 +30,8 @@ _NATIVE: Final = {
     Dialect.MYSQL: PayloadKind.MYSQLDUMP,
 }
 _OBSTACLES: Final = {
-    PayloadKind.PG_DUMP: pg_dump.obstacle,
-    PayloadKind.MYSQLDUMP: mysqldump.obstacle,
+    PayloadKind.PG_DUMP: postgresql.obstacle,
+    PayloadKind.MYSQLDUMP: mysql.obstacle,
 }
 
 
@@ -116,19 +116,14 @@ def _write(
 ) -> Manifest:
     with NewContainer(part, kind) as container:
         with container.payload(on_progress) as payload:
-            source = _write_payload(manager, kind, payload, Path(part.name).parent)
+            origin = _write_payload(manager, kind, payload, Path(part.name).parent)
         manifest = Manifest(
+            **vars(origin),
             kind=kind,
             dialect=manager.dialect,
-            product=source.product,
-            server_version=source.server_version,
-            contents=source.contents,
             size=payload.size,
             sha256=payload.sha256,
             created_at=times.utc_now(),
-            schema=source.schema,
-            tool=source.tool,
-            counter=source.counter,
         )
         container.finish(manifest)
     return manifest
@@ -141,8 +136,8 @@ def _write_payload(
         case PayloadKind.SQLITE:
             return sqlite_copy.write_payload(manager, payload, folder)
         case PayloadKind.PG_DUMP:
-            return pg_dump.write_payload(manager, payload)
+            return postgresql.write_payload(manager, payload)
         case PayloadKind.MYSQLDUMP:
-            return mysqldump.write_payload(manager, payload)
+            return mysql.write_payload(manager, payload)
         case PayloadKind.JSONL:
             return jsonl.write_payload(manager, payload)

@@ -1,6 +1,7 @@
 """Any database as the JSON lines of an export: from every backend into every other."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from cardlink_sql.dialect import Dialect
@@ -9,9 +10,13 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import CHUNK, Payload
-from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
+from cardlink_sql.transfer.backup.contents import (
+    read_contents,
+    refuse_difference,
+    refuse_nothing,
+)
 from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, Origin
-from cardlink_sql.transfer.backup.mysql_tools import product_of
+from cardlink_sql.transfer.backup.mysql import product_of
 from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, import_file
 
 
@@ -41,7 +46,12 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     lines.flush()
     lines.detach()
     contents = Contents(applied, tables)
-    return Origin(_product(manager, version), version, contents, counter=_counter(manager))
+    return Origin(
+        product=_product(manager, version),
+        server_version=version,
+        contents=contents,
+        counter=_counter(manager),
+    )
 
 
 def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -> None:
@@ -66,21 +76,21 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
             f"the rows of the backup cannot be taken: {error.what}", where, "use another backup"
         ) from error
     with own_connection(manager) as statements:
-        found = read_contents(statements)
-    expected = manifest.contents.tables
-    for name in found.own_tables:
-        if found.tables[name] != expected.get(name, 0):
-            raise ValidationError(
-                f"the backup holds rows of {name}: {found.tables[name]}, "
-                f"but its manifest says {expected.get(name, 0)}",
-                where,
-                "use another backup; nothing was changed",
-            )
-    if (counter := manifest.counter) is not None:
-        with own_connection(manager) as statements:
+        _compare(read_contents(statements), manifest.contents, where)
+        if (counter := manifest.counter) is not None:
             statements.execute(
                 "backup.set_event_counter", last_id=counter.last_id, publishes=counter.publishes
             )
+
+
+def _compare(found: Contents, expected: Contents, where: str) -> None:
+    """Refuse other rows than the manifest's; the schema may be newer, with more tables."""
+    tables = {name: found.tables[name] for name in found.own_tables}
+    refuse_difference(
+        replace(expected, tables=tables),
+        replace(expected, tables={**dict.fromkeys(tables, 0), **expected.tables}),
+        where,
+    )
 
 
 def _counter(manager: DatabaseManager) -> Counter | None:

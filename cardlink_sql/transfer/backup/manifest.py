@@ -66,47 +66,44 @@ class Counter:
     publishes: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The database that a backup is of. The fields are those of :class:`Manifest`."""
-
-    product: str
-    server_version: str
-    contents: Contents
-    schema: str | None = None
-    tool: str | None = None
-    counter: Counter | None = None
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The contents of a backup and its origin.
+    """The database that a backup is of.
 
     Args:
-        kind: what the payload is.
-        dialect: of the database that was backed up.
         product: ``SQLite``, ``PostgreSQL``, ``MariaDB`` or ``MySQL``.
         server_version: as the server writes it.
         contents: the migrations and the rows of each table.
-        size: of the payload, in bytes.
-        sha256: of the payload, in hex.
-        created_at: UTC.
         schema: PostgreSQL's schema that holds the tables.
         tool: the dump tool with its version, where one wrote the payload.
         counter: of the events, where the payload is JSON lines and any were published.
     """
 
-    kind: PayloadKind
-    dialect: Dialect
     product: str
     server_version: str
     contents: Contents
-    size: int
-    sha256: str
-    created_at: datetime
     schema: str | None = None
     tool: str | None = None
     counter: Counter | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Origin):
+    """The contents of a backup and its origin.
+
+    Args:
+        kind: what the payload is.
+        dialect: of the database that was backed up.
+        size: of the payload, in bytes.
+        sha256: of the payload, in hex.
+        created_at: UTC.
+    """
+
+    kind: PayloadKind
+    dialect: Dialect
+    size: int
+    sha256: str
+    created_at: datetime
 
     def to_document(self) -> dict[str, Any]:
         """Return the JSON of ``manifest.json``."""

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,16 +15,30 @@ from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.schema.migrator.backends import BACKENDS
-from cardlink_sql.transfer.backup import jsonl, mysqldump, pg_restore
+from cardlink_sql.transfer.backup import jsonl, mysql, postgresql
 from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_difference, refuse_newer
 from cardlink_sql.transfer.backup.event_numbers import go_on
-from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Manifest, PayloadKind
-from cardlink_sql.transfer.backup.progress import OnProgress, no_progress
-from cardlink_sql.transfer.backup.restored import Restored
+from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.sqlite_copy import examine
-from cardlink_sql.transfer.backup.sqlite_scratch import SQLiteScratch, sqlite_scratch
+from cardlink_sql.transfer.backup.sqlite_scratch import Replaced, SQLiteScratch, sqlite_scratch
+from cardlink_sql.transfer.progress import OnProgress, no_progress
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A database that was restored.
+
+    Args:
+        manifest: of the backup.
+        replaced: what was there before; None where there was nothing.
+        pending: the migrations that the backup is older than.
+    """
+
+    manifest: Manifest
+    replaced: Replaced | None
+    pending: list[str]
 
 
 def check_backup(file: Path, *, on_progress: OnProgress = no_progress) -> Manifest:
@@ -75,12 +90,7 @@ def restore_backup(
     with Container(file) as backup:
         manifest = backup.manifest
         refuse_newer(manifest.contents, manifest.dialect, str(file))
-        if manifest.kind is not PayloadKind.JSONL and manifest.dialect is not manager.dialect:
-            raise ValidationError(
-                f"this is a backup of {manifest.product}, and the database is {manager.dialect}",
-                str(file),
-                "make one that every backend takes: cardlink-db backup --method jsonl",
-            )
+        _refuse_other_dialect(manager, manifest, str(file))
         replaced = None
         if manager.dialect is Dialect.SQLITE:
             with sqlite_scratch(manager) as scratch:
@@ -94,6 +104,15 @@ def restore_backup(
     return Restored(manifest, replaced, pending)
 
 
+def _refuse_other_dialect(manager: DatabaseManager, manifest: Manifest, where: str) -> None:
+    if manifest.kind is not PayloadKind.JSONL and manifest.dialect is not manager.dialect:
+        raise ValidationError(
+            f"this is a backup of {manifest.product}, and the database is {manager.dialect}",
+            where,
+            "make one that every backend takes: cardlink-db backup --method jsonl",
+        )
+
+
 def _check(backup: Container, on_progress: OnProgress) -> None:
     where = str(backup.path)
     match backup.manifest.kind:
@@ -104,10 +123,9 @@ def _check(backup: Container, on_progress: OnProgress) -> None:
                 )
         case PayloadKind.PG_DUMP:
             with _unpacked(backup, on_progress) as dump:
-                _examine_dump(backup, pg_restore.examine(dump, backup.manifest, where))
+                postgresql.examine(dump, backup.manifest, where)
         case PayloadKind.MYSQLDUMP:
-            pieces = backup.chunks(on_progress)
-            _examine_dump(backup, mysqldump.examine(pieces, backup.manifest, where))
+            mysql.examine(backup.chunks(on_progress), backup.manifest, where)
         case PayloadKind.JSONL:
             with _unpacked(backup, on_progress) as file:
                 aside = DatabaseConfig(f"sqlite:///{file}.db")
@@ -147,12 +165,12 @@ def _load_dump(
     where, manifest = str(backup.path), backup.manifest
     if manifest.kind is PayloadKind.PG_DUMP:
         with _unpacked(backup, on_progress) as dump:
-            _examine_dump(backup, pg_restore.examine(dump, manifest, where))
-            pg_restore.load(manager, server, dump, manifest)
+            postgresql.examine(dump, manifest, where)
+            postgresql.load(manager, server, dump, manifest)
     else:
-        client = mysqldump.client_for(manager, manifest)
-        _examine_dump(backup, mysqldump.examine(backup.chunks(on_progress), manifest, where))
-        mysqldump.load(manager, client, backup.chunks(on_progress))
+        client = mysql.client_for(manager, manifest)
+        mysql.examine(backup.chunks(on_progress), manifest, where)
+        mysql.load(manager, client, backup.chunks(on_progress))
     refuse_difference(read_contents(server), manifest.contents, where)
 
 
@@ -213,8 +231,3 @@ def _examine_sqlite(backup: Container, target: Path, on_progress: OnProgress) ->
         backup.unpack(file, on_progress)
     found = examine(target, str(backup.path))
     refuse_difference(found, backup.manifest.contents, str(backup.path))
-
-
-def _examine_dump(backup: Container, found: Contents | None) -> None:
-    if found is not None:
-        refuse_difference(found, backup.manifest.contents, str(backup.path))

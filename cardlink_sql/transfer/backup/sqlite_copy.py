@@ -45,7 +45,7 @@ def write_payload(
         with copy.open("rb") as file:
             while chunk := file.read(CHUNK):
                 payload.write(chunk)
-    return Origin("SQLite", sqlite3.sqlite_version, contents)
+    return Origin(product="SQLite", server_version=sqlite3.sqlite_version, contents=contents)
 
 
 def copy_database(manager: DatabaseManager, target: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
@@ -27,12 +28,24 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.transfer.backup.event_numbers import go_on
-from cardlink_sql.transfer.backup.restored import Replaced
 
 _REPLACED: Final = ".replaced-"
 _LOGS: Final = ("-wal", "-journal")
 # A file that SQLite cannot make sense of has no log to write back, and nobody works with it.
 _DAMAGED: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The SQLite database that was replaced.
+
+    Args:
+        name: the file that keeps it.
+        removal: the command that removes it.
+    """
+
+    name: str
+    removal: str
 
 
 class SQLiteScratch:

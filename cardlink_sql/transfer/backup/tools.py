@@ -43,25 +43,48 @@ class Tool:
         found = _VERSION.search(self.version.partition("(PostgreSQL)")[2] or self.version)
         return int(found[0].partition(".")[0]) if found else 0
 
-    @contextmanager
-    def running(
-        self, arguments: Iterable[str], *, stdin: bool = False, stdout: bool = False
-    ) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run it while the block lasts, and see that it ended well. An error kills it.
+    def output(self, arguments: Iterable[str]) -> Iterator[bytes]:
+        """Run it and return what it prints, piece by piece.
 
         Args:
             arguments: of its command line, which everybody on the machine can read.
-            stdin: whether the block writes to it; else it reads nothing.
-            stdout: whether the block reads from it; else what it prints is thrown away.
 
         Raises:
             ToolFailed: it ended with an error.
         """
+        with self._running(arguments, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None  # noqa: S101 - it was asked for
+            while piece := process.stdout.read(CHUNK):
+                yield piece
+
+    def feed(self, arguments: Iterable[str], pieces: Iterable[bytes]) -> None:
+        """Run it and write to it, piece by piece; what it prints is thrown away.
+
+        Args:
+            arguments: of its command line, which everybody on the machine can read.
+            pieces: its input.
+
+        Raises:
+            ToolFailed: it ended with an error.
+        """
+        with self._running(arguments, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None  # noqa: S101 - it was asked for
+            process.stdin.writelines(pieces)
+
+    @contextmanager
+    def _running(
+        self,
+        arguments: Iterable[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run it while the block lasts, and see that it ended well. An error kills it."""
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(  # noqa: S603 - found on the PATH, arguments are a list
                 [self.path, *arguments],
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stdin=stdin,
+                stdout=stdout,
                 stderr=errors,
                 env={**os.environ, "LC_ALL": "C", **self.environment},
             )
@@ -79,17 +102,6 @@ class Tool:
                     process.__exit__(None, None, None)
             if process.returncode != 0:
                 raise ToolFailed(self, _read(errors))
-
-    def output(self, arguments: Iterable[str]) -> Iterator[bytes]:
-        """Return what it prints, piece by piece.
-
-        Raises:
-            ToolFailed: it ended with an error.
-        """
-        with self.running(arguments, stdout=True) as process:
-            assert process.stdout is not None  # noqa: S101 - it was asked for
-            while piece := process.stdout.read(CHUNK):
-                yield piece
 
 
 class ToolFailed(Exception):  # noqa: N818 - a signal inside the package, never a caller's
@@ -129,6 +141,14 @@ def find_tool(
             version = said.stdout.decode(errors="replace").strip()
             return Tool(path, version, environment or {}, secrets)
     return None
+
+
+def missing(*names: str, product: str = "PostgreSQL") -> DatabaseError:
+    """Return the error for a program that is not there."""
+    return DatabaseError(
+        f"there is no {' or '.join(names)} of {product}'s on the PATH",
+        remedy=f"install {product}'s client programs; a backup by --method jsonl does without them",
+    )
 
 
 def _read(file: IO[bytes]) -> str:

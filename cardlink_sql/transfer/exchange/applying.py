@@ -6,12 +6,13 @@ from typing import Any
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.times import time_text
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.exchange.conflict import Conflict, Meeting, TableReport
 from cardlink_sql.transfer.exchange.keys import FileKeys
 from cardlink_sql.transfer.exchange.shapes import PSK_KEY, STORED_KEY, Shape
-from cardlink_sql.transfer.exchange.values import Values, from_row, time_text, to_row
+from cardlink_sql.transfer.exchange.values import Values, from_row, to_row
 
 
 class RowWriter:

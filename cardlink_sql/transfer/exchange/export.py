@@ -1,6 +1,6 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import IO, Any, Final
 
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.times import time_text
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -25,14 +26,13 @@ from cardlink_sql.transfer.exchange.shapes import (
     Shape,
     shapes_of,
 )
-from cardlink_sql.transfer.exchange.values import Values, from_row, time_text
+from cardlink_sql.transfer.exchange.values import Values, from_row
 from cardlink_sql.transfer.exchange.writers import Writer, writer
+from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 PAGE: Final = 1000
 # What belongs to one session.
 _OF_SESSION: Final = ("devices", "cards", "sessions", "logs")
-
-OnProgress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def export(
     selection: Selection | None = None,
     keys: Keys = Keys.NONE,
     passphrase: str | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> dict[str, int]:
     """Write a file: it is there whole, or what was there is there still.
 
@@ -156,7 +156,7 @@ class _Export:
         manager: DatabaseManager,
         selection: Selection,
         keys: FileKeys | None,
-        on_progress: OnProgress | None,
+        on_progress: OnProgress,
     ) -> None:
         self._manager = manager
         self._selection = selection
@@ -196,8 +196,7 @@ class _Export:
                     continue
                 write(values)
                 count += 1
-            if self._on_progress is not None:
-                self._on_progress(len(page))
+            self._on_progress(len(page))
         return count
 
     def _pages(self, gateway: ExchangeGateway, shape: Shape) -> Iterator[list[Values]]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.times import parse_time, time_text
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.times import utc_now
-from cardlink_sql.transfer.exchange.values import parse_time, time_text
 
 FORMAT: Final = "cardlink-export"
 FORMAT_VERSION: Final = 1

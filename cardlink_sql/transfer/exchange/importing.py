@@ -16,7 +16,6 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.exchange.applying import RowWriter
 from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker
 from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
-from cardlink_sql.transfer.exchange.export import OnProgress
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import check_schema, read_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_form, key_reader
@@ -25,6 +24,7 @@ from cardlink_sql.transfer.exchange.readers import RowSource, open_source
 from cardlink_sql.transfer.exchange.references import Identities, find_missing
 from cardlink_sql.transfer.exchange.shapes import SHAPES
 from cardlink_sql.transfer.exchange.spool import Spool
+from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 Passphrase = Callable[[], str | None] | str | None
 
@@ -55,8 +55,8 @@ def import_file(
     dry_run: bool = False,
     passphrase: Passphrase = None,
     keys: Keys | None = None,
-    on_check: OnProgress | None = None,
-    on_progress: OnProgress | None = None,
+    on_check: OnProgress = no_progress,
+    on_progress: OnProgress = no_progress,
 ) -> ImportReport:
     """Import a file: all of it, or nothing.
 
@@ -113,28 +113,23 @@ def _keys_of(
 
 
 def _check(
-    source: RowSource, checker: Checker, problems: Problems, on_check: OnProgress | None
+    source: RowSource, checker: Checker, problems: Problems, on_check: OnProgress
 ) -> CheckedRows:
-    report = on_check or _report_nothing
     new = 0
     try:
         for entry in source.entries(problems):
             checker.take(entry)
             new += 1
             if new == _STEP:
-                report(new)
+                on_check(new)
                 new = 0
     except ValidationError as error:
         # Such as a file that ends too soon, where what was found so far may explain it.
         if not problems.count:
             raise
         problems.add(error.what)
-    report(new)
+    on_check(new)
     return checker.checked
-
-
-def _report_nothing(_rows: int, /) -> None:
-    pass
 
 
 def _note(transaction: Transaction, report: ImportReport) -> None:
@@ -163,9 +158,7 @@ class _Import:
         self._conflict = conflict
         self._keys = keys
 
-    def run(
-        self, problems: Problems, on_progress: OnProgress | None, *, dry_run: bool
-    ) -> ImportReport:
+    def run(self, problems: Problems, on_progress: OnProgress, *, dry_run: bool) -> ImportReport:
         if problems.count:
             self._list_problems(problems)
         report = ImportReport(dry_run=dry_run)
@@ -197,7 +190,7 @@ class _Import:
         return released
 
     def _write(
-        self, gateway: ExchangeGateway, report: ImportReport, on_progress: OnProgress | None
+        self, gateway: ExchangeGateway, report: ImportReport, on_progress: OnProgress
     ) -> None:
         dialect = self._manager.dialect
         rows = RowWriter(gateway, dialect, self._conflict, self._keys)
@@ -215,8 +208,7 @@ class _Import:
                     logs.write(batch, counts)
                 else:
                     rows.write(shape, batch, counts, created[shape.name])
-                if on_progress is not None:
-                    on_progress(size)
+                on_progress(size)
 
     def _log_writer(
         self, gateway: ExchangeGateway, new_sessions: set[str], report: ImportReport

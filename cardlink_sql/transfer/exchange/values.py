@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Boolean, Column, Double
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.times import parse_time, time_text
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, checks
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
@@ -30,28 +30,6 @@ _HIGHEST_NUMBER: Final = 2**53 - 1
 _REPEATED: Final = frozenset(
     f"comm_logs.{name}" for name in ("session_id", "direction", "status_word", "status_message")
 )
-
-
-def time_text(moment: datetime) -> str:
-    """Return a time as text in UTC, as a file has it."""
-    return moment.isoformat(timespec="microseconds")
-
-
-def parse_time(value: Any, where: str) -> datetime:
-    """Parse a file's text to a time in UTC.
-
-    Raises:
-        ValidationError: it is not a time, or has no time zone.
-    """
-    try:
-        moment = datetime.fromisoformat(validation.text(value, where, 64))
-    except ValidationError:
-        raise
-    except ValueError:
-        raise ValidationError(
-            f"{value!r} is not a time in ISO 8601", where, "write 2026-11-22T22:17:13.668544+00:00"
-        ) from None
-    return validation.moment(moment, where)
 
 
 @cache

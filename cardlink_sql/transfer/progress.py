@@ -1,4 +1,4 @@
-"""The callback of long work: it takes the bytes done since the last call."""
+"""The callback of long work: it receives the rows, keys or bytes done since the last call."""
 
 from collections.abc import Callable
 

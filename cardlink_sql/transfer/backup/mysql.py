@@ -1,8 +1,10 @@
-"""MariaDB by ``mariadb-dump`` and MySQL by ``mysqldump``: CardLink's tables of one snapshot."""
+"""MariaDB and MySQL by their own tools: ``mariadb-dump`` or ``mysqldump``, and the client."""
 
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.dialect import Dialect
@@ -15,20 +17,34 @@ from cardlink_sql.transfer.backup.container import Payload
 from cardlink_sql.transfer.backup.contents import (
     LET_READ,
     read_contents,
+    refuse_difference,
     refuse_nothing,
     refuse_unseen,
 )
 from cardlink_sql.transfer.backup.manifest import Contents, Manifest, Origin
-from cardlink_sql.transfer.backup.mysql_tools import (
-    find_of_product,
-    option_file,
-    product_of,
-    secrets_of,
-    untold_parameters,
-)
 from cardlink_sql.transfer.backup.scripts import count_inserted_rows, lines
-from cardlink_sql.transfer.backup.tools import Tool, ToolFailed
+from cardlink_sql.transfer.backup.tools import Tool, ToolFailed, find_tool, missing
 
+MARIADB: Final = "MariaDB"
+MYSQL: Final = "MySQL"
+
+# What PyMySQL takes, and the tools' name for it.
+_CONNECTION: Final = {
+    "host": "host",
+    "port": "port",
+    "user": "user",
+    "password": "password",
+    "unix_socket": "socket",
+    "connect_timeout": "connect-timeout",
+}
+_SSL: Final = {"ca": "ssl-ca", "capath": "ssl-capath", "cert": "ssl-cert", "key": "ssl-key"}
+# What the tools settle themselves, or can do without.
+_DISPENSABLE: Final = frozenset(
+    {"database", "db", "charset", "client_flag", "read_timeout", "write_timeout", "use_unicode",
+     "program_name", "local_infile", "max_allowed_packet", "ssl_verify_cert",
+     "ssl_verify_identity", "ssl"}
+)  # fmt: skip
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _DUMPERS: Final = ("mariadb-dump", "mysqldump")
 _CLIENTS: Final = ("mariadb", "mysql")
 _OPTIONS: Final = (
@@ -56,10 +72,10 @@ def obstacle(manager: DatabaseManager) -> str | None:
     Raises:
         ConnectionError: the database does not answer.
     """
-    if untold := untold_parameters(manager):
+    if untold := _untold_parameters(manager):
         return f"mysqldump cannot be given {untold[0]}"
     product = _product(manager)
-    if find_of_product(product, *_DUMPERS) is None:
+    if _find_of_product(product, *_DUMPERS) is None:
         return f"there is no {' or '.join(_DUMPERS)} of {product}'s on the PATH"
     return None
 
@@ -86,17 +102,20 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
             refuse_nothing(contents, manager.config.safe_url)
             refuse_unseen(contents, Dialect.MYSQL, manager.config.safe_url)
             version = str(server.value("backup.version"))
-            tool = find_of_product(product_of(version), *_DUMPERS)
+            tool = _find_of_product(product_of(version), *_DUMPERS)
             assert tool is not None  # noqa: S101 - obstacle() has looked
             counted = _dump(manager, tool, [database, *contents.tables], payload)
     tables = {name: counted.get(name, 0) for name in contents.tables}
     return Origin(
-        product_of(version), version, replace(contents, tables=tables), None, tool.version
+        product=product_of(version),
+        server_version=version,
+        contents=replace(contents, tables=tables),
+        tool=tool.version,
     )
 
 
-def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> Contents:
-    """Read a dump from end to end without a database and return what it holds.
+def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
+    """Read a dump from end to end and compare it with the manifest, without a database.
 
     Args:
         dump: the payload, in pieces.
@@ -104,13 +123,13 @@ def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> Contents:
         where: what to name in an error.
 
     Raises:
-        ValidationError: its end is missing.
+        ValidationError: its end is missing, or it is not what the manifest says.
     """
     found = count_inserted_rows(lines(dump))
     if found is None:
         raise ValidationError("the dump has no end", where, "use another backup")
     tables = {**dict.fromkeys(manifest.contents.tables, 0), **found}
-    return Contents(manifest.contents.migrations, tables)
+    refuse_difference(Contents(manifest.contents.migrations, tables), manifest.contents, where)
 
 
 def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
@@ -131,14 +150,10 @@ def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
             manager.config.safe_url,
             "make one that every backend takes: cardlink-db backup --method jsonl",
         )
-    client = find_of_product(product, *_CLIENTS)
+    client = _find_of_product(product, *_CLIENTS)
     if client is None:
-        raise DatabaseError(
-            f"there is no {' or '.join(_CLIENTS)} of {product}'s on the PATH",
-            remedy="install the server's client programs; "
-            "a backup by --method jsonl does without them",
-        )
-    return replace(client, secrets=secrets_of(manager))
+        raise missing(*_CLIENTS, product=product)
+    return replace(client, secrets=_secrets_of(manager))
 
 
 def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
@@ -156,12 +171,10 @@ def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
         DatabaseError: the server refused something.
     """
     database = manager.config.engine_url.database or ""
-    with option_file(manager) as options:
+    with _option_file(manager) as options:
         arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
         try:
-            with client.running(arguments, stdin=True) as process:
-                assert process.stdin is not None  # noqa: S101 - it was asked for
-                process.stdin.writelines(dump)
+            client.feed(arguments, dump)
         except ToolFailed as failed:
             raise failed.error(
                 "DDL commits by itself here: drop the database, make it again, and restore again"
@@ -176,14 +189,14 @@ def _product(manager: DatabaseManager) -> str:
 def _dump(
     manager: DatabaseManager, tool: Tool, names: list[str], payload: Payload
 ) -> dict[str, int]:
-    tool = replace(tool, secrets=secrets_of(manager))
+    tool = replace(tool, secrets=_secrets_of(manager))
 
     def kept(pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             payload.write(piece)
             yield piece
 
-    with option_file(manager) as options:
+    with _option_file(manager) as options:
         try:
             pieces = tool.output([options, *_OPTIONS, *names])
             counted = count_inserted_rows(lines(kept(pieces)))
@@ -192,3 +205,84 @@ def _dump(
     if counted is None:
         raise DatabaseError(f"{tool.name} wrote no end", remedy="look at the server's log")
     return counted
+
+
+def product_of(version: str) -> str:
+    """Return the product of a server or a tool, from the version that it reports."""
+    return MARIADB if MARIADB.lower() in version.lower() else MYSQL
+
+
+def _find_of_product(product: str, *names: str) -> Tool | None:
+    """Return the first of some programs that is of the server's own product.
+
+    MySQL's tools ask MariaDB for what it has not, and the other way round.
+    """
+    for name in names:
+        tool = find_tool(name)
+        if tool is not None and product_of(tool.version) == product:
+            return tool
+    return None
+
+
+def _untold_parameters(manager: DatabaseManager) -> list[str]:
+    """Return the parameters of the connection that the tools have no option for."""
+    options = _parameters(manager)
+    ssl = options.get("ssl") or {}
+    return [
+        *(name for name in options if name not in _CONNECTION and name not in _DISPENSABLE),
+        *(f"ssl_{name}" for name in ssl if name not in _SSL and name != "check_hostname"),
+    ]
+
+
+@contextmanager
+def _option_file(manager: DatabaseManager) -> Iterator[str]:
+    """Write a file with all that a tool needs to connect; yields the argument that names it.
+
+    Only this user can read the file, and it is gone after the block. No other option file is
+    read, for the URL says where the database is.
+    """
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="cardlink-") as file:
+        file.write("[client]\n")
+        file.writelines(
+            f'{name} = "{str(value).translate(_ESCAPES)}"\n'
+            for name, value in _lines(_parameters(manager)).items()
+        )
+        file.flush()
+        yield f"--defaults-file={file.name}"
+
+
+def _secrets_of(manager: DatabaseManager) -> tuple[str, ...]:
+    """Return what no error may show."""
+    return tuple(filter(None, [str(_parameters(manager).get("password") or "")]))
+
+
+def _lines(options: Mapping[str, Any]) -> dict[str, Any]:
+    lines = {
+        _CONNECTION[name]: options[name] for name in _CONNECTION if options.get(name) is not None
+    }
+    if "socket" not in lines:
+        lines["protocol"] = "TCP"  # localhost would be the socket, and for PyMySQL it is not
+    ssl = options.get("ssl")
+    if ssl is None:
+        return lines
+    lines |= {_SSL[name]: value for name, value in ssl.items() if name in _SSL}
+    checks_name = _is_true(options.get("ssl_verify_identity")) or ssl.get("check_hostname")
+    checks = checks_name or _is_true(options.get("ssl_verify_cert"))
+    # Each product knows one of the two; "loose" lets the other pass over it.
+    mode = "VERIFY_IDENTITY" if checks_name else "VERIFY_CA" if checks else "REQUIRED"
+    return {
+        **lines,
+        "loose-ssl": "1",
+        "loose-ssl-mode": mode,
+        "loose-ssl-verify-server-cert": "1" if checks else "0",
+    }
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() in ("1", "true", "yes")
+
+
+def _parameters(manager: DatabaseManager) -> dict[str, Any]:
+    """Return what the engine connects with."""
+    _, options = manager.engine.dialect.create_connect_args(manager.config.engine_url)
+    return dict(options)
