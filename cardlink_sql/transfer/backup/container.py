@@ -67,12 +67,7 @@ class Payload(io.RawIOBase):
 
 
 class NewContainer:
-    """A backup that is being written.
-
-    Args:
-        file: an open file, empty.
-        kind: what the payload will be.
-    """
+    """A backup that is being written."""
 
     def __init__(self, file: IO[bytes], kind: PayloadKind) -> None:
         self._file = file
@@ -105,9 +100,6 @@ class NewContainer:
 
 class Container:
     """A backup that is read.
-
-    Args:
-        path: the file.
 
     Raises:
         ValidationError: it is not a backup, or it is damaged.

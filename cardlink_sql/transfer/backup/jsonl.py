@@ -23,10 +23,6 @@ from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, impo
 def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """Write every table as JSON lines, the PSKs as they are stored.
 
-    Args:
-        manager: of the database.
-        payload: where to.
-
     Raises:
         MigrationError: its schema is not the one of this version.
     """
@@ -58,12 +54,6 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
     """Load JSON lines into an empty database, whose schema is made first, and count its rows.
 
     The counter of the events comes from the manifest.
-
-    Args:
-        manager: of that database.
-        file: the unpacked payload.
-        manifest: of the backup.
-        where: what to name in an error.
 
     Raises:
         ValidationError: the rows cannot be taken, or are not those of the manifest.

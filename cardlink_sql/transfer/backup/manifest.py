@@ -132,10 +132,6 @@ class Manifest(Origin):
 def parse_manifest(text: bytes, where: str) -> Manifest:
     """Read ``manifest.json``.
 
-    Args:
-        text: the file's bytes.
-        where: the backup, for errors.
-
     Raises:
         ValidationError: it is not a manifest, or one of another version of the format.
     """

@@ -85,10 +85,6 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
 
     It is of one snapshot; writers go on meanwhile, migrations wait.
 
-    Args:
-        manager: of the database.
-        payload: where to.
-
     Raises:
         MigrationError: no migration is applied to the database, or one is under way.
         DatabaseError: the tool failed, or the role does not see a table.
@@ -117,11 +113,6 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
 def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
     """Read a dump from end to end and compare it with the manifest, without a database.
 
-    Args:
-        dump: the payload, in pieces.
-        manifest: of the backup.
-        where: what to name in an error.
-
     Raises:
         ValidationError: its end is missing, or it is not what the manifest says.
     """
@@ -134,10 +125,6 @@ def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
 
 def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
     """Return the client that loads a dump: the one of the dump's product and the server's.
-
-    Args:
-        manager: of the database to restore.
-        manifest: of the backup.
 
     Raises:
         ValidationError: the dump is of the other product.
@@ -161,11 +148,6 @@ def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
 
     The bookkeeping of the migrations is the last table of a dump, so a database that is loaded
     in part has no migration applied, and nothing mistakes it for a whole one.
-
-    Args:
-        manager: of that database.
-        client: of :func:`client_for`.
-        dump: the payload, in pieces.
 
     Raises:
         DatabaseError: the server refused something.

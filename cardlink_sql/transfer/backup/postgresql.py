@@ -62,10 +62,6 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
 
     Both are of one snapshot; writers go on meanwhile, changes to the schema wait.
 
-    Args:
-        manager: of the database.
-        payload: where to.
-
     Raises:
         MigrationError: no migration is applied to the database.
         DatabaseError: ``pg_dump`` failed, or the role does not see a table.
@@ -119,11 +115,6 @@ def examine(dump: Path, manifest: Manifest, where: str) -> None:
 
     Nothing is compared where there is no ``pg_restore``, which it takes to read one.
 
-    Args:
-        dump: the unpacked payload.
-        manifest: of the backup.
-        where: what to name in an error.
-
     Raises:
         ValidationError: it cannot be read, or is not what the manifest says.
     """
@@ -143,12 +134,6 @@ def load(
     manager: DatabaseManager, server: InternalStatements, dump: Path, manifest: Manifest
 ) -> None:
     """Load a dump into an empty database.
-
-    Args:
-        manager: of that database.
-        server: a connection to it.
-        dump: the unpacked payload, examined.
-        manifest: of the backup.
 
     Raises:
         ValidationError: its tables are of another schema.

@@ -55,10 +55,6 @@ def copy_database(manager: DatabaseManager, target: Path) -> None:
     another process has written, unless the source is inside a read transaction, as it is
     here. In WAL mode writers go on meanwhile; their log grows until the copy is done.
 
-    Args:
-        manager: of the database; one in memory will do.
-        target: the file to make; one file, without a log next to it.
-
     Raises:
         ConflictError: the database stayed locked.
         QueryError: the database cannot be read.
@@ -86,10 +82,6 @@ def _heed_interrupts(_status: int, _remaining: int, _total: int) -> None:
 
 def examine(file: Path, where: str) -> Contents:
     """Check a database file from end to end and return its contents. Nobody else has it open.
-
-    Args:
-        file: an SQLite database.
-        where: what to name in an error.
 
     Raises:
         ValidationError: the file is damaged.

@@ -98,7 +98,8 @@ class Checker:
         for name, value in row.items():
             check = checks.get(name)
             if check is None:
-                self._no_column(entry, name)
+                if name != PSK_KEY or not self._holds_key(entry):
+                    self._unknown(entry, name)
                 continue
             try:
                 values[name] = check(value)
@@ -110,10 +111,6 @@ class Checker:
 
     def _holds_key(self, entry: FileRow) -> bool:
         return self._keys is not None and entry.shape.word == "cards" and PSK_KEY in entry.row
-
-    def _no_column(self, entry: FileRow, name: str) -> None:
-        if name != PSK_KEY or not self._holds_key(entry):
-            self._unknown(entry, name)
 
     def _unknown(self, entry: FileRow, name: str) -> None:
         if name == PSK_KEY and entry.shape.word == "cards":

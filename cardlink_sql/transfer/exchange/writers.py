@@ -41,12 +41,7 @@ class Writer(Protocol):
 
 
 def writer(chosen: Format, file: IO[bytes]) -> Writer:
-    """Return the writer of a format.
-
-    Args:
-        chosen: the format.
-        file: where the bytes go.
-    """
+    """Return the writer of a format."""
     made: Writer = _WRITERS[chosen](file)
     return made
 
