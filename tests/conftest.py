@@ -50,6 +50,8 @@ SERVER_URLS = {
 ALL_DIALECTS = tuple(Dialect)
 Run = Callable[..., "Result"]
 Restore = Callable[[Dialect, Path], DatabaseManager]
+Migrated = Callable[[Dialect], DatabaseManager]
+MakeDatabase = Callable[[Dialect], str]
 
 # The migrations of the layer, in their order.
 MIGRATIONS = sorted(
@@ -309,6 +311,18 @@ def result(number: int = 1, **fields: Any) -> TestResult:
             **fields,
         }
     )
+
+
+def add(manager: DatabaseManager, *records: Any) -> None:
+    """Store records in this order, in one transaction."""
+    with UnitOfWork(manager) as uow:
+        gateways = {
+            gateway.record: gateway
+            for gateway in (uow.devices, uow.cards, uow.sessions, uow.logs, uow.tests)
+        }
+        for record in records:
+            gateways[type(record)].create(record)
+        uow.commit()
 
 
 def dump(manager: DatabaseManager) -> dict[str, list[tuple[Any, ...]]]:

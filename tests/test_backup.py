@@ -32,7 +32,18 @@ from cardlink_sql.model import tables
 from cardlink_sql.transfer.backup import check_backup, create_backup, restore_backup, sqlite_scratch
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.manifest import Manifest
-from tests.conftest import MOMENT, card, device, dump, entry, iccid, session_id
+from tests.conftest import (
+    MOMENT,
+    MakeDatabase,
+    Migrated,
+    add,
+    card,
+    device,
+    dump,
+    entry,
+    iccid,
+    session_id,
+)
 
 LOGS = 40
 STRANGE = "'; DROP TABLE x; -- \\ \\. \\N \n\t\"` ŝĉ 💳"
@@ -74,9 +85,7 @@ def fill(manager: DatabaseManager) -> None:
 
 
 @pytest.fixture
-def sqlite_manager(
-    make_database: Callable[[Dialect], str], migrated: Callable[[Dialect], DatabaseManager]
-) -> Iterator[DatabaseManager]:
+def sqlite_manager(make_database: MakeDatabase, migrated: Migrated) -> Iterator[DatabaseManager]:
     """A migrated SQLite file of this test's own, with rows."""
     config = DatabaseConfig(make_database(Dialect.SQLITE))
     with DatabaseManager(config, keyring=migrated(Dialect.SQLITE).keyring) as manager:
@@ -149,9 +158,7 @@ def test_a_database_in_memory_is_backed_up_and_not_restored(tmp_path: Path) -> N
         with pytest.raises(MigrationError, match="nothing to back up"):
             create_backup(manager, tmp_path / "one.backup")
         manager.create_tables()
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(device())
-            uow.commit()
+        add(manager, device())
         made = create_backup(manager, tmp_path / "one.backup")
         assert made.manifest.contents.tables["devices"] == 1
         with pytest.raises(ValidationError, match="memory"):
@@ -232,10 +239,7 @@ def test_a_backup_ends_while_two_processes_write_and_is_of_one_moment(
     "statement", ["SELECT 1", "BEGIN; SELECT * FROM devices", "BEGIN IMMEDIATE"]
 )
 def test_a_database_that_another_process_has_open_is_not_replaced(
-    statement: str,
-    sqlite_manager: DatabaseManager,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    statement: str, sqlite_manager: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = create_backup(sqlite_manager, tmp_path / "one.backup")
     change(sqlite_manager)

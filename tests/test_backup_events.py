@@ -1,6 +1,6 @@
 """Events across a restore: no listener misses one silently."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
-from tests.conftest import Restore, delete_rows, device
+from tests.conftest import MakeDatabase, Restore, delete_rows, device
 from tests.test_backup import rewritten
 
 METHODS = [Method.NATIVE, Method.JSONL]
@@ -73,9 +73,7 @@ def test_a_listener_with_a_kept_position_is_told_that_events_are_gone(
             assert (event.position, event.entity_id) == (last + 1, "device-0111")
 
 
-def test_the_numbers_of_a_replaced_file_go_on(
-    make_database: Callable[[Dialect], str], tmp_path: Path
-) -> None:
+def test_the_numbers_of_a_replaced_file_go_on(make_database: MakeDatabase, tmp_path: Path) -> None:
     with DatabaseManager(DatabaseConfig(make_database(Dialect.SQLITE))) as manager:
         manager.create_tables()
         made = create_backup(manager, tmp_path / "one.backup")
@@ -107,7 +105,7 @@ def test_a_backup_of_before_publishing_does_not_begin_again(
 
 
 def test_an_older_schema_without_a_counter_is_restored_as_it_is(
-    make_database: Callable[[Dialect], str], dialect: Dialect, restored: Restore, tmp_path: Path
+    make_database: MakeDatabase, dialect: Dialect, restored: Restore, tmp_path: Path
 ) -> None:
     with DatabaseManager(DatabaseConfig(make_database(dialect))) as manager:
         manager.migrator.migrate("0001")

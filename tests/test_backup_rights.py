@@ -1,6 +1,6 @@
 """Who may back up and restore, and what a role without the right is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,13 +12,12 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.grants import Role, grants
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
-from tests.conftest import delete_rows
+from tests.conftest import MakeDatabase, delete_rows
 from tests.roles import database_user, execute, manager_as
 from tests.test_backup import content, fill
 
 METHODS = [Method.NATIVE, Method.JSONL]
 SERVERS = [Dialect.POSTGRESQL, Dialect.MYSQL]
-MakeDatabase = Callable[[Dialect], str]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +29,15 @@ from cardlink_sql.transfer.backup import (
     postgresql,
     restore_backup,
 )
-from tests.conftest import ALL_DIALECTS, Restore, Run, delete_rows
+from tests.conftest import ALL_DIALECTS, MakeDatabase, Migrated, Restore, Run, delete_rows
 from tests.test_backup import LOGS, change, content, fill, rewritten, writers
 
 SERVERS = (Dialect.POSTGRESQL, Dialect.MYSQL)
 METHODS = [Method.NATIVE, Method.JSONL]
-MakeDatabase = Callable[[Dialect], str]
 
 
 @pytest.fixture(scope="session")
-def migrated(owners: Callable[[Dialect], DatabaseManager]) -> Callable[[Dialect], DatabaseManager]:
+def migrated(owners: Migrated) -> Migrated:
     """A backup and a restore make tables, so the owner of the database runs them."""
     return owners
 
@@ -73,11 +72,7 @@ def test_what_is_restored_is_what_was_backed_up(
 
 @pytest.mark.parametrize("source", ALL_DIALECTS)
 def test_json_lines_go_from_every_backend_into_every_other(
-    source: Dialect,
-    dialect: Dialect,
-    migrated: Callable[[Dialect], DatabaseManager],
-    restored: Restore,
-    tmp_path: Path,
+    source: Dialect, dialect: Dialect, migrated: Migrated, restored: Restore, tmp_path: Path
 ) -> None:
     origin = migrated(source)
     fill(origin)
@@ -91,11 +86,7 @@ def test_json_lines_go_from_every_backend_into_every_other(
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dialect", SERVERS)
 def test_a_servers_database_with_rows_is_not_restored_into(
-    method: Method,
-    manager: DatabaseManager,
-    make_database: MakeDatabase,
-    run: Run,
-    tmp_path: Path,
+    method: Method, manager: DatabaseManager, make_database: MakeDatabase, run: Run, tmp_path: Path
 ) -> None:
     fill(manager)
     made = create_backup(manager, tmp_path / "one.backup", method=method)
@@ -136,10 +127,7 @@ def test_a_servers_database_with_rows_is_not_restored_into(
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_tables_without_rows_take_json_lines_and_no_dump(
-    server: Dialect,
-    migrated: Callable[[Dialect], DatabaseManager],
-    make_database: MakeDatabase,
-    tmp_path: Path,
+    server: Dialect, migrated: Migrated, make_database: MakeDatabase, tmp_path: Path
 ) -> None:
     manager = migrated(server)
     fill(manager)
@@ -159,11 +147,7 @@ def test_tables_without_rows_take_json_lines_and_no_dump(
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_backup_while_others_write_is_of_one_moment(
-    server: Dialect,
-    method: Method,
-    migrated: Callable[[Dialect], DatabaseManager],
-    restored: Restore,
-    tmp_path: Path,
+    server: Dialect, method: Method, migrated: Migrated, restored: Restore, tmp_path: Path
 ) -> None:
     source = migrated(server)
     try:
@@ -242,7 +226,7 @@ def test_only_the_tables_of_cardlink_are_taken(
 @pytest.mark.parametrize("server", SERVERS)
 def test_without_tools_it_is_json_lines(
     server: Dialect,
-    migrated: Callable[[Dialect], DatabaseManager],
+    migrated: Migrated,
     restored: Restore,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -275,7 +259,7 @@ def test_a_tool_that_will_not_do_is_not_taken(
     name: str,
     says: str,
     obstacle: str,
-    migrated: Callable[[Dialect], DatabaseManager],
+    migrated: Migrated,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -294,10 +278,7 @@ def script(path: Path, line: str) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_tool_that_fails_leaves_nothing(
-    server: Dialect,
-    migrated: Callable[[Dialect], DatabaseManager],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    server: Dialect, migrated: Migrated, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tool = {Dialect.POSTGRESQL: "pg_dump", Dialect.MYSQL: "mariadb-dump"}[server]
     version = f"[ $1 = --version ] && exec {shutil.which(tool)} $1"
@@ -397,7 +378,7 @@ def test_no_password_is_on_a_command_line_or_in_an_error(
 
 
 def test_another_dialects_own_backup_is_refused(
-    manager: DatabaseManager, migrated: Callable[[Dialect], DatabaseManager], tmp_path: Path
+    manager: DatabaseManager, migrated: Migrated, tmp_path: Path
 ) -> None:
     for dialect in ALL_DIALECTS:
         if dialect is not manager.dialect:
@@ -429,9 +410,7 @@ def test_a_manifest_that_lies_about_rows_is_refused(
 
 
 @pytest.fixture
-def source(
-    migrated: Callable[[Dialect], DatabaseManager],
-) -> Iterator[DatabaseManager]:
+def source(migrated: Migrated) -> Iterator[DatabaseManager]:
     """The migrated database on PostgreSQL."""
     yield migrated(Dialect.POSTGRESQL)
     delete_rows(migrated(Dialect.POSTGRESQL))
@@ -471,11 +450,7 @@ def test_a_dump_of_another_schema_is_refused_and_json_lines_are_not(
 @pytest.mark.parametrize("line", [200, 300])
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_kill_while_a_dump_is_loaded_leaves_no_migrated_database(
-    line: int,
-    server: Dialect,
-    migrated: Callable[[Dialect], DatabaseManager],
-    make_database: MakeDatabase,
-    tmp_path: Path,
+    line: int, server: Dialect, migrated: Migrated, make_database: MakeDatabase, tmp_path: Path
 ) -> None:
     source = migrated(server)
     fill(source)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.cli import main
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
-from tests.conftest import Run, card, delete_rows, device, dump, iccid, session_id
+from tests.conftest import MakeDatabase, Run, card, delete_rows, device, dump, iccid, session_id
 
 PSK = b"\x01" * 16
 
@@ -173,7 +172,7 @@ def test_a_database_that_is_not_there_is_not_made(run: Run, arguments: tuple[str
 
 
 def test_a_database_without_tables_says_so(
-    make_database: Callable[[Dialect], str], dialect: Dialect, run: Run
+    make_database: MakeDatabase, dialect: Dialect, run: Run
 ) -> None:
     url = make_database(dialect)
     if dialect is Dialect.SQLITE:

@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
-from tests.conftest import Run, card, dump, iccid
+from tests.conftest import Run, add, card, dump, iccid
 from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
 
 
@@ -154,9 +154,7 @@ def test_no_database_is_made(run: Run, tmp_path: Path, command: list[str]) -> No
 
 
 def test_a_card_without_a_psk_is_in_no_count(run: Run, url: str, manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.cards.create(card(9))
-        uow.commit()
+    add(manager, card(9))
     both = {"CARDLINK_ENCRYPTION_KEY": f"{NEW},{OLD}"}
     assert json.loads(run("keys", "check", "--json", "-d", url, **both).stdout)["cards"] == 3
 

@@ -9,7 +9,7 @@ import pytest
 from cardlink_sql import DatabaseManager, Dialect, UnitOfWork
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.transfer.exchange import Conflict, Format, Keys, Selection, export, import_file
-from tests.conftest import ALL_DIALECTS, delete_rows, dump, iccid
+from tests.conftest import ALL_DIALECTS, Migrated, delete_rows, dump, iccid
 from tests.exchange_data import KEY, fill
 
 FORMATS = [Format.JSON, Format.YAML, Format.JSONL]
@@ -18,7 +18,7 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 @pytest.fixture(scope="module")
 def exported(
-    migrated: Callable[[Dialect], DatabaseManager], tmp_path_factory: pytest.TempPathFactory
+    migrated: Migrated, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Dialect, Format], tuple[Path, Rows]]:
     """Gives a backend's export in a format, and the rows that it came from."""
     made: dict[Dialect, tuple[Path, Rows]] = {}

@@ -25,7 +25,7 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.records import OTASession, TestResult, TestStatus
 from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
 from cardlink_sql.transfer.exchange.writers import harmless
-from tests.conftest import MOMENT, card, device, entry, iccid, session_id
+from tests.conftest import MOMENT, add, card, device, entry, iccid, session_id
 
 KEY = bytes(range(16))
 OLD = datetime(2025, 1, 1, tzinfo=UTC)
@@ -112,10 +112,11 @@ def test_a_file_has_every_table_and_all_rows_in_the_order_of_their_keys(
 
 
 def test_more_rows_than_a_page_are_all_there(manager: DatabaseManager, tmp_path: Path) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.sessions.create(OTASession(session_id()))
-        uow.logs.add_log_batch([entry(raw_data=f"{number:04X}") for number in range(2000)])
-        uow.commit()
+    add(
+        manager,
+        OTASession(session_id()),
+        *[entry(raw_data=f"{number:04X}") for number in range(2000)],
+    )
     told: list[int] = []
     rows = export(manager, tmp_path / "f.jsonl", on_progress=told.append)
     assert rows["comm_logs"] == 2000 == sum(told) - 1
@@ -263,18 +264,13 @@ class TestCsv:
 
     def test_apdus_stay_what_they_are(self, manager: DatabaseManager) -> None:
         formula = "=HYPERLINK(\"x\")\nsecond; line, 'x'"
-        with UnitOfWork(manager) as uow:
-            uow.sessions.create(OTASession(session_id()))
-            uow.logs.add_log_batch(
-                [
-                    entry(raw_data="00A40400"),
-                    entry(raw_data="6E00", direction="response", latency_ms=1.5),
-                    entry(
-                        raw_data="0084000008", decoded_data="=HYPERLINK(\"x\")\nsecond; line, 'x'"
-                    ),
-                ]
-            )
-            uow.commit()
+        add(
+            manager,
+            OTASession(session_id()),
+            entry(raw_data="00A40400"),
+            entry(raw_data="6E00", direction="response", latency_ms=1.5),
+            entry(raw_data="0084000008", decoded_data=formula),
+        )
         first, second, third = self.cells(manager, "logs")
         assert first["raw_data"] == "00A40400"
         assert first["timestamp"] == "2026-03-29 00:59:59.987654"
@@ -292,9 +288,7 @@ class TestCsv:
     def test_every_text_is_in_quotes_so_that_no_other_separator_cuts_it(
         self, manager: DatabaseManager
     ) -> None:
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(device(1, name="a;=1+1"))
-            uow.commit()
+        add(manager, device(1, name="a;=1+1"))
         file = io.BytesIO()
         export(manager, file, file_format=Format.CSV, selection=Selection(("devices",)))
         assert b'"a;=1+1"' in file.getvalue()

@@ -24,15 +24,27 @@ from cardlink_sql.formats.strict_yaml import Author, read_yaml, write_yaml
 from cardlink_sql.model.records import OTASession, SessionStatus
 from cardlink_sql.transfer.exchange import Conflict, Format, ImportReport, Keys, export, import_file
 from cardlink_sql.transfer.exchange.conflict import TableReport, deep_merge
-from tests.conftest import MOMENT, card, delete_rows, device, dump, entry, iccid, session_id
+from tests.conftest import (
+    MOMENT,
+    Migrated,
+    add,
+    card,
+    delete_rows,
+    device,
+    dump,
+    entry,
+    iccid,
+    session_id,
+)
 
 HEADER = {"format": "cardlink-export", "format_version": 1}
 PHONE = {"id": "a", "device_type": "phone"}
 Rows = list[dict[str, Any]]
+Take = Callable[..., ImportReport]
 
 
 @pytest.fixture
-def take(manager: DatabaseManager, tmp_path: Path) -> Callable[..., ImportReport]:
+def take(manager: DatabaseManager, tmp_path: Path) -> Take:
     """Imports tables that are given as lists of rows."""
 
     def call(conflict: Conflict = Conflict.SKIP, **tables: Rows) -> ImportReport:
@@ -134,7 +146,7 @@ class TestFaults:
         ]  # fmt: skip
 
     def test_what_refers_to_a_row_at_fault_is_not_at_fault(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         with pytest.raises(ValidationError) as refused:
             take(
@@ -147,7 +159,7 @@ class TestFaults:
         ]
 
     def test_a_log_entry_without_its_time_is_one(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         entry = log("00")
         del entry["timestamp"]
@@ -155,15 +167,13 @@ class TestFaults:
             take(ota_sessions=[session(1)], comm_logs=[entry])
         assert dump(manager)["ota_sessions"] == []
 
-    def test_a_key_that_stands_twice_is_one(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
-    ) -> None:
+    def test_a_key_that_stands_twice_is_one(self, manager: DatabaseManager, take: Take) -> None:
         with pytest.raises(ValidationError, match=r"devices\[1\]\.id: 'a' is devices\[0\] already"):
             take(devices=[PHONE, PHONE])
         assert dump(manager)["devices"] == []
 
     def test_a_reference_that_leads_nowhere_is_one(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         with pytest.raises(ValidationError) as refused:
             take(
@@ -177,11 +187,7 @@ class TestFaults:
             "  comm_logs[1].session_id: neither the file nor the database has "
             f"'{session_id(2)}' in ota_sessions; 2 more rows refer to it",
         ]
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(device(id="a"))
-            uow.cards.create(card())
-            uow.sessions.create(OTASession(session_id(2)))
-            uow.commit()
+        add(manager, device(id="a"), card(), OTASession(session_id(2)))
         report = take(
             ota_sessions=[session(1, device_id="a", card_iccid=iccid())],
             comm_logs=[log("00", 1), log("00", 2)],
@@ -267,8 +273,8 @@ class TestHostileFiles:
         ],
     )
     def test_a_damaged_file_of_lines_is_refused(
-        self, migrated: Callable[[Dialect], DatabaseManager], tmp_path: Path,
-        text: str | bytes, reason: str,
+        self, migrated: Migrated, tmp_path: Path,
+        text: str | bytes, reason: str
     ) -> None:  # fmt: skip
         assert reason in refusal(migrated(Dialect.SQLITE), tmp_path / "f.jsonl", text)
 
@@ -289,7 +295,7 @@ class TestHostileFiles:
         ],
     )
     def test_damaged_yaml_is_refused(
-        self, migrated: Callable[[Dialect], DatabaseManager], tmp_path: Path, text: str, reason: str
+        self, migrated: Migrated, tmp_path: Path, text: str, reason: str
     ) -> None:
         assert reason in refusal(migrated(Dialect.SQLITE), tmp_path / "f.yaml", text)
 
@@ -310,29 +316,28 @@ class TestConflicts:
 
     @pytest.fixture
     def known(self, manager: DatabaseManager) -> None:
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(
-                device(
-                    id="a",
-                    name="",
-                    notes="known",
-                    connection_settings={"both": None, "deep": {"a": 1}, "list": [1]},
-                    imei="1" * 15,
-                    created_at=MOMENT,
-                    updated_at=MOMENT,
-                )
-            )
-            uow.commit()
+        add(
+            manager,
+            device(
+                id="a",
+                name="",
+                notes="known",
+                connection_settings={"both": None, "deep": {"a": 1}, "list": [1]},
+                imei="1" * 15,
+                created_at=MOMENT,
+                updated_at=MOMENT,
+            ),
+        )
 
     @pytest.mark.usefixtures("known")
-    def test_skip_keeps(self, manager: DatabaseManager, take: Callable[..., ImportReport]) -> None:
+    def test_skip_keeps(self, manager: DatabaseManager, take: Take) -> None:
         before = dump(manager)["devices"]
         assert take(devices=self.FILE).tables["devices"] == TableReport(created=1, skipped=1)
         assert dump(manager)["devices"][:1] == before
 
     @pytest.mark.usefixtures("known")
     def test_overwrite_writes_every_field_of_the_file(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         report = take(Conflict.OVERWRITE, devices=self.FILE)
         assert report.tables["devices"] == TableReport(created=1, updated=1)
@@ -348,7 +353,7 @@ class TestConflicts:
 
     @pytest.mark.usefixtures("known")
     def test_merge_fills_what_is_null_and_adds_to_objects(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         report = take(Conflict.MERGE, devices=self.FILE)
         assert report.tables["devices"] == TableReport(created=1, updated=1)
@@ -365,9 +370,7 @@ class TestConflicts:
         assert again.tables["devices"] == TableReport(skipped=1, unchanged=1)
         assert dump(manager) == before
 
-    def test_a_setting_of_null_is_not_empty(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
-    ) -> None:
+    def test_a_setting_of_null_is_not_empty(self, manager: DatabaseManager, take: Take) -> None:
         with UnitOfWork(manager) as uow:
             uow.settings.set_value("a.null", None)
             uow.commit()
@@ -376,12 +379,13 @@ class TestConflicts:
             assert uow.settings.get_value("a.null") is None
 
     def test_a_merge_takes_no_end_from_a_session_in_another_status(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
-        with UnitOfWork(manager) as uow:
-            uow.sessions.create(OTASession(session_id(1), status=SessionStatus.ACTIVE))
-            uow.sessions.create(OTASession(session_id(2), status=SessionStatus.FAILED))
-            uow.commit()
+        add(
+            manager,
+            OTASession(session_id(1), status=SessionStatus.ACTIVE),
+            OTASession(session_id(2), status=SessionStatus.FAILED),
+        )
         ended = {"status": "failed", "error_code": "x", "tls_cipher_suite": "suite"}
         take(Conflict.MERGE, ota_sessions=[session(1, **ended), session(2, **ended)])
         with UnitOfWork(manager) as uow:
@@ -392,12 +396,10 @@ class TestConflicts:
         assert (two.error_code, two.tls_cipher_suite) == ("x", "suite")
 
     def test_a_merge_that_makes_too_much_is_refused(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         half = "x" * 200_000
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(device(id="a", connection_settings={"a": half}))
-            uow.commit()
+        add(manager, device(id="a", connection_settings={"a": half}))
         with pytest.raises(ValidationError, match=r"devices\['a'\]: after the merge: the JSON is"):
             take(
                 Conflict.MERGE,
@@ -406,15 +408,13 @@ class TestConflicts:
             )  # fmt: skip
         assert [row[0] for row in dump(manager)["devices"]] == ["a"]
 
-    def test_one_and_true_are_different(self, take: Callable[..., ImportReport]) -> None:
+    def test_one_and_true_are_different(self, take: Take) -> None:
         for value in (1, True, 1.0, "1"):
             row = {**PHONE, "connection_settings": {"a": value}}
             report = take(Conflict.OVERWRITE, devices=[row]).tables["devices"]
             assert report.unchanged == 0, value
 
-    def test_a_new_row_has_the_defaults(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
-    ) -> None:
+    def test_a_new_row_has_the_defaults(self, manager: DatabaseManager, take: Take) -> None:
         take(devices=[PHONE], card_profiles=[{"iccid": iccid()}], ota_sessions=[session()])
         with UnitOfWork(manager) as uow:
             assert uow.devices.get_all()[0].is_active is True
@@ -423,19 +423,15 @@ class TestConflicts:
 
 
 class TestIdentities:
-    def test_another_cards_identity_is_a_fault(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
-    ) -> None:
-        with UnitOfWork(manager) as uow:
-            uow.cards.create(card(1, psk_identity="x"))
-            uow.commit()
+    def test_another_cards_identity_is_a_fault(self, manager: DatabaseManager, take: Take) -> None:
+        add(manager, card(1, psk_identity="x"))
         fault = rf"card_profiles\[0\]\.psk_identity: card {iccid(1)} of the database has 'x'"
         for rule in Conflict:
             with pytest.raises(ValidationError, match=fault):
                 take(rule, card_profiles=[{"iccid": iccid(2), "psk_identity": "x"}])
 
     def test_cards_may_exchange_their_identities(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         with UnitOfWork(manager) as uow:
             for number in (1, 2, 3):
@@ -452,7 +448,7 @@ class TestIdentities:
             assert [found.psk_identity for found in uow.cards.get_all()] == ["id2", "id3", "id1"]
 
     def test_a_psk_does_not_come_under_another_identity(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         with UnitOfWork(manager) as uow:
             uow.cards.create_with_psk(card(), b"key", psk_identity="mine")
@@ -471,7 +467,7 @@ class TestLogEntries:
 
     @pytest.mark.parametrize("number", [2**53, 2**63 - 1])
     def test_a_number_that_leaves_no_room_behind_it_is_given_anew(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport], number: int
+        self, manager: DatabaseManager, take: Take, number: int
     ) -> None:
         take(ota_sessions=[session(1)], comm_logs=[log("00", number=number)])
         with UnitOfWork(manager) as uow:
@@ -482,7 +478,7 @@ class TestLogEntries:
         assert 0 < (first.id or 0) < (second.id or 0) < 2**53
 
     def test_numbers_are_kept_where_they_are_free(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         take(
             ota_sessions=[session(1)],
@@ -496,7 +492,7 @@ class TestLogEntries:
         assert self.numbers(manager)[2][0] > 10**9 + 9
 
     def test_taken_numbers_are_given_anew_and_the_order_stays(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         first = 2 * 10**9
         take(
@@ -513,7 +509,7 @@ class TestLogEntries:
         assert again.tables["comm_logs"] == TableReport(unchanged=10)
 
     def test_equal_entries_count_as_often_as_they_are_there(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         take(ota_sessions=[session(1)], comm_logs=[log("01"), log("01"), log("02")])
         report = take(comm_logs=[log("02"), log("01"), log("01"), log("01"), log("03")])
@@ -521,12 +517,9 @@ class TestLogEntries:
         assert [raw for _, raw in self.numbers(manager)] == ["01", "01", "02", "01", "03"]
 
     def test_what_differs_in_an_entry_follows_the_rule(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
-        with UnitOfWork(manager) as uow:
-            uow.sessions.create(OTASession(session_id(1)))
-            uow.logs.add_log_batch([entry(raw_data="01", decoded_data="known")])
-            uow.commit()
+        add(manager, OTASession(session_id(1)), entry(raw_data="01", decoded_data="known"))
         row = {**log("01"), "decoded_data": "file", "latency_ms": 1}
         skipped, merged, written = (
             take(rule, comm_logs=[row]).tables["comm_logs"]
@@ -554,7 +547,7 @@ class TestLogEntries:
         assert import_file(manager, path).rows == 3
 
     def test_a_session_that_went_on_gets_the_rest(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         rows = [log(f"{n:04X}") for n in range(1300)]
         take(ota_sessions=[session(1)], comm_logs=rows[:1100])
@@ -563,7 +556,7 @@ class TestLogEntries:
         assert [raw for _, raw in self.numbers(manager)] == [row["raw_data"] for row in rows]
 
     def test_the_earlier_part_of_a_log_comes_before_the_later_one(
-        self, manager: DatabaseManager, take: Callable[..., ImportReport]
+        self, manager: DatabaseManager, take: Take
     ) -> None:
         rows = [log(f"{n:02X}", number=3 * 10**9 + n) for n in range(9)]
         take(ota_sessions=[session(1)], comm_logs=rows[4:])
@@ -659,9 +652,7 @@ class TestKeys:
         self, manager: DatabaseManager, put: Callable[[Keys], Path]
     ) -> None:
         path = put(Keys.PLAIN)
-        with UnitOfWork(manager) as uow:
-            uow.cards.create(CardProfile(iccid(1), psk_identity="other"))
-            uow.commit()
+        add(manager, CardProfile(iccid(1), psk_identity="other"))
         import_file(manager, path, conflict=Conflict.MERGE)
         with UnitOfWork(manager) as uow:
             assert uow.cards.get_psk_key(iccid(1)) is None
@@ -684,10 +675,7 @@ QUIET = settings(
 
 
 @pytest.fixture(scope="module")
-def valid(
-    migrated: Callable[[Dialect], DatabaseManager],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[Format, Path]:
+def valid(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
     """A good file in each format."""
     manager, folder = migrated(Dialect.SQLITE), tmp_path_factory.mktemp("valid")
     with UnitOfWork(manager) as uow:
@@ -722,7 +710,7 @@ class TestAnyFile:
     @given(data=st.data())
     def test_a_mutated_byte_is_imported_or_refused(
         self,
-        migrated: Callable[[Dialect], DatabaseManager],
+        migrated: Migrated,
         valid: dict[Format, Path],
         file_format: Format,
         data: st.DataObject,
@@ -740,10 +728,7 @@ class TestAnyFile:
     @QUIET
     @given(data=st.data())
     def test_a_replaced_value_is_imported_or_refused(
-        self,
-        manager: DatabaseManager,
-        valid: dict[Format, Path],
-        data: st.DataObject,
+        self, manager: DatabaseManager, valid: dict[Format, Path], data: st.DataObject
     ) -> None:
         document = json.loads(valid[Format.JSON].read_text())
         table = data.draw(st.sampled_from(sorted(document)))

@@ -164,7 +164,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60
 )  # fmt: skip
 def test_any_text_survives_the_way_out(
     run: str, suite: str, test: str, message: str | None, host: str, kind: str,
-    properties: dict[str, str], output: str, status: TestStatus, duration: int | None,
+    properties: dict[str, str], output: str, status: TestStatus, duration: int | None
 ) -> None:  # fmt: skip
     metadata = {"hostname": host, "type": kind, "properties": properties, "system_err": output}
     ended = None if duration is None else MOMENT

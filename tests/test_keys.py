@@ -21,7 +21,7 @@ from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.records import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
-from tests.conftest import card, dump, iccid
+from tests.conftest import Migrated, card, dump, iccid
 
 NEW, OLD, LOST = Keyring.generate(), Keyring.generate(), Keyring.generate()
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -449,7 +449,7 @@ def test_without_an_encryption_key_nothing_is_written(
     )
 )
 def test_arbitrary_bytes_are_imported_whole_or_refused(
-    migrated: Callable[[Dialect], DatabaseManager], tmp_path: Path, data: bytes
+    migrated: Migrated, tmp_path: Path, data: bytes
 ) -> None:
     manager = migrated(Dialect.SQLITE)
     file = tmp_path / "keys.yaml"

@@ -1,6 +1,5 @@
 """Settings as YAML: what is written reads back equal, and whatever is wrong is named."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.settings_yaml import read_settings, write_settings
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records import SettingInForce
+from tests.conftest import Migrated
 from tests.test_settings import DEFAULTS, json_text, json_values, same
 
 NASTY = [
@@ -280,9 +280,7 @@ def test_an_alias_cannot_grow_and_depth_cannot_overflow(uow: UnitOfWork) -> None
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(text=st.text(max_size=60) | st.text("a.:-[]{}&*!'\"\n #|>%@?,<~0e", max_size=40))
-def test_any_text_is_imported_or_refused_in_one_line(
-    migrated: Callable[[Dialect], DatabaseManager], text: str
-) -> None:
+def test_any_text_is_imported_or_refused_in_one_line(migrated: Migrated, text: str) -> None:
     with UnitOfWork(migrated(Dialect.SQLITE)) as uow:
         try:
             done = uow.settings.import_yaml(text)
