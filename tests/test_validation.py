@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardlink_sql import Direction, ValidationError
-from cardlink_sql.model import validation
+from cardlink_sql.model import times, validation
 
 WHERE = "table.column"
 MESSY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -81,6 +81,18 @@ def test_a_time_comes_back_equal_and_in_utc(value: datetime) -> None:
 
     assert checked == value
     assert checked.tzinfo is UTC
+
+
+# Times that share a second, a day, or neither, before and after each other.
+STEPS = st.sampled_from([0, 1, 999_999, 1_000_000, 86_400_000_000]) | st.integers(0, 10**12)
+
+
+@given(st.lists(STEPS, min_size=2))
+def test_a_time_becomes_text_whatever_came_before_it(steps: list[int]) -> None:
+    for step in steps:
+        moment = datetime(2026, 11, 22, 22, 17, 13, tzinfo=UTC) + timedelta(microseconds=step)
+
+        assert times.utc_to_text(moment) == moment.isoformat(" ", "microseconds")
 
 
 class Nowhere(tzinfo):

@@ -1,6 +1,7 @@
 """The APDUs of the sessions: ``sql/*/logs.sql``. Order within a session is that of writing."""
 
 import math
+from binascii import unhexlify
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -423,7 +424,12 @@ class LogGateway(Gateway[CommLog, int]):
         except (KeyError, TypeError):
             session = self._session(entry.session_id)
         raw = entry.raw_data
-        raw = raw.upper() if _is_hex(raw) else bind["raw_data"](raw)
+        try:
+            unhexlify(raw)
+            is_hex = isinstance(raw, str) and len(raw) <= validation.MAX_TEXT
+        except (ValueError, TypeError):
+            is_hex = False
+        raw = raw.upper() if is_hex else bind["raw_data"](raw)
         try:
             direction = _DIRECTIONS[entry.direction]
         except (KeyError, TypeError):
@@ -510,16 +516,6 @@ class LogGateway(Gateway[CommLog, int]):
             if len(page) < _PAGE:
                 return
             after = page[-1].id
-
-
-def _is_hex(text: object) -> bool:
-    """Return whether ``text`` is whole bytes of hex only; quicker than the full check."""
-    if not isinstance(text, str):
-        return False
-    try:
-        return 0 < len(bytes.fromhex(text)) * 2 == len(text) <= validation.MAX_TEXT
-    except ValueError:
-        return False
 
 
 def _holds(raw_data: str, wanted: str) -> bool:

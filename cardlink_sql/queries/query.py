@@ -109,7 +109,6 @@ class Query:
             name for line in lines if not line.when for name in line.parameters
         )
         self._variants: dict[tuple[Any, ...], Statement] = {}
-        self._for_rows: dict[int, str] = {}
         is_plain = not (self.conditions or self.orders or source.lists)
         self.plain = self._render(frozenset(), None, {}) if is_plain else None
 
@@ -153,11 +152,10 @@ class Query:
 
     def for_rows(self, count: int) -> str:
         """A ``:batch`` statement whose VALUES holds ``count`` rows."""
-        sql = self._for_rows.get(count)
-        if sql is None:
-            head, row = self._split_values()
-            sql = self._for_rows[count] = head + ", ".join([row] * count)
-        return sql
+        if self.plain is None:
+            raise self.fault("a :batch query has no optional lines")
+        head, opening, row = self.plain.sql.rpartition("(")
+        return head + ", ".join([opening + row] * count)
 
     def fault(self, what: str, remedy: str | None = None) -> QueryError:
         """An error that names this query and its place."""
@@ -207,12 +205,6 @@ class Query:
         if size is None:
             return mark
         return ", ".join([mark] * size) if size else "NULL"
-
-    def _split_values(self) -> tuple[str, str]:
-        if self.plain is None:
-            raise self.fault("a :batch query has no optional lines")
-        head, opening, row = self.plain.sql.rpartition("(")
-        return head, opening + row
 
 
 MAX_LIST: Final = 16_384

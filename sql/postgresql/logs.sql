@@ -26,7 +26,7 @@ VALUES (
 RETURNING id;
 
 -- name: copy_log_batch :copy
--- Many APDUs by COPY, half again as quick as INSERT: batches of 8 and more take this way.
+-- Many APDUs by COPY, half again as quick as INSERT: batches of 32 and more take this way.
 -- only: COPY is PostgreSQL's own; the other backends send add_log_batch
 COPY comm_logs (
   session_id,
