@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -188,8 +189,20 @@ def test_ids_of_sessions_are_cut_where_they_tell_them_apart(
     assert json.loads(found.stdout)["id"] == ids[1]
     both = run("sessions", "show", "6f0c7a1e", "-d", manager.config.url)
     assert both.returncode == 1
-    assert both.stderr.startswith("error: several sessions begin with '6f0c7a1e'\n")
+    assert both.stderr.startswith("error: '6f0c7a1e' means several sessions\n")
     assert all(key in both.stderr for key in ids)
+
+
+def test_ids_with_a_long_common_beginning_show_their_ends(
+    manager: DatabaseManager, run: Run
+) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in (0xA7, 0xA8):
+            uow.sessions.create_session(session_id=session_id(number))
+        uow.commit()
+    assert "00000000..00a7 " in run("sessions", "list", "-d", manager.config.url).stdout
+    found = run("sessions", "show", "00000000..A7", "--json", "-d", manager.config.url)
+    assert json.loads(found.stdout)["id"] == session_id(0xA7)
 
 
 @pytest.fixture
@@ -302,20 +315,54 @@ def test_control_characters_are_shown_as_escapes() -> None:
     )
 
 
-@pytest.mark.parametrize("columns", ["40", "60", "80"])
-@pytest.mark.parametrize(
-    "arguments",
-    [["devices", "list"], ["cards", "list"], ["sessions", "list"], ["cards", "show", iccid(1)]],
-    ids=" ".join,
-)
-def test_lists_fit_a_narrow_terminal_and_lose_nothing(
-    url: str, run: Run, arguments: list[str], columns: str
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("kind", ["devices", "cards", "sessions"])
+def test_a_narrow_list_is_a_table_of_the_columns_that_fit(
+    url: str, run: Run, kind: str, columns: str
 ) -> None:
-    wide = run(*arguments, "-d", url, COLUMNS="300").stdout.split()
-    done = run(*arguments, "-d", url, COLUMNS=columns)
-    assert max(map(len, done.stdout.splitlines())) <= int(columns)
-    whole = done.stdout.replace("\n", "").replace(" ", "")
-    assert all(word in whole for word in wide if set(word) - {"─"})
+    wide = run(kind, "list", "-d", url, COLUMNS="300").stdout
+    done = run(kind, "list", "-d", url, COLUMNS=columns).stdout
+    assert "─" in done
+    assert max(map(len, done.splitlines())) <= int(columns)
+    left_out = done.partition("Not shown: ")[2].partition(";")[0].split(", ")
+    headings = re.split(r"\s{2,}", wide.splitlines()[1].strip())
+    assert all((name in left_out) is not (name in done.partition("─")[0]) for name in headings)
+
+
+def test_the_columns_of_a_list_are_chosen_and_sorted(url: str, run: Run) -> None:
+    chosen = ("--columns", "name,device", "--sort", "-device", "--csv")
+    lines = run("devices", "list", *chosen, "-d", url).stdout.splitlines()
+    assert lines == [
+        "name,Device", "pixel 7,device-0003", r"\x1b[2J\x9b1m\u202e,device-0002",
+        "Pixel 8,device-0001",
+    ]  # fmt: skip
+    refused = run("devices", "list", "--columns", "nmae", "-d", url)
+    assert (refused.returncode, "no column 'nmae'; there are: device, type" in refused.stderr) == (
+        2,
+        True,
+    )
+
+
+def test_a_pipe_gets_whole_ids_between_tabs(url: str, run: Run) -> None:
+    piped = run("sessions", "list", "-n", "3", "-d", url, COLUMNS="")
+    lines = [line.split("\t") for line in piped.stdout.splitlines()]
+    assert lines[0][:3] == ["Session", "created (UTC)", "status"]
+    assert [line[0] for line in lines[1:]] == [session_id(16), session_id(17), session_id(18)]
+    assert piped.stderr == "The newest 3; --limit shows more.\n"
+    empty = run("devices", "list", "--search", "nobody", "--csv", "-d", url)
+    assert empty.stdout.count("\n") == 1
+
+
+def test_a_long_list_goes_through_the_pager(tmp_path: Path) -> None:
+    in_process("init", "-d", "sqlite:///a.db", cwd=tmp_path)
+    shown = {
+        options: on_a_terminal(
+            "sql", "list", "--gateway", "cards", *options, PAGER="sed s/^/paged:/"
+        ).count("paged:")
+        for options in ((), ("--no-pager",))
+    }
+    assert shown[()] > 20
+    assert shown[("--no-pager",)] == 0
 
 
 def test_a_missing_database_is_said_and_not_made(run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from cardlink_sql.cli.database import open_to_read, open_to_write
 from cardlink_sql.cli.editing import Notes, fields_of, given, json_value, print_changed
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
+from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
@@ -45,6 +46,7 @@ _LONGEST_KEY: Final = 1024
 
 
 @cards.command("list")
+@listing
 def list_cards(
     *,
     has_psk: Annotated[
@@ -239,9 +241,6 @@ def _missing(iccid: str) -> NotFoundError:
 
 
 def _print_list(found: list[CardProfile], limit: int) -> None:
-    if not found:
-        output.print("No cards.")
-        return
     print_rows(
         ("ICCID", "type", "IMSI", "PSK", "PSK identity", "updated (UTC)"),
         [
@@ -256,9 +255,10 @@ def _print_list(found: list[CardProfile], limit: int) -> None:
             for card in found
         ],
         folding=("PSK identity",),
+        leaving=("updated (UTC)", "IMSI", "type", "PSK"),
+        empty="No cards.",
     )
-    if len(found) == limit:
-        output.print(f"The first {limit:,}; --limit shows more.")
+    note_limit(len(found), limit, "first")
 
 
 def _print_card(card: CardProfile, devices: list[str], count: int) -> None:

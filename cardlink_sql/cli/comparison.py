@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.cli.output import output, print_rows, styled, visible
+from cardlink_sql.cli.output import output, styled, visible
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.model.records import ChangeKind, RunComparison, TestChange, TestStatus
 
 STATUS_STYLES: Final = {

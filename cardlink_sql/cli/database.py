@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cardlink_sql.cli.options import argument
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import DatabaseError, NotFoundError
 from cardlink_sql.manager import DatabaseManager
@@ -60,22 +61,43 @@ def open_to_write(url: str | None) -> Iterator[UnitOfWork]:
             uow.commit()
 
 
-def find_session(uow: UnitOfWork, prefix: str) -> OTASession:
-    """Return the only session whose id begins with a text.
+def shown_ids(ids: list[str]) -> dict[str, str]:
+    """Return each id cut as far as it differs from the others; ``find_session`` takes that back.
+
+    A beginning, or where they share a long one, ``b1d5c1de..7c02``.
+    """
+    for length in range(8, 13):
+        if len({one[:length] for one in ids}) == len(ids):
+            return {one: one[:length] for one in ids}
+    tail = next(n for n in range(4, 29) if len({one[:8] + one[-n:] for one in ids}) == len(ids))
+    return {one: f"{one[:8]}..{one[-tail:]}" for one in ids}
+
+
+def find_session(uow: UnitOfWork, text: str, name: str = "ID") -> OTASession:
+    """Return the only session that a text means: its id, the beginning, or beginning..end.
+
+    Args:
+        uow: where to look.
+        text: what the user typed.
+        name: how an error names the argument.
 
     Raises:
+        typer.BadParameter: the text is not part of an id.
         NotFoundError: there is none.
         DatabaseError: there are several.
     """
-    found = uow.sessions.find_by_prefix(prefix, limit=_NAMED + 1)
+    prefix, dots, tail = text.partition("..")
+    with argument(name):
+        matching = uow.sessions.find_by_prefix(prefix, limit=None if dots else _NAMED + 1)
+    found = [session for session in matching if session.id.endswith(tail.lower())]
     if not found:
         raise NotFoundError(
-            f"there is no session {prefix!r}", remedy="run: cardlink-db sessions list"
+            f"there is no session {text!r}", remedy="run: cardlink-db sessions list"
         )
     if len(found) > 1:
         named = ", ".join(session.id for session in found[:_NAMED])
         raise DatabaseError(
-            f"several sessions begin with {prefix!r}",
+            f"{text!r} means several sessions",
             remedy=f"they are {named}{', …' if len(found) > _NAMED else ''}",
         )
     return found[0]

@@ -10,7 +10,8 @@ from cardlink_sql.cli.database import open_to_read, open_to_write
 from cardlink_sql.cli.editing import Notes, fields_of, given, json_value, print_changed
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
+from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.json_value import json_of
@@ -40,6 +41,7 @@ _OPTIONS: Final = {
 
 
 @devices.command("list")
+@listing
 def list_devices(
     *,
     device_type: Annotated[
@@ -217,9 +219,6 @@ def _missing(device_id: str) -> NotFoundError:
 
 
 def _print_list(found: list[Device], limit: int) -> None:
-    if not found:
-        output.print("No devices.")
-        return
     print_rows(
         ("Device", "type", "name", "model", "holds card", "last seen (UTC)", "in use"),
         [
@@ -235,9 +234,10 @@ def _print_list(found: list[Device], limit: int) -> None:
             for device in found
         ],
         folding=("name", "model"),
+        leaving=("model", "in use", "last seen (UTC)", "holds card", "name"),
+        empty="No devices.",
     )
-    if len(found) == limit:
-        output.print(f"The first {limit:,}; --limit shows more.")
+    note_limit(len(found), limit, "first")
 
 
 def _print_device(device: Device, cards: list[str], count: int) -> None:

@@ -11,11 +11,10 @@ from rich.text import Text
 
 from cardlink_sql.cli.database import find_session, open_manager, refuse_missing
 from cardlink_sql.cli.dialogue import print_entry
-from cardlink_sql.cli.options import Url, argument
+from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, styled, visible
 from cardlink_sql.errors import StateError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model import validation
 from cardlink_sql.model.records import OTASession, SessionStatus
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.outbox.listener import Listener
@@ -100,8 +99,6 @@ def follow(
 def _whole_id(manager: DatabaseManager, prefix: str | None) -> str | None:
     if prefix is None:
         return None
-    with argument("ID"):
-        validation.uuid_prefix(prefix, "ID")
     with UnitOfWork(manager, read_only=True) as uow:
         return find_session(uow, prefix).id
 

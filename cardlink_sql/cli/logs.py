@@ -7,9 +7,8 @@ import typer
 from cardlink_sql.cli.database import find_session, open_to_read
 from cardlink_sql.cli.json_output import print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
-from cardlink_sql.cli.output import output, print_rows
+from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.gateways.logs import LogGateway
-from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CommLog, Direction
@@ -27,6 +26,7 @@ InSession = Annotated[
 
 
 @logs.command()
+@listing
 def show(
     *,
     session: InSession = None,
@@ -55,6 +55,7 @@ def show(
 
 
 @logs.command()
+@listing
 def search(
     pattern: Annotated[str, typer.Argument(metavar="HEX", help="Whole bytes, in any case.")],
     *,
@@ -76,12 +77,8 @@ def search(
     _print(found, limit, as_json=as_json)
 
 
-def _session_id(uow: UnitOfWork, prefix: str | None) -> str | None:
-    if prefix is None:
-        return None
-    with argument("--session"):
-        validation.uuid_prefix(prefix, "ID")
-    return find_session(uow, prefix).id
+def _session_id(uow: UnitOfWork, text: str | None) -> str | None:
+    return None if text is None else find_session(uow, text, "--session").id
 
 
 def _found(
@@ -108,14 +105,12 @@ def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json_list(map(json_of, found))
         return
-    if not found:
-        output.print("No APDUs.")
-        return
+    length = None if is_for_programs() else 8
     print_rows(
         ("Session", "time (UTC)", "", "APDU", "status", "meaning", "ms"),
         [
             (
-                entry.session_id[:8],
+                entry.session_id[:length],
                 f"{entry.timestamp:%Y-%m-%d %H:%M:%S.%f}"[:-3],
                 "→" if entry.direction is Direction.COMMAND else "←",
                 _cut(entry.raw_data),
@@ -127,9 +122,10 @@ def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
         ],
         right=("ms",),
         folding=("meaning",),
+        leaving=("ms", "Session", "time (UTC)", "meaning"),
+        empty="No APDUs.",
     )
-    if len(found) == limit:
-        output.print(f"The first {limit:,}; --limit shows more.")
+    note_limit(len(found), limit, "first")
 
 
 def _name(entry: CommLog) -> str | None:
@@ -137,4 +133,6 @@ def _name(entry: CommLog) -> str | None:
 
 
 def _cut(digits: str) -> str:
-    return digits if len(digits) <= _LONGEST_SHOWN else f"{digits[: _LONGEST_SHOWN - 1]}…"
+    if is_for_programs() or len(digits) <= _LONGEST_SHOWN:
+        return digits
+    return f"{digits[: _LONGEST_SHOWN - 1]}…"

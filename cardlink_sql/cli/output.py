@@ -5,12 +5,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
@@ -25,10 +25,6 @@ CONTROLS: Final = re.compile(
 _UNFOLDED: Final = 10_000
 
 
-# A column of free text is folded to no less.
-_FOLDED: Final = 16
-
-
 class _Output(Console):
     """Stdout: as wide as the terminal; a pipe or file does not fold lines, for ``grep``."""
 
@@ -40,6 +36,21 @@ class _Output(Console):
         columns = os.environ.get("COLUMNS", "")
         wanted = int(columns) if columns.isdecimal() else 0
         return ConsoleDimensions(wanted or _UNFOLDED, 25)
+
+    @property
+    def is_piped(self) -> bool:
+        """Return whether programs read the output: no terminal, and no width asked for."""
+        return not self.is_terminal and not os.environ.get("COLUMNS", "").isdecimal()
+
+    @contextmanager
+    def sent_to(self, file: IO[str]) -> Iterator[None]:
+        """Print to a file that shows what it gets on this terminal."""
+        before = self.file
+        self.file, self._force_terminal = file, True
+        try:
+            yield
+        finally:
+            self.file, self._force_terminal = before, None
 
     @property
     def is_unicode(self) -> bool:
@@ -90,40 +101,6 @@ def row(*values: Any) -> tuple[str | Text, ...]:
         value if isinstance(value, Text) else "" if value is None else visible(value)
         for value in values
     )
-
-
-def print_rows(
-    columns: tuple[str, ...],
-    rows: Iterable[tuple[Any, ...]],
-    *,
-    right: tuple[str, ...] = (),
-    folding: tuple[str, ...] = (),
-) -> None:
-    """Print rows as a table; where the terminal is too narrow for it, one below the other.
-
-    Args:
-        columns: their headings. A column that is empty in every row is left out.
-        rows: a value for each column; what may be folded is cut nowhere else.
-        right: the columns of numbers.
-        folding: the columns of free text, which may be folded to fit.
-    """
-    cells = [row(*values) for values in rows]
-    used = [at for at in range(len(columns)) if any(map(len, (line[at] for line in cells)))]
-    widths = {
-        columns[at]: max(cell_len(str(line[at])) for line in (*cells, columns)) for at in used
-    }
-    least = sum(min(wide, _FOLDED) if name in folding else wide for name, wide in widths.items())
-    if least + 3 * len(used) > output.width:
-        for line in cells:
-            output.print(facts(*((columns[at], line[at]) for at in used if line[at])))
-            output.print()
-        return
-    shown = table(*widths, right=right)
-    for column in shown.columns:
-        column.no_wrap = column.header not in folding
-    for line in cells:
-        shown.add_row(*(line[at] for at in used))
-    output.print(shown)
 
 
 def facts(*pairs: tuple[str, Any]) -> Table:

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.output import output, print_rows, styled
+from cardlink_sql.cli.output import output, styled
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.query_statistics import (
     QueryFigures,

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import find_session, open_to_read, open_to_write
+from cardlink_sql.cli.database import find_session, open_to_read, open_to_write, shown_ids
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
 from cardlink_sql.cli.following import follow
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import output, print_rows, seconds, styled
+from cardlink_sql.cli.output import output, seconds, styled
+from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
 from cardlink_sql.model.json_value import json_of
@@ -40,6 +41,7 @@ STATUS_STYLES = {
 
 
 @sessions.command("list")
+@listing
 def list_sessions(
     *,
     status: Annotated[
@@ -61,8 +63,8 @@ def list_sessions(
 ) -> None:
     """List sessions, newest first.
 
-    Ids are cut as long as they still differ in the list, and show accepts them; --json
-    has it whole.
+    Ids are cut as long as they still differ in the list, and show accepts them; --json,
+    --csv and a pipe have them whole.
 
     Example: cardlink-db sessions list --status failed --days 7
     """
@@ -106,8 +108,6 @@ def show(
 
     Example: cardlink-db sessions show 6f0c7a1e
     """
-    with argument("ID"):
-        validation.uuid_prefix(session, "ID")
     with open_to_read(url) as uow:
         found = find_session(uow, session)
         if as_json:
@@ -142,8 +142,6 @@ def export_session(
 
     Example: cardlink-db sessions export 6f0c7a1e --format pcap --output session.pcapng
     """
-    with argument("ID"):
-        validation.uuid_prefix(session, "ID")
     with open_to_read(url) as uow:
         found = find_session(uow, session)
         entries = uow.logs.stream_session(found.id)
@@ -181,15 +179,13 @@ def close_stale(
 
 
 def _print_list(found: list[OTASession], limit: int) -> None:
-    if not found:
-        output.print("No sessions.")
-        return
-    length = _telling_length([session.id for session in found])
+    ids = [session.id for session in found]
+    shown = dict(zip(ids, ids, strict=True)) if is_for_programs() else shown_ids(ids)
     print_rows(
         ("Session", "created (UTC)", "status", "type", "device", "card", "duration", "error"),
         [
             (
-                session.id[:length],
+                shown[session.id],
                 seconds(session.created_at),
                 styled(session.status.value, STATUS_STYLES[session.status]),
                 session.session_type,
@@ -202,14 +198,7 @@ def _print_list(found: list[OTASession], limit: int) -> None:
         ],
         right=("duration",),
         folding=("device", "error"),
+        leaving=("type", "created (UTC)", "card", "duration", "device"),
+        empty="No sessions.",
     )
-    if len(found) == limit:
-        output.print(f"The newest {limit:,}; --limit shows more.")
-
-
-def _telling_length(ids: list[str]) -> int:
-    """Return how many digits the ids need to differ, at least eight."""
-    length = 8
-    while length < 36 and len({one[:length] for one in ids}) < len(ids):
-        length += 1
-    return length
+    note_limit(len(found), limit, "newest")

@@ -13,7 +13,8 @@ from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import output, print_rows, seconds, visible
+from cardlink_sql.cli.output import output, seconds, visible
+from cardlink_sql.cli.rows import listing, print_rows
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.text import read_text
@@ -48,6 +49,7 @@ def _with_components() -> None:
 
 
 @settings.command("list")
+@listing
 def list_settings(
     *,
     category: Annotated[

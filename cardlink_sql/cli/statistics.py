@@ -11,9 +11,10 @@ from cardlink_sql.cli.bars import bar, sparkline
 from cardlink_sql.cli.database import open_manager, refuse_missing
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled
+from cardlink_sql.cli.output import facts, output, seconds, styled
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistics

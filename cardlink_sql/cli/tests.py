@@ -21,8 +21,9 @@ from cardlink_sql.cli.json_output import (
     print_json_with_list,
 )
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
-from cardlink_sql.cli.output import facts, output, print_rows, seconds, styled, visible
+from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
@@ -43,6 +44,7 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The run, as tests runs 
 
 
 @tests.command("runs")
+@listing
 def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) -> None:
     """List runs in figures, newest first.
 
@@ -63,8 +65,7 @@ def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) ->
             [(run.run_id, seconds(run.started_at), *_counts(run)) for run in found],
             right=_COUNTS,
         )
-        if len(found) == limit:
-            output.print(f"The newest {limit:,}; --limit shows more.")
+        note_limit(len(found), limit, "newest")
 
 
 @tests.command()
@@ -139,6 +140,7 @@ def compare(
 
 
 @tests.command()
+@listing
 def history(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="The suite.")],
     test: Annotated[str, typer.Argument(metavar="TEST", help="The test.")],
@@ -180,6 +182,7 @@ def history(
 
 
 @tests.command()
+@listing
 def flaky(
     *,
     runs: Annotated[

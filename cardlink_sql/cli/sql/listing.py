@@ -8,7 +8,7 @@ import typer
 
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, argument
-from cardlink_sql.cli.output import print_rows
+from cardlink_sql.cli.rows import listing, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries import Query, load_internal, load_library
@@ -22,6 +22,7 @@ DialectName = Annotated[
 ]
 
 
+@listing
 def list_queries(
     *,
     gateway: Annotated[

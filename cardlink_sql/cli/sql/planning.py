@@ -8,7 +8,7 @@ import typer
 from cardlink_sql.cli.database import refuse_missing
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.cli.output import print_rows
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
