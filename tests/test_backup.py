@@ -473,14 +473,7 @@ def restore_and_die(manager: DatabaseManager, backup: Path, step: int) -> bool:
 
         def kill(event: str, _arguments: Any) -> None:
             nonlocal seen
-            if event in (
-                "open",
-                "os.transaction",
-                "os.rename",
-                "os.remove",
-                "os.chmod",
-                "sqlite3.connect",
-            ):
+            if event in STEPS:
                 seen += 1
                 if seen == step:
                     os.kill(os.getpid(), signal.SIGKILL)

@@ -104,15 +104,6 @@ def test_a_backup_of_before_publishing_does_not_begin_again(
     assert counter(new) == (last + 1, True)
 
 
-def test_an_older_schema_without_a_counter_is_restored_as_it_is(
-    make_database: MakeDatabase, dialect: Dialect, restored: Restore, tmp_path: Path
-) -> None:
-    with DatabaseManager(DatabaseConfig(make_database(dialect))) as manager:
-        manager.migrator.migrate("0001")
-        made = create_backup(manager, tmp_path / "old.backup")
-    assert len(restored(dialect, made.file).migrator.status().applied) == 1
-
-
 def test_json_lines_carry_the_counter_and_not_the_events(
     manager: DatabaseManager, restored: Restore, tmp_path: Path
 ) -> None:

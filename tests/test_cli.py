@@ -4,18 +4,22 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from cryptography.fernet import Fernet
 
 import cardlink_sql
-from cardlink_sql import DatabaseConfig, DatabaseManager
+from cardlink_sql import DatabaseConfig, DatabaseManager, Keyring
 from cardlink_sql.cli import commands
-from tests.conftest import Run
+from tests.conftest import Run, iccid
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
+REPORT = Path(__file__).parent / "junit_reports" / "node.xml"
 
 
 def test_the_version_is_that_of_the_package(run: Run) -> None:
@@ -84,9 +88,69 @@ def test_the_url_comes_from_before_the_command_behind_it_or_the_environment(
     assert made == {"a.db", "b.db", "c.db", "cardlink.db"}
 
 
+def commands_on_a_database(group: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The commands that take ``-d``."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_on_a_database(command, (*path, name))
+        elif any("--url" in parameter.opts for parameter in command.params):
+            yield " ".join((*path, name))
+
+
+# The arguments of the commands that need some.
+ARGUMENTS = {
+    "backup": "x.backup",
+    "cards add": iccid(),
+    "cards clear-psk": f"{iccid()} --yes",
+    "cards edit": f"{iccid()} --notes x",
+    "cards remove": f"{iccid()} --yes",
+    "cards set-psk": f"{iccid()} identity --key-file given",
+    "cards show": iccid(),
+    "devices add": "x --type phone",
+    "devices edit": "x --name x",
+    "devices remove": "x --yes",
+    "devices show": "x",
+    "export": "-o x.json",
+    "import": "given --format json",
+    "import-keys": "given",
+    "logs search": "9000",
+    "purge": "--yes",
+    "replay": str(SAMPLE),
+    "sessions export": "00 -o x.pcapng",
+    "sessions show": "00",
+    "settings get": "x",
+    "settings import": "given",
+    "settings reset": "--yes",
+    "settings set": "x 1",
+    "sql explain": "devices.get_by_id",
+    "tests compare": "a b",
+    "tests history": "s t",
+    "tests import": f"{REPORT} --run r",
+    "tests junit": "r",
+    "tests show": "r",
+}
+# Those that make a database, that need none, or that wait for one.
+OTHERS = {
+    "init", "migrate", "restore", "schema compatible", "schema dump", "sql grants", "sql lock",
+    "status", "wait",
+}  # fmt: skip
+
+ON_A_DATABASE = sorted(set(commands_on_a_database(typer.main.get_command(commands.app))) - OTHERS)
+
+
+@pytest.mark.parametrize("command", ON_A_DATABASE)
+def test_no_command_makes_a_database(command: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("keys: {}", "utf-8")
+    arguments = ARGUMENTS.get(command, "").split()
+    done = run(*command.split(), *arguments, "-d", "sqlite:///deep/none.db",
+               CARDLINK_ENCRYPTION_KEY=Keyring.generate())  # fmt: skip
+    assert done.returncode == 1
+    assert "the database file does not exist" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["given"]
+
+
 def test_status_makes_no_database(run: Run, tmp_path: Path) -> None:
-    done = run("status", "-d", "sqlite:///deep/none.db")
-    assert done.returncode == 3
+    assert run("status", "-d", "sqlite:///deep/none.db").returncode == 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,13 +244,6 @@ def test_a_base_that_is_reached_is_no_error(run: Run) -> None:
     again = run("migrate", "--revision", "base", "-y", "-d", "sqlite:///a.db")
     assert again.returncode == 0
     assert "Nothing to roll back" in again.stdout
-
-
-def test_replay_makes_no_database(run: Run, tmp_path: Path) -> None:
-    done = run("replay", str(SAMPLE), "-d", "sqlite:///mistyped.db")
-    assert done.returncode == 1
-    assert "does not exist" in done.stderr
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_tables_made_by_other_means_are_not_taken_for_an_empty_database(

@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
-from tests.conftest import Run, add, card, dump, iccid
+from tests.conftest import Run, dump, iccid
 from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
 
 
@@ -142,21 +142,6 @@ def test_a_malformed_key_is_told_and_not_shown(run: Run, url: str) -> None:
     assert done.returncode == 1
     assert "key 2 is not 32 bytes" in done.stderr
     assert OLD[:10] not in done.stderr
-
-
-@pytest.mark.parametrize("command", [["keys", "check"], ["keys", "rotate"], ["import-keys", "k"]])
-def test_no_database_is_made(run: Run, tmp_path: Path, command: list[str]) -> None:
-    (tmp_path / "k").write_text("keys: {}", "utf-8")
-    done = run(*command, "-d", "sqlite:///none.db", CARDLINK_ENCRYPTION_KEY=NEW)
-    assert done.returncode == 1
-    assert "does not exist" in done.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["k"]
-
-
-def test_a_card_without_a_psk_is_in_no_count(run: Run, url: str, manager: DatabaseManager) -> None:
-    add(manager, card(9))
-    both = {"CARDLINK_ENCRYPTION_KEY": f"{NEW},{OLD}"}
-    assert json.loads(run("keys", "check", "--json", "-d", url, **both).stdout)["cards"] == 3
 
 
 def test_an_entry_that_names_its_card_makes_it_once(

@@ -365,14 +365,6 @@ def test_a_long_list_goes_through_the_pager(tmp_path: Path) -> None:
     assert shown[("--no-pager",)] == 0
 
 
-def test_a_missing_database_is_said_and_not_made(run: Run, tmp_path: Path) -> None:
-    for arguments in (["devices", "list"], ["sessions", "show", "00"], ["cards", "show", iccid()]):
-        done = run(*arguments, "-d", "sqlite:///none.db")
-        assert done.returncode == 1
-        assert "does not exist" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -100,13 +100,6 @@ def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], n
     assert hint == "hint: cardlink-db purge --help shows what it takes"
 
 
-def test_no_database_is_made(run: Run, tmp_path: Path) -> None:
-    done = run("purge", "--yes", "-d", "sqlite:///none.db")
-    assert done.returncode == 1
-    assert "does not exist" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_ctrl_c_ends_it_between_two_batches(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         add_session(uow, 1, created=OLD, ended=OLD)

@@ -270,11 +270,3 @@ def test_reset_asks_on_a_terminal_and_takes_no_for_an_answer(run: Run, url: str)
     assert "Reset server.port?" in done.stderr
     assert done.stdout.strip() == "Nothing was changed."
     assert run("settings", "get", "server.port", "-d", url).stdout == "1\n"
-
-
-@pytest.mark.parametrize("command", [["list"], ["get", "x"], ["set", "x", "1"], ["export"]])
-def test_no_database_is_made(run: Run, tmp_path: Path, command: list[str]) -> None:
-    done = run("settings", *command, "-d", "sqlite:///none.db")
-    assert done.returncode == 1
-    assert "does not exist" in done.stderr
-    assert list(tmp_path.iterdir()) == []

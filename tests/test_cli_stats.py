@@ -153,13 +153,6 @@ def test_bad_days_are_one_line_and_a_hint(run: Run, days: str) -> None:
     assert hint == "hint: cardlink-db stats --help shows what it takes"
 
 
-def test_a_missing_database_is_said_and_not_made(run: Run, tmp_path: Path) -> None:
-    done = run("stats", "-d", "sqlite:///none.db")
-    assert done.returncode == 1
-    assert "does not exist" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("share", "expected", "ascii_only"),
     [

@@ -213,14 +213,6 @@ def test_an_unknown_device_is_refused(url: str, run: Run) -> None:
     assert "does not exist" in done.stderr
 
 
-def test_no_command_makes_a_database(run: Run, tmp_path: Path) -> None:
-    for arguments in (["runs"], ["flaky"], ["import", str(REPORTS / "node.xml"), "--run", "r"]):
-        done = run("tests", *arguments, "-d", "sqlite:///none.db")
-        assert done.returncode == 1
-        assert "does not exist" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_statuses_are_coloured_on_a_terminal_only(url: str, run: Run) -> None:
     assert "\x1b[" not in run("tests", "show", "b", "-d", url).stdout
     command = [str(Path(sys.executable).parent / "cardlink-db"), "tests", "show", "b", "-d", url]

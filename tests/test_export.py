@@ -311,27 +311,3 @@ class TestCsv:
 
 # What Python takes for a number, and no spreadsheet does.
 _WORDS = {f"{sign}{word}" for sign in ("", "+") for word in ("nan", "inf", "infinity")}
-
-
-def test_the_formats_name_is_needed_where_the_file_does_not_tell(
-    manager: DatabaseManager, tmp_path: Path
-) -> None:
-    with pytest.raises(ValidationError, match="does not show the format"):
-        export(manager, tmp_path / "f.txt")
-    export(manager, tmp_path / "f.txt", file_format=Format.JSONL)
-    assert (tmp_path / "f.txt").read_text().startswith('{"header"')
-
-
-def test_a_file_that_cannot_be_finished_leaves_what_was_there(
-    filled: DatabaseManager, tmp_path: Path
-) -> None:
-    path = tmp_path / "f.json"
-    path.write_text("before")
-
-    def stop(_rows: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        export(filled, path, on_progress=stop)
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]

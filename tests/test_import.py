@@ -303,9 +303,6 @@ class TestHostileFiles:
         with pytest.raises(ValidationError, match=r"no such file\.json: the file cannot be read"):
             import_file(manager, Path("no such file.json"))
 
-    def test_csv_is_not_imported(self, manager: DatabaseManager, tmp_path: Path) -> None:
-        assert "CSV is for spreadsheets" in refusal(manager, tmp_path / "f.csv", "id\r\n1\r\n")
-
 
 class TestConflicts:
     FILE = (

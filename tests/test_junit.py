@@ -124,16 +124,6 @@ def test_what_is_open_and_stands_as_failed_is_not_hidden(
     assert (found.get("message"), found.text) == ("still open", "still open")
 
 
-def test_the_same_run_gives_the_same_report(uow: UnitOfWork) -> None:
-    uow.tests.create_results(
-        result(n, suite_name=f"s{n % 3}", duration_ms=n) for n in range(9, 0, -1)
-    )
-
-    reports = {uow.tests.export_junit_xml("run") for _ in range(3)}
-
-    assert len(reports) == 1
-
-
 def test_an_unknown_run_is_no_report(uow: UnitOfWork) -> None:
     with pytest.raises(NotFoundError, match="there is no run 'none'"):
         uow.tests.export_junit_xml("none")

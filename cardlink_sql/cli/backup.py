@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, Yes, confirm
 from cardlink_sql.cli.output import output
@@ -48,7 +48,6 @@ def backup(
     Example: cardlink-db backup cardlink-2026-11-23.backup
     """
     with open_manager(url) as manager, _megabytes("Backing up") as on_progress:
-        refuse_missing(manager)
         made = create_backup(manager, file, method=method, force=force, on_progress=on_progress)
     if made.obstacle is not None:
         typer.echo(f"note: {made.obstacle}, so the backup is JSON lines", err=True)
@@ -87,7 +86,7 @@ def restore(
             manifest = check_backup(file, on_progress=on_progress)
         _print_checked(file, manifest, as_json=as_json)
         return
-    with open_manager(url) as manager:
+    with open_manager(url, may_be_missing=True) as manager:
         if manager.config.is_sqlite:
             confirm(f"Replace {manager.config.safe_url} by {file}?", yes=yes)
         with _megabytes("Restoring") as on_progress:

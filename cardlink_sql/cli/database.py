@@ -14,22 +14,30 @@ from cardlink_sql.unit_of_work import UnitOfWork
 _NAMED = 5
 
 
-def open_manager(url: str | None, *, read_only: bool = False) -> DatabaseManager:
-    """Return the database that the command or else the environment names."""
+def open_manager(
+    url: str | None, *, read_only: bool = False, may_be_missing: bool = False
+) -> DatabaseManager:
+    """Return the database that the command or else the environment names.
+
+    Raises:
+        DatabaseError: an SQLite file is not there, and ``may_be_missing`` is not set.
+    """
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    if not may_be_missing:
+        refuse_missing(config)
     return DatabaseManager(config, read_only=read_only)
 
 
-def refuse_missing(manager: DatabaseManager) -> None:
+def refuse_missing(config: DatabaseConfig) -> None:
     """Refuse an SQLite file that does not exist: connecting would create an empty one.
 
     Raises:
         DatabaseError: it is not there.
     """
-    if manager.config.is_missing:
+    if config.is_missing:
         raise DatabaseError(
             "the database file does not exist",
-            manager.config.safe_url,
+            config.safe_url,
             "check the path, or make it: cardlink-db init",
         )
 
@@ -41,10 +49,11 @@ def open_to_read(url: str | None) -> Iterator[UnitOfWork]:
     Raises:
         DatabaseError: an SQLite file is not there.
     """
-    with open_manager(url, read_only=True) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager, read_only=True) as uow:
-            yield uow
+    with (
+        open_manager(url, read_only=True) as manager,
+        UnitOfWork(manager, read_only=True) as uow,
+    ):
+        yield uow
 
 
 @contextmanager
@@ -54,11 +63,9 @@ def open_to_write(url: str | None) -> Iterator[UnitOfWork]:
     Raises:
         DatabaseError: an SQLite file is not there.
     """
-    with open_manager(url) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager) as uow:
-            yield uow
-            uow.commit()
+    with open_manager(url) as manager, UnitOfWork(manager) as uow:
+        yield uow
+        uow.commit()
 
 
 def shown_ids(ids: list[str]) -> dict[str, str]:

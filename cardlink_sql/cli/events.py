@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.options import Url, argument, group
 from cardlink_sql.cli.output import output, visible
 from cardlink_sql.database.event_bus import DatabaseEvent
@@ -65,19 +65,16 @@ def listen(
     """
     with argument("--timeout"):
         wait = None if timeout is None else validation.latency(timeout, "timeout")
-    with open_manager(url) as manager:
-        refuse_missing(manager)
-        with manager.listen(after, timeout=wait) as listener:
-            for event in listener:
-                if as_json:
-                    typer.echo(json.dumps(json_of(event), ensure_ascii=False))
-                else:
-                    _print_event(event)
+    with open_manager(url) as manager, manager.listen(after, timeout=wait) as listener:
+        for event in listener:
+            if as_json:
+                typer.echo(json.dumps(json_of(event), ensure_ascii=False))
+            else:
+                _print_event(event)
 
 
 def _publish(url: str | None, *, is_on: bool) -> None:
     with open_manager(url) as manager:
-        refuse_missing(manager)
         manager.publish_events(on=is_on)
         state = "publishes events" if is_on else "publishes no events"
         output.print(f"{manager.config.safe_url} {state}.")

@@ -12,7 +12,7 @@ from typing import IO, Annotated, Final
 import typer
 
 from cardlink_sql.cli.components import load_components
-from cardlink_sql.cli.database import find_session, open_manager, refuse_missing
+from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
 from cardlink_sql.cli.output import output, row, table
@@ -133,7 +133,6 @@ def export_(
     with argument("--tables" if keys is Keys.NONE else "--include-keys"):
         selection.check(chosen, keys)
     with open_manager(url) as manager:
-        refuse_missing(manager)
         if session is not None:
             selection = _of_session(manager, selection, session)
         if keys is not Keys.NONE:
@@ -193,7 +192,6 @@ def import_(
     with argument("--format"):
         chosen = file_format or format_of(file)
     with open_manager(url) as manager, ExitStack() as shown:
-        refuse_missing(manager)
         steps = _ImportProgress(shown)
         report = import_file(
             manager, file, file_format=chosen, conflict=conflict, dry_run=dry_run,

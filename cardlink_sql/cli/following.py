@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.database import find_session, open_manager, refuse_missing
+from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.dialogue import print_entry
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, styled, visible
@@ -85,7 +85,6 @@ def follow(
     Example: cardlink-db sessions follow
     """
     with open_manager(url) as manager:
-        refuse_missing(manager)
         follower = _Follower(_whole_id(manager, session))
         with _listener(manager) as listener:
             while True:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, group
 from cardlink_sql.cli.output import output
@@ -42,10 +42,11 @@ def check(*, as_json: AsJson = False, url: Url = None) -> None:
 
     Example: cardlink-db keys check
     """
-    with open_manager(url, read_only=True) as manager:
-        refuse_missing(manager)
-        with progress("Checking", _count(manager), unit="PSKs") as on_progress:
-            found = check_keys(manager, on_progress)
+    with (
+        open_manager(url, read_only=True) as manager,
+        progress("Checking", _count(manager), unit="PSKs") as on_progress,
+    ):
+        found = check_keys(manager, on_progress)
     if as_json:
         print_json(
             {
@@ -78,10 +79,11 @@ def rotate(
 
     Example: cardlink-db keys rotate
     """
-    with open_manager(url) as manager:
-        refuse_missing(manager)
-        with progress("Rotating", _count(manager), unit="PSKs") as on_progress:
-            done = rotate_keys(manager, batch, on_progress)
+    with (
+        open_manager(url) as manager,
+        progress("Rotating", _count(manager), unit="PSKs") as on_progress,
+    ):
+        done = rotate_keys(manager, batch, on_progress)
     if as_json:
         print_json(asdict(done))
     else:
@@ -115,12 +117,8 @@ def import_keys(
     Example: cardlink-db import-keys keys.yaml --dry-run
     """
     text = read_text(file)
-    with open_manager(url) as manager:
-        refuse_missing(manager)
-        with progress("Importing", unit="PSKs") as on_progress:
-            done = import_key_file(
-                manager, text, str(file), dry_run=dry_run, on_progress=on_progress
-            )
+    with open_manager(url) as manager, progress("Importing", unit="PSKs") as on_progress:
+        done = import_key_file(manager, text, str(file), dry_run=dry_run, on_progress=on_progress)
     if as_json:
         print_json({**asdict(done), "dry_run": dry_run})
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.exits import WorkInterruptedError
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
@@ -55,7 +55,6 @@ def purge(
         with argument("--older-than"):
             validation.days(older_than)
     with open_manager(url) as manager:
-        refuse_missing(manager)
         days = retention_days(manager, names)
         if older_than is not None:
             days = dict.fromkeys(names, older_than)

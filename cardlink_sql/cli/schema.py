@@ -27,7 +27,7 @@ def init(
 
     Example: cardlink-db init -d sqlite:///data/cardlink.db
     """
-    with open_manager(url) as manager:
+    with open_manager(url, may_be_missing=True) as manager:
         if force:
             confirm(f"Drop all tables and rows of {manager.config.safe_url}?", yes=yes)
             manager.drop_tables()
@@ -59,7 +59,7 @@ def migrate(
 
     Example: cardlink-db migrate --dry-run
     """
-    with open_manager(url) as manager:
+    with open_manager(url, may_be_missing=True) as manager:
         migrator = manager.migrator
         if revision == "head":
             revision = None
@@ -94,7 +94,7 @@ def status(
 
     Example: cardlink-db status --verbose
     """
-    with open_manager(url, read_only=True) as manager:
+    with open_manager(url, read_only=True, may_be_missing=True) as manager:
         report = _status(manager, verbose=verbose)
     if as_json:
         print_json(report)

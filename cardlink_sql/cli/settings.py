@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cardlink_sql.cli.components import load_components
-from cardlink_sql.cli.database import open_manager, open_to_read, refuse_missing
+from cardlink_sql.cli.database import open_manager, open_to_read
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, seconds, visible
@@ -131,13 +131,11 @@ def set_setting(
     """
     if key.startswith("-"):  # ignore_unknown_options would store a mistyped option
         raise typer.BadParameter(f"there is no option {key}")
-    with open_manager(url) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager) as uow, _arguments():
-            if not (new or key in declared_settings() or uow.settings.exists(key)):
-                check_undeclared(key, category, "settings.key")
-            stored = uow.settings.set_value(key, _parsed(value), description, category)
-            uow.commit()
+    with open_manager(url) as manager, UnitOfWork(manager) as uow, _arguments():
+        if not (new or key in declared_settings() or uow.settings.exists(key)):
+            check_undeclared(key, category, "settings.key")
+        stored = uow.settings.set_value(key, _parsed(value), description, category)
+        uow.commit()
     value = HIDDEN if is_secret(key) else _json(stored.value)
     output.print(visible(f"{stored.key}: {value}"))
 
@@ -182,12 +180,10 @@ def import_settings(
     Example: cardlink-db settings import settings.yaml --dry-run
     """
     text = read_text(file)
-    with open_manager(url) as manager:
-        refuse_missing(manager)
-        with UnitOfWork(manager) as uow:
-            done = uow.settings.import_yaml(text, str(file))
-            if not dry_run:
-                uow.commit()
+    with open_manager(url) as manager, UnitOfWork(manager) as uow:
+        done = uow.settings.import_yaml(text, str(file))
+        if not dry_run:
+            uow.commit()
     if as_json:
         print_json({**asdict(done), "dry_run": dry_run})
         return
@@ -214,7 +210,6 @@ def reset(
     Example: cardlink-db settings reset --category server --yes
     """
     with open_manager(url) as manager:
-        refuse_missing(manager)
         with UnitOfWork(manager) as uow, argument("--category"):
             found = uow.settings.reset_to_defaults(category)  # not committed: to ask about them
         if not found:

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from cardlink_sql.cli.bars import bar, sparkline
-from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
 from cardlink_sql.cli.output import facts, output, seconds, styled
@@ -73,7 +73,6 @@ def stats(
         window = _DAYS if days is None else days
         validation.days(window)
     with open_manager(url, read_only=True) as manager:
-        refuse_missing(manager)
         if queries:
             show_query_statistics(manager, limit, as_json=as_json)
             return

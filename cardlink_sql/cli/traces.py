@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import open_manager, refuse_missing
+from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
@@ -37,7 +37,6 @@ def replay(
     """
     read = read_recording(trace)
     with open_manager(url) as manager:
-        refuse_missing(manager)
         _print_replay(replay_trace(manager, read))
         _print_doubtful_iccids(read)
         _print_recorded(manager, read)

@@ -25,7 +25,7 @@ def wait(
     """
     with argument("--timeout"):
         end = time.monotonic() + validation.latency(timeout, "timeout")
-    with open_manager(url, read_only=True) as manager:
+    with open_manager(url, read_only=True, may_be_missing=True) as manager:
         while (health := manager.health_check())["status"] != "healthy":
             if time.monotonic() + _PAUSE > end:
                 what = f"no answer within {timeout:g} s: {health['error']}"

@@ -16,7 +16,6 @@ from cardlink_sql.cli.output import output
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
-from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import Checked, check_queries
 from cardlink_sql.review.findings import Finding
@@ -210,6 +209,6 @@ def _target(dialect: Dialect | None, config: DatabaseConfig, *, is_named: bool) 
         with scratch(Dialect.SQLITE) as target:
             yield target
     else:
-        refuse_missing(DatabaseManager(config))
+        refuse_missing(config)
         with live(config) as target:
             yield target

@@ -64,14 +64,13 @@ def explain(
     missing = placeholders(query, query.required - values.keys(), utc_now())
     # MySQL does not explain what writes in a session that only reads.
     read_only = not (config.is_mysql and writes(query))
-    with DatabaseManager(config, read_only=read_only) as manager:
-        refuse_missing(manager)
-        with explainer(manager) as asked:
-            if as_json:
-                plan = asked.document(query, values | missing, order, analyze=analyze)
-                _print_document(query, order, missing, plan)
-                return
-            shown = asked.explain(query, values | missing, order, analyze=analyze)
+    refuse_missing(config)
+    with DatabaseManager(config, read_only=read_only) as manager, explainer(manager) as asked:
+        if as_json:
+            plan = asked.document(query, values | missing, order, analyze=analyze)
+            _print_document(query, order, missing, plan)
+            return
+        shown = asked.explain(query, values | missing, order, analyze=analyze)
     for one, value in missing.items():
         typer.echo(f"placeholder: {one} = {_shown(value)}", err=True)
     if len(shown.columns) == 1:
