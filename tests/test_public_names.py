@@ -62,3 +62,11 @@ def test_what_is_no_name_is_an_attribute_error() -> None:
 def test_the_command_starts_with_next_to_nothing() -> None:
     imported = modules_imported_by("cardlink_sql.cli")
     assert [name for name in imported if name != "warnings"] == ["cardlink_sql", "cardlink_sql.cli"]
+
+
+def test_a_look_up_imports_no_dialect_but_its_own() -> None:
+    imported = modules_imported_by("cardlink_sql.gateways.cards, sqlalchemy.dialects.sqlite")
+    dialects = [name for name in imported if name.startswith("sqlalchemy.dialects.")]
+
+    assert dialects
+    assert not [name for name in dialects if name.split(".")[2] in ("mysql", "postgresql")]

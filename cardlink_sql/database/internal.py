@@ -58,7 +58,7 @@ class InternalStatements:
 def internal_query(dialect: Dialect, title: str) -> Query:
     """Return a statement of ``sql/internal`` by file and name."""
     file, _, name = title.partition(".")
-    return load_internal(dialect, file).query(file, name)
+    return load_internal(dialect).query(file, name)
 
 
 def text_to_paste(dialect: Dialect, title: str, **identifiers: str) -> str:

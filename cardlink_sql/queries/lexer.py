@@ -10,6 +10,7 @@ Sources: https://www.sqlite.org/lang_expr.html, PostgreSQL "Lexical Structure" (
 
 import re
 from enum import Enum
+from functools import cache
 from typing import Final, NamedTuple
 
 from cardlink_sql.dialect import Dialect
@@ -90,12 +91,13 @@ _RULES: Final = {
 }
 
 
-def _compile(rules: tuple[tuple[Kind, str], ...]) -> re.Pattern[str]:
+@cache
+def _pattern(dialect: Dialect) -> re.Pattern[str]:
+    rules = _RULES[dialect]
     return re.compile("|".join(f"(?P<{kind.name}>{rule})" for kind, rule in rules), re.DOTALL)
 
 
 _KINDS: Final = {kind.name: kind for kind in Kind}
-_PATTERNS: Final = {dialect: _compile(rules) for dialect, rules in _RULES.items()}
 
 _UNCLOSED: Final = {
     Dialect.SQLITE: {"'": "string", '"': "quoted name", "`": "quoted name", "[": "quoted name"},
@@ -135,7 +137,7 @@ def _next(text: str, position: int, dialect: Dialect) -> tuple[Kind, int]:
     if dialect is Dialect.POSTGRESQL and text.startswith("/*", position):
         end = _end_of_nested_comment(text, position)
         return (Kind.BLOCK_COMMENT, end) if end else (Kind.OTHER, position + 1)
-    match = _PATTERNS[dialect].match(text, position)
+    match = _pattern(dialect).match(text, position)
     if match is None or match.lastgroup is None:
         raise AssertionError("every character is a token: the last rule takes any")
     return _KINDS[match.lastgroup], match.end()

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from cardlink_sql import resources
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.queries.parser import parse
+from cardlink_sql.queries.parser import outline
 from cardlink_sql.queries.query import Query
 
 _log: Final = logging.getLogger(__name__)
@@ -74,27 +74,23 @@ def unknown_query(gateway: str, name: str, queries: Mapping[str, Query]) -> Quer
 def load_library(dialect: Dialect) -> Library:
     """Return the library of a dialect, from the ``sql/`` folder that came with the package.
 
-    A file is read, and raises ``QueryError`` if it is malformed, when a gateway first needs it.
+    A file is read when a gateway first needs it, and a query parsed when it is first sent; either
+    raises ``QueryError`` if it is malformed.
     """
     return Library(dialect, _Files(resources.folder("sql"), dialect, "sql", needs_reason=True))
 
 
 @cache
-def load_internal(dialect: Dialect, only: str | None = None) -> Library:
+def load_internal(dialect: Dialect) -> Library:
     """Return the statements of the machinery, from ``sql/internal``.
 
     No gateway sends them: they migrate, back up, restore and read catalogs. A name that is quoted
     and in braces, as in ``"{table}"``, is an identifier to put in.
 
-    Args:
-        dialect: whose.
-        only: the one file to read, for what a connection needs is little.
-
-    Raises:
-        QueryError: a file is malformed.
+    It is read as :func:`load_library` reads the gateways' files.
     """
     folder = resources.folder("sql").joinpath(INTERNAL)
-    return read_library(folder, dialect, path=f"sql/{INTERNAL}", needs_reason=False, only=only)
+    return Library(dialect, _Files(folder, dialect, f"sql/{INTERNAL}", needs_reason=False))
 
 
 def read_library(
@@ -103,22 +99,21 @@ def read_library(
     *,
     path: str = "sql",
     needs_reason: bool = True,
-    only: str | None = None,
 ) -> Library:
-    """Read the library of a dialect from a folder laid out as ``sql/`` is.
+    """Read and parse the library of a dialect from a folder laid out as ``sql/`` is.
 
     Args:
         folder: the folder.
         dialect: whose queries to read.
         path: how errors name the folder.
         needs_reason: a dialect's query must say why it has a separate form.
-        only: the one file to read.
 
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
     """
-    files = _Files(folder, dialect, path, needs_reason=needs_reason)
-    return Library(dialect, {name: files[name] for name in files if only in (None, name)})
+    library = Library(dialect, _Files(folder, dialect, path, needs_reason=needs_reason))
+    library.all()
+    return library
 
 
 class _Files(Mapping[str, Mapping[str, Query]]):
@@ -129,7 +124,7 @@ class _Files(Mapping[str, Mapping[str, Query]]):
     ) -> None:
         self._dialect = dialect
         self._needs_reason = needs_reason
-        self._read: dict[str, dict[str, Query]] = {}
+        self._read: dict[str, Mapping[str, Query]] = {}
         self._files: dict[str, list[tuple[str, str, Traversable]]] = {}
         for part in (COMMON, dialect.value):
             for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
@@ -153,15 +148,50 @@ class _Files(Mapping[str, Mapping[str, Query]]):
     def __len__(self) -> int:
         return len(self._files)
 
-    def _queries(self, files: list[tuple[str, str, Traversable]]) -> dict[str, Query]:
-        named: dict[str, Query] = {}
+    def _queries(self, files: list[tuple[str, str, Traversable]]) -> Mapping[str, Query]:
+        queries = _Queries()
         for part, place, file in files:
-            has_reasons = self._needs_reason and part != COMMON
+            needs_reason = self._needs_reason and part != COMMON
             text = _text(file, place)
-            for query in parse(text, place, self._dialect, needs_reason=has_reasons):
-                _check_twin(query, named.get(query.source.name))
-                named[query.source.name] = query
-        return named
+            for name, make in outline(
+                text, place, self._dialect, needs_reason=needs_reason
+            ).items():
+                queries.forms.setdefault(name, []).append(make)
+        return queries
+
+
+class _Queries(dict[str, Query]):
+    """The queries of a gateway; each is parsed when it is first asked for.
+
+    Attributes:
+        forms: by name, what parses a query: the common form, the dialect's own or both.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: dict[str, list[Callable[[], Query]]] = {}
+
+    def __missing__(self, name: str) -> Query:
+        *common, query = [make() for make in self.forms[name]]
+        for twin in common:
+            _check_twin(query, twin)
+        self[name] = query
+        return query
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.forms)
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.forms
+
+    # dict's own would show what has been asked for.
+    keys = Mapping.keys  # type: ignore[assignment]
+    values = Mapping.values  # type: ignore[assignment]
+    items = Mapping.items  # type: ignore[assignment]
+    get = Mapping.get  # type: ignore[assignment]
 
 
 def _text(file: Traversable, path: str) -> str:
@@ -173,10 +203,8 @@ def _text(file: Traversable, path: str) -> str:
         raise QueryError("the file is not UTF-8", f"{path}:{line}", "save it as UTF-8") from error
 
 
-def _check_twin(query: Query, common: Query | None) -> None:
+def _check_twin(query: Query, common: Query) -> None:
     """A dialect's form and the common one are called alike, so they must be alike."""
-    if common is None:
-        return
     for what, here, there in (
         ("returns", query.rows, common.rows),
         ("requires", query.required, common.required),

@@ -26,8 +26,9 @@ in, the statement is valid.
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise, takewhile
 from typing import Final
 
@@ -80,7 +81,18 @@ class _Block:
 
 
 def parse(text: str, path: str, dialect: Dialect, *, needs_reason: bool = False) -> list[Query]:
-    """The queries of a file's text.
+    """The queries of a file's text, each as :func:`outline` finds it.
+
+    Raises:
+        QueryError: the file is malformed; the message names file, line and column.
+    """
+    return [make() for make in outline(text, path, dialect, needs_reason=needs_reason).values()]
+
+
+def outline(
+    text: str, path: str, dialect: Dialect, *, needs_reason: bool = False
+) -> dict[str, Callable[[], Query]]:
+    """Find the queries of a file's text; a query is parsed by calling its value.
 
     Args:
         text: the file's text.
@@ -89,22 +101,26 @@ def parse(text: str, path: str, dialect: Dialect, *, needs_reason: bool = False)
         needs_reason: each query must say in ``-- differs:`` why its dialect has its own.
 
     Raises:
-        QueryError: the file is malformed; the message names file, line and column.
+        QueryError: the file is malformed, here between its queries, in a call within one; the
+            message names file, line and column.
     """
     file = _File(path, text, dialect, needs_reason)
     if text.startswith("\ufeff"):
         raise QueryError("the file starts with a byte order mark", f"{path}:1:1", "save without it")
-    queries: dict[str, Query] = {}
+    blocks: dict[str, _Block] = {}
     for block in _blocks(file):
-        if block.name in queries:
+        first = blocks.setdefault(block.name, block)
+        if first is not block:
             raise file.fault(
                 block.header,
-                f"a second query is named {block.name!r} "
-                f"(the first: line {queries[block.name].source.line})",
+                f"a second query is named {block.name!r} (the first: line {first.header.line})",
                 "choose another name",
             )
-        queries[block.name] = Query(_source(file, block), dialect)
-    return list(queries.values())
+    return {name: partial(_query, file, block) for name, block in blocks.items()}
+
+
+def _query(file: _File, block: _Block) -> Query:
+    return Query(_source(file, block), file.dialect)
 
 
 def _blocks(file: _File) -> Iterator[_Block]:
