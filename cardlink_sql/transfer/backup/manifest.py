@@ -1,15 +1,18 @@
 """The description of a backup: ``manifest.json``."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.strict_json import load_json
+from cardlink_sql.formats.text import decode
+from cardlink_sql.formats.times import parse_time
+from cardlink_sql.model import validation
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 
 FORMAT: Final = "cardlink-backup"
@@ -135,10 +138,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
     Raises:
         ValidationError: it is not a manifest, or one of another version of the format.
     """
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValidationError("the manifest is not JSON", where, _USE_ANOTHER) from error
+    document = load_json(decode(text, where), where)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValidationError("not a backup of cardlink-db", where, _USE_ANOTHER)
     version = document.get("format_version")
@@ -163,20 +163,17 @@ def _read(document: Mapping[str, Any]) -> Manifest:
     payload = document["payload"]
     if payload["name"] != PAYLOAD_NAMES[kind]:
         raise ValueError("payload.name")
-    created_at = datetime.fromisoformat(_text(document, "created_at"))
-    if created_at.tzinfo is None:
-        raise ValueError("created_at")
     return Manifest(
         kind=kind,
         dialect=Dialect(document["dialect"]),
-        product=_text(document, "product"),
-        server_version=_text(document, "server_version"),
+        product=validation.filled(document["product"], "product"),
+        server_version=validation.filled(document["server_version"], "server_version"),
         contents=_contents(document),
-        size=_whole(payload["size"], "payload.size"),
-        sha256=_text(payload, "sha256", _SHA256),
-        created_at=created_at.astimezone(UTC),
-        schema=_text(document, "schema") if document["schema"] is not None else None,
-        tool=_text(document, "tool") if document["tool"] is not None else None,
+        size=_count(payload["size"], "payload.size"),
+        sha256=_matching(payload["sha256"], _SHA256, "payload.sha256"),
+        created_at=parse_time(document["created_at"], "created_at"),
+        schema=_optional(document, "schema"),
+        tool=_optional(document, "tool"),
         counter=_counter(document.get("event_counter")),
     )
 
@@ -190,42 +187,38 @@ def _contents(document: Mapping[str, Any]) -> Contents:
     if not isinstance(migrations, list) or not isinstance(tables, dict):
         raise TypeError("migrations, tables")
     return Contents(
-        migrations=tuple(_matching(name, _ANY_TEXT, "migrations") for name in migrations),
+        migrations=tuple(validation.filled(name, "migrations") for name in migrations),
         tables={
-            _matching(name, _NAME, "tables"): _whole(rows, f"tables.{name}")
+            _matching(name, _NAME, "tables"): _count(rows, f"tables.{name}")
             for name, rows in tables.items()
         },
-        orphans=_whole(document["orphans"], "orphans"),
+        orphans=_count(document["orphans"], "orphans"),
     )
+
+
+# Half of what the column takes, so that there is room after it.
+_LARGEST_NUMBER: Final = 1 << 62
 
 
 def _counter(value: Any) -> Counter | None:
     if value is None:
         return None  # a native backup, or one of an earlier release
-    if not isinstance(value["publishes"], bool):
-        raise TypeError("event_counter.publishes")
-    last_id = _whole(value["last_id"], "event_counter.last_id")
-    if last_id > _LARGEST_NUMBER:
-        raise ValueError("event_counter.last_id")
-    return Counter(last_id, value["publishes"])
+    return Counter(
+        validation.whole(value["last_id"], "event_counter.last_id", 0, _LARGEST_NUMBER),
+        validation.boolean(value["publishes"], "event_counter.publishes"),
+    )
 
 
-# Half of what the column takes, so that there is room after it.
-_LARGEST_NUMBER: Final = 1 << 62
-_ANY_TEXT: Final = re.compile(r".+", re.DOTALL)
+def _optional(document: Mapping[str, Any], name: str) -> str | None:
+    value = document[name]
+    return None if value is None else validation.filled(value, name)
 
 
-def _text(document: Mapping[str, Any], name: str, form: re.Pattern[str] = _ANY_TEXT) -> str:
-    return _matching(document[name], form, name)
-
-
-def _matching(value: object, form: re.Pattern[str], name: str) -> str:
-    if not isinstance(value, str) or form.fullmatch(value) is None:
+def _matching(value: Any, form: re.Pattern[str], name: str) -> str:
+    if form.fullmatch(validation.text(value, name)) is None:
         raise ValueError(name)
-    return value
+    return str(value)
 
 
-def _whole(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(name)
-    return value
+def _count(value: Any, name: str) -> int:
+    return validation.whole(value, name, least=0)

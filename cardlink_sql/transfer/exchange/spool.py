@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
-from types import TracebackType
 from typing import Any, Final
 
 from cardlink_sql.transfer.exchange.shapes import SHAPES, Shape
@@ -13,7 +12,7 @@ _ROWS: Final = 500
 _IN_MEMORY: Final = 2**20
 
 
-class Spool:
+class Spool(ExitStack):
     """Rows of each table, written once and then read in batches, in flat memory.
 
     The files have no name, so that nobody else reads them and nothing is left of them. PSKs
@@ -21,12 +20,11 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        with ExitStack() as files:
-            self._files = {
-                shape.name: files.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))
-                for shape in SHAPES
-            }
-            self._close = files.pop_all()
+        super().__init__()
+        self._files = {
+            shape.name: self.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
+            for shape in SHAPES
+        }
         self._batches: dict[str, list[Any]] = {shape.name: [] for shape in SHAPES}
         self.counts = {shape.name: 0 for shape in SHAPES}
 
@@ -51,14 +49,3 @@ class Spool:
             text = json.dumps(self._batches[name], ensure_ascii=False)
             self._files[name].write(f"{text}\n".encode())
             self._batches[name] = []
-
-    def __enter__(self) -> "Spool":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._close.close()
