@@ -29,7 +29,12 @@ from cardlink_sql import (
 )
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model import tables
-from cardlink_sql.transfer.backup import check_backup, create_backup, restore_backup, sqlite_scratch
+from cardlink_sql.transfer.backup import (
+    check_backup,
+    create_backup,
+    restore_backup,
+    sqlite_replacement,
+)
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.manifest import Manifest
 from tests.conftest import (
@@ -244,7 +249,7 @@ def test_a_database_that_another_process_has_open_is_not_replaced(
     made = create_backup(sqlite_manager, tmp_path / "one.backup")
     change(sqlite_manager)
     before = content(sqlite_manager)
-    monkeypatch.setattr(sqlite_scratch, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite_replacement, "LOCK_TIMEOUT_MS", 50)
     file = file_of(sqlite_manager)
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(file), statement],

@@ -22,7 +22,7 @@ from cardlink_sql.transfer.backup.contents import read_contents, refuse_differen
 from cardlink_sql.transfer.backup.event_numbers import go_on
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.sqlite_copy import examine
-from cardlink_sql.transfer.backup.sqlite_scratch import Replaced, SQLiteScratch, sqlite_scratch
+from cardlink_sql.transfer.backup.sqlite_replacement import Replaced, Replacement, replacement_for
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 
@@ -93,9 +93,9 @@ def restore_backup(
         _refuse_other_dialect(manager, manifest, str(file))
         replaced = None
         if manager.dialect is Dialect.SQLITE:
-            with sqlite_scratch(manager) as scratch:
-                _unpack_sqlite(scratch, backup, on_progress)
-                replaced = scratch.replace()
+            with replacement_for(manager) as new:
+                _unpack_sqlite(new, backup, on_progress)
+                replaced = new.replace()
         else:
             _fill_server(manager, backup, on_progress)
     manager.close()
@@ -133,12 +133,12 @@ def _check(backup: Container, on_progress: OnProgress) -> None:
                     jsonl.load(manager, file, backup.manifest, where)
 
 
-def _unpack_sqlite(scratch: SQLiteScratch, backup: Container, on_progress: OnProgress) -> None:
+def _unpack_sqlite(new: Replacement, backup: Container, on_progress: OnProgress) -> None:
     if backup.manifest.kind is PayloadKind.SQLITE:
-        _examine_sqlite(backup, scratch.file, on_progress)
+        _examine_sqlite(backup, new.file, on_progress)
         return
     with _unpacked(backup, on_progress) as file:
-        jsonl.load(scratch.manager, file, backup.manifest, str(backup.path))
+        jsonl.load(new.manager, file, backup.manifest, str(backup.path))
 
 
 def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnProgress) -> None:

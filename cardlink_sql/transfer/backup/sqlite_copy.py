@@ -87,8 +87,7 @@ def examine(file: Path, where: str) -> Contents:
         ValidationError: the file is damaged.
     """
     try:
-        with _opened(file) as connection:
-            statements = InternalStatements(Dialect.SQLITE, connection)
+        with connected(file, "ro") as statements:
             found = statements.value("backup.check_integrity")
             if found != "ok":
                 raise _damaged(found, where)
@@ -99,10 +98,19 @@ def examine(file: Path, where: str) -> Contents:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    uri = f"{file.resolve().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-        yield connection
+def connected(file: Path, mode: str = "rw", timeout: float = 0) -> Iterator[InternalStatements]:
+    """Open a database file that is there and close it after the block.
+
+    Args:
+        file: an SQLite database.
+        mode: ``rw`` or ``ro``.
+        timeout: seconds to wait for a lock.
+    """
+    uri = f"{file.resolve().as_uri()}?mode={mode}"
+    with closing(
+        sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
+    ) as connection:
+        yield InternalStatements(Dialect.SQLITE, connection)
 
 
 def _damaged(what: str, where: str) -> ValidationError:

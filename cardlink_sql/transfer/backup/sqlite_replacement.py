@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
@@ -19,7 +19,6 @@ from typing import Final
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.driver_errors import translate
-from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.sqlite_file import database_file, make_parent_folder
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, DatabaseError, ValidationError
@@ -28,6 +27,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.transfer.backup.event_numbers import go_on
+from cardlink_sql.transfer.backup.sqlite_copy import connected
 
 _REPLACED: Final = ".replaced-"
 _LOGS: Final = ("-wal", "-journal")
@@ -48,7 +48,7 @@ class Replaced:
     removal: str
 
 
-class SQLiteScratch:
+class Replacement:
     """The file next to the database.
 
     Args:
@@ -102,7 +102,7 @@ class SQLiteScratch:
 
     def _finish(self) -> None:
         """Let the numbers of the events go on, and have all of it on the disk, in one file."""
-        with _translated(self.file), _connected(self.file, self._lock_timeout) as statements:
+        with _translated(self.file), connected(self.file, timeout=self._lock_timeout) as statements:
             statements.value("backup.use_one_file")
             go_on(statements)
         with self.file.open("rb+") as file:
@@ -126,7 +126,7 @@ class SQLiteScratch:
 
 
 @contextmanager
-def sqlite_scratch(manager: DatabaseManager) -> Iterator[SQLiteScratch]:
+def replacement_for(manager: DatabaseManager) -> Iterator[Replacement]:
     """Make a file next to the database of a manager, whose connections are closed first.
 
     Raises:
@@ -142,13 +142,13 @@ def sqlite_scratch(manager: DatabaseManager) -> Iterator[SQLiteScratch]:
     lock_timeout = LOCK_TIMEOUT_MS / 1000
     manager.close()
     make_parent_folder(target)
-    scratch = SQLiteScratch(target.resolve(), lock_timeout)
+    new = Replacement(target.resolve(), lock_timeout)
     with locks.held(locks.FileLock(target), lock_timeout), _written(target.parent):
-        scratch.clear()
+        new.clear()
         try:
-            yield scratch
+            yield new
         finally:
-            scratch.clear()
+            new.clear()
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def _alone(file: Path, timeout: float) -> Iterator[None]:
         if not file.exists() or not _write_log_back(file, timeout):
             yield
             return
-        with _connected(file, timeout) as statements:
+        with connected(file, timeout=timeout) as statements:
             statements.execute("backup.lock")
             if statements.value("backup.journal_mode") == "wal":
                 raise _in_use(file)  # opened since, by a component that has started
@@ -177,7 +177,7 @@ def _write_log_back(file: Path, timeout: float) -> bool:
     # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
     # be exclusive is to have the file to ourselves, not to be its only writer.
     try:
-        with _connected(file, timeout) as statements:
+        with connected(file, timeout=timeout) as statements:
             statements.value("backup.exclude_others")
             statements.value("backup.read_schema")
             statements.value("backup.use_one_file")
@@ -186,15 +186,6 @@ def _write_log_back(file: Path, timeout: float) -> bool:
             return False
         raise
     return True
-
-
-@contextmanager
-def _connected(file: Path, timeout: float) -> Iterator[InternalStatements]:
-    uri = f"{file.as_uri()}?mode=rw"
-    with closing(
-        sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
-    ) as connection:
-        yield InternalStatements(Dialect.SQLITE, connection)
 
 
 @contextmanager
