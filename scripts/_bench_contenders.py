@@ -274,7 +274,7 @@ def session_of_text(row: Any) -> OTASession:
     return OTASession(
         row[0], TYPES[row[1]], row[2], row[3], STATUSES[row[4]],
         None if row[5] is None else read(row[5]), None if row[6] is None else read(row[6]),
-        row[7], row[8], row[9], row[10], row[11], read(row[12]), read(row[13]),
+        row[7], row[8], row[9], row[10], row[11], row[12], read(row[13]), read(row[14]),
     )  # fmt: skip
 
 
@@ -282,7 +282,7 @@ def session_of_times(row: Any) -> OTASession:
     """A session whose times are times."""
     return OTASession(
         row[0], TYPES[row[1]], row[2], row[3], STATUSES[row[4]], row[5], row[6], row[7], row[8],
-        row[9], row[10], row[11], row[12], row[13],
+        row[9], row[10], row[11], row[12], row[13], row[14],
     )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class SessionModel(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     device_id: Mapped[str | None]
     card_iccid: Mapped[str | None]
-    session_type: Mapped[str]
+    session_type: Mapped[str | None]
     status: Mapped[str]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -76,6 +76,8 @@ class SessionModel(Base):
     tls_psk_identity: Mapped[str | None]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
+    # Declarative keeps the tables in "metadata".
+    facts: Mapped[Any | None] = mapped_column("metadata", JSONDocument)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -84,6 +84,7 @@ class Rows:
         card = self.cards[number % len(self.cards)]
         return OTASession(
             id=str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
+            session_type=SessionType.TRIGGERED,
             card_iccid=card.iccid,
             status=status,
             started_at=created,

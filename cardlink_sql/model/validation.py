@@ -348,10 +348,10 @@ def uuid_prefix(value: Any, where: str = "session_id") -> str:
 
 def psk_identity(value: Any, where: str = "psk_identity") -> str:
     """A PSK identity: UTF-8, 1 to 128 octets (RFC 4279 §5.1, §5.3)."""
-    if isinstance(value, str) and value.isprintable() and value.isascii():
-        name = str(value)  # what identities look like: one octet a character
-    else:
-        name = text(value, where, _MAX_IDENTITY_OCTETS)
+    is_usual = isinstance(value, str) and value.isascii() and value.isprintable()
+    if is_usual and 0 < len(value) <= _MAX_IDENTITY_OCTETS:  # one octet a character
+        return str(value)
+    name = text(value, where, _MAX_IDENTITY_OCTETS)
     if not 1 <= len(name.encode()) <= _MAX_IDENTITY_OCTETS:
         raise ValidationError("a PSK identity has 1 to 128 octets", where)
     return name
