@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
@@ -59,6 +60,12 @@ MIGRATIONS = sorted(
     for file in resource_folder("migrations").joinpath(Dialect.SQLITE.value).iterdir()
     if file.name.endswith(".sql") and not file.name.endswith(".rollback.sql")
 )
+
+# An example has no deadline on a busy machine, and shares the fixtures of its test.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("suite")
 
 # A time with microseconds, for records that need one.
 MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)

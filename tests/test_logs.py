@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardlink_sql import (
@@ -350,11 +350,7 @@ def test_an_entry_is_updated_with_its_status_word(logs: LogGateway) -> None:
     assert updated.status_message == "File or application not found"
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=40)
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardlink_sql import (
@@ -226,9 +226,7 @@ def test_what_names_no_run_is_refused(uow: UnitOfWork, run: Any) -> None:
         uow.tests.find_by_run(run)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 @given(
     suite=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1,
                   max_size=128),
@@ -569,9 +567,7 @@ def expected_kind(before: Any, after: Any, factor: float) -> str | None:
     return "slower" if old == "passed" and now_ms > factor * max(old_ms, 1) else None
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30)
 @given(
     before=st.lists(OUTCOME, min_size=1, max_size=8),
     after=st.lists(OUTCOME, min_size=1, max_size=8),

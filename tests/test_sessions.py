@@ -8,7 +8,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cardlink_sql import (
@@ -267,11 +267,7 @@ def test_the_duration_is_whole_milliseconds_rounded_down(
 DAYS = st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=40)
 @example(start=datetime(2026, 3, 29, 0, 59, 59, 999_999, UTC), lasted=timedelta(hours=2))
 @example(start=datetime(1000, 1, 3, tzinfo=UTC), lasted=timedelta(days=3_000_000))
 @given(

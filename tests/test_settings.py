@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
@@ -140,7 +140,7 @@ def test_a_value_reads_back_as_it_was_stored(uow: UnitOfWork, value: Any) -> Non
     assert uow.settings.exists("lab.value")
 
 
-@example_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example_settings(max_examples=60)
 @given(value=json_values)
 def test_any_json_value_reads_back(manager: DatabaseManager, value: Any) -> None:
     with UnitOfWork(manager) as uow:
