@@ -5,12 +5,14 @@ What differs is in the gateways' guide, under "Coming from the design".
 
 import ast
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cardlink_sql import (
     CardProfile,
@@ -22,6 +24,7 @@ from cardlink_sql import (
     SessionStatistics,
     TestRunSummary,
     UnitOfWork,
+    ValidationError,
 )
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
@@ -29,7 +32,8 @@ from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.tests import TestGateway
-from tests.conftest import card, device, entry, iccid, session_id
+from cardlink_sql.transfer.exchange import Conflict, import_file
+from tests.conftest import card, device, dump, entry, iccid, session_id
 
 GUIDE = Path(__file__).parents[1] / "cardlink_sql" / "guides" / "gateways.md"
 
@@ -235,3 +239,73 @@ def test_what_differs_is_in_the_guide() -> None:
     table = GUIDE.read_text("utf-8").partition("## Coming from the design")[2]
     methods = {name.split()[0] for name in LOUD if "_" in name.split()[0]}
     assert [name for name in sorted(methods) if f"`{name}" not in table] == []
+
+
+def design_export(**tables: Any) -> dict[str, Any]:
+    """What the design's DataExporter returns, before it is text."""
+    return {
+        "exported_at": "2026-11-22T22:17:13.668544",
+        "devices": [{"id": "R58M", "name": None, "device_type": "phone", "iccid": iccid(1)}],
+        "card_profiles": [{"iccid": iccid(1), "card_type": "USIM", "psk_identity": "card-1"}],
+        "sessions": [
+            {
+                "id": session_id(1), "device_id": "R58M", "card_iccid": iccid(1),
+                "session_type": "polled", "status": "completed", "duration_ms": 1500,
+                "started_at": "2026-11-20T10:00:00", "ended_at": "2026-11-20T10:00:01.500000",
+                "tls_cipher_suite": "PSK-AES128-CBC-SHA256",
+            }
+        ],
+        "settings": {"server.port": 8444, "lab.note": "12:30"},
+        **tables,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+def test_an_export_of_the_design_is_imported(
+    manager: DatabaseManager, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"design.{suffix}"
+
+    def take(document: dict[str, Any], conflict: Conflict = Conflict.SKIP) -> list[tuple[int, ...]]:
+        write = json.dumps if suffix == "json" else yaml.dump
+        path.write_text(write(document), "utf-8")
+        tables = import_file(manager, path, conflict=conflict).tables.values()
+        return [(one.created, one.updated, one.skipped, one.unchanged) for one in tables]
+
+    new, same, none = (1, 0, 0, 0), (0, 0, 0, 1), (0, 0, 0, 0)
+    assert take(design_export()) == [new, new, new, none, none, (2, 0, 0, 0)]
+    assert take(design_export()) == [same, same, same, none, none, (0, 0, 0, 2)]
+    with UnitOfWork(manager, read_only=True) as uow:
+        ended = uow.sessions.get_by_id(session_id(1))
+        assert ended is not None and ended.started_at is not None
+        assert ended.created_at == ended.started_at
+        assert ended.started_at.isoformat() == "2026-11-20T10:00:00+00:00"
+        assert uow.settings.get_value("lab.note") == "12:30"
+    named = [{"id": "R58M", "device_type": "phone", "name": "bench"}]
+    rows = [{"key": "server.port", "value": 8445, "category": "server"}]
+    assert take(design_export(devices=named, settings=rows))[0] == (0, 0, 1, 0)
+    merged = take(design_export(devices=named, settings=rows), Conflict.MERGE)
+    assert (merged[0], merged[5]) == ((0, 1, 0, 0), (0, 0, 1, 0))
+    assert take(design_export(settings=rows), Conflict.OVERWRITE)[5] == (0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+def test_an_export_of_the_design_is_imported_whole_or_not(
+    manager: DatabaseManager, tmp_path: Path, suffix: str
+) -> None:
+    document = design_export(
+        card_profiles=[{"iccid": iccid(1), "psk_key": "00" * 16}],
+        sessions=[{"id": session_id(1), "status": "gone", "started_at": "soon"}],
+        settings={"server.port": 70_000},
+        scripts=[],
+    )
+    path = tmp_path / f"design.{suffix}"
+    path.write_text((json.dumps if suffix == "json" else yaml.dump)(document), "utf-8")
+    before = dump(manager)
+    with pytest.raises(ValidationError) as refused:
+        import_file(manager, path)
+    assert {line.split(": ")[0].strip() for line in str(refused.value).splitlines()[1:]} == {
+        "card_profiles[0].psk_key", "sessions[0].status", "sessions[0].started_at",
+        "sessions[0].created_at", "settings.server.port.value", "scripts",
+    }  # fmt: skip
+    assert dump(manager) == before

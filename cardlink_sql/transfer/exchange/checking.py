@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import declared_settings
+from cardlink_sql.transfer.exchange.file_rows import FileRow
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys
-from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
 from cardlink_sql.transfer.exchange.spool import Spool
 from cardlink_sql.transfer.exchange.values import Values, accepted
@@ -138,7 +138,7 @@ class Checker:
             known = self.checked.references[table]
             reference = known.get(key)
             if reference is None:
-                known[key] = RowReference(_place(entry, name), entry.line)
+                known[key] = RowReference(entry.place(name), entry.line)
             else:
                 reference.count += 1
 
@@ -167,12 +167,7 @@ class Checker:
         # A check names the place inside a JSON document: devices.connection_settings.a[0]
         inside = (where or "").removeprefix(f"{entry.shape.name}.")
         is_deeper = name is not None and inside.startswith((f"{name}.", f"{name}["))
-        self._problems.add(what, _place(entry, inside if is_deeper else name), entry.line)
-
-
-def _place(entry: FileRow, name: str | None) -> str:
-    place = f"{entry.shape.name}[{entry.position}]"
-    return place if name is None else f"{place}.{name}"
+        self._problems.add(what, entry.place(inside if is_deeper else name), entry.line)
 
 
 def _ends_after_its_start(values: Values, note: Callable[[str, str], None]) -> None:

@@ -16,11 +16,12 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.exchange.applying import RowWriter
 from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker
 from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
+from cardlink_sql.transfer.exchange.file_rows import RowSource
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import check_schema, read_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_form, key_reader
 from cardlink_sql.transfer.exchange.log_entries import LogWriter
-from cardlink_sql.transfer.exchange.readers import RowSource, open_source
+from cardlink_sql.transfer.exchange.readers import open_source
 from cardlink_sql.transfer.exchange.references import Identities, find_missing
 from cardlink_sql.transfer.exchange.shapes import SHAPES
 from cardlink_sql.transfer.exchange.spool import Spool

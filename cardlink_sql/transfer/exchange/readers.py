@@ -2,36 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple, Protocol
+from typing import IO, Any, Final
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.strict_yaml import Author, read_yaml
 from cardlink_sql.formats.text import decode
+from cardlink_sql.transfer.exchange.design_export import (
+    DesignSource,
+    end_design_yaml,
+    is_design_export,
+)
+from cardlink_sql.transfer.exchange.file_rows import FileRow, RowSource
 from cardlink_sql.transfer.exchange.formats import Format
-from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
+from cardlink_sql.transfer.exchange.shapes import BY_NAME
 
 # No row that the checks let pass is longer, however its letters are escaped.
 _MAX_LINE: Final = 2**25
-
-
-class FileRow(NamedTuple):
-    """A row of a file: its table, its number there from 0, its line where lines count."""
-
-    shape: Shape
-    position: int
-    line: int | None
-    row: Any
-
-
-class RowSource(Protocol):
-    """A file that is open for reading."""
-
-    header: Any
-
-    def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Yield the rows; report anything else as a problem."""
 
 
 def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
@@ -50,11 +38,12 @@ def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
         return LinesSource(file, path)
     text = decode(file.read(), str(path))
     if file_format is Format.JSON:
-        return DocumentSource(load_json(text, str(path)), path)
-    problems = Problems(str(path))
-    document = read_yaml(text, problems, Author.PROGRAM)
-    problems.refuse()
-    return DocumentSource(document, path)
+        document = load_json(text, str(path))
+    else:
+        problems = Problems(str(path))
+        document = read_yaml(end_design_yaml(text), problems, Author.PROGRAM)
+        problems.refuse()
+    return DesignSource(document) if is_design_export(document) else DocumentSource(document, path)
 
 
 class DocumentSource:
