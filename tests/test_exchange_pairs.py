@@ -1,12 +1,11 @@
 """What one backend exports, every other imports, and has equal rows then."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cardlink_sql import DatabaseManager, Dialect, UnitOfWork
+from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.transfer.exchange import Conflict, Format, Keys, Selection, export, import_file
 from tests.conftest import ALL_DIALECTS, Migrated, delete_rows, dump, iccid
@@ -16,33 +15,22 @@ FORMATS = [Format.JSON, Format.YAML, Format.JSONL]
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
 def exported(
-    migrated: Migrated, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Dialect, Format], tuple[Path, Rows]]:
-    """Gives a backend's export in a format, and the rows that it came from."""
-    made: dict[Dialect, tuple[Path, Rows]] = {}
-
-    def make(dialect: Dialect, file_format: Format) -> tuple[Path, Rows]:
-        if dialect not in made:
-            manager = migrated(dialect)
-            folder = tmp_path_factory.mktemp(f"from-{dialect}")
-            try:
-                fill(manager)
-                for each in FORMATS:
-                    export(manager, folder / f"all.{each}")
-                with write_atomically(folder / "backup.jsonl", binary=True) as file:
-                    export(manager, file, selection=Selection(secrets=True), keys=Keys.STORED)
-                export(
-                    manager, folder / "keys.jsonl", keys=Keys.ENCRYPTED, passphrase="long enough"
-                )
-                made[dialect] = (folder, dump(manager))
-            finally:
-                delete_rows(manager)
-        folder, rows = made[dialect]
-        return folder / f"all.{file_format}", rows
-
-    return make
+    request: pytest.FixtureRequest, migrated: Migrated, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Rows]:
+    """The folder with a backend's exports, and the rows that they came from."""
+    manager, folder = migrated(request.param), tmp_path_factory.mktemp("exported")
+    try:
+        fill(manager)
+        for each in FORMATS:
+            export(manager, folder / f"all.{each}")
+        with write_atomically(folder / "backup.jsonl", binary=True) as file:
+            export(manager, file, selection=Selection(secrets=True), keys=Keys.STORED)
+        export(manager, folder / "keys.jsonl", keys=Keys.ENCRYPTED, passphrase="long enough")
+        return folder, dump(manager)
+    finally:
+        delete_rows(manager)
 
 
 def without_keys(rows: Rows) -> Rows:
@@ -50,16 +38,12 @@ def without_keys(rows: Rows) -> Rows:
     return {**rows, "card_profiles": [row[:5] + row[6:] for row in rows["card_profiles"]]}
 
 
-@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_an_export_of_any_backend_gives_equal_rows_in_any_other(
-    source: Dialect,
-    manager: DatabaseManager,
-    file_format: Format,
-    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+    exported: tuple[Path, Rows], manager: DatabaseManager, file_format: Format
 ) -> None:
-    path, rows = exported(source, file_format)
-    report = import_file(manager, path)
+    folder, rows = exported
+    report = import_file(manager, folder / f"all.{file_format}")
     imported = dump(manager)
     assert without_keys(imported) == without_keys(rows)
     assert {name: table.created for name, table in report.tables.items()} == {
@@ -67,13 +51,10 @@ def test_an_export_of_any_backend_gives_equal_rows_in_any_other(
     }
 
 
-@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
 def test_an_import_that_is_repeated_changes_nothing(
-    source: Dialect,
-    manager: DatabaseManager,
-    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+    exported: tuple[Path, Rows], manager: DatabaseManager
 ) -> None:
-    path, _ = exported(source, Format.JSONL)
+    path = exported[0] / "all.jsonl"
     import_file(manager, path)
     imported = dump(manager)
     for rule in Conflict:
@@ -83,14 +64,11 @@ def test_an_import_that_is_repeated_changes_nothing(
         assert dump(manager) == imported
 
 
-@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
 def test_keys_under_a_passphrase_open_in_any_other_backend(
-    source: Dialect,
-    manager: DatabaseManager,
-    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+    exported: tuple[Path, Rows], manager: DatabaseManager
 ) -> None:
-    path, rows = exported(source, Format.JSONL)
-    import_file(manager, path.with_name("keys.jsonl"), passphrase="long enough")
+    folder, rows = exported
+    import_file(manager, folder / "keys.jsonl", passphrase="long enough")
     with UnitOfWork(manager, read_only=True) as uow:
         assert uow.cards.get_psk_key(iccid(3)) == KEY
         assert uow.cards.get_psk_key("0" * 18) == b"\0" * 64
@@ -98,12 +76,9 @@ def test_keys_under_a_passphrase_open_in_any_other_backend(
     assert without_keys(dump(manager)) == without_keys(rows)
 
 
-@pytest.mark.parametrize("source", ALL_DIALECTS, ids=lambda dialect: f"from-{dialect}")
 def test_a_backup_gives_every_byte_back(
-    source: Dialect,
-    manager: DatabaseManager,
-    exported: Callable[[Dialect, Format], tuple[Path, Rows]],
+    exported: tuple[Path, Rows], manager: DatabaseManager
 ) -> None:
-    path, rows = exported(source, Format.JSONL)
-    import_file(manager, path.with_name("backup.jsonl"), keys=Keys.STORED)
+    folder, rows = exported
+    import_file(manager, folder / "backup.jsonl", keys=Keys.STORED)
     assert dump(manager) == rows
