@@ -7,10 +7,9 @@ it by name: never in a record, a log or an error.
 import logging
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, ClassVar, Final, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
-from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import StateError, ValidationError
@@ -21,6 +20,9 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.records import AnyCardType, CardProfile, Page, PskToken
 from cardlink_sql.model.tables import card_profiles
 from cardlink_sql.queries import Library
+
+if TYPE_CHECKING:
+    from cardlink_sql.database.keyring import Keyring
 
 _log: Final = logging.getLogger(__name__)
 # The key length of AES-128, which the PSK suites of SCP81 use.
@@ -53,7 +55,7 @@ class CardGateway(Gateway[CardProfile, str]):
     not_updated = frozenset({"created_at", "psk_identity"})
 
     def __init__(
-        self, transaction: Transaction, library: Library, keyring: Callable[[], Keyring]
+        self, transaction: Transaction, library: Library, keyring: "Callable[[], Keyring]"
     ) -> None:
         super().__init__(transaction, library)
         self._keyring = keyring

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Unpack, cast, overload
+from typing import Any, ClassVar, Unpack, overload
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.owned_iterator import OwnedIterator
@@ -99,8 +99,8 @@ class LogGateway(Gateway[CommLog, int]):
         """
         entry = CommLog(
             session_id,
-            cast("Direction", direction),
-            cast("str", raw_data),
+            direction,  # type: ignore[arg-type]  # _row() checks both
+            raw_data,  # type: ignore[arg-type]
             latency_ms,
             decoded_data,
             status_word,
