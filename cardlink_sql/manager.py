@@ -175,7 +175,7 @@ class DatabaseManager:
         Args:
             read_only: no transaction is opened and nothing may be written.
             snapshot: for reading only, too, but all statements see one state.
-            timeout: seconds that connecting, and each answer, may take.
+            timeout: seconds that all of it may take, connecting included.
         """
         return Transaction(
             self.pool, self.publisher, read_only=read_only, snapshot=snapshot, timeout=timeout

@@ -76,9 +76,9 @@ class UnitOfWork:
         db_manager: the database.
         read_only: no transaction is opened and nothing may be written. Each statement sees
             what was committed before it; a read costs one round trip.
-        timeout: seconds that a connection, and each answer, may take; then the unit
-            of work fails with a ``ConnectionError``, and nothing is sent again. Without it the
-            limits of the configuration hold.
+        timeout: seconds from opening it until the last answer must be complete, connecting
+            included; then the unit of work fails with a ``ConnectionError``, and nothing is sent
+            again. Without it the limits of the configuration hold.
 
     Attributes:
         devices: phones and modems.

@@ -69,11 +69,21 @@ class Backend(ABC):
     ) -> None:
         """Do what must precede connecting; may change the driver's options."""
 
-    def hurry(self, options: dict[str, Any], seconds: float) -> None:  # noqa: B027
-        """Let connecting with these options take no longer than ``seconds``."""
+    @abstractmethod
+    def connect(self, options: dict[str, Any], deadline: float) -> Any:
+        """Connect by a deadline, which the connection keeps until :meth:`limit` lifts it.
 
-    def limit(self, connection: Any, seconds: float | None) -> None:  # noqa: B027
-        """Let the server be silent for no longer than ``seconds``; ``None`` lifts the limit."""
+        Args:
+            options: what the driver's ``connect`` takes.
+            deadline: by the monotonic clock.
+
+        Returns:
+            The driver's connection; ``None`` lets SQLAlchemy connect with the options.
+        """
+
+    @abstractmethod
+    def limit(self, connection: Any, deadline: float | None) -> None:
+        """Let every answer be complete by a deadline; ``None`` lifts it."""
 
     def is_timeout(self, error: Exception) -> bool:
         """Return whether a driver's error means that the server or the network kept silent."""

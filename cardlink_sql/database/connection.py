@@ -1,10 +1,12 @@
 """One connection of the pool, and the one place where statements go out."""
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
+from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.faults import Fault, error_for
@@ -25,8 +27,8 @@ class Connection:
 
     Args:
         pool: where the connection is taken from, and returned to by :meth:`close`.
-        timeout: seconds that connecting, and each answer after it, may take; ``None`` leaves it
-            to the configuration.
+        timeout: seconds until the last answer must be complete, from now; ``None`` leaves it to
+            the configuration.
 
     Attributes:
         pooled: the connection as the pool hands it out.
@@ -39,28 +41,36 @@ class Connection:
         "_ahead",
         "_backend",
         "_cursor",
+        "_deadline",
         "_errors",
         "_is_unusable",
         "_observer",
         "_pool",
         "_queue",
-        "_timeout",
         "pooled",
     )
 
     def __init__(self, pool: Pool, timeout: float | None = None) -> None:
         self._queue: WriterQueue | None = None
         self._pool: Final = pool
-        self._timeout: Final = timeout
-        self.pooled: PoolProxiedConnection = pool.take(timeout)
-        self._cursor: Any = self.pooled.cursor()
+        self._deadline: Final = None if timeout is None else monotonic() + timeout
+        self.pooled: PoolProxiedConnection
+        self._cursor: Any
         self._backend: Final = pool.backend
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
         self._is_unusable = False
         self._ahead: list[Ahead] = []
-        if timeout is not None:
-            self._backend.limit(self.pooled.driver_connection, timeout)
+        self._take()
+
+    def _take(self) -> None:
+        self.pooled = self._pool.take(self._deadline)
+        self._cursor = self.pooled.cursor()
+        self._limit()
+
+    def _limit(self) -> None:
+        if self._deadline is not None:
+            self._backend.limit(self.pooled.driver_connection, self._deadline)
 
     def close(self, *, roll_back: bool) -> None:
         """Return the connection to the pool; one that is broken is closed instead."""
@@ -72,7 +82,7 @@ class Connection:
         finally:
             if self._is_unusable:
                 self.pooled.invalidate()
-            elif self._timeout is not None:
+            elif self._deadline is not None:
                 self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
             if self._queue is not None:
@@ -89,9 +99,10 @@ class Connection:
         begin = self._backend.begin
         queue = self._pool.writer_queue()
         if queue is not None:
-            if not queue.enter(LOCK_TIMEOUT_MS / 1000):
+            if not queue.enter(self._seconds_left()):
                 raise error_for(Fault.CONFLICT, None, begin)
             self._queue = queue
+            self._limit()
         if self._backend.pipelines:
             self._ahead.append(Ahead(begin, begin, None))
             return
@@ -100,6 +111,12 @@ class Connection:
         except BaseException:
             self._leave_queue()
             raise
+
+    def _seconds_left(self) -> float:
+        """Return how long to wait for a lock."""
+        longest = LOCK_TIMEOUT_MS / 1000
+        left = longest if self._deadline is None else self._deadline - monotonic()
+        return min(longest, max(0.0, left))
 
     def begin_snapshot(self) -> None:
         """Open a transaction that reads one state of all tables."""
@@ -217,7 +234,10 @@ class Connection:
         Raises:
             CommitInDoubtError: a server was reached, and its answer was lost: it may have
                 committed. SQLite answers within the process, so it never leaves that open.
+            ConnectionError: the time was over before, so nothing was committed.
         """
+        if self._deadline is not None and monotonic() >= self._deadline:
+            raise refusals.too_late()
         try:
             self.command("COMMIT")
             if self._queue is not None:
@@ -354,11 +374,7 @@ class Connection:
             # Not sent again, not even a read: it would wait as long once more.
             self._is_unusable = True
             self._pool.discard()
-            raise ConnectionError(
-                "the database did not answer in time",
-                where,
-                "check the server and the network, or raise the timeout",
-            ) from error
+            raise refusals.silent(where) from error
         if again and self._is_replaced(error):
             return
         raise translate(self._backend.dialect, error, where) from error
@@ -369,10 +385,7 @@ class Connection:
             return False
         self.pooled.invalidate()
         self._pool.discard()
-        self.pooled = self._pool.take(self._timeout)
-        self._cursor = self.pooled.cursor()
-        if self._timeout is not None:
-            self._backend.limit(self.pooled.driver_connection, self._timeout)
+        self._take()
         return True
 
 

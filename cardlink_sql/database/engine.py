@@ -6,8 +6,11 @@ A read then costs one round trip, where a driver's implicit BEGIN and the pool's
 would make it three.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import local
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -20,9 +23,27 @@ from cardlink_sql.errors import ConnectionError
 
 
 class _Limit(local):
-    """The seconds that the current thread has to get a connection; ``None`` for no own limit."""
+    """The time that the current thread has to get a connection.
 
-    seconds: float | None = None
+    Attributes:
+        deadline: by the monotonic clock; ``None`` leaves it to the configuration.
+    """
+
+    deadline: float | None = None
+
+    @contextmanager
+    def until(self, deadline: float | None) -> Iterator[None]:
+        """Set the deadline of this thread for the time of a block."""
+        before, self.deadline = self.deadline, deadline
+        try:
+            yield
+        finally:
+            self.deadline = before
+
+    def within(self, seconds: float) -> float:
+        """Return the deadline that is reached first: the thread's, or in ``seconds``."""
+        own = monotonic() + seconds
+        return own if self.deadline is None else min(self.deadline, own)
 
 
 LIMIT: Final = _Limit()
@@ -37,8 +58,9 @@ class LimitedPool(QueuePool):
     # QueuePool reads its timeout from this attribute each time it waits.
     @property
     def _timeout(self) -> float:
-        limit = LIMIT.seconds
-        return self._configured if limit is None else min(limit, self._configured)
+        if LIMIT.deadline is None:
+            return self._configured
+        return min(self._configured, max(0.0, LIMIT.deadline - monotonic()))
 
     @_timeout.setter
     def _timeout(self, seconds: float) -> None:
@@ -46,11 +68,9 @@ class LimitedPool(QueuePool):
 
     def recreate(self) -> "LimitedPool":
         """Return a new pool with the configured timeout, whatever limit the thread has."""
-        limit, LIMIT.seconds = LIMIT.seconds, None
-        try:
-            made = super().recreate()
-        finally:
-            LIMIT.seconds = limit
+        # The new pool reads its timeout from this one.
+        made = super().recreate()
+        made._timeout = self._configured
         assert isinstance(made, LimitedPool)  # noqa: S101 - QueuePool makes one of its own class
         return made
 
@@ -114,12 +134,16 @@ def _read_only_creator(config: DatabaseConfig) -> dict[str, Any]:
 
 def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_only: bool) -> None:
     @event.listens_for(engine, "do_connect")
-    def prepare(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    def connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> Any:
         backend.prepare(config, options, read_only=read_only)
+        deadline = LIMIT.within(config.connect_timeout)
+        with LIMIT.until(deadline):
+            return backend.connect(options, deadline)
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:
         backend.settle(connection, config, read_only=read_only)
+        backend.limit(connection, None)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
+from time import monotonic
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
@@ -71,8 +72,6 @@ class MySQL(Backend):
 
         return {
             "connect_timeout": config.connect_timeout,
-            # For the handshake; settle() lifts it.
-            "read_timeout": config.connect_timeout,
             "write_timeout": config.network_timeout,
             "autocommit": True,
             "charset": "utf8mb4",
@@ -85,19 +84,20 @@ class MySQL(Backend):
             # PyMySQL would send Latin-1, and fail where there is no such character.
             options["password"] = password.encode()
 
-    def hurry(self, options: dict[str, Any], seconds: float) -> None:
-        for name in ("connect_timeout", "read_timeout"):
-            options[name] = min(seconds, options[name])
+    def connect(self, options: dict[str, Any], deadline: float) -> Any:
+        from cardlink_sql.database.mysql_connection import LimitedConnection
 
-    def limit(self, connection: Any, seconds: float | None) -> None:
-        connection._read_timeout = seconds
+        seconds = max(0.001, deadline - monotonic())
+        return LimitedConnection(deadline=deadline, **{**options, "connect_timeout": seconds})
+
+    def limit(self, connection: Any, deadline: float | None) -> None:
+        connection.deadline = deadline
 
     def is_timeout(self, error: Exception) -> bool:
         return isinstance(error.__context__, TimeoutError)
 
     def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
         super().settle(connection, config, read_only=read_only)
-        self.limit(connection, None)
         # A long statement may be silent for long; a host that is gone acknowledges nothing.
         if connection._sock.family in (socket.AF_INET, socket.AF_INET6):
             for option, value in _socket_options(config.network_timeout):

@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
@@ -61,28 +61,26 @@ class Pool:
             self._queue = queue_of(self._file)
         return self._queue
 
-    def take(self, timeout: float | None = None) -> PoolProxiedConnection:
+    def take(self, deadline: float | None = None) -> PoolProxiedConnection:
         """Take a connection; closing it returns it.
 
         Args:
-            timeout: seconds that waiting for a free one, and connecting, may take, where that is
-                shorter than configured.
+            deadline: when waiting for a free one, and connecting, must end by the monotonic
+                clock, where that is sooner than configured.
 
         Raises:
             ConnectionError: none is free in time, or none can be made.
         """
         engine = self.engine
-        LIMIT.seconds = timeout
         try:
-            return engine.pool.connect()
+            with LIMIT.until(deadline):
+                return engine.pool.connect()
         except DatabaseError:
             raise
         except Exception as error:
             fault = connection_error(self.config.dialect, error, self.config.engine_url)
             self.events.fail(fault)
             raise fault from None
-        finally:
-            LIMIT.seconds = None
 
     def discard(self) -> None:
         """Close the idle connections: one died, and the others may have died with it."""
@@ -114,12 +112,7 @@ class Pool:
         with self._lock:
             if self._engine is None:
                 engine = make_engine(self.config, read_only=self.read_only)
-                event.listen(engine, "do_connect", self._hurry_up)
                 if self.config.echo:
                     self.statements.echo_to(engine.logger)
                 self._engine = engine
             return self._engine
-
-    def _hurry_up(self, _dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
-        if LIMIT.seconds is not None:
-            self.backend.hurry(options, LIMIT.seconds)

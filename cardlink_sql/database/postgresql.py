@@ -1,10 +1,9 @@
 """PostgreSQL at run time."""
 
 import math
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar, Final
 
@@ -72,14 +71,17 @@ class PostgreSQL(Backend):
             "keepalives_count": 4,
         }
 
-    def hurry(self, options: dict[str, Any], seconds: float) -> None:
-        options["connect_timeout"] = min(math.ceil(seconds), int(options["connect_timeout"]))
+    def connect(self, options: dict[str, Any], deadline: float) -> Any:
+        from cardlink_sql.database.postgresql_connection import LimitedConnection, limit
 
-    def limit(self, connection: Any, seconds: float | None) -> None:
-        if seconds is None:
-            connection.__dict__.pop("wait", None)
-        else:
-            connection.wait = partial(_wait, type(connection).wait, connection, seconds)
+        connection = LimitedConnection.connect(**options)
+        limit(connection, deadline)
+        return connection
+
+    def limit(self, connection: Any, deadline: float | None) -> None:
+        from cardlink_sql.database.postgresql_connection import limit
+
+        limit(connection, deadline)
 
     def is_timeout(self, error: Exception) -> bool:
         return getattr(error, "sqlstate", None) is None and "timed out" in str(error)
@@ -128,28 +130,6 @@ class PostgreSQL(Backend):
         with Copy(connection.cursor()) as copy:
             for row in rows:
                 copy.write_row(row)
-
-
-def _wait(wait: Any, connection: Any, seconds: float, generator: Any, *_: Any, **__: Any) -> Any:
-    """Wait for an answer as psycopg does, but no longer than ``seconds``."""
-    interval = min(0.1, seconds / 10)
-    deadline = time.monotonic() + seconds
-    return wait(connection, _until(deadline, generator), interval=interval)
-
-
-def _until(deadline: float, generator: Any) -> Any:
-    """Pass on what psycopg's generator waits for, until the time is over."""
-    from psycopg import OperationalError
-
-    try:
-        wanted = next(generator)
-        while True:
-            ready = yield wanted
-            if not ready and time.monotonic() >= deadline:
-                raise OperationalError("timed out waiting for the server")
-            wanted = generator.send(ready)
-    except StopIteration as done:
-        return done.value
 
 
 BACKEND: Final = PostgreSQL()

@@ -2,7 +2,7 @@
 
 from threading import current_thread
 
-from cardlink_sql.errors import QueryError
+from cardlink_sql.errors import ConnectionError, QueryError
 
 _REMEDY = "with UnitOfWork(manager) as uow: …"
 
@@ -31,3 +31,21 @@ def after_failure(title: str) -> QueryError:
 def read_only() -> QueryError:
     """Return the error for a write where nothing may be written."""
     return QueryError("the unit of work is read-only", remedy="open one without read_only")
+
+
+def too_late() -> ConnectionError:
+    """Return the error for a commit after the unit of work's time is over."""
+    return ConnectionError(
+        "the unit of work took longer than its timeout, and was rolled back",
+        "COMMIT",
+        "raise the timeout, or do less in one unit of work",
+    )
+
+
+def silent(where: str) -> ConnectionError:
+    """Return the error for a statement without an answer in time."""
+    return ConnectionError(
+        "the database did not answer in time",
+        where,
+        "check the server and the network, or raise the timeout",
+    )

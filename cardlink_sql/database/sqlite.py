@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
@@ -58,13 +59,24 @@ class SQLite(Backend):
         return {
             "isolation_level": None,
             "check_same_thread": False,
-            "timeout": LOCK_TIMEOUT_MS / 1000,
             "cached_statements": 512,
         }
 
     def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
         if not config.is_memory and not read_only:
             make_parent_folder(Path(config.engine_url.database or ""))
+
+    def connect(self, options: dict[str, Any], deadline: float) -> Any:
+        options["timeout"] = max(0.0, deadline - monotonic())
+
+    def limit(self, connection: Any, deadline: float | None) -> None:
+        seconds = LOCK_TIMEOUT_MS / 1000
+        if deadline is not None:
+            seconds = min(seconds, max(0.0, deadline - monotonic()))
+        milliseconds = str(round(seconds * 1000))
+        InternalStatements(Dialect.SQLITE, connection).rows(
+            "connection.busy_timeout", milliseconds=milliseconds
+        )
 
     def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
         # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.

@@ -46,7 +46,7 @@ class Transaction:
             committed before it, and one that meets a dead connection is sent once more.
         snapshot: for reading only, too, but in one transaction: all statements see the state
             that the first of them saw.
-        timeout: seconds that connecting, and each answer, may take.
+        timeout: seconds that all of it may take, connecting included.
     """
 
     __slots__ = (

@@ -28,3 +28,7 @@ PRAGMA query_only = ON;
 -- Show whether a file that is opened for reading is a database.
 SELECT COUNT(*)
 FROM sqlite_master;
+
+-- name: busy_timeout :scalar
+-- How long to wait for a lock of another connection.
+PRAGMA busy_timeout = "{milliseconds}";

@@ -1,0 +1,50 @@
+"""psycopg's connection with a deadline."""
+
+from collections.abc import Generator
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from psycopg import Connection, OperationalError
+
+from cardlink_sql.database.engine import LIMIT
+
+
+class LimitedConnection(Connection[Any]):
+    """A connection that is made by the deadline of its thread.
+
+    psycopg's own timeout is a whole number of seconds, and two at least.
+    """
+
+    @classmethod
+    def _connect_gen(cls, *arguments: Any, **options: Any) -> Any:
+        made = super()._connect_gen(*arguments, **options)
+        return made if LIMIT.deadline is None else _until(LIMIT.deadline, made)
+
+
+def limit(connection: Any, deadline: float | None) -> None:
+    """Let every answer be complete by a deadline; ``None`` lifts it."""
+    if deadline is None:
+        connection.__dict__.pop("wait", None)
+    else:
+        connection.wait = partial(_wait, type(connection).wait, connection, deadline)
+
+
+def _wait(wait: Any, connection: Any, deadline: float, generator: Any, *_: Any, **__: Any) -> Any:
+    """Wait for an answer as psycopg does, until the deadline."""
+    interval = min(0.1, max(0.001, (deadline - monotonic()) / 10))
+    return wait(connection, _until(deadline, generator), interval=interval)
+
+
+def _until(deadline: float, generator: Any) -> Generator[Any, Any, Any]:
+    """Pass on what psycopg's generator waits for, until the time is over."""
+    try:
+        wanted = next(generator)
+        while True:
+            ready = yield wanted
+            wanted = generator.send(ready)
+            # A server may send a byte at a time: the time ends although there is something to read.
+            if monotonic() >= deadline:
+                raise OperationalError("timed out waiting for the server")
+    except StopIteration as done:
+        return done.value
