@@ -34,17 +34,19 @@ def init(
         _print_applied(manager, manager.create_tables())
 
 
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Stop at this migration (0001 will do for 0001_initial_schema). One that lies before "
+        "the applied ones rolls back to it; base rolls back everything; head is the newest.",
+    ),
+]
+
+
 def migrate(
     *,
-    revision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Stop at this migration (0001 will do for 0001_initial_schema). One that lies "
-            "before the applied ones rolls back to it; base rolls back everything; head is the "
-            "newest.",
-        ),
-    ] = None,
+    revision: Revision = None,
     dry_run: Annotated[
         bool,
         typer.Option(

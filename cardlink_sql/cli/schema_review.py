@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from cardlink_sql.resources import folder
 from cardlink_sql.review.lint import lint as lint_migrations
 from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
 from cardlink_sql.review.scratch import scratch_database
+
+if TYPE_CHECKING:
+    from cardlink_sql.review.check import Checked
 
 schema = group(
     "schema",
@@ -111,17 +114,21 @@ def compatible(
     if as_json:
         print_json(asdict(checked))
     else:
-        for note in checked.notes:
-            typer.echo(f"note: {note}", err=True)
-        for fault in checked.faults:
-            output.print(f"{fault}")
-            output.print(f"  {fault.remedy}")
-        output.print(
-            f"{checked.queries} queries of {release.name} in {checked.variants} variants: "
-            f"{len(checked.faults) or 'none'} refused."
-        )
+        _print_refused(checked, release.name)
     if checked.faults:
         raise typer.Exit(Exit.ERROR)
+
+
+def _print_refused(checked: "Checked", release: str) -> None:
+    for note in checked.notes:
+        typer.echo(f"note: {note}", err=True)
+    for fault in checked.faults:
+        output.print(f"{fault}")
+        output.print(f"  {fault.remedy}")
+    output.print(
+        f"{checked.queries} queries of {release} in {checked.variants} variants: "
+        f"{len(checked.faults) or 'none'} refused."
+    )
 
 
 def _config_of(dialect: Dialect, config: DatabaseConfig) -> DatabaseConfig:

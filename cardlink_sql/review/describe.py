@@ -1,6 +1,7 @@
 """A database's description of a statement that it prepares but does not run."""
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,28 +112,38 @@ def _reading(needs: str) -> str:
     return f"SELECT {column} FROM {'.'.join(table)}"  # noqa: S608 - the parser accepts only names
 
 
-class _SQLite:
-    """Uses EXPLAIN to prepare, and a short-lived view to find the declared types."""
+class _Preparing(ABC):
+    """The common part of the three describers."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
-
-    def server(self) -> str:
-        return "SQLite"
 
     def has(self, needs: str) -> bool:
         try:
-            self._connection.execute(f"EXPLAIN {_reading(needs)}").fetchall()
-        except sqlite3.Error:
+            self._prepare(_reading(needs))
+        except Refused:
             return False
         return True
 
     def prepare(self, variant: Variant) -> None:
+        self._prepare(variant.sql(), len(variant.names))
+
+    @abstractmethod
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
+        """Prepare a statement with a number of placeholders."""
+
+
+class _SQLite(_Preparing):
+    """Uses EXPLAIN to prepare, and a short-lived view to find the declared types."""
+
+    def server(self) -> str:
+        return "SQLite"
+
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
         try:
-            values = [None] * len(variant.names)
-            self._connection.execute(f"EXPLAIN {variant.sql()}", values).fetchall()
+            self._connection.execute(f"EXPLAIN {sql}", [None] * parameters).fetchall()
         except sqlite3.Error as error:
-            raise _refused_by_sqlite(error, variant) from error
+            raise _refused_by_sqlite(error, sql) from error
 
     def describe(self, variant: Variant) -> Description:
         parameters = tuple(Typed(name) for name in variant.names)
@@ -147,7 +158,7 @@ class _SQLite:
             finally:
                 self._connection.execute("DROP VIEW temp.described")
         except sqlite3.Error as error:
-            raise _refused_by_sqlite(error, variant) from error
+            raise _refused_by_sqlite(error, variant.sql()) from error
         origins = statement.selected or [None] * len(rows)
         columns = []
         for (_, name, declared, *_), origin in zip(rows, origins, strict=False):
@@ -177,7 +188,7 @@ class _SQLite:
         return next((not notnull for _, name, _, notnull, *_ in rows if name == origin[1]), None)
 
 
-def _refused_by_sqlite(error: sqlite3.Error, variant: Variant) -> Refused:
+def _refused_by_sqlite(error: sqlite3.Error, sql: str) -> Refused:
     message = str(error)
     for beginning in ("no such column: ", "no such table: ", "no such index: "):
         if message.startswith(beginning):
@@ -185,7 +196,7 @@ def _refused_by_sqlite(error: sqlite3.Error, variant: Variant) -> Refused:
     if " has no column named " in message:
         return Refused(message, word=message.rpartition(" ")[2])
     near = message.removeprefix('near "').partition('"')[0] if message.startswith("near") else ""
-    offset = variant.sql().find(near) if near else -1
+    offset = sql.find(near) if near else -1
     return Refused(message, offset if offset >= 0 else None)
 
 
@@ -204,26 +215,13 @@ def _sqlite_kind(declared: str) -> ValueKind | None:
     return next((kind for part, kind in _SQLITE_KINDS if part in declared.upper()), None)
 
 
-class _MySQL:
+class _MySQL(_Preparing):
     """Uses PREPARE, and a derived table without rows to find the columns."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
 
     def server(self) -> str:
         return "MariaDB" if "MariaDB" in self._connection.get_server_info() else "MySQL"
 
-    def has(self, needs: str) -> bool:
-        try:
-            self._prepare(_reading(needs))
-        except Refused:
-            return False
-        return True
-
-    def prepare(self, variant: Variant) -> None:
-        self._prepare(variant.sql())
-
-    def _prepare(self, sql: str) -> None:
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
         with self._connection.cursor() as cursor:
             try:
                 cursor.execute("PREPARE described FROM %s", (sql,))
@@ -326,24 +324,11 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
     return Refused(message, offset if offset >= 0 else None)
 
 
-class _PostgreSQL:
+class _PostgreSQL(_Preparing):
     """Uses the server's description of a prepared statement: types and source columns."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
 
     def server(self) -> str:
         return "PostgreSQL"
-
-    def has(self, needs: str) -> bool:
-        try:
-            self._prepare(_reading(needs))
-        except Refused:
-            return False
-        return True
-
-    def prepare(self, variant: Variant) -> None:
-        self._prepare(variant.sql())
 
     def describe(self, variant: Variant) -> Description:
         self._prepare(variant.sql())
@@ -362,7 +347,7 @@ class _PostgreSQL:
         )
         return Description(parameters, columns)
 
-    def _prepare(self, sql: str) -> None:
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
         from psycopg.pq import DiagnosticField
 
         done = self._connection.pgconn.prepare(b"", sql.encode())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -35,25 +35,28 @@ from cardlink_sql.review.target import Target, live, scratch
 
 _NOT_JUDGED: Final = "the plans were not judged"
 
+ScratchDialect = Annotated[
+    Dialect | None,
+    typer.Option(
+        "--dialect",
+        help="Check on a scratch database of this dialect, made by the migrations and dropped "
+        "again: SQLite's in memory, a server's next to the database in the URL.",
+        show_default=False,
+    ),
+]
+AgainstLock = Annotated[
+    bool,
+    typer.Option(
+        "--locked",
+        help="Instead, hold the files against the lock of each dialect; needs no database.",
+    ),
+]
+
 
 def check(
     *,
-    dialect: Annotated[
-        Dialect | None,
-        typer.Option(
-            "--dialect",
-            help="Check on a scratch database of this dialect, made by the migrations and dropped "
-            "again: SQLite's in memory, a server's next to the database in the URL.",
-            show_default=False,
-        ),
-    ] = None,
-    locked: Annotated[
-        bool,
-        typer.Option(
-            "--locked",
-            help="Instead, hold the files against the lock of each dialect; needs no database.",
-        ),
-    ] = False,
+    dialect: ScratchDialect = None,
+    locked: AgainstLock = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -72,35 +75,12 @@ def check(
     if locked:
         _check_locked(as_json=as_json)
         return
-    faults = check_files([load_library(each) for each in Dialect])
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
-    with _target(dialect, config, is_named=url is not None) as target:
-        library = load_library(target.dialect)
-        checked = check_queries(library, target.asked)
-        faults += [*target.faults, *checked.faults]
-    plans, note = _judge_plans(target, config, checked)
-    faults += plans or []
+    report = _check(dialect, url)
+    faults = report["faults"]
     if as_json:
-        print_json(
-            {
-                "database": target.name,
-                "dialect": target.dialect,
-                "queries": checked.queries,
-                "variants": checked.variants,
-                "plans": plans is not None,
-                "note": note,
-                "not_checked": checked.notes,
-                "faults": [asdict(fault) for fault in faults],
-            }
-        )
+        print_json({**report, "faults": [asdict(fault) for fault in faults]})
     else:
-        for one in filter(None, [note, *checked.notes]):
-            typer.echo(f"note: {one}", err=True)
-        print_faults(faults)
-        output.print(
-            f"{checked.queries} queries of {target.dialect} in {checked.variants} variants, "
-            f"on {target.name}: {_count(faults)}."
-        )
+        _print_report(report, faults)
     if faults:
         raise typer.Exit(Exit.ERROR)
 
@@ -167,6 +147,35 @@ def _check_locked(*, as_json: bool) -> None:
         output.print(f"The SQL files and the migrations against sql/lock/: {_count(faults)}.")
     if faults:
         raise typer.Exit(Exit.ERROR)
+
+
+def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
+    """Return the report: the form that ``--json`` prints, with the faults as they are."""
+    faults = check_files([load_library(each) for each in Dialect])
+    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    with _target(dialect, config, is_named=url is not None) as target:
+        checked = check_queries(load_library(target.dialect), target.asked)
+    plans, note = _judge_plans(target, config, checked)
+    return {
+        "database": target.name,
+        "dialect": target.dialect,
+        "queries": checked.queries,
+        "variants": checked.variants,
+        "plans": plans is not None,
+        "note": note,
+        "not_checked": checked.notes,
+        "faults": [*faults, *target.faults, *checked.faults, *(plans or [])],
+    }
+
+
+def _print_report(report: dict[str, Any], faults: list[Finding]) -> None:
+    for one in filter(None, [report["note"], *report["not_checked"]]):
+        typer.echo(f"note: {one}", err=True)
+    print_faults(faults)
+    output.print(
+        f"{report['queries']} queries of {report['dialect']} in {report['variants']} variants, "
+        f"on {report['database']}: {_count(faults)}."
+    )
 
 
 def print_faults(faults: list[Finding]) -> None:

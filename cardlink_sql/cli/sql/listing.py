@@ -1,8 +1,9 @@
 """``cardlink-db sql list``, ``show`` and ``impact``: what there is, and what it touches."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,30 +12,35 @@ from cardlink_sql.cli.options import AsJson, argument
 from cardlink_sql.cli.rows import listing, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.queries import Query, load_internal, load_library
+from cardlink_sql.queries import Library, Query, load_internal, load_library
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import Impact, find_query
 from cardlink_sql.review.impact import impact as find_impact
 from cardlink_sql.review.query_text import query_text
 
+# The reasons in the header of a query.
+_REASONS: Final = ("differs", "only", "needs", "allow_scan")
+
 DialectName = Annotated[
     Dialect | None, typer.Option("--dialect", help="Of this dialect.", show_default=False)
+]
+
+GatewayName = Annotated[
+    str | None, typer.Option("--gateway", metavar="NAME", help="Only of this gateway.")
+]
+Internal = Annotated[
+    bool,
+    typer.Option(
+        "--internal", help="The statements of migrations, backups and connections instead."
+    ),
 ]
 
 
 @listing
 def list_queries(
     *,
-    gateway: Annotated[
-        str | None, typer.Option("--gateway", metavar="NAME", help="Only of this gateway.")
-    ] = None,
-    internal: Annotated[
-        bool,
-        typer.Option(
-            "--internal",
-            help="The statements of migrations, backups and connections instead.",
-        ),
-    ] = False,
+    gateway: GatewayName = None,
+    internal: Internal = False,
     as_json: AsJson = False,
 ) -> None:
     """List every query: its parameters and result, what it reads and writes.
@@ -62,26 +68,13 @@ def list_queries(
         return
     print_rows(
         ("Query", "Gives", "Parameters", "Reads", "Writes", "Differs"),
-        (
-            (
-                one["name"],
-                one["rows"],
-                ", ".join([*one["parameters"], *(f"[{name}]" for name in one["optional"])]),
-                ", ".join(one["tables_read"]),
-                ", ".join(one["tables_written"]),
-                ", ".join(one["differs"]),
-            )
-            for one in listed
-        ),
+        map(_row, listed),
         folding=("Parameters", "Reads", "Differs"),
     )
 
 
 def _list_internal(*, as_json: bool) -> None:
-    forms = defaultdict[str, list[Query]](list)
-    for dialect in Dialect:
-        for query in load_internal(dialect).all():
-            forms[query.title].append(query)
+    forms = _by_title(load_internal(dialect) for dialect in Dialect)
     listed = [
         {
             "name": title,
@@ -167,9 +160,13 @@ def _of(dialects: tuple[Dialect, ...]) -> str | None:
 
 def _queries() -> dict[str, list[Query]]:
     """The forms of each query, by title."""
-    queries = defaultdict(list)
-    for dialect in Dialect:
-        for query in load_library(dialect).all():
+    return _by_title(load_library(dialect) for dialect in Dialect)
+
+
+def _by_title(libraries: Iterable[Library]) -> dict[str, list[Query]]:
+    queries = defaultdict[str, list[Query]](list)
+    for library in libraries:
+        for query in library.all():
             queries[query.title].append(query)
     return queries
 
@@ -193,6 +190,18 @@ def _described(forms: list[Query]) -> dict[str, Any]:
         "documentation": first.source.doc,
         "allow_scan": next((f.source.allow_scan for f in forms if f.source.allow_scan), None),
     }
+
+
+def _row(described: dict[str, Any]) -> tuple[str, ...]:
+    """Return a query as ``sql list`` prints it."""
+    parts = ("tables_read", "tables_written", "differs")
+    listed = [_takes(described), *(described[part] for part in parts)]
+    return (described["name"], described["rows"], *map(", ".join, listed))
+
+
+def _takes(described: dict[str, Any]) -> list[str]:
+    """Return the parameters, optional ones in brackets."""
+    return [*described["parameters"], *(f"[{name}]" for name in described["optional"])]
 
 
 def _same_text(forms: list[Query]) -> dict[str, list[Query]]:
@@ -226,14 +235,12 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
 
 
 def _commented(shown: dict[str, Any]) -> str:
-    takes = [*shown["parameters"], *(f"[{name}]" for name in shown["optional"])]
     about = [
         f"{shown['name']} :{shown['rows']}",
         *shown["documentation"].splitlines(),
-        *(f"{word}: {shown[word]}" for word in ("differs", "only", "needs") if shown[word]),
-        *([f"allow-scan: {shown['allow_scan']}"] if shown["allow_scan"] else []),
+        *(f"{word.replace('_', '-')}: {shown[word]}" for word in _REASONS if shown[word]),
         f"for {', '.join(shown['dialects'])}, from {shown['place']}",
-        f"takes: {', '.join(takes) or 'nothing'}",
+        f"takes: {', '.join(_takes(shown)) or 'nothing'}",
         *_sentences(shown["access"], ""),
         *_sentences(shown["by_foreign_key"], "by foreign key: "),
     ]

@@ -14,31 +14,35 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.explain import explainer, writes
+from cardlink_sql.review.explain import Plan, explainer, writes
 from cardlink_sql.review.impact import find_query
 from cardlink_sql.review.samples import given, placeholders
+
+Params = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME=VALUE",
+        help="A parameter; again for another. For a condition without one: only its name.",
+        show_default=False,
+    ),
+]
+Order = Annotated[
+    str | None,
+    typer.Option("--order", metavar="ORDER", help='One of its orders, such as "name desc".'),
+]
+Analyze = Annotated[
+    bool, typer.Option("--analyze", help="Run it and measure; for what only reads.")
+]
 
 
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_open.")],
     *,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            "-p",
-            metavar="NAME=VALUE",
-            help="A parameter; again for another. For a condition without one: only its name.",
-            show_default=False,
-        ),
-    ] = None,
-    order: Annotated[
-        str | None,
-        typer.Option("--order", metavar="ORDER", help='One of its orders, such as "name desc".'),
-    ] = None,
-    analyze: Annotated[
-        bool, typer.Option("--analyze", help="Run it and measure; for what only reads.")
-    ] = False,
+    param: Params = None,
+    order: Order = None,
+    analyze: Analyze = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -52,13 +56,7 @@ def explain(
     """
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     query = _query(name, config)
-    with argument("--order"):
-        if order is not None and order not in query.orders:
-            orders = ", ".join(query.orders) or "none"
-            raise ValidationError(f"{name} has no order {order!r}; there are: {orders}")
-    with argument("--analyze"):
-        if analyze and writes(query):
-            raise ValidationError(f"{name} writes, and would be run; see its plan without it")
+    _check_options(query, order, analyze=analyze)
     with argument("--param"):
         values = given(query, param or [])
     missing = placeholders(query, query.required - values.keys(), utc_now())
@@ -73,11 +71,7 @@ def explain(
         shown = asked.explain(query, values | missing, order, analyze=analyze)
     for one, value in missing.items():
         typer.echo(f"placeholder: {one} = {_shown(value)}", err=True)
-    if len(shown.columns) == 1:
-        typer.echo("\n".join(str(line) for (line,) in shown.rows) or "no table is read")
-    else:
-        folding = tuple(c for c in shown.columns if c in ("Extra", "possible_keys"))
-        print_rows(shown.columns, shown.rows, folding=folding)
+    _print_plan(shown)
 
 
 def _query(name: str, config: DatabaseConfig) -> Query:
@@ -88,6 +82,24 @@ def _query(name: str, config: DatabaseConfig) -> Query:
         if query.rows is Rows.COPY:
             raise ValidationError(f"{name} is a COPY, which has no plan")
     return query
+
+
+def _check_options(query: Query, order: str | None, *, analyze: bool) -> None:
+    with argument("--order"):
+        if order is not None and order not in query.orders:
+            orders = ", ".join(query.orders) or "none"
+            raise ValidationError(f"{query.title} has no order {order!r}; there are: {orders}")
+    with argument("--analyze"):
+        if analyze and writes(query):
+            raise ValidationError(f"{query.title} writes, and would run; see its plan without it")
+
+
+def _print_plan(plan: Plan) -> None:
+    if len(plan.columns) == 1:
+        typer.echo("\n".join(str(line) for (line,) in plan.rows) or "no table is read")
+    else:
+        folding = tuple(c for c in plan.columns if c in ("Extra", "possible_keys"))
+        print_rows(plan.columns, plan.rows, folding=folding)
 
 
 def _print_document(query: Query, order: str | None, missing: dict[str, Any], plan: Any) -> None:

@@ -12,29 +12,33 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.grants import Grant, Role
 from cardlink_sql.review.grants import grants as grants_of
 
+RoleOption = Annotated[
+    Role,
+    typer.Option(
+        "--role",
+        help="app runs the components, reader only reads, dba migrates.",
+        show_default=False,
+    ),
+]
+DialectOption = Annotated[
+    Dialect | None,
+    typer.Option("--dialect", help="Without it, that of the URL.", show_default=False),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="Whom to grant it; on MySQL NAME or NAME@HOST. Without it cardlink_ROLE.",
+    ),
+]
+
 
 def grants(
     *,
-    role: Annotated[
-        Role,
-        typer.Option(
-            "--role",
-            help="app runs the components, reader only reads, dba migrates.",
-            show_default=False,
-        ),
-    ],
-    dialect: Annotated[
-        Dialect | None,
-        typer.Option("--dialect", help="Without it, that of the URL.", show_default=False),
-    ] = None,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            "--user",
-            metavar="NAME",
-            help="Whom to grant it; on MySQL NAME or NAME@HOST. Without it cardlink_ROLE.",
-        ),
-    ] = None,
+    role: RoleOption,
+    dialect: DialectOption = None,
+    user: User = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
