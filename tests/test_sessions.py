@@ -71,18 +71,14 @@ def ids(sessions: list[OTASession]) -> list[int]:
 # Creating
 
 
-def test_a_new_session_is_pending(uow: UnitOfWork) -> None:
-    session = uow.sessions.create_session()
+def test_a_new_session_is_pending_and_has_a_new_id(uow: UnitOfWork) -> None:
+    sessions = [uow.sessions.create_session() for _ in range(20)]
 
+    assert len({session.id for session in sessions}) == 20
+    session = sessions[0]
     assert session.status is SessionStatus.PENDING
     assert session.session_type is None
     assert (session.started_at, session.ended_at, session.duration_ms) == (None, None, None)
-
-
-def test_a_new_session_gets_an_id_of_its_own(uow: UnitOfWork) -> None:
-    created = {uow.sessions.create_session().id for _ in range(20)}
-
-    assert len(created) == 20
 
 
 def test_a_session_may_bring_its_id_and_its_time(uow: UnitOfWork) -> None:
@@ -90,6 +86,8 @@ def test_a_session_may_bring_its_id_and_its_time(uow: UnitOfWork) -> None:
 
     assert session.id == KEY
     assert (session.created_at, session.updated_at) == (MOMENT, MOMENT)
+    with pytest.raises(IntegrityError, match="exists already"):
+        uow.sessions.create_session(session_id=KEY)
 
 
 def test_a_session_names_its_device_card_and_type(uow: UnitOfWork) -> None:
@@ -102,13 +100,6 @@ def test_a_session_names_its_device_card_and_type(uow: UnitOfWork) -> None:
 
     assert (session.device_id, session.card_iccid) == ("device-0001", iccid())
     assert session.session_type is SessionType.POLLED
-
-
-def test_an_id_that_is_taken_is_refused(uow: UnitOfWork) -> None:
-    uow.sessions.create_session(session_id=KEY)
-
-    with pytest.raises(IntegrityError, match="exists already"):
-        uow.sessions.create_session(session_id=KEY)
 
 
 @pytest.mark.parametrize("parent", [{"device_id": "nobody"}, {"card_iccid": iccid(99)}])
@@ -134,49 +125,29 @@ def test_a_legal_step_leads_to_its_status(
     assert session == uow.sessions.get_by_id(KEY)
 
 
-@pytest.mark.parametrize(("status", "step"), ILLEGAL, ids=str)
+@pytest.mark.parametrize("status", SessionStatus, ids=str)
 def test_an_illegal_step_is_refused_and_changes_nothing(
-    uow: UnitOfWork, status: SessionStatus, step: str
+    uow: UnitOfWork, status: SessionStatus
 ) -> None:
     before = in_status(uow, status)
+    reasons = {
+        (SessionStatus.PENDING, "complete"): "the session is pending .start it first",
+        (SessionStatus.ACTIVE, "start"): "the session is active already",
+    }
 
-    with pytest.raises(StateError):
-        STEPS[step](uow, MOMENT + timedelta(seconds=2))
+    for refused, step in ILLEGAL:
+        if refused is status:
+            reason = reasons.get((status, step), f"the session has ended as {status}")
+            with pytest.raises(StateError, match=reason):
+                STEPS[step](uow, MOMENT + timedelta(seconds=2))
 
     assert uow.sessions.get_by_id(KEY) == before
 
 
-@pytest.mark.parametrize(
-    ("status", "step", "reason"),
-    [
-        (SessionStatus.PENDING, "complete", "the session is pending .start it first"),
-        (SessionStatus.ACTIVE, "start", "the session is active already"),
-        (SessionStatus.COMPLETED, "fail", "the session has ended as completed"),
-        (SessionStatus.TIMEOUT, "start", "the session has ended as timeout"),
-    ],
-)
-def test_the_refusal_says_why(
-    uow: UnitOfWork, status: SessionStatus, step: str, reason: str
-) -> None:
-    in_status(uow, status)
-
-    with pytest.raises(StateError, match=reason):
-        STEPS[step](uow, None)
-
-
-def test_a_step_that_was_refused_does_not_end_the_unit_of_work(uow: UnitOfWork) -> None:
-    in_status(uow, SessionStatus.PENDING)
-
-    with pytest.raises(StateError):
-        uow.sessions.complete_session(KEY)
-
-    assert uow.sessions.start_session(KEY).status is SessionStatus.ACTIVE
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_of_no_session_is_an_error(uow: UnitOfWork, step: str) -> None:
-    with pytest.raises(NotFoundError, match=KEY):
-        STEPS[step](uow, None)
+def test_a_step_of_no_session_is_an_error(uow: UnitOfWork) -> None:
+    for step in STEPS.values():
+        with pytest.raises(NotFoundError, match=KEY):
+            step(uow, None)
 
 
 @pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
@@ -187,35 +158,23 @@ def test_a_session_does_not_end_before_it_started(uow: UnitOfWork, step: str) ->
         STEPS[step](uow, MOMENT - timedelta(microseconds=1))
 
     assert uow.sessions.get_by_id(KEY) == before
-
-
-@pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
-def test_a_session_may_end_the_moment_it_started(uow: UnitOfWork, step: str) -> None:
-    in_status(uow, SessionStatus.ACTIVE)
-
     assert STEPS[step](uow, MOMENT).duration_ms == 0
 
 
-def test_a_step_without_a_time_happens_now(uow: UnitOfWork) -> None:
+def test_a_step_happens_now_or_at_the_time_given(uow: UnitOfWork) -> None:
     in_status(uow, SessionStatus.PENDING)
     before = datetime.now(UTC)
 
-    started = uow.sessions.start_session(KEY)
+    started = uow.sessions.start_session(KEY, MOMENT)
     ended = uow.sessions.complete_session(KEY)
 
-    assert started.started_at is not None
+    assert started.started_at == MOMENT
     assert ended.ended_at is not None
-    assert before <= started.started_at <= ended.ended_at <= datetime.now(UTC)
-
-
-def test_a_step_with_a_time_keeps_it_and_stamps_the_row_now(uow: UnitOfWork) -> None:
-    in_status(uow, SessionStatus.PENDING)
-    before = datetime.now(UTC)
-
-    session = uow.sessions.start_session(KEY, MOMENT)
-
-    assert session.started_at == MOMENT
-    assert before <= session.updated_at <= datetime.now(UTC)
+    assert before <= started.updated_at <= ended.ended_at <= datetime.now(UTC)
+    uow.sessions.create_session(session_id=session_id(2))
+    now = uow.sessions.start_session(session_id(2)).started_at
+    assert now is not None
+    assert ended.ended_at <= now <= datetime.now(UTC)
 
 
 def test_a_failure_keeps_its_code_and_its_message(uow: UnitOfWork) -> None:
@@ -235,9 +194,10 @@ def test_a_session_that_never_started_ends_without_a_duration(uow: UnitOfWork) -
 
 
 @pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
-@pytest.mark.parametrize(
-    ("start", "end", "duration"),
-    [
+def test_the_duration_is_whole_milliseconds_rounded_down(uow: UnitOfWork, step: str) -> None:
+    second = MOMENT.replace(microsecond=0)
+
+    for start, end, duration in [
         (0, 999, 0),
         (0, 1_000, 1),
         (0, 1_999, 1),
@@ -250,18 +210,12 @@ def test_a_session_that_never_started_ends_without_a_duration(uow: UnitOfWork) -
         (999_600, 1_999_600, 1_000),
         (0, 86_400_000_000, 86_400_000),
         (1, 86_400_000_000, 86_399_999),
-    ],
-)
-def test_the_duration_is_whole_milliseconds_rounded_down(
-    uow: UnitOfWork, step: str, start: int, end: int, duration: int
-) -> None:
-    second = MOMENT.replace(microsecond=0)
-    uow.sessions.create_session(session_id=KEY)
-    uow.sessions.start_session(KEY, second + timedelta(microseconds=start))
-
-    session = STEPS[step](uow, second + timedelta(microseconds=end))
-
-    assert session.duration_ms == duration
+    ]:
+        uow.sessions.create_session(session_id=KEY)
+        uow.sessions.start_session(KEY, second + timedelta(microseconds=start))
+        session = STEPS[step](uow, second + timedelta(microseconds=end))
+        assert session.duration_ms == duration, (start, end)
+        uow.sessions.delete_by_id(KEY)
 
 
 DAYS = st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -340,25 +294,22 @@ def test_workers_with_sessions_of_their_own_are_not_in_each_others_way(
 # Describing
 
 
-def test_metadata_is_kept_until_it_is_replaced(uow: UnitOfWork) -> None:
+def test_tls_info_and_metadata_are_kept_until_they_are_replaced(uow: UnitOfWork) -> None:
     in_status(uow, SessionStatus.PENDING)
     facts = {"client": "192.0.2.7:40312", "tls_version": "1.2", "handshake_ms": 12.5}
+
     first = uow.sessions.set_tls_info(KEY, psk_identity="unknown", metadata=facts)
     assert (first.tls_cipher_suite, first.tls_psk_identity) == (None, "unknown")
     assert first.metadata == facts
-    assert uow.sessions.set_tls_info(KEY, "suite", "known").metadata == facts
-    replaced = uow.sessions.set_tls_info(KEY, metadata={"close": "reset"})
-    assert replaced.metadata == {"close": "reset"}
 
+    second = uow.sessions.set_tls_info(KEY, "TLS_PSK_WITH_AES_128_CBC_SHA256", "card-é")
+    assert second.tls_cipher_suite == "TLS_PSK_WITH_AES_128_CBC_SHA256"
+    assert second.tls_psk_identity == "card-é"
+    assert second.status is SessionStatus.PENDING
+    assert second.metadata == facts
 
-def test_tls_info_is_kept(uow: UnitOfWork) -> None:
-    in_status(uow, SessionStatus.PENDING)
-
-    session = uow.sessions.set_tls_info(KEY, "TLS_PSK_WITH_AES_128_CBC_SHA256", "card-é")
-
-    assert session.tls_cipher_suite == "TLS_PSK_WITH_AES_128_CBC_SHA256"
-    assert session.tls_psk_identity == "card-é"
-    assert session.status is SessionStatus.PENDING
+    third = uow.sessions.set_tls_info(KEY, metadata={"close": "reset"})
+    assert third.metadata == {"close": "reset"}
 
 
 @pytest.mark.parametrize("status", [status for status in SessionStatus if status.is_end])
@@ -393,13 +344,6 @@ def test_an_update_does_not_change_what_the_steps_change(uow: UnitOfWork) -> Non
 # Lists
 
 
-def test_sessions_are_listed_newest_first(uow: UnitOfWork) -> None:
-    for number in (2, 3, 1):
-        create(uow, number)
-
-    assert ids(uow.sessions.get_all()) == [3, 2, 1]
-
-
 def test_sessions_of_one_moment_have_one_order(uow: UnitOfWork) -> None:
     uow.devices.create(device())
     uow.cards.create(card())
@@ -417,23 +361,19 @@ def test_sessions_of_one_moment_have_one_order(uow: UnitOfWork) -> None:
         assert ids(found) == [4, 3, 2, 1]
 
 
-def test_sessions_are_found_by_device(uow: UnitOfWork) -> None:
+def test_sessions_are_found_by_device_and_card_newest_first(uow: UnitOfWork) -> None:
     uow.devices.create_all([device(1), device(2)])
-    for number in range(1, 6):
-        create(uow, number, device_id=f"device-000{1 + number % 2}")
+    uow.cards.create_all([card(1), card(2)])
+    for number in (2, 5, 1, 4, 3):
+        one = 1 + number % 2
+        create(uow, number, device_id=f"device-000{one}", card_iccid=iccid(3 - one))
 
+    assert ids(uow.sessions.get_all()) == [5, 4, 3, 2, 1]
     assert ids(uow.sessions.find_by_device("device-0001")) == [4, 2]
     assert ids(uow.sessions.find_by_device("device-0002", limit=2)) == [5, 3]
     assert uow.sessions.find_by_device("device-0003") == []
-
-
-def test_sessions_are_found_by_card(uow: UnitOfWork) -> None:
-    uow.cards.create_all([card(1), card(2)])
-    for number in range(1, 6):
-        create(uow, number, card_iccid=iccid(1 + number % 2))
-
-    assert ids(uow.sessions.find_by_card(iccid(1))) == [4, 2]
-    assert ids(uow.sessions.find_by_card(iccid(2), limit=1)) == [5]
+    assert ids(uow.sessions.find_by_card(iccid(2))) == [4, 2]
+    assert ids(uow.sessions.find_by_card(iccid(1), limit=1)) == [5]
 
 
 def test_sessions_are_found_by_status(uow: UnitOfWork) -> None:
@@ -443,12 +383,6 @@ def test_sessions_are_found_by_status(uow: UnitOfWork) -> None:
     for number, status in enumerate(SessionStatus):
         assert ids(uow.sessions.find_by_status(status)) == [number]
         assert ids(uow.sessions.find_by_status(status.value, limit=1)) == [number]
-
-
-def test_active_are_those_that_have_not_ended(uow: UnitOfWork) -> None:
-    for number, status in enumerate(SessionStatus):
-        create(uow, number, status=status)
-
     assert {s.status for s in uow.sessions.find_open()} == {"pending", "active"}
     assert {s.status for s in uow.sessions.find_active()} == {"active"}
 
@@ -456,38 +390,18 @@ def test_active_are_those_that_have_not_ended(uow: UnitOfWork) -> None:
 def test_a_date_range_holds_its_start_and_not_its_end(uow: UnitOfWork) -> None:
     for number in range(1, 6):
         create(uow, number)
-    second = timedelta(seconds=1)
-
-    found = uow.sessions.find_by_date_range(MOMENT + 2 * second, MOMENT + 4 * second)
-
-    assert ids(found) == [3, 2]
-
-
-def test_a_date_range_is_exact_to_the_microsecond(uow: UnitOfWork) -> None:
-    create(uow, 1)
-    at = MOMENT + timedelta(seconds=1)
-    step = timedelta(microseconds=1)
-
-    assert ids(uow.sessions.find_by_date_range(at, at + step)) == [1]
-    assert uow.sessions.find_by_date_range(at - step, at) == []
-    assert uow.sessions.find_by_date_range(at, at) == []
-
-
-def test_a_date_range_takes_any_zone_and_a_limit(uow: UnitOfWork) -> None:
-    for number in range(1, 4):
-        create(uow, number)
+    second, step = timedelta(seconds=1), timedelta(microseconds=1)
     zone = timezone(timedelta(hours=-7))
+    find = uow.sessions.find_by_date_range
+    at = MOMENT + second
 
-    found = uow.sessions.find_by_date_range(
-        MOMENT.astimezone(zone), (MOMENT + timedelta(days=1)).astimezone(zone), limit=2
-    )
-
-    assert ids(found) == [3, 2]
-
-
-def test_a_date_range_that_ends_before_it_starts_is_refused(uow: UnitOfWork) -> None:
+    assert ids(find(MOMENT + 2 * second, MOMENT + 4 * second)) == [3, 2]
+    assert ids(find(at.astimezone(zone), (at + 9 * second).astimezone(zone), limit=2)) == [5, 4]
+    assert ids(find(at, at + step)) == [1]
+    assert find(at - step, at) == []
+    assert find(at, at) == []
     with pytest.raises(ValidationError, match="ends before it starts"):
-        uow.sessions.find_by_date_range(MOMENT, MOMENT - timedelta(microseconds=1))
+        find(at, at - step)
 
 
 # Stale sessions
@@ -502,28 +416,16 @@ def two_hours_ago() -> datetime:
 def test_a_session_where_nothing_happened_is_stale(
     uow: UnitOfWork, two_hours_ago: datetime
 ) -> None:
-    uow.sessions.create_session(session_id=session_id(1), at=two_hours_ago)
-    uow.sessions.create_session(session_id=session_id(2))
-
-    assert ids(uow.sessions.find_stale(60)) == [1]
-    assert ids(uow.sessions.find_stale(121)) == []
-
-
-def test_a_session_whose_log_moved_is_not_stale(uow: UnitOfWork, two_hours_ago: datetime) -> None:
-    for number in (1, 2):
+    for number in (1, 2, 3):
         uow.sessions.create_session(session_id=session_id(number), at=two_hours_ago)
+    uow.sessions.create_session(session_id=session_id(4))
     uow.logs.add_log(session_id(1), "command", "00", timestamp=two_hours_ago)
     uow.logs.add_log(session_id(2), "command", "00", timestamp=two_hours_ago)
     uow.logs.add_log(session_id(2), "response", "9000")
+    uow.sessions.start_session(session_id(3), two_hours_ago)
 
     assert ids(uow.sessions.find_stale(60)) == [1]
-
-
-def test_a_session_that_was_changed_is_not_stale(uow: UnitOfWork, two_hours_ago: datetime) -> None:
-    uow.sessions.create_session(session_id=KEY, at=two_hours_ago)
-    uow.sessions.start_session(KEY, two_hours_ago)
-
-    assert uow.sessions.find_stale(60) == []
+    assert ids(uow.sessions.find_stale(121)) == []
 
 
 def test_a_session_that_ended_is_never_stale(uow: UnitOfWork, two_hours_ago: datetime) -> None:
@@ -575,34 +477,16 @@ def test_close_stale_does_not_end_a_session_before_it_started(
 # Statistics
 
 
-def test_without_sessions_the_figures_are_empty(uow: UnitOfWork) -> None:
-    figures = uow.sessions.get_statistics()
-
-    assert figures.total_sessions == 0
-    assert figures.success_rate is None
-    assert figures.avg_duration_ms is None
-
-
-def test_without_an_end_there_is_no_success_rate(uow: UnitOfWork) -> None:
-    uow.sessions.create_session()
-
-    figures = uow.sessions.get_statistics()
-
-    assert (figures.total_sessions, figures.pending, figures.success_rate) == (1, 1, None)
-
-
 def test_the_success_rate_is_over_everything_that_ended(uow: UnitOfWork) -> None:
-    now = datetime.now(UTC)
-    statuses = [
-        SessionStatus.PENDING,
-        SessionStatus.ACTIVE,
-        SessionStatus.COMPLETED,
-        SessionStatus.FAILED,
-        SessionStatus.TIMEOUT,
-    ]
-    for number, status in enumerate(statuses):
-        create(uow, number, status=status, created_at=now)
+    empty = uow.sessions.get_statistics()
+    assert (empty.total_sessions, empty.success_rate, empty.avg_duration_ms) == (0, None, None)
 
+    uow.sessions.create_session()
+    begun = uow.sessions.get_statistics()
+    assert (begun.total_sessions, begun.pending, begun.success_rate) == (1, 1, None)
+
+    for number, status in enumerate(SessionStatus):
+        create(uow, number, status=status, created_at=datetime.now(UTC))
     assert uow.sessions.get_statistics().success_rate == pytest.approx(1 / 3, abs=1e-12)
 
 

@@ -1,6 +1,5 @@
 """A unit of work: one transaction, from ``with`` to its end."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier, Event
@@ -35,19 +34,16 @@ class BrokenError(Exception):
 # The end
 
 
-def test_commit_keeps_the_work(manager: DatabaseManager) -> None:
+def test_leaving_keeps_what_was_committed_and_rolls_back_the_rest(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
         uow.commit()
+        uow.rollback()
+        uow.devices.create(device(1))
+        assert uow.devices.count() == 1
+        uow.commit()
+        uow.devices.create(device(2))
 
     assert names(manager) == ["device-0001"]
-
-
-def test_leaving_without_commit_rolls_back(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
-
-    assert names(manager) == []
 
 
 def test_an_error_inside_rolls_back_and_goes_on_to_the_caller(manager: DatabaseManager) -> None:
@@ -68,22 +64,6 @@ def test_rollback_undoes_everything_since_the_last_commit(manager: DatabaseManag
         uow.commit()
 
     assert names(manager) == ["device-0001", "device-0003"]
-
-
-def test_work_after_a_commit_is_a_transaction_of_its_own(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
-        uow.commit()
-        uow.devices.create(device(2))
-
-    assert names(manager) == ["device-0001"]
-
-
-def test_commit_and_rollback_of_nothing_are_allowed(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.commit()
-        uow.rollback()
-        uow.commit()
 
 
 def test_the_work_of_all_gateways_is_one_transaction(manager: DatabaseManager) -> None:
@@ -116,12 +96,6 @@ def test_others_see_nothing_before_the_commit(manager: DatabaseManager) -> None:
         assert other.devices.count() == 1
 
 
-def test_a_unit_of_work_sees_its_own_work(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
-        assert uow.devices.count() == 1
-
-
 # Outside
 
 
@@ -146,50 +120,32 @@ def outside_calls(uow: UnitOfWork) -> list[Callable[[], Any]]:
     ]
 
 
-def test_before_the_with_block_it_is_an_error(manager: DatabaseManager) -> None:
-    uow = UnitOfWork(manager)
-
-    for call in outside_calls(uow):
-        with pytest.raises(QueryError, match="inside its with block"):
-            call()
-
-
 @pytest.mark.parametrize("read_only", [False, True])
-def test_after_the_with_block_it_is_an_error(manager: DatabaseManager, read_only: bool) -> None:
-    with UnitOfWork(manager, read_only=read_only) as uow:
-        uow.devices.count()
+def test_outside_the_with_block_it_is_an_error(manager: DatabaseManager, read_only: bool) -> None:
+    uow = UnitOfWork(manager, read_only=read_only)
+    error = r"with block|read-only" if read_only else "inside its with block"
 
     for call in outside_calls(uow):
-        with pytest.raises(QueryError, match=r"with block|read-only"):
+        with pytest.raises(QueryError, match=error):
+            call()
+    with uow:
+        devices, logs = uow.devices, uow.logs
+        devices.count()
+    for call in [
+        *outside_calls(uow),
+        lambda: devices.create(device()),
+        lambda: logs.add_log(KEY, "command", "00"),
+    ]:
+        with pytest.raises(QueryError, match=error):
             call()
 
-
-def test_a_gateway_that_is_kept_does_not_work_after_the_block(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        devices, logs = uow.devices, uow.logs
-        devices.create(device())
-        uow.commit()
-
-    with pytest.raises(QueryError, match="inside its with block"):
-        devices.create(device(2))
-    with pytest.raises(QueryError, match="inside its with block"):
-        logs.add_log(KEY, "command", "00")
-    assert names(manager) == ["device-0001"]
+    assert names(manager) == []
 
 
 def test_a_unit_of_work_is_not_entered_twice(manager: DatabaseManager) -> None:
-    with (
-        UnitOfWork(manager) as uow,
-        pytest.raises(QueryError, match="open already"),
-        uow,
-    ):
-        pass
-
-
-def test_the_refused_second_entry_leaves_the_first_open(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create(device())
-        with pytest.raises(QueryError):
+        with pytest.raises(QueryError, match="open already"):
             uow.__enter__()
         uow.commit()
 
@@ -278,13 +234,6 @@ def test_read_only_goes_on_after_a_refusal(manager: DatabaseManager) -> None:
         assert uow.devices.count() == 0
 
 
-def test_a_reader_does_not_wait_for_a_writer(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as writer:
-        writer.devices.create(device())
-        with UnitOfWork(manager, read_only=True) as reader:
-            assert reader.devices.find_by() == []
-
-
 # Failing
 
 
@@ -294,39 +243,27 @@ def fail(uow: UnitOfWork) -> None:
         uow.sessions.create_session(device_id="nobody")
 
 
-def test_a_failed_statement_ends_the_unit_of_work(manager: DatabaseManager) -> None:
+def test_a_failed_unit_of_work_does_nothing_before_its_rollback(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create(device(1))
         fail(uow)
 
-        for call in (
+        calls: list[Callable[[], object]] = [
             uow.commit,
             lambda: uow.devices.create(device(2)),
             lambda: uow.logs.add_log(KEY, "command", "00"),
             lambda: uow.savepoint().__enter__(),
-        ):
+            uow.devices.count,
+            lambda: uow.devices.get_by_id("x"),
+            uow.logs.get_all,
+        ]
+        for call in calls:
             with pytest.raises(QueryError, match=r"sessions\.create failed in it .roll back"):
                 call()
-
-    assert names(manager) == []
-
-
-def test_a_failed_unit_of_work_reads_no_more_on_any_backend(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        fail(uow)
-
-        for call in (uow.devices.count, lambda: uow.devices.get_by_id("x"), uow.logs.get_all):
-            with pytest.raises(QueryError, match=r"sessions\.create failed in it"):
-                call()
-
-
-def test_rollback_lets_a_failed_unit_of_work_go_on(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
-        fail(uow)
         uow.rollback()
         uow.devices.create(device(2))
         uow.commit()
+        fail(uow)
 
     assert names(manager) == ["device-0002"]
 
@@ -344,50 +281,25 @@ def test_a_refused_value_does_not_end_the_unit_of_work(manager: DatabaseManager)
 # Savepoints
 
 
-def test_a_savepoint_keeps_what_went_well(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        with uow.savepoint():
-            uow.devices.create(device(1))
-        uow.devices.create(device(2))
-        uow.commit()
-
-    assert names(manager) == ["device-0001", "device-0002"]
-
-
-def test_a_savepoint_undoes_its_block_alone(manager: DatabaseManager) -> None:
+def test_a_savepoint_undoes_only_its_block(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create(device(1))
         with pytest.raises(IntegrityError), uow.savepoint():
             uow.devices.create(device(2))
             uow.devices.create(device(1))
-        uow.devices.create(device(3))
-        uow.commit()
-
-    assert names(manager) == ["device-0001", "device-0003"]
-
-
-def test_a_savepoint_raises_on_what_the_caller_raised(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
         with pytest.raises(BrokenError), uow.savepoint():
-            uow.devices.create(device(1))
+            uow.devices.create(device(3))
             raise BrokenError
-        uow.devices.create(device(2))
-        uow.commit()
-
-    assert names(manager) == ["device-0002"]
-
-
-def test_an_error_that_is_caught_inside_undoes_the_block_all_the_same(
-    manager: DatabaseManager,
-) -> None:
-    with UnitOfWork(manager) as uow:
+        # An error that the block catches undoes it all the same.
         with pytest.raises(QueryError, match="failed in it"), uow.savepoint():
-            uow.devices.create(device(1))
+            uow.devices.create(device(4))
             fail(uow)
-        uow.devices.create(device(2))
+        with uow.savepoint():
+            uow.devices.create(device(5))
+        uow.devices.create(device(6))
         uow.commit()
 
-    assert names(manager) == ["device-0002"]
+    assert names(manager) == ["device-0001", "device-0005", "device-0006"]
 
 
 def test_savepoints_within_each_other_undo_their_own_part(manager: DatabaseManager) -> None:
@@ -398,35 +310,14 @@ def test_savepoints_within_each_other_undo_their_own_part(manager: DatabaseManag
                 uow.devices.create(device(2))
                 uow.devices.create(device(2))
             uow.devices.create(device(3))
+        with pytest.raises(BrokenError), uow.savepoint():
+            uow.devices.create(device(4))
+            with uow.savepoint():
+                uow.devices.create(device(5))
+            raise BrokenError
         uow.commit()
 
     assert names(manager) == ["device-0001", "device-0003"]
-
-
-def test_the_outer_savepoint_undoes_the_inner_one(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        with pytest.raises(BrokenError), uow.savepoint():
-            uow.devices.create(device(1))
-            with uow.savepoint():
-                uow.devices.create(device(2))
-            raise BrokenError
-        uow.devices.create(device(3))
-        uow.commit()
-
-    assert names(manager) == ["device-0003"]
-
-
-def test_savepoints_one_after_the_other(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        for number in (1, 2, 1, 3):
-            try:
-                with uow.savepoint():
-                    uow.devices.create(device(number))
-            except IntegrityError as refused:
-                assert "exists already" in refused.what
-        uow.commit()
-
-    assert names(manager) == ["device-0001", "device-0002", "device-0003"]
 
 
 def test_the_buffer_from_before_a_savepoint_survives_it(manager: DatabaseManager) -> None:
@@ -505,10 +396,8 @@ def test_writers_on_sqlite_that_read_first_all_succeed(manager: DatabaseManager)
     assert len(names(manager)) == 24
 
 
-@on_servers
-def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
-    manager: DatabaseManager,
-) -> None:
+def deadlock(manager: DatabaseManager, second_update: Callable[[UnitOfWork, int, int], str]) -> str:
+    """Let two transactions update two devices crosswise; return what the winner returned."""
     with UnitOfWork(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
         uow.commit()
@@ -518,72 +407,51 @@ def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
         with UnitOfWork(manager) as uow:
             uow.devices.update(device(first, notes=f"by {first}"))
             both_hold_one.wait()
-            try:
-                uow.devices.update(device(second, notes=f"by {first}"))
-            except ConflictError:
-                with pytest.raises(QueryError, match="failed in it"):
-                    uow.commit()
-                return "lost"
-            uow.commit()
-            return f"by {first}"
+            return second_update(uow, first, second)
 
     with ThreadPoolExecutor(2) as threads:
         results = list(threads.map(work, (1, 2), (2, 1)))
+    results.remove("lost")
+    return results[0]
 
-    assert results.count("lost") == 1
+
+@on_servers
+def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
+    manager: DatabaseManager,
+) -> None:
+    def update(uow: UnitOfWork, first: int, second: int) -> str:
+        try:
+            uow.devices.update(device(second, notes=f"by {first}"))
+        except ConflictError:
+            with pytest.raises(QueryError, match="failed in it"):
+                uow.commit()
+            return "lost"
+        uow.commit()
+        return f"by {first}"
+
+    winner = deadlock(manager, update)
+
     with UnitOfWork(manager) as uow:
-        assert {d.notes for d in uow.devices.get_all()} == {*results} - {"lost"}
+        assert {d.notes for d in uow.devices.get_all()} == {winner}
 
 
 @on_servers
 def test_after_a_deadlock_a_savepoint_does_not_go_on_without_its_transaction(
     manager: DatabaseManager,
 ) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create_all([device(1), device(2)])
-        uow.commit()
-    both_hold_one = Barrier(2, timeout=10)
-
-    def work(first: int, second: int) -> str:
-        with UnitOfWork(manager) as uow:
-            uow.devices.update(device(first, notes=f"by {first}"))
-            both_hold_one.wait()
-            try:
-                with uow.savepoint():
-                    uow.devices.update(device(second, notes=f"by {first}"))
-                uow.commit()
-            except ConflictError:
-                # PostgreSQL undoes the block alone, MySQL the whole transaction.
-                try:
-                    uow.devices.create(device(3, notes="lost"))
-                except QueryError as refused:
-                    assert "failed in it" in refused.what
-                return "lost"
-            return f"by {first}"
-
-    with ThreadPoolExecutor(2) as threads:
-        results = list(threads.map(work, (1, 2), (2, 1)))
-
-    assert results.count("lost") == 1
-    assert names(manager) == ["device-0001", "device-0002"]
-
-
-def test_a_unit_of_work_may_be_used_in_another_thread_than_the_manager(
-    manager: DatabaseManager,
-) -> None:
-    failures: list[BaseException] = []
-
-    def work() -> None:
+    def update(uow: UnitOfWork, first: int, second: int) -> str:
         try:
-            with UnitOfWork(manager) as uow:
-                uow.devices.create(device())
-                uow.commit()
-        except BaseException as error:
-            failures.append(error)
+            with uow.savepoint():
+                uow.devices.update(device(second, notes=f"by {first}"))
+            uow.commit()
+        except ConflictError:
+            # PostgreSQL undoes only the block, MySQL the whole transaction.
+            try:
+                uow.devices.create(device(3, notes="lost"))
+            except QueryError as refused:
+                assert "failed in it" in refused.what
+            return "lost"
+        return f"by {first}"
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(10)
-
-    assert failures == []
-    assert names(manager) == ["device-0001"]
+    assert deadlock(manager, update) != "lost"
+    assert names(manager) == ["device-0001", "device-0002"]
