@@ -33,7 +33,8 @@ from tests.conftest import ALL_DIALECTS, MakeDatabase, Migrated, Restore, Run, d
 from tests.test_backup import LOGS, change, content, fill, rewritten, writers
 
 SERVERS = (Dialect.POSTGRESQL, Dialect.MYSQL)
-METHODS = [Method.NATIVE, Method.JSONL]
+on_servers = pytest.mark.parametrize("dialect", SERVERS)
+by_each_method = pytest.mark.parametrize("method", [Method.NATIVE, Method.JSONL])
 
 
 @pytest.fixture(scope="session")
@@ -42,24 +43,37 @@ def migrated(owners: Migrated) -> Migrated:
     return owners
 
 
+@pytest.fixture
+def filled(manager: DatabaseManager) -> DatabaseManager:
+    """A database with rows in every table, on each backend in turn."""
+    fill(manager)
+    return manager
+
+
+@pytest.fixture
+def new(dialect: Dialect, make_database: MakeDatabase) -> Iterator[DatabaseManager]:
+    """An empty database on the same backend."""
+    with DatabaseManager(DatabaseConfig(make_database(dialect))) as made:
+        yield made
+
+
 def table_names(manager: DatabaseManager) -> set[str]:
     """The tables of a database."""
     return set(inspect(manager.engine).get_table_names())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@by_each_method
 def test_what_is_restored_is_what_was_backed_up(
-    method: Method, manager: DatabaseManager, restored: Restore, tmp_path: Path
+    method: Method, filled: DatabaseManager, restored: Restore, tmp_path: Path
 ) -> None:
-    fill(manager)
-    schema = manager.migrator.status().applied
-    made = create_backup(manager, tmp_path / "one.backup", method=method)
+    schema = filled.migrator.status().applied
+    made = create_backup(filled, tmp_path / "one.backup", method=method)
     assert made.obstacle is None
     assert made.manifest.contents.tables["comm_logs"] == 2 * LOGS
     assert check_backup(made.file) == made.manifest
 
-    new = restored(manager.dialect, made.file)
-    assert content(new) == content(manager)
+    new = restored(filled.dialect, made.file)
+    assert content(new) == content(filled)
     status = new.migrator.status()
     assert status.is_current
     assert [one.id for one in status.applied] == [one.id for one in schema]
@@ -83,18 +97,17 @@ def test_json_lines_go_from_every_backend_into_every_other(
         delete_rows(origin)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dialect", SERVERS)
+@by_each_method
+@on_servers
 def test_a_servers_database_with_rows_is_not_restored_into(
-    method: Method, manager: DatabaseManager, make_database: MakeDatabase, run: Run, tmp_path: Path
+    method: Method, filled: DatabaseManager, run: Run, tmp_path: Path
 ) -> None:
-    fill(manager)
-    made = create_backup(manager, tmp_path / "one.backup", method=method)
-    change(manager)
-    before = content(manager)
+    made = create_backup(filled, tmp_path / "one.backup", method=method)
+    change(filled)
+    before = content(filled)
     with pytest.raises(StateError, match="already has rows in the table") as refused:
-        restore_backup(manager, made.file)
-    assert content(manager) == before
+        restore_backup(filled, made.file)
+    assert content(filled) == before
 
     # What the remedy tells to do works.
     remedy = refused.value.remedy or ""
@@ -105,14 +118,14 @@ def test_a_servers_database_with_rows_is_not_restored_into(
         remedy,
     )
     assert told is not None, remedy
-    admin = create_engine(manager.engine.url, isolation_level="AUTOCOMMIT")
-    name = f"{manager.config.engine_url.database}_restored"
+    admin = create_engine(filled.engine.url, isolation_level="AUTOCOMMIT")
+    name = f"{filled.config.engine_url.database}_restored"
     try:
         with admin.connect() as connection:
             for statement in told["make"].split("; "):
                 connection.exec_driver_sql(statement.replace("%", "%%"))
         (target,) = shlex.split(told["command"])[3:]
-        url = manager.config.engine_url.set(database=name).render_as_string(hide_password=False)
+        url = filled.config.engine_url.set(database=name).render_as_string(hide_password=False)
         assert target.split("@")[-1].partition("?")[0].endswith(f"/{name}")
         done = run("restore", str(made.file), "-d", url)
         assert done.returncode == 0, done.stderr
@@ -125,43 +138,33 @@ def test_a_servers_database_with_rows_is_not_restored_into(
         admin.dispose()
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@on_servers
 def test_tables_without_rows_take_json_lines_and_no_dump(
-    server: Dialect, migrated: Migrated, make_database: MakeDatabase, tmp_path: Path
+    filled: DatabaseManager, new: DatabaseManager, tmp_path: Path
 ) -> None:
-    manager = migrated(server)
-    fill(manager)
-    try:
-        native = create_backup(manager, tmp_path / "native.backup", method=Method.NATIVE)
-        lines = create_backup(manager, tmp_path / "lines.backup", method=Method.JSONL)
-        with DatabaseManager(DatabaseConfig(make_database(server))) as new:
-            new.create_tables()
-            with pytest.raises(StateError, match="already has the table"):
-                restore_backup(new, native.file)
-            restore_backup(new, lines.file)
-            assert content(new) == content(manager)
-    finally:
-        delete_rows(manager)
+    native = create_backup(filled, tmp_path / "native.backup", method=Method.NATIVE)
+    lines = create_backup(filled, tmp_path / "lines.backup", method=Method.JSONL)
+    new.create_tables()
+    with pytest.raises(StateError, match="already has the table"):
+        restore_backup(new, native.file)
+    restore_backup(new, lines.file)
+    assert content(new) == content(filled)
 
 
-@pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("method", METHODS)
+@on_servers
+@by_each_method
 def test_a_backup_while_others_write_is_of_one_moment(
-    server: Dialect, method: Method, migrated: Migrated, restored: Restore, tmp_path: Path
+    method: Method, manager: DatabaseManager, restored: Restore, tmp_path: Path
 ) -> None:
-    source = migrated(server)
-    try:
-        with writers(source.config.url, 1):
-            made = create_backup(source, tmp_path / "one.backup", method=method)
-    finally:
-        delete_rows(source)
+    with writers(manager.config.url, 1):
+        made = create_backup(manager, tmp_path / "one.backup", method=method)
     counts = "SELECT COUNT(*) FROM comm_logs GROUP BY session_id"
-    with restored(server, made.file).engine.connect() as connection:
+    with restored(manager.dialect, made.file).engine.connect() as connection:
         assert set(connection.scalars(text(counts)).all()) == {50}
 
 
 def test_an_older_schema_is_restored_and_then_migrated(
-    empty_url: str, make_database: MakeDatabase, dialect: Dialect, tmp_path: Path
+    empty_url: str, new: DatabaseManager, tmp_path: Path
 ) -> None:
     with DatabaseManager(DatabaseConfig(empty_url)) as manager:
         manager.migrator.migrate("0001")
@@ -170,68 +173,55 @@ def test_an_older_schema_is_restored_and_then_migrated(
         assert made.manifest.contents.migrations == ("0001_initial_schema",)
         with pytest.raises(MigrationError, match="JSON lines are of the current schema"):
             create_backup(manager, tmp_path / "lines.backup", method=Method.JSONL)
-    with DatabaseManager(DatabaseConfig(make_database(dialect))) as new:
-        done = restore_backup(new, made.file)
-        assert done.pending == pending == new.migrator.status().pending != []
-        new.create_tables()
-        assert new.migrator.status().is_current
+    done = restore_backup(new, made.file)
+    assert done.pending == pending == new.migrator.status().pending != []
+    new.create_tables()
+    assert new.migrator.status().is_current
 
 
-@pytest.mark.parametrize("method", METHODS)
+@by_each_method
 def test_an_interrupt_leaves_nothing(
-    method: Method, manager: DatabaseManager, make_database: MakeDatabase, tmp_path: Path
+    method: Method, filled: DatabaseManager, new: DatabaseManager, tmp_path: Path
 ) -> None:
-    fill(manager)
-    made = create_backup(manager, tmp_path / "one.backup", method=method)
+    made = create_backup(filled, tmp_path / "one.backup", method=method)
 
     def interrupt(_done: int) -> None:
         raise KeyboardInterrupt
 
-    with DatabaseManager(DatabaseConfig(make_database(manager.dialect))) as new:
-        with pytest.raises(KeyboardInterrupt):
-            restore_backup(new, made.file, on_progress=interrupt)
-        assert table_names(new) == set()
-        new.close()
-        restore_backup(new, made.file)
     with pytest.raises(KeyboardInterrupt):
-        create_backup(manager, tmp_path / "two.backup", method=method, on_progress=interrupt)
+        restore_backup(new, made.file, on_progress=interrupt)
+    assert table_names(new) == set()
+    new.close()
+    restore_backup(new, made.file)
+    with pytest.raises(KeyboardInterrupt):
+        create_backup(filled, tmp_path / "two.backup", method=method, on_progress=interrupt)
     assert not (tmp_path / "two.backup").exists()
 
 
-@pytest.mark.parametrize("dialect", SERVERS)
+@on_servers
 def test_only_the_tables_of_cardlink_are_taken(
-    manager: DatabaseManager, make_database: MakeDatabase, tmp_path: Path
+    manager: DatabaseManager, new: DatabaseManager, tmp_path: Path
 ) -> None:
-    urls = [manager.config.url, make_database(manager.dialect)]
-    made = None
-    for url in urls:
-        with DatabaseManager(DatabaseConfig(url)) as other:
-            with other.engine.begin() as connection:
+    try:
+        for each in (manager, new):
+            with each.engine.begin() as connection:
                 connection.exec_driver_sql("CREATE TABLE theirs (a INTEGER)")
-            try:
-                if made is None:
-                    made = create_backup(other, tmp_path / "one.backup")
-                    assert "theirs" not in made.manifest.contents.tables
-                else:
-                    restore_backup(other, made.file)
-                    assert other.migrator.status().is_current
-            finally:
-                with other.engine.begin() as connection:
-                    connection.exec_driver_sql("DROP TABLE theirs")
+        made = create_backup(manager, tmp_path / "one.backup")
+        assert "theirs" not in made.manifest.contents.tables
+        restore_backup(new, made.file)
+        assert new.migrator.status().is_current
+    finally:
+        with manager.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE theirs")
 
 
 # Tools
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@on_servers
 def test_without_tools_it_is_json_lines(
-    server: Dialect,
-    migrated: Migrated,
-    restored: Restore,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    manager: DatabaseManager, restored: Restore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    manager = migrated(server)
     native = create_backup(manager, tmp_path / "native.backup").file
     monkeypatch.setenv("PATH", str(tmp_path))
     made = create_backup(manager, tmp_path / "one.backup")
@@ -241,31 +231,26 @@ def test_without_tools_it_is_json_lines(
     with pytest.raises(DatabaseError, match="on the PATH"):
         create_backup(manager, tmp_path / "two.backup", method=Method.NATIVE)
     with pytest.raises(DatabaseError, match="on the PATH"):
-        restored(server, native)
-    restored(server, made.file)
+        restored(manager.dialect, native)
+    restored(manager.dialect, made.file)
     check_backup(native)
     assert not (tmp_path / "two.backup").exists()
 
 
 @pytest.mark.parametrize(
-    ("server", "name", "says", "obstacle"),
+    ("dialect", "name", "says", "obstacle"),
     [
         (Dialect.POSTGRESQL, "pg_dump", "pg_dump (PostgreSQL) 9.6.24", "older than the server"),
         (Dialect.MYSQL, "mysqldump", "mysqldump  Ver 8.0.36 for Linux", "of MariaDB's on the PATH"),
     ],
 )
 def test_a_tool_that_will_not_do_is_not_taken(
-    server: Dialect,
-    name: str,
-    says: str,
-    obstacle: str,
-    migrated: Migrated,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+    name: str, says: str, obstacle: str, manager: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
     script(tmp_path / "bin" / name, f"echo '{says}'")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    made = create_backup(migrated(server), tmp_path / "one.backup")
+    made = create_backup(manager, tmp_path / "one.backup")
     assert obstacle in (made.obstacle or "")
 
 
@@ -276,20 +261,20 @@ def script(path: Path, line: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@on_servers
 def test_a_tool_that_fails_leaves_nothing(
-    server: Dialect, migrated: Migrated, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    tool = {Dialect.POSTGRESQL: "pg_dump", Dialect.MYSQL: "mariadb-dump"}[server]
+    tool = {Dialect.POSTGRESQL: "pg_dump", Dialect.MYSQL: "mariadb-dump"}[manager.dialect]
     version = f"[ $1 = --version ] && exec {shutil.which(tool)} $1"
     script(tmp_path / "bin" / tool, f'{version}; echo "error: no" >&2; exit 3')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(DatabaseError, match=f"{tool} failed: error: no"):
-        create_backup(migrated(server), tmp_path / "one.backup")
+        create_backup(manager, tmp_path / "one.backup")
     script(tmp_path / "bin" / tool, f"{version}; exit 0")
-    if server is Dialect.MYSQL:
+    if manager.dialect is Dialect.MYSQL:
         with pytest.raises(DatabaseError, match="wrote no end"):
-            create_backup(migrated(server), tmp_path / "one.backup")
+            create_backup(manager, tmp_path / "one.backup")
     assert {path.name for path in tmp_path.iterdir()} == {"bin"}
 
 
@@ -339,7 +324,7 @@ PASSWORD_SQL = {
 }
 
 
-@pytest.mark.parametrize("dialect", SERVERS, indirect=False)
+@on_servers
 def test_no_password_is_on_a_command_line_or_in_an_error(
     with_password: tuple[DatabaseManager, Path],
     manager: DatabaseManager,
@@ -388,59 +373,50 @@ def test_another_dialects_own_backup_is_refused(
             assert "--method jsonl" in (refused.value.remedy or "")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@by_each_method
 def test_a_manifest_that_lies_about_rows_is_refused(
-    method: Method, manager: DatabaseManager, make_database: MakeDatabase, tmp_path: Path
+    method: Method, filled: DatabaseManager, new: DatabaseManager, tmp_path: Path
 ) -> None:
-    fill(manager)
-    made = create_backup(manager, tmp_path / "one.backup", method=method)
+    made = create_backup(filled, tmp_path / "one.backup", method=method)
     forged = rewritten(
         made.file, tmp_path / "two.backup", lambda m: m["tables"].update(comm_logs=3)
     )
     with pytest.raises(ValidationError, match="rows of comm_logs: 80"):
         check_backup(forged)
-    with DatabaseManager(DatabaseConfig(make_database(manager.dialect))) as new:
-        with pytest.raises(ValidationError, match="rows of comm_logs: 80"):
-            restore_backup(new, forged)
-        if method is Method.NATIVE:
-            assert table_names(new) == set()
+    with pytest.raises(ValidationError, match="rows of comm_logs: 80"):
+        restore_backup(new, forged)
+    if method is Method.NATIVE:
+        assert table_names(new) == set()
 
 
 # Schemas and rights
 
 
-@pytest.fixture
-def source(migrated: Migrated) -> Iterator[DatabaseManager]:
-    """The migrated database on PostgreSQL."""
-    yield migrated(Dialect.POSTGRESQL)
-    delete_rows(migrated(Dialect.POSTGRESQL))
-
-
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL])
 def test_a_dump_of_another_schema_is_refused_and_json_lines_are_not(
-    source: DatabaseManager, tmp_path: Path
+    filled: DatabaseManager, tmp_path: Path
 ) -> None:
-    fill(source)
-    native = create_backup(source, tmp_path / "native.backup")
-    lines = create_backup(source, tmp_path / "lines.backup", method=Method.JSONL)
+    native = create_backup(filled, tmp_path / "native.backup")
+    lines = create_backup(filled, tmp_path / "lines.backup", method=Method.JSONL)
     assert native.manifest.schema == "public"
-    url = source.config.engine_url.update_query_dict({"options": "-csearch_path=cl_other"})
-    with source.engine.begin() as connection:
+    url = filled.config.engine_url.update_query_dict({"options": "-csearch_path=cl_other"})
+    with filled.engine.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA cl_other")
     try:
         with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as other:
             with pytest.raises(ValidationError, match="new tables of this role are made in"):
                 restore_backup(other, native.file)
             restore_backup(other, lines.file)
-            assert content(other) == content(source)
+            assert content(other) == content(filled)
             made = create_backup(other, tmp_path / "other.backup")
             assert made.manifest.schema == "cl_other"
             with other.engine.begin() as connection:
                 connection.exec_driver_sql("DROP SCHEMA cl_other CASCADE")
                 connection.exec_driver_sql("CREATE SCHEMA cl_other")
             restore_backup(other, made.file)
-            assert content(other) == content(source)
+            assert content(other) == content(filled)
     finally:
-        with source.engine.begin() as connection:
+        with filled.engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA cl_other CASCADE")
 
 
@@ -448,29 +424,23 @@ def test_a_dump_of_another_schema_is_refused_and_json_lines_are_not(
 
 
 @pytest.mark.parametrize("line", [200, 300])
-@pytest.mark.parametrize("server", SERVERS)
+@on_servers
 def test_a_kill_while_a_dump_is_loaded_leaves_no_migrated_database(
-    line: int, server: Dialect, migrated: Migrated, make_database: MakeDatabase, tmp_path: Path
+    line: int, filled: DatabaseManager, new: DatabaseManager, tmp_path: Path
 ) -> None:
-    source = migrated(server)
-    fill(source)
-    try:
-        made = create_backup(source, tmp_path / "one.backup", method=Method.NATIVE)
-    finally:
-        delete_rows(source)
-    with DatabaseManager(DatabaseConfig(make_database(server))) as new:
-        child = os.fork()
-        if child == 0:
-            kill_at_line(line)
-            restore_backup(new, made.file)
-            os._exit(0)
-        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        if server is Dialect.POSTGRESQL:
-            assert table_names(new) == set()
-            assert not new.migrator.status().applied
-        else:
-            with pytest.raises(MigrationError, match="no record of migrations"):
-                new.migrator.status()
+    made = create_backup(filled, tmp_path / "one.backup", method=Method.NATIVE)
+    child = os.fork()
+    if child == 0:
+        kill_at_line(line)
+        restore_backup(new, made.file)
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    if new.dialect is Dialect.POSTGRESQL:
+        assert table_names(new) == set()
+        assert not new.migrator.status().applied
+    else:
+        with pytest.raises(MigrationError, match="no record of migrations"):
+            new.migrator.status()
 
 
 def kill_at_line(last: int) -> None:
