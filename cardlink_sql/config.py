@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -29,6 +29,7 @@ _DRIVERS: Final = {
 _SLOW_QUERY_VARIABLE: Final = "CARDLINK_SLOW_QUERY_MS"
 _LONGEST_WAIT: Final = 365 * 24 * 3600.0
 _LIMITS: Final = ("connect_timeout", "network_timeout")
+_THRESHOLD: Final = "prepare_threshold"
 _URL_FORMS: Final = (
     "write sqlite:///path/to/file.db, postgresql://user:password@host/database "
     "or mysql://user:password@host/database"
@@ -68,6 +69,9 @@ class DatabaseConfig:
         echo: log each statement through SQLAlchemy's logger (never its values).
         slow_query_ms: log each statement that took so many milliseconds or longer (never its
             values); 0 logs all, ``None`` none. Without it ``CARDLINK_SLOW_QUERY_MS`` is taken.
+        prepare_threshold: after how many calls a statement is prepared on PostgreSQL, from 0;
+            ``"none"`` for never. Without it 5, and never where a pooler is in between. The URL
+            may set it, too: ``?prepare_threshold=none``.
 
     Raises:
         ValidationError: a value is refused; the message names the field.
@@ -81,6 +85,7 @@ class DatabaseConfig:
     connect_timeout: float = 10
     network_timeout: float = 30
     slow_query_ms: float | None = field(default_factory=_default_slow_query_ms)
+    prepare_threshold: int | Literal["none"] | None = None
 
     def __post_init__(self) -> None:
         _check_whole("pool_size", self.pool_size, least=1)
@@ -92,6 +97,10 @@ class DatabaseConfig:
         dialect, engine_url = _parse(self.url)
         object.__setattr__(self, "_safe_url", without_secrets(engine_url))
         engine_url = self._take_limits(engine_url)
+        if dialect is Dialect.POSTGRESQL:
+            engine_url = self._take_threshold(engine_url)
+        if self.prepare_threshold not in ("none", None):
+            _check_whole("prepare_threshold", self.prepare_threshold, least=0)
         _check_seconds("connect_timeout", self.connect_timeout)
         _check_seconds("network_timeout", self.network_timeout)
         object.__setattr__(self, "_dialect", dialect)
@@ -153,12 +162,24 @@ class DatabaseConfig:
                 ) from None
         return url.difference_update_query(limits)
 
+    def _take_threshold(self, url: URL) -> URL:
+        given = url.query.get(_THRESHOLD)
+        if given is None:
+            return url
+        if given != "none" and not (isinstance(given, str) and given.isdecimal()):
+            raise ValidationError(
+                'expected a whole number from 0, or "none"', f"config.url?{_THRESHOLD}"
+            )
+        object.__setattr__(self, _THRESHOLD, given if given == "none" else int(given))
+        return url.difference_update_query([_THRESHOLD])
+
     def __repr__(self) -> str:
         return (
             f"DatabaseConfig(url={self.safe_url!r}, pool_size={self.pool_size}, "
             f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
             f"connect_timeout={self.connect_timeout}, network_timeout={self.network_timeout}, "
-            f"echo={self.echo}, slow_query_ms={self.slow_query_ms})"
+            f"echo={self.echo}, slow_query_ms={self.slow_query_ms}, "
+            f"prepare_threshold={self.prepare_threshold})"
         )
 
 

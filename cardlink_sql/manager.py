@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cached_property, partial
 from threading import Lock
 from types import TracebackType
@@ -41,7 +41,8 @@ T = TypeVar("T")
 class Health(TypedDict):
     """The state of the database, ready for JSON.
 
-    ``status`` is ``healthy`` or ``unhealthy``; then ``error`` and ``hint`` say why.
+    ``status`` is ``healthy`` or ``unhealthy``; then ``error`` and ``hint`` say why. A ``hint``
+    alone is :meth:`DatabaseManager.encoding_note`.
     ``latency_ms`` is the time of one round trip, connecting not counted.
     """
 
@@ -252,12 +253,22 @@ class DatabaseManager:
                 started = time.perf_counter()
                 server.version()
                 latency = (time.perf_counter() - started) * 1000
+            health["hint"] = self.encoding_note()
         except DatabaseError as error:
             health["error"], health["hint"] = error.what, error.remedy
             return health
         health["status"] = "healthy"
         health["server_version"], health["latency_ms"] = version, round(latency, 3)
         return health
+
+    def encoding_note(self) -> str | None:
+        """Return why the database cannot keep all text; ``None`` where it can.
+
+        Raises:
+            ConnectionError: the database does not answer.
+        """
+        with closing(self.take_connection()) as pooled:
+            return self.pool.backend.encoding_note(pooled.driver_connection)
 
     def table_sizes(self) -> "list[TableSize]":
         """Rows and bytes of each table; on a large database counting takes its time.

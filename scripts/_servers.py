@@ -14,6 +14,7 @@ import json
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -289,6 +290,12 @@ class Home:
     stack: ExitStack
     counting: bool
 
+    @property
+    def options(self) -> list[str]:
+        """The options of the server that the environment adds, after all others."""
+        variable = f"CARDLINK_TEST_{self.folder.name.upper()}_OPTIONS"
+        return shlex.split(os.environ.get(variable, ""))
+
     def write(self, name: str, text: str) -> Path:
         """A file that only the server's account can read."""
         path = self.folder / name
@@ -404,7 +411,8 @@ def start_postgresql(home: Home) -> str:
     settings = [word for setting in chosen for word in ("-c", setting)]
 
     def command(port: int) -> list[str]:
-        return [str(folder / "postgres"), "-D", str(data), "-p", str(port), *settings]
+        where = ["-D", str(data), "-p", str(port)]
+        return [str(folder / "postgres"), *where, *settings, *home.options]
 
     port = start_server(home, command, lambda: postgresql_is_ready(data), signal.SIGQUIT)
     return f"postgresql://cardlink:{password}@127.0.0.1:{port}/postgres"
@@ -451,7 +459,8 @@ def start_mysql(home: Home) -> str:
         "GRANT ALL PRIVILEGES ON *.* TO 'cardlink'@'127.0.0.1' WITH GRANT OPTION;\n"
         "CREATE DATABASE IF NOT EXISTS cardlink;\n",
     )
-    files = [f"--init-file={first_statements}", "--socket=socket", f"--tmpdir={home.folder}"]
+    files = ["--socket=socket", f"--tmpdir={home.folder}"]
+    first = [f"--init-file={first_statements}", *home.options]
     # Each test has its own databases, and a statement is counted separately in each.
     counting = (
         ["--performance-schema=ON", "--performance-schema-digests-size=40000"]
@@ -460,7 +469,8 @@ def start_mysql(home: Home) -> str:
     )
 
     def command(port: int) -> list[str]:
-        return [str(program.path), *where, *MYSQL_SETTINGS, *counting, *files, f"--port={port}"]
+        settings = [*MYSQL_SETTINGS, *counting, *files, *first]
+        return [str(program.path), *where, *settings, f"--port={port}"]
 
     # Who answers on the port may be another server; the log is this one's own.
     port = start_server(

@@ -181,6 +181,9 @@ def test_a_file_name_with_a_nul_is_refused() -> None:
         ("slow_query_ms", math.inf),
         ("slow_query_ms", "500"),
         ("slow_query_ms", True),
+        ("prepare_threshold", -1),
+        ("prepare_threshold", "5"),
+        ("prepare_threshold", True),
     ],
 )
 def test_a_bad_value_is_refused_and_the_field_named(field: str, value: Any) -> None:

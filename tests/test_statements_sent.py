@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, UnitOfWork
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
-from cardlink_sql.database.internal import text_to_paste
+from cardlink_sql.database.internal import internal_query
 from cardlink_sql.queries import load_internal, load_library
 from cardlink_sql.resources import folder
 from cardlink_sql.schema.migrator.files import read_migrations
@@ -179,11 +179,12 @@ def test_every_statement_that_is_sent_is_written_down(
 
 def test_a_lock_is_waited_for_as_long_on_every_backend() -> None:
     expected = {
-        Dialect.POSTGRESQL: f"lock_timeout = {LOCK_TIMEOUT_MS}",
-        Dialect.MYSQL: f"lock_wait_timeout = {LOCK_TIMEOUT_MS // 1000}",
+        Dialect.POSTGRESQL: f"'lock_timeout', '{LOCK_TIMEOUT_MS}'",
+        Dialect.MYSQL: f"\nlock_wait_timeout = {LOCK_TIMEOUT_MS // 1000}",
     }
     for dialect, setting in expected.items():
-        assert text_to_paste(dialect, "connection.lock_timeout").endswith(setting)
+        query = internal_query(dialect, "connection.settings")
+        assert setting in query.statement(dict.fromkeys(query.required, 0)).sql
 
 
 def test_no_module_has_sql_of_its_own() -> None:

@@ -111,6 +111,8 @@ def _print_applied(manager: DatabaseManager, applied: list[str]) -> None:
     if not applied:
         output.print("Nothing to apply: no migration is pending.")
     output.print(f"Database: {manager.config.safe_url}")
+    if note := manager.encoding_note():
+        output.print(f"Note: {note}")
 
 
 def _print_plan(plan: list[PlannedMigration]) -> None:

@@ -26,6 +26,8 @@ class Backend(ABC):
         dialect: the dialect.
         package: the driver, and the extra of cardlink-sql that installs it.
         begin: opens a transaction that writes.
+        read_only_mode: added to ``BEGIN`` by a manager that only reads, where nothing else keeps
+            the server from writing.
         begins_before_reading: a read before the first write belongs to the transaction, too.
             Under READ COMMITTED each statement sees what was committed before it, so that a
             read needs none.
@@ -39,6 +41,7 @@ class Backend(ABC):
     dialect: ClassVar[Dialect]
     package: ClassVar[tuple[str, str]]
     begin: str
+    read_only_mode: ClassVar[str] = ""
     begins_before_reading: ClassVar[bool] = False
     begin_snapshot: ClassVar[tuple[str, ...]]
     settings: ClassVar[tuple[str, ...]]
@@ -94,6 +97,10 @@ class Backend(ABC):
         statements = InternalStatements(self.dialect, connection)
         for name in (*self.settings, *(["read_only"] if read_only else [])):
             statements.rows(f"connection.{name}")
+
+    def encoding_note(self, connection: Any) -> str | None:
+        """Return why the database cannot keep all text; ``None`` where it can."""
+        return None
 
     @abstractmethod
     def in_transaction(self, connection: Any) -> bool:

@@ -97,6 +97,8 @@ class Connection:
             ConflictError: other writers did not let this one in for too long.
         """
         begin = self._backend.begin
+        if self._pool.read_only:
+            begin += self._backend.read_only_mode
         queue = self._pool.writer_queue()
         if queue is not None:
             if not queue.enter(self._seconds_left()):

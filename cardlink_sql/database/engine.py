@@ -133,6 +133,8 @@ def _read_only_creator(config: DatabaseConfig) -> dict[str, Any]:
 
 
 def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_only: bool) -> None:
+    begin_statement = f"BEGIN{backend.read_only_mode}" if read_only else "BEGIN"
+
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> Any:
         backend.prepare(config, options, read_only=read_only)
@@ -140,14 +142,15 @@ def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_on
         with LIMIT.until(deadline):
             return backend.connect(options, deadline)
 
-    @event.listens_for(engine, "connect")
+    # Before SQLAlchemy's own look at the connection: it remembers the sql_mode that it finds.
+    @event.listens_for(engine, "connect", insert=True)
     def settle(connection: Any, _record: Any) -> None:
         backend.settle(connection, config, read_only=read_only)
         backend.limit(connection, None)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(begin_statement)
 
     @event.listens_for(engine, "reset")
     def reset(connection: Any, record: Any, _state: Any) -> None:

@@ -26,7 +26,7 @@ _FAULTS: Final = {
     **dict.fromkeys((1020, 1180, 1205, 1213, 3572), Fault.CONFLICT),
     **dict.fromkeys(
         (1040, 1045, 1047, 1049, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
-         1927, 2002, 2003, 2006, 2013, 2055, 4031),
+         1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031),
         Fault.CONNECTION,
     ),
     **dict.fromkeys((1264, 1292, 1366, 1406, 3140), Fault.VALUE),
@@ -43,6 +43,8 @@ _SHOWS_A_NAME: Final = (
     Fault.CHECK,
     Fault.VALUE,
 )
+# PyMySQL's options, and the entries of its TLS dictionary that mean the same.
+_VERIFY: Final = {"ssl_verify_identity": "check_hostname", "ssl_verify_cert": "verify_mode"}
 _NAME: Final = re.compile(r"(?:for key|CONSTRAINT|Column|column)\s+[`'](?P<name>[^`']+)[`']")
 
 
@@ -57,7 +59,7 @@ class MySQL(Backend):
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     )
-    settings: ClassVar = ("use_utc", "read_committed", "lock_timeout")
+    settings: ClassVar = ("settings", "read_committed")
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -83,6 +85,14 @@ class MySQL(Backend):
         if isinstance(password, str):
             # PyMySQL would send Latin-1, and fail where there is no such character.
             options["password"] = password.encode()
+        tls = options.get("ssl")
+        if isinstance(tls, dict):
+            # Given by themselves, they would replace the dictionary, and the CA with it.
+            for option, entry in _VERIFY.items():
+                if option in options:
+                    tls[entry] = is_true(options.pop(option))
+            if tls.get("verify_mode") is False:
+                tls["check_hostname"] = False
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
         from cardlink_sql.database.mysql_connection import LimitedConnection
@@ -129,6 +139,11 @@ class MySQL(Backend):
             named = _NAME.search(message)
             return fault, named["name"] if named else None
         return fault, message
+
+
+def is_true(value: object) -> bool:
+    """Return whether an option of a URL says yes."""
+    return str(value).lower() in ("1", "true", "yes")
 
 
 def _socket_options(seconds: float) -> Iterator[tuple[int, int]]:

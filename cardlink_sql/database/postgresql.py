@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from itertools import chain
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 
@@ -42,8 +43,8 @@ class PostgreSQL(Backend):
     dialect = Dialect.POSTGRESQL
     package = ("psycopg 3", "postgresql")
     begin = "BEGIN"
+    read_only_mode = " READ ONLY"
     begin_snapshot = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
-    settings: ClassVar = ("use_utc", "lock_timeout")
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -86,6 +87,28 @@ class PostgreSQL(Backend):
     def is_timeout(self, error: Exception) -> bool:
         return getattr(error, "sqlstate", None) is None and "timed out" in str(error)
 
+    def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
+        # No session is read-only, for a pooler would hand that on: its transactions are.
+        statements = InternalStatements(self.dialect, connection)
+        is_pooled = statements.value(
+            "connection.settings", client_pid=connection.pgconn.backend_pid
+        )
+        calls = config.prepare_threshold
+        # PgBouncer before 1.21 mixes up what its clients have prepared.
+        if calls == "none" or (calls is None and is_pooled):
+            connection.prepare_threshold = None
+        elif calls is not None:
+            connection.prepare_threshold = calls
+
+    def encoding_note(self, connection: Any) -> str | None:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding in ("UTF8", "SQL_ASCII"):  # SQL_ASCII keeps bytes as they come
+            return None
+        return (
+            f"the database is {encoding} and refuses text that {encoding} has no character for; "
+            "CREATE DATABASE … ENCODING 'UTF8' makes one that keeps all"
+        )
+
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.pgconn.transaction_status)  # 0 is IDLE
 
@@ -100,6 +123,8 @@ class PostgreSQL(Backend):
         if fault in (Fault.CONFLICT, Fault.VALUE):
             return fault, None
         detail: Any = getattr(error, "diag", None)
+        if detail.severity_nonlocalized in ("FATAL", "PANIC"):  # they end the connection
+            return Fault.CONNECTION, detail.message_primary
         return fault, detail.constraint_name or detail.column_name or detail.message_primary
 
     def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:

@@ -4,9 +4,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final
 
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
+from cardlink_sql.database.internal import text_to_paste
+from cardlink_sql.database.mysql import is_true
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -42,7 +45,7 @@ _SSL: Final = {"ca": "ssl-ca", "capath": "ssl-capath", "cert": "ssl-cert", "key"
 _DISPENSABLE: Final = frozenset(
     {"database", "db", "charset", "client_flag", "read_timeout", "write_timeout", "use_unicode",
      "program_name", "local_infile", "max_allowed_packet", "ssl_verify_cert",
-     "ssl_verify_identity", "ssl"}
+     "ssl_verify_identity", "ssl_disabled", "ssl"}
 )  # fmt: skip
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _DUMPERS: Final = ("mariadb-dump", "mysqldump")
@@ -153,10 +156,11 @@ def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
         DatabaseError: the server refused something.
     """
     database = manager.config.engine_url.database or ""
+    commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()
     with _option_file(manager) as options:
         arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
         try:
-            client.feed(arguments, dump)
+            client.feed(arguments, chain([commit_each], dump))
         except ToolFailed as failed:
             raise failed.error(
                 "DDL commits by itself here: drop the database, make it again, and restore again"
@@ -244,24 +248,19 @@ def _lines(options: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "socket" not in lines:
         lines["protocol"] = "TCP"  # localhost would be the socket, and for PyMySQL it is not
-    ssl = options.get("ssl")
-    if ssl is None:
-        return lines
+    ssl = options.get("ssl") or {}
     lines |= {_SSL[name]: value for name, value in ssl.items() if name in _SSL}
-    checks_name = _is_true(options.get("ssl_verify_identity")) or ssl.get("check_hostname")
-    checks = checks_name or _is_true(options.get("ssl_verify_cert"))
+    checks_name = is_true(options.get("ssl_verify_identity", ssl.get("check_hostname")))
+    checks = checks_name or is_true(options.get("ssl_verify_cert"))
     # Each product knows one of the two; "loose" lets the other pass over it.
+    verification = {"loose-ssl-verify-server-cert": "1" if checks else "0"}
+    if is_true(options.get("ssl_disabled")):
+        return {**lines, "loose-ssl": "0", "loose-ssl-mode": "DISABLED"}
+    if not (ssl or checks):
+        # Like the driver: TLS where the server has it. MariaDB's tools from 11.4 on insist.
+        return lines | verification
     mode = "VERIFY_IDENTITY" if checks_name else "VERIFY_CA" if checks else "REQUIRED"
-    return {
-        **lines,
-        "loose-ssl": "1",
-        "loose-ssl-mode": mode,
-        "loose-ssl-verify-server-cert": "1" if checks else "0",
-    }
-
-
-def _is_true(value: object) -> bool:
-    return str(value).lower() in ("1", "true", "yes")
+    return {**lines, "loose-ssl": "1", "loose-ssl-mode": mode, **verification}
 
 
 def _parameters(manager: DatabaseManager) -> dict[str, Any]:

@@ -11,6 +11,10 @@ INSERT INTO event_counter (id, last_id, publishes)
 VALUES (1, :beyond, FALSE)
 ON DUPLICATE KEY UPDATE last_id = 1 + GREATEST(last_id, VALUES(last_id));
 
+-- name: commit_each :exec
+-- The client that loads a dump would lose it all where the server's default is not to commit.
+SET autocommit = 1, completion_type = 'NO_CHAIN';
+
 -- name: version :scalar
 -- The server's version, which names MariaDB too.
 SELECT VERSION();
