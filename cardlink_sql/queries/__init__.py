@@ -1,4 +1,4 @@
-"""SQL files: read, checked and rendered once, when they are loaded.
+"""SQL files: each query is read, checked and rendered once, when it is first asked for.
 
 ``lexer`` cuts text into tokens by a dialect's rules, ``parser`` finds the queries of a file,
 ``query`` renders a query for its driver, ``library`` loads a whole dialect.
