@@ -311,8 +311,12 @@ class Transaction:
         self, query: Query, parameters: Mapping[str, Any], order: str | None
     ) -> Sequence[Row]:
         statement = query.plain
-        if statement is None or parameters.keys() != statement.keys or order is not None:
+        if statement is None or len(parameters) != len(statement.keys) or order is not None:
             statement = query.statement(parameters, order)
+        try:
+            values = statement.pick(parameters)
+        except KeyError:  # the right number, and one is misnamed
+            raise query.wrong_parameters(parameters) from None
         if get_ident() != self._owner or (connection := self._connection) is None:
             self._refuse_thread()
         if self._failed is not None:
@@ -323,10 +327,7 @@ class Transaction:
             self._begin()
         try:
             return connection.fetch(
-                query,
-                statement.sql,
-                statement.pick(parameters),
-                again=self._autocommit or not self._begun,
+                query, statement.sql, values, again=self._autocommit or not self._begun
             )
         except BaseException as error:
             self._fail(query.title, error)
