@@ -31,8 +31,7 @@ KEYS = {
     "cards": {"total", "with_psk", "without_psk"},
     "sessions": {
         "total_sessions", "pending", "active", "completed", "failed", "timeout", "avg_duration_ms",
-        "period_days",
-        "success_rate",
+        "by_status", "period_days", "success_rate",
     },
     "session_days": {"day", "total", "completed", "failed", "timeout"},
     "status_words": {"status_word", "meaning", "responses"},

@@ -100,6 +100,11 @@ def _holds_a_secret(uow: UnitOfWork) -> None:
     assert uow.settings.get_str("probe.token") == "hunter2"
     assert uow.settings.get_all_settings()["probe.token"] == "***"
     assert uow.settings.get_in_force("probe.token").value == "***"
+    stored = uow.settings.get_all()[0]
+    assert (stored.value, stored.to_dict()["value"], repr(stored).count("hunter2")) == (
+        "hunter2", "***", 0,
+    )  # fmt: skip
+    assert stored.to_dict(show_secrets=True)["value"] == "hunter2"
     shown = uow.settings.get_in_force("probe.token", show_secrets=True)
     assert (shown.value, shown.is_secret) == ("hunter2", True)
     hidden = uow.settings.export_yaml()

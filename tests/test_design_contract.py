@@ -184,6 +184,20 @@ def test_what_the_design_returns(uow: UnitOfWork) -> None:
     ]  # fmt: skip
 
 
+def test_figures_become_dictionaries(uow: UnitOfWork) -> None:
+    stored = uow.devices.create(device(1))
+    for run, status in (("run-1", "passed"), ("run-2", "failed")):
+        uow.tests.create_result(run, "suite", "test", status)  # type: ignore[arg-type]
+    summary, compared = uow.tests.get_run_summary("run-1"), uow.tests.compare_runs("run-1", "run-2")
+    figures = (uow.devices.paginate(), uow.sessions.get_statistics(), summary, compared)
+    page, statistics, run, changes = (json.loads(json.dumps(one.to_dict())) for one in figures)
+    assert [FIELDS[type(one)] - one.to_dict().keys() for one in figures] == [set()] * 4
+    assert (page["items"], page["has_next"]) == ([stored.to_dict()], False)
+    assert statistics["by_status"]["pending"] == 0
+    assert run["suites"][0]["started_at"] == summary.suites[0].started_at.isoformat()  # type: ignore[union-attr]
+    assert [one["test_name"] for one in changes["regressions"]] == ["test"]
+
+
 def test_a_log_is_written_as_the_design_writes_it(uow: UnitOfWork) -> None:
     key = uow.sessions.create_session().id
     uow.logs.add_log(key, "command", "00a4", "SELECT")

@@ -17,7 +17,6 @@ from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CardProfile, CardType
 
 cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
@@ -72,7 +71,7 @@ def list_cards(
     with open_to_read(url) as uow:
         found = uow.cards.find_matching(text=search, has_psk=has_psk, limit=limit)
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
     else:
         _print_list(found, limit)
 
@@ -96,7 +95,7 @@ def show(
         devices = [device.id for device in uow.devices.find_by_card(card.iccid)]
         count = uow.sessions.count_by(card_iccid=card.iccid)
     if as_json:
-        print_json({**json_of(card), "devices": devices, "sessions": count})
+        print_json({**card.to_dict(), "devices": devices, "sessions": count})
     else:
         _print_card(card, devices, count)
 

@@ -14,7 +14,6 @@ from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import Device, DeviceType
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
@@ -70,7 +69,7 @@ def list_devices(
             text=search, device_type=device_type, is_active=active, limit=limit
         )
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
     else:
         _print_list(found, limit)
 
@@ -94,7 +93,7 @@ def show(
         cards = [card.iccid for card in uow.cards.find_by_device(device.id)]
         count = uow.sessions.count_by(device_id=device.id)
     if as_json:
-        print_json({**json_of(device), "cards": cards, "sessions": count})
+        print_json({**device.to_dict(), "cards": cards, "sessions": count})
     else:
         _print_device(device, cards, count)
 

@@ -9,7 +9,6 @@ from rich.text import Text
 from cardlink_sql.cli.json_output import print_json_with_list
 from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.model.apdu_names import name_of
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionSummary
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -25,7 +24,7 @@ _LEAST_WIDTH: Final = 20
 def print_dialogue_json(uow: UnitOfWork, session: OTASession, limit: int | None) -> None:
     """Print the session as a JSON object whose last member is the list of its APDUs."""
     entries = (_apdu(session, entry) for entry in _entries(uow, session, limit))
-    print_json_with_list(json_of(session), "apdus", entries)
+    print_json_with_list(session.to_dict(), "apdus", entries)
 
 
 def print_dialogue(uow: UnitOfWork, session: OTASession, limit: int | None) -> None:
@@ -46,7 +45,7 @@ def _entries(uow: UnitOfWork, session: OTASession, limit: int | None) -> Iterato
 def _apdu(session: OTASession, entry: CommLog) -> dict[str, Any]:
     is_command = entry.direction is Direction.COMMAND
     return {
-        **json_of(entry),
+        **entry.to_dict(),
         "offset_ms": round(_offset(session, entry) * 1000, 3),
         "command": name_of(entry.raw_data) if is_command else None,
     }

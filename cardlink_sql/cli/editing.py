@@ -10,7 +10,7 @@ import typer
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.output import output, visible
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.model.json_value import Record, json_of
+from cardlink_sql.model.json_value import Record
 
 Notes = Annotated[str | None, typer.Option(metavar="TEXT", help="Anything worth keeping.")]
 
@@ -54,6 +54,6 @@ def fields_of(options: Mapping[str, str]) -> Iterator[None]:
 def print_changed(what: str, key: str, record: Record, *, as_json: bool) -> None:
     """Print what was done to a record, or the record as JSON."""
     if as_json:
-        print_json(json_of(record))
+        print_json(record.to_dict())
     else:
         output.print(f"{what} {visible(key)}")

@@ -1,6 +1,7 @@
 """``cardlink-db events``."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,7 +11,6 @@ from cardlink_sql.cli.options import Url, argument, group
 from cardlink_sql.cli.output import output, visible
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.model import validation
-from cardlink_sql.model.json_value import json_of
 
 events = group(
     "events", "Changes by others, as they happen: on, off, listen.", "cardlink-db events listen"
@@ -68,7 +68,8 @@ def listen(
     with open_manager(url) as manager, manager.listen(after, timeout=wait) as listener:
         for event in listener:
             if as_json:
-                typer.echo(json.dumps(json_of(event), ensure_ascii=False))
+                values = {**asdict(event), "timestamp": event.timestamp.isoformat()}
+                typer.echo(json.dumps(values, ensure_ascii=False))
             else:
                 _print_event(event)
 

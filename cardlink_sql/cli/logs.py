@@ -10,7 +10,6 @@ from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.model.apdu_names import name_of
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import CommLog, Direction
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -103,7 +102,7 @@ def _found(
 
 def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
         return
     length = None if is_for_programs() else 8
     print_rows(

@@ -16,7 +16,6 @@ from cardlink_sql.cli.output import output, seconds, styled
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import OTASession, SessionStatus
 from cardlink_sql.transfer.capture import write_session
 
@@ -82,7 +81,7 @@ def list_sessions(
             status=status, device_id=device, card_iccid=card, days=days, limit=limit
         )
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
     else:
         _print_list(found, limit)
 

@@ -24,7 +24,6 @@ from cardlink_sql.model.declared_settings import (
     declared_settings,
     is_secret,
 )
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _LONGEST_SHOWN: Final = 60
@@ -66,7 +65,7 @@ def list_settings(
     with open_to_read(url) as uow, argument("--category"):
         shown = uow.settings.find_in_force(category, show_secrets=show_secrets)
     if as_json:
-        print_json_list(map(json_of, shown))
+        print_json_list(one.to_dict() for one in shown)
         return
     if not shown:
         output.print("No setting has this category.")
@@ -94,7 +93,7 @@ def get(
     with open_to_read(url) as uow, _arguments():
         held = uow.settings.get_in_force(key, show_secrets=show_secrets)
     if as_json:
-        print_json(json_of(held))
+        print_json(held.to_dict())
     else:
         typer.echo(held.value if isinstance(held.value, str) else _json(held.value))
 

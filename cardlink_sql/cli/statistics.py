@@ -1,7 +1,5 @@
 """``cardlink-db stats``."""
 
-from dataclasses import asdict
-from datetime import date
 from typing import Annotated, Any, Final
 
 import typer
@@ -79,17 +77,9 @@ def stats(
         with progress("Reading the log", STEPS, unit="steps") as advance:
             figures = take_statistics(manager, window, advance)
         if as_json:
-            print_json({"days": window, **_json_ready(asdict(figures))})
+            print_json({"days": window, **figures.to_dict()})
             return
         _print(figures, manager.config.safe_url, window)
-
-
-def _json_ready(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _json_ready(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_json_ready(one) for one in value]
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def _print(figures: Statistics, url: str, days: float) -> None:

@@ -27,7 +27,6 @@ from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
-from cardlink_sql.model.json_value import json_of
 from cardlink_sql.model.records import (
     SuiteSummary,
     TestResult,
@@ -56,7 +55,7 @@ def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) ->
     with open_to_read(url) as uow:
         found = uow.tests.get_runs(limit)
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
     elif not found:
         output.print("No runs.")
     else:
@@ -94,8 +93,7 @@ def show(
             raise NotFoundError(f"the run has no suite {suite!r}", remedy="leave --suite out")
         results = [result for result in results if result.suite_name == suite]
     if as_json:
-        head = {**json_of(summary), "suites": [json_of(one) for one in summary.suites]}
-        print_json_with_list(head, "results", map(json_of, results))
+        print_json_with_list(summary.to_dict(), "results", (one.to_dict() for one in results))
         return
     _print_summary(summary)
     _print_results(results, with_messages=failures)
@@ -160,7 +158,7 @@ def history(
     with open_to_read(url) as uow:
         found = uow.tests.history(suite, test, limit)
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
     elif not found:
         output.print("No results.")
     else:
@@ -202,7 +200,7 @@ def flaky(
     with open_to_read(url) as uow:
         found = uow.tests.find_flaky(runs, suite)
     if as_json:
-        print_json_list(map(json_of, found))
+        print_json_list(one.to_dict() for one in found)
     elif not found:
         output.print("No flaky tests.")
     else:

@@ -13,14 +13,14 @@ from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders, driver_time
-from cardlink_sql.model.json_value import json_of
+from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.records import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Library, Query, Row
 from cardlink_sql.queries.library import unknown_query
 from cardlink_sql.queries.query import MAX_LIST
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Record)
 K = TypeVar("K")
 
 _IS_NULL = "_is_null"
@@ -162,7 +162,7 @@ class Gateway(Generic[R, K]):
     def _note(self, action: str, record: R) -> R:
         """Note a record as it was written, and return it."""
         if self.event in self._transaction.events.wanted:
-            name, data = str(getattr(record, self.key)), json_of(record)
+            name, data = str(getattr(record, self.key)), record.to_dict()
             self._transaction.pending_events.add(
                 DatabaseEvent(self.event, self.entity, name, action, data=data)
             )

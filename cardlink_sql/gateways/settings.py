@@ -5,7 +5,6 @@ add theirs by ``declare_setting``: such a key takes certain values only. Any oth
 stored, with any JSON value.
 """
 
-from dataclasses import replace
 from types import EllipsisType
 from typing import Any, ClassVar, Unpack
 
@@ -294,11 +293,6 @@ class SettingGateway(Gateway[Setting, str]):
             return None
 
     # Inside
-
-    def _note(self, action: str, record: Setting) -> Setting:
-        # An event reaches other processes by a table.
-        super()._note(action, replace(record, value=HIDDEN) if is_secret(record.key) else record)
-        return record
 
     def _new_values(
         self, key: str, value: Any, description: str | None, category: str | None, where: str

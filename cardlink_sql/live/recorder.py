@@ -24,6 +24,7 @@ from cardlink_sql.live.calls import Calls
 from cardlink_sql.live.persistent_writer import PersistentWriter
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.model.json_value import Record
 
 _log: Final = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ _EXIT_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class RecorderFigures:
+class RecorderFigures(Record):
     """How far a recorder is.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Final
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import command_name
+from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.records import (
     CardCount,
     ExchangeCount,
@@ -31,7 +32,7 @@ STEPS: Final = _SLICES + 2
 
 
 @dataclass(frozen=True, slots=True)
-class StatusWordCount:
+class StatusWordCount(Record):
     """The responses with one status word, and what it says."""
 
     status_word: str | None
@@ -40,7 +41,7 @@ class StatusWordCount:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandFigures:
+class CommandFigures(Record):
     """The responses to the commands of one name; latencies in ms."""
 
     command: str
@@ -51,7 +52,7 @@ class CommandFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Record):
     """The figures of a database.
 
     Attributes:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Generic, NewType, TypeVar
 
+from cardlink_sql.model.json_value import Record
+
 R = TypeVar("R")
 
 # The end of a page. Only the gateway that made it knows its content.
@@ -10,7 +12,7 @@ Position = NewType("Position", tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
+class Page(Record, Generic[R]):
     """One page of a list. ``pages`` is 0 if there are no rows; pages count from 1."""
 
     items: list[R]
@@ -31,7 +33,7 @@ class Page(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class KeysetPage(Generic[R]):
+class KeysetPage(Record, Generic[R]):
     """A page of a deep read. ``after`` requests the next one; ``None`` on the last page."""
 
     items: list[R]

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from cardlink_sql.model.json_value import Record
+
 
 @dataclass(frozen=True, slots=True)
-class TableSize:
+class TableSize(Record):
     """A table's rows and, where the database knows them, its bytes with all indexes."""
 
     name: str
@@ -13,7 +15,7 @@ class TableSize:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedStatement:
+class CountedStatement(Record):
     """A server's counts of one statement, or of statements that differ only in their values.
 
     Attributes:

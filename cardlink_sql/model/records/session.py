@@ -61,7 +61,7 @@ class OTASession(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class SessionStatistics:
+class SessionStatistics(Record):
     """Sessions created within a window of time.
 
     ``success_rate`` is the completed share (0 to 1) of all that ended, ``None`` if none did;
@@ -85,7 +85,7 @@ class SessionStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionDay:
+class SessionDay(Record):
     """The sessions created on one day of UTC; ``total`` also counts those that have not ended."""
 
     day: date
@@ -96,7 +96,7 @@ class SessionDay:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionSummary:
+class SessionSummary(Record):
     """Statistics of one session's log. An error is a response without status word 9000."""
 
     session_id: str
@@ -111,7 +111,7 @@ class SessionSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class ExchangeCount:
+class ExchangeCount(Record):
     """Responses with the same command header and status word.
 
     ``header`` is CLA, INS and P1 as hex, ``None`` if no command comes right before the
@@ -127,7 +127,7 @@ class ExchangeCount:
 
 
 @dataclass(frozen=True, slots=True)
-class SlowExchange:
+class SlowExchange(Record):
     """A response and the command right before it, ``None`` if there is none."""
 
     session_id: str
@@ -139,7 +139,7 @@ class SlowExchange:
 
 
 @dataclass(frozen=True, slots=True)
-class CardCount:
+class CardCount(Record):
     """The number of cards with and without a PSK."""
 
     total: int

@@ -64,7 +64,7 @@ class TestResult(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteSummary:
+class SuiteSummary(Record):
     """Statistics of a suite's results within a run.
 
     Each counts results, not tests: a repeated test counts twice. An open result counts only as
@@ -87,7 +87,7 @@ class SuiteSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class TestRun:
+class TestRun(Record):
     """Statistics of a run, counted like those of a :class:`SuiteSummary`."""
 
     __test__ = False
@@ -115,7 +115,7 @@ class TestRunSummary(TestRun):
 
 
 @dataclass(frozen=True, slots=True)
-class TestChange:
+class TestChange(Record):
     """The change of one test from one run to another; ``None`` if it is not in that run.
 
     ``error_message`` is that of the later run.
@@ -134,7 +134,7 @@ class TestChange:
 
 
 @dataclass(frozen=True, slots=True)
-class RunComparison:
+class RunComparison(Record):
     """The differences between the run ``before`` and the run ``after``, by suite and test."""
 
     before: str
@@ -187,7 +187,7 @@ class RunComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class FlakyTest:
+class FlakyTest(Record):
     """A test that both passed and failed within some runs; ``failed`` also counts errors."""
 
     suite_name: str
@@ -199,7 +199,7 @@ class FlakyTest:
 
 
 @dataclass(frozen=True, slots=True)
-class JUnitImport:
+class JUnitImport(Record):
     """The number of results of a report that were recorded, and that were known already."""
 
     created: int
