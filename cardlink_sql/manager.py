@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from functools import cached_property, partial
+from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
@@ -22,7 +22,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.outbox.publisher import Publisher
-from cardlink_sql.queries import Library, load_library
+from cardlink_sql.queries import load_library
 from cardlink_sql.retry import run_again
 from cardlink_sql.unit_of_work import UnitOfWork, run_once
 
@@ -68,10 +68,13 @@ class DatabaseManager:
     Attributes:
         events: reports to the handlers of this process what was committed through this manager.
         statements: reports to the handlers of this process which statements were sent.
+        library: the queries of this dialect.
         pool: hands out the connections.
         publisher: writes events to the outbox, for other processes.
 
-    A process that forks after connecting is safe: the child opens its own connections.
+    A process that forks after connecting is safe: the child opens its own connections. On SQLite
+    a fork waits up to 2 s until no other thread has a unit of work open. Where one still has, or
+    the forking thread itself is writing, the child's use of that database raises an error.
     """
 
     def __init__(
@@ -93,8 +96,11 @@ class DatabaseManager:
             )
         self.config: Final = config
         self.read_only = read_only
-        self._given_keyring = keyring
+        self._keyring = keyring
         self._lock = Lock()
+        # No cached_property: its lock could be held by another thread when the process forks.
+        self.library: Final = load_library(self.dialect)
+        self._threads: ThreadPoolExecutor | None = None
         self.events: Final = EventBus()
         self.statements: Final = StatementBus(self.dialect, self.config.slow_query_ms)
         self.pool: Final = Pool(self.config, self.events, self.statements, read_only=read_only)
@@ -122,30 +128,30 @@ class DatabaseManager:
         """The SQLAlchemy engine."""
         return self.pool.engine
 
-    @cached_property
-    def library(self) -> Library:
-        """The queries of this dialect."""
-        return load_library(self.dialect)
-
-    @cached_property
+    @property
     def keyring(self) -> "Keyring":
         """The encryption keys.
 
         Raises:
             EncryptionError: no key is set, or one is malformed.
         """
-        from cardlink_sql.database.keyring import Keyring
+        if self._keyring is None:
+            from cardlink_sql.database.keyring import Keyring
 
-        return self._given_keyring or Keyring.from_environment()
+            self._keyring = Keyring.from_environment()
+        return self._keyring
 
-    @cached_property
+    @property
     def threads(self) -> "ThreadPoolExecutor":
         """The threads that :mod:`cardlink_sql.aio` works on, one for each connection."""
         from concurrent.futures import ThreadPoolExecutor
 
         config = self.config
         most = 1 if config.is_memory else config.pool_size + config.max_overflow
-        return ThreadPoolExecutor(most, "cardlink-aio")
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(most, "cardlink-aio")
+            return self._threads
 
     @property
     def driver_errors(self) -> tuple[type[Exception], ...]:
@@ -328,9 +334,9 @@ class DatabaseManager:
         """Close every connection and listener. A later use opens new connections."""
         with self._lock:
             listeners = list(self._listeners)
+            threads, self._threads = self._threads, None
         for listener in listeners:
             listener.close()
-        threads: ThreadPoolExecutor | None = self.__dict__.pop("threads", None)
         if threads is not None:
             threads.shutdown(wait=False)
         self.pool.close()
@@ -341,7 +347,7 @@ class DatabaseManager:
         self.events.after_fork()
         self.statements.after_fork()
         self.publisher.after_fork()
-        self.__dict__.pop("threads", None)
+        self._threads = None
         self.pool.after_fork()
 
     def _server(self, transaction: Transaction) -> "ServerGateway":

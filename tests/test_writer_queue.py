@@ -2,15 +2,26 @@
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cardlink_sql import ConflictError, DatabaseConfig, DatabaseManager, Dialect, UnitOfWork
+from cardlink_sql import (
+    ConflictError,
+    DatabaseConfig,
+    DatabaseError,
+    DatabaseManager,
+    Dialect,
+    QueryError,
+    UnitOfWork,
+)
 from cardlink_sql.database import connection as connection_module
+from cardlink_sql.database import fork_gate
 from cardlink_sql.database.writer_queue import WriterQueue, queue_of
 from tests.conftest import device
 
@@ -69,7 +80,8 @@ def test_a_writer_that_comes_back_does_not_keep_the_others_out() -> None:
 def test_a_wait_that_is_given_up_leaves_the_queue_as_it_was() -> None:
     queue = WriterQueue()
     assert queue.enter(LONG)
-    assert not queue.enter(0.01)
+    with ThreadPoolExecutor(1) as threads:
+        assert not threads.submit(queue.enter, 0.01).result(LONG)
     assert not queue._waiting
     queue.leave()
     assert queue.enter(0)
@@ -90,12 +102,10 @@ def test_a_wait_for_another_writer_is_a_conflict_in_the_end(
     monkeypatch.setattr(connection_module, "LOCK_TIMEOUT_MS", 50)
     with UnitOfWork(manager) as holder, DatabaseManager(DatabaseConfig(manager.config.url)) as one:
         holder.devices.create(device(1))
-        with UnitOfWork(one) as uow, pytest.raises(ConflictError):
-            uow.devices.create(device(2))
+        with ThreadPoolExecutor(1) as threads, pytest.raises(ConflictError):
+            threads.submit(in_unit, one, 2).result(LONG)
         holder.commit()
-        with UnitOfWork(one) as uow:
-            uow.devices.create(device(2))
-            uow.commit()
+        in_unit(one, 2)
 
 
 @on_sqlite
@@ -113,11 +123,30 @@ def test_an_error_and_a_rollback_end_the_turn(manager: DatabaseManager) -> None:
 
 
 @on_sqlite
+def test_a_thread_that_waits_for_itself_is_refused_at_once(manager: DatabaseManager) -> None:
+    def nested(uow: UnitOfWork) -> None:
+        uow.devices.create(device(1))
+        manager.run(lambda inner: inner.devices.create(device(2)))
+
+    started = time.monotonic()
+    with pytest.raises(QueryError, match="would wait for itself"):
+        manager.run(nested)
+    assert time.monotonic() - started < 1
+    in_thread(manager, 3)
+
+
+@on_sqlite
+@pytest.mark.parametrize("kept", [True, False], ids=["unit kept", "unit forgotten"])
 def test_a_thread_that_died_in_its_unit_of_work_lets_the_others_in(
-    manager: DatabaseManager,
+    manager: DatabaseManager, kept: bool
 ) -> None:
+    units = []
+
     def die() -> None:
-        UnitOfWork(manager).__enter__().devices.create(device(1))
+        uow = UnitOfWork(manager).__enter__()
+        uow.devices.create(device(1))
+        if kept:
+            units.append(uow)
 
     thread = threading.Thread(target=die)
     thread.start()
@@ -128,19 +157,88 @@ def test_a_thread_that_died_in_its_unit_of_work_lets_the_others_in(
         assert [one.id for one in uow.devices.get_all()] == [device(2).id]
 
 
+@on_sqlite
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_waits_for_no_thread_of_its_parent(tmp_path: Path) -> None:
-    file = tmp_path / "file.db"
-    held = queue_of(file)
-    assert held.enter(LONG)
-    with held._lock:
-        child = os.fork()
-        if not child:
-            held.leave()
-            os._exit(0 if queue_of(file).enter(0) else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert queue_of(file) is held
-    held.leave()
+def test_a_child_forked_beside_threads_reads_and_writes(manager: DatabaseManager) -> None:
+    done = threading.Event()
+
+    def use(read_only: bool) -> None:
+        while not done.is_set():
+            manager.run(lambda uow: uow.settings.set_value("a.b", 1), read_only=False)
+            manager.run(lambda uow: uow.devices.count(), read_only=read_only)
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(4):
+            threads.submit(use, number % 2 == 0)
+        codes = [
+            child_of(lambda: manager.run(lambda uow: uow.settings.set_value("a.b", 2)))
+            for _ in range(15)
+        ]
+        done.set()
+    assert codes == [0] * 15
+
+
+@on_sqlite
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_inside_a_unit_of_work_that_writes_is_refused(
+    manager: DatabaseManager,
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        assert child_of(lambda: in_unit(manager, 2)) == REFUSED
+        uow.commit()
+    assert child_of(lambda: in_unit(manager, 2)) == 0
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.devices.count() == 2
+
+
+@on_sqlite
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_while_another_thread_reads_on_is_refused(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_gate, "_LONGEST_WAIT_S", 0.1)
+    reading, done = threading.Event(), threading.Event()
+
+    def read() -> None:
+        with UnitOfWork(manager, read_only=True) as uow:
+            uow.devices.count()
+            reading.set()
+            assert done.wait(LONG)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert reading.wait(LONG)
+    assert child_of(lambda: in_unit(manager, 1)) == REFUSED
+    done.set()
+    thread.join(LONG)
+    in_thread(manager, 1)
+
+
+REFUSED = 3
+
+
+def child_of(work: Callable[[], object]) -> int:
+    """The exit code of a forked child that does the work, for a limited time."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            signal.alarm(int(LONG))
+            work()
+            code = 0
+        except DatabaseError as error:
+            code = REFUSED if "forked" in str(error) else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_unit(manager: DatabaseManager, number: int) -> None:
+    """Write a device."""
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(number))
+        uow.commit()
 
 
 def in_thread(manager: DatabaseManager, number: int) -> None:
@@ -148,9 +246,7 @@ def in_thread(manager: DatabaseManager, number: int) -> None:
     done = threading.Event()
 
     def write() -> None:
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(device(number))
-            uow.commit()
+        in_unit(manager, number)
         done.set()
 
     threading.Thread(target=write, daemon=True).start()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeVar
+from weakref import ref
 
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -13,7 +14,7 @@ from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.database.pipeline import Ahead
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
-from cardlink_sql.errors import CommitInDoubtError, ConnectionError, DatabaseError
+from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Connection:
     """
 
     __slots__ = (
+        "__weakref__",
         "_ahead",
         "_backend",
         "_cursor",
@@ -54,8 +56,6 @@ class Connection:
         self._queue: WriterQueue | None = None
         self._pool: Final = pool
         self._deadline: Final = None if timeout is None else monotonic() + timeout
-        self.pooled: PoolProxiedConnection
-        self._cursor: Any
         self._backend: Final = pool.backend
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
@@ -64,8 +64,8 @@ class Connection:
         self._take()
 
     def _take(self) -> None:
-        self.pooled = self._pool.take(self._deadline)
-        self._cursor = self.pooled.cursor()
+        self.pooled: PoolProxiedConnection = self._pool.take(self._deadline)
+        self._cursor: Any = self.pooled.cursor()
         self._limit()
 
     def _limit(self) -> None:
@@ -101,7 +101,7 @@ class Connection:
             begin += self._backend.read_only_mode
         queue = self._pool.writer_queue()
         if queue is not None:
-            if not queue.enter(self._seconds_left()):
+            if not queue.enter(self._seconds_left(), ref(self)):
                 raise error_for(Fault.CONFLICT, None, begin)
             self._queue = queue
             self._limit()
@@ -247,11 +247,7 @@ class Connection:
         except ConnectionError as error:
             if not self._backend.leaves_answers:
                 raise
-            raise CommitInDoubtError(
-                "the connection to the database broke during COMMIT, so its answer is lost",
-                "COMMIT",
-                "check whether the rows are there before you run the unit of work again",
-            ) from error
+            raise refusals.in_doubt() from error
 
     def roll_back(self) -> None:
         """Roll back the transaction, if one is open."""
@@ -260,6 +256,11 @@ class Connection:
             # By the driver's own means, which know what becomes of its prepared statements.
             self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, int, count=_as_it_is)
         self._leave_queue()
+
+    def abandon(self) -> None:
+        """Roll back for a thread that ended; its unit of work cannot be used any more."""
+        self._queue, self._is_unusable = None, True
+        self.pooled.invalidate()
 
     def __del__(self) -> None:
         # A unit of work that nobody left, because its thread died: the pool rolls back.

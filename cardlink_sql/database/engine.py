@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import local
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend, backend_of
 from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.errors import ConnectionError
+
+if TYPE_CHECKING:
+    from cardlink_sql.database.fork_gate import ForkGate
 
 
 class _Limit(local):
@@ -66,12 +69,28 @@ class LimitedPool(QueuePool):
     def _timeout(self, seconds: float) -> None:
         self._configured = seconds
 
+    # SQLite's; the servers' drivers keep nothing in the process that a fork could tear.
+    gate: "ForkGate | None" = None
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self.gate is None:
+            return super()._do_get()
+        record: ConnectionPoolEntry = self.gate.take(super()._do_get)
+        return record
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        try:
+            super()._do_return_conn(record)
+        finally:
+            if self.gate is not None:
+                self.gate.give_back(record)
+
     def recreate(self) -> "LimitedPool":
         """Return a new pool with the configured timeout, whatever limit the thread has."""
         # The new pool reads its timeout from this one.
         made = super().recreate()
-        made._timeout = self._configured
         assert isinstance(made, LimitedPool)  # noqa: S101 - QueuePool makes one of its own class
+        made._timeout, made.gate = self._configured, self.gate
         return made
 
 
@@ -116,6 +135,10 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
             "the database URL has an option that the driver does not take",
             config.safe_url,
         ) from error
+    if config.is_sqlite:
+        from cardlink_sql.database.fork_gate import GATE
+
+        engine.pool.gate = GATE  # type: ignore[attr-defined]
     _listen(engine, config, backend, read_only=read_only)
     return engine
 

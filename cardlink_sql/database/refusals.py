@@ -2,7 +2,7 @@
 
 from threading import current_thread
 
-from cardlink_sql.errors import ConnectionError, QueryError
+from cardlink_sql.errors import CommitInDoubtError, ConnectionError, QueryError
 
 _REMEDY = "with UnitOfWork(manager) as uow: …"
 
@@ -28,6 +28,23 @@ def after_failure(title: str) -> QueryError:
     )
 
 
+def waits_for_itself() -> QueryError:
+    """Return the error for a second unit of work that writes, in one thread on SQLite."""
+    return QueryError(
+        f"thread {current_thread().name!r} already has a unit of work that writes to this file,"
+        " so a second one would wait for itself",
+        remedy="write in the first one (pass its uow on), or commit it before you open another",
+    )
+
+
+def forked_while_writing() -> QueryError:
+    """Return the error for a child of a process that was writing to an SQLite file."""
+    return QueryError(
+        "this process was forked inside a unit of work that writes to this file",
+        remedy="fork while no unit of work is open, or start the process by spawn",
+    )
+
+
 def read_only() -> QueryError:
     """Return the error for a write where nothing may be written."""
     return QueryError("the unit of work is read-only", remedy="open one without read_only")
@@ -39,6 +56,15 @@ def too_late() -> ConnectionError:
         "the unit of work took longer than its timeout, and was rolled back",
         "COMMIT",
         "raise the timeout, or do less in one unit of work",
+    )
+
+
+def in_doubt() -> CommitInDoubtError:
+    """Return the error for a commit whose answer was lost."""
+    return CommitInDoubtError(
+        "the connection to the database broke during COMMIT, so its answer is lost",
+        "COMMIT",
+        "check whether the rows are there before you run the unit of work again",
     )
 
 

@@ -6,10 +6,13 @@ seconds. Other processes still meet in SQLite's busy handler.
 
 import os
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from threading import Lock, Semaphore
+from threading import Lock, Semaphore, Thread, current_thread
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
+
+from cardlink_sql.database import refusals
 
 # How long a turn lasts: a writer that comes back within it needs no change of threads, which costs
 # more than what it writes. Then the first in the queue has its turn.
@@ -18,22 +21,52 @@ _TURN_S: Final = 0.0015
 _LOOK_EVERY_S: Final = 0.002
 
 
+class Abandonable(Protocol):
+    """A connection whose thread may end before its transaction."""
+
+    def abandon(self) -> None:
+        """Roll back, and leave the queue to who calls this."""
+
+
+def _nobody() -> None:
+    return None
+
+
 class WriterQueue:
     """A lock that no writer waits for much longer than another."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._is_held = False
+        # Who holds it: the thread, and the connection where that is still in use.
+        self._thread: Thread | None = None
+        self._holder: Callable[[], Abandonable | None] = _nobody
+        self._is_lost = False
         self._turn_ends = 0.0
         self._waiting: deque[_Waiter] = deque()
 
-    def enter(self, timeout: float) -> bool:
-        """Wait for the turn; return whether it came within ``timeout`` seconds."""
+    def enter(
+        self, timeout: float, holder: "Callable[[], Abandonable | None] | None" = None
+    ) -> bool:
+        """Wait for the turn; return whether it came within ``timeout`` seconds.
+
+        Args:
+            timeout: how long to wait.
+            holder: returns the connection that writes, or ``None`` once nobody has it any more.
+
+        Raises:
+            QueryError: this thread has the turn already, or the process was forked in one.
+        """
+        thread = current_thread()
         with self._lock:
+            if self._is_lost:
+                raise refusals.forked_while_writing()
             if not self._is_held:
-                self._is_held = True
+                self._is_held, self._thread, self._holder = True, thread, holder or _nobody
                 return True
-            waiter = _Waiter()
+            if self._thread is thread:
+                raise refusals.waits_for_itself()
+            waiter = _Waiter(thread, holder or _nobody)
             self._waiting.append(waiter)
             waiter.is_first = self._waiting[0] is waiter
             if waiter.is_first:
@@ -61,14 +94,29 @@ class WriterQueue:
                 self._is_held = False
 
     def after_fork(self) -> None:
-        """Forget the parent's threads: none of them releases the lock in the child."""
+        """Forget the parent's threads: none of them releases the lock in the child.
+
+        SQLite has inherited the lock of an open transaction, too.
+        """
         self._lock = Lock()
+        self._waiting.clear()
+        self._is_lost = self._is_held
 
     def _takes_turn(self, waiter: "_Waiter") -> bool:
         with self._lock:
-            if waiter.is_first and not waiter.has_turn and not self._is_held:
-                self._hand_to(waiter)
+            if waiter.is_first and not waiter.has_turn:
+                if self._is_held and self._thread is not None and not self._thread.is_alive():
+                    self._take_from_dead()
+                if not self._is_held:
+                    self._hand_to(waiter)
             return waiter.has_turn
+
+    def _take_from_dead(self) -> None:
+        """End the transaction of a thread that ended inside its unit of work."""
+        holder = self._holder()
+        if holder is not None:
+            holder.abandon()
+        self._is_held = False
 
     def _gives_up(self, waiter: "_Waiter") -> bool:
         """Leave the queue; return false where the turn came at this moment."""
@@ -79,6 +127,7 @@ class WriterQueue:
 
     def _hand_to(self, waiter: "_Waiter") -> None:
         self._is_held = waiter.has_turn = True
+        self._thread, self._holder = waiter.thread, waiter.holder
         self._turn_ends = monotonic() + _TURN_S
         self._remove(waiter)
 
@@ -90,9 +139,11 @@ class WriterQueue:
 
 
 class _Waiter:
-    __slots__ = ("has_turn", "is_first", "since", "woken")
+    __slots__ = ("has_turn", "holder", "is_first", "since", "thread", "woken")
 
-    def __init__(self) -> None:
+    def __init__(self, thread: Thread, holder: "Callable[[], Abandonable | None]") -> None:
+        self.thread = thread
+        self.holder = holder
         self.since = monotonic()
         self.has_turn = False
         self.is_first = False
@@ -114,8 +165,6 @@ def _after_fork() -> None:
     _LOCK = Lock()
     for queue in _QUEUES.values():
         queue.after_fork()
-    # What the parent's transactions hold is theirs.
-    _QUEUES.clear()
 
 
 if hasattr(os, "register_at_fork"):
