@@ -8,17 +8,21 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import cardlink_sql
 from cardlink_sql import (
     CardProfile,
     DatabaseConfig,
     DatabaseError,
+    DatabaseEvent,
     DatabaseManager,
+    EventBus,
     Page,
     RunComparison,
     SessionStatistics,
@@ -237,6 +241,23 @@ LOUD: dict[str, Callable[[UnitOfWork], Any]] = {
     "find_by_direction the old way": lambda uow: uow.logs.find_by_direction("command"),  # type: ignore[call-arg]
     "get_value of no setting": lambda uow: uow.settings.get_value("nothing"),
     "get_run_summary of no run": lambda uow: uow.tests.get_run_summary("nothing"),
+    "export_profile of no card": lambda uow: uow.cards.export_profile(iccid(9)),
+    "export_junit_xml of no run": lambda uow: uow.tests.export_junit_xml("nothing"),
+    "search_hex of half a byte": lambda uow: uow.logs.search_hex("0A4"),
+    "a time without a zone": lambda uow: uow.sessions.find_by_date_range(
+        datetime(2026, 1, 1),  # noqa: DTZ001
+        datetime(2026, 1, 2),  # noqa: DTZ001
+    ),
+    "session of the unit of work": lambda uow: uow.session,  # type: ignore[attr-defined]
+    "session_scope": lambda _uow: DatabaseManager.session_scope,  # type: ignore[attr-defined]
+    "DatabaseConfig without a URL": lambda _uow: DatabaseConfig(None),  # type: ignore[arg-type]
+    "off without a handler": lambda _uow: EventBus().off("*"),  # type: ignore[call-arg]
+    "emit of four": lambda _uow: EventBus().emit("*", "device", "x", {}),  # type: ignore[call-arg,arg-type]
+    "on of another type": lambda _uow: EventBus().on("session.created", print),
+    "DatabaseEvent by position": lambda _uow: DatabaseEvent("*", "device", "x", "2026", {}),  # type: ignore[call-arg,arg-type]
+    "DatabaseEventEmitter": lambda _uow: cardlink_sql.DatabaseEventEmitter,
+    "DataExporter": lambda _uow: cardlink_sql.DataExporter,
+    "DataImporter": lambda _uow: cardlink_sql.DataImporter,
     "figures as a dictionary": lambda uow: uow.sessions.get_statistics()["total_sessions"],  # type: ignore[index]
 }
 
@@ -245,13 +266,14 @@ LOUD: dict[str, Callable[[UnitOfWork], Any]] = {
 def test_what_differs_from_the_design_fails(
     call: Callable[[UnitOfWork], Any], uow: UnitOfWork
 ) -> None:
-    with pytest.raises((DatabaseError, TypeError)):
+    with pytest.raises((DatabaseError, TypeError, AttributeError)):
         call(uow)
 
 
 def test_what_differs_is_in_the_guide() -> None:
     table = GUIDE.read_text("utf-8").partition("## Coming from the design")[2]
-    methods = {name.split()[0] for name in LOUD if "_" in name.split()[0]}
+    first = {name.split()[0] for name in LOUD}
+    methods = {name for name in first if "_" in name or name.startswith("Data")}
     assert [name for name in sorted(methods) if f"`{name}" not in table] == []
 
 

@@ -8,7 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
@@ -52,6 +52,7 @@ class DatabaseEvent:
     entity_type: str
     entity_id: str | None
     action: str
+    _: KW_ONLY
     timestamp: datetime = field(default_factory=utc_now)
     data: dict[str, Any] = field(default_factory=dict)
     position: int | None = None

@@ -126,4 +126,7 @@ class OutboxGateway:
             return None
         moment = from_text(row[4]) if self._transaction.dialect is Dialect.SQLITE else row[4]
         data = json.loads(row[5])
-        return DatabaseEvent(EventType(row[0]), row[1], row[2], row[3], moment, data, int(row[6]))
+        return DatabaseEvent(
+            EventType(row[0]), row[1], row[2], row[3],
+            timestamp=moment, data=data, position=int(row[6]),
+        )  # fmt: skip
