@@ -429,7 +429,7 @@ def rewritten(
         (lambda m: m.update(tables={"a": True}), "manifest is damaged"),
         (lambda m: m.update(event_counter=5), "manifest is damaged"),
         (lambda m: m.update(event_counter={"last_id": 5, "publishes": 1}), "manifest is damaged"),
-        (lambda m: m.update(event_counter={"last_id": 1 << 63, "publishes": True}), "is damaged"),
+        (lambda m: m.update(event_counter={"last_id": 2**62 + 1, "publishes": True}), "is damaged"),
         (lambda m: m.clear(), "not a backup of cardlink-db"),
     ],
 )

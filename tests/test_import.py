@@ -36,6 +36,7 @@ from tests.conftest import (
     iccid,
     session_id,
 )
+from tests.roles import execute, owner_of
 
 HEADER = {"format": "cardlink-export", "format_version": 1}
 PHONE = {"id": "a", "device_type": "phone"}
@@ -484,6 +485,32 @@ class TestLogEntries:
         again = take(comm_logs=rows)
         assert again.tables["comm_logs"] == TableReport(unchanged=10)
 
+    def test_a_number_that_is_there_twice_or_out_of_order_is_given_anew(
+        self, manager: DatabaseManager, take: Take
+    ) -> None:
+        first = 4 * 10**9
+        take(ota_sessions=[session(1)], comm_logs=[log("AA", number=first + 5)])
+        rows = [log("AA", number=1), log("BB", number=first + 1), log("CC", 2, first + 8)]
+        rows.append(log("DD", 3, first + 8))
+        take(ota_sessions=[session(2), session(3)], comm_logs=rows)
+        (aa, _), (bb, _) = self.numbers(manager)
+        assert (aa, bb > aa) == (first + 5, True)
+        assert self.numbers(manager, 2) == [(first + 8, "CC")]
+        assert self.numbers(manager, 3)[0][0] > first + 8
+
+    @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL])
+    def test_without_the_right_to_reserve_numbers_the_database_assigns_them(
+        self, manager: DatabaseManager, take: Take
+    ) -> None:
+        of_role = f"UPDATE ON SEQUENCE comm_logs_id_seq {{}} {manager.config.engine_url.username}"
+        owner, number = owner_of(manager), 5 * 10**9
+        execute(owner, f"REVOKE {of_role.format('FROM')}")
+        try:
+            take(ota_sessions=[session(1)], comm_logs=[log("01", number=number)])
+        finally:
+            execute(owner, f"GRANT {of_role.format('TO')}")
+        assert self.numbers(manager)[0][0] < number
+
     def test_equal_entries_count_as_often_as_they_are_there(
         self, manager: DatabaseManager, take: Take
     ) -> None:
@@ -757,6 +784,13 @@ def test_yaml_reads_back_what_an_export_writes(value: Any) -> None:
     found = read_yaml(f"{write_yaml({'': value})}...\n", problems, Author.PROGRAM)
     problems.refuse()
     assert repr(found) == repr({"": value})
+
+
+def test_a_plain_word_that_yaml_versions_read_differently_is_text() -> None:
+    words = "6E00, yes, 2026-11-22, 0123, 12:30, 1_0, .inf, =, 1.5, -3, ~, true"
+    problems = Problems("f")
+    found = read_yaml(f"[{words}]\n...\n", problems, Author.PROGRAM)
+    assert (found, problems.count) == ([*words.split(", ")[:8], 1.5, -3, None, True], 0)
 
 
 @given(st.dictionaries(st.text(max_size=2), JSON), st.dictionaries(st.text(max_size=2), JSON))
