@@ -618,6 +618,8 @@ def _kill(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
 def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
     site = make_site(dialect)
+    if dialect is POSTGRESQL and int(site.run("SHOW server_version_num")[0][0]) < 140000:
+        pytest.skip("PostgreSQL before 14 goes on until the statement ends")
     site.write({"0001_one.sql": f"CREATE TABLE one (a BIGINT);\n{ENDLESS[dialect]}\n"})
     process = site.start()
     assert process.stdin is not None

@@ -124,7 +124,10 @@ class Explainer:
         is_mariadb = "MariaDB" in self._cursor.connection.get_server_info()
         if analyze and not is_mariadb:
             return "EXPLAIN ANALYZE"
-        return f"{'ANALYZE' if analyze else 'EXPLAIN'}{' FORMAT=JSON' if as_json else ''}"
+        if analyze:
+            return f"ANALYZE{' FORMAT=JSON' if as_json else ''}"
+        # A table by name: from MySQL 9 on a tree is the default.
+        return f"EXPLAIN FORMAT={'JSON' if as_json else 'TRADITIONAL'}"
 
     def _measured(self, query: Query, sql: str, values: tuple[Any, ...]) -> str:
         begun = perf_counter()

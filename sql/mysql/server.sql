@@ -1,16 +1,17 @@
 -- What the manager and the status command ask of MySQL and MariaDB themselves.
 
 -- name: version :scalar
--- The server's version, for health_check.
+-- The server's version, for health_check. Its type would hold the length of the version.
 -- differs: each server has its own function
-SELECT VERSION();
+SELECT CAST(VERSION() AS CHAR(64));
 
 -- name: table_sizes :many
 -- The bytes of each table with its indexes; MySQL 8 may report figures of up to a day ago
--- (information_schema_stats_expiry).
+-- (information_schema_stats_expiry), and with lower_case_table_names = 1 it says that a name of
+-- a table may be NULL.
 -- differs: the sizes are in information_schema here, as InnoDB last estimated them
 SELECT
-  t.table_name AS name,
+  COALESCE(t.table_name, '') AS name,
   t.data_length + t.index_length AS bytes
 FROM information_schema.tables t
 WHERE t.table_schema = DATABASE()

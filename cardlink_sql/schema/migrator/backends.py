@@ -228,7 +228,7 @@ class PostgreSQL(Backend, PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def prepare(self) -> None:
         """Have the server notice within a second if this process dies."""
-        # Unavailable on some platforms and before PostgreSQL 14; the lock is then freed later.
+        # Unavailable on some platforms; the lock is then freed when the statement ends.
         with suppress(self.connection.Error):
             self.send("notice_dead_client")
 

@@ -28,9 +28,12 @@ WHERE l.locktype = 'advisory' AND l.granted
     WHERE datname = pg_catalog.current_database()
   );
 
--- name: notice_dead_client :exec
--- Stop a statement, and free its locks, within a second of the client's death.
-SET client_connection_check_interval = '1s';
+-- name: notice_dead_client :many
+-- Stop a statement, and free its locks, within a second of the client's death. PostgreSQL 13 has no
+-- such setting, and finds no row.
+SELECT set_config(name, '1s', FALSE)
+FROM pg_catalog.pg_settings
+WHERE name = 'client_connection_check_interval';
 
 -- name: invalid_indexes :many
 -- What a broken CREATE INDEX CONCURRENTLY has left under a name.
