@@ -199,7 +199,15 @@ def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> Dat
     return owners(dialect)
 
 
-@pytest.fixture(scope="session", params=ALL_DIALECTS, ids=str)
+@pytest.fixture(
+    scope="session",
+    params=[
+        # One worker fills the database of a backend.
+        pytest.param(dialect, marks=pytest.mark.xdist_group(f"seeded-{dialect}"))
+        for dialect in ALL_DIALECTS
+    ],
+    ids=str,
+)
 def seeded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DatabaseManager]:

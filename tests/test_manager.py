@@ -81,20 +81,13 @@ def test_a_manager_connects_to_nothing_before_its_first_use() -> None:
     manager = DatabaseManager(DatabaseConfig(unreachable(Dialect.POSTGRESQL)))
 
     manager.initialize()
-
-    assert manager.dialect is Dialect.POSTGRESQL
-    with pytest.raises(ConnectionError), UnitOfWork(manager):
-        pass
-
-
-def test_initialize_does_its_work_once() -> None:
-    manager = DatabaseManager(DatabaseConfig("sqlite://"))
-
-    manager.initialize()
     engine = manager.engine
     manager.initialize()
 
     assert manager.engine is engine
+    assert manager.dialect is Dialect.POSTGRESQL
+    with pytest.raises(ConnectionError), UnitOfWork(manager):
+        pass
 
 
 @pytest.fixture
@@ -179,26 +172,25 @@ def test_a_missing_driver_gives_the_pip_command(
         DatabaseManager(DatabaseConfig(unreachable(dialect))).initialize()
 
 
-def test_a_manager_takes_a_url(empty_url: str) -> None:
+def test_an_empty_database_is_healthy_and_its_queries_name_the_command(empty_url: str) -> None:
     with DatabaseManager(empty_url) as manager:
         assert manager.config == DatabaseConfig(empty_url)
-        manager.create_tables()
+        if manager.config.is_sqlite:
+            manager.engine.connect().close()
+
         assert manager.health_check()["status"] == "healthy"
+        with UnitOfWork(manager) as uow, pytest.raises(QueryError, match="cardlink-db migrate"):
+            uow.devices.count()
 
 
 # Health
 
 
-def test_health_is_a_dictionary_ready_for_json(manager: DatabaseManager) -> None:
+def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
     health = manager.health_check()
 
     assert json.loads(json.dumps(health)) == health
     assert set(health) == set(Health.__annotations__)
-
-
-def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
-    health = manager.health_check()
-
     assert health["status"] == "healthy"
     assert health["backend"] == manager.dialect
     assert health["url"] == manager.config.safe_url
@@ -206,14 +198,6 @@ def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
     assert health["latency_ms"] is not None
     assert 0 < health["latency_ms"] < 10_000
     assert (health["error"], health["hint"]) == (None, None)
-
-
-def test_an_empty_database_is_healthy(empty_url: str) -> None:
-    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
-        if manager.config.is_sqlite:
-            manager.engine.connect().close()
-
-        assert manager.health_check()["status"] == "healthy"
 
 
 @on_servers
@@ -228,17 +212,10 @@ def test_a_server_that_is_not_there_is_an_answer_with_a_hint(dialect: Dialect) -
     assert (health["server_version"], health["latency_ms"]) == (None, None)
     assert health["url"] == f"{dialect}://ann:***@127.0.0.1:{NOBODY}/cards"
 
-
-@on_servers
-def test_a_database_that_is_not_there_is_an_answer(dialect: Dialect) -> None:
     url = make_url(server_url(dialect)).set(database="cardlink_no_such_database")
-
-    health = DatabaseManager(
-        DatabaseConfig(url.render_as_string(hide_password=False))
-    ).health_check()
-
-    assert health["status"] == "unhealthy"
-    assert "cardlink_no_such_database" in str(health["error"])
+    missing = DatabaseManager(url.render_as_string(hide_password=False)).health_check()
+    assert missing["status"] == "unhealthy"
+    assert "cardlink_no_such_database" in str(missing["error"])
 
 
 def test_a_file_that_is_not_there_is_an_answer_and_is_not_made(tmp_path: Path) -> None:
@@ -279,14 +256,11 @@ def test_a_pool_that_is_used_up_waits_and_then_says_so(small: DatabaseManager) -
         started = time.monotonic()
         with pytest.raises(ConnectionError, match="every connection of the pool is in use") as used:
             UnitOfWork(small).__enter__()
-
-    assert time.monotonic() - started >= 0.1
-    assert "pool_size" in str(used.value)
-
-
-def test_a_pool_that_was_used_up_works_again(small: DatabaseManager) -> None:
-    with UnitOfWork(small), UnitOfWork(small, read_only=True), pytest.raises(ConnectionError):
-        UnitOfWork(small).__enter__()
+        assert time.monotonic() - started >= 0.1
+        assert "pool_size" in str(used.value)
+        health = small.health_check()
+        assert health["status"] == "unhealthy"
+        assert "pool" in str(health["error"])
 
     with UnitOfWork(small) as uow:
         assert uow.devices.count() == 0
@@ -303,14 +277,6 @@ def test_who_waits_gets_the_connection_that_comes_free(manager: DatabaseManager)
         with UnitOfWork(one):
             waiting = [threads.submit(count) for _ in range(4)]
         assert [future.result(10) for future in waiting] == [0] * 4
-
-
-def test_an_exhausted_pool_shows_in_the_health(small: DatabaseManager) -> None:
-    with UnitOfWork(small), UnitOfWork(small, read_only=True):
-        health = small.health_check()
-
-    assert health["status"] == "unhealthy"
-    assert "pool" in str(health["error"])
 
 
 def other_connections(manager: DatabaseManager) -> set[int]:
@@ -362,44 +328,28 @@ def test_stale_connections_are_replaced(manager: DatabaseManager, read_only: boo
         for _ in range(4):
             with UnitOfWork(one, read_only=read_only) as uow:
                 assert uow.devices.count() == 0
+                if read_only:
+                    kill_connections(one)
+                    assert uow.devices.count() == 0
 
 
 @on_servers
-def test_a_writer_meets_a_stale_connection_and_writes(manager: DatabaseManager) -> None:
-    with pooled(manager, 2) as one:
-        kill_connections(one)
-
-        with UnitOfWork(one) as uow:
-            uow.devices.create(device())
-            uow.commit()
-
-    assert len(dump(manager)["devices"]) == 1
-
-
-@on_servers
-def test_a_writer_of_many_apdus_meets_a_stale_connection_and_writes_each_once(
+def test_a_writer_meets_a_stale_connection_and_writes_each_row_once(
     manager: DatabaseManager,
 ) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.sessions.create_session(session_id=session_id())
-        uow.commit()
-    with pooled(manager, 1) as one:
+    with pooled(manager, 2) as one:
         kill_connections(one)
+        with UnitOfWork(one) as uow:
+            uow.sessions.create_session(session_id=session_id())
+            uow.commit()
 
+        kill_connections(one)
         with UnitOfWork(one) as uow:
             assert uow.logs.add_log_batch([entry()] * 100) == 100
             uow.commit()
 
-    assert len(dump(manager)["comm_logs"]) == 100
-
-
-@on_servers
-def test_a_read_only_unit_of_work_goes_on_over_a_new_connection(manager: DatabaseManager) -> None:
-    with pooled(manager, 1) as one, UnitOfWork(one, read_only=True) as uow:
-        assert uow.devices.count() == 0
-        kill_connections(one)
-
-        assert uow.devices.count() == 0
+    rows = dump(manager)
+    assert (len(rows["ota_sessions"]), len(rows["comm_logs"])) == (1, 100)
 
 
 @on_servers
@@ -414,72 +364,39 @@ def test_a_transaction_that_lost_its_connection_is_an_error_and_keeps_nothing(
                 uow.devices.create(device(2))
             with pytest.raises(DatabaseError):
                 uow.commit()
-
         with UnitOfWork(one) as uow:
-            assert uow.devices.count() == 0
-
-
-@on_servers
-def test_a_commit_that_lost_its_connection_is_an_error(manager: DatabaseManager) -> None:
-    with pooled(manager, 1) as one:
-        with UnitOfWork(one) as uow:
-            uow.devices.create(device(1))
+            uow.devices.create(device(3))
             kill_connections(one)
             with pytest.raises(ConnectionError):
                 uow.commit()
-
         with UnitOfWork(one) as uow:
-            assert uow.devices.count() == 0
-
-
-@on_servers
-def test_a_rollback_that_lost_its_connection_can_be_followed_by_work(
-    manager: DatabaseManager,
-) -> None:
-    with pooled(manager, 1) as one:
-        with UnitOfWork(one) as uow:
-            uow.devices.create(device(1))
+            uow.devices.create(device(4))
             kill_connections(one)
-
         with UnitOfWork(one) as uow:
-            uow.devices.create(device(2))
+            uow.devices.create(device(5))
             uow.commit()
 
-    assert [row[0] for row in dump(manager)["devices"]] == ["device-0002"]
+    assert [row[0] for row in dump(manager)["devices"]] == ["device-0005"]
 
 
 # SQLite
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    ("pragma", "expected"),
-    [
-        ("journal_mode", "wal"),
-        ("foreign_keys", 1),
-        ("synchronous", 1),
-        ("cache_size", -65536),
-        ("busy_timeout", 10_000),
-    ],
-)
-def test_sqlite_is_set_as_promised(manager: DatabaseManager, pragma: str, expected: Any) -> None:
-    assert value(manager, f"PRAGMA {pragma}") == expected
-
-
-@on_sqlite
-def test_every_connection_to_sqlite_is_set(manager: DatabaseManager) -> None:
+def test_every_connection_to_sqlite_is_set_as_promised(manager: DatabaseManager) -> None:
+    promised = {
+        "journal_mode": "wal",
+        "foreign_keys": 1,
+        "synchronous": 1,
+        "cache_size": -65536,
+        "busy_timeout": 10_000,
+    }
     with manager.engine.connect() as one, manager.engine.connect() as other:
         for connection in (one, other):
-            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-
-
-def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
-    file = tmp_path / "a" / "b c" / "x.db"
-
-    with DatabaseManager(DatabaseConfig(f"sqlite:///{file}")) as manager:
-        manager.create_tables()
-
-    assert file.is_file()
+            found = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in promised
+            }
+            assert found == promised
 
 
 @pytest.fixture
@@ -500,6 +417,12 @@ def test_a_database_in_memory_lasts_across_units_of_work(in_memory: DatabaseMana
     with UnitOfWork(in_memory, read_only=True) as uow:
         assert [d.id for d in uow.devices.get_all()] == ["device-0001"]
     assert in_memory.health_check()["status"] == "healthy"
+    with (
+        DatabaseManager("sqlite://") as another,
+        UnitOfWork(another) as uow,
+        pytest.raises(QueryError, match="cardlink-db migrate"),
+    ):
+        uow.devices.count()
 
 
 def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -> None:
@@ -515,79 +438,48 @@ def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -
         assert uow.devices.count() == 40
 
 
-def test_two_databases_in_memory_are_two(in_memory: DatabaseManager) -> None:
-    with (
-        DatabaseManager(DatabaseConfig("sqlite://")) as other,
-        UnitOfWork(other) as uow,
-        pytest.raises(QueryError, match="cardlink-db migrate"),
-    ):
-        uow.devices.count()
-
-    with UnitOfWork(in_memory) as uow:
-        assert uow.devices.count() == 0
-
-
 # Servers
 
 
 @on_mysql
 def test_mysql_is_set_as_promised(manager: DatabaseManager) -> None:
     assert value(manager, "SELECT @@session.time_zone") == "+00:00"
-    assert "STRICT_ALL_TABLES" in value(manager, "SELECT @@session.sql_mode")
-    assert value(manager, "SELECT @@character_set_client") == "utf8mb4"
-    assert value(manager, "SELECT @@character_set_connection") == "utf8mb4"
-    assert value(manager, "SELECT @@character_set_results") == "utf8mb4"
-
-
-@on_mysql
-def test_mysql_counts_time_in_utc(manager: DatabaseManager) -> None:
     assert value(manager, "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())") == 0
+    assert "STRICT_ALL_TABLES" in value(manager, "SELECT @@session.sql_mode")
+    for name in ("client", "connection", "results"):
+        assert value(manager, f"SELECT @@character_set_{name}") == "utf8mb4"
 
 
 @on_postgresql
-def test_postgresql_is_set_as_promised(manager: DatabaseManager) -> None:
-    assert value(manager, "SHOW TIME ZONE") == "UTC"
-    assert value(manager, "SHOW client_encoding") == "UTF8"
-
-
-@on_postgresql
-def test_the_zone_is_utc_whatever_the_role_prefers(manager: DatabaseManager) -> None:
+def test_postgresql_is_set_as_promised_whatever_the_role_prefers(manager: DatabaseManager) -> None:
     url = make_url(manager.config.url)
     options = url.update_query_dict({"options": "-c TimeZone=Asia/Kathmandu"})
 
-    config = DatabaseConfig(options.render_as_string(hide_password=False))
-    with DatabaseManager(config) as one:
+    with DatabaseManager(options.render_as_string(hide_password=False)) as one:
         assert value(one, "SHOW TIME ZONE") == "UTC"
+        assert value(one, "SHOW client_encoding") == "UTF8"
 
 
 # The engine, for those who use SQLAlchemy themselves
 
 
-def test_begin_of_the_engine_commits(manager: DatabaseManager) -> None:
-    with manager.engine.begin() as connection:
-        connection.execute(tables.settings.insert(), ROW)
-
-    assert len(dump(manager)["settings"]) == 1
-
-
-def test_begin_of_the_engine_really_rolls_back(manager: DatabaseManager) -> None:
+def test_the_engine_begins_commits_and_rolls_back(manager: DatabaseManager) -> None:
+    insert = tables.settings.insert()
     with pytest.raises(ZeroDivisionError), manager.engine.begin() as connection:
-        connection.execute(tables.settings.insert(), ROW)
+        connection.execute(insert, ROW)
         raise ZeroDivisionError
-
-    assert dump(manager)["settings"] == []
-
-
-def test_a_connection_without_commit_leaves_nothing_to_the_next(manager: DatabaseManager) -> None:
     with manager.engine.connect() as connection:
-        connection.execute(tables.settings.insert(), ROW)
-
+        connection.execute(insert, ROW)
     with UnitOfWork(manager) as uow:
         uow.devices.create(device())
         uow.commit()
 
     rows = dump(manager)
     assert (rows["settings"], len(rows["devices"])) == ([], 1)
+
+    with manager.engine.begin() as connection:
+        connection.execute(insert, ROW)
+    assert len(dump(manager)["settings"]) == 1
 
 
 ROW = {
@@ -626,37 +518,16 @@ def test_the_schema_is_made_once_and_dropped_whole(empty_url: str) -> None:
         assert manager.create_tables() == MIGRATIONS
         assert manager.create_tables() == []
         assert set(tables.metadata.tables) <= table_names(manager)
-
-        manager.drop_tables()
-        assert table_names(manager) == set()
-
-        assert manager.create_tables() == MIGRATIONS
-        with UnitOfWork(manager) as uow:
-            assert uow.devices.count() == 0
-
-
-def test_dropping_takes_the_rows_with_it(make_database: Callable[[Dialect], str]) -> None:
-    with DatabaseManager(DatabaseConfig(make_database(Dialect.SQLITE))) as manager:
-        manager.create_tables()
         with UnitOfWork(manager) as uow:
             uow.sessions.create_session(session_id=session_id())
             uow.logs.add_log_batch([entry()] * 3)
             uow.commit()
 
         manager.drop_tables()
-        manager.create_tables()
+        assert table_names(manager) == set()
 
-        with UnitOfWork(manager) as uow:
-            assert (uow.logs.count(), uow.sessions.count()) == (0, 0)
-
-
-def test_without_its_schema_a_database_gives_the_command(empty_url: str) -> None:
-    with (
-        DatabaseManager(DatabaseConfig(empty_url)) as manager,
-        UnitOfWork(manager) as uow,
-        pytest.raises(QueryError, match="cardlink-db migrate"),
-    ):
-        uow.devices.count()
+        assert manager.create_tables() == MIGRATIONS
+        assert not any(dump(manager).values())
 
 
 def test_the_sizes_of_the_tables_are_told(manager: DatabaseManager) -> None:
@@ -702,11 +573,25 @@ def account(dialect: Dialect) -> Iterator[str]:
 
 
 @on_servers
-def test_an_odd_password_opens_its_account(account: str) -> None:
-    with DatabaseManager(DatabaseConfig(account)) as manager:
+def test_an_odd_password_opens_its_account_and_is_not_shown(
+    account: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        caplog.at_level(logging.DEBUG),
+        DatabaseManager(DatabaseConfig(account, echo=True)) as manager,
+    ):
         health = manager.health_check()
-
-    assert health["status"] == "healthy", health["error"]
+        assert health["status"] == "healthy", health["error"]
+        value(manager, "SELECT 1")
+        texts = [repr(manager), repr(manager.config), repr(manager.engine), manager.config.safe_url]
+        texts += [repr(manager.engine.pool), repr(manager.migrator), repr(UnitOfWork(manager))]
+        texts += [caplog.text, *capfd.readouterr()]
+    assert "SELECT 1" in caplog.text
+    wrong = make_url(account).set(username="cardlink_nobody").render_as_string(hide_password=False)
+    refused = DatabaseManager(wrong).health_check()
+    assert refused["status"] == "unhealthy"
+    for text in [*texts, repr(refused)]:
+        assert all(form not in text for form in FORMS_OF_PASSWORD)
 
 
 @on_servers
@@ -728,40 +613,10 @@ def test_no_error_shows_the_password(dialect: Dialect) -> None:
 
 
 @on_servers
-def test_a_wrong_password_is_not_shown_either(account: str) -> None:
-    wrong = make_url(account).set(username="cardlink_nobody").render_as_string(hide_password=False)
-
-    health = DatabaseManager(DatabaseConfig(wrong)).health_check()
-
-    assert health["status"] == "unhealthy"
-    assert all(form not in repr(health) for form in FORMS_OF_PASSWORD)
-
-
-@on_servers
-@pytest.mark.parametrize("password", ["€", "пароль", "日本", "a\tb", "😀", " "])
-def test_a_password_is_any_text(dialect: Dialect, password: str) -> None:
-    manager = DatabaseManager(DatabaseConfig(unreachable(dialect, password)))
-
-    assert "cannot connect" in str(manager.health_check()["error"])
-
-
-@on_servers
-def test_no_log_and_no_repr_shows_the_password(
-    account: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with (
-        caplog.at_level(logging.DEBUG),
-        DatabaseManager(DatabaseConfig(account, echo=True)) as manager,
-    ):
-        manager.health_check()
-        value(manager, "SELECT 1")
-        texts = [repr(manager), repr(manager.config), repr(manager.engine), manager.config.safe_url]
-        texts += [repr(manager.engine.pool), repr(manager.migrator), repr(UnitOfWork(manager))]
-        texts += [caplog.text, *capfd.readouterr()]
-
-    assert "SELECT 1" in caplog.text
-    for text in texts:
-        assert all(form not in text for form in FORMS_OF_PASSWORD)
+def test_a_password_is_any_text(dialect: Dialect) -> None:
+    for password in ("€", "пароль", "日本", "a\tb", "😀", " "):
+        manager = DatabaseManager(unreachable(dialect, password))
+        assert "cannot connect" in str(manager.health_check()["error"])
 
 
 # Echo

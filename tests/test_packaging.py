@@ -18,6 +18,9 @@ from cardlink_sql.dialect import Dialect
 ROOT = Path(__file__).resolve().parent.parent
 DATA_FOLDERS = ("sql", "migrations")
 
+# One worker builds and installs; each worker would do so for its share of the tests.
+pytestmark = pytest.mark.xdist_group("packaging")
+
 PRINT_FILES = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
@@ -113,8 +116,9 @@ def wheel_installed(
 
 @pytest.fixture(scope="module")
 def editable_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """An environment with an editable install of this tree."""
-    with make_environment(tmp_path_factory.mktemp("editable"), "--editable", str(ROOT)) as made:
+    """An environment with an editable install of this tree, without what it requires."""
+    what = ("--no-deps", "--editable", str(ROOT))
+    with make_environment(tmp_path_factory.mktemp("editable"), *what) as made:
         yield made
 
 
