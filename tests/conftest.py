@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
+from xdist.scheduler import LoadScopeScheduling
 
 from cardlink_sql import (
     CardProfile,
@@ -69,6 +70,30 @@ settings.load_profile("suite")
 
 # A time with microseconds, for records that need one.
 MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)
+
+
+# What a file builds for all its tests takes seconds, so one worker runs them; files of one
+# value share what they build.
+BUILT_BY = {
+    "test_packaging": "packaging",
+    "test_report": "report",
+    "test_review_lock": "seeded",
+    "test_review_plans": "seeded",
+    "test_servers": "servers",
+    "test_table_locks": "table locks",
+}
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives each worker test by test, and whole files where :data:`BUILT_BY` says so."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BUILT_BY.get(Path(nodeid.partition("::")[0]).stem, nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Choose how the tests are shared among the workers."""
+    return Scheduling(config, log)
 
 
 def server_url(dialect: Dialect) -> str:
@@ -190,6 +215,9 @@ def manager(
     """A migrated database without rows, on each backend in turn."""
     of_backend = migrated(dialect)
     yield of_backend
+    for kind, handler in of_backend.events._registered:
+        of_backend.events.off(kind, handler)
+    of_backend.publisher.know(is_on=False)
     delete_rows(of_backend)
 
 
@@ -199,15 +227,7 @@ def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> Dat
     return owners(dialect)
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        # One worker fills the database of a backend.
-        pytest.param(dialect, marks=pytest.mark.xdist_group(f"seeded-{dialect}"))
-        for dialect in ALL_DIALECTS
-    ],
-    ids=str,
-)
+@pytest.fixture(scope="session", params=ALL_DIALECTS, ids=str)
 def seeded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DatabaseManager]:

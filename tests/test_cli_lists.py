@@ -71,9 +71,8 @@ def listed(run: Run, *arguments: str) -> list[str]:
 # Devices
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
+def test_devices_are_listed_by_what_they_are(url: str, run: Run) -> None:
+    for options, expected in [
         ([], [1, 2, 3]),
         (["--type", "modem"], [2]),
         (["--active"], [1, 3]),
@@ -82,13 +81,9 @@ def listed(run: Run, *arguments: str) -> list[str]:
         (["--search", "pixel", "--type", "modem"], []),
         (["--search", "%"], []),
         (["--limit", "2"], [1, 2]),
-    ],
-)
-def test_devices_are_listed_by_what_they_are(
-    url: str, run: Run, options: list[str], expected: list[int]
-) -> None:
-    found = listed(run, "devices", "list", *options, "-d", url)
-    assert found == [f"device-{number:04d}" for number in expected]
+    ]:
+        found = listed(run, "devices", "list", *options, "-d", url)
+        assert found == [f"device-{number:04d}" for number in expected]
 
 
 def test_a_list_says_where_it_was_cut(url: str, run: Run) -> None:
@@ -112,37 +107,30 @@ def test_a_device_is_shown_with_its_cards_and_sessions(url: str, run: Run) -> No
 # Cards
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
+def test_cards_are_listed_by_what_they_have(url: str, run: Run) -> None:
+    for options, expected in [
         ([], [1, 2]),
         (["--with-psk"], [1]),
         (["--without-psk"], [2]),
         (["--search", "CARD_1"], [1]),
         (["--search", "spare", "--with-psk"], []),
         (["--limit", "1"], [1]),
-    ],
-)
-def test_cards_are_listed_by_what_they_have(
-    url: str, run: Run, options: list[str], expected: list[int]
-) -> None:
-    found = listed(run, "cards", "list", *options, "-d", url)
-    assert found == [iccid(number) for number in expected]
+    ]:
+        found = listed(run, "cards", "list", *options, "-d", url)
+        assert found == [iccid(number) for number in expected]
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["show", iccid(1)]])
-def test_a_psk_is_not_shown(
-    manager: DatabaseManager, url: str, run: Run, arguments: list[str]
-) -> None:
+def test_a_psk_is_not_shown(manager: DatabaseManager, url: str, run: Run) -> None:
     with manager.engine.connect() as connection:
         token = connection.exec_driver_sql(
             "SELECT psk_key_encrypted FROM card_profiles WHERE psk_key_encrypted IS NOT NULL"
         ).scalar_one()
-    for form in ([], ["--json"]):
-        shown = run("cards", *arguments, *form, "-d", url).stdout
-        assert "card_1" in shown
-        assert "8899AABB" not in shown.upper()
-        assert bytes(token).decode()[:20] not in shown
+    for arguments in [["list"], ["show", iccid(1)]]:
+        for form in ([], ["--json"]):
+            shown = run("cards", *arguments, *form, "-d", url).stdout
+            assert "card_1" in shown
+            assert "8899AABB" not in shown.upper()
+            assert bytes(token).decode()[:20] not in shown
 
 
 def test_a_card_is_shown_with_its_devices_and_sessions(url: str, run: Run) -> None:
@@ -155,9 +143,8 @@ def test_a_card_is_shown_with_its_devices_and_sessions(url: str, run: Run) -> No
 # Sessions
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
+def test_sessions_are_listed_newest_first(url: str, run: Run) -> None:
+    for options, expected in [
         ([], [16, 17, 18]),
         (["--status", "failed"], [17]),
         (["--device", "device-0001"], [16, 17]),
@@ -165,13 +152,9 @@ def test_a_card_is_shown_with_its_devices_and_sessions(url: str, run: Run) -> No
         (["--days", "1"], [16]),
         (["--days", "2.5", "--status", "pending"], []),
         (["--limit", "2"], [16, 17]),
-    ],
-)
-def test_sessions_are_listed_newest_first(
-    url: str, run: Run, options: list[str], expected: list[int]
-) -> None:
-    found = listed(run, "sessions", "list", *options, "-d", url)
-    assert found == [session_id(number) for number in expected]
+    ]:
+        found = listed(run, "sessions", "list", *options, "-d", url)
+        assert found == [session_id(number) for number in expected]
 
 
 def test_ids_of_sessions_are_cut_where_they_tell_them_apart(
@@ -269,9 +252,8 @@ def test_a_dialogue_as_json_is_one_document(
     assert len(json.loads(empty.stdout)["apdus"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("raw_data", "name"),
-    [
+def test_commands_have_the_names_of_their_specifications() -> None:
+    for raw_data, name in [
         ("00A40004023F00", "SELECT"),
         ("01B0000000", "READ BINARY"),
         ("A0F2000016", "STATUS"),
@@ -285,10 +267,8 @@ def test_a_dialogue_as_json_is_one_document(
         ("80CB3FFF", "GET DATA"),
         ("805A0000", "INS 5A"),
         ("80", "80"),
-    ],
-)
-def test_commands_have_the_names_of_their_specifications(raw_data: str, name: str) -> None:
-    assert name_of(raw_data) == name
+    ]:
+        assert name_of(raw_data) == name
 
 
 def test_a_protocol_selection_is_no_command() -> None:
@@ -365,28 +345,23 @@ def test_a_long_list_goes_through_the_pager(tmp_path: Path) -> None:
     assert shown[("--no-pager",)] == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
+def test_what_is_not_there_is_an_error_with_a_hint(url: str, run: Run) -> None:
+    for arguments, named in [
         (["devices", "show", "nobody"], "nobody"),
         (["cards", "show", iccid(9)], iccid(9)),
         (["sessions", "show", session_id(99)], session_id(99)),
-    ],
-)
-def test_what_is_not_there_is_an_error_with_a_hint(
-    url: str, run: Run, arguments: list[str], named: str
-) -> None:
-    done = run(*arguments, "-d", url)
-    assert done.returncode == 1
-    error, hint = done.stderr.splitlines()
-    assert error.startswith("error: ")
-    assert named in error
-    assert hint == f"hint: run: cardlink-db {arguments[0]} list"
+    ]:
+        done = run(*arguments, "-d", url)
+        assert done.returncode == 1
+        error, hint = done.stderr.splitlines()
+        assert error.startswith("error: ")
+        assert named in error
+        assert hint == f"hint: run: cardlink-db {arguments[0]} list"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
+def test_bad_arguments_are_one_line_and_a_hint(run: Run) -> None:
+    run("init", "-d", "sqlite:///a.db")
+    for arguments, named in [
         (["devices", "list", "--type", "tablet"], "'tablet' is not one of 'phone', 'modem'"),
         (["devices", "list", "--search", ""], "--search"),
         (["devices", "list", "--limit", "0"], "--limit"),
@@ -402,18 +377,14 @@ def test_what_is_not_there_is_an_error_with_a_hint(
         (["sessions", "list", "--limit", "many"], "--limit"),
         (["sessions", "show", "xyz"], "ID"),
         (["sessions", "show", session_id(), "--limit", "0"], "--limit"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], named: str) -> None:
-    run("init", "-d", "sqlite:///a.db")
-    done = run(*arguments, "-d", "sqlite:///a.db")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    error, hint = done.stderr.splitlines()
-    assert error.startswith("error: ")
-    assert named in error
-    assert hint.endswith("--help shows what it takes")
+    ]:
+        done = run(*arguments, "-d", "sqlite:///a.db")
+        assert done.returncode == 2
+        assert done.stdout == ""
+        error, hint = done.stderr.splitlines()
+        assert error.startswith("error: ")
+        assert named in error
+        assert hint.endswith("--help shows what it takes")
 
 
 def in_process(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":

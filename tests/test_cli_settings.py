@@ -48,9 +48,8 @@ def test_list_shows_what_holds(run: Run, url: str, manager: DatabaseManager) -> 
     assert "No setting" in run("settings", "list", "--category", "none", "-d", url).stdout
 
 
-@pytest.mark.parametrize(
-    ("written", "value", "printed"),
-    [
+def test_a_value_is_json_or_else_text(run: Run, url: str) -> None:
+    for written, value, printed in [
         ("9443", 9443, "9443"),
         ("-5", -5, "-5"),
         ("1.5", 1.5, "1.5"),
@@ -63,18 +62,14 @@ def test_list_shows_what_holds(run: Run, url: str, manager: DatabaseManager) -> 
         ('{"a": [null]}', {"a": [None]}, '{"a": [null]}'),
         ("NaN", "NaN", "NaN"),
         ("größer", "größer", "größer"),
-    ],
-)
-def test_a_value_is_json_or_else_text(
-    run: Run, url: str, written: str, value: object, printed: str
-) -> None:
-    done = run("settings", "set", "lab.x", written, "-d", url)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"lab.x: {json.dumps(value, ensure_ascii=False)}\n"
-    assert run("settings", "get", "lab.x", "-d", url).stdout == f"{printed}\n"
-    shown = json.loads(run("settings", "get", "lab.x", "--json", "-d", url).stdout)
-    assert shown["value"] == value
-    assert type(shown["value"]) is type(value)
+    ]:
+        done = run("settings", "set", "lab.x", written, "-d", url)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"lab.x: {json.dumps(value, ensure_ascii=False)}\n"
+        assert run("settings", "get", "lab.x", "-d", url).stdout == f"{printed}\n"
+        shown = json.loads(run("settings", "get", "lab.x", "--json", "-d", url).stdout)
+        assert shown["value"] == value
+        assert type(shown["value"]) is type(value)
 
 
 def test_set_takes_a_description_and_a_category(run: Run, url: str) -> None:
@@ -89,9 +84,9 @@ def test_set_takes_a_description_and_a_category(run: Run, url: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
+def test_wrong_use_is_one_clear_line(run: Run, url: str, manager: DatabaseManager) -> None:
+    before = dump(manager)
+    for arguments, named in [
         (["set", "server.port", "70000"], "VALUE: 70000 is not a whole number from 1 to 65535"),
         (["set", "retention.logs_days", "-1"], "VALUE: -1 is not a whole number from 1 to 36500"),
         (["set", "dashboard.enabled", "yes"], "VALUE: 'yes' is not true or false"),
@@ -108,17 +103,12 @@ def test_set_takes_a_description_and_a_category(run: Run, url: str) -> None:
         (["list", "--category", ""], "--category: '' is empty"),
         (["reset", "--category", "lab"], "--category: 'lab' is none of: dashboard, metrics"),
         (["import"], "Missing argument 'FILE'"),
-    ],
-)
-def test_wrong_use_is_one_clear_line(
-    run: Run, url: str, manager: DatabaseManager, arguments: list[str], named: str
-) -> None:
-    before = dump(manager)
-    done = run("settings", *arguments, "-d", url)
-    assert done.returncode == 2, done.stderr
-    assert named in done.stderr.splitlines()[0]
-    assert len(done.stderr.splitlines()) == 2
-    assert dump(manager) == before
+    ]:
+        done = run("settings", *arguments, "-d", url)
+        assert done.returncode == 2, done.stderr
+        assert named in done.stderr.splitlines()[0]
+        assert len(done.stderr.splitlines()) == 2
+        assert dump(manager) == before
 
 
 def test_an_undeclared_key_of_a_declared_category_needs_new(run: Run, url: str) -> None:
@@ -214,21 +204,16 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
     assert dump(manager)["settings"] == []
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
+def test_a_file_that_cannot_be_taken(run: Run, url: str, tmp_path: Path) -> None:
+    for content, said in [
         (b"lab.x: \xff", "bad.yaml:1: not UTF-8"),
         (b"#" * 1_048_577, "longer than 1,048,576 bytes"),
         (b"lab.x: !!python/name:os.system ''", "a tag that JSON has no type for"),
-    ],
-)
-def test_a_file_that_cannot_be_taken(
-    run: Run, url: str, tmp_path: Path, content: bytes, said: str
-) -> None:
-    (tmp_path / "bad.yaml").write_bytes(content)
-    done = run("settings", "import", "bad.yaml", "-d", url)
-    assert done.returncode == 1
-    assert said in done.stderr.splitlines()[0]
+    ]:
+        (tmp_path / "bad.yaml").write_bytes(content)
+        done = run("settings", "import", "bad.yaml", "-d", url)
+        assert done.returncode == 1
+        assert said in done.stderr.splitlines()[0]
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(run: Run, url: str) -> None:

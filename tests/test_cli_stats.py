@@ -119,12 +119,12 @@ def test_the_tables_say_it_in_words_and_bars(url: str, run: Run) -> None:
     assert "95th percentile 400 ms" in lines
 
 
-@pytest.mark.parametrize("columns", ["40", "60", "100"])
-def test_it_fits_a_narrow_terminal(url: str, run: Run, columns: str) -> None:
-    done = run("stats", "-d", url, COLUMNS=columns)
-    assert done.returncode == 0, done.stderr
-    url_line = 1
-    assert max(map(len, done.stdout.splitlines()[url_line + 1 :])) <= int(columns)
+def test_it_fits_a_narrow_terminal(url: str, run: Run) -> None:
+    for columns in ["40", "60", "100"]:
+        done = run("stats", "-d", url, COLUMNS=columns)
+        assert done.returncode == 0, done.stderr
+        url_line = 1
+        assert max(map(len, done.stdout.splitlines()[url_line + 1 :])) <= int(columns)
 
 
 def test_bars_are_ascii_where_there_is_nothing_else(url: str) -> None:
@@ -142,30 +142,27 @@ def test_an_empty_database_has_figures(manager: DatabaseManager, run: Run) -> No
     assert "Cards: 0 with a PSK, 0 without." in done.stdout
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "nan", "week"])
-def test_bad_days_are_one_line_and_a_hint(run: Run, days: str) -> None:
-    run("init", "-d", "sqlite:///a.db")
-    done = run("stats", f"--days={days}", "-d", "sqlite:///a.db")
-    assert done.returncode == 2
-    error, hint = done.stderr.splitlines()
-    assert "--days" in error
-    assert hint == "hint: cardlink-db stats --help shows what it takes"
+def test_bad_days_are_one_line_and_a_hint(run: Run) -> None:
+    for days in ["0", "-1", "nan", "week"]:
+        run("init", "-d", "sqlite:///a.db")
+        done = run("stats", f"--days={days}", "-d", "sqlite:///a.db")
+        assert done.returncode == 2
+        error, hint = done.stderr.splitlines()
+        assert "--days" in error
+        assert hint == "hint: cardlink-db stats --help shows what it takes"
 
 
-@pytest.mark.parametrize(
-    ("share", "expected", "ascii_only"),
-    [
+def test_a_bar_is_as_long_as_its_share() -> None:
+    for share, expected, ascii_only in [
         (0, "", ""),
         (0.0001, "▏", "#"),
         (0.5, "█████", "#####"),
         (0.55, "█████▌", "######"),
         (1, "█" * 10, "#" * 10),
         (7, "█" * 10, "#" * 10),
-    ],
-)
-def test_a_bar_is_as_long_as_its_share(share: float, expected: str, ascii_only: str) -> None:
-    assert bar(share, 10, is_unicode=True) == expected
-    assert bar(share, 10, is_unicode=False) == ascii_only
+    ]:
+        assert bar(share, 10, is_unicode=True) == expected
+        assert bar(share, 10, is_unicode=False) == ascii_only
 
 
 def test_a_sparkline_is_as_high_as_its_values() -> None:

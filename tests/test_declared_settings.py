@@ -1,7 +1,6 @@
 """Settings that components declare: what they take, and that secrets stay unseen."""
 
 import threading
-from typing import Any
 
 import pytest
 
@@ -45,23 +44,20 @@ def test_a_component_declares_its_settings(uow: UnitOfWork) -> None:
     assert uow.settings.reset_to_defaults("probe") == ["probe.every"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+@pytest.mark.usefixtures("declaring")
+def test_a_declaration_that_is_not_sound_is_refused() -> None:
+    for arguments, said in [
         (("probe", int), "no category"),
         (("probe.", int), "no category"),
         (("probe.a", list), "the kind is none of"),
         (("probe.a", int, "1"), "is not a whole number"),
         (("server.port", int, 1), "declared otherwise"),
-    ],
-)
-@pytest.mark.usefixtures("declaring")
-def test_a_declaration_that_is_not_sound_is_refused(arguments: Any, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        declare_setting(*arguments, description="x")
-    with pytest.raises(ValidationError, match="no value is"):
-        declare_setting("probe.b", int, least=2, most=1, description="x")
-    assert not {"probe.a", "probe.b"} & declared_settings().keys()
+    ]:
+        with pytest.raises(ValidationError, match=said):
+            declare_setting(*arguments, description="x")
+        with pytest.raises(ValidationError, match="no value is"):
+            declare_setting("probe.b", int, least=2, most=1, description="x")
+        assert not {"probe.a", "probe.b"} & declared_settings().keys()
 
 
 @pytest.mark.usefixtures("declaring")

@@ -46,14 +46,6 @@ def heard(manager: DatabaseManager) -> Iterator[list[DatabaseEvent]]:
     manager.events.off("*", events.append)
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_left(manager: DatabaseManager) -> Iterator[None]:
-    """The manager serves all tests of a backend."""
-    yield
-    for kind, handler in manager.events._registered:
-        manager.events.off(kind, handler)
-
-
 def short(events: list[DatabaseEvent]) -> list[tuple[str, str | None, str]]:
     """What tells events apart."""
     return [(event.event_type.value, event.entity_id, event.action) for event in events]

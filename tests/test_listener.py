@@ -49,7 +49,6 @@ def other(manager: DatabaseManager) -> Iterator[DatabaseManager]:
         second.publish_events()
         manager.publisher.know(is_on=True)
         yield second
-    manager.publisher.know(is_on=False)
 
 
 @pytest.fixture
@@ -669,20 +668,17 @@ def test_an_sqlite_file_opened_read_only_is_refused(migrated: Any) -> None:
         manager.listen()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
+@pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+def test_bad_arguments_are_refused(other: DatabaseManager) -> None:
+    for arguments in [
         {"after": -1},
         {"after": "1"},
         {"interval": 0},
         {"interval": None},
         {"interval": float("nan")},
         {"timeout": -1},
-    ],
-)
-@pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
-def test_bad_arguments_are_refused(other: DatabaseManager, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        other.listen(**arguments)
-    with other.listen() as heard, pytest.raises(ValidationError):
-        heard.get("1")  # type: ignore[arg-type]
+    ]:
+        with pytest.raises(ValidationError):
+            other.listen(**arguments)
+        with other.listen() as heard, pytest.raises(ValidationError):
+            heard.get("1")  # type: ignore[arg-type]

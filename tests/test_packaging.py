@@ -18,9 +18,6 @@ from cardlink_sql.dialect import Dialect
 ROOT = Path(__file__).resolve().parent.parent
 DATA_FOLDERS = ("sql", "migrations")
 
-# One worker builds and installs; each worker would do so for its share of the tests.
-pytestmark = pytest.mark.xdist_group("packaging")
-
 PRINT_FILES = """
 import json, sys
 sys.path[:0] = sys.argv[1:]

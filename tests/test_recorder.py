@@ -336,9 +336,8 @@ def test_a_great_apdu_takes_the_room_of_many(manager: DatabaseManager) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments"),
-    [
+def test_a_wrong_value_is_refused_at_once(recorder: Recorder) -> None:
+    for method, arguments in [
         ("open_session", {"card_iccid": "12"}),
         ("open_session", {"session_type": "pushed"}),
         ("open_session", {"session_id": "five"}),
@@ -350,14 +349,10 @@ def test_a_great_apdu_takes_the_room_of_many(manager: DatabaseManager) -> None:
         ("add_log", {"session_id": session_id(), "direction": "command", "raw_data": "0G"}),
         ("set_tls_info", {"session_id": session_id(), "cipher_suite": 3, "psk_identity": "x"}),
         ("complete_session", {"session_id": session_id(), "at": MOMENT.replace(tzinfo=None)}),
-    ],
-)
-def test_a_wrong_value_is_refused_at_once(
-    recorder: Recorder, method: str, arguments: dict[str, Any]
-) -> None:
-    with pytest.raises(ValidationError):
-        getattr(recorder, method)(**arguments)
-    assert recorder.figures() == RecorderFigures(0, 0, 0, 0.0)
+    ]:
+        with pytest.raises(ValidationError):
+            getattr(recorder, method)(**arguments)
+        assert recorder.figures() == RecorderFigures(0, 0, 0, 0.0)
 
 
 def test_what_the_database_refuses_is_left_out_alone_and_reported(

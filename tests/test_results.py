@@ -165,14 +165,10 @@ def test_an_end_before_the_start_is_refused(uow: UnitOfWork, way: str) -> None:
     assert uow.tests.count() == 0
 
 
-@pytest.mark.parametrize(
-    "times", [{"started_at": MOMENT}, {"started_at": None, "ended_at": MOMENT}]
-)
-def test_a_duration_that_leads_out_of_time_is_refused(
-    uow: UnitOfWork, times: dict[str, Any]
-) -> None:
-    with pytest.raises(ValidationError, match="beyond time"):
-        create(uow, duration_ms=2**62, **times)
+def test_a_duration_that_leads_out_of_time_is_refused(uow: UnitOfWork) -> None:
+    for times in [{"started_at": MOMENT}, {"started_at": None, "ended_at": MOMENT}]:
+        with pytest.raises(ValidationError, match="beyond time"):
+            create(uow, duration_ms=2**62, **times)
 
 
 @pytest.mark.parametrize(
@@ -218,12 +214,12 @@ def test_a_run_is_any_identifier(uow: UnitOfWork, run: str) -> None:
     assert len(uow.tests.find_by_run(run)) == 1
 
 
-@pytest.mark.parametrize("run", ["", " run", "x" * 37, None, 7])
-def test_what_names_no_run_is_refused(uow: UnitOfWork, run: Any) -> None:
-    with pytest.raises(ValidationError, match=r"test_results\.run_id"):
-        create(uow, run_id=run)
-    with pytest.raises(ValidationError):
-        uow.tests.find_by_run(run)
+def test_what_names_no_run_is_refused(uow: UnitOfWork) -> None:
+    for run in ["", " run", "x" * 37, None, 7]:
+        with pytest.raises(ValidationError, match=r"test_results\.run_id"):
+            create(uow, run_id=run)
+        with pytest.raises(ValidationError):
+            uow.tests.find_by_run(run)
 
 
 @settings(max_examples=25)
@@ -326,9 +322,8 @@ def test_a_range_of_dates_holds_its_start_and_not_its_end(runs: UnitOfWork) -> N
         found(MOMENT, MOMENT - SECOND)
 
 
-@pytest.mark.parametrize(
-    ("filters", "found"),
-    [
+def test_filters_are_joined(runs: UnitOfWork) -> None:
+    for filters, found in [
         ({}, [7, 6, 5, 4, 3, 2, 1]),
         ({"suite_name": "a", "status": "passed"}, [5, 1]),
         ({"suite_name": "a", "status": "passed", "start": MOMENT + SECOND}, [5]),
@@ -338,10 +333,8 @@ def test_a_range_of_dates_holds_its_start_and_not_its_end(runs: UnitOfWork) -> N
         ({"card_iccid": iccid(), "status": "error"}, [4]),
         ({"limit": 3}, [7, 6, 5]),
         ({"suite_name": "c"}, []),
-    ],
-)
-def test_filters_are_joined(runs: UnitOfWork, filters: dict[str, Any], found: list[int]) -> None:
-    assert numbers(runs.tests.find_by_filters(**filters)) == found
+    ]:
+        assert numbers(runs.tests.find_by_filters(**filters)) == found
 
 
 def test_failures_are_what_failed_or_broke_off(runs: UnitOfWork) -> None:
@@ -524,9 +517,8 @@ def test_tests_of_one_name_in_two_suites_are_two_tests(uow: UnitOfWork) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
+def test_what_cannot_be_compared_is_refused(runs: UnitOfWork) -> None:
+    for arguments, error, message in [
         (("first", "none"), NotFoundError, "there is no run 'none'"),
         (("none", "first"), NotFoundError, "there is no run 'none'"),
         (("first", "first"), ValidationError, "both are the run 'first'"),
@@ -534,13 +526,9 @@ def test_tests_of_one_name_in_two_suites_are_two_tests(uow: UnitOfWork) -> None:
         (("first", "second", float("inf")), ValidationError, "slower_factor"),
         (("first", "second", "2"), ValidationError, "slower_factor"),
         (("first", None), ValidationError, "run_id"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(
-    runs: UnitOfWork, arguments: tuple[Any, ...], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        runs.tests.compare_runs(*arguments)
+    ]:
+        with pytest.raises(error, match=message):
+            runs.tests.compare_runs(*arguments)
 
 
 OUTCOME = st.tuples(
@@ -638,10 +626,10 @@ def test_a_test_that_passed_when_it_was_tried_again_is_flaky(uow: UnitOfWork) ->
     assert [one.test_name for one in uow.tests.find_flaky()] == ["test"]
 
 
-@pytest.mark.parametrize("count", [0, -1, 1.5, None, True])
-def test_flakiness_takes_a_number_of_runs(uow: UnitOfWork, count: Any) -> None:
-    with pytest.raises(ValidationError, match="runs"):
-        uow.tests.find_flaky(count)
+def test_flakiness_takes_a_number_of_runs(uow: UnitOfWork) -> None:
+    for count in [0, -1, 1.5, None, True]:
+        with pytest.raises(ValidationError, match="runs"):
+            uow.tests.find_flaky(count)
 
 
 # Purging
@@ -672,9 +660,9 @@ def test_a_batch_is_no_larger_than_its_limit_where_results_are_of_one_time(
     assert [uow.tests.purge_old(1, limit=3) for _ in range(3)] == [3, 3, 1]
 
 
-@pytest.mark.parametrize("days", [0, -1, float("nan"), "30", None])
-def test_a_purge_takes_days_above_zero_only(uow: UnitOfWork, days: Any) -> None:
-    with pytest.raises(ValidationError, match="days"):
-        uow.tests.purge_old(days)
-    with pytest.raises(ValidationError, match="days"):
-        uow.tests.count_old(days)
+def test_a_purge_takes_days_above_zero_only(uow: UnitOfWork) -> None:
+    for days in [0, -1, float("nan"), "30", None]:
+        with pytest.raises(ValidationError, match="days"):
+            uow.tests.purge_old(days)
+        with pytest.raises(ValidationError, match="days"):
+            uow.tests.count_old(days)

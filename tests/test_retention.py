@@ -332,16 +332,14 @@ def test_the_settings_say_how_long_rows_are_kept(manager: DatabaseManager) -> No
     assert retention_days(manager, ["logs"]) == {"logs": 7}
 
 
-@pytest.mark.parametrize("days", [{"cards": 1}, {"logs": 0}, {"logs": -1}, {"tests": float("nan")}])
-def test_what_cannot_be_purged_is_refused_before_anything_goes(
-    manager: DatabaseManager, days: dict[str, float]
-) -> None:
+def test_what_cannot_be_purged_is_refused_before_anything_goes(manager: DatabaseManager) -> None:
     add_mixture(manager)
     before = dump(manager)
-    for call in (purge, count_old):
-        with pytest.raises(ValidationError):
-            call(manager, {"sessions": 1, **days})
-    assert dump(manager) == before
+    for days in [{"cards": 1}, {"logs": 0}, {"logs": -1}, {"tests": float("nan")}]:
+        for call in (purge, count_old):
+            with pytest.raises(ValidationError):
+                call(manager, {"sessions": 1, **days})
+        assert dump(manager) == before
 
 
 def test_every_table_that_can_be_purged_is_one(manager: DatabaseManager) -> None:

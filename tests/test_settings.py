@@ -84,9 +84,8 @@ def test_every_default_is_a_value_that_its_setting_takes() -> None:
         assert 0 < len(declared.description) <= 256
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "accepted"),
-    [
+def test_a_value_that_a_declared_setting_does_not_take_is_refused(uow: UnitOfWork) -> None:
+    for key, value, accepted in [
         ("server.port", 70000, "a whole number from 1 to 65535"),
         ("server.port", 0, "a whole number from 1 to 65535"),
         ("dashboard.port", "8080", "a whole number from 1 to 65535"),
@@ -102,17 +101,13 @@ def test_every_default_is_a_value_that_its_setting_takes() -> None:
         ("dashboard.enabled", "yes", "true or false"),
         ("metrics.enabled", 1, "true or false"),
         ("metrics.enabled", [True], "true or false"),
-    ],
-)
-def test_a_value_that_a_declared_setting_does_not_take_is_refused(
-    uow: UnitOfWork, key: str, value: Any, accepted: str
-) -> None:
-    with pytest.raises(ValidationError, match=f"is not {accepted}") as refused:
-        uow.settings.set_value(key, value)
-    assert refused.value.where == f"settings[{key}]"
-    with pytest.raises(ValidationError, match=accepted):
-        uow.settings.create(Setting(key, value, category=key.partition(".")[0]))
-    assert uow.settings.count() == 0
+    ]:
+        with pytest.raises(ValidationError, match=f"is not {accepted}") as refused:
+            uow.settings.set_value(key, value)
+        assert refused.value.where == f"settings[{key}]"
+        with pytest.raises(ValidationError, match=accepted):
+            uow.settings.create(Setting(key, value, category=key.partition(".")[0]))
+        assert uow.settings.count() == 0
 
 
 def test_the_category_of_a_declared_setting_is_fixed(uow: UnitOfWork) -> None:
@@ -131,13 +126,13 @@ def test_the_category_of_a_declared_setting_is_fixed(uow: UnitOfWork) -> None:
 # Values
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_a_value_reads_back_as_it_was_stored(uow: UnitOfWork, value: Any) -> None:
-    stored = uow.settings.set_value("lab.value", value)
-    assert same(stored.value, value)
-    assert same(uow.settings.get_value("lab.value"), value)
-    assert same(uow.settings.get_value("lab.value", "another"), value)
-    assert uow.settings.exists("lab.value")
+def test_a_value_reads_back_as_it_was_stored(uow: UnitOfWork) -> None:
+    for value in VALUES:
+        stored = uow.settings.set_value("lab.value", value)
+        assert same(stored.value, value)
+        assert same(uow.settings.get_value("lab.value"), value)
+        assert same(uow.settings.get_value("lab.value", "another"), value)
+        assert uow.settings.exists("lab.value")
 
 
 @example_settings(max_examples=60)
@@ -168,9 +163,8 @@ def test_null_of_sql_reads_as_none(manager: DatabaseManager) -> None:
         assert uow.settings.get_value("lab.a") is None
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
+def test_what_is_no_json_value_is_refused(uow: UnitOfWork) -> None:
+    for value in [
         math.nan,
         math.inf,
         2**63,
@@ -182,16 +176,13 @@ def test_null_of_sql_reads_as_none(manager: DatabaseManager) -> None:
         (1,),
         MOMENT,
         "x" * 262_143,
-    ],
-    ids=lambda value: repr(value)[:20],
-)
-def test_what_is_no_json_value_is_refused(uow: UnitOfWork, value: Any) -> None:
-    with pytest.raises(ValidationError) as refused:
-        uow.settings.set_value("lab.value", value)
-    assert str(refused.value.where).startswith("settings[lab.value]")
-    with pytest.raises(ValidationError):
-        uow.settings.create(Setting("lab.value", value))
-    assert uow.settings.count() == 0
+    ]:
+        with pytest.raises(ValidationError) as refused:
+            uow.settings.set_value("lab.value", value)
+        assert str(refused.value.where).startswith("settings[lab.value]")
+        with pytest.raises(ValidationError):
+            uow.settings.create(Setting("lab.value", value))
+        assert uow.settings.count() == 0
 
 
 def test_json_that_is_nested_too_deeply_is_refused(uow: UnitOfWork) -> None:
@@ -203,11 +194,11 @@ def test_json_that_is_nested_too_deeply_is_refused(uow: UnitOfWork) -> None:
         uow.settings.set_value("lab.value", nested(32))
 
 
-@pytest.mark.parametrize("key", ["", " ", " lab", "lab ", "x" * 129, "a\0b", 1, None])
-def test_a_key_that_is_none_is_refused(uow: UnitOfWork, key: Any) -> None:
-    with pytest.raises(ValidationError):
-        uow.settings.set_value(key, 1)
-    assert uow.settings.count() == 0
+def test_a_key_that_is_none_is_refused(uow: UnitOfWork) -> None:
+    for key in ["", " ", " lab", "lab ", "x" * 129, "a\0b", 1, None]:
+        with pytest.raises(ValidationError):
+            uow.settings.set_value(key, 1)
+        assert uow.settings.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -271,23 +262,18 @@ def test_typed_reads(uow: UnitOfWork) -> None:
         settings.get_int("x")
 
 
-@pytest.mark.parametrize(
-    ("read", "values", "accepted"),
-    [
+def test_a_typed_read_of_another_type_is_refused(uow: UnitOfWork) -> None:
+    for read, values, accepted in [
         ("get_int", [True, 1.0, "1", None, [1]], "a whole number"),
         ("get_bool", [1, 0, "true", None], "True or False"),
         ("get_float", [True, "1.5", None], "a number"),
         ("get_str", [1, None, True, ["a"]], "text"),
-    ],
-)
-def test_a_typed_read_of_another_type_is_refused(
-    uow: UnitOfWork, read: str, values: list[Any], accepted: str
-) -> None:
-    for value in values:
-        uow.settings.set_value("lab.value", value)
-        with pytest.raises(ValidationError, match=f"is not {accepted}") as refused:
-            getattr(uow.settings, read)("lab.value")
-        assert refused.value.where == "settings[lab.value]"
+    ]:
+        for value in values:
+            uow.settings.set_value("lab.value", value)
+            with pytest.raises(ValidationError, match=f"is not {accepted}") as refused:
+                getattr(uow.settings, read)("lab.value")
+            assert refused.value.where == "settings[lab.value]"
 
 
 # Writing
@@ -318,15 +304,11 @@ def test_what_a_new_setting_has_without_being_told(uow: UnitOfWork) -> None:
         assert (stored.category, stored.description) == (category, None), key
 
 
-@pytest.mark.parametrize(
-    ("description", "category"), [("x" * 257, None), (1, None), (None, ""), (None, "x" * 65)]
-)
-def test_a_description_or_category_that_does_not_fit_is_refused(
-    uow: UnitOfWork, description: Any, category: Any
-) -> None:
-    with pytest.raises(ValidationError):
-        uow.settings.set_value("lab.a", 1, description, category)
-    assert uow.settings.count() == 0
+def test_a_description_or_category_that_does_not_fit_is_refused(uow: UnitOfWork) -> None:
+    for description, category in [("x" * 257, None), (1, None), (None, ""), (None, "x" * 65)]:
+        with pytest.raises(ValidationError):
+            uow.settings.set_value("lab.a", 1, description, category)
+        assert uow.settings.count() == 0
 
 
 def test_two_writers_of_one_new_key_do_not_collide(manager: DatabaseManager) -> None:

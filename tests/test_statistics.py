@@ -180,17 +180,14 @@ def test_an_empty_database_has_figures(manager: DatabaseManager) -> None:
     assert {day.total for day in taken.session_days} == {0}
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
+def test_what_makes_no_window_is_refused(uow: UnitOfWork) -> None:
+    for call in [
         lambda uow: uow.statistics.get_duration_percentile(0),
         lambda uow: uow.statistics.get_duration_percentile(30, 0),
         lambda uow: uow.statistics.get_duration_percentile(30, 101),
         lambda uow: uow.statistics.get_session_days(-1),
         lambda uow: uow.statistics.count_exchanges(datetime(2026, 1, 1), utc_now()),  # noqa: DTZ001
         lambda uow: uow.statistics.find_slowest(datetime.now(UTC), utc_now(), 0),
-    ],
-)
-def test_what_makes_no_window_is_refused(uow: UnitOfWork, call: Any) -> None:
-    with pytest.raises(ValidationError):
-        call(uow)
+    ]:
+        with pytest.raises(ValidationError):
+            call(uow)

@@ -46,37 +46,34 @@ def test_a_word_of_the_standards_has_its_meaning(status_word: str, meaning: str)
     assert describe(status_word) == meaning
 
 
-@pytest.mark.parametrize(
-    ("status_word", "meaning"),
-    [
+def test_the_second_byte_counts_bytes() -> None:
+    for status_word, meaning in [
         ("6101", "Normal ending, 1 more bytes available"),
         ("61FF", "Normal ending, 255 more bytes available"),
         ("6C10", "Wrong length Le, 16 bytes available"),
         ("910F", "Normal ending, proactive command of 15 bytes pending"),
         ("9F22", "Normal ending, 34 bytes of response data available"),
-    ],
-)
-def test_the_second_byte_counts_bytes(status_word: str, meaning: str) -> None:
-    assert describe(status_word) == meaning
+    ]:
+        assert describe(status_word) == meaning
 
 
-@pytest.mark.parametrize("first_byte", ["61", "6C", "91", "9F"])
-def test_a_count_of_00_means_256(first_byte: str) -> None:
-    assert " 256 " in str(describe(f"{first_byte}00"))
+def test_a_count_of_00_means_256() -> None:
+    for first_byte in ["61", "6C", "91", "9F"]:
+        assert " 256 " in str(describe(f"{first_byte}00"))
 
 
-@pytest.mark.parametrize("left", range(16))
-def test_63cx_counts_the_retries_that_remain(left: int) -> None:
-    assert describe(f"63C{left:X}") == f"Verification failed, {left} retries remaining"
+def test_63cx_counts_the_retries_that_remain() -> None:
+    for left in range(16):
+        assert describe(f"63C{left:X}") == f"Verification failed, {left} retries remaining"
 
 
 def test_a_word_that_a_family_does_not_name_gets_the_meaning_of_the_family() -> None:
     assert describe("69EE") == "Command not allowed"
 
 
-@pytest.mark.parametrize("status_word", ["0000", "1234", "FFFF", "60AA"])
-def test_an_unknown_word_has_no_meaning(status_word: str) -> None:
-    assert describe(status_word) is None
+def test_an_unknown_word_has_no_meaning() -> None:
+    for status_word in ["0000", "1234", "FFFF", "60AA"]:
+        assert describe(status_word) is None
 
 
 def test_success_is_9000() -> None:

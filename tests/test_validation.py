@@ -81,18 +81,18 @@ REFUSED: list[tuple[Callable[..., Any], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "values"), REFUSED)
-def test_values_of_another_form_are_refused(check: Callable[..., Any], values: list[Any]) -> None:
-    for value in values:
-        with pytest.raises(ValidationError):
-            check(value, WHERE)
+def test_values_of_another_form_are_refused() -> None:
+    for check, values in REFUSED:
+        for value in values:
+            with pytest.raises(ValidationError):
+                check(value, WHERE)
 
 
-@pytest.mark.parametrize("character", ["a", "é", "😀"])
-def test_length_is_counted_in_characters(character: str) -> None:
-    assert validation.text(character * 10, WHERE, 10) == character * 10
-    with pytest.raises(ValidationError, match="11 characters, at most 10"):
-        validation.text(character * 11, WHERE, 10)
+def test_length_is_counted_in_characters() -> None:
+    for character in ["a", "é", "😀"]:
+        assert validation.text(character * 10, WHERE, 10) == character * 10
+        with pytest.raises(ValidationError, match="11 characters, at most 10"):
+            validation.text(character * 11, WHERE, 10)
 
 
 UNCHANGED: list[tuple[Callable[..., Any], list[Any]]] = [
@@ -131,15 +131,15 @@ def test_a_value_comes_back_in_its_canonical_form() -> None:
             assert check(value, WHERE) == stored
 
 
-@pytest.mark.parametrize("value", ["command", Direction.COMMAND])
-def test_an_enumeration_takes_the_member_or_its_value(value: str) -> None:
-    assert validation.choice(Direction)(value, WHERE) is Direction.COMMAND
+def test_an_enumeration_takes_the_member_or_its_value() -> None:
+    for value in ["command", Direction.COMMAND]:
+        assert validation.choice(Direction)(value, WHERE) is Direction.COMMAND
 
 
-@pytest.mark.parametrize("value", ["Command", "COMMAND", "", "command ", None, 0, True, b"command"])
-def test_an_enumeration_takes_nothing_else_and_lists_its_values(value: Any) -> None:
-    with pytest.raises(ValidationError, match="is not command or response"):
-        validation.choice(Direction)(value, WHERE)
+def test_an_enumeration_takes_nothing_else_and_lists_its_values() -> None:
+    for value in ["Command", "COMMAND", "", "command ", None, 0, True, b"command"]:
+        with pytest.raises(ValidationError, match="is not command or response"):
+            validation.choice(Direction)(value, WHERE)
 
 
 ZONES = st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))
@@ -170,20 +170,19 @@ def test_a_latency_is_finite_and_not_negative(value: float) -> None:
     assert validation.latency(value, WHERE) == value
 
 
-@pytest.mark.parametrize(
-    ("check", "shortest", "longest"),
-    [(validation.iccid, 18, 22), (validation.imsi, 6, 15), (validation.imei, 14, 16)],
-)
-def test_numbers_of_cards_and_devices_have_their_lengths(
-    check: Callable[[Any, str], str], shortest: int, longest: int
-) -> None:
-    for length in range(30):
-        digits = ("0123456789" * 3)[:length]
-        if shortest <= length <= longest:
-            assert check(digits, WHERE) == digits
-        else:
-            with pytest.raises(ValidationError):
-                check(digits, WHERE)
+def test_numbers_of_cards_and_devices_have_their_lengths() -> None:
+    for check, shortest, longest in [
+        (validation.iccid, 18, 22),
+        (validation.imsi, 6, 15),
+        (validation.imei, 14, 16),
+    ]:
+        for length in range(30):
+            digits = ("0123456789" * 3)[:length]
+            if shortest <= length <= longest:
+                assert check(digits, WHERE) == digits
+            else:
+                with pytest.raises(ValidationError):
+                    check(digits, WHERE)
 
 
 @pytest.mark.parametrize("check", [validation.imsi, validation.imei])
@@ -206,23 +205,19 @@ def test_they_are_ascii_digits_and_nothing_else(
         check(change(("8949" * 5)[:15]), WHERE)
 
 
-@pytest.mark.parametrize(
-    ("written", "stored"),
-    [
+def test_an_iccid_loses_its_filler_and_keeps_its_letters() -> None:
+    for written, stored in [
         ("8944501234567890123F", "8944501234567890123"),
         ("894450123456789012ff", "894450123456789012"),
         ("898602B0123456789012", "898602B0123456789012"),
         ("898602b0123456789012", "898602B0123456789012"),
-    ],
-)
-def test_an_iccid_loses_its_filler_and_keeps_its_letters(written: str, stored: str) -> None:
-    assert validation.iccid(written) == stored
-    assert validation.iccid(stored) == stored
+    ]:
+        assert validation.iccid(written) == stored
+        assert validation.iccid(stored) == stored
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
+def test_an_iccid_is_refused_in_any_other_form() -> None:
+    for written in [
         "8944501234567890123F\n",
         " 8944501234567890123",
         "8944F50123456789012",
@@ -233,11 +228,9 @@ def test_an_iccid_loses_its_filler_and_keeps_its_letters(written: str, stored: s
         "894450123456789012\uff14",
         8944501234567890123,
         b"8944501234567890123",
-    ],
-)
-def test_an_iccid_is_refused_in_any_other_form(written: Any) -> None:
-    with pytest.raises(ValidationError, match="iccid"):
-        validation.iccid(written)
+    ]:
+        with pytest.raises(ValidationError, match="iccid"):
+            validation.iccid(written)
 
 
 def test_an_iccid_with_a_wrong_luhn_digit_is_taken() -> None:
@@ -261,13 +254,11 @@ def test_hex_is_given_back_in_upper_case(data: bytes, upper: bool) -> None:
     assert validation.hex_bytes(given_hex, WHERE) == data.hex().upper()
 
 
-@pytest.mark.parametrize(
-    "written", ["00a404", "00 A4 04", "00:a4:04", "0x00A404", "0x00 0xA4 0X04", " 00A4\n04\n"]
-)
-def test_hex_loses_blanks_colons_and_0x(written: str) -> None:
-    assert validation.hex_bytes(written, WHERE) == "00A404"
-    assert validation.apdu(written, WHERE) == "00A404"
-    assert validation.psk_key(written) == b"\x00\xa4\x04"
+def test_hex_loses_blanks_colons_and_0x() -> None:
+    for written in ["00a404", "00 A4 04", "00:a4:04", "0x00A404", "0x00 0xA4 0X04", " 00A4\n04\n"]:
+        assert validation.hex_bytes(written, WHERE) == "00A404"
+        assert validation.apdu(written, WHERE) == "00A404"
+        assert validation.psk_key(written) == b"\x00\xa4\x04"
 
 
 def test_hex_is_measured_without_its_blanks() -> None:
@@ -282,14 +273,14 @@ def test_a_session_id_is_given_back_in_its_canonical_form(value: Any) -> None:
         assert validation.session_id(written) == str(value)
 
 
-@pytest.mark.parametrize("key", [b"", bytes(65), "", "00" * 65, "SECRET", "5EC", None, 5, ["00"]])
-def test_a_bad_psk_is_refused_and_not_shown(key: Any) -> None:
-    with pytest.raises(ValidationError) as refused:
-        validation.psk_key(key)
+def test_a_bad_psk_is_refused_and_not_shown() -> None:
+    for key in [b"", bytes(65), "", "00" * 65, "SECRET", "5EC", None, 5, ["00"]]:
+        with pytest.raises(ValidationError) as refused:
+            validation.psk_key(key)
 
-    assert "SECRET" not in str(refused.value)
-    assert "5EC" not in str(refused.value)
-    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+        assert "SECRET" not in str(refused.value)
+        assert "5EC" not in str(refused.value)
+        assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 JSON_LEAVES = (
