@@ -61,9 +61,8 @@ def import_file(
 ) -> ImportReport:
     """Import a file: all of it, or nothing.
 
-    The file is checked first; the checked rows wait in a temporary file and are written in one
-    transaction, references first. Memory is flat for jsonl, but for the keys of the rows that are
-    not log entries; json and yaml are read whole.
+    The file is checked first, then written in one transaction, references first. Memory is flat
+    for jsonl, but for the keys of rows other than log entries; json and yaml are read whole.
 
     Args:
         manager: the database.
@@ -73,8 +72,8 @@ def import_file(
         dry_run: do it all and roll it back.
         passphrase: opens encrypted keys; a function is called only where the file has such.
         keys: ``STORED`` accepts a backup, whose keys are as a database stored them.
-        on_check: receives the number of rows after each 500 checked, and of the last ones.
-        on_progress: receives the number of rows after each batch written.
+        on_check: receives the number of rows checked after each 500, and of the last ones.
+        on_progress: receives the number of rows written after each batch.
 
     Raises:
         ValidationError: the file cannot be read, or has problems: a line for each.
