@@ -1,7 +1,7 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
 from importlib import import_module
 from types import TracebackType
@@ -247,7 +247,7 @@ def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool
     with UnitOfWork(manager, read_only=read_only) as uow:
         try:
             result = work(uow)
-            _refuse_coroutine(result)
+            _refuse_unfinished(result)
             uow.commit()
         except (ConflictError, ConnectionError) as error:
             if not uow.has_committed or isinstance(error, CommitInDoubtError):
@@ -259,7 +259,13 @@ def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool
     return result
 
 
-def _refuse_coroutine(result: object) -> None:
+def _refuse_unfinished(result: object) -> None:
+    if isinstance(result, Generator | AsyncGenerator):
+        raise ValidationError(
+            "the work is a generator function, which would run after its transaction",
+            "work",
+            "pass a plain function that returns a list",
+        )
     if isinstance(result, Coroutine):
         result.close()
         raise ValidationError(

@@ -113,6 +113,14 @@ def test_the_callback_of_ssl(store: KeyStore) -> None:
     assert store.ssl_callback(None) == b""
 
 
+@pytest.mark.parametrize("identity", [5, 0, [300], object(), 10**15, "card_1", b"card_1", 1.5])
+def test_a_value_of_another_type_is_unknown(store: KeyStore, identity: object) -> None:
+    if not isinstance(identity, str):
+        assert store.ssl_callback(identity) == b""  # type: ignore[arg-type]
+    if not isinstance(identity, bytes):
+        assert store.sslpsk3_callback(identity) == b""  # type: ignore[arg-type]
+
+
 def test_the_callback_of_sslpsk3(store: KeyStore) -> None:
     assert store.sslpsk3_callback("Zürich 2".encode()) == KEY[2:]
     assert store.sslpsk3_callback("Zürich 2".encode("latin-1")) == b""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from cardlink_sql import (
     Dialect,
     Direction,
     IntegrityError,
+    ObservedStatement,
     QueryError,
     Recorder,
     RecorderFigures,
@@ -219,7 +221,7 @@ def test_one_transaction_writes_all_that_waits(
 def test_apdus_of_several_sessions_go_together_and_each_keeps_its_order() -> None:
     calls = ["create_session", "add_log", "add_log", "complete_session", "add_log"]
     items = [
-        Item(call, session, {"n": n}, None, 1, 0.0)
+        Item(call, session, {"n": n}, None, 0.0)
         for n, call in enumerate(calls)
         for session in ("a", "b")
     ]
@@ -331,6 +333,29 @@ def test_a_great_apdu_takes_the_room_of_many(manager: DatabaseManager) -> None:
         recorder.add_log(session_id(9), "command", "00" * 30_000)
         recorder.flush()
     assert [len(apdu) for apdu in apdus(manager, session_id(9))] == [30_000, 60_000]
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda recorder: recorder.fail_session(session_id(9), "E1", "x" * 30_000),
+        lambda recorder: recorder.add_log(
+            session_id(9), "response", "9000", decoded_data="x" * 30_000
+        ),
+        lambda recorder: recorder.open_session(metadata={"note": "x" * 30_000}),
+    ],
+    ids=["error_message", "decoded_data", "metadata"],
+)
+def test_every_text_takes_room(manager: DatabaseManager, put: Callable[[Recorder], object]) -> None:
+    with (
+        Recorder(manager, interval=FOREVER, capacity=40, when_full="refuse") as recorder,
+        UnitOfWork(manager) as uow,
+    ):
+        hold_the_writer(recorder, uow)
+        put(recorder)
+        with pytest.raises(RecorderFullError):
+            put(recorder)
+        uow.rollback()
 
 
 # What is refused
@@ -580,6 +605,71 @@ def test_one_that_recorded_nothing_closes(manager: DatabaseManager) -> None:
         recorder.flush()
     with pytest.raises(ValidationError):
         Recorder(manager, when_full="drop")  # type: ignore[arg-type]
+
+
+def test_a_session_that_was_refused_may_be_created_once_its_card_is_there(
+    manager: DatabaseManager,
+) -> None:
+    with Recorder(manager, interval=FOREVER) as recorder:
+        for number in (1, 2):
+            recorder.open_session(card_iccid=iccid(9), session_id=session_id(number))
+        recorder.flush()
+        with UnitOfWork(manager) as uow:
+            uow.cards.create(card(9))
+            uow.sessions.create_session(session_id=session_id(2), card_iccid=iccid(9))
+            uow.commit()
+        recorder.open_session(card_iccid=iccid(9), session_id=session_id(1))
+        for number in (1, 2):
+            recorder.add_log(session_id(number), "command", "00A4")
+        recorder.flush()
+        assert recorder.figures() == RecorderFigures(0, 3, 2, 0.0)
+    assert apdus(manager, session_id(1)) == apdus(manager, session_id(2)) == ["00A4"]
+
+
+def test_many_refusals_among_many_items_take_little_time(manager: DatabaseManager) -> None:
+    statements: list[ObservedStatement] = []
+    with Recorder(manager, interval=FOREVER) as recorder:
+        good = [recorder.create_session() for _ in range(50)]
+        for number in range(1500):
+            recorder.add_log(good[number % 50], "command", f"00A4{number:04X}")
+            recorder.add_log(session_id(1000 + number % 50), "command", "00A4")
+        manager.statements.on(statements.append)
+        recorder.flush()
+        manager.statements.off(statements.append)
+        assert recorder.figures() == RecorderFigures(0, 1550, 1500, 0.0)
+    assert len(apdus(manager, good[0])) == 30
+    assert 50 < len(statements) < 750
+
+
+def test_a_clock_that_is_set_back_loses_nothing(manager: DatabaseManager) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    with Recorder(manager, interval=FOREVER) as recorder:
+        ids = [recorder.open_session(at=soon) for _ in range(3)]
+        recorder.complete_session(ids[0])
+        recorder.fail_session(ids[1], "E1")
+        recorder.complete_session(ids[2], at=MOMENT)
+        recorder.flush()
+        assert recorder.figures().refused == 1
+    with UnitOfWork(manager, read_only=True) as uow:
+        found = [uow.sessions.get_by_id(one) for one in ids]
+    assert [one.duration_ms for one in found if one is not None] == [0, 0, None]
+
+
+def test_a_callback_may_close_the_recorder(manager: DatabaseManager) -> None:
+    closed = threading.Event()
+
+    def report(_item: RefusedItem) -> None:
+        recorder.close()
+        closed.set()
+
+    recorder = Recorder(manager, interval=FOREVER, on_refused=report)
+    recorder.complete_session(session_id(77))
+    session = recorder.create_session()
+    recorder.flush()
+    assert closed.is_set()
+    recorder.close()
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.sessions.exists(session)
 
 
 def test_a_callback_that_flushes_is_refused(manager: DatabaseManager) -> None:

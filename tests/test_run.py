@@ -145,6 +145,14 @@ def test_a_coroutine_function_is_refused(manager: DatabaseManager) -> None:
         manager.run(work)
 
 
+def test_a_generator_function_is_refused(manager: DatabaseManager) -> None:
+    def work(uow: UnitOfWork) -> Iterator[int]:
+        yield uow.devices.count()
+
+    with pytest.raises(ValidationError, match="generator function"):
+        manager.run(work)
+
+
 def test_the_pauses_grow_to_a_limit_and_differ() -> None:
     for failures in (1, 2, 5, 50, 100_000):
         assert 0.5 * pause_after(failures) <= LONGEST_PAUSE

@@ -161,6 +161,17 @@ def test_a_session_does_not_end_before_it_started(uow: UnitOfWork, step: str) ->
     assert STEPS[step](uow, MOMENT).duration_ms == 0
 
 
+@pytest.mark.parametrize("step", ["complete", "fail", "timeout"])
+def test_a_clock_that_is_set_back_ends_a_session_at_its_start(uow: UnitOfWork, step: str) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    uow.sessions.create_session(session_id=KEY)
+    uow.sessions.start_session(KEY, soon)
+
+    ended = STEPS[step](uow, None)
+
+    assert (ended.started_at, ended.ended_at, ended.duration_ms) == (soon, soon, 0)
+
+
 def test_a_step_happens_now_or_at_the_time_given(uow: UnitOfWork) -> None:
     in_status(uow, SessionStatus.PENDING)
     before = datetime.now(UTC)

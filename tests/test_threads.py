@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -162,7 +162,11 @@ def test_another_thread_cannot_take_a_buffer_or_a_half_read_stream(uow: UnitOfWo
     stream = uow.logs.stream_session(session)
     assert next(stream).raw_data == "00A4"
     assert isinstance(in_thread(lambda: next(stream)), QueryError)
+    assert isinstance(in_thread(stream.close), QueryError)
     assert [log.raw_data for log in stream] == ["9000"]
+    with closing(uow.logs.stream_session(session)) as stream:
+        assert next(stream).raw_data == "00A4"
+    assert list(stream) == []
 
 
 def test_a_unit_of_work_may_be_opened_again_by_another_thread(manager: DatabaseManager) -> None:

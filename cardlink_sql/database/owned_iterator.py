@@ -27,3 +27,13 @@ class OwnedIterator(Iterator[T]):
     def __next__(self) -> T:
         self._transaction.check_owner()
         return next(self._items)
+
+    def close(self) -> None:
+        """End the reading; after it, the iteration has no more items.
+
+        Raises:
+            QueryError: another thread opened the transaction.
+        """
+        if self._transaction.is_open:
+            self._transaction.check_owner()
+        self._items = iter(())

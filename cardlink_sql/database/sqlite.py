@@ -1,5 +1,6 @@
 """SQLite at run time."""
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
@@ -30,6 +31,8 @@ _FAULTS: Final = {
     "SQLITE_NOTADB": Fault.DAMAGED,
     "SQLITE_READONLY": Fault.READ_ONLY,
 }
+
+_MISSING: Final = re.compile(r"^no such (table|column)|has no column named")
 
 
 class SQLite(Backend):
@@ -93,7 +96,7 @@ class SQLite(Backend):
         message = str(error)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Fault.CONFLICT, None
-        if message.startswith(("no such table", "no such column")):
+        if _MISSING.search(message):
             return Fault.NO_TABLE, message
         fault = _FAULTS.get(name) or _FAULTS.get("_".join(name.split("_")[:2]))
         if fault in (Fault.DUPLICATE, Fault.NOT_NULL, Fault.CHECK):

@@ -283,7 +283,7 @@ class LogGateway(Gateway[CommLog, int]):
             },
         )
 
-    def stream_session(self, session_id: str, after: int = 0) -> Iterator[CommLog]:
+    def stream_session(self, session_id: str, after: int = 0) -> OwnedIterator[CommLog]:
         """Yield a session's entries one by one, in constant memory.
 
         Args:
@@ -297,7 +297,7 @@ class LogGateway(Gateway[CommLog, int]):
         start = validation.whole(after, "after", least=0)
         return OwnedIterator(self._transaction, self._stream(scope, start))
 
-    def stream_all(self) -> Iterator[CommLog]:
+    def stream_all(self) -> OwnedIterator[CommLog]:
         """Yield every entry one by one, in constant memory. The query is ``stream_session``."""
         return OwnedIterator(self._transaction, self._stream({}))
 

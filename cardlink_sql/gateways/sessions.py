@@ -183,9 +183,9 @@ class SessionGateway(Gateway[OTASession, str]):
 
         Raises:
             NotFoundError: there is no such session.
-            StateError: the session is not active, or would end before it started.
+            StateError: the session is not active, or ``at`` is before its start.
         """
-        return self._step("complete_session", session_id, {"ended_at": self._time(at)})
+        return self._end("complete_session", session_id, {}, at)
 
     def fail_session(
         self,
@@ -198,23 +198,22 @@ class SessionGateway(Gateway[OTASession, str]):
 
         Raises:
             NotFoundError: there is no such session.
-            StateError: the session has ended, or would end before it started.
+            StateError: the session has ended, or ``at`` is before its start.
         """
         values = {
             "error_code": self._bind["error_code"](error_code),
             "error_message": self._bind["error_message"](error_message),
-            "ended_at": self._time(at),
         }
-        return self._step("fail_session", session_id, values)
+        return self._end("fail_session", session_id, values, at)
 
     def timeout_session(self, session_id: str, at: datetime | None = None) -> OTASession:
         """Pending or active becomes timeout.
 
         Raises:
             NotFoundError: there is no such session.
-            StateError: the session has ended, or would end before it started.
+            StateError: the session has ended, or ``at`` is before its start.
         """
-        return self._step("timeout_session", session_id, {"ended_at": self._time(at)})
+        return self._end("timeout_session", session_id, {}, at)
 
     def set_tls_info(
         self,
@@ -417,6 +416,25 @@ class SessionGateway(Gateway[OTASession, str]):
             kind = SessionType(self._bind["session_type"](session_type))
         moment = utc_now() if at is None else at
         return OTASession(number, kind, created_at=moment, updated_at=moment)
+
+    def _end(
+        self, name: str, session_id: str, values: dict[str, Any], at: datetime | None
+    ) -> OTASession:
+        """End a session ``at`` a time, or now: at its start where the clock was set back since."""
+        try:
+            return self._step(name, session_id, {**values, "ended_at": self._time(at)})
+        except StateError:
+            start = None if at is not None else self.start_of_active(session_id)
+            if start is None:
+                raise
+        return self._step(name, session_id, {**values, "ended_at": self._time(start)})
+
+    def start_of_active(self, session_id: str) -> datetime | None:
+        """Return when a session started that has not ended; ``None`` for any other."""
+        session = self.get_by_id(session_id)
+        if session is None or session.status.is_end:
+            return None
+        return session.started_at
 
     def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
         key = self._key(session_id)

@@ -1,6 +1,7 @@
 """Writes what a recorder has gathered: one transaction, and nothing twice or lost by it."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ _ONCE: Final = frozenset(
 )
 _BEGINS: Final = frozenset({"create_session", "open_session"})
 _ENDS: Final = frozenset({"complete_session", "fail_session", "timeout_session"})
+_KIB: Final = 1024
+# Sessions that are isolated together at first, where the database refused an item.
+_TOGETHER: Final = 32
 # Sessions that are remembered, each with a number.
 _MOST_SESSIONS: Final = 10_000
 
@@ -44,16 +48,23 @@ class Item:
         session_id: the session.
         values: the other arguments, checked.
         card_of: the PSK identity whose card a new session gets.
-        weight: the room that the item takes, in KiB.
         put_at: when it was put in, by the monotonic clock.
+        is_now: its time is that of the call, so it may be moved to the start of the session.
+        weight: the room that the item takes: one, and one more for each KiB.
     """
 
     method: str
     session_id: str
     values: dict[str, Any]
     card_of: str | None
-    weight: int
     put_at: float
+    is_now: bool = False
+    weight: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        texts = (v if isinstance(v, str) else str(v) for v in self.values.values() if v)
+        length = sum(map(len, texts))
+        object.__setattr__(self, "weight", 1 + length // _KIB)
 
     @property
     def is_log(self) -> bool:
@@ -67,7 +78,14 @@ class Item:
             card = uow.cards.find_one_by(psk_identity=self.card_of)
             values = {**values, "card_iccid": None if card is None else card.iccid}
         gateway = uow.logs if self.is_log else uow.sessions
-        getattr(gateway, self.method)(session_id=self.session_id, **values)
+        call = partial(getattr(gateway, self.method), session_id=self.session_id)
+        try:
+            call(**values)
+        except StateError:
+            start = uow.sessions.start_of_active(self.session_id) if self.is_now else None
+            if start is None:
+                raise
+            call(**{**values, "at": start})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +148,11 @@ class BatchWriter:
             if took_place:
                 return self._finish(doubt)
         attempt = _Attempt()
-        accepted = in_phases(self._without_refused_sessions(items, attempt))
         try:
-            self._commit(accepted, attempt, isolating=False)
+            self._commit(items, attempt, isolating=False)
         except _REFUSALS:
-            self._commit(accepted, attempt, isolating=True)
+            attempt = _Attempt()
+            self._commit(items, attempt, isolating=True)
         return self._finish(attempt)
 
     def takes_writes(self) -> bool:
@@ -152,6 +170,9 @@ class BatchWriter:
         """Refuse the items of sessions that were refused themselves; returns the others."""
         accepted: list[Item] = []
         for item in items:
+            if item.method in _BEGINS:
+                # The card may have been made since.
+                self._refused_sessions.pop(item.session_id, None)
             error = self._refused_sessions.get(item.session_id)
             if error is None:
                 accepted.append(item)
@@ -159,8 +180,18 @@ class BatchWriter:
                 attempt.refused.append(RefusedItem(item.method, item.session_id, error))
         return accepted
 
+    def _forget_refusals(self, uow: UnitOfWork, items: list[Item]) -> None:
+        """Forget the refusal of sessions that somebody else has created since."""
+        for session_id in {item.session_id for item in items} & self._refused_sessions.keys():
+            if uow.sessions.exists(session_id):
+                del self._refused_sessions[session_id]
+
     def _commit(self, items: list[Item], attempt: _Attempt, *, isolating: bool) -> None:
         with UnitOfWork(self._manager) as uow:
+            if self._refused_sessions:
+                self._forget_refusals(uow, items)
+                items = self._without_refused_sessions(items, attempt)
+            items = in_phases(items)
             self._count(uow, items, attempt, all_sessions=isolating)
             if isolating:
                 self._isolate(uow, items, attempt)
@@ -175,27 +206,34 @@ class BatchWriter:
                 raise
 
     def _isolate(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
-        """Write what can be written, halving the items until each refused one is found."""
-        items = self._without_refused_sessions(items, attempt)
-        try:
-            with uow.savepoint():
-                for item in items:
-                    item.apply(uow)
-        except _REFUSALS as error:
-            if len(items) > 1:
-                middle = len(items) // 2
-                self._isolate(uow, items[:middle], attempt)
-                self._isolate(uow, items[middle:], attempt)
-            else:
-                self._refuse(uow, items[0], error, attempt)
-        else:
-            attempt.written += items
+        """Write what can be written: some sessions, each session, then halves of a session."""
+        sessions: dict[str, list[Item]] = {}
+        for item in items:
+            sessions.setdefault(item.session_id, []).append(item)
+        waiting = list(sessions.values())
+        for start in range(0, len(waiting), _TOGETHER):
+            some = waiting[start : start + _TOGETHER]
+            together = in_phases([item for one in some for item in one])
+            if _refusal(uow, together, attempt) is not None:
+                for one in some:
+                    self._isolate_in_session(uow, one, attempt)
 
-    def _refuse(self, uow: UnitOfWork, item: Item, error: Exception, attempt: _Attempt) -> None:
-        attempt.refused.append(RefusedItem(item.method, item.session_id, error))
-        # A session that was created before is whole; only its second creation is refused.
-        if item.method in _BEGINS and not uow.sessions.exists(item.session_id):
-            self._refused_sessions[item.session_id] = error
+    def _isolate_in_session(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
+        items = self._without_refused_sessions(items, attempt)
+        error = _refusal(uow, items, attempt)
+        if error is None:
+            return
+        begins = any(item.method in _BEGINS for item in items)
+        session_id = items[0].session_id
+        is_missing = (not begins or len(items) == 1) and not uow.sessions.exists(session_id)
+        if is_missing or len(items) == 1:
+            attempt.refused += [RefusedItem(item.method, session_id, error) for item in items]
+        else:
+            middle = len(items) // 2
+            self._isolate_in_session(uow, items[:middle], attempt)
+            self._isolate_in_session(uow, items[middle:], attempt)
+        if is_missing:
+            self._refused_sessions[session_id] = error
             _forget_oldest(self._refused_sessions)
 
     def _finish(self, attempt: _Attempt) -> list[RefusedItem]:
@@ -257,6 +295,18 @@ class BatchWriter:
         except NotFoundError:
             pass
         return False
+
+
+def _refusal(uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> Exception | None:
+    """Write all the items or none; returns why the database refused one of them."""
+    try:
+        with uow.savepoint():
+            for item in items:
+                item.apply(uow)
+    except _REFUSALS as error:
+        return error
+    attempt.written += items
+    return None
 
 
 def in_phases(items: list[Item]) -> list[Item]:

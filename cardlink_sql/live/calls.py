@@ -4,7 +4,7 @@ import uuid
 from abc import ABC, abstractmethod
 from copy import deepcopy
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Table
 
@@ -14,8 +14,6 @@ from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.records import AnyDirection, AnySessionType
 from cardlink_sql.model.tables import comm_logs, ota_sessions
 from cardlink_sql.model.times import utc_now
-
-_KIB: Final = 1024
 
 
 class Calls(ABC):
@@ -103,7 +101,7 @@ class Calls(ABC):
             # The caller may go on changing its own.
             "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
         }
-        self._put("set_tls_info", session_id, values, weight=1 + len(str(metadata)) // _KIB)
+        self._put("set_tls_info", session_id, values)
 
     def add_log(
         self,
@@ -129,12 +127,11 @@ class Calls(ABC):
         )
         validation.not_empty_command(values["direction"], values["raw_data"])
         values["timestamp"] = _moment(timestamp)
-        length = len(values["raw_data"]) + len(decoded_data or "")
-        self._put("add_log", session_id, values, weight=1 + length // _KIB)
+        self._put("add_log", session_id, values)
 
     def complete_session(self, session_id: str, at: datetime | None = None) -> None:
         """End the active session as completed, now or ``at``."""
-        self._put("complete_session", session_id, {"at": _moment(at)})
+        self._put("complete_session", session_id, {"at": _moment(at)}, is_now=at is None)
 
     def fail_session(
         self,
@@ -145,11 +142,11 @@ class Calls(ABC):
     ) -> None:
         """End the session as failed, now or ``at``."""
         values = _checked(ota_sessions, error_code=error_code, error_message=error_message)
-        self._put("fail_session", session_id, {**values, "at": _moment(at)})
+        self._put("fail_session", session_id, {**values, "at": _moment(at)}, is_now=at is None)
 
     def timeout_session(self, session_id: str, at: datetime | None = None) -> None:
         """End the session as timed out, now or ``at``."""
-        self._put("timeout_session", session_id, {"at": _moment(at)})
+        self._put("timeout_session", session_id, {"at": _moment(at)}, is_now=at is None)
 
     def _begin(
         self,
@@ -170,7 +167,7 @@ class Calls(ABC):
         values: dict[str, Any],
         *,
         card_of: str | None = None,
-        weight: int = 1,
+        is_now: bool = False,
     ) -> None:
         """Take one call, whose values are checked."""
 

@@ -56,10 +56,11 @@ class KeyStore:
         """Return the PSK for a handshake; ``b""``, which ends it, where there is none.
 
         Fits ``ssl.SSLContext.set_psk_server_callback`` (Python 3.13). A database that fails ends
-        the handshake in the same way, so the peer cannot distinguish the two; the log can.
+        the handshake in the same way, so the peer cannot distinguish the two; the log can. A
+        value of another type belongs to no card.
         """
         try:
-            key = self.get_key(identity or "")
+            key = self.get_key(identity) if isinstance(identity, str) else None
         except DatabaseError as error:
             _log.error("the PSK of %s cannot be read: %s", _shown(identity), error)
             return _NO_KEY
@@ -74,7 +75,7 @@ class KeyStore:
         An identity that is not UTF-8 belongs to no card.
         """
         try:
-            name = bytes(identity or b"").decode()
+            name = b"".join([identity or b""]).decode()
         except (TypeError, UnicodeDecodeError):
             _log.warning("no card has the PSK identity: it is not UTF-8")
             return _NO_KEY

@@ -62,7 +62,7 @@ class Recorder(Calls):
     Args:
         manager: the database.
         interval: seconds that an item waits at most for others to be written with.
-        capacity: items held at most, where each begun KiB of an APDU counts as one.
+        capacity: items held at most, where each begun KiB of an item's values counts as one.
         when_full: ``wait`` lets a thread wait for room; ``refuse`` raises at once. On the thread
             of an event loop nothing waits: see :func:`cardlink_sql.aio.put`.
         full_timeout: seconds that ``wait`` waits.
@@ -124,6 +124,8 @@ class Recorder(Calls):
     def close(self, timeout: float = 30.0) -> None:
         """Take nothing more, and return when all is committed. Safe to call again.
 
+        In ``on_refused`` it returns at once, and all that waits is still written.
+
         Raises:
             ConnectionError: that took longer than ``timeout`` seconds. The recorder keeps trying
                 until the process ends.
@@ -133,6 +135,8 @@ class Recorder(Calls):
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+        if threading.current_thread() is self._thread:
+            return
         self.flush(timeout)
         if self._thread is not None:
             self._thread.join()
@@ -177,11 +181,12 @@ class Recorder(Calls):
         values: dict[str, Any],
         *,
         card_of: str | None = None,
-        weight: int = 1,
+        is_now: bool = False,
     ) -> None:
         self._check_process()
         name = validation.session_id(session_id)
-        item = Item(method, name, values, card_of, weight, monotonic())
+        item = Item(method, name, values, card_of, monotonic(), is_now)
+        weight = item.weight
         with self._changed:
             if self._weight and self._weight + weight > self._capacity:
                 self._wait_for_room(weight)
