@@ -1,7 +1,7 @@
 """Fixtures: an empty or a migrated database on each backend.
 
 The servers come from ``CARDLINK_TEST_POSTGRESQL_URL`` and ``CARDLINK_TEST_MYSQL_URL``
-(``scripts/test`` starts throwaway ones). Each test session makes databases of its own
+(``scripts/test`` starts throwaway ones). Each test session makes its own databases
 there, and drops them.
 """
 
@@ -113,7 +113,7 @@ def cannot_run(reason: str) -> NoReturn:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """What a condition gives once it holds."""
+    """Wait for a condition; return its value once it holds."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "the condition did not come true"
@@ -151,7 +151,7 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 @pytest.fixture
 def make_database(tmp_path: Path) -> Iterator[Callable[[Dialect], str]]:
-    """Makes empty databases for this test; gives their URLs."""
+    """Makes empty databases for this test; returns their URLs."""
     with ExitStack() as stack:
         yield lambda dialect: stack.enter_context(empty_database(dialect, tmp_path))
 
@@ -166,7 +166,7 @@ def empty_url(dialect: Dialect, make_database: Callable[[Dialect], str]) -> str:
 def owners(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[Dialect], DatabaseManager]]:
-    """Gives the manager that made and migrated each backend's database, once."""
+    """Returns the manager that made and migrated each backend's database, once."""
     managers: dict[Dialect, DatabaseManager] = {}
     with ExitStack() as stack:
 
@@ -186,7 +186,7 @@ def owners(
 def migrated(
     owners: Callable[[Dialect], DatabaseManager],
 ) -> Iterator[Callable[[Dialect], DatabaseManager]]:
-    """Gives a manager of each backend's migrated database.
+    """Returns a manager of each backend's migrated database.
 
     On a server it has the role ``app``: whatever a test does, it does with no more rights than
     ``cardlink-db sql grants --role app`` prints.
@@ -223,7 +223,7 @@ def manager(
 
 @pytest.fixture
 def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> DatabaseManager:
-    """Who made the database of ``manager`` and may do anything with it."""
+    """The manager that made the database of ``manager`` and may do anything."""
     return owners(dialect)
 
 
@@ -258,7 +258,7 @@ def uow(manager: DatabaseManager) -> Iterator[UnitOfWork]:
 
 @pytest.fixture
 def restored(make_database: Callable[[Dialect], str]) -> Iterator[Restore]:
-    """Restores a backup into a new database on a backend and gives its manager."""
+    """Restores a backup into a new database on a backend and returns its manager."""
     with ExitStack() as stack:
 
         def call(dialect: Dialect, file: Path) -> DatabaseManager:

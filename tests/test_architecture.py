@@ -70,12 +70,12 @@ MODULES = modules()
 
 
 def room(module: str) -> str:
-    """A folder or a module at the top of the package; the package itself is no room."""
+    """A folder or a module at the top of the package; the package itself is not a room."""
     return module.partition("cardlink_sql")[2].strip(".").partition(".")[0]
 
 
 def imports(file: Path) -> Iterator[str]:
-    """The modules that a file imports, at its top, inside functions or for mypy alone."""
+    """The modules that a file imports, at its top, inside functions or only for mypy."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cardlink_sql"):
             for alias in node.names:

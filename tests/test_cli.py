@@ -77,7 +77,7 @@ def test_a_database_from_nothing_to_a_trace_and_back(empty_url: str, run: Run) -
     assert run("migrate", "-d", empty_url).returncode == 0
 
 
-def test_the_url_comes_from_before_the_command_behind_it_or_the_environment(
+def test_the_url_comes_from_before_the_command_after_it_or_the_environment(
     run: Run, tmp_path: Path
 ) -> None:
     run("--url", "sqlite:///a.db", "init")
@@ -154,7 +154,7 @@ def test_status_makes_no_database(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_status_of_a_file_that_is_no_database(run: Run, tmp_path: Path) -> None:
+def test_status_of_a_file_that_is_not_a_database(run: Run, tmp_path: Path) -> None:
     (tmp_path / "noise.db").write_bytes(b"noise" * 1000)
     done = run("status", "--json", "-d", "sqlite:///noise.db")
     assert done.returncode == 1
@@ -238,7 +238,7 @@ def test_status_changes_no_byte_of_a_database(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_base_that_is_reached_is_no_error(run: Run) -> None:
+def test_a_base_that_is_reached_is_not_an_error(run: Run) -> None:
     run("init", "-d", "sqlite:///a.db")
     assert run("migrate", "--revision", "base", "-y", "-d", "sqlite:///a.db").returncode == 0
     again = run("migrate", "--revision", "base", "-y", "-d", "sqlite:///a.db")

@@ -157,7 +157,7 @@ def test_sessions_are_listed_newest_first(url: str, run: Run) -> None:
         assert found == [session_id(number) for number in expected]
 
 
-def test_ids_of_sessions_are_cut_where_they_tell_them_apart(
+def test_ids_of_sessions_are_cut_where_they_are_distinct(
     manager: DatabaseManager, run: Run
 ) -> None:
     ids = ["6f0c7a1e-0000-4000-8000-000000000000", "6f0c7a1e-1000-4000-8000-000000000000"]
@@ -271,7 +271,7 @@ def test_commands_have_the_names_of_their_specifications() -> None:
         assert name_of(raw_data) == name
 
 
-def test_a_protocol_selection_is_no_command() -> None:
+def test_a_protocol_selection_is_not_a_command() -> None:
     assert command_name("FFA400") is None
 
 

@@ -66,7 +66,7 @@ def test_the_settings_are_the_defaults(manager: DatabaseManager, url: str, run: 
     assert ["tests", "40", "days", "2"] in words
 
 
-def test_it_asks_unless_told_not_to(manager: DatabaseManager, url: str, run: Run) -> None:
+def test_it_asks_unless_yes_is_given(manager: DatabaseManager, url: str, run: Run) -> None:
     before = dump(manager)
     done = run("purge", "--older-than", "30", "-d", url)
     assert done.returncode == 1

@@ -177,7 +177,7 @@ def prepare(manager: DatabaseManager) -> None:
 
 @contextmanager
 def dashboard(url: str) -> Iterator[Callable[[], dict[str, Any]]]:
-    """A process that listens; gives what waits for its report."""
+    """A process that listens; returns a function that waits for its report."""
     command = [sys.executable, "-m", "tests.end_to_end_dashboard", url]
     root = Path(__file__).parent.parent
     process = subprocess.Popen(

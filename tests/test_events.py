@@ -39,7 +39,7 @@ ALL_BUT_ERRORS = set(EventType) - {EventType.DATABASE_ERROR}
 
 @pytest.fixture
 def heard(manager: DatabaseManager) -> Iterator[list[DatabaseEvent]]:
-    """Every event of the manager, as it is told."""
+    """Every event of the manager, as it is reported."""
     events: list[DatabaseEvent] = []
     manager.events.on("*", events.append)
     yield events
@@ -47,12 +47,12 @@ def heard(manager: DatabaseManager) -> Iterator[list[DatabaseEvent]]:
 
 
 def short(events: list[DatabaseEvent]) -> list[tuple[str, str | None, str]]:
-    """What tells events apart."""
+    """What distinguishes events."""
     return [(event.event_type.value, event.entity_id, event.action) for event in events]
 
 
-def told(manager: DatabaseManager, work: Callable[[UnitOfWork], Any]) -> list[DatabaseEvent]:
-    """What is told of some work that is committed."""
+def reported(manager: DatabaseManager, work: Callable[[UnitOfWork], Any]) -> list[DatabaseEvent]:
+    """The events of some work that is committed."""
     events: list[DatabaseEvent] = []
     manager.events.on("*", events.append)
     try:
@@ -116,7 +116,7 @@ def test_nothing_fires_for_what_was_rolled_back(
     assert short(heard) == [("device_changed", "device-0002", "created")]
 
 
-def test_a_unit_of_work_used_again_does_not_tell_what_it_left_uncommitted(
+def test_a_unit_of_work_used_again_does_not_report_what_it_left_uncommitted(
     manager: DatabaseManager, heard: list[DatabaseEvent]
 ) -> None:
     uow = UnitOfWork(manager)
@@ -203,7 +203,7 @@ def test_devices(manager: DatabaseManager) -> None:
         assert uow.devices.delete_with_sessions("device-0001")
         assert not uow.devices.delete_by_id("device-0001")
 
-    events = told(manager, work)
+    events = reported(manager, work)
     assert short(events) == [
         *[
             ("device_changed", "device-0001", action)
@@ -227,7 +227,7 @@ def test_cards_without_their_keys(manager: DatabaseManager) -> None:
         uow.cards.clear_psk(iccid(1))
         uow.cards.delete_by_id(iccid(1))
 
-    events = told(manager, work)
+    events = reported(manager, work)
     assert short(events) == [
         ("profile_changed", iccid(1), action)
         for action in ("created", "psk_updated", "psk_cleared", "deleted")
@@ -250,7 +250,7 @@ def test_sessions(manager: DatabaseManager) -> None:
         uow.sessions.create_session(session_id=OTHER)
         uow.sessions.fail_session(OTHER, "E1")
 
-    events = told(manager, work)
+    events = reported(manager, work)
     assert short(events) == [
         *[
             ("session_changed", KEY, action)
@@ -263,7 +263,7 @@ def test_sessions(manager: DatabaseManager) -> None:
     assert events[6].data["error_code"] == "E1"
 
 
-def test_a_session_that_may_not_change_tells_nothing(
+def test_a_session_that_may_not_change_reports_nothing(
     manager: DatabaseManager, heard: list[DatabaseEvent]
 ) -> None:
     with UnitOfWork(manager) as uow:
@@ -284,7 +284,7 @@ def test_close_stale_is_one_event(manager: DatabaseManager) -> None:
             uow.sessions.create_session(session_id=session_id(number), at=at)
         assert uow.sessions.close_stale() == 2
 
-    events = told(manager, work)[2:]
+    events = reported(manager, work)[2:]
     assert short(events) == [
         ("session_changed", None, "timeout"),
         ("batch_completed", None, "completed"),
@@ -305,7 +305,7 @@ def test_a_log_is_one_event_a_session(manager: DatabaseManager) -> None:
         uow.devices.create(device(1))
         uow.logs.add_log(KEY, "command", "00")
 
-    events = told(manager, work)[2:]
+    events = reported(manager, work)[2:]
     assert [(event.entity_id, event.data.get("count")) for event in events] == [
         (KEY, 3),
         (OTHER, 4),
@@ -315,7 +315,7 @@ def test_a_log_is_one_event_a_session(manager: DatabaseManager) -> None:
     assert {event.entity_type for event in events} == {"session", "device"}
 
 
-def test_many_rows_are_told_as_a_batch(manager: DatabaseManager) -> None:
+def test_many_rows_are_reported_as_a_batch(manager: DatabaseManager) -> None:
     def work(uow: UnitOfWork) -> None:
         uow.devices.create_all([device(1), device(2)])
         uow.sessions.create_session(session_id=KEY)
@@ -325,7 +325,7 @@ def test_many_rows_are_told_as_a_batch(manager: DatabaseManager) -> None:
         uow.logs.delete_by_id(last.id)
         assert uow.logs.purge_old(1) == 20
 
-    events = told(manager, work)
+    events = reported(manager, work)
     assert short(events)[:2] == [
         ("device_changed", None, "created"),
         ("batch_completed", None, "completed"),
@@ -351,7 +351,7 @@ def test_test_results(manager: DatabaseManager) -> None:
         uow.tests.delete(made)
         assert uow.tests.purge_old(1) == 0
 
-    events = told(manager, work)
+    events = reported(manager, work)
     assert [(event.event_type.value, event.action) for event in events] == [
         ("test_result_added", "created"),
         ("test_result_added", "updated"),
@@ -377,7 +377,7 @@ def test_settings(manager: DatabaseManager) -> None:
         assert uow.settings.reset_to_defaults() == ["server.port"]
         uow.settings.delete("lab.name")
 
-    events = told(manager, work)
+    events = reported(manager, work)
     assert short(events) == [
         ("settings_changed", "lab.name", "set"),
         ("settings_changed", "server.port", "set"),
@@ -387,7 +387,7 @@ def test_settings(manager: DatabaseManager) -> None:
     assert [event.data.get("value", "none") for event in events] == [None, 9000, "none", "none"]
 
 
-def test_an_import_is_told_by_table(manager: DatabaseManager, tmp_path: Path) -> None:
+def test_an_import_is_reported_by_table(manager: DatabaseManager, tmp_path: Path) -> None:
     file = tmp_path / "lab.jsonl"
     with UnitOfWork(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
@@ -442,7 +442,7 @@ def test_an_error_of_the_database_fires_at_once(
     assert len(heard) == 1
 
 
-def test_a_database_that_does_not_answer_is_told() -> None:
+def test_a_database_that_does_not_answer_is_reported() -> None:
     url = "postgresql://nobody:secret@127.0.0.1:1/none"
     with DatabaseManager(DatabaseConfig(url)) as manager:
         heard: list[DatabaseEvent] = []
@@ -452,7 +452,7 @@ def test_a_database_that_does_not_answer_is_told() -> None:
     assert "secret" not in repr(heard)
 
 
-def test_what_the_caller_got_wrong_is_no_error_of_the_database(
+def test_a_mistake_of_the_caller_is_not_an_error_of_the_database(
     manager: DatabaseManager, heard: list[DatabaseEvent]
 ) -> None:
     with UnitOfWork(manager) as uow:
@@ -538,7 +538,7 @@ def test_handlers_are_called_in_the_order_of_their_registration(manager: Databas
     assert calls == [0, 1, 2, 3, 4]
 
 
-def test_handlers_come_and_go_while_events_are_told(manager: DatabaseManager) -> None:
+def test_handlers_come_and_go_while_events_are_reported(manager: DatabaseManager) -> None:
     heard: list[tuple[str, str | None]] = []
 
     def late(event: DatabaseEvent) -> None:
@@ -562,7 +562,7 @@ def test_handlers_come_and_go_while_events_are_told(manager: DatabaseManager) ->
     assert heard == [("first", "device-0001"), ("late", "device-0002")]
 
 
-def test_what_a_handler_commits_is_told_after_what_came_before(
+def test_what_a_handler_commits_is_reported_after_what_came_before(
     manager: DatabaseManager,
 ) -> None:
     heard: list[tuple[str, str | None]] = []
@@ -592,7 +592,7 @@ def test_what_a_handler_commits_is_told_after_what_came_before(
     ]
 
 
-def test_what_an_interrupted_handler_left_is_told_next(manager: DatabaseManager) -> None:
+def test_what_an_interrupted_handler_left_is_reported_next(manager: DatabaseManager) -> None:
     heard: list[str | None] = []
 
     def interrupted(event: DatabaseEvent) -> None:
@@ -621,7 +621,7 @@ def test_what_an_interrupted_handler_left_is_told_next(manager: DatabaseManager)
         lambda bus: bus.emit("device_changed"),
     ],
 )
-def test_what_is_no_type_no_handler_or_no_event_is_refused(call: Callable[[Any], Any]) -> None:
+def test_another_type_handler_or_event_is_refused(call: Callable[[Any], Any]) -> None:
     with pytest.raises(ValidationError):
         call(DatabaseManager(DatabaseConfig("sqlite:///:memory:")).events)
 
@@ -629,7 +629,7 @@ def test_what_is_no_type_no_handler_or_no_event_is_refused(call: Callable[[Any],
 # Threads
 
 
-def test_each_thread_tells_its_own_in_order(manager: DatabaseManager) -> None:
+def test_each_thread_reports_its_own_in_order(manager: DatabaseManager) -> None:
     heard: list[tuple[int, int, str | None]] = []
     manager.events.on(
         "device_changed",
@@ -660,14 +660,14 @@ def test_each_thread_tells_its_own_in_order(manager: DatabaseManager) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert all(str(told_by) == written_by for told_by, written_by, _ in heard)
+    assert all(str(reported_by) == written_by for reported_by, written_by, _ in heard)
     for first in range(0, 800, 100):
         own = [name for _, _, name in heard if name and first <= int(name[7:]) < first + 100]
         assert own == [f"device-{n:04d}" for n in range(first, first + rounds)]
 
 
 @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], indirect=True)
-def test_what_lost_a_conflict_tells_nothing(
+def test_what_lost_a_conflict_reports_nothing(
     manager: DatabaseManager, heard: list[DatabaseEvent]
 ) -> None:
     with UnitOfWork(manager) as uow:

@@ -51,7 +51,7 @@ class Case:
         return gateway
 
     def set_by_the_database(self, record: Any) -> dict[str, Any]:
-        """The fields that a test cannot foretell."""
+        """The fields that a test cannot predict."""
         chosen = ["id"] if self.name == "logs" else ["created_at", "updated_at"]
         chosen += ["status_word", "status_message"] if self.name == "logs" else []
         return {field: getattr(record, field) for field in chosen}

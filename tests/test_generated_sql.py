@@ -1,4 +1,4 @@
-"""The queries that follow from the tables alone are in the files as the script writes them."""
+"""The queries that follow only from the tables are in the files as the script writes them."""
 
 import runpy
 from pathlib import Path

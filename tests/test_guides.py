@@ -39,7 +39,7 @@ def test_every_command_says_what_it_does_with_an_example() -> None:
 
 
 def run_command(line: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a ``cardlink-db`` line as a shell would; gives what it printed."""
+    """Run a ``cardlink-db`` line as a shell would; return what it printed."""
     words = shlex.split(line)
     target = None
     if ">" in words:

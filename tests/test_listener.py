@@ -132,7 +132,7 @@ def test_what_another_manager_committed_is_heard(other: DatabaseManager, heard: 
     assert heard.position == 3
 
 
-def test_what_is_heard_is_what_was_told_in_the_other_process(
+def test_an_event_is_heard_as_the_other_process_reported_it(
     other: DatabaseManager, heard: Listener
 ) -> None:
     told: list[DatabaseEvent] = []
@@ -369,7 +369,7 @@ def test_a_listener_goes_on_where_another_stopped(
         assert fresh.get(0) is None
 
 
-def test_what_was_read_and_not_handed_out_is_behind_the_position(
+def test_the_position_is_before_events_that_were_read_and_not_returned(
     manager: DatabaseManager, other: DatabaseManager, heard: Listener
 ) -> None:
     with UnitOfWork(other) as uow:
@@ -513,7 +513,7 @@ def test_a_database_with_fewer_events_is_said_to_be_another(
         assert ids(take(lost, 1)) == ["device-0002"]
 
 
-def test_a_counter_that_went_missing_goes_on_behind_the_events(other: DatabaseManager) -> None:
+def test_a_counter_that_went_missing_goes_on_after_the_events(other: DatabaseManager) -> None:
     commit_device(other, 1)
     commit_device(other, 2)
     with owner_of(other).engine.begin() as connection:

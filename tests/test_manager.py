@@ -51,7 +51,7 @@ on_postgresql = pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirec
 
 
 def value(manager: DatabaseManager, sql: str) -> Any:
-    """What a statement gives over a connection of the pool."""
+    """The value that a statement returns over a connection of the pool."""
     with manager.engine.connect() as connection:
         return connection.exec_driver_sql(sql).scalar()
 
@@ -228,7 +228,7 @@ def test_a_file_that_is_not_there_is_an_answer_and_is_not_made(tmp_path: Path) -
     assert not file.parent.exists()
 
 
-def test_a_file_that_is_no_database_is_an_answer(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_answer(tmp_path: Path) -> None:
     file = tmp_path / "x.db"
     file.write_text("no database " * 200)
 
@@ -530,7 +530,7 @@ def test_the_schema_is_made_once_and_dropped_whole(empty_url: str) -> None:
         assert not any(dump(manager).values())
 
 
-def test_the_sizes_of_the_tables_are_told(manager: DatabaseManager) -> None:
+def test_the_sizes_of_the_tables_are_reported(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
         uow.commit()

@@ -1109,7 +1109,7 @@ def test_no_connection_is_a_connection_error_without_the_password() -> None:
             assert "hush" not in str(caught.value)
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("no database, but long enough to be taken for one" * 40)
     engine: Engine = make_engine(DatabaseConfig(f"sqlite:///{tmp_path}/x.db"))
     with pytest.raises(ConnectionError, match="not a database"):

@@ -30,21 +30,21 @@ PSK = "00112233445566778899AABBCCDDEEFF"
 APDU = "80E2900010CAFE"
 # What no observer may get to see, however it is written.
 VALUES = (IDENTITY, PSK, PSK.lower(), APDU, iccid(), KEY, "SECRET")
-Told = list[ObservedStatement]
+Observed = list[ObservedStatement]
 
 
 @pytest.fixture
-def told(manager: DatabaseManager) -> Iterator[Told]:
-    """Each statement of the manager, as it is told."""
-    statements: Told = []
+def observed(manager: DatabaseManager) -> Iterator[Observed]:
+    """Each statement of the manager, as it is observed."""
+    statements: Observed = []
     manager.statements.on(statements.append)
     yield statements
     manager.statements.off(statements.append)
 
 
-def names(told: Told) -> list[str]:
+def names(observed: Observed) -> list[str]:
     """What was sent. A look at event_counter may come in between at any time."""
-    return [one.name for one in told if one.name != "outbox.get_counter"]
+    return [one.name for one in observed if one.name != "outbox.get_counter"]
 
 
 def work(manager: DatabaseManager) -> None:
@@ -61,10 +61,12 @@ def work(manager: DatabaseManager) -> None:
         uow.rollback()
 
 
-# What is told
+# What is observed
 
 
-def test_each_statement_is_told_by_its_name_and_rows(manager: DatabaseManager, told: Told) -> None:
+def test_each_statement_is_reported_by_its_name_and_rows(
+    manager: DatabaseManager, observed: Observed
+) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
         uow.devices.find_by(device_type="phone")
@@ -74,7 +76,7 @@ def test_each_statement_is_told_by_its_name_and_rows(manager: DatabaseManager, t
         uow.commit()
 
     begin = "BEGIN IMMEDIATE" if manager.dialect is Dialect.SQLITE else "BEGIN"
-    found = [(one.name, one.rows) for one in told if one.name != "outbox.get_counter"]
+    found = [(one.name, one.rows) for one in observed if one.name != "outbox.get_counter"]
     assert found == [
         (begin, 0),
         ("devices.create", 1),
@@ -86,37 +88,43 @@ def test_each_statement_is_told_by_its_name_and_rows(manager: DatabaseManager, t
         ("devices.delete_by_id", 1),
         ("COMMIT", 0),
     ]
-    assert all(one.error is None for one in told)
-    assert all(one.duration_ms > 0 for one in told)
-    assert all(one.dialect is manager.dialect for one in told)
-    assert [one.started_at for one in told] == sorted(one.started_at for one in told)
-    assert all(one.started_at.tzinfo is UTC for one in told)
-    where = {one.name: one.where for one in told}
+    assert all(one.error is None for one in observed)
+    assert all(one.duration_ms > 0 for one in observed)
+    assert all(one.dialect is manager.dialect for one in observed)
+    assert [one.started_at for one in observed] == sorted(one.started_at for one in observed)
+    assert all(one.started_at.tzinfo is UTC for one in observed)
+    where = {one.name: one.where for one in observed}
     assert where["devices.create"] == manager.library.query("devices", "create").where
     assert where["COMMIT"] is None
 
 
 @pytest.mark.parametrize("count", [250, 1000])
-def test_a_batch_has_the_rows_written(manager: DatabaseManager, told: Told, count: int) -> None:
+def test_a_batch_has_the_rows_written(
+    manager: DatabaseManager, observed: Observed, count: int
+) -> None:
     with UnitOfWork(manager) as uow:
         uow.sessions.create_session(session_id=KEY)
         uow.logs.add_log_batch([entry(KEY)] * count)
         uow.commit()
         assert len(list(uow.logs.stream_session(KEY))) == count
 
-    written = [one for one in told if one.name in ("logs.add_log_batch", "logs.copy_log_batch")]
+    written = [one for one in observed if one.name in ("logs.add_log_batch", "logs.copy_log_batch")]
     assert sum(one.rows for one in written) == count
-    assert sum(one.rows for one in told if one.name == "logs.stream_session") == count
+    assert sum(one.rows for one in observed if one.name == "logs.stream_session") == count
 
 
-def test_a_number_that_the_database_gives_is_a_row(manager: DatabaseManager, told: Told) -> None:
+def test_a_number_that_the_database_gives_is_a_row(
+    manager: DatabaseManager, observed: Observed
+) -> None:
     with UnitOfWork(manager) as uow:
         uow.sessions.create_session(session_id=KEY)
         uow.logs.create(entry(KEY))
-    assert [one.rows for one in told if one.name == "logs.create"] == [1]
+    assert [one.rows for one in observed if one.name == "logs.create"] == [1]
 
 
-def test_what_frames_a_transaction_is_told(manager: DatabaseManager, told: Told) -> None:
+def test_what_frames_a_transaction_is_reported(
+    manager: DatabaseManager, observed: Observed
+) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.count()
         with suppress(ValueError), uow.savepoint():
@@ -133,10 +141,10 @@ def test_what_frames_a_transaction_is_told(manager: DatabaseManager, told: Told)
     else:
         # Under READ COMMITTED a read needs no transaction.
         framed = [count, begin, *frame, count]
-    assert [name for name in names(told) if name != "outbox.get_counter"] == framed
+    assert [name for name in names(observed) if name != "outbox.get_counter"] == framed
     with manager.transaction(read_only=True, snapshot=True) as transaction:
         transaction.scalar(manager.library.query("devices", "count_by"), {})
-    assert names(told)[-3:-1] == [
+    assert names(observed)[-3:-1] == [
         {
             Dialect.SQLITE: "BEGIN DEFERRED",
             Dialect.MYSQL: "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -146,7 +154,7 @@ def test_what_frames_a_transaction_is_told(manager: DatabaseManager, told: Told)
     ]
 
 
-def test_fetching_belongs_to_the_duration(manager: DatabaseManager, told: Told) -> None:
+def test_fetching_belongs_to_the_duration(manager: DatabaseManager, observed: Observed) -> None:
     # SQLite makes the rows while they are fetched.
     rows = query(
         manager,
@@ -158,13 +166,13 @@ def test_fetching_belongs_to_the_duration(manager: DatabaseManager, told: Told) 
         begun = perf_counter()
         assert len(transaction.many(rows, {})) == 90_000
         took_ms = (perf_counter() - begun) * 1000
-    assert told[-1].name == "trials.trial"
-    assert told[-1].rows == 90_000
-    assert took_ms / 2 < told[-1].duration_ms <= took_ms
+    assert observed[-1].name == "trials.trial"
+    assert observed[-1].rows == 90_000
+    assert took_ms / 2 < observed[-1].duration_ms <= took_ms
 
 
 def test_a_statement_that_fails_has_the_class_of_its_error(
-    manager: DatabaseManager, told: Told
+    manager: DatabaseManager, observed: Observed
 ) -> None:
     with UnitOfWork(manager) as uow:
         uow.cards.create(card(notes="SECRET"))
@@ -172,13 +180,13 @@ def test_a_statement_that_fails_has_the_class_of_its_error(
             uow.cards.create(card(notes="SECRET"))
         with pytest.raises(QueryError):
             uow._transaction.many(query(manager, "many", "SELECT secret FROM devices;"), {})
-    failed = [(one.name, one.rows, one.error) for one in told if one.error]
+    failed = [(one.name, one.rows, one.error) for one in observed if one.error]
     assert failed == [("cards.create", 0, "IntegrityError"), ("trials.trial", 0, "QueryError")]
 
 
 @pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True)
-def test_a_read_that_is_sent_again_is_told_twice(
-    manager: DatabaseManager, owner: DatabaseManager, told: Told
+def test_a_read_that_is_sent_again_is_reported_twice(
+    manager: DatabaseManager, owner: DatabaseManager, observed: Observed
 ) -> None:
     own, kill, alive = {
         Dialect.MYSQL: (
@@ -197,30 +205,30 @@ def test_a_read_that_is_sent_again_is_told_twice(
         execute(owner, kill.format(number))
         wait_until(lambda: ask(owner, alive.format(number)) == [(0,)])
         transaction.scalar(manager.library.query("devices", "count_by"), {})
-    assert [one.error for one in told if one.name == "devices.count_by"] == [
+    assert [one.error for one in observed if one.name == "devices.count_by"] == [
         "ConnectionError",
         None,
     ]
 
 
-def test_no_value_is_told(manager: DatabaseManager, told: Told) -> None:
+def test_no_value_is_reported(manager: DatabaseManager, observed: Observed) -> None:
     work(manager)
-    assert "cards.get_psk_key_by_identity" in names(told)
-    assert "IntegrityError" in [one.error for one in told]
-    shown = "\n".join(map(repr, told))
+    assert "cards.get_psk_key_by_identity" in names(observed)
+    assert "IntegrityError" in [one.error for one in observed]
+    shown = "\n".join(map(repr, observed))
     assert [value for value in VALUES if value in shown] == []
     with pytest.raises(FrozenInstanceError):
-        told[0].rows = 7  # type: ignore[misc]
+        observed[0].rows = 7  # type: ignore[misc]
 
 
-# Who is told
+# Who is observed
 
 
-def test_a_handler_is_told_from_the_next_unit_of_work_and_not_after_its_end(
+def test_a_handler_is_reported_from_the_next_unit_of_work_and_not_after_its_end(
     manager: DatabaseManager,
 ) -> None:
-    first: Told = []
-    second: Told = []
+    first: Observed = []
+    second: Observed = []
     with UnitOfWork(manager, read_only=True) as early:
         manager.statements.on(first.append)
         early.devices.count()
@@ -239,7 +247,7 @@ def test_a_handler_is_told_from_the_next_unit_of_work_and_not_after_its_end(
 def test_a_handler_that_raises_is_logged_and_stops_nobody(
     manager: DatabaseManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: Told = []
+    heard: Observed = []
 
     def broken(_told: ObservedStatement) -> None:
         raise RuntimeError("handler")
@@ -261,11 +269,11 @@ def test_a_handler_that_raises_is_logged_and_stops_nobody(
         manager.statements.on("broken")  # type: ignore[arg-type]
 
 
-def test_what_a_handler_sends_is_not_told(manager: DatabaseManager) -> None:
+def test_statements_of_a_handler_are_not_reported(manager: DatabaseManager) -> None:
     heard: list[str] = []
 
-    def look(told: ObservedStatement) -> None:
-        heard.append(told.name)
+    def look(observed: ObservedStatement) -> None:
+        heard.append(observed.name)
         with UnitOfWork(manager, read_only=True) as other:
             other.devices.count()
 
@@ -279,11 +287,11 @@ def test_what_a_handler_sends_is_not_told(manager: DatabaseManager) -> None:
     assert heard == ["cards.count_by"] * 2
 
 
-def test_each_thread_tells_of_its_own(manager: DatabaseManager) -> None:
+def test_each_thread_reports_its_own_statements(manager: DatabaseManager) -> None:
     heard: list[tuple[str, int]] = []
 
-    def hear(told: ObservedStatement) -> None:
-        heard.append((told.name, threading.current_thread().name))
+    def hear(observed: ObservedStatement) -> None:
+        heard.append((observed.name, threading.current_thread().name))
 
     def read(count: Callable[[UnitOfWork], int]) -> None:
         for _ in range(20):
@@ -357,7 +365,7 @@ def test_what_is_quicker_than_the_threshold_is_not_logged(
     assert record.getMessage().startswith("trials.trial: ")
 
 
-def test_a_process_is_told_to_log_by_its_environment(
+def test_a_process_is_reported_to_log_by_its_environment(
     manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from cardlink_sql import DatabaseConfig
@@ -368,12 +376,12 @@ def test_a_process_is_told_to_log_by_its_environment(
     assert caplog.messages[0].startswith("server.version: ")
 
 
-def test_a_forked_child_tells_too(manager: DatabaseManager) -> None:
-    heard: Told = []
+def test_a_forked_child_reports_too(manager: DatabaseManager) -> None:
+    heard: Observed = []
     ended: list[int] = []
 
-    def fork(told: ObservedStatement) -> None:
-        heard.append(told)
+    def fork(observed: ObservedStatement) -> None:
+        heard.append(observed)
         if len(heard) > 1:
             return
         child = os.fork()
@@ -396,7 +404,7 @@ def test_a_forked_child_tells_too(manager: DatabaseManager) -> None:
 def test_echo_and_a_handler_go_together(
     manager: DatabaseManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: Told = []
+    heard: Observed = []
     with (
         caplog.at_level(logging.INFO, "sqlalchemy.engine"),
         DatabaseManager(replace(manager.config, echo=True, slow_query_ms=0)) as loud,

@@ -1,4 +1,4 @@
-"""The public names, which their modules give when they are first asked for."""
+"""The public names, which their modules provide at the first use."""
 
 import ast
 import subprocess
@@ -55,7 +55,7 @@ def test_every_name_is_there() -> None:
         assert names[name] is getattr(sys.modules[f"cardlink_sql.{module}"], name)
 
 
-def test_what_is_no_name_is_an_attribute_error() -> None:
+def test_another_name_is_an_attribute_error() -> None:
     assert not hasattr(cardlink_sql, "no_such_name")
 
 

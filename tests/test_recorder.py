@@ -380,7 +380,7 @@ def test_a_wrong_value_is_refused_at_once(recorder: Recorder) -> None:
         assert recorder.figures() == RecorderFigures(0, 0, 0, 0.0)
 
 
-def test_what_the_database_refuses_is_left_out_alone_and_reported(
+def test_only_items_that_the_database_refuses_are_left_out_and_reported(
     manager: DatabaseManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     reported: list[RefusedItem] = []

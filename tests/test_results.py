@@ -117,14 +117,14 @@ def test_a_result_without_times_is_a_verdict_of_now(uow: UnitOfWork) -> None:
     assert (summary.failed, summary.open, summary.pass_rate) == (1, 0, 0.0)
 
 
-def test_a_start_alone_leaves_a_result_open(uow: UnitOfWork) -> None:
+def test_a_start_without_an_end_leaves_a_result_open(uow: UnitOfWork) -> None:
     one = create(uow, started_at=MOMENT)
 
     assert (one.started_at, one.ended_at, one.duration_ms) == (MOMENT, None, None)
     assert uow.tests.get_run_summary(one.run_id).open == 1
 
 
-def test_a_result_with_a_duration_alone_ended_now(uow: UnitOfWork) -> None:
+def test_a_result_with_only_a_duration_ended_now(uow: UnitOfWork) -> None:
     before = datetime.now(UTC)
 
     one = create(uow, duration_ms=1500)
@@ -387,7 +387,7 @@ def test_a_summary_counts_a_run_and_each_suite(runs: UnitOfWork) -> None:
     assert (b.suite_name, b.total, b.skipped, b.pass_rate) == ("b", 1, 1, None)
 
 
-def test_what_is_open_counts_as_open_alone(runs: UnitOfWork) -> None:
+def test_an_open_result_counts_only_as_open(runs: UnitOfWork) -> None:
     summary = runs.tests.get_run_summary("third")
 
     assert (summary.total, summary.failed, summary.passed, summary.open) == (2, 1, 0, 1)
@@ -395,7 +395,7 @@ def test_what_is_open_counts_as_open_alone(runs: UnitOfWork) -> None:
     assert summary.ended_at == MOMENT + timedelta(hours=2) + SECOND
 
 
-def test_a_run_of_open_results_alone_has_a_summary(uow: UnitOfWork) -> None:
+def test_a_run_of_only_open_results_has_a_summary(uow: UnitOfWork) -> None:
     uow.tests.create(result(1, started_at=None, duration_ms=None))
 
     summary = uow.tests.get_run_summary("run")
@@ -454,7 +454,7 @@ def fill(uow: UnitOfWork, run: str, *outcomes: tuple[Any, ...]) -> None:
         create(uow, status or "error", run_id=run, test_name=test, started_at=MOMENT, **ended)
 
 
-def test_each_kind_of_change_is_told_apart(uow: UnitOfWork) -> None:
+def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
     fill(
         uow, "a",
         ("broke", "passed", 10), ("broke off", "passed", 10), ("healed", "failed", 10),
@@ -651,7 +651,7 @@ def test_a_purge_deletes_the_oldest_in_batches(uow: UnitOfWork) -> None:
     assert uow.tests.count_old(30) == 0
 
 
-def test_a_batch_is_no_larger_than_its_limit_where_results_are_of_one_time(
+def test_a_batch_does_not_exceed_its_limit_where_results_are_of_one_time(
     uow: UnitOfWork,
 ) -> None:
     old = datetime.now(UTC) - timedelta(days=2)

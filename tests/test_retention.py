@@ -199,23 +199,23 @@ def test_a_session_that_fits_a_batch_goes_as_a_whole(
     assert purge(manager, {"sessions": 30}, look) == {"logs": 48, "sessions": 12}
 
 
-def test_a_batch_is_told_whole_before_an_interrupt(
+def test_a_batch_is_reported_whole_before_an_interrupt(
     manager: DatabaseManager, small_batches: None
 ) -> None:
     with UnitOfWork(manager) as uow:
         for number in range(4):
             add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 3)
         uow.commit()
-    told: list[Mapping[str, int]] = []
+    reported: list[Mapping[str, int]] = []
 
     def interrupt(batch: Mapping[str, int]) -> None:
-        told.append(batch)
+        reported.append(batch)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         purge(manager, {"sessions": 30}, interrupt)
 
-    assert told == [{"logs": 6, "sessions": 2}]
+    assert reported == [{"logs": 6, "sessions": 2}]
     assert rows(manager) == {"logs": 6, "sessions": 2, "tests": 0, "events": 0}
 
 

@@ -42,7 +42,7 @@ def proxy(manager: DatabaseManager) -> Iterator[CuttingProxy]:
 
 @pytest.fixture
 def cut(manager: DatabaseManager, proxy: CuttingProxy) -> Iterator[DatabaseManager]:
-    """A manager behind the proxy."""
+    """A manager that connects through the proxy."""
     with proxy.manager(manager) as through:
         yield through
 
@@ -296,7 +296,7 @@ def test_a_unit_of_work_for_writing_in_an_event_loop_warns_once(manager: Databas
         assert caught[0].filename == __file__
 
 
-def test_a_thread_beside_the_event_loop_does_not_warn(manager: DatabaseManager) -> None:
+def test_a_thread_next_to_the_event_loop_does_not_warn(manager: DatabaseManager) -> None:
     async def work() -> str:
         return await asyncio.to_thread(manager.run, Work())
 

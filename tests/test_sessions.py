@@ -446,7 +446,9 @@ def test_a_session_that_ended_is_never_stale(uow: UnitOfWork, two_hours_ago: dat
     assert {s.status for s in uow.sessions.find_stale(60)} == {"pending", "active"}
 
 
-def test_close_stale_ends_what_find_stale_gives(uow: UnitOfWork, two_hours_ago: datetime) -> None:
+def test_close_stale_ends_the_sessions_of_find_stale(
+    uow: UnitOfWork, two_hours_ago: datetime
+) -> None:
     old = {"created_at": two_hours_ago, "updated_at": two_hours_ago}
     create(uow, 1, **old)
     create(uow, 2, **old, status=SessionStatus.ACTIVE, started_at=two_hours_ago)

@@ -163,7 +163,7 @@ def test_null_of_sql_reads_as_none(manager: DatabaseManager) -> None:
         assert uow.settings.get_value("lab.a") is None
 
 
-def test_what_is_no_json_value_is_refused(uow: UnitOfWork) -> None:
+def test_other_than_json_values_are_refused(uow: UnitOfWork) -> None:
     for value in [
         math.nan,
         math.inf,
@@ -290,7 +290,7 @@ def test_a_second_value_keeps_what_is_not_given(uow: UnitOfWork) -> None:
     assert uow.settings.count() == 1
 
 
-def test_what_a_new_setting_has_without_being_told(uow: UnitOfWork) -> None:
+def test_a_new_setting_has_defaults(uow: UnitOfWork) -> None:
     declared = uow.settings.set_value("server.port", 1)
     assert (declared.category, declared.description) == ("server", "TCP port of the admin server")
     for key, category in (

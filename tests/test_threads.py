@@ -52,7 +52,7 @@ def at_once(work: Callable[[int], None]) -> None:
 
 
 def store_keys(manager: DatabaseManager) -> dict[str, bytes]:
-    """Cards with a key each; gives the keys by identity."""
+    """Cards with a key each; returns the keys by identity."""
     with UnitOfWork(manager) as uow:
         for number in range(CARDS):
             uow.cards.create(card(number))
@@ -91,7 +91,7 @@ def test_a_gateway_kept_by_many_threads_serves_its_owner_and_refuses_the_others(
     assert outcomes == {"refused": THREADS * LOOKUPS}
 
 
-def test_writes_of_many_threads_leave_the_owners_own_alone(manager: DatabaseManager) -> None:
+def test_writes_of_many_threads_leave_the_owners_own_unchanged(manager: DatabaseManager) -> None:
     outcomes: Counter[str] = Counter()
 
     with UnitOfWork(manager) as uow:
@@ -138,7 +138,7 @@ USES: dict[str, Callable[[UnitOfWork], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES)
-def test_another_thread_is_told_both_threads_and_the_remedy(uow: UnitOfWork, use: str) -> None:
+def test_another_thread_gets_both_threads_and_the_remedy(uow: UnitOfWork, use: str) -> None:
     uow.devices.create(device(1))
 
     error = in_thread(lambda: USES[use](uow))

@@ -116,7 +116,7 @@ class TestValues:
         rows = transaction.many(query(manager, "many", text), {"ids": wanted})
         assert [row[0] for row in rows] == [name for name in IDS if name in wanted]
 
-    def test_a_value_that_no_database_keeps_is_no_traceback_of_a_driver(
+    def test_a_value_that_no_database_keeps_is_not_a_traceback_of_a_driver(
         self, manager: DatabaseManager, transaction: Transaction
     ) -> None:
         by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")

@@ -1,4 +1,4 @@
-"""The form of values: what each check takes, gives back and refuses."""
+"""The form of values: what each check takes, returns and refuses."""
 
 import math
 from collections.abc import Callable

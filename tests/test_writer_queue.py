@@ -159,7 +159,7 @@ def test_a_thread_that_died_in_its_unit_of_work_lets_the_others_in(
 
 @on_sqlite
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_child_forked_beside_threads_reads_and_writes(manager: DatabaseManager) -> None:
+def test_a_child_forked_next_to_threads_reads_and_writes(manager: DatabaseManager) -> None:
     done = threading.Event()
 
     def use(read_only: bool) -> None:
