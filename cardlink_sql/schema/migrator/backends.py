@@ -1,8 +1,7 @@
-"""yoyo's backends over a connection of ours.
+"""yoyo's bookkeeping over a connection of ours.
 
-yoyo would open its own connections, lock with a row that outlives its process, and record
-a migration in another transaction than the one that applied it. These keep its bookkeeping
-and its way of applying steps, and nothing else.
+yoyo's own backends would open their own connections, lock with a row that outlives its process,
+and record a migration in another transaction than the one that applied it.
 """
 
 import getpass
@@ -10,15 +9,10 @@ import os
 import socket
 import uuid
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Final
-
-from yoyo.backends.base import DatabaseBackend
-from yoyo.backends.core.mysql import MySQLBackend
-from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
-from yoyo.backends.core.sqlite3 import SQLiteBackend
-from yoyo.connections import DatabaseURI
+from typing import Any, ClassVar, Final
 
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.internal import InternalStatements
@@ -30,50 +24,41 @@ from cardlink_sql.schema.migrator import bookkeeping, driver
 _NAME_LENGTH: Final = 255
 
 
-class Backend(DatabaseBackend):  # type: ignore[misc]
-    """The common part of the three backends: one connection, given and never closed here."""
+class Backend:
+    """The common part of the three backends: one connection, given and never closed here.
 
-    dialect: Dialect
-    transactional_ddl = True
+    Args:
+        connection: the driver's, in autocommit mode.
+    """
 
-    def __init__(self, connection: Any, database: str) -> None:
-        self._given = connection
-        uri = DatabaseURI(self.dialect.value, None, None, None, None, database, {})
-        super().__init__(uri, bookkeeping.MIGRATION_TABLE)
+    dialect: ClassVar[Dialect]
+    has_transactional_ddl: ClassVar[bool] = True
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
         self._statements = InternalStatements(self.dialect, connection)
-        self.has_transactional_ddl = self.transactional_ddl
 
-    def connect(self, _dburi: Any) -> Any:
-        """Return the connection that was passed in."""
-        return self._given
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction, and commit it at the end or roll it back on an error.
 
-    def copy(self) -> "Backend":
-        """Return itself: apply and record share a connection."""
-        return self
-
-    def __enter__(self) -> "Backend":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Leave the connection open, and the driver's adapters as they are."""
-
-    def init_database(self) -> None:
-        """Probe nothing."""
-
-    def ensure_internal_schema_updated(self) -> None:
-        """Do nothing: :meth:`create_bookkeeping` has made the tables."""
-
-    def savepoint(self, _name: str) -> None:
-        """Do nothing: a statement that fails ends the whole migration."""
-
-    def savepoint_rollback(self, _name: str) -> None:
-        """Do nothing: there is no savepoint to return to."""
+        Inside another one it does nothing: that one commits or rolls back.
+        """
+        if backend_of(self.dialect).in_transaction(self.connection):
+            yield
+            return
+        self.connection.cursor().execute(backend_of(self.dialect).begin)
+        try:
+            yield
+            self.connection.commit()
+        except BaseException:
+            self.rollback()
+            raise
 
     def rollback(self) -> None:
         """Roll back; a lost connection has nothing to roll back."""
         with suppress(self.connection.Error):
-            super().rollback()
-        self._in_transaction = False
+            self.connection.rollback()
 
     def send(self, title: str, **given: Any) -> Any:
         """Send a statement of ``sql/internal/*/migrations.sql`` and return the driver's cursor."""
@@ -137,13 +122,14 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
             )
 
     def run_whole(self, migration: Any, direction: str) -> None:
-        """Run all steps of a migration inside the transaction that is open.
+        """Run all statements of a migration inside the transaction that is open.
 
         Raises:
             MigrationError: a statement ended the transaction.
             StatementFailed: a statement was refused.
         """
-        migration.process_steps(self, direction)
+        for statement in migration.statements(direction):
+            statement.run(self.connection)
         if not backend_of(self.dialect).in_transaction(self.connection):
             raise MigrationError(
                 "a statement ended the transaction, so what ran before it is committed",
@@ -155,7 +141,7 @@ class Backend(DatabaseBackend):  # type: ignore[misc]
         return _naive_utc(value) if isinstance(value, datetime) else value
 
 
-class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
+class SQLite(Backend):
     """SQLite: foreign keys are off while tables are rebuilt, and checked before the commit."""
 
     dialect = Dialect.SQLITE
@@ -172,13 +158,8 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
         self.rollback()
         self.send("foreign_keys_on")
 
-    def begin(self) -> None:
-        """Take the write lock at once: a later upgrade could fail half-way."""
-        self.send("begin")
-        self._in_transaction = True
-
     def run_whole(self, migration: Any, direction: str) -> None:
-        """Run the steps, then check that every row still has the row that it refers to.
+        """Run the statements, then check that every row still has the row that it refers to.
 
         Raises:
             MigrationError: a row lost its reference; or as for the other backends.
@@ -210,18 +191,14 @@ class SQLite(Backend, SQLiteBackend):  # type: ignore[misc]
         return bound.isoformat(" ") if isinstance(bound, datetime) else bound
 
 
-class MySQL(Backend, MySQLBackend):  # type: ignore[misc]
+class MySQL(Backend):
     """MySQL and MariaDB: each DDL statement commits by itself."""
 
     dialect = Dialect.MYSQL
-    transactional_ddl = False
-
-    def quote_identifier(self, identifier: str) -> str:
-        """Quote without asking the server: the engine has set its sql_mode."""
-        return f"`{identifier}`"
+    has_transactional_ddl = False
 
 
-class PostgreSQL(Backend, PostgresqlPsycopgBackend):  # type: ignore[misc]
+class PostgreSQL(Backend):
     """PostgreSQL."""
 
     dialect = Dialect.POSTGRESQL

@@ -9,16 +9,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import as_file
 from importlib.resources.abc import Traversable
-from itertools import zip_longest
 from typing import Any, Final, Literal
 
-from yoyo.migrations import (
-    Migration,
-    MigrationList,
-    StepCollector,
-    read_sql_migration,
-    topological_sort,
-)
+from yoyo.migrations import Migration, MigrationList, read_sql_migration, topological_sort
 from yoyo.topologicalsort import CycleError
 
 from cardlink_sql.dialect import Dialect
@@ -82,7 +75,7 @@ class Statement:
 
 
 class SQLMigration(Migration):  # type: ignore[misc]
-    """A yoyo migration, read and checked at once; its steps are our statements.
+    """A yoyo migration, read and checked at once.
 
     yoyo reads late, in the locale's encoding, and resolves ``depends`` in a registry of the
     whole process, where the files of two dialects would collide.
@@ -99,7 +92,6 @@ class SQLMigration(Migration):  # type: ignore[misc]
         self.rollback_statements = rollback.statements(rollback.parse()[2]) if rollback else None
         self.use_transactions = directives.get("transactional", "true").strip() == "true"
         self.depends_on = tuple(directives.get("depends", "").split())
-        self.steps = self._make_steps()
 
     def load(self) -> None:
         """Do nothing: the file is already loaded."""
@@ -134,14 +126,6 @@ class SQLMigration(Migration):  # type: ignore[misc]
                 f"write {self.id}{_ROLLBACK}, or restore a backup",
             )
         return self.rollback_statements
-
-    def _make_steps(self) -> list[Any]:
-        collector = StepCollector(migration=self)
-        undoing = reversed(self.rollback_statements or [])
-        for doing, undo in zip_longest(self.apply_statements, undoing):
-            collector.add_step(doing and doing.run, undo and undo.run)
-        steps: list[Any] = collector.create_steps(self.use_transactions)
-        return steps
 
 
 def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]:

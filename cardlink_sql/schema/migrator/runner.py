@@ -213,7 +213,7 @@ class Migrator:
         return locks.held(locks.server_lock(backend), self._lock_timeout)
 
     def _backend(self, connection: Any) -> Backend:
-        return BACKENDS[self._dialect](connection, self._engine.url.database or "")
+        return BACKENDS[self._dialect](connection)
 
     @property
     def _driver_error(self) -> type[Exception]:

@@ -26,7 +26,7 @@ def read_contents(statements: InternalStatements) -> Contents:
     Args:
         statements: over its connection, in a transaction where the figures must agree.
     """
-    backend = BACKENDS[statements.dialect](statements.connection, "")
+    backend = BACKENDS[statements.dialect](statements.connection)
     present = backend.table_names()
     migrations: tuple[str, ...] = ()
     if bookkeeping.MIGRATION_TABLE in present:

@@ -15,7 +15,7 @@ from cardlink_sql.schema.migrator.backends import BACKENDS
 
 def go_on(statements: InternalStatements) -> None:
     """Let a restored database count on; one of a schema before the events has no counter."""
-    backend = BACKENDS[statements.dialect](statements.connection, "")
+    backend = BACKENDS[statements.dialect](statements.connection)
     if event_counter.name in backend.table_names():
         beyond = int(times.utc_now().timestamp() * 1000)
         statements.execute("backup.advance_event_counter", beyond=beyond)

@@ -94,7 +94,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """
     with own_connection(manager) as server:
         database = manager.config.engine_url.database or ""
-        backend = BACKENDS[Dialect.MYSQL](server.connection, database)
+        backend = BACKENDS[Dialect.MYSQL](server.connection)
         # A change to a table ends the snapshot's view of it.
         with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
             contents = read_contents(server)

@@ -148,9 +148,7 @@ def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnPro
             with _unpacked(backup, on_progress) as file:
                 jsonl.load(manager, file, backup.manifest, str(backup.path))
         else:
-            backend = BACKENDS[manager.dialect](
-                server.connection, manager.config.engine_url.database or ""
-            )
+            backend = BACKENDS[manager.dialect](server.connection)
             with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
                 _load_dump(manager, server, backup, on_progress)
         go_on(server)

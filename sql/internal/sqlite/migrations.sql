@@ -6,10 +6,6 @@ SELECT name
 FROM sqlite_master
 WHERE type = 'table';
 
--- name: begin :exec
--- Take the write lock at once: a later upgrade could fail half-way.
-BEGIN IMMEDIATE;
-
 -- name: foreign_keys_off :exec
 -- Let a table be rebuilt: its DROP TABLE would delete the rows that refer to it.
 PRAGMA foreign_keys = OFF;
