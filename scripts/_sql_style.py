@@ -24,9 +24,13 @@ from cardlink_sql.queries.lexer import Kind, Token, tokenize
 ROOT: Final = Path(__file__).resolve().parent.parent
 _NAMES: Final = {Dialect.POSTGRESQL: "postgres", Dialect.MYSQL: "mysql", Dialect.SQLITE: "sqlite"}
 # A migration's CREATE TABLE is laid out as a table, in columns, by four blanks.
-_NOT_FOR_MIGRATIONS: Final = ("LT01", "LT02")
-# sqlfluff knows it only in SELECT.
-_INDEXED_BY: Final = re.compile(r"INDEXED BY \w+|NOT INDEXED")
+_NOT_FOR_MIGRATIONS: Final = frozenset({"LT01", "LT02"})
+# The machinery's statements have names in braces, which are put in when they are sent.
+_NOT_FOR_INTERNAL: Final = frozenset({"RF05"})
+# sqlfluff knows INDEXED BY only in SELECT, and no mode of BEGIN.
+_UNPARSED: Final = re.compile(
+    r'INDEXED BY \w+|NOT INDEXED|(?<=BEGIN )(EXCLUSIVE|ISOLATION LEVEL [A-Z ]+)|= "\{\w+\}"(?=;)'
+)
 
 
 def dialect_of(path: Path) -> Dialect:
@@ -38,9 +42,7 @@ def dialect_of(path: Path) -> Dialect:
 def rendered(text: str, dialect: Dialect) -> str:
     """The text as sqlfluff reads it without an error; as long as it was, line by line."""
     plain = "".join(_shown(token) for token in tokenize(text, dialect))
-    if dialect is not Dialect.SQLITE:
-        return plain
-    return _INDEXED_BY.sub(lambda found: f"/*{found[0][2:-2]}*/", plain)
+    return _UNPARSED.sub(lambda found: f"/*{found[0][2:-2]}*/", plain)
 
 
 def _shown(token: Token) -> str:
@@ -53,11 +55,13 @@ def faults(path: Path) -> list[str]:
     config = FluffConfig.from_path(str(ROOT), overrides={"dialect": _NAMES[dialect]})
     text = path.read_text(encoding="utf-8")
     linted = Linter(config=config).lint_string(rendered(text, dialect), fname=where)
-    is_migration = "migrations" in path.parts
+    exempt = _NOT_FOR_INTERNAL if "internal" in path.parts else frozenset[str]()
+    if "migrations" in (*path.parts, path.stem):
+        exempt |= _NOT_FOR_MIGRATIONS
     return [
         f"{where}:{fault.line_no}:{fault.line_pos}: {fault.rule_code()} {fault.desc()}"
         for fault in linted.get_violations()
-        if not (is_migration and fault.rule_code() in _NOT_FOR_MIGRATIONS)
+        if fault.rule_code() not in exempt
     ]
 
 
@@ -67,8 +71,7 @@ def main(arguments: list[str]) -> int:
         path
         for folder in ("sql", "migrations")
         for path in sorted((ROOT / folder).rglob("*.sql"))
-        # Catalogs, locks and settings of a server are beyond what sqlfluff parses.
-        if path.parent.name in ("common", *Dialect) and "internal" not in path.parts
+        if path.parent.name in ("common", *Dialect)
     ]
     with ProcessPoolExecutor() as pool:
         found = [fault for of_file in pool.map(faults, files) for fault in of_file]

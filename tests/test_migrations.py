@@ -664,7 +664,7 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
     site.write(THREE)
     pooled = site.engine.raw_connection()
     if site.dialect is SQLITE:
-        lock: locks.Lock = locks.FileLock(Path(str(site.config.engine_url.database)))
+        lock: locks.MigrationLock = locks.FileLock(Path(str(site.config.engine_url.database)))
         named = f"process {os.getpid()} on {socket.gethostname()}, since 20"
     else:
         backend = BACKENDS[site.dialect](pooled.driver_connection)

@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from cardlink_sql.review.report.layout import HEAD, ROW, Box, Layout, Line, Point, lay_out
+from cardlink_sql.review.report.layout import HEAD, ROW, Box, Connector, Layout, Point, lay_out
 from cardlink_sql.review.report.schema import tables
 from cardlink_sql.schema.ddl.model import Column, ForeignKey, Key, Table
 
@@ -50,7 +50,7 @@ def drawing(request: pytest.FixtureRequest) -> Layout:
     return lay_out(SCHEMAS[request.param])
 
 
-def segments(line: Line) -> list[Segment]:
+def segments(line: Connector) -> list[Segment]:
     """The straight pieces of a line, each from left to right or from top to bottom."""
     pieces = [(min(pair), max(pair)) for pair in pairwise(line.points)]
     return [piece for piece in pieces if piece[0] != piece[1]]

@@ -68,5 +68,13 @@ def test_what_is_shown_is_as_long_as_what_is_written() -> None:
     assert shown == "SELECT ':a', 10, b -- :c\nLIMIT 100000;"
 
 
-def test_what_sqlfluff_does_not_know_is_a_comment_to_it() -> None:
-    assert rendered("UPDATE t INDEXED BY ix SET", Dialect.SQLITE) == "UPDATE t /*DEXED BY */ SET"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("UPDATE t INDEXED BY ix SET", "UPDATE t /*DEXED BY */ SET"),
+        ("BEGIN EXCLUSIVE;", "BEGIN /*CLUSI*/;"),
+        ('PRAGMA busy_timeout = "{ms}";', 'PRAGMA busy_timeout /*"{ms*/;'),
+    ],
+)
+def test_what_sqlfluff_does_not_know_is_a_comment_to_it(text: str, shown: str) -> None:
+    assert rendered(text, Dialect.SQLITE) == shown

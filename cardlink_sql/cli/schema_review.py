@@ -18,7 +18,7 @@ from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
 from cardlink_sql.review.scratch import scratch_database
 
 if TYPE_CHECKING:
-    from cardlink_sql.review.check import Checked
+    from cardlink_sql.review.check import CheckResult
 
 schema = group(
     "schema",
@@ -119,7 +119,7 @@ def compatible(
         raise typer.Exit(Exit.ERROR)
 
 
-def _print_refused(checked: "Checked", release: str) -> None:
+def _print_refused(checked: "CheckResult", release: str) -> None:
     for note in checked.notes:
         typer.echo(f"note: {note}", err=True)
     for fault in checked.faults:

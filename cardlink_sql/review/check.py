@@ -19,7 +19,7 @@ from cardlink_sql.review.variants import Variant, as_written, variants
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """The number of queries and variants that were checked, and the faults found.
 
     Attributes:
@@ -32,7 +32,7 @@ class Checked:
     notes: list[str]
 
 
-def check_queries(library: Library, asked: Describer) -> Checked:
+def check_queries(library: Library, asked: Describer) -> CheckResult:
     """Prepare every query in every variant, and check its parameters and columns.
 
     Nothing is executed.
@@ -53,10 +53,10 @@ def check_queries(library: Library, asked: Describer) -> Checked:
         faults += {(fault.where, fault.what): fault for fault in refused}.values()
         if not refused:
             faults += _described(query, asked)
-    return Checked(len(library.all()) - len(notes), count, faults, notes)
+    return CheckResult(len(library.all()) - len(notes), count, faults, notes)
 
 
-def prepare_queries(library: Library, asked: Describer) -> Checked:
+def prepare_queries(library: Library, asked: Describer) -> CheckResult:
     """Prepare every query in every variant, without other checks: for another release's queries.
 
     Args:
@@ -68,7 +68,7 @@ def prepare_queries(library: Library, asked: Describer) -> Checked:
     refused = [fault for variant in all_variants for fault in _prepared(variant, asked)]
     faults = {(fault.query, fault.where, fault.what): fault for fault in refused}
     count = len(library.all()) - len(notes)
-    return Checked(count, len(all_variants), list(faults.values()), notes)
+    return CheckResult(count, len(all_variants), list(faults.values()), notes)
 
 
 def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries.library import COMMON, Library, read_library
-from cardlink_sql.review.check import Checked, prepare_queries
+from cardlink_sql.review.check import CheckResult, prepare_queries
 from cardlink_sql.review.describe import Describer
 
 _REMEDY = "keep what they use until none of them runs: drop it one release later"
@@ -39,7 +39,7 @@ def read_release(release: Path, dialect: Dialect) -> Library:
     )
 
 
-def compatible(library: Library, asked: Describer, release: str) -> Checked:
+def compatible(library: Library, asked: Describer, release: str) -> CheckResult:
     """Prepare each query of another release, in each variant, on the schema of this one.
 
     Args:

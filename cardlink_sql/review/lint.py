@@ -20,7 +20,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.schema.migrator.files import SQLMigration, Statement, read_each
+from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
 from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 from cardlink_sql.schema.migrator.table_locks import MYSQL, Work
 
@@ -40,7 +40,7 @@ class _Step:
     """A statement and its changes."""
 
     migration: SQLMigration
-    statement: Statement
+    statement: MigrationStatement
     changes: list[Change]
     new: frozenset[str]
     coming: frozenset[str]
@@ -121,7 +121,7 @@ class _Linted:
             for found in _ALLOW.finditer(text)
         ]
 
-    def _is_allowed(self, rule: str, statement: Statement | None = None) -> bool:
+    def _is_allowed(self, rule: str, statement: MigrationStatement | None = None) -> bool:
         top = int(self._migration.apply_statements[0].line)
         comments = [range(1, top)] + ([_comment_above(statement)] if statement else [])
         for line, said in self._allows:
@@ -146,7 +146,7 @@ class _Linted:
         return Finding(rule, where, None, self._migration.dialect, what, remedy)
 
 
-def _comment_above(statement: Statement) -> range:
+def _comment_above(statement: MigrationStatement) -> range:
     """Return the lines of the comment above a statement."""
     before = statement.text[: len(statement.code) - len(statement.code.lstrip())]
     line = int(statement.line)

@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.shapes import Shape, is_small, largest
+from cardlink_sql.review.shapes import PlanShape, is_small, largest
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
@@ -22,7 +22,7 @@ _WRITES: Final = frozenset({"INSERT", "REPLACE"})
 _SORTS: Final = ("Using filesort", "Using temporary")
 
 
-def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> Shape:
+def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> PlanShape:
     """Return the shape of a plan.
 
     Args:
@@ -41,7 +41,7 @@ def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> Shape:
             table = largest({known[name] for name in names if known.get(name) in GROWING})
             if table is not None and not is_small(expected, table):
                 sorts.setdefault(table, _line(row))
-    return Shape(tuple(map(_line, rows)), scans, sorts)
+    return PlanShape(tuple(map(_line, rows)), scans, sorts)
 
 
 def _is_whole(row: Row, table: str) -> bool:

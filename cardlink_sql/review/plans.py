@@ -21,7 +21,7 @@ from cardlink_sql.review.mysql_plan import read_mysql_plan
 from cardlink_sql.review.postgresql_plan import read_postgresql_plan
 from cardlink_sql.review.samples import kinds_of, placeholders
 from cardlink_sql.review.scratch import sqlite_in_memory
-from cardlink_sql.review.shapes import NO_REASON, Planned, Shape
+from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape
 from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
 
@@ -95,12 +95,16 @@ class Planner:
             raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
         return {one.name: one.kind for one in found if one.kind is not None}
 
-    def _shape(self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]) -> Shape:
+    def _shape(
+        self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]
+    ) -> PlanShape:
         shape = self._read(asked, variant, kinds)
         counts_all = _COUNTS_ALL.fullmatch(" ".join(variant.sql().split()))
         return replace(shape, scans={}) if counts_all else shape
 
-    def _read(self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]) -> Shape:
+    def _read(
+        self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]
+    ) -> PlanShape:
         query = variant.query
         values = placeholders(query, query.required | variant.given, NOW, kinds)
         match query.dialect:
@@ -224,7 +228,7 @@ def judge(query: Query, plans: list[Planned]) -> Iterator[Finding]:
 
 
 def _by_table(
-    plans: list[Planned], of: Callable[[Shape], Mapping[str, str]]
+    plans: list[Planned], of: Callable[[PlanShape], Mapping[str, str]]
 ) -> dict[str, list[tuple[Variant, str]]]:
     """Return the variants that scan or sort a table, each with the line of its plan."""
     found: dict[str, list[tuple[Variant, str]]] = defaultdict(list)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.shapes import Shape, index_heads, is_small, largest, sets_rows_apart
+from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
 
 Node = dict[str, Any]
 
@@ -32,7 +32,7 @@ _CAST: Final = re.compile(
 _BRACKETED_NAME: Final = re.compile(r"(?<!\w)\((\w+(?:\.\w+)?)\)")
 
 
-def read_postgresql_plan(plan: Node) -> Shape:
+def read_postgresql_plan(plan: Node) -> PlanShape:
     """Return the shape of a plan.
 
     Args:
@@ -40,7 +40,7 @@ def read_postgresql_plan(plan: Node) -> Shape:
     """
     found = _Reader()
     found.read(plan, 0, ends_early=False)
-    return Shape(tuple(found.lines), found.scans, found.sorts)
+    return PlanShape(tuple(found.lines), found.scans, found.sorts)
 
 
 class _Reader:

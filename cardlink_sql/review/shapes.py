@@ -18,7 +18,7 @@ NO_REASON: Final = "let an index serve it, or say why it may in a comment: -- al
 
 
 @dataclass(frozen=True)
-class Shape:
+class PlanShape:
     """The way a database executes a statement.
 
     Attributes:
@@ -37,7 +37,7 @@ class Planned:
     """A query in one variant, and the shape of its plan."""
 
     variant: Variant
-    shape: Shape
+    shape: PlanShape
 
 
 def is_small(rows: float, table: str) -> bool:

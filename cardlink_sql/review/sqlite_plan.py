@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.dataset import SIZES
-from cardlink_sql.review.shapes import Shape, index_heads, is_small, largest, sets_rows_apart
+from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
 
@@ -34,7 +34,7 @@ _SORT: Final = "USE TEMP B-TREE"
 _SORT_OF_A_PART: Final = re.compile(rf"{_SORT} FOR (LAST|RIGHT) ")
 
 
-def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> Shape:
+def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> PlanShape:
     """Return the shape of a plan.
 
     Args:
@@ -64,7 +64,7 @@ def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages)
             expected = prod(_expected(read, table, averages) for read, table in pairs)
             if not is_small(expected, most):
                 sorts.setdefault(most, sorting)
-    return Shape(tuple(_lines(rows)), scans, sorts)
+    return PlanShape(tuple(_lines(rows)), scans, sorts)
 
 
 def _comes_apart(read: re.Match[str]) -> bool:

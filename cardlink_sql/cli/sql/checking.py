@@ -17,7 +17,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.queries import load_library
-from cardlink_sql.review.check import Checked, check_queries
+from cardlink_sql.review.check import CheckResult, check_queries
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import (
     check_lock,
@@ -190,7 +190,7 @@ def _count(faults: list[Finding]) -> str:
 
 
 def _judge_plans(
-    target: Target, config: DatabaseConfig, checked: Checked
+    target: Target, config: DatabaseConfig, checked: CheckResult
 ) -> tuple[list[Finding] | None, str | None]:
     """Return the problems of the plans, None where none was judged, and a note for the reader."""
     refused = {fault.query for fault in checked.faults if fault.query}

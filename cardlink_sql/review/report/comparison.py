@@ -16,7 +16,7 @@ _CLASSES: Final = {
     Kind.BLOCK_COMMENT: "comment",
 }
 
-Line = tuple[Token, ...]
+TokenLine = tuple[Token, ...]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def compare(forms: Sequence[Sequence[Token]]) -> list[Part]:
     return parts
 
 
-def _lines(tokens: Sequence[Token]) -> Iterator[Line]:
+def _lines(tokens: Sequence[Token]) -> Iterator[TokenLine]:
     line: list[Token] = []
     for token in tokens:
         line.append(token)
@@ -64,7 +64,7 @@ def _lines(tokens: Sequence[Token]) -> Iterator[Line]:
         yield tuple(line)
 
 
-def _shared(forms: list[list[Line]]) -> Iterator[list[int]]:
+def _shared(forms: list[list[TokenLine]]) -> Iterator[list[int]]:
     """Yield the place in each form of every line that all forms have."""
     first, *others = [[_key(line) for line in form] for form in forms]
     matches = [_matches(first, other) for other in others]
@@ -73,7 +73,7 @@ def _shared(forms: list[list[Line]]) -> Iterator[list[int]]:
             yield [line, *(match[line] for match in matches)]
 
 
-def _part(texts: Sequence[Sequence[Line]]) -> Part:
+def _part(texts: Sequence[Sequence[TokenLine]]) -> Part:
     words = [[t for line in lines for t in line if t.kind not in _SPACE] for lines in texts]
     keys = [[token.text for token in of_form] for of_form in words]
     own: list[set[Token]] = [set() for _ in texts]
@@ -89,7 +89,7 @@ def _part(texts: Sequence[Sequence[Line]]) -> Part:
     )
 
 
-def _words(line: Line, marked: set[Token]) -> Iterator[Word]:
+def _words(line: TokenLine, marked: set[Token]) -> Iterator[Word]:
     """Yield the words; signs and blanks between two marked words are marked with them."""
     places = [at for at, token in enumerate(line) if token in marked]
     filled = set(places)

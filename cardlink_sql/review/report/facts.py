@@ -23,7 +23,7 @@ from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.schema.ddl.model import Table
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.
-Shape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
+ResultShape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
 
 STATEMENT: Final = "statement"
 
@@ -112,7 +112,7 @@ class QueryFacts:
         )
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> ResultShape:
         """Return the columns, as far as the locks know their types."""
         known = {dialect: dict(one.columns) for dialect, one in self.locked.items() if one.columns}
         if self.first.rows is Rows.SCALAR:  # its name is the server's own
@@ -180,7 +180,7 @@ class GatewayFacts:
         return sorted({name for query in self.queries for name in (*query.reads, *query.writes)})
 
     @cached_property
-    def shared(self) -> dict[Shape, list[QueryFacts]]:
+    def shared(self) -> dict[ResultShape, list[QueryFacts]]:
         """Return the shapes that several queries have, with these; short ones are repeated."""
         found = defaultdict(list)
         for query in self.queries:

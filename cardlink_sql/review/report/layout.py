@@ -48,7 +48,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Line:
+class Connector:
     """A foreign key as it is drawn, from the parent's key to the child's first column."""
 
     reference: Reference
@@ -60,7 +60,7 @@ class Layout:
     """The drawing."""
 
     boxes: tuple[Box, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Connector, ...]
     width: float
     height: float
 
@@ -115,7 +115,7 @@ def lay_out(tables: Sequence[Table]) -> Layout:
         last = lefts[layer[one.table.name]], course.end
         over = [] if course.lane is None else [(out, course.lane), (back, course.lane)]
         corners = [(out, course.start), *over, (back, course.end)]
-        lines.append(Line(one, (first, *corners, last)))
+        lines.append(Connector(one, (first, *corners, last)))
     height = max(box.y + box.height for box in boxes) + MARGIN
     return Layout(tuple(boxes), tuple(lines), width, height)
 

@@ -24,7 +24,7 @@ from cardlink_sql.schema.migrator import bookkeeping, driver
 _NAME_LENGTH: Final = 255
 
 
-class Backend:
+class MigrationBackend:
     """The common part of the three backends: one connection, given and never closed here.
 
     Args:
@@ -141,7 +141,7 @@ class Backend:
         return _naive_utc(value) if isinstance(value, datetime) else value
 
 
-class SQLite(Backend):
+class SQLite(MigrationBackend):
     """SQLite: foreign keys are off while tables are rebuilt, and checked before the commit."""
 
     dialect = Dialect.SQLITE
@@ -191,14 +191,14 @@ class SQLite(Backend):
         return bound.isoformat(" ") if isinstance(bound, datetime) else bound
 
 
-class MySQL(Backend):
+class MySQL(MigrationBackend):
     """MySQL and MariaDB: each DDL statement commits by itself."""
 
     dialect = Dialect.MYSQL
     has_transactional_ddl = False
 
 
-class PostgreSQL(Backend):
+class PostgreSQL(MigrationBackend):
     """PostgreSQL."""
 
     dialect = Dialect.POSTGRESQL
@@ -210,7 +210,7 @@ class PostgreSQL(Backend):
             self.send("notice_dead_client")
 
 
-BACKENDS: Final[dict[Dialect, type[Backend]]] = {
+BACKENDS: Final[dict[Dialect, type[MigrationBackend]]] = {
     Dialect.SQLITE: SQLite,
     Dialect.MYSQL: MySQL,
     Dialect.POSTGRESQL: PostgreSQL,

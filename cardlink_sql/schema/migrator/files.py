@@ -29,13 +29,13 @@ _WRITTEN_RIGHT: Final = re.compile(r"\s*--\s*(depends:.*|transactional:\s*(true|
 class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, callers never see it
     """Raised when the driver or the server refuses a statement (``__cause__``)."""
 
-    def __init__(self, statement: "Statement") -> None:
+    def __init__(self, statement: "MigrationStatement") -> None:
         super().__init__(statement.where)
         self.statement = statement
 
 
 @dataclass(frozen=True)
-class Statement:
+class MigrationStatement:
     """One statement of a migration: its text, its number from 1, ``file:line`` and the column.
 
     ``code`` is the text with strings, comments and quoted names blanked out.
@@ -111,7 +111,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
                 )
         self._depends = {by_id[name] for name in self.depends_on}
 
-    def statements(self, direction: Direction) -> list[Statement]:
+    def statements(self, direction: Direction) -> list[MigrationStatement]:
         """Return the statements of one direction, in the order in which they run.
 
         Raises:
@@ -190,7 +190,7 @@ def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File 
     return [(file, rollbacks.get(file.id)) for file in forward]
 
 
-def statements_checksum(statements: list[Statement]) -> str:
+def statements_checksum(statements: list[MigrationStatement]) -> str:
     """Return one checksum over several statements."""
     return _checksum("".join(statement.checksum for statement in statements))
 
@@ -226,9 +226,9 @@ class _File:
             parsed: tuple[dict[str, str], str, list[str]] = read_sql_migration(str(path))
         return parsed
 
-    def statements(self, texts: list[str]) -> list[Statement]:
+    def statements(self, texts: list[str]) -> list[MigrationStatement]:
         """Return yoyo's statements with their lines, except those of only comments."""
-        statements: list[Statement] = []
+        statements: list[MigrationStatement] = []
         position = 0
         for text in texts:
             start = max(self.text.find(text, position), position)
@@ -241,7 +241,7 @@ class _File:
             where = f"{self.where}:{self.text.count(chr(10), 0, place) + 1}"
             column = place - self.text.rfind("\n", 0, place)
             sqltext.check_statement(code, where)
-            statements.append(Statement(len(statements) + 1, text, code, where, column))
+            statements.append(MigrationStatement(len(statements) + 1, text, code, where, column))
         if not statements:
             raise MigrationError(
                 "the file holds no statement",

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.backends import MigrationBackend
 from cardlink_sql.schema.migrator.files import (
     Direction,
+    MigrationStatement,
     SQLMigration,
-    Statement,
     statements_checksum,
 )
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """A migration's row in the journal.
 
     ``statement_started`` with an ``error`` is a statement that the server refused; without
@@ -40,15 +40,15 @@ class Entry:
 class Journal:
     """Reads and writes the journal over a backend's connection."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: MigrationBackend) -> None:
         self._backend = backend
 
-    def read(self) -> dict[str, Entry]:
+    def read(self) -> dict[str, JournalEntry]:
         """Return all rows by the migration's id."""
         rows = self._backend.send("read_journal").fetchall()
-        return {row[0]: Entry(*row) for row in rows}
+        return {row[0]: JournalEntry(*row) for row in rows}
 
-    def begin(self, migration: SQLMigration, direction: Direction) -> Entry:
+    def begin(self, migration: SQLMigration, direction: Direction) -> JournalEntry:
         """Insert the row of a migration that runs statement by statement, with nothing done."""
         self._write(migration, direction, [])
         return self.read()[migration.id]
@@ -61,7 +61,7 @@ class Journal:
         """Delete the row: the migration is rolled back."""
         self._backend.send("delete_journal", migration_id=migration.id)
 
-    def started(self, migration: SQLMigration, statement: Statement) -> None:
+    def started(self, migration: SQLMigration, statement: MigrationStatement) -> None:
         """Record that a statement is about to run."""
         self._send(
             "journal_started",
@@ -70,7 +70,9 @@ class Journal:
             started_checksum=statement.checksum,
         )
 
-    def done(self, migration: SQLMigration, direction: Direction, statement: Statement) -> None:
+    def done(
+        self, migration: SQLMigration, direction: Direction, statement: MigrationStatement
+    ) -> None:
         """Record that the statements up to this one have run."""
         done = migration.statements(direction)[: statement.number]
         self._send(
@@ -80,7 +82,7 @@ class Journal:
             done_checksum=statements_checksum(done),
         )
 
-    def failed(self, migration: SQLMigration, statement: Statement, error: str) -> None:
+    def failed(self, migration: SQLMigration, statement: MigrationStatement, error: str) -> None:
         """Record that the server refused a statement, so that it took no effect."""
         self._send("journal_failed", migration, number=statement.number, error=error)
 
@@ -93,7 +95,9 @@ class Journal:
             statements=len(migration.apply_statements),
         )
 
-    def _write(self, migration: SQLMigration, direction: Direction, done: list[Statement]) -> None:
+    def _write(
+        self, migration: SQLMigration, direction: Direction, done: list[MigrationStatement]
+    ) -> None:
         with self._backend.transaction():
             self._backend.send("delete_journal", migration_id=migration.id)
             self._send(

@@ -14,7 +14,7 @@ from typing import IO, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.backends import MigrationBackend
 
 if sys.platform == "win32":
     import msvcrt
@@ -26,7 +26,7 @@ _POLL: Final = 0.05
 _WINDOWS_LOCKED_BYTE: Final = 1 << 20
 
 
-class Lock(ABC):
+class MigrationLock(ABC):
     """A lock that is polled, so that its holder can be named after a timeout."""
 
     @abstractmethod
@@ -43,7 +43,7 @@ class Lock(ABC):
 
 
 @contextmanager
-def held(lock: Lock, timeout: float) -> Iterator[None]:
+def held(lock: MigrationLock, timeout: float) -> Iterator[None]:
     """Hold a lock.
 
     Args:
@@ -67,7 +67,7 @@ def held(lock: Lock, timeout: float) -> Iterator[None]:
         lock.release()
 
 
-class NoLock(Lock):
+class NoLock(MigrationLock):
     """The lock of an in-memory database, whose only connection is enough."""
 
     def try_acquire(self) -> bool:
@@ -82,7 +82,7 @@ class NoLock(Lock):
         return "nobody"
 
 
-class FileLock(Lock):
+class FileLock(MigrationLock):
     """An operating system's lock on a file next to an SQLite database.
 
     Freeing the lock removes the file; a file that a killed process left is not locked.
@@ -144,10 +144,10 @@ class FileLock(Lock):
         return False
 
 
-class _ServerLock(Lock):
+class _ServerLock(MigrationLock):
     """A lock of the connection; the server frees it when the connection ends."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: MigrationBackend) -> None:
         self._backend = backend
 
     def try_acquire(self) -> bool:
@@ -189,7 +189,7 @@ class MySQLLock(_ServerLock):
         return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
 
 
-def server_lock(backend: Backend) -> Lock:
+def server_lock(backend: MigrationBackend) -> MigrationLock:
     """Return the server's lock, for the connection that will migrate."""
     if backend.dialect is Dialect.POSTGRESQL:
         return PostgreSQLLock(backend)

@@ -6,15 +6,15 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.schema.migrator import driver
-from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.backends import MigrationBackend
 from cardlink_sql.schema.migrator.bookkeeping import JOURNAL_TABLE
 from cardlink_sql.schema.migrator.files import (
     Direction,
+    MigrationStatement,
     SQLMigration,
-    Statement,
     statements_checksum,
 )
-from cardlink_sql.schema.migrator.journal import Entry
+from cardlink_sql.schema.migrator.journal import JournalEntry
 
 # Statements that can commit together with their entry in the journal.
 _SHARES: Final = {
@@ -52,12 +52,12 @@ _GONE: Final = frozenset(
 _MARIADB_DUPLICATE_FOREIGN_KEY: Final = (1005, "errno: 121")
 
 
-def shares_transaction(dialect: Dialect, statement: Statement) -> bool:
+def shares_transaction(dialect: Dialect, statement: MigrationStatement) -> bool:
     """Return whether a statement can be committed together with its entry in the journal."""
     return _SHARES[dialect].match(statement.code) is not None
 
 
-def check(entry: Entry, migration: SQLMigration, direction: Direction) -> None:
+def check(entry: JournalEntry, migration: SQLMigration, direction: Direction) -> None:
     """Refuse to continue if the file no longer begins with the committed statements.
 
     Raises:
@@ -89,7 +89,7 @@ def check(entry: Entry, migration: SQLMigration, direction: Direction) -> None:
         raise _undecided(migration, cut_off[0])
 
 
-def took_effect(statement: Statement, error: BaseException | None) -> bool:
+def took_effect(statement: MigrationStatement, error: BaseException | None) -> bool:
     """Return whether the error of a repeated statement shows that its first run took effect."""
     code = driver.code(error)
     word = statement.code.split(maxsplit=1)[0].upper()
@@ -98,7 +98,7 @@ def took_effect(statement: Statement, error: BaseException | None) -> bool:
     return (word in ("CREATE", "ALTER") and exists) or (word in ("DROP", "ALTER") and code in _GONE)
 
 
-def clear_away(backend: Backend, statement: Statement) -> None:
+def clear_away(backend: MigrationBackend, statement: MigrationStatement) -> None:
     """Drop the invalid index that a failed CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
     if backend.dialect is not Dialect.POSTGRESQL:
         return
@@ -109,11 +109,11 @@ def clear_away(backend: Backend, statement: Statement) -> None:
             backend.send("drop_index", schema=schema, index=index)
 
 
-def _is_repeatable(statement: Statement) -> bool:
+def _is_repeatable(statement: MigrationStatement) -> bool:
     return _REPEATABLE.match(statement.code) is not None and not _NAMELESS.search(statement.text)
 
 
-def _undecided(migration: SQLMigration, statement: Statement) -> MigrationError:
+def _undecided(migration: SQLMigration, statement: MigrationStatement) -> MigrationError:
     row = f"WHERE migration_id = '{migration.id}'"
     return MigrationError(
         f"statement {statement.number} was under way when its process or its connection ended; "

@@ -2,15 +2,23 @@
 
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator import driver, resume
-from cardlink_sql.schema.migrator.backends import Backend
-from cardlink_sql.schema.migrator.files import Direction, SQLMigration, Statement, StatementFailed
-from cardlink_sql.schema.migrator.journal import Entry, Journal
+from cardlink_sql.schema.migrator.backends import MigrationBackend
+from cardlink_sql.schema.migrator.files import (
+    Direction,
+    MigrationStatement,
+    SQLMigration,
+    StatementFailed,
+)
+from cardlink_sql.schema.migrator.journal import Journal, JournalEntry
 
 _AGAIN = {"apply": "migrate", "rollback": "roll back"}
 
 
 def run(
-    backend: Backend, migration: SQLMigration, direction: Direction, entry: Entry | None
+    backend: MigrationBackend,
+    migration: SQLMigration,
+    direction: Direction,
+    entry: JournalEntry | None,
 ) -> None:
     """Apply a migration or roll it back, and record it.
 
@@ -30,7 +38,9 @@ def run(
         _ByStatement(backend, migration, direction, entry).run()
 
 
-def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
+def _in_one_transaction(
+    backend: MigrationBackend, migration: SQLMigration, direction: Direction
+) -> None:
     try:
         with backend.transaction():
             backend.run_whole(migration, direction)
@@ -45,7 +55,7 @@ def _in_one_transaction(backend: Backend, migration: SQLMigration, direction: Di
         ) from failure.__cause__
 
 
-def _record(backend: Backend, migration: SQLMigration, direction: Direction) -> None:
+def _record(backend: MigrationBackend, migration: SQLMigration, direction: Direction) -> None:
     backend.record(migration, direction)
     if direction == "rollback":
         Journal(backend).forget(migration)
@@ -56,10 +66,10 @@ class _ByStatement:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: MigrationBackend,
         migration: SQLMigration,
         direction: Direction,
-        entry: Entry | None,
+        entry: JournalEntry | None,
     ) -> None:
         self._backend = backend
         self._journal = Journal(backend)
@@ -83,7 +93,7 @@ class _ByStatement:
             if self._direction == "apply":
                 self._journal.complete(self._migration)
 
-    def _run_with_entry(self, statement: Statement) -> None:
+    def _run_with_entry(self, statement: MigrationStatement) -> None:
         try:
             with self._backend.transaction():
                 statement.run(self._backend.connection)
@@ -91,7 +101,7 @@ class _ByStatement:
         except StatementFailed as failure:
             raise self._failed(failure) from failure.__cause__
 
-    def _run_alone(self, statement: Statement) -> None:
+    def _run_alone(self, statement: MigrationStatement) -> None:
         was_started = statement.number == self._entry.statement_started
         is_uncertain = was_started and self._entry.is_uncertain
         resume.clear_away(self._backend, statement)
@@ -120,7 +130,7 @@ class _ByStatement:
             advice = f"correct this one and {again} again: it continues at this statement"
         return MigrationError(what, statement.where, kept + advice)
 
-    def _note_failure(self, statement: Statement, what: str) -> None:
+    def _note_failure(self, statement: MigrationStatement, what: str) -> None:
         if statement.number > 1:
             self._journal.failed(self._migration, statement, what)
         elif self._direction == "apply":

@@ -17,7 +17,7 @@ from cardlink_sql.errors import MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import driver, locks
-from cardlink_sql.schema.migrator.backends import BACKENDS, Backend
+from cardlink_sql.schema.migrator.backends import BACKENDS, MigrationBackend
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
 from cardlink_sql.schema.migrator.run import run
@@ -142,7 +142,7 @@ class Migrator:
 
     def _run(
         self,
-        backend: Backend,
+        backend: MigrationBackend,
         state: State,
         migrations: list[SQLMigration],
         direction: Direction,
@@ -180,7 +180,7 @@ class Migrator:
             pooled.close()
 
     @contextmanager
-    def _locked(self) -> Iterator[Backend]:
+    def _locked(self) -> Iterator[MigrationBackend]:
         """Yield a backend under the lock. Its connection is closed, not returned to the pool:
         a migration may have changed the settings of its session."""
         with self._translated(), self._lock_of_file():
@@ -207,12 +207,12 @@ class Migrator:
         make_parent_folder(file)
         return locks.held(locks.FileLock(file), self._lock_timeout)
 
-    def _lock_of_server(self, backend: Backend) -> AbstractContextManager[None]:
+    def _lock_of_server(self, backend: MigrationBackend) -> AbstractContextManager[None]:
         if self._dialect is Dialect.SQLITE:
             return nullcontext()
         return locks.held(locks.server_lock(backend), self._lock_timeout)
 
-    def _backend(self, connection: Any) -> Backend:
+    def _backend(self, connection: Any) -> MigrationBackend:
         return BACKENDS[self._dialect](connection)
 
     @property

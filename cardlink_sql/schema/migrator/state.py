@@ -8,9 +8,9 @@ from typing import Any
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.schema.migrator import bookkeeping, table_locks
-from cardlink_sql.schema.migrator.backends import Backend
+from cardlink_sql.schema.migrator.backends import MigrationBackend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration
-from cardlink_sql.schema.migrator.journal import Entry, Journal
+from cardlink_sql.schema.migrator.journal import Journal, JournalEntry
 from cardlink_sql.schema.migrator.kinds import tables_of_indexes
 
 
@@ -70,7 +70,7 @@ class State:
 
     files: list[SQLMigration]
     applied: dict[str, AppliedMigration] = field(default_factory=dict)
-    journal: dict[str, Entry] = field(default_factory=dict)
+    journal: dict[str, JournalEntry] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[SQLMigration]:
@@ -83,7 +83,7 @@ class State:
         return [file for file in self.files if file.id in self.applied]
 
     @property
-    def unfinished(self) -> Entry | None:
+    def unfinished(self) -> JournalEntry | None:
         """Return the journal's row of a half-applied or half-rolled-back migration, if any."""
         for entry in self.journal.values():
             if entry.direction == "rollback" or entry.migration_id not in self.applied:
@@ -233,7 +233,7 @@ class State:
         ]
 
 
-def read_state(backend: Backend, files: list[SQLMigration]) -> State:
+def read_state(backend: MigrationBackend, files: list[SQLMigration]) -> State:
     """Return the records of the bookkeeping; without its tables, nothing is applied."""
     present = backend.table_names()
     if bookkeeping.MIGRATION_TABLE not in present:
@@ -263,7 +263,7 @@ def refuse_unrecorded(present: set[str]) -> None:
         )
 
 
-def _read_who(backend: Backend) -> dict[str, str]:
+def _read_who(backend: MigrationBackend) -> dict[str, str]:
     rows = backend.send("read_who_applied").fetchall()
     return {name: f"{user}@{host}" for name, user, host in rows}
 
@@ -273,7 +273,7 @@ def _as_utc(moment: Any) -> datetime:
     return known.replace(tzinfo=UTC) if known.tzinfo is None else known.astimezone(UTC)
 
 
-def _describe(entry: Entry) -> str:
+def _describe(entry: JournalEntry) -> str:
     half = "half applied" if entry.direction == "apply" else "half rolled back"
     sentence = (
         f"{entry.migration_id} is {half}: "

@@ -9,7 +9,7 @@ FROM `{table}`;
 -- Let the numbers of a restored database go on after every number that any database has given.
 INSERT INTO event_counter (id, last_id, publishes)
 VALUES (1, :beyond, FALSE)
-ON DUPLICATE KEY UPDATE last_id = 1 + GREATEST(last_id, VALUES(last_id));
+ON DUPLICATE KEY UPDATE last_id = 1 + GREATEST(last_id, VALUES (last_id));
 
 -- name: commit_each :exec
 -- The client that loads a dump would lose it all where the server's default is not to commit.

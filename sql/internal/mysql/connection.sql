@@ -4,21 +4,21 @@
 -- The settings that reading and writing rest on, whatever the server prefers. The modes are named
 -- in full, and a statement waits ten seconds for a lock.
 SET
-  time_zone = '+00:00',
-  sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
-  innodb_lock_wait_timeout = 10,
-  lock_wait_timeout = 10,
-  autocommit = 1,
-  completion_type = 'NO_CHAIN',
-  div_precision_increment = 4,
-  foreign_key_checks = 1,
-  unique_checks = 1,
-  max_sort_length = 1024,
-  sql_auto_is_null = 0,
-  sql_big_selects = 1,
-  sql_quote_show_create = 1,
-  sql_safe_updates = 0,
-  sql_select_limit = 18446744073709551615;
+time_zone = '+00:00',
+sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
+innodb_lock_wait_timeout = 10,
+lock_wait_timeout = 10,
+autocommit = 1,
+completion_type = 'NO_CHAIN',
+div_precision_increment = 4,
+foreign_key_checks = 1,
+unique_checks = 1,
+max_sort_length = 1024,
+sql_auto_is_null = 0,
+sql_big_selects = 1,
+sql_quote_show_create = 1,
+sql_safe_updates = 0,
+sql_select_limit = 18446744073709551615;
 
 -- name: read_committed :exec
 -- As on PostgreSQL: after an UPDATE that found no row, the read that explains why must see what the

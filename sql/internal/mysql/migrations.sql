@@ -73,8 +73,8 @@ SELECT RELEASE_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40
 SELECT l.id, p.user, p.host, p.time, p.state
 FROM (
   SELECT IS_USED_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40))) AS id
-) AS l
-LEFT JOIN information_schema.processlist AS p ON p.id = l.id;
+) l
+LEFT JOIN information_schema.processlist p ON p.id = l.id;
 
 -- name: drop_table :exec
 -- Drop a table with all that is in it.

@@ -44,23 +44,23 @@ FROM pg_catalog.pg_settings;
 -- name: tables :many
 -- The schema and the name of each of the tables that the role sees.
 SELECT n.nspname, c.relname
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relname = ANY(:tables) AND pg_catalog.pg_table_is_visible(c.oid)
 ORDER BY c.relname;
 
 -- name: unreadable_sequences :many
 -- The sequences of the tables that the role sees and may not read.
-SELECT pg_catalog.format('%I', s.relname)
-FROM pg_catalog.pg_class AS s
-JOIN pg_catalog.pg_depend AS d
-  ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  AND d.objid = s.oid
-  AND d.deptype IN ('a', 'i')
-JOIN pg_catalog.pg_class AS t ON t.oid = d.refobjid
+SELECT pg_catalog.format('%I', s.relname) AS name
+FROM pg_catalog.pg_class s
+JOIN pg_catalog.pg_depend d
+  ON d.classid = CAST('pg_catalog.pg_class' AS REGCLASS)
+    AND d.objid = s.oid
+    AND d.deptype IN ('a', 'i')
+JOIN pg_catalog.pg_class t ON t.oid = d.refobjid
 WHERE s.relkind = 'S' AND t.relname = ANY(:tables) AND pg_catalog.pg_table_is_visible(t.oid)
   AND NOT pg_catalog.has_table_privilege(s.oid, 'SELECT')
-ORDER BY 1;
+ORDER BY name;
 
 -- name: make_database :exec
 -- Never sent: the error of a restore asks an administrator to run it.

@@ -3,12 +3,12 @@
 -- name: other_objects :many
 -- Everything else than tables and indexes that a migration may make.
 SELECT CAST(c.relname AS TEXT)
-FROM pg_catalog.pg_class AS c
-WHERE c.relnamespace = CURRENT_SCHEMA()::regnamespace
+FROM pg_catalog.pg_class c
+WHERE c.relnamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE)
   AND c.relkind NOT IN ('r', 'i', 't')
   AND NOT EXISTS (
     SELECT
-    FROM pg_catalog.pg_depend AS d
+    FROM pg_catalog.pg_depend d
     WHERE d.objid = c.oid AND d.deptype = 'i'
   )
 UNION ALL
@@ -18,27 +18,27 @@ WHERE NOT tgisinternal
 UNION ALL
 SELECT CAST(proname AS TEXT)
 FROM pg_catalog.pg_proc
-WHERE pronamespace = CURRENT_SCHEMA()::regnamespace
+WHERE pronamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE)
 UNION ALL
 SELECT CAST(typname AS TEXT)
 FROM pg_catalog.pg_type
-WHERE typnamespace = CURRENT_SCHEMA()::regnamespace AND typtype IN ('d', 'e');
+WHERE typnamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE) AND typtype IN ('d', 'e');
 
 -- name: collations :many
 -- The columns of a table whose collation is not the database's.
 SELECT a.attname, c.collname
-FROM pg_catalog.pg_attribute AS a
-JOIN pg_catalog.pg_collation AS c ON c.oid = a.attcollation
-WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND c.collname <> 'default';
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+WHERE a.attrelid = CAST(:name AS REGCLASS) AND a.attnum > 0 AND c.collname <> 'default';
 
 -- name: indexes :many
 -- The indexes of a table that belong to no constraint.
-SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid)
-FROM pg_catalog.pg_index AS i
-JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-WHERE i.indrelid = CAST(:name AS regclass)
+SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid) AS definition
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = CAST(:name AS REGCLASS)
   AND NOT EXISTS (
     SELECT
-    FROM pg_catalog.pg_constraint AS k
+    FROM pg_catalog.pg_constraint k
     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
   );

@@ -17,15 +17,15 @@ SELECT pg_catalog.pg_advisory_unlock(1667330660, 1818848875);
 
 -- name: lock_holder :one
 -- Who holds it.
-SELECT a.pid, a.usename, a.application_name, pg_catalog.host(a.client_addr), a.backend_start
-FROM pg_catalog.pg_locks AS l
-JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+SELECT a.pid, a.usename, a.application_name, pg_catalog.host(a.client_addr) AS host, a.backend_start
+FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted
   AND l.classid = 1667330660 AND l.objid = 1818848875 AND l.objsubid = 2
   AND l.database = (
-    SELECT oid
-    FROM pg_catalog.pg_database
-    WHERE datname = pg_catalog.current_database()
+    SELECT d.oid
+    FROM pg_catalog.pg_database d
+    WHERE d.datname = pg_catalog.current_database()
   );
 
 -- name: notice_dead_client :many
@@ -38,9 +38,9 @@ WHERE name = 'client_connection_check_interval';
 -- name: invalid_indexes :many
 -- What a broken CREATE INDEX CONCURRENTLY has left under a name.
 SELECT n.nspname, c.relname
-FROM pg_catalog.pg_index AS i
-JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT i.indisvalid AND c.relname = :name AND pg_catalog.pg_table_is_visible(i.indrelid);
 
 -- name: drop_index :exec

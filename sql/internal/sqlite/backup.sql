@@ -34,7 +34,7 @@ PRAGMA locking_mode = EXCLUSIVE;
 
 -- name: check_integrity :scalar
 -- The first damage that is found, or ok.
-PRAGMA integrity_check(1);
+PRAGMA integrity_check (1);
 
 -- name: orphans :many
 -- The rows that refer to a row that is not there.

@@ -9,8 +9,8 @@ WHERE type NOT IN ('table', 'index');
 -- name: indexes :many
 -- The indexes of a table that a CREATE INDEX made.
 SELECT i.name, i."unique", m.sql
-FROM pragma_index_list(:name) AS i
-JOIN sqlite_master AS m ON m.type = 'index' AND m.name = i.name
+FROM PRAGMA_INDEX_LIST(:name) i
+JOIN sqlite_master m ON m.type = 'index' AND m.name = i.name
 WHERE i.origin = 'c';
 
 -- name: definition :scalar
