@@ -25,8 +25,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _NAMES: Final = {Dialect.POSTGRESQL: "postgres", Dialect.MYSQL: "mysql", Dialect.SQLITE: "sqlite"}
 # A migration's CREATE TABLE is laid out as a table, in columns, by four blanks.
 _NOT_FOR_MIGRATIONS: Final = frozenset({"LT01", "LT02"})
-# The machinery's statements have names in braces, which are put in when they are sent.
-_NOT_FOR_INTERNAL: Final = frozenset({"RF05"})
+# The machinery's statements have names in braces, which are put in when they are sent, and columns
+# that are read by their place.
+_NOT_FOR_INTERNAL: Final = frozenset({"RF05", "AL03"})
 # sqlfluff knows INDEXED BY only in SELECT, and no mode of BEGIN.
 _UNPARSED: Final = re.compile(
     r'INDEXED BY \w+|NOT INDEXED|(?<=BEGIN )(EXCLUSIVE|ISOLATION LEVEL [A-Z ]+)|= "\{\w+\}"(?=;)'

@@ -88,15 +88,24 @@ class Site:
             result = connection.execute(text(sql), values)
             return list(result) if result.returns_rows else []
 
-    def start(self) -> subprocess.Popen[str]:
-        """A process that says "ready", waits for a line, and migrates."""
-        return subprocess.Popen(
+    def start(self, *, held: bool = False) -> subprocess.Popen[str]:
+        """A process that migrates; a held one once it is released."""
+        process = subprocess.Popen(
             [sys.executable, "-c", CHILD, self.url, str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        if not held:
+            release(process)
+        return process
+
+
+def release(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
 
 
 CHILD = """
@@ -150,10 +159,8 @@ def make_site(make_database: Callable[[Dialect], str], tmp_path: Path) -> Iterat
 # --- applying and rolling back -----------------------------------------------------------
 
 
-def test_the_packages_own_migrations(empty_url: str) -> None:
-    config = DatabaseConfig(empty_url)
-    engine = make_engine(config)
-    migrator = Migrator(engine, config.dialect)
+def test_the_packages_own_migrations(site: Site) -> None:
+    migrator = Migrator(site.engine, site.dialect)
     before = datetime.now(UTC)
 
     assert migrator.migrate() == MIGRATIONS
@@ -168,7 +175,6 @@ def test_the_packages_own_migrations(empty_url: str) -> None:
     assert applied.applied_by == f"{getpass.getuser()}@{socket.gethostname()}"
     assert migrator.rollback("base") == MIGRATIONS[::-1]
     assert migrator.status() == MigrationStatus(pending=MIGRATIONS)
-    engine.dispose()
 
 
 def test_up_to_a_revision_and_back(site: Site) -> None:
@@ -221,11 +227,8 @@ def test_the_plan_is_what_would_be_sent(site: Site) -> None:
         ["CREATE TABLE one (a INTEGER);", "CREATE TABLE uno (a INTEGER);"],
     )
     assert site.migrator().plan("0001") == [apply_one]
-    assert [planned.id for planned in site.migrator().plan()] == [
-        "0001_one",
-        "0002_two",
-        "0003_three",
-    ]
+    ids = [planned.id for planned in site.migrator().plan()]
+    assert ids == ["0001_one", "0002_two", "0003_three"]
     site.migrate()
     assert site.migrator().plan() == []
     assert site.migrator().plan("0002") == [
@@ -244,19 +247,14 @@ def test_depends_orders_migrations(make_site: SiteMaker) -> None:
     assert site.status().is_current
 
 
-def test_drop_all_leaves_nothing_and_can_be_repeated(empty_url: str) -> None:
-    config = DatabaseConfig(empty_url)
-    engine = make_engine(config)
-    migrator = Migrator(engine, config.dialect)
+def test_drop_all_leaves_nothing_and_can_be_repeated(site: Site) -> None:
+    migrator = Migrator(site.engine, site.dialect)
     migrator.migrate()
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE somebody_elses (id INTEGER)"))
+    site.run("CREATE TABLE somebody_elses (id INTEGER)")
     migrator.drop_all()
     migrator.drop_all()
-    with engine.connect() as connection:
-        assert inspect(connection).get_table_names() == ["somebody_elses"]
+    assert inspect(site.engine).get_table_names() == ["somebody_elses"]
     assert migrator.migrate() == MIGRATIONS
-    engine.dispose()
 
 
 @pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
@@ -410,19 +408,6 @@ def test_a_failed_rollback_is_resumed_too(make_site: SiteMaker) -> None:
     assert site.status().unfinished is None
 
 
-def test_rows_and_their_journal_are_one_transaction(make_site: SiteMaker) -> None:
-    site = make_site(MYSQL)
-    sql = (
-        "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1);\nINSERT INTO one VALUES ('x');"
-    )
-    site.write({"0001_one.sql": sql})
-    with pytest.raises(MigrationError):
-        site.migrate()
-    site.write({"0001_one.sql": sql.replace("'x'", "2")})
-    site.migrate()
-    assert site.run("SELECT a FROM one ORDER BY a") == [(1,), (2,)]
-
-
 def test_rows_without_their_journal_are_not_kept(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,14 +522,11 @@ def test_an_index_built_concurrently(make_site: SiteMaker) -> None:
     site.write({"0002_two.sql": index})
     with pytest.raises(MigrationError, match="could not create unique index"):
         site.migrate()
-    assert site.run("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass") == [
-        (False,)
-    ]
+    is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass"
+    assert site.run(is_valid) == [(False,)]
     site.run("DELETE FROM one")
     assert site.migrate() == ["0002_two"]
-    assert site.run("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass") == [
-        (True,)
-    ]
+    assert site.run(is_valid) == [(True,)]
 
 
 def test_a_commit_hidden_in_a_string_ends_no_transaction(make_site: SiteMaker) -> None:
@@ -560,14 +542,12 @@ def test_a_commit_hidden_in_a_string_ends_no_transaction(make_site: SiteMaker) -
 
 def test_four_processes_migrate_a_fresh_database(site: Site) -> None:
     site.write(THREE)
-    processes = [site.start() for _ in range(4)]
+    processes = [site.start(held=True) for _ in range(4)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        release(process)
     outputs = [process.communicate(timeout=30) for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, outputs
     done = sorted(output.strip() for output, _ in outputs)
@@ -622,9 +602,6 @@ def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, make_site: S
         pytest.skip("PostgreSQL before 14 goes on until the statement ends")
     site.write({"0001_one.sql": f"CREATE TABLE one (a BIGINT);\n{ENDLESS[dialect]}\n"})
     process = site.start()
-    assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
     wait_until(lambda: _is_writing(site))
     _kill(process)
     site.write({"0001_one.sql": "CREATE TABLE one (a BIGINT);"})
@@ -643,9 +620,6 @@ def test_a_kill_before_the_journal_says_done(make_site: SiteMaker) -> None:
     with site.engine.connect() as reader:
         reader.execute(text("SELECT * FROM one")).all()  # its metadata lock holds up the ALTER
         process = site.start()
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
         waiting = (
             "SELECT id FROM information_schema.processlist"
             " WHERE info LIKE 'ALTER TABLE one%' AND db = DATABASE()"
@@ -787,6 +761,7 @@ FAULTS = [
     ("SELECT 1; /* x */ ROLLBACK;", r"one\.sql:1: ROLLBACK in a migration"),
     ("START TRANSACTION;\nSELECT 1;", r"one\.sql:1: START TRANSACTION in a migration"),
     ("SELECT 1;\nDELIMITER //\nSELECT 2//", r"one\.sql:2: DELIMITER is a command"),
+    ("SELECT 1;\n-- \udce4\n", r"one\.sql:2: byte 0xe4 is not UTF-8"),
     ("SELECT 'never ends;\n", r"one\.sql:1: the string that starts with .* is not closed"),
 ]
 
@@ -796,7 +771,7 @@ def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) ->
     for dialect in Dialect:
         place = tmp_path / "migrations" / dialect
         place.mkdir(parents=True)
-        (place / "0001_one.sql").write_bytes(content.encode())
+        (place / "0001_one.sql").write_bytes(content.encode(errors="surrogateescape"))
         with pytest.raises(MigrationError, match=message) as caught:
             read_migrations(tmp_path / "migrations", dialect)
         assert str(caught.value).startswith(f"migrations/{dialect}/0001_one.sql:")
@@ -810,10 +785,6 @@ def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) ->
         ({"post-apply.sql": "SELECT 1;"}, "not a valid name of a migration"),
         ({"0001_a.sql": "SELECT 1;", "0001_b.sql": "SELECT 1;"}, "0001_a has the number 0001"),
         ({"0001_a.rollback.sql": "SELECT 1;"}, "rollback of a migration that does not exist"),
-        (
-            {"0001_a.sql": "-- depends: 0002_b\nSELECT 1;", "0002_b.sql": "-- depends: 0001_a\n;;"},
-            "the file holds no statement",
-        ),
         (
             {
                 "0001_a.sql": "-- depends: 0002_b\nSELECT 1;",
@@ -838,14 +809,6 @@ def test_a_faulty_folder_is_refused(files: Files, message: str, make_site: SiteM
         with pytest.raises(MigrationError, match=message):
             action()
     assert not Path(str(site.config.engine_url.database)).exists()
-
-
-def test_a_file_that_is_not_utf8_is_refused(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
-    site.write(THREE)
-    (site.folder / "sqlite" / "0002_two.sql").write_bytes(b"SELECT 1;\n-- \xe4\n")
-    with pytest.raises(MigrationError, match=r"0002_two\.sql:2: byte 0xe4 is not UTF-8"):
-        site.migrate()
 
 
 def test_what_is_let_pass(make_site: SiteMaker) -> None:
@@ -901,16 +864,14 @@ def test_dialects_read_in_one_process_do_not_mix(tmp_path: Path) -> None:
         assert two.depends == {one}
 
 
-def test_migrations_in_a_zip(make_database: Callable[[Dialect], str], tmp_path: Path) -> None:
+def test_migrations_in_a_zip(make_site: SiteMaker, tmp_path: Path) -> None:
     source = Path(str(resource_folder("migrations")))
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", source.parent, "migrations")
-    url = make_database(SQLITE)
-    engine = make_engine(DatabaseConfig(url))
+    site = make_site(SQLITE)
     with zipfile.ZipFile(archive) as packed:
         folder = zipfile.Path(packed, "migrations/")
-        assert Migrator(engine, SQLITE, folder=folder).migrate() == MIGRATIONS
-    assert Migrator(engine, SQLITE).status().is_current
-    engine.dispose()
+        assert Migrator(site.engine, SQLITE, folder=folder).migrate() == MIGRATIONS
+    assert Migrator(site.engine, SQLITE).status().is_current
 
 
 # --- reading only ------------------------------------------------------------------------
@@ -1069,24 +1030,18 @@ def test_a_database_in_memory(tmp_path: Path) -> None:
 
 
 def test_the_pool_gets_no_connection_that_a_migration_has_changed(site: Site) -> None:
-    change = {
-        SQLITE: "PRAGMA recursive_triggers = ON;",
-        MYSQL: "SET SESSION sql_mode = 'ANSI';",
-        POSTGRESQL: "SET search_path = pg_catalog;",
-    }
-    read = {
-        SQLITE: "PRAGMA recursive_triggers",
-        MYSQL: "SELECT @@sql_mode",
-        POSTGRESQL: "SHOW search_path",
-    }
-    before = site.run(read[site.dialect])
-    site.write({"0001_one.sql": _without_transaction(site.dialect, change[site.dialect])})
-    if site.dialect is POSTGRESQL:
-        site.write({"0001_one.sql": "SELECT set_config('statement_timeout', '12345', false);"})
-        read[POSTGRESQL] = "SHOW statement_timeout"
-        before = site.run(read[POSTGRESQL])
+    change, read = {
+        SQLITE: ("PRAGMA recursive_triggers = ON;", "PRAGMA recursive_triggers"),
+        MYSQL: ("SET SESSION sql_mode = 'ANSI';", "SELECT @@sql_mode"),
+        POSTGRESQL: (
+            "SELECT set_config('statement_timeout', '12345', false);",
+            "SHOW statement_timeout",
+        ),
+    }[site.dialect]
+    before = site.run(read)
+    site.write({"0001_one.sql": _without_transaction(site.dialect, change)})
     site.migrate()
-    assert site.run(read[site.dialect]) == before
+    assert site.run(read) == before
     assert site.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 

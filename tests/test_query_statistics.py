@@ -19,11 +19,11 @@ from cardlink_sql.queries import Library, Query, Rows, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
-from cardlink_sql.review.describe import describer
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.samples import placeholders
 from tests.conftest import Run, cannot_run, device, server_url
 from tests.roles import ask, execute, manager_as
+from tests.test_review_check import describing
 
 MYSQL, POSTGRESQL = Dialect.MYSQL, Dialect.POSTGRESQL
 DIGESTS = "performance_schema.events_statements_summary_by_digest"
@@ -130,10 +130,8 @@ def test_the_command(
 
 def test_what_reads_the_counts_is_checked_where_they_are(counting: DatabaseManager) -> None:
     server = {"server": counting.library.gateway("server")}
-    pooled = counting.take_connection()
-    asked = describer(counting.dialect, pooled.driver_connection)
-    checked = check_queries(Library(counting.dialect, server), asked)
-    pooled.close()
+    with describing(counting) as asked:
+        checked = check_queries(Library(counting.dialect, server), asked)
     assert checked.faults == []
     # One of MySQL and MariaDB is there.
     assert len(checked.notes) == (1 if counting.dialect is MYSQL else 0)

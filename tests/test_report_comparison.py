@@ -53,23 +53,21 @@ def test_a_line_that_a_form_lacks_has_its_place_there() -> None:
     assert (marked(missing, 0), missing.forms[1]) == (["b"], ())
 
 
-def test_a_number_is_one_word() -> None:
-    (part,) = compared("a / 1000", "a / 1000000")
-    assert (marked(part, 0), marked(part, 1)) == (["1000"], ["1000000"])
-
-
-def test_signs_between_two_marked_words_are_marked_with_them() -> None:
-    (part,) = compared("SUM(a.b)", "MAX(c.d)")
-    assert marked(part, 0) == ["SUM(a.b"]
-    (part,) = compared("SUM(b)", "MAX(b)")
-    assert marked(part, 0) == ["SUM"]
-
-
-def test_of_three_what_one_lacks_is_marked_in_the_others() -> None:
-    (part,) = compared("SELECT a", "SELECT a DESC", "SELECT a DESC LIMIT 1")
-    assert [marked(part, form) for form in range(3)] == [[], ["DESC"], ["DESC LIMIT 1"]]
-
-
-def test_a_comment_is_a_word() -> None:
-    (part,) = compared("SELECT /*+ fast */ a", "SELECT a")
-    assert marked(part, 0) == ["/*+ fast */"]
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (("a / 1000", "a / 1000000"), (["1000"], ["1000000"])),
+        # Signs between two marked words are marked with them.
+        (("SUM(a.b)", "MAX(c.d)"), (["SUM(a.b"], ["MAX(c.d"])),
+        (("SUM(b)", "MAX(b)"), (["SUM"], ["MAX"])),
+        (("SELECT /*+ fast */ a", "SELECT a"), (["/*+ fast */"], [])),
+        # Of three forms, the word that one lacks is marked in the others.
+        (
+            ("SELECT a", "SELECT a DESC", "SELECT a DESC LIMIT 1"),
+            ([], ["DESC"], ["DESC LIMIT 1"]),
+        ),
+    ],
+)
+def test_a_line_is_marked_by_word(texts: tuple[str, ...], found: tuple[list[str], ...]) -> None:
+    (part,) = compared(*texts)
+    assert tuple(marked(part, form) for form in range(len(texts))) == found

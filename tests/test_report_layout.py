@@ -119,7 +119,3 @@ def test_ours_stand_in_the_order_of_their_references() -> None:
     left = {box.table.name: box.x for box in lay_out(tables()).boxes}
     assert left["devices"] == left["card_profiles"] < left["ota_sessions"] == left["test_results"]
     assert left["ota_sessions"] < left["comm_logs"]
-
-
-def test_the_same_schema_has_the_same_drawing() -> None:
-    assert lay_out(tables()) == lay_out(tables())

@@ -7,7 +7,8 @@ at the place of the edit.
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
-from cardlink_sql.review.describe import describer
+from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.target import live, scratch
@@ -35,15 +36,19 @@ def checked(manager: DatabaseManager, library: Library, gateway: str) -> list[Fi
     """The faults of a gateway's queries on a manager's database, and of its files."""
     others = {d: Library(d, {gateway: load_library(d).gateway(gateway)}) for d in Dialect}
     files = check_files([*(others | {library.dialect: library}).values()])
+    with describing(manager) as asked:
+        return files + check_queries(library, asked).faults
+
+
+@contextmanager
+def describing(manager: DatabaseManager) -> Iterator[Describer]:
+    """The describer of a manager's database; on SQLite that of a scratch one."""
     if manager.dialect is SQLITE:
         with scratch(SQLITE) as target:
-            return files + check_queries(library, target.asked).faults
-    connection = manager.take_connection()
-    try:
-        asked = describer(manager.dialect, connection.driver_connection)
-        return files + check_queries(library, asked).faults
-    finally:
-        connection.close()
+            yield target.asked
+        return
+    with closing(manager.take_connection()) as pooled:
+        yield describer(manager.dialect, pooled.driver_connection)
 
 
 @dataclass(frozen=True)
@@ -288,9 +293,9 @@ def test_a_scratch_database_is_gone_afterwards(dialect: Dialect) -> None:
 def databases(config: DatabaseConfig) -> set[str]:
     """The scratch databases on a server that are this process's or another's."""
     listed = {
+        SQLITE: "SELECT 1 WHERE 1 = 0",
         POSTGRESQL: "SELECT datname FROM pg_database WHERE datname LIKE 'cardlink_scratch%%'",
-        MYSQL: "SELECT schema_name FROM information_schema.schemata"
-        " WHERE schema_name LIKE 'cardlink_scratch%%'",
+        MYSQL: "SHOW DATABASES LIKE 'cardlink_scratch%%'",
     }[config.dialect]
     with DatabaseManager(config) as manager, manager.engine.connect() as connection:
         return set(connection.exec_driver_sql(listed).scalars())
@@ -319,12 +324,5 @@ def test_a_database_says_whether_it_has_what_a_query_needs(manager: DatabaseMana
     }[manager.dialect]
     found = [f"{schema}.devices.id", f"{schema}.devices", "devices"]
     missing = [f"{schema}.devices.colour", f"{schema}.phones", "nowhere.devices", "phones"]
-    if manager.dialect is SQLITE:
-        with scratch(SQLITE) as target:
-            there = [name for name in found + missing if target.asked.has(name)]
-    else:
-        connection = manager.take_connection()
-        asked = describer(manager.dialect, connection.driver_connection)
-        there = [name for name in found + missing if asked.has(name)]
-        connection.close()
-    assert there == found
+    with describing(manager) as asked:
+        assert [name for name in found + missing if asked.has(name)] == found

@@ -16,6 +16,10 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.review.conditions import canonical
+from cardlink_sql.review.schema_dump import committed_schema
+from cardlink_sql.schema.ddl.printer import ddl
+from cardlink_sql.schema.ddl.reflect import read_tables
 from cardlink_sql.schema.drift import _squeezed, differences, readable
 from cardlink_sql.schema.migrator import Migrator
 
@@ -87,12 +91,7 @@ MUTATIONS = [
     (Dialect, r"(imei .*),\n", r"\1 NOT NULL,\n", "devices: NULL in imei is refused, not allowed"),
     (Dialect, r"(device_type .*)NOT NULL", r"\1", "devices: NULL in device_type is allowed"),
     (Dialect, "DEFAULT 'UICC'", "DEFAULT 'USIM'", "card_profiles: the default of card_type is"),
-    (
-        Dialect,
-        "NOT NULL DEFAULT TRUE",
-        "NOT NULL DEFAULT FALSE",
-        "default of is_active is FALSE",
-    ),
+    (Dialect, "NOT NULL DEFAULT TRUE", "NOT NULL DEFAULT FALSE", "default of is_active is FALSE"),
     (Dialect, " DEFAULT 'pending'", "", "the default of status is missing; it should be 'pending'"),
     (Dialect, "'phone', 'modem'", "'phone', 'Modem'", "the check ck_devices_device_type is"),
     (Dialect, "duration_ms >= 0", "duration_ms > 0", "check ck_ota_sessions_duration_ms is"),
@@ -140,7 +139,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("dialect", "old", "new", "said"), CASES)
-def test_a_difference_is_seen(
+def test_a_difference_is_seen_and_does_not_escape_the_dump(
     dialect: Dialect,
     old: str,
     new: str,
@@ -149,9 +148,12 @@ def test_a_difference_is_seen(
     make_database: Callable[[Dialect], str],
 ) -> None:
     folder = edited_migrations(tmp_path / "edited", dialect, old, new)
-    with migrated(make_database(dialect), folder) as engine:
+    with migrated(make_database(dialect), folder) as engine, engine.connect() as connection:
         found = differences(engine)
+        tables = [canonical(one, dialect) for one in read_tables(connection)]
     assert any(said in sentence for sentence in found), found
+    committed = committed_schema(dialect)
+    assert ddl(tables, dialect) != committed[committed.index("CREATE TABLE") :]
 
 
 @pytest.mark.parametrize(

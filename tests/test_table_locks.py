@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,7 @@ from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import Migrator
 from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 from cardlink_sql.schema.migrator.table_locks import MARIADB, MYSQL, POSTGRESQL, Work, locks
+from tests.conftest import wait_until
 
 MakeDatabase = Callable[[Dialect], str]
 ALTER = "ALTER TABLE child"
@@ -268,7 +268,7 @@ def test_what_is_done_concurrently_lets_writers_through(
             writer.execute(text("UPDATE child SET b = 'x' WHERE id = 1"))
             builder.start()
             level = POSTGRESQL[Action[kind]].level
-            until(lambda: bool(pids) and strongest(watcher, pids[0], tables).get("child") == level)
+            wait_until(lambda: pids and strongest(watcher, pids[0], tables).get("child") == level)
             writer.execute(text("UPDATE child SET b = 'y' WHERE id = 2"))
             # It waits for each transaction that is older, too.
             watcher.rollback()
@@ -276,13 +276,6 @@ def test_what_is_done_concurrently_lets_writers_through(
         assert not builder.is_alive()
     engine.dispose()
     assert f"child {level}" in told(statement, Dialect.POSTGRESQL)
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.01)
 
 
 def accepts(engine: Engine, statement: str, how: str) -> bool:

@@ -6,12 +6,12 @@
 -- keeps the first three for each client, and would hand the others on to the rest of its clients,
 -- so there they hold for this statement only.
 SELECT
-  pg_backend_pid() <> :client_pid AS is_pooled,
-  set_config('TimeZone', 'UTC', FALSE),
-  set_config('DateStyle', 'ISO', FALSE),
-  set_config('standard_conforming_strings', 'on', FALSE),
-  set_config('extra_float_digits', '1', pg_backend_pid() <> :client_pid),
-  set_config('lock_timeout', '10000', pg_backend_pid() <> :client_pid),
-  set_config('default_transaction_isolation', 'read committed', pg_backend_pid() <> :client_pid),
-  set_config('quote_all_identifiers', 'off', pg_backend_pid() <> :client_pid),
-  set_config('transform_null_equals', 'off', pg_backend_pid() <> :client_pid);
+  PG_BACKEND_PID() <> :client_pid AS is_pooled,
+  SET_CONFIG('TimeZone', 'UTC', FALSE),
+  SET_CONFIG('DateStyle', 'ISO', FALSE),
+  SET_CONFIG('standard_conforming_strings', 'on', FALSE),
+  SET_CONFIG('extra_float_digits', '1', PG_BACKEND_PID() <> :client_pid),
+  SET_CONFIG('lock_timeout', '10000', PG_BACKEND_PID() <> :client_pid),
+  SET_CONFIG('default_transaction_isolation', 'read committed', PG_BACKEND_PID() <> :client_pid),
+  SET_CONFIG('quote_all_identifiers', 'off', PG_BACKEND_PID() <> :client_pid),
+  SET_CONFIG('transform_null_equals', 'off', PG_BACKEND_PID() <> :client_pid);
