@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from sqlalchemy.engine import make_url
@@ -51,18 +51,14 @@ def manager_as(owner: DatabaseManager, role: Role) -> Iterator[DatabaseManager]:
 
 def execute(manager: DatabaseManager, *statements: str) -> None:
     """Run statements, each committed."""
-    connection = manager.take_connection()
-    for statement in statements:
-        connection.cursor().execute(statement)
-    connection.close()
+    with closing(manager.take_connection()) as connection:
+        for statement in statements:
+            connection.cursor().execute(statement)
 
 
 def ask(manager: DatabaseManager, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """The rows of a statement, in a transaction of its own."""
-    connection = manager.take_connection()
-    try:
+    with closing(manager.take_connection()) as connection:
         cursor = connection.cursor()
         cursor.execute(statement, values)
         return [tuple(row) for row in cursor.fetchall()]
-    finally:
-        connection.close()
