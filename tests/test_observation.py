@@ -162,13 +162,18 @@ def test_fetching_belongs_to_the_duration(manager: DatabaseManager, observed: Ob
         "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
         " SELECT a.i FROM n a, n b;",
     )
-    with manager.transaction(read_only=True) as transaction:
-        begun = perf_counter()
-        assert len(transaction.many(rows, {})) == 90_000
-        took_ms = (perf_counter() - begun) * 1000
-    assert observed[-1].name == "trials.trial"
-    assert observed[-1].rows == 90_000
-    assert took_ms / 2 < observed[-1].duration_ms <= took_ms
+
+    def is_most_of_it() -> bool:
+        with manager.transaction(read_only=True) as transaction:
+            begun = perf_counter()
+            assert len(transaction.many(rows, {})) == 90_000
+            took_ms = (perf_counter() - begun) * 1000
+        assert observed[-1].name == "trials.trial"
+        assert observed[-1].rows == 90_000
+        assert observed[-1].duration_ms <= took_ms
+        return took_ms / 2 < observed[-1].duration_ms
+
+    wait_until(is_most_of_it)  # a busy machine may pause the process in between
 
 
 def test_a_statement_that_fails_has_the_class_of_its_error(

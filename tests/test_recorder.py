@@ -736,7 +736,7 @@ def test_a_process_that_forgets_to_close_it_loses_nothing(manager: DatabaseManag
     assert is_whole(manager, session)
 
 
-def test_a_kill_loses_no_more_than_the_interval_and_no_flushed_session(
+def test_a_kill_loses_only_what_was_not_written_yet_and_no_flushed_session(
     manager: DatabaseManager,
 ) -> None:
     what = """
@@ -745,8 +745,10 @@ flushed = record_session(recorder)
 recorder.flush()
 print("flushed", flushed, flush=True)
 while True:
+    session = record_session(recorder)
     put_at = time.time()
-    print(put_at, record_session(recorder), flush=True)
+    behind_ms = recorder.figures().behind_ms
+    print(put_at, session, time.time() - behind_ms / 1000, flush=True)
     time.sleep(0.002)
 """
     with start_process(what, manager.config.url, 0.05) as process:
@@ -754,15 +756,16 @@ while True:
         _, flushed = process.stdout.readline().split()
         lines = [process.stdout.readline() for _ in range(200)]
         process.kill()
-        killed_at = time.time()
         lines += process.stdout.readlines()
-    put_in = [(float(at), session) for at, session in map(str.split, lines)]
+    put_in = [(float(at), session, float(since)) for at, session, since in map(str.split, lines)]
     assert is_whole(manager, flushed)
-    lost = [at for at, session in put_in if not is_whole(manager, session)]
-    # The interval and, on a busy machine, the transaction that was under way.
-    assert all(at > killed_at - 2.0 for at in lost)
+    lost = [at for at, session, _ in put_in if not is_whole(manager, session)]
+    # All that was put in before the oldest waiting item is written, however busy the machine.
+    oldest_that_waited = put_in[-1][2]
+    assert all(at > oldest_that_waited - 0.05 for at in lost)
+    assert len(lost) < len(put_in), "it writes by itself"
     with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.sessions.count() == 1 + len(put_in) - len(lost)
+        assert uow.sessions.count() >= 1 + len(put_in) - len(lost)
 
 
 def test_the_log_shows_no_apdu(manager: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
