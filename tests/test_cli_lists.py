@@ -157,6 +157,19 @@ def test_sessions_are_listed_newest_first(url: str, run: Run) -> None:
         assert found == [session_id(number) for number in expected]
 
 
+def test_the_list_of_sessions_has_what_a_live_server_noted(
+    manager: DatabaseManager, run: Run
+) -> None:
+    noted = {"client": "10.0.0.1", "close": "alert"}
+    with UnitOfWork(manager) as uow:
+        key = uow.sessions.create_session().id
+        uow.sessions.set_tls_info(key, None, "nobody", metadata=noted)
+        uow.commit()
+    options = ("--columns", "session,metadata", "-d", manager.config.url)
+    piped = run("sessions", "list", *options, COLUMNS="").stdout.splitlines()
+    assert [json.loads(line.split("\t")[1]) for line in piped[1:]] == [noted]
+
+
 def test_ids_of_sessions_are_cut_where_they_are_distinct(
     manager: DatabaseManager, run: Run
 ) -> None:

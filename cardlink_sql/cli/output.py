@@ -96,11 +96,16 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def row(*values: Any) -> tuple[str | Text, ...]:
-    """Return the cells of a table's row; ``None`` is empty."""
-    return tuple(
-        value if isinstance(value, Text) else "" if value is None else visible(value)
-        for value in values
-    )
+    """Return the cells of a table's row; ``None`` is empty, and a JSON document is JSON."""
+    return tuple(map(_cell, values))
+
+
+def _cell(value: Any) -> str | Text:
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
+    return "" if value is None else visible(value)
 
 
 def facts(*pairs: tuple[str, Any]) -> Table:
@@ -110,10 +115,7 @@ def facts(*pairs: tuple[str, Any]) -> Table:
     made.add_column(overflow="fold")
     for name, value in pairs:
         if value is not None:
-            shown = (
-                json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
-            )
-            made.add_row(*row(name, shown))
+            made.add_row(*row(name, value))
     return made
 
 

@@ -181,7 +181,10 @@ def _print_list(found: list[OTASession], limit: int) -> None:
     ids = [session.id for session in found]
     shown = dict(zip(ids, ids, strict=True)) if is_for_programs() else shown_ids(ids)
     print_rows(
-        ("Session", "created (UTC)", "status", "type", "device", "card", "duration", "error"),
+        (
+            "Session", "created (UTC)", "status", "type", "device", "card", "duration", "error",
+            "metadata",
+        ),
         [
             (
                 shown[session.id],
@@ -192,12 +195,13 @@ def _print_list(found: list[OTASession], limit: int) -> None:
                 session.card_iccid,
                 None if session.duration_ms is None else f"{session.duration_ms:,} ms",
                 session.error_code or session.error_message,
+                session.metadata,
             )
             for session in found
         ],
         right=("duration",),
-        folding=("device", "error"),
-        leaving=("type", "created (UTC)", "card", "duration", "device"),
+        folding=("device", "error", "metadata"),
+        leaving=("metadata", "type", "created (UTC)", "card", "duration", "device"),
         empty="No sessions.",
-    )
+    )  # fmt: skip
     note_limit(len(found), limit, "newest")
