@@ -33,6 +33,7 @@ from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.outbox import listener
 from tests.conftest import card, device, iccid, session_id
 from tests.roles import owner_of
+from tests.test_manager import kill_connections
 
 ROOT = Path(__file__).parent.parent
 KEY = session_id()
@@ -386,36 +387,16 @@ def test_nothing_is_missed_when_every_connection_is_killed(
     commit_device(other, 1)
     assert ids(take(heard, 1)) == ["device-0001"]
     for number in (2, 3):
-        kill_connections(other, of=manager)
+        kill_connections(manager)
         commit_device(other, number)
         assert ids(take(heard, 1)) == [f"device-{number:04d}"]
     waiting: list[DatabaseEvent | None] = []
     thread = in_thread(lambda: waiting.append(heard.get(LONG)))
-    kill_connections(other, of=manager)
+    kill_connections(manager)
     commit_device(other, 4)
     thread.join()
     assert waiting[0] is not None
     assert waiting[0].entity_id == "device-0004"
-
-
-def kill_connections(manager: DatabaseManager, of: DatabaseManager) -> None:
-    """Kill what a database has of connections, but for the one that kills."""
-    database = of.config.engine_url.database
-    with manager.engine.connect() as connection:
-        if manager.config.is_postgresql:
-            connection.exec_driver_sql(
-                "SELECT PG_TERMINATE_BACKEND(pid) FROM pg_stat_activity"
-                f" WHERE datname = '{database}' AND pid <> PG_BACKEND_PID()"
-                " AND usename = CURRENT_USER"
-            )
-            return
-        rows = connection.exec_driver_sql(
-            "SELECT id FROM information_schema.processlist"
-            f" WHERE db = '{database}' AND id <> CONNECTION_ID()"
-        )
-        for (number,) in rows.all():
-            with suppress(Exception):
-                connection.exec_driver_sql(f"KILL {number}")
 
 
 def test_a_database_that_is_away_is_an_error_at_the_end_of_the_wait(
