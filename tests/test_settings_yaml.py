@@ -27,7 +27,8 @@ NASTY = [
     "\x01\x7f\x85\xa0\u2028\ufeff\U0001f4f1", "x" * 300, "a " * 100,
 ]  # fmt: skip
 
-keys = json_text.map(str.strip).filter(bool) | st.sampled_from(
+# Hypothesis draws words of the source, too: a declared key does not take any value.
+keys = json_text.map(str.strip).filter(lambda key: key and key not in DEFAULTS) | st.sampled_from(
     [key for key in NASTY if key == key.strip() and 0 < len(key) <= 128]
 )
 
