@@ -3,11 +3,13 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from cardlink_sql import (
+    ConnectionError,
     DatabaseManager,
     Device,
     DeviceType,
@@ -20,6 +22,7 @@ from cardlink_sql import (
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.parser import parse
+from tests.conftest import device
 
 IDS = [f"device-{number}" for number in range(5)]
 
@@ -152,6 +155,52 @@ def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
         signal.signal(signal.SIGALRM, before)
     with manager.transaction(read_only=True) as transaction:
         assert transaction.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
+
+
+@pytest.mark.parametrize("sql", ["INSERT INTO devices (nope) VALUES (1);", "DELETE FROM nope;"])
+def test_a_missing_table_or_column_hints_at_the_migrations(
+    manager: DatabaseManager, sql: str
+) -> None:
+    with (
+        manager.transaction(read_only=False) as transaction,
+        pytest.raises(QueryError, match="run: cardlink-db migrate"),
+    ):
+        transaction.execute(query(manager, "exec", sql), {})
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_a_file_that_is_gone_takes_no_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr("cardlink_sql.database.pool._LOOK_EVERY_S", 0.0)
+    file = tmp_path / "one.db"
+    with DatabaseManager(f"sqlite:///{file}") as manager:
+        manager.create_tables()
+        manager.run(lambda uow: uow.devices.create(device(1)))
+        file.rename(tmp_path / "away.db")
+        if replaced:
+            file.touch()
+        with (
+            pytest.raises(ConnectionError, match="deleted or replaced"),
+            UnitOfWork(manager) as uow,
+        ):
+            uow.devices.create(device(2))
+        (tmp_path / "away.db").replace(file)
+        manager.run(lambda uow: uow.devices.create(device(2)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask here")
+def test_a_new_file_is_its_owners(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with DatabaseManager(f"sqlite:///{tmp_path}/one.db") as manager:
+            manager.create_tables()
+            manager.run(lambda uow: uow.devices.create(device(1)))
+            rights = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert set(rights.values()) == {0o600}
+    assert {"one.db", "one.db-wal"} <= rights.keys()
 
 
 def test_a_forked_child_opens_connections_of_its_own(manager: DatabaseManager) -> None:

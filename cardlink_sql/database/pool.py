@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -13,8 +14,12 @@ from cardlink_sql.database.driver_errors import connection_error
 from cardlink_sql.database.engine import LIMIT, make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.observation import StatementBus
+from cardlink_sql.database.sqlite_file import identity
 from cardlink_sql.database.writer_queue import WriterQueue, queue_of
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import ConnectionError, DatabaseError
+
+# How often a writer looks whether the SQLite file is still there.
+_LOOK_EVERY_S: Final = 1.0
 
 
 class Pool:
@@ -43,6 +48,8 @@ class Pool:
         self._lock = Lock()
         is_file = config.is_sqlite and not config.is_memory and not read_only
         self._queue: WriterQueue | None = None
+        self._identity: tuple[int, int] | None = None
+        self._next_look = 0.0
         self._file = Path(config.engine_url.database or "").absolute() if is_file else None
 
     @property
@@ -56,9 +63,15 @@ class Pool:
         return self._make_engine() if engine is None else engine
 
     def writer_queue(self) -> WriterQueue | None:
-        """Return where writers wait for their turn; ``None`` where the database sees to it."""
-        if self._queue is None and self._file is not None:
-            self._queue = queue_of(self._file)
+        """Return where writers wait for their turn; ``None`` where the database sees to it.
+
+        Raises:
+            ConnectionError: the SQLite file was deleted or replaced.
+        """
+        if self._file is not None:
+            self._check_file(self._file)
+            if self._queue is None:
+                self._queue = queue_of(self._file)
         return self._queue
 
     def take(self, deadline: float | None = None) -> PoolProxiedConnection:
@@ -74,13 +87,29 @@ class Pool:
         engine = self.engine
         try:
             with LIMIT.until(deadline):
-                return engine.pool.connect()
+                connection = engine.pool.connect()
         except DatabaseError:
             raise
         except Exception as error:
             fault = connection_error(self.config.dialect, error, self.config.engine_url)
             self.events.fail(fault)
             raise fault from None
+        if self._identity is None and self._file is not None:
+            self._identity = identity(self._file)
+        return connection
+
+    def _check_file(self, file: Path) -> None:
+        """Look, once a second at most, whether the SQLite file is still the one connected to."""
+        now = monotonic()
+        if now < self._next_look:
+            return
+        if identity(file) != self._identity:
+            raise ConnectionError(
+                "the database file was deleted or replaced while this process had it open",
+                str(file),
+                "put the file back, or close the manager to go on with the file that is there now",
+            )
+        self._next_look = now + _LOOK_EVERY_S
 
     def discard(self) -> None:
         """Close the idle connections: one died, and the others may have died with it."""
@@ -98,6 +127,7 @@ class Pool:
         """Close every idle connection. A later use opens new ones."""
         with self._lock:
             engine, self._engine = self._engine, None
+            self._identity, self._next_look = None, 0.0
         if engine is not None:
             engine.dispose()
 

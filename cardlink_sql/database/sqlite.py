@@ -12,7 +12,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, Backend
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.database.internal import InternalStatements
-from cardlink_sql.database.sqlite_file import make_parent_folder
+from cardlink_sql.database.sqlite_file import make_file
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 
@@ -67,7 +67,7 @@ class SQLite(Backend):
 
     def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
         if not config.is_memory and not read_only:
-            make_parent_folder(Path(config.engine_url.database or ""))
+            make_file(Path(config.engine_url.database or ""))
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
         options["timeout"] = max(0.0, deadline - monotonic())

@@ -1,6 +1,8 @@
 """The file of an SQLite database: its folder, and reading it without changing anything."""
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -33,6 +35,31 @@ def make_parent_folder(file: Path) -> None:
             str(folder),
             "name another file in the URL, or make the folder",
         ) from error
+
+
+def make_file(file: Path) -> None:
+    """Make an SQLite file and its folder unless they exist.
+
+    Only its owner may read it, if the umask allows that: APDUs hold PINs. SQLite's log gets the
+    same rights.
+
+    Raises:
+        ConnectionError: the folder cannot be made.
+    """
+    make_parent_folder(file)
+    # SQLite says why a file cannot be made. One that exists must not be opened here: closing it
+    # would end the locks that this process has on it.
+    with suppress(OSError):
+        os.close(os.open(file.resolve(), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def identity(file: Path) -> tuple[int, int] | None:
+    """Return what identifies a file whatever its name; ``None`` where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_read_only(file: Path) -> sqlite3.Connection:
