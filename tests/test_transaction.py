@@ -157,15 +157,13 @@ def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
         assert transaction.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
 
 
-@pytest.mark.parametrize("sql", ["INSERT INTO devices (nope) VALUES (1);", "DELETE FROM nope;"])
-def test_a_missing_table_or_column_hints_at_the_migrations(
-    manager: DatabaseManager, sql: str
-) -> None:
+def test_a_missing_column_hints_at_the_migrations(manager: DatabaseManager) -> None:
+    insert = query(manager, "exec", "INSERT INTO devices (nope) VALUES (1);")
     with (
         manager.transaction(read_only=False) as transaction,
         pytest.raises(QueryError, match="run: cardlink-db migrate"),
     ):
-        transaction.execute(query(manager, "exec", sql), {})
+        transaction.execute(insert, {})
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
