@@ -16,6 +16,7 @@ from cardlink_sql.queries.lexer import BLANK, Kind, Token
 _WORD: Final = re.compile(r"`(?P<quoted>[^`]*)`|\d[\w.]*|\(unknown\)|(?P<plain>[^\W\d]\w*)")
 # What the server writes in another word's place.
 _SAME: Final = {
+    "CHAR": "CHARACTER",
     "DISTINCTROW": "DISTINCT",
     "SCHEMA": "DATABASE",
     "SQL_TSI_DAY": "DAY",
