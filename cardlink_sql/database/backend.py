@@ -35,6 +35,7 @@ class Backend(ABC):
         settings: what every new connection is sent, by the names in ``connection.sql``.
         leaves_answers: an interrupted statement may leave its answer unread, which the next
             one over the same connection would read as its own.
+        copy_from: from how many rows on COPY beats INSERT; ``None`` where there is no COPY.
         hint: what to check when no connection can be made.
     """
 
@@ -46,6 +47,7 @@ class Backend(ABC):
     begin_snapshot: ClassVar[tuple[str, ...]]
     settings: ClassVar[tuple[str, ...]]
     leaves_answers: ClassVar[bool] = True
+    copy_from: ClassVar[int | None] = None
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
 
     @property

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import current_thread, get_ident
-from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from cardlink_sql.database import refusals
@@ -63,6 +62,7 @@ class Transaction:
         "_pool",
         "_snapshot",
         "_timeout",
+        "backend",
         "dialect",
         "events",
         "read_only",
@@ -77,6 +77,7 @@ class Transaction:
         snapshot: bool = False,
         timeout: float | None = None,
     ) -> None:
+        self.backend: Final = pool.backend
         self.dialect: Final = pool.backend.dialect
         self.events: Final = pool.events
         self.read_only: Final = read_only or snapshot
@@ -131,12 +132,7 @@ class Transaction:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def one(self, query: Query, parameters: Mapping[str, Any]) -> Row | None:
@@ -173,17 +169,11 @@ class Transaction:
 
     def execute(self, query: Query, parameters: Mapping[str, Any]) -> int:
         """Run a query that writes; return the number of matched rows."""
-        connection = self._ready_to_write(query)
-        statement = query.statement(parameters)
-        sql, values = statement.sql, statement.pick(parameters)
-        return self._attempt(query, lambda: connection.write(query, sql, values))
+        return self._write(Connection.write, query, parameters)
 
     def insert(self, query: Query, parameters: Mapping[str, Any]) -> int:
         """Insert one row; return the key that the database made for it, 0 where it made none."""
-        connection = self._ready_to_write(query)
-        statement = query.statement(parameters)
-        sql, values = statement.sql, statement.pick(parameters)
-        return self._attempt(query, lambda: connection.insert(query, sql, values))
+        return self._write(Connection.insert, query, parameters)
 
     def write_and_read(
         self, write: Query, parameters: Mapping[str, Any], read: Query, key: Mapping[str, Any]
@@ -196,7 +186,7 @@ class Transaction:
             read: a query of at most one row.
             key: its parameters.
         """
-        if not self._pool.backend.pipelines:
+        if not self.backend.pipelines:
             return self.one(read, key) if self.execute(write, parameters) else None
         connection = self._ready_to_write(write)
         sent, asked = write.statement(parameters), read.statement(key)
@@ -333,6 +323,12 @@ class Transaction:
             self._fail(query.title, error)
             raise
 
+    def _write(self, send: Callable[..., int], query: Query, values: Mapping[str, Any]) -> int:
+        connection = self._ready_to_write(query)
+        statement = query.statement(values)
+        bound = statement.pick(values)
+        return self._attempt(query, lambda: send(connection, query, statement.sql, bound))
+
     def _attempt(self, query: Query, write: Callable[[], T]) -> T:
         if not self._begun:
             self._begin()
@@ -358,10 +354,10 @@ class Transaction:
 
     def _fail(self, title: str, error: BaseException) -> None:
         """Report an error, and let nothing follow it but a rollback."""
-        is_refused = isinstance(error, DatabaseError)
-        # A read outside of a transaction undoes nothing: the next one may go well.
-        self._failed = None if is_refused and self._autocommit else title
+        self._failed = title
         if isinstance(error, DatabaseError):
+            if self._autocommit:  # a read undoes nothing: the next one may go well
+                self._failed = None
             self.events.fail(error)
 
     def _ready_to_write(self, query: Query) -> Connection:

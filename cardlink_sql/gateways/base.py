@@ -2,22 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, note_batch, note_many
-from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.query_runner import QueryRunner
+from cardlink_sql.database.rows import reader
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
-from cardlink_sql.model.columns import binders, driver_time
+from cardlink_sql.model.columns import binders
 from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.records import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Library, Query, Row
-from cardlink_sql.queries.library import unknown_query
 from cardlink_sql.queries.query import MAX_LIST
 
 R = TypeVar("R", bound=Record)
@@ -26,7 +25,7 @@ K = TypeVar("K")
 _IS_NULL = "_is_null"
 
 
-class Gateway(Generic[R, K]):
+class Gateway(QueryRunner, Generic[R, K]):
     """Reads and writes one table as records. ``R`` is the record, ``K`` its key.
 
     Each gateway adds ``find_by``, ``find_one_by``, ``count_by`` and ``paginate`` with the types of
@@ -36,16 +35,12 @@ class Gateway(Generic[R, K]):
     the database, :class:`QueryError` for use outside the ``with`` block.
     """
 
-    name: ClassVar[str]
     table: ClassVar[Table]
     record: ClassVar[type[Any]]
     key: ClassVar[str]
     # What a write of one record fires, and how events name what it is about.
     event: ClassVar[EventType]
     entity: ClassVar[str]
-    # A query's result where that is not the record: another record, every column of a table, or
-    # its columns with their types.
-    gives: ClassVar[Gives] = {}
     # The order that find_by has when none is asked for.
     default_order: ClassVar[str]
     # Fields of the record that no INSERT or UPDATE writes.
@@ -53,14 +48,12 @@ class Gateway(Generic[R, K]):
     # Fields that an UPDATE leaves as they are.
     not_updated: ClassVar[frozenset[str]] = frozenset({"created_at"})
 
-    __slots__ = ("_bind", "_clock", "_queries", "_read", "_transaction")
+    __slots__ = ("_bind", "_read")
 
     def __init__(self, transaction: Transaction, library: Library) -> None:
-        self._transaction = transaction
-        self._queries = library.gateway(self.name)
+        super().__init__(transaction, library)
         self._bind = binders(self.table, transaction.dialect)
-        self._read = reader(self.record, transaction.dialect)
-        self._clock = driver_time(transaction.dialect)
+        self._read = self._reader(self.record)
 
     # Reading
 
@@ -89,7 +82,7 @@ class Gateway(Generic[R, K]):
 
     def exists(self, key: K) -> bool:
         """Return whether there is a record with this key."""
-        return bool(self._transaction.scalar(self._query("exists"), {self.key: self._key(key)}))
+        return bool(self._scalar("exists", {self.key: self._key(key)}))
 
     def count(self) -> int:
         """Count all records. The query is ``count_by``."""
@@ -189,12 +182,6 @@ class Gateway(Generic[R, K]):
         """Note that a method has done its work on many rows; nothing is noted of none."""
         note_batch(self._transaction, self.entity, self.table.name, operation, count)
 
-    def _query(self, name: str) -> Query:
-        try:
-            return self._queries[name]
-        except KeyError:
-            raise unknown_query(self.name, name, self._queries) from None
-
     def _one(self, name: str, parameters: Mapping[str, Any]) -> R | None:
         query = self._query(name)
         row = self._transaction.one(query, parameters)
@@ -221,9 +208,6 @@ class Gateway(Generic[R, K]):
             f"a row of {self.table.name} holds a value that no gateway wrote",
             "look for a time, a JSON document or a word that is malformed",
         )
-
-    def _execute(self, name: str, parameters: Mapping[str, Any]) -> int:
-        return self._transaction.execute(self._query(name), parameters)
 
     # What find_by, find_one_by, count_by and paginate of each gateway call.
 
@@ -341,10 +325,6 @@ class Gateway(Generic[R, K]):
 
     def _missing(self, key: Any) -> NotFoundError:
         return NotFoundError(f"there is no row with {self.key} {key!r}", self.table.name)
-
-    def _time(self, at: datetime | None) -> Any:
-        """Return a time in the driver's form; the current time if there is none."""
-        return self._clock(validation.moment(utc_now() if at is None else at, "at"))
 
     def _position(self, after: Position | None) -> dict[str, Any]:
         """Return the parameters for the place in ``page_after``: the key, by default."""

@@ -161,7 +161,7 @@ class CardGateway(Gateway[CardProfile, str]):
 
     def get_all_psk_identities(self) -> list[str]:
         """Return the identities of all cards that have a PSK, in order."""
-        return [row[0] for row in self._transaction.many(self._query("get_all_psk_identities"), {})]
+        return self._firsts("get_all_psk_identities", {})
 
     def update_psk(self, iccid: str, psk_identity: str, psk_key: bytes | str) -> CardProfile:
         """Set the card's PSK.
@@ -196,7 +196,7 @@ class CardGateway(Gateway[CardProfile, str]):
 
     def count_psk_tokens(self) -> int:
         """Return the number of cards that have a PSK."""
-        return int(self._transaction.scalar(self._query("count_psk_tokens"), {}))
+        return int(self._scalar("count_psk_tokens", {}))
 
     def get_psk_token(self, iccid: str) -> PskToken | None:
         """Return the card's PSK as it is stored, or ``None`` if the card or its PSK is missing.

@@ -8,12 +8,10 @@ sends ``page_cards``. Rows are tuples of the driver's values in the order of the
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
-from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.dialect import Dialect
-from cardlink_sql.gateways.logs import COPY_FROM
 from cardlink_sql.model import tables
-from cardlink_sql.queries import Library, Query, Row
+from cardlink_sql.queries import Row
 
 _TABLES: Final = {
     "devices": tables.devices,
@@ -25,21 +23,17 @@ _TABLES: Final = {
 }
 
 
-class ExchangeGateway:
+class ExchangeGateway(QueryRunner):
     """Every table of the schema, as rows."""
 
-    __slots__ = ("_library", "_transaction")
-    name: ClassVar[str] = "exchange"
+    __slots__ = ()
+    name = "exchange"
     gives: ClassVar[Gives] = {
         **{f"page_{word}": table for word, table in _TABLES.items()},
         **{f"find_{word}": table for word, table in _TABLES.items()},
         "find_psk_identities": {"psk_identity": str, "iccid": str},
         "find_taken_numbers": {"id": int},
     }
-
-    def __init__(self, transaction: Transaction, library: Library) -> None:
-        self._transaction = transaction
-        self._library = library
 
     def page(
         self, word: str, after: str | int, limit: int, scope: Mapping[str, Any]
@@ -62,7 +56,7 @@ class ExchangeGateway:
 
         The query is ``find_WORD``.
         """
-        return self._transaction.many(self._query(f"find_{word}"), {"keys": keys})
+        return self._rows(f"find_{word}", {"keys": keys})
 
     def insert(self, word: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """New rows. The query is ``insert_WORD``.
@@ -78,27 +72,26 @@ class ExchangeGateway:
 
         The query is ``update_WORD``.
         """
-        self._transaction.execute(self._query(f"update_{word}"), values)
+        self._execute(f"update_{word}", values)
 
     def find_psk_identities(self, identities: Sequence[str]) -> dict[str, str]:
         """Return the ICCIDs of the cards that claim these PSK identities, by identity."""
-        query = self._query("find_psk_identities")
-        return dict(self._transaction.many(query, {"identities": identities}))  # type: ignore[arg-type]
+        rows = self._rows("find_psk_identities", {"identities": identities})
+        return {row[0]: row[1] for row in rows}
 
     def release_psk_identity(self, iccid: str) -> None:
         """Take the PSK identity from a card that gets another one."""
-        self._transaction.execute(self._query("release_psk_identity"), {"iccid": iccid})
+        self._execute("release_psk_identity", {"iccid": iccid})
 
     # Log entries
 
     def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
         """Return the log entries with these numbers."""
-        return self._transaction.many(self._query("find_logs"), {"keys": numbers})
+        return self._rows("find_logs", {"keys": numbers})
 
     def find_taken_numbers(self, numbers: Sequence[int]) -> set[int]:
         """Return those of the numbers that log entries already have."""
-        rows = self._transaction.many(self._query("find_taken_numbers"), {"numbers": numbers})
-        return {row[0] for row in rows}
+        return set(self._firsts("find_taken_numbers", {"numbers": numbers}))
 
     def reserve_numbers(self, highest: int) -> bool:
         """Keep the numbers up to ``highest`` from other writers; whether they may be used.
@@ -106,32 +99,20 @@ class ExchangeGateway:
         The query, and ``may_reserve_numbers`` before it, are only PostgreSQL's: the other
         backends number after the highest number by themselves.
         """
-        if self._transaction.dialect is not Dialect.POSTGRESQL:
+        if "reserve_numbers" not in self._queries:
             return True
-        if not self._transaction.scalar(self._query("may_reserve_numbers"), {}):
+        if not self._scalar("may_reserve_numbers", {}):
             return False
-        self._transaction.scalar(self._query("reserve_numbers"), {"highest": highest})
+        self._scalar("reserve_numbers", {"highest": highest})
         return True
 
     def insert_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """New log entries with numbers. The query is ``copy_logs`` on PostgreSQL."""
-        if self._copies(rows):
-            self._transaction.copy(self._query("copy_logs"), rows)
-        elif rows:
-            self._transaction.batch(self._query("insert_logs"), rows)
+        self._insert_many("insert_logs", "copy_logs", rows)
 
     def append_logs(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """New log entries, their number left out: the database assigns one after all others.
 
         The query is ``copy_new_logs`` on PostgreSQL.
         """
-        if self._copies(rows):
-            self._transaction.copy(self._query("copy_new_logs"), rows)
-        elif rows:
-            self._transaction.batch(self._query("append_logs"), rows)
-
-    def _copies(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        return self._transaction.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM
-
-    def _query(self, name: str) -> Query:
-        return self._library.query("exchange", name)
+        self._insert_many("append_logs", "copy_new_logs", rows)

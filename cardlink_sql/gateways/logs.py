@@ -1,51 +1,39 @@
 """The APDUs of the sessions: ``sql/*/logs.sql``. Order within a session is that of writing."""
 
-import math
-from binascii import unhexlify
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Unpack, overload
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.owned_iterator import OwnedIterator
-from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import NotFoundError, ValidationError
-from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import LogFields, LogFilter, LogOrder
+from cardlink_sql.gateways.log_retention import LogRetention
+from cardlink_sql.gateways.log_rows import LogRows, complete
 from cardlink_sql.model import validation
-from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.records import AnyDirection, CommLog, Direction, Page, SessionSummary
-from cardlink_sql.model.status_words import describe
 from cardlink_sql.model.tables import comm_logs
 from cardlink_sql.model.times import utc_now, utc_to_text
 from cardlink_sql.queries import Library
-from cardlink_sql.queries.query import MAX_LIST
 
 # The buffer is sent when it holds so many entries; more gain nothing on any backend.
 BUFFER_SIZE = 1000
 
-# Below this, COPY's own round trips cost PostgreSQL more than an INSERT saves.
-COPY_FROM = 32
-
 _PAGE = 2000
-_PURGED = 10_000
-# A member equals its value and hashes alike, so that one table knows both.
-_MEMBERS = {member.value: member for member in Direction}
-_DIRECTIONS = {member.value: member.value for member in Direction}
 
 
-class LogGateway(Gateway[CommLog, int]):
+class LogGateway(LogRetention):
     """The communication log, in the order of writing where nothing else is said.
 
     ``add_log`` buffers; the buffer is written before any other statement of the unit of work
     and before its commit, so that nothing overtakes it and nothing is lost.
     """
 
-    __slots__ = ("_buffer", "_log_time", "_sessions")
+    __slots__ = ("_buffer", "_row")
     name = "logs"
     table = comm_logs
     record = CommLog
@@ -64,10 +52,9 @@ class LogGateway(Gateway[CommLog, int]):
     def __init__(self, transaction: Transaction, library: Library) -> None:
         super().__init__(transaction, library)
         self._buffer: list[tuple[Any, ...]] = []
-        self._sessions: dict[str, str] = {}
         # COPY takes text, and text is quicker to make than psycopg's own form of a time.
-        is_postgresql = transaction.dialect is Dialect.POSTGRESQL
-        self._log_time = utc_to_text if is_postgresql else driver_time(transaction.dialect)
+        has_copy = transaction.backend.copy_from is not None
+        self._row = LogRows(self._bind, utc_to_text if has_copy else self._clock).row
 
     # Writing
 
@@ -112,18 +99,7 @@ class LogGateway(Gateway[CommLog, int]):
         self._buffer.append(row)
         if len(self._buffer) >= BUFFER_SIZE:
             self.flush_batch()
-        (
-            entry.session_id,
-            _,
-            entry.latency_ms,
-            word,
-            entry.raw_data,
-            entry.decoded_data,
-            entry.status_word,
-            entry.status_message,
-        ) = row
-        entry.direction = _MEMBERS[word]
-        return entry
+        return complete(entry, row)
 
     @overload
     def add_log_batch(self, session_id: Iterable[CommLog]) -> int: ...
@@ -161,7 +137,7 @@ class LogGateway(Gateway[CommLog, int]):
         return len(self._add(session_id))
 
     def _add(self, entries: Iterable[CommLog]) -> list[tuple[Any, ...]]:
-        rows = list(map(self._row, self._entries(entries)))
+        rows = [self._row(entry) for entry in self._entries(entries)]
         self._write(rows)
         self._note_batch("add_log_batch", len(rows))
         return rows
@@ -209,37 +185,6 @@ class LogGateway(Gateway[CommLog, int]):
         if updated is None:
             raise self._missing(record.id)
         return self._note("updated", updated)
-
-    def purge_old(self, days: float, limit: int | None = None) -> int:
-        """Delete the entries older than ``days``, at most ``limit``; return their number.
-
-        One transaction over a great many rows holds up writers on SQLite, and replicas and Galera
-        elsewhere: :func:`cardlink_sql.operations.retention.purge` commits between its batches.
-        The queries are ``find_old`` and ``delete_many``.
-        """
-        most = validation.limit(limit)
-        gone = after = 0
-        while gone < most:
-            numbers = self.find_old(days, min(_PURGED, most - gone), after)
-            if not numbers:
-                break
-            gone += self._delete_all(numbers)
-            after = numbers[-1]
-        self._note_batch("purge_old", gone)
-        return gone
-
-    def delete_many(self, ids: Sequence[int]) -> int:
-        """Delete the entries with these numbers; return how many there were."""
-        gone = self._delete_all(ids)
-        self._note_batch("delete_many", gone)
-        return gone
-
-    def _delete_all(self, ids: Sequence[int]) -> int:
-        numbers = [self._key(number) for number in ids]
-        return sum(
-            self._execute("delete_many", {"ids": numbers[start : start + MAX_LIST]})
-            for start in range(0, len(numbers) or 1, MAX_LIST)
-        )
 
     # Reading
 
@@ -356,34 +301,10 @@ class LogGateway(Gateway[CommLog, int]):
             parameters["after"] = page[-1].id
         return found[:most]
 
-    def find_old(self, days: float, limit: int, after: int = 0) -> list[int]:
-        """Return the numbers of entries older than ``days``: the first ``limit`` past ``after``."""
-        parameters = {
-            "before": self._time(utc_now() - timedelta(days=validation.days(days))),
-            "after": validation.whole(after, "after", least=0),
-            "limit": validation.whole(limit, "limit", least=1),
-        }
-        return [row[0] for row in self._transaction.many(self._query("find_old"), parameters)]
-
-    def find_of_sessions(self, session_ids: Sequence[str], limit: int) -> list[int]:
-        """Return the numbers of at most ``limit`` entries of these sessions."""
-        parameters = {
-            "session_ids": [self._bind["session_id"](key) for key in session_ids],
-            "limit": validation.whole(limit, "limit", least=1),
-        }
-        return [
-            row[0] for row in self._transaction.many(self._query("find_of_sessions"), parameters)
-        ]
-
-    def count_old(self, days: float) -> int:
-        """Return the number of entries older than ``days``; this reads the whole table."""
-        before = self._time(utc_now() - timedelta(days=validation.days(days)))
-        return int(self._transaction.scalar(self._query("count_old"), {"before": before}))
-
     def count_by_session(self, session_id: str) -> int:
         """Return the number of a session's entries."""
         parameters = {"session_id": self._bind["session_id"](session_id)}
-        return int(self._transaction.scalar(self._query("count_by_session"), parameters))
+        return int(self._scalar("count_by_session", parameters))
 
     def get_session_summary(self, session_id: str) -> SessionSummary:
         """Return the figures of a session's log, in one statement.
@@ -391,11 +312,11 @@ class LogGateway(Gateway[CommLog, int]):
         Raises:
             NotFoundError: there is no such session.
         """
-        key = self._bind["session_id"](session_id)
-        row = self._transaction.one(self._query("get_session_summary"), {"session_id": key})
-        if row is None:
+        parameters = {"session_id": self._bind["session_id"](session_id)}
+        found = self._figures("get_session_summary", SessionSummary, parameters)
+        if not found:
             raise NotFoundError(f"there is no session {session_id!r}", "ota_sessions")
-        return reader(SessionSummary, self._transaction.dialect)(row)
+        return found[0]
 
     def export_session_logs(self, session_id: str) -> list[dict[str, Any]]:
         """Return a session's entries as JSON-ready values, times in ISO 8601."""
@@ -412,62 +333,8 @@ class LogGateway(Gateway[CommLog, int]):
                 )
         return listed
 
-    def _row(self, entry: CommLog) -> tuple[Any, ...]:
-        """Return one entry in the order of the batch's parameters.
-
-        This is the hot path: what is plainly right passes here, and only the rest goes through
-        the full checks.
-        """
-        bind = self._bind
-        try:
-            session = self._sessions[entry.session_id]
-        except (KeyError, TypeError):
-            session = self._session(entry.session_id)
-        raw = entry.raw_data
-        try:
-            unhexlify(raw)
-            is_hex = isinstance(raw, str) and len(raw) <= validation.MAX_TEXT
-        except (ValueError, TypeError):
-            is_hex = False
-        raw = raw.upper() if is_hex else bind["raw_data"](raw)
-        try:
-            direction = _DIRECTIONS[entry.direction]
-        except (KeyError, TypeError):
-            direction = bind["direction"](entry.direction)
-        if not raw:
-            validation.not_empty_command(direction, raw)
-        word, message = entry.status_word, entry.status_message
-        if word is not None:
-            word = bind["status_word"](word)
-        elif direction == "response" and len(raw) >= 4:
-            word = raw[-4:]
-            # SCP81's response script of indefinite length ends with 00 00 (ETSI TS 102 226 §5.2.2).
-            if word == "0000" and raw.startswith("AF80"):
-                word = None
-        if message is not None:
-            message = bind["status_message"](message)
-        elif word is not None:
-            message = describe(word)
-        latency, decoded, timestamp = entry.latency_ms, entry.decoded_data, entry.timestamp
-        if latency is not None and not (type(latency) is float and 0.0 <= latency < math.inf):
-            latency = bind["latency_ms"](latency)
-        if decoded is not None:
-            decoded = bind["decoded_data"](decoded)
-        if not (type(timestamp) is datetime and timestamp.tzinfo is UTC and timestamp.year >= 1000):
-            timestamp = validation.moment(timestamp, "comm_logs.timestamp")
-        time = self._log_time(timestamp)
-        return session, time, latency, direction, raw, decoded, word, message
-
-    def _session(self, session_id: str) -> str:
-        session: str = self._bind["session_id"](session_id)
-        self._sessions[session_id] = session
-        return session
-
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
-        if self._transaction.dialect is Dialect.POSTGRESQL and len(rows) >= COPY_FROM:
-            self._transaction.copy(self._query("copy_log_batch"), rows)
-        elif rows:
-            self._transaction.batch(self._query("add_log_batch"), rows)
+        self._insert_many("add_log_batch", "copy_log_batch", rows)
         if rows and EventType.LOG_ADDED in self._transaction.events.wanted:
             self._transaction.pending_events.add_logs(Counter(row[0] for row in rows))
 
@@ -484,21 +351,9 @@ class LogGateway(Gateway[CommLog, int]):
         self._note_batch("delete_by_id", 1)
 
     def _completed(self, record: CommLog) -> CommLog:
-        """Return the entry with status word and message filled in, as in the batches."""
-        if not isinstance(record, CommLog):
-            raise ValidationError(f"expected CommLog, got {type(record).__name__}", self.table.name)
-        row = self._row(record)
-        return CommLog(
-            id=record.id,
-            session_id=row[0],
-            timestamp=record.timestamp,
-            latency_ms=row[2],
-            direction=Direction(row[3]),
-            raw_data=row[4],
-            decoded_data=row[5],
-            status_word=row[6],
-            status_message=row[7],
-        )
+        """Return a copy of the entry with status word and message filled in."""
+        self._check_kind(record)
+        return complete(replace(record), self._row(record))
 
     def _found(
         self, name: str, values: dict[str, Any], session_id: str | None, limit: int | None

@@ -182,7 +182,7 @@ class SettingGateway(Gateway[Setting, str]):
 
     def get_categories(self) -> list[str]:
         """Return the categories of all stored and declared settings, in order."""
-        stored = {row[0] for row in self._transaction.many(self._query("get_categories"), {})}
+        stored = set(self._firsts("get_categories", {}))
         return sorted(stored | declared_categories())
 
     # Writing

@@ -1,28 +1,23 @@
 """Figures of what is recorded: ``sql/*/statistics.sql``. It reads only."""
 
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar
 
-from cardlink_sql.database.rows import Gives, reader
-from cardlink_sql.database.transaction import Transaction
+from cardlink_sql.database.query_runner import QueryRunner
+from cardlink_sql.database.rows import Gives
 from cardlink_sql.model import validation
-from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.records import CardCount, ExchangeCount, SessionDay, SlowExchange
-from cardlink_sql.model.times import utc_now
-from cardlink_sql.queries import Library
-
-T = TypeVar("T")
 
 
-class StatisticsGateway:
+class StatisticsGateway(QueryRunner):
     """Figures over several tables, of the sessions within a window of time.
 
     APDUs are reached through the sessions of the window, for the log has no index on its
     timestamp: the cost grows with the entries of those sessions, not with the whole log.
     """
 
-    __slots__ = ("_clock", "_queries", "_transaction")
-    name: ClassVar[str] = "statistics"
+    __slots__ = ()
+    name = "statistics"
     gives: ClassVar[Gives] = {
         "get_session_days": SessionDay,
         "count_exchanges": ExchangeCount,
@@ -30,14 +25,9 @@ class StatisticsGateway:
         "count_cards": CardCount,
     }
 
-    def __init__(self, transaction: Transaction, library: Library) -> None:
-        self._transaction = transaction
-        self._queries = library.gateway(self.name)
-        self._clock = driver_time(transaction.dialect)
-
     def get_session_days(self, days: float = 30) -> list[SessionDay]:
         """Return the sessions created in the last ``days``, by day; empty days are missing."""
-        return self._many("get_session_days", SessionDay, {"since": self._since(days)})
+        return self._figures("get_session_days", SessionDay, {"since": self._days_ago(days)})
 
     def get_duration_percentile(self, days: float = 30, percent: int = 95) -> int | None:
         """Return the duration in ms that this percentage of the sessions does not exceed.
@@ -50,37 +40,30 @@ class StatisticsGateway:
             percent: 1 to 100.
         """
         parameters = {
-            "since": self._since(days),
+            "since": self._days_ago(days),
             "percent": validation.whole(percent, "percent", least=1, most=100),
         }
-        value = self._transaction.scalar(self._queries["get_duration_percentile"], parameters)
+        value = self._scalar("get_duration_percentile", parameters)
         return None if value is None else int(value)
 
     def count_exchanges(self, since: datetime, until: datetime) -> list[ExchangeCount]:
         """Count the responses of the sessions created from ``since`` to before ``until``."""
-        return self._many("count_exchanges", ExchangeCount, self._window(since, until))
+        return self._figures("count_exchanges", ExchangeCount, self._window(since, until))
 
     def find_slowest(self, since: datetime, until: datetime, limit: int = 10) -> list[SlowExchange]:
         """Return those sessions' slowest responses with their commands, slowest first."""
         most = validation.whole(limit, "limit", least=1)
         parameters = {**self._window(since, until), "limit": most}
-        return self._many("find_slowest", SlowExchange, parameters)
+        return self._figures("find_slowest", SlowExchange, parameters)
 
     def count_cards(self) -> CardCount:
         """Count the cards with a PSK and without."""
-        (counted,) = self._many("count_cards", CardCount, {})
+        (counted,) = self._figures("count_cards", CardCount, {})
         return counted
 
     def get_database_bytes(self) -> int:
         """Return the size of the database, as the server reports it."""
-        return int(self._transaction.scalar(self._queries["get_database_bytes"], {}))
-
-    def _many(self, name: str, record: type[T], parameters: dict[str, Any]) -> list[T]:
-        read = reader(record, self._transaction.dialect)
-        return [read(row) for row in self._transaction.many(self._queries[name], parameters)]
-
-    def _since(self, days: float) -> Any:
-        return self._clock(utc_now() - timedelta(days=validation.days(days)))
+        return int(self._scalar("get_database_bytes", {}))
 
     def _window(self, since: datetime, until: datetime) -> dict[str, Any]:
         return {

@@ -7,19 +7,18 @@ without an end is open. A test is known by its suite and its name together.
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, Unpack
+from typing import Any, ClassVar, Unpack
 
 from cardlink_sql.database.event_bus import EventType
-from cardlink_sql.database.rows import Gives, columns_of, reader
-from cardlink_sql.errors import NotFoundError, ValidationError
+from cardlink_sql.database.rows import Gives, columns_of
+from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.junit import read_report, report_of
-from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.durations import completed
 from cardlink_sql.gateways.filters import TestFilter, TestOrder
+from cardlink_sql.gateways.run_figures import RunFigures
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import (
     AnyTestStatus,
@@ -27,23 +26,18 @@ from cardlink_sql.model.records import (
     JSONValue,
     JUnitImport,
     Page,
-    RunComparison,
     SuiteSummary,
     TestChange,
     TestResult,
     TestRun,
-    TestRunSummary,
     TestStatus,
 )
 from cardlink_sql.model.tables import test_results
 from cardlink_sql.model.times import utc_now
-from cardlink_sql.queries import Row
 from cardlink_sql.queries.query import MAX_LIST
 
-F = TypeVar("F", SuiteSummary, TestRun)
 
-
-class TestGateway(Gateway[TestResult, str]):
+class TestGateway(RunFigures):
     """The test results, in the order of their start where nothing else is said.
 
     Whatever writes a result derives a missing start, end or duration from the other two, and
@@ -175,9 +169,8 @@ class TestGateway(Gateway[TestResult, str]):
         Returns their number; fewer than ``limit`` say that none is left. Commit between two
         calls, so that writers come in between.
         """
-        before = self._time(utc_now() - timedelta(days=validation.days(days)))
         most = validation.whole(limit, "limit", least=1)
-        gone = self._execute("purge_old", {"before": before, "limit": most})
+        gone = self._execute("purge_old", {"before": self._days_ago(days), "limit": most})
         self._note_batch("purge_old", gone)
         return gone
 
@@ -311,14 +304,11 @@ class TestGateway(Gateway[TestResult, str]):
 
     def get_run_ids(self, limit: int | None = None) -> list[str]:
         """Return the runs, the latest start first; those without a known start last."""
-        rows = self._transaction.many(
-            self._query("get_run_ids"), {"limit": validation.limit(limit)}
-        )
-        return [row[0] for row in rows]
+        return self._firsts("get_run_ids", {"limit": validation.limit(limit)})
 
     def get_suite_names(self) -> list[str]:
         """Return the names of all suites, in order."""
-        return [row[0] for row in self._transaction.many(self._query("get_suite_names"), {})]
+        return self._firsts("get_suite_names", {})
 
     # JUnit
 
@@ -379,85 +369,16 @@ class TestGateway(Gateway[TestResult, str]):
 
     def _known(self, name: str, keys: set[str]) -> set[str]:
         """Those of the keys that there are."""
-        query, listed = self._query(name), sorted(keys)
+        listed = sorted(keys)
         return {
-            row[0]
+            key
             for start in range(0, len(listed), MAX_LIST)
-            for row in self._transaction.many(query, {"keys": listed[start : start + MAX_LIST]})
+            for key in self._firsts(name, {"keys": listed[start : start + MAX_LIST]})
         }
-
-    # Figures
-
-    def get_run_summary(self, run_id: str) -> TestRunSummary:
-        """Return the figures of a run and each of its suites, in one statement.
-
-        Raises:
-            NotFoundError: the run has no result.
-        """
-        query, run = self._query("get_run_summary"), self._given("run_id", run_id)
-        rows = self._transaction.many(query, {"run_id": run})
-        whole, *suites = self._figures(SuiteSummary, rows)
-        if not whole.total:
-            raise self._no_run(run_id)
-        figures: dict[str, Any] = asdict(whole)
-        del figures["suite_name"]
-        return TestRunSummary(run_id=run, suites=tuple(suites), **figures)
-
-    def get_runs(self, limit: int = 20) -> list[TestRun]:
-        """Return the figures of the latest runs, newest first, in one statement."""
-        parameters = {"limit": validation.whole(limit, "limit", least=0)}
-        return self._figures(TestRun, self._transaction.many(self._query("get_runs"), parameters))
-
-    def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
-        """Return the differences between two runs, matched by suite and test, in one statement.
-
-        Of a test that ran several times within a run the last result counts. An open one
-        counts as neither passed nor failed. ``count_by`` checks that the runs exist.
-
-        Args:
-            run_id1: the earlier run.
-            run_id2: the later run.
-            slower_factor: from how many times the duration a test that passed in both is
-                slower; 1 or more. Below a millisecond a duration counts as one.
-
-        Raises:
-            NotFoundError: one of the runs has no result.
-            ValidationError: both are one run, or the factor is below 1.
-        """
-        runs = {"before": self._given("run_id", run_id1), "after": self._given("run_id", run_id2)}
-        if runs["before"] == runs["after"]:
-            raise ValidationError(f"both are the run {run_id1!r}", "run_id2", "name another run")
-        factor = validation.factor(slower_factor, "slower_factor")
-        for run in runs.values():
-            if not self.count_by(run_id=run):
-                raise self._no_run(run)
-        rows = self._transaction.many(
-            self._query("compare_runs"), {**runs, "slower_factor": factor}
-        )
-        read = reader(TestChange, self._transaction.dialect)
-        return RunComparison(runs["before"], runs["after"], tuple(map(read, rows)))
-
-    def find_flaky(self, runs: int = 10, suite_name: str | None = None) -> list[FlakyTest]:
-        """Return the tests that both passed and failed within the latest runs.
-
-        Every result counts: a test that failed and passed when it was tried again within a
-        run is flaky, too. Those with most failures come first.
-
-        Args:
-            runs: how many runs, 1 or more.
-            suite_name: the tests of this suite, within the last runs that it was part of; without
-                it those of all suites, where one that runs often leaves less room for others.
-        """
-        parameters: dict[str, Any] = {"runs": validation.whole(runs, "runs", least=1)}
-        if suite_name is not None:
-            parameters["suite_name"] = self._bind["suite_name"](suite_name)
-        rows = self._transaction.many(self._query("find_flaky"), parameters)
-        return list(map(reader(FlakyTest, self._transaction.dialect), rows))
 
     def count_old(self, days: float) -> int:
         """Return the number of results that a purge would delete: recorded over ``days`` ago."""
-        before = self._time(utc_now() - timedelta(days=validation.days(days)))
-        return int(self._transaction.scalar(self._query("count_old"), {"before": before}))
+        return int(self._scalar("count_old", {"before": self._days_ago(days)}))
 
     def _filtered(self, limit: int | None, **filters: Any) -> list[TestResult]:
         return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
@@ -465,14 +386,6 @@ class TestGateway(Gateway[TestResult, str]):
     def _note_key(self, action: str, key: str) -> None:
         # A removed result was not added.
         self._note_batch("delete_by_id", 1)
-
-    def _figures(self, record: type[F], rows: Iterable[Row]) -> list[F]:
-        # PostgreSQL and MySQL return the sum of BIGINTs as a Decimal.
-        read = reader(record, self._transaction.dialect)
-        return [replace(one, duration_ms=int(one.duration_ms)) for one in map(read, rows)]
-
-    def _no_run(self, run_id: str) -> NotFoundError:
-        return NotFoundError(f"there is no run {run_id!r}", self.table.name)
 
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)

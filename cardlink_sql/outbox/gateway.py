@@ -2,28 +2,26 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType
+from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
-from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.model import validation
-from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import event_outbox
-from cardlink_sql.model.times import from_text, utc_now
-from cardlink_sql.queries import Library, Row
+from cardlink_sql.model.times import from_text
+from cardlink_sql.queries import Row
 
 _KNOWN: Final = frozenset(EventType)
 
 
-class OutboxGateway:
+class OutboxGateway(QueryRunner):
     """The outbox and its counter; ``manager.listen()`` reads the events."""
 
-    name: ClassVar[str] = "outbox"
+    name = "outbox"
     table: ClassVar[Table] = event_outbox
     gives: ClassVar[Gives] = {
         "get_counter": {"last_id": int, "publishes": bool},
@@ -38,22 +36,17 @@ class OutboxGateway:
         },
     }
 
-    __slots__ = ("_queries", "_time", "_transaction")
-
-    def __init__(self, transaction: Transaction, library: Library) -> None:
-        self._transaction = transaction
-        self._queries = library.gateway("outbox")
-        self._time = driver_time(transaction.dialect)
+    __slots__ = ()
 
     def get_counter(self) -> tuple[int, bool]:
         """The number of the last event, and whether the processes publish theirs."""
-        row = self._transaction.one(self._queries["get_counter"], {})
+        row = self._transaction.one(self._query("get_counter"), {})
         return (0, False) if row is None else (int(row[0]), bool(row[1]))
 
     def set_publishing(self, *, publishes: bool) -> None:
         """Let every process that writes publish its events, or no longer."""
         validation.boolean(publishes, "publishes")
-        self._transaction.execute(self._queries["set_publishing"], {"publishes": publishes})
+        self._execute("set_publishing", {"publishes": publishes})
 
     def add(self, origin: str, events: Sequence[DatabaseEvent]) -> bool:
         """Number and store events, as the last act before the commit.
@@ -65,12 +58,12 @@ class OutboxGateway:
             origin: who publishes; it does not hear them itself.
             events: in the order in which they happened.
         """
-        last = self._transaction.insert(self._queries["take_numbers"], {"count": len(events)})
+        last = self._transaction.insert(self._query("take_numbers"), {"count": len(events)})
         if not last:
             return False
         first = last - len(events) + 1
         rows = [self._values(number, origin, event) for number, event in enumerate(events, first)]
-        self._transaction.batch(self._queries["add"], rows)
+        self._transaction.batch(self._query("add"), rows)
         return True
 
     def read_after(
@@ -82,14 +75,12 @@ class OutboxGateway:
         know: a newer one may fire it.
         """
         parameters = {"after": after, "origin": origin, "limit": limit}
-        rows = self._transaction.many(self._queries["read_after"], parameters)
+        rows = self._rows("read_after", parameters)
         return [(int(row[6]), None if row[5] is None else self._event(row)) for row in rows]
 
     def count_old(self, days: float) -> int:
         """How many events are older than ``days``: what a purge would delete."""
-        return int(
-            self._transaction.scalar(self._queries["count_old"], {"before": self._before(days)})
-        )
+        return int(self._scalar("count_old", {"before": self._days_ago(days)}))
 
     def purge_old(self, days: float, limit: int = 10_000) -> int:
         """Delete events older than ``days``, the first ``limit`` of them; return their number.
@@ -97,16 +88,13 @@ class OutboxGateway:
         Fewer than ``limit`` say that none is left. Commit between two calls. A listener that has
         not read them yet says so. The queries are ``find_purge_end`` and ``purge_old``.
         """
-        before = self._before(days)
+        before = self._days_ago(days)
         most = validation.whole(limit, "limit", least=1)
         parameters = {"before": before, "limit": most}
-        end = self._transaction.scalar(self._queries["find_purge_end"], parameters)
+        end = self._scalar("find_purge_end", parameters)
         if end is None:
             return 0
-        return self._transaction.execute(self._queries["purge_old"], {"before": before, "end": end})
-
-    def _before(self, days: float) -> Any:
-        return self._time(utc_now() - timedelta(days=validation.days(days)))
+        return self._execute("purge_old", {"before": before, "end": end})
 
     def _values(self, number: int, origin: str, event: DatabaseEvent) -> tuple[Any, ...]:
         """An event in the order of the batch's parameters."""
@@ -117,14 +105,14 @@ class OutboxGateway:
             event.entity_type,
             event.entity_id,
             event.action,
-            self._time(event.timestamp),
+            self._clock(event.timestamp),
             json.dumps(event.data, ensure_ascii=False, allow_nan=False),
         )
 
     def _event(self, row: Row) -> DatabaseEvent | None:
         if row[0] not in _KNOWN:
             return None
-        moment = from_text(row[4]) if self._transaction.dialect is Dialect.SQLITE else row[4]
+        moment = from_text(row[4]) if isinstance(row[4], str) else row[4]
         data = json.loads(row[5])
         return DatabaseEvent(
             EventType(row[0]), row[1], row[2], row[3],

@@ -1,0 +1,70 @@
+"""Old log entries: finding, counting and deleting them, in batches."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import CommLog
+from cardlink_sql.queries.query import MAX_LIST
+
+# Entries that purge_old finds by one query.
+_FOUND: Final = 10_000
+
+
+class LogRetention(Gateway[CommLog, int]):
+    """The part of the log's gateway that deletes what is old."""
+
+    __slots__ = ()
+
+    def purge_old(self, days: float, limit: int | None = None) -> int:
+        """Delete the entries older than ``days``, at most ``limit``; return their number.
+
+        One transaction over a great many rows holds up writers on SQLite, and replicas and Galera
+        elsewhere: :func:`cardlink_sql.operations.retention.purge` commits between its batches.
+        The queries are ``find_old`` and ``delete_many``.
+        """
+        most = validation.limit(limit)
+        gone = after = 0
+        while gone < most:
+            numbers = self.find_old(days, min(_FOUND, most - gone), after)
+            if not numbers:
+                break
+            gone += self._delete_all(numbers)
+            after = numbers[-1]
+        self._note_batch("purge_old", gone)
+        return gone
+
+    def delete_many(self, ids: Sequence[int]) -> int:
+        """Delete the entries with these numbers; return how many there were."""
+        gone = self._delete_all(ids)
+        self._note_batch("delete_many", gone)
+        return gone
+
+    def _delete_all(self, ids: Sequence[int]) -> int:
+        numbers = [self._key(number) for number in ids]
+        return sum(
+            self._execute("delete_many", {"ids": numbers[start : start + MAX_LIST]})
+            for start in range(0, len(numbers) or 1, MAX_LIST)
+        )
+
+    def find_old(self, days: float, limit: int, after: int = 0) -> list[int]:
+        """Return the numbers of entries older than ``days``: the first ``limit`` past ``after``."""
+        parameters = {
+            "before": self._days_ago(days),
+            "after": validation.whole(after, "after", least=0),
+            "limit": validation.whole(limit, "limit", least=1),
+        }
+        return self._firsts("find_old", parameters)
+
+    def find_of_sessions(self, session_ids: Sequence[str], limit: int) -> list[int]:
+        """Return the numbers of at most ``limit`` entries of these sessions."""
+        parameters = {
+            "session_ids": [self._bind["session_id"](key) for key in session_ids],
+            "limit": validation.whole(limit, "limit", least=1),
+        }
+        return self._firsts("find_of_sessions", parameters)
+
+    def count_old(self, days: float) -> int:
+        """Return the number of entries older than ``days``; this reads the whole table."""
+        return int(self._scalar("count_old", {"before": self._days_ago(days)}))

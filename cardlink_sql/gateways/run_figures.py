@@ -1,0 +1,95 @@
+"""Figures of test runs: summaries, differences between two runs, flaky tests."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from cardlink_sql.errors import NotFoundError, ValidationError
+from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.model import validation
+from cardlink_sql.model.records import (
+    FlakyTest,
+    RunComparison,
+    SuiteSummary,
+    TestChange,
+    TestResult,
+    TestRun,
+    TestRunSummary,
+)
+
+F = TypeVar("F", SuiteSummary, TestRun)
+
+
+class RunFigures(Gateway[TestResult, str]):
+    """The part of the test results' gateway that compares and adds up runs."""
+
+    __slots__ = ()
+
+    def get_run_summary(self, run_id: str) -> TestRunSummary:
+        """Return the figures of a run and each of its suites, in one statement.
+
+        Raises:
+            NotFoundError: the run has no result.
+        """
+        run = self._given("run_id", run_id)
+        whole, *suites = self._durations("get_run_summary", SuiteSummary, {"run_id": run})
+        if not whole.total:
+            raise self._no_run(run_id)
+        figures: dict[str, Any] = asdict(whole)
+        del figures["suite_name"]
+        return TestRunSummary(run_id=run, suites=tuple(suites), **figures)
+
+    def get_runs(self, limit: int = 20) -> list[TestRun]:
+        """Return the figures of the latest runs, newest first, in one statement."""
+        parameters = {"limit": validation.whole(limit, "limit", least=0)}
+        return self._durations("get_runs", TestRun, parameters)
+
+    def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
+        """Return the differences between two runs, matched by suite and test, in one statement.
+
+        Of a test that ran several times within a run the last result counts. An open one
+        counts as neither passed nor failed. ``count_by`` checks that the runs exist.
+
+        Args:
+            run_id1: the earlier run.
+            run_id2: the later run.
+            slower_factor: from how many times the duration a test that passed in both is
+                slower; 1 or more. Below a millisecond a duration counts as one.
+
+        Raises:
+            NotFoundError: one of the runs has no result.
+            ValidationError: both are one run, or the factor is below 1.
+        """
+        runs = {"before": self._given("run_id", run_id1), "after": self._given("run_id", run_id2)}
+        if runs["before"] == runs["after"]:
+            raise ValidationError(f"both are the run {run_id1!r}", "run_id2", "name another run")
+        factor = validation.factor(slower_factor, "slower_factor")
+        for run in runs.values():
+            if not self._count_by({"run_id": run}):
+                raise self._no_run(run)
+        changes = self._figures("compare_runs", TestChange, {**runs, "slower_factor": factor})
+        return RunComparison(runs["before"], runs["after"], tuple(changes))
+
+    def find_flaky(self, runs: int = 10, suite_name: str | None = None) -> list[FlakyTest]:
+        """Return the tests that both passed and failed within the latest runs.
+
+        Every result counts: a test that failed and passed when it was tried again within a
+        run is flaky, too. Those with most failures come first.
+
+        Args:
+            runs: how many runs, 1 or more.
+            suite_name: the tests of this suite, within the last runs that it was part of; without
+                it those of all suites, where one that runs often leaves less room for others.
+        """
+        parameters: dict[str, Any] = {"runs": validation.whole(runs, "runs", least=1)}
+        if suite_name is not None:
+            parameters["suite_name"] = self._bind["suite_name"](suite_name)
+        return self._figures("find_flaky", FlakyTest, parameters)
+
+    def _durations(self, name: str, record: type[F], parameters: Mapping[str, Any]) -> list[F]:
+        # PostgreSQL and MySQL return the sum of BIGINTs as a Decimal.
+        figures = self._figures(name, record, parameters)
+        return [replace(one, duration_ms=int(one.duration_ms)) for one in figures]
+
+    def _no_run(self, run_id: str) -> NotFoundError:
+        return NotFoundError(f"there is no run {run_id!r}", self.table.name)
