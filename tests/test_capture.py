@@ -9,15 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cardlink_sql import UnitOfWork, ValidationError
 from cardlink_sql.formats.pcap import MAX_APDU, Packet, read_capture, split_apdu, write_capture
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.capture import read_recording
-from cardlink_sql.transfer.trace import read_trace
-from cardlink_sql.transfer.trace import replay as replay_trace
+from cardlink_sql.transfer.trace import read_trace, replay as replay_trace
 from tests.conftest import MOMENT, Run
 
 TRACE = Path(__file__).resolve().parent.parent / "scripts" / "quickstart-trace.jsonl"

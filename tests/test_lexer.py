@@ -1,8 +1,7 @@
 """The lexer: paired tables of what is and what is not a parameter, and its two laws."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError

@@ -11,8 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError

@@ -8,8 +8,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from cardlink_sql import (
     DatabaseManager,

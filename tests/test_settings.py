@@ -6,9 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as example_settings
-from hypothesis import strategies as st
+from hypothesis import given, settings as example_settings, strategies as st
 
 from cardlink_sql import Setting, UnitOfWork
 from cardlink_sql.dialect import Dialect

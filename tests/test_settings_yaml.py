@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given
-from hypothesis import settings as example_settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as example_settings, strategies as st
 
 from cardlink_sql import UnitOfWork
 from cardlink_sql.database.event_bus import DatabaseEvent

@@ -1,8 +1,7 @@
 """Status words in words: ISO/IEC 7816-4 and ETSI TS 102 221."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cardlink_sql.model.status_words import SUCCESS, describe
 

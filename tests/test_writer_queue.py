@@ -20,8 +20,7 @@ from cardlink_sql import (
     QueryError,
     UnitOfWork,
 )
-from cardlink_sql.database import connection as connection_module
-from cardlink_sql.database import fork_gate
+from cardlink_sql.database import connection as connection_module, fork_gate
 from cardlink_sql.database.writer_queue import WriterQueue, queue_of
 from tests.conftest import device
 

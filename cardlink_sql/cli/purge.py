@@ -16,8 +16,7 @@ from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.operations.retention import TABLES, count_old, retention_days
-from cardlink_sql.operations.retention import purge as purge_old
+from cardlink_sql.operations.retention import TABLES, count_old, purge as purge_old, retention_days
 
 
 def purge(

@@ -101,8 +101,7 @@ def compatible(
     Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl
     """
     # These need the extra "review"; lint and dump do not.
-    from cardlink_sql.review.compatibility import compatible as check_release
-    from cardlink_sql.review.compatibility import read_release
+    from cardlink_sql.review.compatibility import compatible as check_release, read_release
     from cardlink_sql.review.target import scratch
 
     config = DatabaseConfig() if url is None else DatabaseConfig(url)

@@ -12,8 +12,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records import CommLog, SessionSummary
 from cardlink_sql.transfer.capture import read_recording
-from cardlink_sql.transfer.trace import Replay, Trace
-from cardlink_sql.transfer.trace import replay as replay_trace
+from cardlink_sql.transfer.trace import Replay, Trace, replay as replay_trace
 from cardlink_sql.unit_of_work import UnitOfWork
 
 

@@ -4,8 +4,7 @@ import re
 from typing import Final
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 from cardlink_sql.config import without_secrets
 from cardlink_sql.database.backend import backend_of

@@ -9,8 +9,7 @@ from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.review.grants import Grant, Role
-from cardlink_sql.review.grants import grants as grants_of
+from cardlink_sql.review.grants import Grant, Role, grants as grants_of
 
 RoleOption = Annotated[
     Role,
