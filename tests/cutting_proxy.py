@@ -33,6 +33,8 @@ class CuttingProxy:
         self.at_commit: str | None = None
         self.is_down = False
         here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
+        if manager.config.is_mysql:  # MySQL turns TLS on by itself, and COMMIT could not be seen
+            here = here.update_query_dict({"ssl_disabled": "true"})
         self.url = here.render_as_string(hide_password=False)
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -248,6 +248,9 @@ def test_a_tool_that_will_not_do_is_not_taken(
     name: str, says: str, obstacle: str, manager: DatabaseManager,
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
+    if tools_of(manager)[0] == "mysqldump":
+        name, says = "mariadb-dump", "mariadb-dump from 11.8.9-MariaDB"
+        obstacle = "of MySQL's on the PATH"
     script(tmp_path / "bin" / name, f"echo '{says}'")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     made = create_backup(manager, tmp_path / "one.backup")
@@ -261,11 +264,19 @@ def script(path: Path, line: str) -> None:
     path.chmod(0o755)
 
 
+def tools_of(manager: DatabaseManager) -> tuple[str, str]:
+    """The programs of the server's own product that write a dump and load it."""
+    if manager.dialect is Dialect.POSTGRESQL:
+        return "pg_dump", "psql"
+    version = str(manager.health_check()["server_version"])
+    return ("mariadb-dump", "mariadb") if "MariaDB" in version else ("mysqldump", "mysql")
+
+
 @on_servers
 def test_a_tool_that_fails_leaves_nothing(
     manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    tool = {Dialect.POSTGRESQL: "pg_dump", Dialect.MYSQL: "mariadb-dump"}[manager.dialect]
+    tool = tools_of(manager)[0]
     version = f"[ $1 = --version ] && exec {shutil.which(tool)} $1"
     script(tmp_path / "bin" / tool, f'{version}; echo "error: no" >&2; exit 3')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -288,7 +299,7 @@ def with_password(
     """A manager that connects by a password, and a file with the command line of each tool."""
     name = f"cl_{manager.config.engine_url.database}"[:30]
     log = tmp_path / "commands"
-    for tool in ("pg_dump", "pg_restore", "psql", "mariadb-dump", "mariadb"):
+    for tool in ("pg_restore", *tools_of(manager)):
         script(tmp_path / "bin" / tool, f'echo "$0 $@" >> {log}; exec {shutil.which(tool)} "$@"')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     grants = {
@@ -337,9 +348,9 @@ def test_no_password_is_on_a_command_line_or_in_an_error(
     database = make_url(make_database(manager.dialect)).database
     url = other.config.engine_url.set(database=database).render_as_string(hide_password=False)
     with DatabaseManager(DatabaseConfig(url)) as new:
-        tool = {Dialect.POSTGRESQL: "psql", Dialect.MYSQL: "mariadb"}[manager.dialect]
+        tool = tools_of(manager)[1]
         working = (tmp_path / "bin" / tool).read_text()
-        real = shutil.which(tool, path="/usr/bin:/usr/local/bin")
+        real = shutil.which(tool, path=os.environ["PATH"].partition(os.pathsep)[2])
         leak = 'echo "error: $PGPASSWORD" >&2; cat ${1#--defaults-file=} >&2; exit 1'
         script(tmp_path / "bin" / tool, f"[ $1 = --version ] && exec {real} $1; {leak}")
         with pytest.raises(DatabaseError) as failed:

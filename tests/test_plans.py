@@ -1,6 +1,7 @@
 """Plans: shown on the live database, and held to what grows."""
 
 import json
+import re
 
 import pytest
 
@@ -54,9 +55,8 @@ def test_explain_writes_nothing_and_runs_only_what_reads(
     assert dump(manager) == before
 
     measured = run("sql", "explain", "devices.find_by", "--analyze", "-d", url).stdout
-    assert {SQLITE: "1 rows in", MYSQL: "r_rows", POSTGRESQL: "actual time"}[
-        manager.dialect
-    ] in measured
+    words = {SQLITE: "1 rows in", MYSQL: "r_rows|actual time", POSTGRESQL: "actual time"}
+    assert re.search(words[manager.dialect], measured)
 
 
 def test_every_query_but_copy_has_a_plan(manager: DatabaseManager) -> None:

@@ -106,3 +106,20 @@ def test_the_exit_status_is_that_of_the_command(variables: list[str]) -> None:
         supervisor.communicate(timeout=60)
 
     assert supervisor.returncode == 7
+
+
+def test_the_matrix_keeps_one_row_for_each_version(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It takes the place of the row of an older minor version; what follows the table stays."""
+    assert script
+    import _matrix as matrix  # scripts/ is on the path now
+
+    monkeypatch.setattr(matrix, "TABLE", tmp_path / "versions.md")
+    head, foot = "# Versions\n\n| Server |\n|---|\n", "\nIn the end.\n"
+    matrix.TABLE.write_text(f"{head}| MySQL 9.7.4 | 1 |\n| MariaDB 11.8.9 | 2 |\n{foot}")
+    matrix.keep("| MySQL 9.7.5 | 3 |")
+    matrix.keep("| PostgreSQL 18.6 | 4 |")
+    matrix.keep("| PostgreSQL 17.12 | 5 |")
+    rows = "| MariaDB 11.8.9 | 2 |\n| MySQL 9.7.5 | 3 |\n| PostgreSQL 17.12 | 5 |\n"
+    assert matrix.TABLE.read_text() == f"{head}{rows}| PostgreSQL 18.6 | 4 |\n{foot}"
