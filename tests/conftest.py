@@ -7,6 +7,7 @@ there, and drops them.
 
 import io
 import os
+import signal
 import sys
 import time
 import uuid
@@ -43,7 +44,7 @@ from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
 from cardlink_sql.transfer.backup import restore_backup
-from tests.roles import OWNERS, manager_as, owner_of
+from tests.roles import OWNERS, execute, manager_as, owner_of
 
 SERVER_URLS = {
     Dialect.POSTGRESQL: "CARDLINK_TEST_POSTGRESQL_URL",
@@ -54,6 +55,10 @@ Run = Callable[..., "Result"]
 Restore = Callable[[Dialect, Path], DatabaseManager]
 Migrated = Callable[[Dialect], DatabaseManager]
 MakeDatabase = Callable[[Dialect], str]
+
+# A script may start the tests in the background with SIGINT ignored, and interrupts are tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The migrations of the layer, in their order.
 MIGRATIONS = sorted(
@@ -135,11 +140,19 @@ def empty_database(dialect: Dialect, folder: Path) -> Iterator[str]:
         with admin.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         url = make_url(server_url(dialect)).set(database=name)
+        if dialect is Dialect.POSTGRESQL:
+            _revoke_create(DatabaseConfig(url.render_as_string(hide_password=False)))
         yield url.render_as_string(hide_password=False)
     finally:
         with admin.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}{force}")
         admin.dispose()
+
+
+def _revoke_create(config: DatabaseConfig) -> None:
+    """Take from everybody what only PostgreSQL before 15 gives: to make tables in ``public``."""
+    with DatabaseManager(config) as manager:
+        execute(manager, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 
 
 @pytest.fixture(params=ALL_DIALECTS, ids=str)
