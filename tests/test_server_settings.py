@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from cardlink_sql import ConnectionError, DatabaseConfig, DatabaseManager, Dialect, UnitOfWork
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.engine import make_engine
+from cardlink_sql.transfer.backup import mysql
 from tests.conftest import SERVER_URLS, Run, cannot_run, device, wait_until
 from tests.roles import ask, execute
 from tests.test_servers import SCRIPT
@@ -123,3 +124,26 @@ def test_verifying_the_server_keeps_the_ca(options: str, expected: dict[str, boo
     backend_of(Dialect.MYSQL).prepare(config, given, read_only=False)
     assert given["ssl"] == {"ca": "ca.pem", **expected}
     assert not {"ssl_verify_identity", "ssl_verify_cert"} & given.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", {'loose-ssl-verify-server-cert = "0"'}),
+        ("?ssl_disabled=true", {'loose-ssl = "0"', 'loose-ssl-mode = "DISABLED"'}),
+        (
+            "?ssl_ca=ca.pem&ssl_verify_identity=true",
+            {'ssl-ca = "ca.pem"', 'loose-ssl-mode = "VERIFY_IDENTITY"', 'loose-ssl = "1"'},
+        ),
+    ],
+)
+def test_a_tool_asks_for_tls_where_the_url_does(options: str, expected: set[str]) -> None:
+    """MariaDB's from 11.4 on would ask a server without TLS for it, too."""
+    with (
+        DatabaseManager(f"mysql://ann@127.0.0.1/cards{options}") as manager,
+        mysql._option_file(manager) as argument,
+    ):
+        lines = Path(argument.partition("=")[2]).read_text().splitlines()
+    asked = {line for line in lines if "ssl" in line}
+    assert expected <= asked
+    assert bool(options) or asked == expected
