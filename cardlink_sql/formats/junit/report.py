@@ -16,7 +16,10 @@ _IDS: Final = uuid.UUID("a7f1f6bb-3c0b-4b0c-8f5e-2b1f4a5f9a55")
 
 @dataclass
 class Case:
-    """One try of one test; ``offset`` is how long after the report's begin it started."""
+    """One try of one test; ``offset`` is how long after the report's begin it started.
+
+    ``tries`` of the last try is the number of tries, that of the others is 0.
+    """
 
     suite_name: str
     test_name: str
@@ -26,6 +29,7 @@ class Case:
     duration_ms: int
     message: str | None
     metadata: dict[str, Any]
+    tries: int = 1
 
     def result(
         self,
@@ -56,10 +60,19 @@ class Case:
 
 @dataclass
 class Report:
-    """A report that was read and checked."""
+    """A report that was read and checked.
+
+    Attributes:
+        digest: the SHA-256 of what was read.
+        cases: the tries of its tests, in their order.
+        unread: times and durations that were written, and not understood.
+        missing: failures and errors that suites count, and that are not in the report.
+    """
 
     digest: str
     cases: list[Case] = field(default_factory=list)
+    unread: int = 0
+    missing: int = 0
 
     @property
     def devices(self) -> set[str]:

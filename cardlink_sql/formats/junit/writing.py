@@ -6,13 +6,13 @@ start is that of its suite and the time of the tests before it.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from cardlink_sql.formats.junit.markup import visible
 from cardlink_sql.model.records import TestResult, TestStatus
 
 # How the schema of JUnit's Ant task says that the host is not known.
@@ -21,8 +21,6 @@ STILL_OPEN: Final = "still open"
 DEVICE: Final = "device"
 ICCID: Final = "iccid"
 
-# XML 1.0 §2.2 has no form for these, not even an escaped one.
-_FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ELEMENTS: Final = {
     TestStatus.FAILED: "failure",
     TestStatus.ERROR: "error",
@@ -138,11 +136,11 @@ def _add_outcome(case: Element, result: TestResult) -> None:
             type=kind or result.status.value,
             message=headline,
         )
-        outcome.text = _visible(text)
+        outcome.text = visible(text)
     for name, tag in _OUTPUTS.items():
         output = facts.get(name)
         if isinstance(output, str):
-            _element(case, tag).text = _visible(output)
+            _element(case, tag).text = visible(output)
 
 
 def _counts(results: list[TestResult]) -> dict[str, str]:
@@ -169,15 +167,5 @@ def _time(results: Iterable[TestResult]) -> str:
 
 
 def _element(parent: Element | None, tag: str, **attributes: Any) -> Element:
-    given = {name: _visible(str(value)) for name, value in attributes.items() if value is not None}
+    given = {name: visible(str(value)) for name, value in attributes.items() if value is not None}
     return Element(tag, given) if parent is None else SubElement(parent, tag, given)
-
-
-def _visible(text: str) -> str:
-    """Return text in which what XML forbids is written out, such as ``\\x1b``."""
-    return _FORBIDDEN.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
