@@ -565,6 +565,60 @@ def test_what_a_suite_says_beside_its_tests_is_not_lost(
     assert report.missing == missing
 
 
+RERUN = """<testsuite name="pytest" failures="1" tests="{tests}" errors="0"
+  ><testcase classname="rr" name="t" time="0.001"/><testcase classname="rr" name="t" time="0.009"
+  /><testcase classname="rr" name="t" time="0"><failure message="no">no</failure></testcase
+  ></testsuite>"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        (1, [("failed", 0), ("failed", 0), ("failed", 3)]),
+        (3, [("passed", 1), ("passed", 1), ("failed", 1)]),
+    ],
+)
+def test_tries_without_a_verdict_are_told_from_namesakes_by_the_number_of_tests(
+    tests: int, expected: list[tuple[str, int]]
+) -> None:
+    results = imported(RERUN.format(tests=tests))
+
+    assert [(one.status.value, one.tries) for one in results] == expected
+
+
+RETRIED = """<testsuite name="s" tests="4" skipped="1" failures="1" errors="0">
+  <testcase name="mended" classname="c" time="0.683"><flakyFailure message="no" type="E"
+    time="0.2" timestamp="2026-03-01T10:00:00Z"><stackTrace>at A</stackTrace
+    ><system-out>first</system-out></flakyFailure></testcase>
+  <testcase name="broken" classname="c" time="0.1"><failure message="boom" type="E">one</failure
+    ><rerunFailure message="again" type="E"><stackTrace>two</stackTrace></rerunFailure></testcase>
+  <testcase name="skipped" classname="c" time="0"><skipped message="slow"/></testcase>
+  <testcase name="late" classname="c" time="1"><flakyError message="time" type="T"/></testcase>
+</testsuite>"""
+
+
+def test_a_test_counts_by_its_last_try_and_keeps_each(uow: UnitOfWork) -> None:
+    uow.tests.import_junit_xml(RETRIED, "run", started_at=MOMENT)
+
+    summary = uow.tests.get_run_summary("run")
+    assert (summary.total, summary.passed, summary.failed, summary.skipped) == (4, 2, 1, 1)
+    assert (summary.tries, summary.flaky, summary.pass_rate) == (7, 2, pytest.approx(2 / 3))
+    mended = next(one for one in uow.tests.history("c", "mended") if not one.tries)
+    assert (mended.duration_ms, mended.metadata) == (200, {"system_out": "first", "type": "E"})
+    assert mended.started_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+    written = uow.tests.export_junit_xml("run")
+    checked(written)
+    uow.tests.import_junit_xml(written, "again", started_at=MOMENT)
+    assert sorted(
+        (one.test_name, one.status, one.tries, one.duration_ms)
+        for one in uow.tests.find_by_run("again")
+    ) == sorted(
+        (one.test_name, one.status, one.tries, one.duration_ms)
+        for one in uow.tests.find_by_run("run")
+    )
+
+
 def test_bytes_that_are_not_of_the_encoding_are_shown() -> None:
     for head in (b"", b"<?xml version='1.1' encoding='utf-8'?>"):
         (one,) = read_report(

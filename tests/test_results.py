@@ -1,5 +1,6 @@
 """Test results: how they are recorded and found, and what runs of them show."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -205,7 +206,7 @@ def test_one_bad_result_among_many_leaves_none(uow: UnitOfWork) -> None:
     assert uow.tests.count() == 0
 
 
-@pytest.mark.parametrize("run", ["1", "build-4711", "Ä" * 36, "main/2026-11-23T05:00"])
+@pytest.mark.parametrize("run", ["1", "build-4711", "Ä" * 255, "main/2026-11-23T05:00"])
 def test_a_run_is_any_identifier(uow: UnitOfWork, run: str) -> None:
     create(uow, run_id=run)
 
@@ -214,7 +215,7 @@ def test_a_run_is_any_identifier(uow: UnitOfWork, run: str) -> None:
 
 
 def test_what_names_no_run_is_refused(uow: UnitOfWork) -> None:
-    for run in ["", " run", "x" * 37, None, 7]:
+    for run in ["", " run", "x" * 256, None, 7]:
         with pytest.raises(ValidationError, match=r"test_results\.run_id"):
             create(uow, run_id=run)
         with pytest.raises(ValidationError):
@@ -495,14 +496,31 @@ def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
 def test_of_a_test_that_was_tried_again_the_last_result_counts(uow: UnitOfWork) -> None:
     for run, outcomes in {"a": ["failed", "passed"], "b": ["passed", "error", "failed"]}.items():
         for number, status in enumerate(outcomes):
+            tries = len(outcomes) if number == len(outcomes) - 1 else 0
             create(uow, status, run_id=run, started_at=MOMENT + number * SECOND, duration_ms=1,
-                   error_message=f"try {number}")  # fmt: skip
+                   error_message=f"try {number}", tries=tries)  # fmt: skip
 
     (change,) = uow.tests.compare_runs("a", "b").changes
 
     assert change.kind is ChangeKind.REGRESSION
     assert (change.before_status, change.after_status) == (TestStatus.PASSED, TestStatus.FAILED)
     assert change.error_message == "try 2"
+    earlier, later = uow.tests.get_run_summary("a"), uow.tests.get_run_summary("b")
+    assert (earlier.total, earlier.passed, earlier.tries, earlier.flaky) == (1, 1, 2, 1)
+    assert (later.total, later.failed, later.tries, later.flaky) == (1, 1, 3, 0)
+    assert [(run.total, run.tries) for run in uow.tests.get_runs()] == [(1, 2), (1, 3)]
+    assert len(uow.tests.find_failures("b")) == 1
+
+
+def test_namesakes_are_compared_in_their_order(uow: UnitOfWork) -> None:
+    for run, outcomes in {"a": ["passed", "passed"], "b": ["failed", "passed", "error"]}.items():
+        for number, status in enumerate(outcomes):
+            create(uow, status, run_id=run, started_at=MOMENT + number * SECOND, duration_ms=1)
+
+    comparison = uow.tests.compare_runs("a", "b")
+
+    assert [change.kind for change in comparison.changes] == ["regression", "new"]
+    assert [change.after_status for change in comparison.new_failures] == ["failed", "error"]
 
 
 def test_tests_of_one_name_in_two_suites_are_two_tests(uow: UnitOfWork) -> None:
@@ -539,7 +557,7 @@ OUTCOME = st.tuples(
 
 
 def expected_kind(before: Any, after: Any, factor: float) -> str | None:
-    """What compare_runs should say of the last outcomes of a test, in plain Python."""
+    """What compare_runs should say of two outcomes of a test, in plain Python."""
     if before is None or after is None:
         return "new" if before is None else "removed"
     (old, old_ms), (now, now_ms) = before, after
@@ -564,22 +582,25 @@ def test_the_comparison_is_that_of_a_plain_model(
     uow: UnitOfWork, before: list[Any], after: list[Any], factor: float
 ) -> None:
     uow.rollback()
-    last: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
+    runs: dict[str, dict[tuple[str, int], Any]] = {"a": {}, "b": {}}
     for run, outcomes in (("a", before), ("b", after)):
         for number, (suite, test, status, duration) in enumerate(outcomes):
             start = MOMENT + number * SECOND
             ended = {} if status is None else {"duration_ms": duration}
             create(uow, status or "error", run_id=run, suite_name=suite, test_name=test,
                    started_at=start, **ended)  # fmt: skip
-            last[run][f"{suite}.{test}"] = (status, duration)
+            name = f"{suite}.{test}"
+            place = sum(one == name for one, _ in runs[run])
+            runs[run][name, place] = (status, duration)
 
-    expected = {
-        test: expected_kind(last["a"].get(test), last["b"].get(test), factor)
-        for test in {**last["a"], **last["b"]}
-    }
+    expected = Counter(
+        (test[0], kind)
+        for test in {**runs["a"], **runs["b"]}
+        if (kind := expected_kind(runs["a"].get(test), runs["b"].get(test), factor))
+    )
 
-    found = kinds(uow.tests.compare_runs("a", "b", factor))
-    assert found == {test: kind for test, kind in expected.items() if kind}
+    changes = uow.tests.compare_runs("a", "b", factor).changes
+    assert Counter((f"{one.suite_name}.{one.test_name}", one.kind) for one in changes) == expected
 
 
 def test_flaky_tests_both_passed_and_failed_over_the_last_runs(uow: UnitOfWork) -> None:

@@ -36,7 +36,10 @@ from cardlink_sql.model.records import (
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _OPEN: Final = ("open", "cyan")
-_COUNTS: Final = ("tests", "passed", "failed", "error", "skipped", "open", "pass rate", "duration")
+_COUNTS: Final = (
+    *("tests", "passed", "failed", "error", "skipped", "open", "flaky", "tries", "pass rate"),
+    "duration",
+)
 
 tests = group("tests", "Test results, by run.", "cardlink-db tests runs")
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run, as tests runs names it.")]
@@ -47,8 +50,8 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The run, as tests runs 
 def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) -> None:
     """List runs in figures, newest first.
 
-    A test that was tried again counts each time. The pass rate is the passed share of what
-    ended and was not skipped.
+    A test that was tried again counts by its last try; flaky ones passed after another. The pass
+    rate is the passed share of what ended and was not skipped.
 
     Example: cardlink-db tests runs --limit 5
     """
@@ -109,15 +112,15 @@ def compare(
         typer.Option(metavar="N", help="A test is slower beyond so many times the duration."),
     ] = 2.0,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 where something regressed, for a CI.")
+        bool, typer.Option("--check", help="Exit with 1 where a test fails that did not, for a CI.")
     ] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Show what differs between two runs, by suite and test.
 
-    Of a test that ran several times within a run the last result counts. A difference is no
-    error: the exit code is 0, but for --check.
+    A test counts by its last try; namesakes within a run are compared in their order. The exit
+    code is 0 whatever differs, but for --check.
 
     Example: cardlink-db tests compare build-4710 build-4711 --check
     """
@@ -133,7 +136,7 @@ def compare(
         print_json(comparison_as_json(comparison))
     else:
         print_comparison(comparison)
-    if check and comparison.regressions:
+    if check and comparison.new_failures:
         raise typer.Exit(Exit.ERROR)
 
 
@@ -274,7 +277,7 @@ def import_reports(
     if card is not None:
         with argument("--card"):
             validation.iccid(card)
-    created = unchanged = 0
+    created = unchanged = unread = missing = 0
     with (
         open_manager(url) as manager,
         UnitOfWork(manager) as uow,
@@ -284,17 +287,24 @@ def import_reports(
             report = uow.tests.import_junit_xml(file, run, device_id=device, card_iccid=card)
             created += report.created
             unchanged += report.unchanged
+            unread += report.unread
+            missing += report.missing
             done(1)
         uow.commit()
     if as_json:
-        print_json({"run_id": run, "created": created, "unchanged": unchanged})
-    else:
-        output.print(f"Run {visible(run)}: {created:,} recorded, {unchanged:,} known already.")
+        figures = {"created": created, "unchanged": unchanged, "unread": unread, "missing": missing}
+        print_json({"run_id": run, **figures})
+        return
+    output.print(f"Run {visible(run)}: {created:,} recorded, {unchanged:,} known already.")
+    if unread:
+        output.print(f"{unread:,} times could not be read; they are unknown.")
+    if missing:
+        output.print(f"The suites count {missing:,} more failures or errors than the reports hold.")
 
 
 def _check_run(run: str, name: str) -> None:
     with argument(name):
-        validation.identifier(run, name, 36)
+        validation.identifier(run, name, 255)
 
 
 def _counts(figures: TestRun | SuiteSummary) -> tuple[Any, ...]:
@@ -305,6 +315,8 @@ def _counts(figures: TestRun | SuiteSummary) -> tuple[Any, ...]:
             styled(f"{count:,}", style) if (count := getattr(figures, status)) else None
             for status, style in (*STATUS_STYLES.items(), _OPEN)
         ),
+        figures.flaky or None,
+        f"{figures.tries:,}" if figures.tries != figures.total else None,
         None if rate is None else f"{rate:.1%}",
         duration(figures.duration_ms),
     )
@@ -361,4 +373,6 @@ def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
 def _status(result: TestResult) -> Text:
     if result.ended_at is None:
         return styled(*_OPEN)
+    if not result.tries:
+        return styled(f"{result.status}, tried again", "dim")
     return styled(result.status.value, STATUS_STYLES[result.status])

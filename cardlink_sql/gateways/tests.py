@@ -1,6 +1,6 @@
 """Test results: ``sql/*/tests.sql``.
 
-A run is what its results name as ``run_id``: any identifier of up to 36 characters. A result
+A run is what its results name as ``run_id``: any identifier of up to 255 characters. A result
 without an end is open. A test is known by its suite and its name together.
 """
 
@@ -91,7 +91,7 @@ class TestGateway(RunFigures):
         """Record how a test ended, or that it began. The query is ``create``.
 
         Args:
-            run_id: the run, up to 36 characters.
+            run_id: the run, up to 255 characters.
             suite_name: the suite, up to 128 characters.
             test_name: the test, up to 256 characters.
             status: passed, failed, skipped or error; of an open result, its state so far.
@@ -104,7 +104,7 @@ class TestGateway(RunFigures):
             error_message: why it failed.
             assertions: what was checked, a JSON object or list.
             metadata: anything else, a JSON object or list.
-            result_id: the key, up to 36 characters; without one a UUID is made.
+            result_id: the key, up to 255 characters; without one a UUID is made.
 
         Raises:
             ValidationError: a value is refused, or the end is before the start.
@@ -365,7 +365,7 @@ class TestGateway(RunFigures):
         )
         known = self._known("find_known", {result.id for result in results})
         created = self.create_results(one for one in results if one.id not in known)
-        return JUnitImport(created, len(known))
+        return JUnitImport(created, len(known), report.unread, report.missing)
 
     def _known(self, name: str, keys: set[str]) -> set[str]:
         """Those of the keys that there are."""

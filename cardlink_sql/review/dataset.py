@@ -230,6 +230,7 @@ def _results(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
             "error_message": "SW=6A82, wanted 9000" if status in ("failed", "error") else None,
             "assertions": None,
             "metadata": None,
+            "tries": 1,
             **_written(at(created)),
         }
 

@@ -1,4 +1,4 @@
--- The schema on MySQL and MariaDB as the migrations up to 0004_session_metadata make it.
+-- The schema on MySQL and MariaDB as the migrations up to 0005_test_tries make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/mysql.sql
@@ -135,7 +135,7 @@ CREATE TABLE settings (
 
 CREATE TABLE test_results (
     id            VARCHAR(36)  NOT NULL,
-    run_id        VARCHAR(36)  NOT NULL,
+    run_id        VARCHAR(255) NOT NULL,
     suite_name    VARCHAR(128) NOT NULL,
     test_name     VARCHAR(256) NOT NULL,
     device_id     VARCHAR(255),
@@ -149,6 +149,7 @@ CREATE TABLE test_results (
     metadata      JSON,
     created_at    DATETIME(6)  NOT NULL,
     updated_at    DATETIME(6)  NOT NULL,
+    tries         INTEGER      NOT NULL DEFAULT 1,
     PRIMARY KEY (id),
     CONSTRAINT fk_test_results_card_iccid
         FOREIGN KEY (card_iccid) REFERENCES card_profiles (iccid) ON DELETE SET NULL,

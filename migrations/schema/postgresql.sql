@@ -1,4 +1,4 @@
--- The schema on PostgreSQL as the migrations up to 0004_session_metadata make it.
+-- The schema on PostgreSQL as the migrations up to 0005_test_tries make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/postgresql.sql
@@ -134,7 +134,7 @@ CREATE INDEX ix_settings_category ON settings (category);
 
 CREATE TABLE test_results (
     id            VARCHAR(36) COLLATE "C"  NOT NULL,
-    run_id        VARCHAR(36) COLLATE "C"  NOT NULL,
+    run_id        VARCHAR(255) COLLATE "C" NOT NULL,
     suite_name    VARCHAR(128) COLLATE "C" NOT NULL,
     test_name     VARCHAR(256) COLLATE "C" NOT NULL,
     device_id     VARCHAR(255) COLLATE "C",
@@ -148,6 +148,7 @@ CREATE TABLE test_results (
     metadata      JSONB,
     created_at    TIMESTAMPTZ              NOT NULL,
     updated_at    TIMESTAMPTZ              NOT NULL,
+    tries         INTEGER                  NOT NULL DEFAULT 1,
     CONSTRAINT pk_test_results PRIMARY KEY (id),
     CONSTRAINT fk_test_results_card_iccid
         FOREIGN KEY (card_iccid) REFERENCES card_profiles (iccid) ON DELETE SET NULL,

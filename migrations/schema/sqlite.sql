@@ -1,4 +1,4 @@
--- The schema on SQLite as the migrations up to 0004_session_metadata make it.
+-- The schema on SQLite as the migrations up to 0005_test_tries make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/sqlite.sql
@@ -147,6 +147,7 @@ CREATE TABLE test_results (
     metadata      TEXT,
     created_at    VARCHAR(32)  NOT NULL,
     updated_at    VARCHAR(32)  NOT NULL,
+    tries         INTEGER      NOT NULL DEFAULT 1,
     CONSTRAINT pk_test_results PRIMARY KEY (id),
     CONSTRAINT fk_test_results_card_iccid
         FOREIGN KEY (card_iccid) REFERENCES card_profiles (iccid) ON DELETE SET NULL,

@@ -446,7 +446,8 @@ SELECT
   assertions,
   metadata,
   created_at,
-  updated_at
+  updated_at,
+  tries
 FROM test_results
 WHERE id > :after
   AND created_at >= :since                     -- when: since
@@ -471,7 +472,8 @@ SELECT
   assertions,
   metadata,
   created_at,
-  updated_at
+  updated_at,
+  tries
 FROM test_results
 WHERE id IN (:keys);
 
@@ -492,7 +494,8 @@ INSERT INTO test_results (
   assertions,
   metadata,
   created_at,
-  updated_at
+  updated_at,
+  tries
 )
 VALUES (
   :id,
@@ -509,7 +512,8 @@ VALUES (
   :assertions,
   :metadata,
   :created_at,
-  :updated_at
+  :updated_at,
+  :tries
 );
 
 -- name: update_tests :exec
@@ -529,7 +533,8 @@ SET
   assertions = :assertions,
   metadata = :metadata,
   created_at = :created_at,
-  updated_at = :updated_at
+  updated_at = :updated_at,
+  tries = :tries
 WHERE id = :id;
 
 -- name: page_settings :many

@@ -18,6 +18,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -42,6 +43,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -57,7 +59,8 @@ ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
 LIMIT :limit;
 
 -- name: find_failures :many
--- What failed or broke off with an error: of one run in its order, or the newest of all.
+-- The tests whose last try failed or broke off with an error: of one run in its order, or the newest
+-- of all.
 -- allow-scan: of all runs it sorts the failures, which are few
 SELECT
   id,
@@ -73,10 +76,12 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
 WHERE status IN ('failed', 'error')
+  AND tries > 0
   AND run_id = :run_id                         -- when: run_id
 ORDER BY
   started_at IS NULL, started_at DESC, created_at DESC, id DESC, -- order: started_at desc
@@ -115,6 +120,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -165,18 +171,20 @@ WHERE
 
 -- name: get_run_summary :many
 -- The figures of a run, in the first row, whose suite has an empty name, and of its suites.
--- An open result counts only as open. The pass rate is the passed share of what ended and was not
+-- A test counts by its last try. An open result counts only as open. The pass rate is the passed share of what ended and was not
 -- skipped; 1e0 makes a float of it.
 SELECT
   '' AS suite_name,
-  COUNT(*) AS total,
-  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
-  COUNT(CASE WHEN status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
-  COUNT(CASE WHEN status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
-  COUNT(CASE WHEN status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
-  COUNT(CASE WHEN ended_at IS NULL THEN 1 END) AS open,
-  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
-  / NULLIF(COUNT(CASE WHEN status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
+  COUNT(CASE WHEN tries > 0 THEN 1 END) AS total,
+  COUNT(CASE WHEN tries > 0 AND status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN tries > 0 AND status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN tries > 0 AND status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN tries > 0 AND status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN tries > 0 AND ended_at IS NULL THEN 1 END) AS open,
+  COUNT(*) AS tries,
+  COUNT(CASE WHEN tries > 1 AND status = 'passed' THEN 1 END) AS flaky,
+  COUNT(CASE WHEN tries > 0 AND status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN tries > 0 AND status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
   COALESCE(SUM(duration_ms), 0) AS duration_ms,
   MIN(started_at) AS started_at,
@@ -186,14 +194,16 @@ WHERE run_id = :run_id
 UNION ALL
 SELECT
   suite_name,
-  COUNT(*) AS total,
-  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
-  COUNT(CASE WHEN status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
-  COUNT(CASE WHEN status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
-  COUNT(CASE WHEN status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
-  COUNT(CASE WHEN ended_at IS NULL THEN 1 END) AS open,
-  COUNT(CASE WHEN status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
-  / NULLIF(COUNT(CASE WHEN status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
+  COUNT(CASE WHEN tries > 0 THEN 1 END) AS total,
+  COUNT(CASE WHEN tries > 0 AND status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN tries > 0 AND status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN tries > 0 AND status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN tries > 0 AND status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN tries > 0 AND ended_at IS NULL THEN 1 END) AS open,
+  COUNT(*) AS tries,
+  COUNT(CASE WHEN tries > 1 AND status = 'passed' THEN 1 END) AS flaky,
+  COUNT(CASE WHEN tries > 0 AND status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN tries > 0 AND status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
   COALESCE(SUM(duration_ms), 0) AS duration_ms,
   MIN(started_at) AS started_at,
@@ -209,14 +219,16 @@ ORDER BY suite_name;
 -- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
 SELECT
   r.run_id,
-  COUNT(*) AS total,
-  COUNT(CASE WHEN r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) AS passed,
-  COUNT(CASE WHEN r.status = 'failed' AND r.ended_at IS NOT NULL THEN 1 END) AS failed,
-  COUNT(CASE WHEN r.status = 'error' AND r.ended_at IS NOT NULL THEN 1 END) AS error,
-  COUNT(CASE WHEN r.status = 'skipped' AND r.ended_at IS NOT NULL THEN 1 END) AS skipped,
-  COUNT(CASE WHEN r.ended_at IS NULL THEN 1 END) AS open,
-  COUNT(CASE WHEN r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) * 1e0
-  / NULLIF(COUNT(CASE WHEN r.status <> 'skipped' AND r.ended_at IS NOT NULL THEN 1 END), 0)
+  COUNT(CASE WHEN r.tries > 0 THEN 1 END) AS total,
+  COUNT(CASE WHEN r.tries > 0 AND r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN r.tries > 0 AND r.status = 'failed' AND r.ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN r.tries > 0 AND r.status = 'error' AND r.ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN r.tries > 0 AND r.status = 'skipped' AND r.ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN r.tries > 0 AND r.ended_at IS NULL THEN 1 END) AS open,
+  COUNT(*) AS tries,
+  COUNT(CASE WHEN r.tries > 1 AND r.status = 'passed' THEN 1 END) AS flaky,
+  COUNT(CASE WHEN r.tries > 0 AND r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN r.tries > 0 AND r.status <> 'skipped' AND r.ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
   COALESCE(SUM(r.duration_ms), 0) AS duration_ms,
   MIN(r.started_at) AS started_at,
@@ -234,8 +246,9 @@ ORDER BY MIN(r.started_at) IS NULL, MIN(r.started_at) DESC, r.run_id;
 
 -- name: compare_runs :many
 -- What differs between two runs, test by test, and what fails in both.
--- Of a test that ran several times within a run the last result counts. A test that took less
--- than a millisecond before counts as one, so that no factor is of nothing.
+-- A test counts by its last try. Of tests with one name the first is compared with the first, the
+-- second with the second. A test that took less than a millisecond before counts as one, so that no
+-- factor is of nothing.
 SELECT
   CASE
     WHEN before_status IS NULL THEN 'new'
@@ -259,6 +272,7 @@ FROM (
   SELECT
     suite_name,
     test_name,
+    place,
     MAX(CASE WHEN run_id = :before THEN status END) AS before_status,
     MAX(CASE WHEN run_id = :after THEN status END) AS after_status,
     MAX(CASE WHEN run_id = :before THEN duration_ms END) AS before_ms,
@@ -276,13 +290,13 @@ FROM (
       error_message,
       ROW_NUMBER() OVER (
         PARTITION BY run_id, suite_name, test_name
-        ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
+        ORDER BY started_at IS NULL, started_at, created_at, id
       ) AS place
     FROM test_results
     WHERE run_id IN (:before, :after)
+      AND tries > 0
   ) placed
-  WHERE place = 1
-  GROUP BY suite_name, test_name
+  GROUP BY suite_name, test_name, place
 ) pairs
 WHERE before_status IS NULL
   OR after_status IS NULL
@@ -293,7 +307,7 @@ WHERE before_status IS NULL
     before_status = 'passed'
     AND after_ms > :slower_factor * CASE WHEN before_ms < 1 THEN 1 ELSE before_ms END
   )
-ORDER BY suite_name, test_name;
+ORDER BY suite_name, test_name, place;
 
 -- name: find_flaky :many
 -- The tests that both passed and failed within the runs that began last, most failures first.
@@ -342,6 +356,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -364,6 +379,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -386,6 +402,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -433,6 +450,7 @@ SELECT
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 FROM test_results
@@ -457,6 +475,7 @@ INSERT INTO test_results (
   error_message,
   assertions,
   metadata,
+  tries,
   created_at,
   updated_at
 )
@@ -474,6 +493,7 @@ VALUES (
   :error_message,
   :assertions,
   :metadata,
+  :tries,
   :created_at,
   :updated_at
 );
@@ -495,7 +515,8 @@ INSERT INTO test_results (
   assertions,
   metadata,
   created_at,
-  updated_at
+  updated_at,
+  tries
 )
 VALUES (
   :id,
@@ -512,7 +533,8 @@ VALUES (
   :assertions,
   :metadata,
   :created_at,
-  :updated_at
+  :updated_at,
+  :tries
 );
 
 -- name: update :exec
@@ -531,6 +553,7 @@ SET
   error_message = :error_message,
   assertions = :assertions,
   metadata = :metadata,
+  tries = :tries,
   updated_at = :updated_at
 WHERE id = :id;
 

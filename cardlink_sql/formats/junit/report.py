@@ -55,6 +55,7 @@ class Case:
             duration_ms=self.duration_ms,
             error_message=self.message,
             metadata=metadata or None,
+            tries=self.tries,
         )
 
 

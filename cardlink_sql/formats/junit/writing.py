@@ -2,7 +2,8 @@
 
 Neither has a place for the device and the card of a single test, or for its start. So what
 differs in suite, device, card, host or properties is written in its own ``testsuite``; a test's
-start is that of its suite and the time of the tests before it.
+start is that of its suite and the time of the tests before it. Tries are written as Surefire has
+them: ``flakyFailure`` in a test that passed at last, ``rerunFailure`` in one that failed.
 """
 
 import json
@@ -26,6 +27,7 @@ _ELEMENTS: Final = {
     TestStatus.ERROR: "error",
     TestStatus.SKIPPED: "skipped",
 }
+_FAILING: Final = (TestStatus.FAILED, TestStatus.ERROR)
 _OUTPUTS: Final = {"system_out": "system-out", "system_err": "system-err"}
 
 
@@ -109,15 +111,47 @@ def _add_suite(root: Element, suite: _Suite) -> None:
         properties = _element(element, "properties")
         for name, value in suite.properties.items():
             _element(properties, "property", name=name, value=value)
-    for result in suite.results:
+    for tries in _tests(suite.results):
+        # Surefire has the first try that failed outside of a rerun, and a last one that passed.
+        shown = tries[0] if tries[-1].status in _FAILING else tries[-1]
         case = _element(
             element,
             "testcase",
-            name=result.test_name,
-            classname=result.suite_name,
-            time=_time([result]),
+            name=shown.test_name,
+            classname=shown.suite_name,
+            time=_time([shown]),
         )
-        _add_outcome(case, result)
+        _add_outcome(case, shown)
+        for other in tries:
+            if other is not shown:
+                _add_try(case, other, "rerun" if shown is tries[0] else "flaky")
+
+
+def _tests(results: list[TestResult]) -> Iterable[list[TestResult]]:
+    """Return the tries of each test; one without a last try, such as after a purge, is a test."""
+    earlier: dict[str, list[TestResult]] = {}
+    for result in results:
+        tries = earlier.setdefault(result.test_name, [])
+        tries.append(result)
+        if result.tries:
+            yield earlier.pop(result.test_name)
+    for tries in earlier.values():
+        yield from ([one] for one in tries)
+
+
+def _add_try(case: Element, result: TestResult, prefix: str) -> None:
+    kind = "Error" if result.status is TestStatus.ERROR else "Failure"
+    start, message = result.started_at, result.error_message or ""
+    element = _element(
+        case,
+        f"{prefix}{kind}",
+        message=message.strip().partition("\n")[0],
+        type=_facts(result).get("type"),
+        time=_time([result]),
+        timestamp=None if start is None else start.isoformat(),
+    )
+    _element(element, "stackTrace").text = visible(message)
+    _add_outputs(element, result)
 
 
 def _add_outcome(case: Element, result: TestResult) -> None:
@@ -137,17 +171,22 @@ def _add_outcome(case: Element, result: TestResult) -> None:
             message=headline,
         )
         outcome.text = visible(text)
+    _add_outputs(case, result)
+
+
+def _add_outputs(element: Element, result: TestResult) -> None:
     for name, tag in _OUTPUTS.items():
-        output = facts.get(name)
+        output = _facts(result).get(name)
         if isinstance(output, str):
-            _element(case, tag).text = visible(output)
+            _element(element, tag).text = visible(output)
 
 
 def _counts(results: list[TestResult]) -> dict[str, str]:
-    known = [result.status for result in results if not _is_unknown(result)]
-    unknown = len(results) - len(known)
+    tests = [result for result in results if result.tries]
+    known = [result.status for result in tests if not _is_unknown(result)]
+    unknown = len(tests) - len(known)
     return {
-        "tests": str(len(results)),
+        "tests": str(len(tests)),
         "failures": str(known.count(TestStatus.FAILED)),
         "errors": str(known.count(TestStatus.ERROR)),
         "skipped": str(known.count(TestStatus.SKIPPED) + unknown),
@@ -156,8 +195,7 @@ def _counts(results: list[TestResult]) -> dict[str, str]:
 
 def _is_unknown(result: TestResult) -> bool:
     """Whether it is open and recorded as nothing that must be seen."""
-    failed = (TestStatus.FAILED, TestStatus.ERROR)
-    return result.ended_at is None and result.status not in failed
+    return result.ended_at is None and result.status not in _FAILING
 
 
 def _time(results: Iterable[TestResult]) -> str:

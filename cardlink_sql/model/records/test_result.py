@@ -41,7 +41,9 @@ class ChangeKind(StrEnum):
 class TestResult(Record):
     """The result of one test of a run. Results with the same ``run_id`` form a run.
 
-    A result without ``ended_at`` is still open, and ``status`` is its state so far.
+    A result without ``ended_at`` is still open, and ``status`` is its state so far. A test that was
+    tried again has a result for each try: ``tries`` of the last one is their number, that of the
+    others is 0.
     """
 
     __test__ = False
@@ -59,6 +61,7 @@ class TestResult(Record):
     error_message: str | None = None
     assertions: JSONValue | None = None
     metadata: JSONValue | None = None
+    tries: int = 1
     created_at: datetime = field(default_factory=utc_now)
     updated_at: datetime = field(default_factory=utc_now)
 
@@ -67,8 +70,9 @@ class TestResult(Record):
 class SuiteSummary(Record):
     """Statistics of a suite's results within a run.
 
-    Each counts results, not tests: a repeated test counts twice. An open result counts only as
-    ``open``, so that the five add up to ``total``. ``pass_rate`` is the passed share (0 to 1)
+    Each counts tests by their last try. An open test counts only as ``open``, so that the five add
+    up to ``total``. ``tries`` counts every try, and ``flaky`` the tests that passed after others.
+    ``pass_rate`` is the passed share (0 to 1)
     of the results that ended and were not skipped, ``None`` if there are none; ``duration_ms``
     is the total.
     """
@@ -80,6 +84,8 @@ class SuiteSummary(Record):
     error: int
     skipped: int
     open: int
+    tries: int
+    flaky: int
     pass_rate: float | None
     duration_ms: int
     started_at: datetime | None
@@ -99,6 +105,8 @@ class TestRun(Record):
     error: int
     skipped: int
     open: int
+    tries: int
+    flaky: int
     pass_rate: float | None
     duration_ms: int
     started_at: datetime | None
@@ -151,6 +159,13 @@ class RunComparison(Record):
         return self.of(ChangeKind.REGRESSION)
 
     @property
+    def new_failures(self) -> list[TestChange]:
+        """Return the regressions, and the tests that are new and failed or ended in an error."""
+        failing = (TestStatus.FAILED, TestStatus.ERROR)
+        new = [change for change in self.new_tests if change.after_status in failing]
+        return self.regressions + new
+
+    @property
     def improvements(self) -> list[TestChange]:
         """Return the tests that failed or ended in an error, then passed."""
         return self.of(ChangeKind.IMPROVEMENT)
@@ -200,7 +215,13 @@ class FlakyTest(Record):
 
 @dataclass(frozen=True, slots=True)
 class JUnitImport(Record):
-    """The number of results of a report that were recorded, and that were known already."""
+    """The number of results of a report that were recorded, and that were known already.
+
+    ``unread`` counts times and durations that were not understood, and are unknown; ``missing`` the
+    failures and errors that suites count, and that the report does not hold.
+    """
 
     created: int
     unchanged: int
+    unread: int = 0
+    missing: int = 0
