@@ -149,7 +149,9 @@ def test_a_run_goes_out_as_junit_and_comes_in_again(url: str, run: Run, tmp_path
     report = json.loads(run("tests", "show", "again", "--json", "-d", url).stdout)
     assert {one["device_id"] for one in report["results"]} == {None, "device-0001"}
     again = run("tests", "import", "b.xml", "--run", "again", "--json", "-d", url)
-    assert json.loads(again.stdout) == {"run_id": "again", "created": 0, "unchanged": 4}
+    assert json.loads(again.stdout) == {
+        "run_id": "again", "created": 0, "unchanged": 4, "unread": 0, "missing": 0,
+    }  # fmt: skip
 
 
 def test_reports_are_imported_together(manager: DatabaseManager, run: Run) -> None:
@@ -159,7 +161,7 @@ def test_reports_are_imported_together(manager: DatabaseManager, run: Run) -> No
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["created"] == 46
     shown = run("tests", "show", "all", "-d", url).stdout
-    assert cells(shown, "all ")[1] == "46"
+    assert cells(shown, "all ")[1] == "43"  # tests, of 46 tries
 
 
 def test_of_reports_all_or_none_are_imported(
@@ -169,7 +171,7 @@ def test_of_reports_all_or_none_are_imported(
     good = str(REPORTS / "pytest.xml")
     done = run("tests", "import", good, "bad.xml", "--run", "r", "-d", manager.config.url)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: bad.xml:2:21: no XML: no element found")
+    assert done.stderr.startswith("error: bad.xml:2:21: not XML: no element found")
     assert dump(manager)["test_results"] == []
 
 

@@ -87,6 +87,7 @@ class TestGateway(RunFigures):
         metadata: JSONValue | None = None,
         *,
         result_id: str | None = None,
+        tries: int = 1,
     ) -> TestResult:
         """Record how a test ended, or that it began. The query is ``create``.
 
@@ -104,7 +105,8 @@ class TestGateway(RunFigures):
             error_message: why it failed.
             assertions: what was checked, a JSON object or list.
             metadata: anything else, a JSON object or list.
-            result_id: the key, up to 255 characters; without one a UUID is made.
+            result_id: the key, up to 36 characters; without one a UUID is made.
+            tries: how many tries the test took; 0 for a try that another one followed.
 
         Raises:
             ValidationError: a value is refused, or the end is before the start.
@@ -129,6 +131,7 @@ class TestGateway(RunFigures):
                 error_message=error_message,
                 assertions=assertions,
                 metadata=metadata,
+                tries=tries,
                 created_at=moment,
                 updated_at=moment,
             )

@@ -1,4 +1,4 @@
-"""What is read of a test in a JUnit report, and the tries that it makes."""
+"""The parts of a JUnit report that make a test, and its tries."""
 
 import hashlib
 from dataclasses import dataclass, field

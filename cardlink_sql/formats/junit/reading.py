@@ -4,7 +4,7 @@ No two of them write the same. The rules of this reader:
 
 - A test's suite is its ``classname``. Where that says nothing, because it repeats the name
   (jest) or is ``test`` (node), it is the names of the suites around the test.
-- An ``error`` or ``failure`` outside of a test, directly in a suite, is a result of its own: a
+- An ``error`` or ``failure`` outside of a test, directly in a suite, is a separate result: a
   class that could not be set up.
 - A test that was tried again is a result for each try, and counts by its last one. Surefire and
   nextest write ``rerunFailure``, ``flakyError`` and their like; pytest-rerunfailures writes each
