@@ -31,7 +31,7 @@ WHERE l.locktype = 'advisory' AND l.granted
 -- name: notice_dead_client :many
 -- Stop a statement, and free its locks, within a second of the client's death. PostgreSQL 13 has no
 -- such setting, and finds no row.
-SELECT set_config(name, '1s', FALSE)
+SELECT SET_CONFIG(name, '1s', FALSE)
 FROM pg_catalog.pg_settings
 WHERE name = 'client_connection_check_interval';
 
