@@ -22,6 +22,9 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.devices import DeviceGateway
+from cardlink_sql.queries.library import Library
+from cardlink_sql.queries.parser import parse
 from tests.conftest import MOMENT, card, device, entry, iccid, result, session_id
 
 
@@ -677,3 +680,16 @@ def test_a_record_is_json_as_a_dictionary() -> None:
     assert shown["card_type"] == "UICC"
     assert shown["created_at"] == MOMENT.isoformat()
     assert not {name for name in shown if "key" in name}
+
+
+def test_a_query_with_other_columns_than_its_record_is_named(
+    uow: UnitOfWork, manager: DatabaseManager
+) -> None:
+    uow.devices.create(device())
+    (query,) = parse(
+        "-- name: find_active :many\n-- D.\nSELECT id FROM devices;", "devices.sql", manager.dialect
+    )
+    library = Library(manager.dialect, {"devices": {"find_active": query}})
+    gateway = DeviceGateway(uow.devices._transaction, library)
+    with pytest.raises(QueryError, match=r"devices.find_active: a row has 1 columns.*sql check"):
+        gateway.find_active()

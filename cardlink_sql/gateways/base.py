@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from sqlalchemy import Table
 
@@ -21,6 +21,7 @@ from cardlink_sql.queries.query import MAX_LIST
 
 R = TypeVar("R", bound=Record)
 K = TypeVar("K")
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, IndexError)
 
 _IS_NULL = "_is_null"
 
@@ -190,8 +191,8 @@ class Gateway(QueryRunner, Generic[R, K]):
     def _record_of(self, query: Query, row: Row) -> R:
         try:
             record: R = self._read(row)
-        except (ValueError, TypeError, KeyError) as error:
-            raise self._damaged(query) from error
+        except _UNREADABLE as error:
+            raise self._damaged(query, row) from error
         return record
 
     def _many(self, name: str, parameters: Mapping[str, Any], order: str | None = None) -> list[R]:
@@ -199,10 +200,16 @@ class Gateway(QueryRunner, Generic[R, K]):
         rows = self._transaction.many(query, parameters, order)
         try:
             return [read(row) for row in rows]
-        except (ValueError, TypeError, KeyError) as error:
-            raise self._damaged(query) from error
+        except _UNREADABLE as error:
+            raise self._damaged(query, rows[0]) from error
 
-    def _damaged(self, query: Query) -> QueryError:
+    def _damaged(self, query: Query, row: Row) -> QueryError:
+        wanted = len(fields(self.record))
+        if len(row) != wanted:
+            return query.fault(
+                f"a row has {len(row)} columns, and a {self.record.__name__} has {wanted} fields",
+                "run: cardlink-db sql check",
+            )
         # SQLite keeps whatever another program writes, whatever the column's type.
         return query.fault(
             f"a row of {self.table.name} holds a value that no gateway wrote",

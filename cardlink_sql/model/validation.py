@@ -294,6 +294,7 @@ def _bare_hex(written: str) -> str:
 def apdu(value: Any, where: str) -> str:
     """Return an APDU, given as bytes or hex, as hex in upper case.
 
+    Hex that is plainly right is taken by ``gateways/log_rows.py`` without this check, for speed.
     It may be empty: a mute card's response is. A command is not, see :func:`not_empty_command`.
     """
     if isinstance(value, bytes | bytearray | memoryview):
