@@ -109,6 +109,7 @@ LongText: Final = Text().with_variant(MediumText(), "mysql")
 # keep the first migration's: a change of it would rebuild them.
 DeviceId: Final = String(255).with_variant(String(64), "sqlite")
 EntityId: Final = String(255).with_variant(String(128), "sqlite")
+RunId: Final = String(255).with_variant(String(36), "sqlite")
 # SQLite numbers its rows itself only in a column of exactly this type.
 RowNumber: Final = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -232,7 +233,7 @@ test_results = Table(
     "test_results",
     metadata,
     Column("id", String(36), nullable=False),
-    Column("run_id", String(255), nullable=False),
+    Column("run_id", RunId, nullable=False),
     Column("suite_name", String(128), nullable=False),
     Column("test_name", String(256), nullable=False),
     Column("device_id", DeviceId),
@@ -246,7 +247,7 @@ test_results = Table(
     Column("metadata", JSONDocument),
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
-    Column("tries", Integer, nullable=False, server_default="1"),
+    Column("tries", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),

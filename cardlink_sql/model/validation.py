@@ -292,10 +292,9 @@ def _bare_hex(written: str) -> str:
 
 
 def apdu(value: Any, where: str) -> str:
-    """Return an APDU, given as bytes or hex, as hex in upper case.
+    """Return an APDU, given as bytes or hex, as upper-case hex; ``log_rows.py`` has a quick form.
 
-    Hex that is plainly right is taken by ``gateways/log_rows.py`` without this check, for speed.
-    It may be empty: a mute card's response is. A command is not, see :func:`not_empty_command`.
+    A mute card's response is empty; a command is not, see :func:`not_empty_command`.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         value = bytes(value).hex()
