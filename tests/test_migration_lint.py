@@ -55,6 +55,17 @@ RULES_BROKEN = [
         "CREATE UNIQUE INDEX i ON test_results (id);",
         "CREATE TABLE test_results (id INTEGER);\nCREATE UNIQUE INDEX i ON test_results (id);",
     ),
+    *(
+        ("index-concurrently", (POSTGRESQL,), bad, "CREATE INDEX i ON public.card_profiles (imsi);")
+        for bad in (
+            "CREATE INDEX i ON public.comm_logs (direction);",
+            'CREATE INDEX i ON "public"."comm_logs" (direction);',
+            "CREATE INDEX i ON ONLY Comm_Logs (direction);",
+            "CREATE INDEX ON comm_logs (direction);",
+            "ALTER TABLE ONLY public.comm_logs ADD EXCLUDE (id WITH =);",
+            "ALTER TABLE comm_logs ADD CONSTRAINT u UNIQUE (id);",
+        )
+    ),
     (
         "concurrently-in-transaction",
         (POSTGRESQL,),
@@ -91,6 +102,15 @@ RULES_BROKEN = [
         f"{ON_LOGS} ADD FOREIGN KEY (session_id) REFERENCES ota_sessions (id);",
         f"{ON_LOGS} ADD INDEX i (session_id);",
     ),
+    *(
+        (
+            "copies-table",
+            (MYSQL,),
+            f"{ON_LOGS} ADD {kind} INDEX i (raw_data);",
+            f"{ON_CARDS} ADD {kind} INDEX i (imsi);",
+        )
+        for kind in ("FULLTEXT", "SPATIAL")
+    ),
     (
         "breaks-old-servers",
         tuple(Dialect),
@@ -116,6 +136,7 @@ RULES_BROKEN = [
         f"{ON_CARDS} ADD COLUMN other TEXT;",
     ),
     ("unknown-statement", (POSTGRESQL,), "CLUSTER comm_logs;", "SELECT 1;"),
+    ("unknown-statement", (POSTGRESQL,), "DROP TABLE archive.settings;", "SELECT 1;"),
     ("unknown-statement", (MYSQL,), "SET GLOBAL read_only = 1;", "SET lock_wait_timeout = 1;"),
 ]
 CASES = [

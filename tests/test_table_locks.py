@@ -33,6 +33,13 @@ ON_POSTGRESQL = [
     ("TRUNCATE TABLE child", "TRUNCATE"),
     ("CREATE INDEX x ON child (b)", "CREATE_INDEX"),
     ("CREATE UNIQUE INDEX IF NOT EXISTS x ON child (lower(b)) WHERE a > 1", "CREATE_INDEX"),
+    ("CREATE INDEX ON ONLY public.Child (b)", "CREATE_INDEX"),
+    ('TRUNCATE ONLY "public"."child"', "TRUNCATE"),
+    ("UPDATE ONLY child SET b = 'x'", "UPDATE"),
+    ("COMMENT ON COLUMN public.child.a IS 'a'", "COMMENT"),
+    (f"{ALTER} ADD CONSTRAINT x EXCLUDE (b WITH =)", "ADD_EXCLUSION"),
+    (f"{ALTER} ADD EXCLUDE (b WITH =)", "ADD_EXCLUSION"),
+    ("DROP INDEX public.ix_child_b", "DROP_INDEX"),
     ("DROP INDEX ix_child_b", "DROP_INDEX"),
     ("ALTER TABLE child RENAME TO kid", "RENAME_TABLE"),
     (f"{ALTER} ADD COLUMN x INTEGER", "ADD_COLUMN"),
@@ -86,6 +93,8 @@ ON_MYSQL = [
     (f"{ALTER} CHANGE COLUMN a c BIGINT NOT NULL", "CHANGE_TYPE"),
     (f"{ALTER} ALTER COLUMN a SET DEFAULT 3", "CHANGE_DEFAULT"),
     (f"{ALTER} ADD INDEX x (a)", "CREATE_INDEX"),
+    (f"{ALTER} ADD FULLTEXT INDEX x (b)", "CREATE_FULLTEXT_INDEX"),
+    (f"{ALTER} ADD SPATIAL INDEX x (place)", "CREATE_SPATIAL_INDEX"),
     (f"{ALTER} ADD UNIQUE INDEX x (a)", "ADD_UNIQUE"),
     (f"{ALTER} ADD CONSTRAINT x UNIQUE (a)", "ADD_UNIQUE"),
     (f"{ALTER} DROP INDEX ix_child_b", "DROP_INDEX"),
@@ -97,7 +106,22 @@ ON_MYSQL = [
 ]
 ELSEWHERE = [
     (Dialect.MYSQL, "CREATE INDEX x ON child (b)", "CREATE_INDEX"),
+    (Dialect.MYSQL, "CREATE FULLTEXT INDEX x ON child (b)", "CREATE_FULLTEXT_INDEX"),
+    (Dialect.MYSQL, "CREATE SPATIAL INDEX x ON child (b)", "CREATE_SPATIAL_INDEX"),
     (Dialect.MYSQL, "DROP INDEX x ON child", "DROP_INDEX"),
+    (Dialect.MYSQL, "RENAME TABLE child TO kid, kid2 TO child", "UNKNOWN"),
+    (Dialect.MYSQL, "ALTER TABLE test.child ADD COLUMN x INTEGER", "UNKNOWN"),
+    (Dialect.MYSQL, "SET @@GLOBAL.read_only = 1", "UNKNOWN"),
+    (Dialect.MYSQL, f"{ALTER} ADD (x INTEGER NOT NULL)", "UNKNOWN"),
+    (Dialect.MYSQL, f"{ALTER} ADD PARTITION (PARTITION p VALUES LESS THAN (3))", "UNKNOWN"),
+    (Dialect.MYSQL, f"{ALTER} DROP PARTITION p", "UNKNOWN"),
+    (Dialect.POSTGRESQL, "DROP INDEX a, b", "UNKNOWN"),
+    (Dialect.POSTGRESQL, "TRUNCATE archive.child", "UNKNOWN"),
+    (Dialect.POSTGRESQL, f"{ALTER} ADD CONSTRAINT x NOT NULL a", "UNKNOWN"),
+    (Dialect.POSTGRESQL, f"{ALTER} ADD x INTEGER REFERENCES archive.parent", "UNKNOWN"),
+    (Dialect.POSTGRESQL, "CREATE TABLE x PARTITION OF child DEFAULT", "UNKNOWN"),
+    (Dialect.SQLITE, "UPDATE OR IGNORE child SET a = 1", "UNKNOWN"),
+    (Dialect.SQLITE, "ALTER TABLE main.child RENAME TO kid", "RENAME_TABLE"),
     (Dialect.MYSQL, "RENAME TABLE child TO kid", "RENAME_TABLE"),
     (Dialect.MYSQL, "SET SESSION lock_wait_timeout = 1", "SET"),
     (Dialect.MYSQL, "SET GLOBAL read_only = 1", "UNKNOWN"),
@@ -131,6 +155,9 @@ SCHEMA = (
     "INSERT INTO child VALUES (1, 1, 1, 'a'), (2, 1, 2, 'b')",
     "INSERT INTO heap VALUES (1)",
 )
+# What a spatial index needs, on MySQL and MariaDB.
+PLACE = f"{ALTER} ADD COLUMN place POINT NOT NULL"
+ROWS = SCHEMA[5].replace("')", "', POINT(0, 0))")
 
 
 @pytest.mark.parametrize(("dialect", "statement", "kind"), READ)
@@ -281,7 +308,7 @@ def test_what_is_done_concurrently_lets_writers_through(
 def accepts(engine: Engine, statement: str, how: str) -> bool:
     """Whether the server does it in this way: by an algorithm, a lock or both."""
     with engine.connect() as connection:
-        for made in ("DROP TABLE IF EXISTS child", SCHEMA[1], SCHEMA[2], SCHEMA[5]):
+        for made in ("DROP TABLE IF EXISTS child", SCHEMA[1], PLACE, SCHEMA[2], ROWS):
             connection.execute(text(made))
         try:
             connection.execute(text(f"{statement}, {how}"))
@@ -300,6 +327,9 @@ def test_mysql_does_it_in_the_way_that_is_told(statement: str, kind: str, mysql:
         assert accepts(mysql, statement, "ALGORITHM = INSTANT")
     elif lock.level == "INPLACE":
         assert accepts(mysql, statement, "ALGORITHM = INPLACE, LOCK = NONE")
+    elif lock.level != "COPY":
+        assert accepts(mysql, statement, f"ALGORITHM = {lock.level}")
+        assert not accepts(mysql, statement, "ALGORITHM = INPLACE, LOCK = NONE")
     # A newer server may do better than what holds for the oldest; MariaDB's figures are exact.
     if is_mariadb:
         if lock.level != "INSTANT":

@@ -22,7 +22,7 @@ from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
 from cardlink_sql.schema.migrator.kinds import Action, Change, changes
-from cardlink_sql.schema.migrator.table_locks import MYSQL, Work
+from cardlink_sql.schema.migrator.table_locks import BLOCKS_WRITES, MYSQL
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
 _ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
@@ -32,6 +32,18 @@ _LOST_TO_OLD_SERVERS: Final = {
     Action.RENAME_TABLE: "renamed",
     Action.DROP_COLUMN: "dropped",
     Action.RENAME_COLUMN: "renamed",
+}
+
+
+_CONCURRENTLY: Final = (
+    "CREATE INDEX CONCURRENTLY, in a migration that begins -- transactional: false"
+)
+_USING_INDEX: Final = f"{_CONCURRENTLY}; then ADD … USING INDEX"
+_BUILDS_INDEX: Final = {
+    Action.CREATE_INDEX: _CONCURRENTLY,
+    Action.ADD_UNIQUE: _USING_INDEX,
+    Action.ADD_PRIMARY_KEY: _USING_INDEX,
+    Action.ADD_EXCLUSION: "run it while nothing else runs and say so: it has no CONCURRENTLY",
 }
 
 
@@ -160,10 +172,10 @@ def _index_concurrently(step: _Step) -> Found:
     if step.migration.dialect is not Dialect.POSTGRESQL:
         return
     for change in step.on_old_tables:
-        if change.kind is Action.CREATE_INDEX and change.table in GROWING:
+        if change.kind in _BUILDS_INDEX and change.table in GROWING:
             yield (
                 f"{change.table} grows, and building this index blocks every write to it",
-                "CREATE INDEX CONCURRENTLY, in a migration that begins -- transactional: false",
+                _BUILDS_INDEX[change.kind],
             )
 
 
@@ -203,10 +215,10 @@ def _copies_table(step: _Step) -> Found:
         return
     for change in step.on_old_tables:
         lock = MYSQL.get(change.kind)
-        copies = lock is not None and lock.level == "COPY" and lock.work is Work.REWRITE
+        copies = lock is not None and lock.level in BLOCKS_WRITES
         if copies and change.kind is not Action.CHANGE_TYPE and change.table in GROWING:
             yield (
-                f"{change.table} grows, and {change.kind.value} blocks writes while it copies it",
+                f"{change.table} grows, and {change.kind.value} blocks writes meanwhile",
                 "rely on the layer's validation, or run it while nothing else runs and say so",
             )
 

@@ -23,6 +23,8 @@ class Action(Enum):
     TRUNCATE = "a table emptied"
     CREATE_INDEX = "a new index"
     CREATE_INDEX_CONCURRENTLY = "a new index, built without blocking writers"
+    CREATE_FULLTEXT_INDEX = "a new full-text index"
+    CREATE_SPATIAL_INDEX = "a new spatial index"
     DROP_INDEX = "an index dropped"
     DROP_INDEX_CONCURRENTLY = "an index dropped without blocking writers"
     RENAME_INDEX = "an index renamed"
@@ -43,6 +45,7 @@ class Action(Enum):
     VALIDATE = "a constraint validated on existing rows"
     ADD_UNIQUE = "a new unique constraint"
     ADD_PRIMARY_KEY = "a new primary key"
+    ADD_EXCLUSION = "a new exclusion constraint"
     ADD_KEY_USING_INDEX = "a key made from an index"
     DROP_FOREIGN_KEY = "a foreign key dropped"
     DROP_CONSTRAINT = "a constraint dropped"
@@ -73,33 +76,43 @@ class Change:
 
 _NAME: Final = r"(?P<table>\S+)"
 _INDEX: Final = r"(?P<name>\S+)"
+# PostgreSQL names an index itself if the statement does not.
+_INDEX_ON: Final = rf"(?:(?!ON ){_INDEX} )?ON (?:ONLY )?{_NAME}"
 _IF: Final = r"(?:IF (?:NOT )?EXISTS )?"
 _COLUMN: Final = r"(?:COLUMN )?"
-_CONSTRAINT: Final = r"ADD (?:CONSTRAINT (?!FOREIGN|CHECK|UNIQUE|PRIMARY)\S+ )?"
+_CONSTRAINT: Final = r"ADD (?:CONSTRAINT (?!(?:FOREIGN|CHECK|UNIQUE|PRIMARY|EXCLUDE) )\S+ )?"
+# Without the word COLUMN, these name something else that is added or dropped.
+_NEW_COLUMN: Final = (
+    r"ADD (?:COLUMN (?!\()|(?!(?:CONSTRAINT|PARTITION|PERIOD|SYSTEM|INDEX|KEY|VALUE|TABLE|\() ))"
+)
+# Empty for MySQL, whose databases have names of their users' choice.
+_DEFAULT_SCHEMA: Final = {Dialect.SQLITE: "main.", Dialect.MYSQL: "", Dialect.POSTGRESQL: "public."}
 _REFERENCES: Final = re.compile(r"\bREFERENCES (\S+)", re.IGNORECASE)
 
 # Tried in this order; each matches at the start of the statement.
 _STATEMENTS: Final = (
-    (Action.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}"),
+    (Action.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}(?!.* (?:PARTITION OF|INHERITS) )"),
     (Action.DROP_TABLE, rf"DROP TABLE {_IF}{_NAME}"),
-    (Action.TRUNCATE, rf"TRUNCATE (?:TABLE )?{_NAME}"),
-    (Action.RENAME_TABLE, rf"RENAME TABLE {_NAME} TO (?P<name>\S+)"),
+    (Action.TRUNCATE, rf"TRUNCATE (?:TABLE )?(?:ONLY )?{_NAME}"),
+    (Action.RENAME_TABLE, rf"RENAME TABLE {_NAME} TO (?P<name>\S+)$"),
     (
         Action.CREATE_INDEX_CONCURRENTLY,
-        rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY {_IF}{_INDEX} ON {_NAME}",
+        rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY {_IF}{_INDEX_ON}",
     ),
-    (Action.CREATE_INDEX, rf"CREATE (?:UNIQUE )?INDEX {_IF}{_INDEX} ON {_NAME}"),
-    (Action.DROP_INDEX_CONCURRENTLY, rf"DROP INDEX CONCURRENTLY {_IF}{_INDEX}"),
+    (Action.CREATE_INDEX, rf"CREATE (?:UNIQUE )?INDEX {_IF}{_INDEX_ON}"),
+    (Action.CREATE_FULLTEXT_INDEX, rf"CREATE FULLTEXT INDEX {_IF}{_INDEX_ON}"),
+    (Action.CREATE_SPATIAL_INDEX, rf"CREATE SPATIAL INDEX {_IF}{_INDEX_ON}"),
+    (Action.DROP_INDEX_CONCURRENTLY, rf"DROP INDEX CONCURRENTLY {_IF}{_INDEX}$"),
     (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX} ON {_NAME}"),
-    (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX}"),
+    (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX}(?: CASCADE| RESTRICT)?$"),
     (Action.RENAME_INDEX, r"ALTER INDEX \S+ RENAME TO "),
     (Action.INSERT, rf"INSERT INTO {_NAME}"),
-    (Action.UPDATE, rf"UPDATE {_NAME}"),
-    (Action.DELETE, rf"DELETE FROM {_NAME}"),  # noqa: S608 - a pattern
+    (Action.UPDATE, rf"UPDATE (?:ONLY )?(?!OR |IGNORE |LOW_PRIORITY ){_NAME}"),
+    (Action.DELETE, rf"DELETE FROM (?:ONLY )?{_NAME}"),  # noqa: S608 - a pattern
     (Action.SELECT, r"SELECT "),
     (Action.COMMENT, rf"COMMENT ON TABLE {_NAME}"),
-    (Action.COMMENT, r"COMMENT ON COLUMN (?P<table>[^\s.]+)\."),
-    (Action.SET, r"SET (?!GLOBAL|PERSIST)|PRAGMA "),
+    (Action.COMMENT, r"COMMENT ON COLUMN (?P<table>\S+)\.[^\s.]+ IS "),
+    (Action.SET, r"SET (?!.*\b(?:GLOBAL|PERSIST|PERSIST_ONLY)\b)|PRAGMA "),
 )
 _ACTIONS: Final = (
     (Action.ADD_KEY_USING_INDEX, rf"{_CONSTRAINT}(?:UNIQUE|PRIMARY KEY) USING INDEX"),
@@ -109,25 +122,28 @@ _ACTIONS: Final = (
     (Action.ADD_CHECK, rf"{_CONSTRAINT}CHECK\b"),
     (Action.ADD_PRIMARY_KEY, rf"{_CONSTRAINT}PRIMARY KEY"),
     (Action.ADD_UNIQUE, rf"{_CONSTRAINT}UNIQUE\b"),
+    (Action.ADD_EXCLUSION, rf"{_CONSTRAINT}EXCLUDE\b"),
+    (Action.CREATE_FULLTEXT_INDEX, r"ADD FULLTEXT\b"),
+    (Action.CREATE_SPATIAL_INDEX, r"ADD SPATIAL\b"),
     (Action.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b"),
     (
         Action.ADD_COMPUTED_COLUMN,
-        rf"ADD {_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
+        rf"{_NEW_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
     ),
     # now() is one value for the whole statement; any other function may return a new one per row.
     (
         Action.ADD_COMPUTED_COLUMN,
-        rf"ADD {_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \(",
+        rf"{_NEW_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \(",
     ),
-    (Action.ADD_REQUIRED_COLUMN, rf"ADD {_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
-    (Action.ADD_CHECKED_COLUMN, rf"ADD {_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
-    (Action.ADD_COLUMN, rf"ADD {_COLUMN}"),
+    (Action.ADD_REQUIRED_COLUMN, rf"{_NEW_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
+    (Action.ADD_CHECKED_COLUMN, rf"{_NEW_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
+    (Action.ADD_COLUMN, rf"{_NEW_COLUMN}"),
     (Action.VALIDATE, r"VALIDATE CONSTRAINT"),
     (Action.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
     (Action.DROP_FOREIGN_KEY, rf"DROP CONSTRAINT {_IF}fk_"),
     (Action.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
     (Action.DROP_INDEX, r"DROP (?:INDEX|KEY)\b"),
-    (Action.UNKNOWN, r"DROP PRIMARY KEY"),
+    (Action.UNKNOWN, r"DROP (?:PRIMARY KEY|PARTITION|PERIOD|SYSTEM)\b"),
     (Action.DROP_COLUMN, rf"DROP {_COLUMN}"),
     (Action.CHANGE_TYPE, rf"ALTER {_COLUMN}\S+ (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
     (Action.CHANGE_DEFAULT, rf"ALTER {_COLUMN}\S+ (?:SET|DROP) DEFAULT"),
@@ -136,7 +152,7 @@ _ACTIONS: Final = (
     (Action.RENAME_CONSTRAINT, r"RENAME CONSTRAINT"),
     (Action.RENAME_INDEX, r"RENAME (?:INDEX|KEY)\b"),
     (Action.RENAME_COLUMN, rf"RENAME {_COLUMN}(?!TO )\S+ TO "),
-    (Action.RENAME_TABLE, r"RENAME (?:TO )?(?P<name>\S+)"),
+    (Action.RENAME_TABLE, r"RENAME (?:TO |AS |= )?(?P<name>\S+)$"),
 )
 _ALTER_TABLE: Final = re.compile(
     rf"ALTER TABLE {_IF}(?:ONLY )?{_NAME} (?P<actions>.*)", re.IGNORECASE
@@ -172,7 +188,10 @@ def changes(statement: str, dialect: Dialect) -> list[Change]:
         statement: one statement, with or without its ``;``.
         dialect: the dialect of its text.
     """
-    text = _plain(statement, dialect)
+    return [_unqualified(change, dialect) for change in _read(_plain(statement, dialect))]
+
+
+def _read(text: str) -> list[Change]:
     if altered := _ALTER_TABLE.fullmatch(text):
         actions = _split(altered["actions"])
         return [_action(action, altered["table"]) for action in actions]
@@ -185,8 +204,8 @@ def changes(statement: str, dialect: Dialect) -> list[Change]:
 def _of_statement(kind: Action, found: re.Match[str], text: str) -> Iterator[Change]:
     named = found.groupdict()
     table = named.get("table")
-    if kind is Action.DROP_TABLE:
-        for name in _dropped(text[found.start("table") :]):
+    if kind in (Action.DROP_TABLE, Action.TRUNCATE):
+        for name in _listed(text[found.start("table") :]):
             yield Change(kind, name)
         return
     referred = _REFERENCES.findall(text) if kind is Action.CREATE_TABLE else []
@@ -203,6 +222,17 @@ def _action(action: str, table: str) -> Change:
     return Change(Action.UNKNOWN, table)
 
 
+def _unqualified(change: Change, dialect: Dialect) -> Change:
+    """Return the change with names as the schema writes them; unknown in another schema."""
+    default = _DEFAULT_SCHEMA[dialect]
+    table, refers_to, name = (
+        name and name.lower().removeprefix(default)
+        for name in (change.table, change.refers_to, change.name)
+    )
+    is_elsewhere = "." in (table or "") or "." in (refers_to or "")
+    return Change(Action.UNKNOWN if is_elsewhere else change.kind, table, refers_to, name)
+
+
 def _plain(statement: str, dialect: Dialect) -> str:
     """Return the statement on one line, single-spaced, without comments and quotes of names."""
     words = list[str]()
@@ -212,7 +242,7 @@ def _plain(statement: str, dialect: Dialect) -> str:
         if token.kind is Kind.STRING:
             words.append("''")
         elif token.kind is Kind.IDENTIFIER:
-            words.append(token.text[1:-1])
+            words.append(re.sub(r"\s", "_", token.text[1:-1]))
         else:
             words.append(token.text)
     return " ".join(words).replace(" . ", ".")
@@ -230,6 +260,6 @@ def _split(actions: str) -> list[str]:
     return parts
 
 
-def _dropped(names: str) -> list[str]:
-    plain = re.sub(r" (CASCADE|RESTRICT)$", "", names, flags=re.IGNORECASE)
-    return [name.strip() for name in plain.split(",")]
+def _listed(names: str) -> list[str]:
+    """Return the names of a list, without what follows each."""
+    return [name.split()[0] for name in names.split(",") if name.strip()]

@@ -32,7 +32,7 @@ _REPEATABLE: Final = re.compile(
 )
 # Repeating these would create a second index or constraint, named by the server.
 _NAMELESS: Final = re.compile(
-    r"\bADD\s+(?:CONSTRAINT\s+)?(?:UNIQUE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)"
+    r"\bINDEX\s+CONCURRENTLY\s+ON\b|\bADD\s+(?:CONSTRAINT\s+)?(?:UNIQUE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)"
     r"|FOREIGN\s+KEY|CHECK)\s*\(",
     re.IGNORECASE,
 )

@@ -64,6 +64,7 @@ POSTGRESQL: Final[dict[Action, TableLock]] = {
     Action.VALIDATE: TableLock(_BESIDE, Work.SCAN),
     Action.ADD_UNIQUE: TableLock(_EXCLUSIVE, Work.SCAN),
     Action.ADD_PRIMARY_KEY: TableLock(_EXCLUSIVE, Work.SCAN),
+    Action.ADD_EXCLUSION: TableLock(_EXCLUSIVE, Work.SCAN),
     Action.ADD_KEY_USING_INDEX: TableLock(_EXCLUSIVE, Work.SCAN),
     Action.DROP_FOREIGN_KEY: TableLock(_EXCLUSIVE, Work.NONE),
     Action.DROP_CONSTRAINT: TableLock(_EXCLUSIVE, Work.NONE),
@@ -85,10 +86,15 @@ _WAITS: Final = {
 
 _INSTANT: Final = "INSTANT"
 _INPLACE: Final = "INPLACE"
+_SHARED: Final = "INPLACE, LOCK = SHARED"
 _COPY: Final = "COPY"
+BLOCKS_WRITES: Final = (_SHARED, _COPY)
 
 MARIADB: Final[dict[Action, TableLock]] = {
     Action.CREATE_INDEX: TableLock(_INPLACE, Work.SCAN),
+    # The first one of a table adds a hidden column, and so rewrites the table.
+    Action.CREATE_FULLTEXT_INDEX: TableLock(_SHARED, Work.REWRITE),
+    Action.CREATE_SPATIAL_INDEX: TableLock(_SHARED, Work.SCAN),
     Action.DROP_INDEX: TableLock(_INPLACE, Work.NONE),
     Action.RENAME_INDEX: TableLock(_INSTANT, Work.NONE),
     Action.ADD_COLUMN: TableLock(_INSTANT, Work.NONE),
@@ -232,7 +238,7 @@ def _mysql(change: Change) -> str:
 
 
 def _algorithm(lock: TableLock) -> str:
-    waits = "writes wait" if lock.level == _COPY else "nobody waits"
+    waits = "writes wait" if lock.level in BLOCKS_WRITES else "nobody waits"
     return f"{lock.level} ({waits}); {lock.work}"
 
 
