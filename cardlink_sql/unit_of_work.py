@@ -1,5 +1,6 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
+import logging
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from cardlink_sql.outbox.gateway import OutboxGateway
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 _IN_EVENT_LOOP: Final = (
     "a unit of work was opened for writing on the thread of a running event loop, which waits"
@@ -71,6 +74,8 @@ class Database(Protocol):
 
 class UnitOfWork:
     """One transaction. Leaving the ``with`` block without :meth:`commit` rolls it back.
+
+    If that loses writes, and no exception says why, a warning is logged.
 
     Args:
         db_manager: the database.
@@ -128,6 +133,11 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is None and self._transaction.has_uncommitted_writes:
+            _log.warning(
+                "a unit of work ended with writes and without commit(), so they are rolled back;"
+                " call commit(), or rollback() where that is meant"
+            )
         self.close()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ KEYS = {
     "session_days": {"day", "total", "completed", "failed", "timeout"},
     "status_words": {"status_word", "meaning", "responses"},
     "commands": {
-        "command", "responses", "not_9000", "average_latency_ms", "maximum_latency_ms",
+        "command", "responses", "errors", "average_latency_ms", "maximum_latency_ms",
     },
     "slowest": {"session_id", "log_id", "timestamp", "latency_ms", "status_word", "command"},
     "test_runs": {
@@ -115,6 +115,7 @@ def test_the_tables_say_it_in_words_and_bars(url: str, run: Run) -> None:
     assert "completed 1 20.0% ████" in lines
     assert "6120 Normal ending, 32 more bytes available 1 50.0% ██████████" in lines
     assert any(line.startswith("INSTALL 1 0 41.2 41.2 ███") for line in lines)
+    assert any(line.startswith("SELECT 1 0 17.5 17.5") for line in lines)
     assert any("nightly" in line and "50.0%" in line for line in lines)
     assert "95th percentile 400 ms" in lines
 

@@ -18,7 +18,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.gateways.logs import LogGateway
-from cardlink_sql.model.status_words import describe
+from cardlink_sql.model.status_words import describe, is_error
 from tests.conftest import MOMENT, dump, entry, session_id
 
 KEY = session_id()
@@ -325,6 +325,17 @@ def test_errors_are_responses_whose_status_word_is_not_9000(dialogue: LogGateway
     assert raw(dialogue.find_errors(limit=1)) == ["61FF"]
 
 
+def test_normal_endings_are_not_errors_where_they_are_left_out(logs: LogGateway) -> None:
+    words = ["9000", "6120", "910B", "9205", "9F10", "9240", "6283", "63C2", "6A82", "9804", "9300"]
+    logs.add_log_batch([response(word) for word in [*words, "AA"]])
+
+    errors = ["9240", "6283", "63C2", "6A82", "9804", "9300"]
+    assert raw(logs.find_errors(KEY, normal_endings=False)) == errors
+    assert raw(logs.find_errors(limit=2, normal_endings=False)) == ["9300", "9804"]
+    assert logs.get_session_summary(KEY).errors == len(errors)
+    assert [word for word in words if is_error(word)] == errors
+
+
 @pytest.mark.parametrize("pattern", ["A482", "a482", "a4 82", " A4\t82 ", "A 4 8 2"])
 def test_hex_is_searched_by_whole_bytes_in_any_case(logs: LogGateway, pattern: str) -> None:
     matching = ["A482", "00A482FF", "0A4820A482", "A4A482", "A400A482"]
@@ -394,7 +405,7 @@ def test_the_summary_equals_a_count_by_hand(logs: LogGateway, seed: int) -> None
     assert (summary.total, summary.commands) == (100, 100 - len(responses))
     assert summary.responses == len(responses)
     assert summary.errors == sum(
-        len(e.raw_data) > 2 and not e.raw_data.endswith("9000") for e in responses
+        len(e.raw_data) > 2 and not e.raw_data.endswith(("9000", "61FF")) for e in responses
     )
     assert summary.average_latency_ms == pytest.approx(sum(latencies) / len(latencies), rel=1e-12)
     assert summary.maximum_latency_ms == max(latencies)

@@ -46,6 +46,29 @@ def test_leaving_keeps_what_was_committed_and_rolls_back_the_rest(manager: Datab
     assert names(manager) == ["device-0001"]
 
 
+@pytest.mark.parametrize(
+    ("work", "is_warned"),
+    [
+        (lambda uow: uow.devices.create(device()), True),
+        (lambda uow: uow.logs.add_log(KEY, "command", "00"), True),
+        (lambda uow: (uow.commit(), uow.devices.create(device())), True),
+        (lambda uow: (uow.devices.create(device()), uow.commit()), False),
+        (lambda uow: (uow.devices.create(device()), uow.rollback()), False),
+        (lambda uow: uow.devices.get_all(), False),
+    ],
+    ids=["a write", "a buffered write", "after a commit", "commit", "rollback", "a read"],
+)
+def test_writes_that_end_without_commit_are_warned_of(
+    manager: DatabaseManager,
+    work: Callable[[UnitOfWork], object],
+    is_warned: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with UnitOfWork(manager) as uow:
+        work(uow)
+    assert ["without commit()" in message for message in caplog.messages] == [True] * is_warned
+
+
 def test_an_error_inside_rolls_back_and_goes_on_to_the_caller(manager: DatabaseManager) -> None:
     with pytest.raises(BrokenError), UnitOfWork(manager) as uow:
         uow.devices.create(device(1))

@@ -10,11 +10,9 @@ from cardlink_sql.cli.json_output import print_json_with_list
 from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionSummary
+from cardlink_sql.model.status_words import is_error
 from cardlink_sql.unit_of_work import UnitOfWork
 
-# A normal ending: 9000, and the procedure bytes that say what is to be fetched (ETSI TS 102 221
-# §10.2.1.1). 62 and 63 are warnings, and the rest are errors.
-_NORMAL: Final = ("9000", "61", "91", "92", "9F")
 _WARNING: Final = ("62", "63")
 
 _NAME_WIDTH: Final = 16
@@ -78,7 +76,7 @@ def _facts(session: OTASession, summary: SessionSummary) -> Any:
 
 def _counts(summary: SessionSummary) -> str:
     counts = f"{summary.commands:,} commands, {summary.responses:,} responses"
-    counts += f", {summary.errors:,} of them not 9000" if summary.errors else ""
+    counts += f", {summary.errors:,} of them errors" if summary.errors else ""
     if summary.average_latency_ms is None:
         return counts
     return (
@@ -107,7 +105,7 @@ def print_entry(session: OTASession, entry: CommLog, prefix: str = "") -> None:
 def _status(entry: CommLog) -> Text:
     word, message = entry.status_word, entry.status_message
     style = ""
-    if word is not None and not word.startswith(_NORMAL):
+    if word is not None and is_error(word):
         style = "yellow" if word.startswith(_WARNING) else "red"
     latency = "" if entry.latency_ms is None else f"{entry.latency_ms:,.1f} ms"
     return Text.assemble(

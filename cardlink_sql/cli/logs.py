@@ -35,7 +35,9 @@ def show(
     status_word: Annotated[
         str | None, typer.Option("--status", metavar="HEX", help="With this status word.")
     ] = None,
-    errors: Annotated[bool, typer.Option("--errors", help="With any but 9000.")] = False,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="With an error or a warning as status word.")
+    ] = False,
     limit: Limit = 100,
     as_json: AsJson = False,
     url: Url = None,
@@ -92,7 +94,7 @@ def _found(
     if status_word is not None:
         return gateway.find_by_status(session_id, status_word, limit)
     if errors:
-        return gateway.find_errors(session_id, limit)
+        return gateway.find_errors(session_id, limit, normal_endings=False)
     if direction is not None:
         return gateway.find_by_direction(session_id, direction, limit)
     if session_id is not None:

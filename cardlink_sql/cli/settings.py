@@ -144,7 +144,7 @@ def export(
     *,
     file: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write this file, not the terminal."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write this file, not the terminal."),
     ] = None,
     show_secrets: ShowSecrets = False,
     url: Url = None,
@@ -181,7 +181,9 @@ def import_settings(
     text = read_text(file)
     with open_manager(url) as manager, UnitOfWork(manager) as uow:
         done = uow.settings.import_yaml(text, str(file))
-        if not dry_run:
+        if dry_run:
+            uow.rollback()
+        else:
             uow.commit()
     if as_json:
         print_json({**asdict(done), "dry_run": dry_run})
@@ -210,7 +212,8 @@ def reset(
     """
     with open_manager(url) as manager:
         with UnitOfWork(manager) as uow, argument("--category"):
-            found = uow.settings.reset_to_defaults(category)  # not committed: to ask about them
+            found = uow.settings.reset_to_defaults(category)
+            uow.rollback()  # only to ask about them
         if not found:
             output.print("Nothing to reset: the defaults hold.")
             return

@@ -202,19 +202,19 @@ def _print_status_words(figures: Statistics) -> None:
 def _print_commands(figures: Statistics) -> None:
     slowest = max((one.average_latency_ms or 0 for one in figures.commands), default=0)
     print_rows(
-        ("Command", "responses", "not 9000", "average ms", "most ms", ""),
+        ("Command", "responses", "errors", "average ms", "most ms", ""),
         [
             (
                 one.command,
                 f"{one.responses:,}",
-                f"{one.not_9000:,}",
+                f"{one.errors:,}",
                 _number(one.average_latency_ms),
                 _number(one.maximum_latency_ms),
                 _bar(one.average_latency_ms or 0, slowest),
             )
             for one in figures.commands[:_SHOWN]
         ],
-        right=("responses", "not 9000", "average ms", "most ms"),
+        right=("responses", "errors", "average ms", "most ms"),
     )
     _print_rest(len(figures.commands))
 

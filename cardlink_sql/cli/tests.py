@@ -231,7 +231,7 @@ def junit(
     *,
     file: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write this file, not the terminal."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write this file, not the terminal."),
     ] = None,
     url: Url = None,
 ) -> None:

@@ -94,7 +94,7 @@ def _print_apdus(summaries: list[SessionSummary]) -> None:
     for name, value in (
         ("commands", sum(summary.commands for summary in summaries)),
         ("responses", sum(summary.responses for summary in summaries)),
-        ("not 9000", sum(summary.errors for summary in summaries)),
+        ("errors", sum(summary.errors for summary in summaries)),
     ):
         shown.add_row(*row(name, value))
     output.print(shown)

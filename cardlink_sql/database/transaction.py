@@ -3,36 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import current_thread, get_ident
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from cardlink_sql.database import refusals
 from cardlink_sql.database.connection import Connection
-from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
+from cardlink_sql.database.event_bus import PendingEvents
+from cardlink_sql.database.hooks import Hooks, Pending
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
-
-
-class Pending(Protocol):
-    """Writes that a gateway holds back to send them together."""
-
-    def flush(self) -> int:
-        """Send them; return their number."""
-
-    def discard(self) -> None:
-        """Forget them."""
-
-
-class Hooks(Protocol):
-    """Hooks at the two ends of a transaction that writes."""
-
-    def before_begin(self, connection: Connection) -> None:
-        """Run before ``BEGIN``, over the same connection."""
-
-    def before_commit(self, transaction: "Transaction", events: Sequence[DatabaseEvent]) -> None:
-        """Run before ``COMMIT``, with what the transaction wrote; may write too."""
 
 
 class Transaction:
@@ -54,6 +35,7 @@ class Transaction:
         "_begun",
         "_connection",
         "_failed",
+        "_has_written",
         "_hooks",
         "_owner",
         "_owner_name",
@@ -92,6 +74,7 @@ class Transaction:
         self._owner = 0
         self._owner_name = ""
         self._begun = False
+        self._has_written = False
         self._failed: str | None = None
         self._pending: Pending | None = None
         self._pending_events: PendingEvents | None = None
@@ -100,6 +83,11 @@ class Transaction:
     def is_open(self) -> bool:
         """Whether the transaction has a connection."""
         return self._connection is not None
+
+    @property
+    def has_uncommitted_writes(self) -> bool:
+        """Whether a commit would keep anything: a statement that wrote, or a buffered one."""
+        return self._has_written or self._pending is not None
 
     def open(self) -> None:
         """Take a connection from the pool.
@@ -111,6 +99,7 @@ class Transaction:
         self._owner = get_ident()
         self._owner_name = current_thread().name
         self._begun = self._autocommit
+        self._has_written = False
         self._failed = None
         self._pending_events = None
 
@@ -233,6 +222,7 @@ class Transaction:
                 with suppress(DatabaseError):
                     connection.roll_back()
                 raise
+        self._has_written = False
         if pending_events is not None:
             self.events.fire(pending_events.events)
 
@@ -240,6 +230,7 @@ class Transaction:
         """Undo everything since the last commit."""
         connection = self._check_open()
         self._discard_pending()
+        self._has_written = False
         self._failed = None
         self._pending_events = None
         if self._begun and not self._autocommit:
@@ -368,6 +359,7 @@ class Transaction:
             )
         self._refuse_failed()
         self._flush_pending()
+        self._has_written = True
         return connection
 
     def _flush_pending(self) -> None:

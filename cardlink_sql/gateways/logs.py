@@ -272,9 +272,23 @@ class LogGateway(LogRetention):
         value = self._given("status_word", status_word)
         return self._found("find_by_status", {"status_word": value}, session_id, limit)
 
-    def find_errors(self, session_id: str | None = None, limit: int | None = None) -> list[CommLog]:
-        """Return the responses with a status word other than 9000, of one session or the newest."""
-        return self._found("find_errors", {}, session_id, limit)
+    def find_errors(
+        self,
+        session_id: str | None = None,
+        limit: int | None = None,
+        *,
+        normal_endings: bool = True,
+    ) -> list[CommLog]:
+        """Return the responses with a status word other than 9000, of one session or the newest.
+
+        Args:
+            session_id: the session; without one, of all sessions, the newest first.
+            limit: entries at most.
+            normal_endings: whether 61xx, 91xx, 92xx and 9Fxx are among them, which end a command
+                normally; 9240, a memory problem, always is.
+        """
+        values = {} if normal_endings else {"without_normal_endings": True}
+        return self._found("find_errors", values, session_id, limit)
 
     def search_hex(
         self, pattern: str, session_id: str | None = None, limit: int = 1000

@@ -162,6 +162,7 @@ class BatchWriter:
                 session = uow.sessions.create_session()
                 uow.logs.add_log(session.id, Direction.COMMAND, "00")
                 uow.logs.flush_batch()
+                uow.rollback()
         except DatabaseError:
             return False
         return True
@@ -280,13 +281,16 @@ class BatchWriter:
         """Return whether a session has got APDUs, after a COMMIT that is still under way."""
         with UnitOfWork(self._manager) as uow:
             uow.sessions.hold(session_id)
-            return uow.logs.count_by_session(session_id) > before
+            count = uow.logs.count_by_session(session_id)
+            uow.rollback()
+        return count > before
 
     def _was_done(self, item: Item) -> bool:
         """Try the item again, and keep nothing: it waits for a COMMIT that is still under way."""
         try:
             with UnitOfWork(self._manager) as uow:
                 item.apply(uow)
+                uow.rollback()
         except StateError:
             return True
         except IntegrityError:

@@ -7,7 +7,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-SUCCESS: Final = "9000"
+_NORMAL: Final = ("9000", "61", "91", "92", "9F")
+_MEMORY_PROBLEM: Final = "9240"
 
 _WORDS: Final = {
     "9000": "Normal ending of the command",
@@ -101,6 +102,19 @@ _FAMILIES: Final = {
 }
 
 _COUNTER: Final = re.compile(r"63C([0-9A-F])\Z")
+
+
+def is_error(status_word: str | None) -> bool:
+    """Return whether a status word says an error or a warning.
+
+    9000 is a normal ending, and so are 61xx, 91xx, 92xx and 9Fxx, which say what is to be fetched
+    or how often was tried (ETSI TS 102 221 §10.2.1.1, 3GPP TS 51.011 §9.4). 9240 is a memory
+    problem.
+    ``None``, no status word, is not an error.
+    """
+    if status_word is None:
+        return False
+    return status_word == _MEMORY_PROBLEM or not status_word.startswith(_NORMAL)
 
 
 @lru_cache(maxsize=1024)

@@ -19,7 +19,7 @@ from cardlink_sql.model.records import (
     TableSize,
     TestRun,
 )
-from cardlink_sql.model.status_words import SUCCESS, describe
+from cardlink_sql.model.status_words import describe, is_error
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -46,7 +46,7 @@ class CommandFigures(Record):
 
     command: str
     responses: int
-    not_9000: int
+    errors: int
     average_latency_ms: float | None
     maximum_latency_ms: float | None
 
@@ -182,7 +182,7 @@ def _command_figures(name: str, exchanges: list[ExchangeCount]) -> CommandFigure
     return CommandFigures(
         command=name,
         responses=sum(one.responses for one in exchanges),
-        not_9000=sum(one.responses for one in exchanges if one.status_word != SUCCESS),
+        errors=sum(one.responses for one in exchanges if is_error(one.status_word)),
         average_latency_ms=total / latencies if latencies else None,
         maximum_latency_ms=(
             max(one.maximum_latency_ms for one in exchanges) if latencies else None

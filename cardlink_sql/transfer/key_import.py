@@ -82,7 +82,9 @@ def import_keys(
         for entry, iccid in cards:
             _store(uow, keyring, entry, iccid, done)
             on_progress(1)
-        if not dry_run:
+        if dry_run:
+            uow.rollback()
+        else:
             uow.commit()
     return done
 

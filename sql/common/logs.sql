@@ -80,7 +80,8 @@ LIMIT :limit;
 
 -- name: find_errors :many
 -- The responses whose status word is not 9000 (ISO/IEC 7816-4): of one session, or the newest
--- of all.
+-- of all. 61, 91, 92 and 9F end a command normally, too (ETSI TS 102 221 §10.2.1.1, 3GPP TS 51.011
+-- §9.4), but 9240 is a memory problem.
 -- allow-scan: of all sessions it walks the primary key until the limit: where errors are rare it reads far
 SELECT
   session_id,
@@ -95,6 +96,10 @@ SELECT
 FROM comm_logs
 WHERE direction = 'response'
   AND status_word <> '9000'
+  AND (                                        -- when: without_normal_endings
+    SUBSTR(status_word, 1, 2) NOT IN ('61', '91', '92', '9F') -- when: without_normal_endings
+    OR status_word = '9240'                    -- when: without_normal_endings
+  )                                            -- when: without_normal_endings
   AND session_id = :session_id                 -- when: session_id
 ORDER BY
   id DESC,                                     -- order: id desc
@@ -129,13 +134,23 @@ FROM comm_logs
 WHERE session_id = :session_id;
 
 -- name: get_session_summary :one
--- The log of a session in figures; no row where there is no such session.
+-- The log of a session in figures; no row where there is no such session. Errors are the responses
+-- that find_errors returns without normal endings.
 SELECT
   s.id AS session_id,
   COUNT(l.id) AS total,
   COUNT(CASE WHEN l.direction = 'command' THEN 1 END) AS commands,
   COUNT(CASE WHEN l.direction = 'response' THEN 1 END) AS responses,
-  COUNT(CASE WHEN l.direction = 'response' AND l.status_word <> '9000' THEN 1 END) AS errors,
+  COUNT(
+    CASE
+      WHEN l.direction = 'response'
+        AND l.status_word <> '9000'
+        AND (
+          SUBSTR(l.status_word, 1, 2) NOT IN ('61', '91', '92', '9F')
+          OR l.status_word = '9240'
+        ) THEN 1
+    END
+  ) AS errors,
   AVG(l.latency_ms) AS average_latency_ms,
   MAX(l.latency_ms) AS maximum_latency_ms,
   MIN(l.timestamp) AS first_at,

@@ -97,7 +97,11 @@ class SessionDay(Record):
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary(Record):
-    """Statistics of one session's log. An error is a response without status word 9000."""
+    """Statistics of one session's log.
+
+    An error is a response whose status word says an error or a warning:
+    :func:`~cardlink_sql.model.status_words.is_error`.
+    """
 
     session_id: str
     total: int
