@@ -40,7 +40,7 @@ KEYS = {
     },
     "slowest": {"session_id", "log_id", "timestamp", "latency_ms", "status_word", "command"},
     "test_runs": {
-        "run_id", "total", "passed", "failed", "error", "skipped", "open", "pass_rate",
+        "run_id", "total", "passed", "failed", "error", "skipped", "open", "tries", "flaky", "pass_rate",
         "duration_ms", "started_at", "ended_at",
     },
 }  # fmt: skip

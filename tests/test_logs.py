@@ -404,9 +404,7 @@ def test_the_summary_equals_a_count_by_hand(logs: LogGateway, seed: int) -> None
     assert summary.session_id == KEY
     assert (summary.total, summary.commands) == (100, 100 - len(responses))
     assert summary.responses == len(responses)
-    assert summary.errors == sum(
-        len(e.raw_data) > 2 and not e.raw_data.endswith(("9000", "61FF")) for e in responses
-    )
+    assert summary.errors == sum(e.raw_data == "6A82" for e in responses)
     assert summary.average_latency_ms == pytest.approx(sum(latencies) / len(latencies), rel=1e-12)
     assert summary.maximum_latency_ms == max(latencies)
     assert summary.first_at == min(e.timestamp for e in entries)
