@@ -40,8 +40,8 @@ KEYS = {
     },
     "slowest": {"session_id", "log_id", "timestamp", "latency_ms", "status_word", "command"},
     "test_runs": {
-        "run_id", "total", "passed", "failed", "error", "skipped", "open", "tries", "flaky", "pass_rate",
-        "duration_ms", "started_at", "ended_at",
+        "run_id", "total", "passed", "failed", "error", "skipped", "open", "tries", "flaky",
+        "pass_rate", "duration_ms", "started_at", "ended_at",
     },
 }  # fmt: skip
 
