@@ -1,7 +1,7 @@
 """Statements that go out together with the next one."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cardlink_sql.database.observation import Sent
 from cardlink_sql.queries import Query
@@ -31,3 +31,13 @@ class Ahead:
     def rows(self) -> int:
         """The number of rows that it matched."""
         return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
+
+
+class Pending(Protocol):
+    """Writes that a gateway holds back to send them together."""
+
+    def flush(self) -> int:
+        """Send them; return their number."""
+
+    def discard(self) -> None:
+        """Forget them."""

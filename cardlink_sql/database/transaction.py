@@ -3,17 +3,27 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import current_thread, get_ident
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from cardlink_sql.database import refusals
 from cardlink_sql.database.connection import Connection
-from cardlink_sql.database.event_bus import PendingEvents
-from cardlink_sql.database.hooks import Hooks, Pending
+from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
+from cardlink_sql.database.pipeline import Pending
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
+
+
+class Hooks(Protocol):
+    """Hooks at the two ends of a transaction that writes."""
+
+    def before_begin(self, connection: Connection) -> None:
+        """Run before ``BEGIN``, over the same connection."""
+
+    def before_commit(self, transaction: "Transaction", events: Sequence[DatabaseEvent]) -> None:
+        """Run before ``COMMIT``, with what the transaction wrote; may write too."""
 
 
 class Transaction:
