@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from cardlink_sql.cli import main
@@ -389,6 +389,45 @@ def test_what_the_dry_run_prints_can_be_pasted(
     with DatabaseManager(DatabaseConfig(empty_url)) as manager:
         run(manager.engine.raw_connection(), *re.split(r"(?<=;)\n\n", printed.strip()))
         assert differences(manager.engine) == []
+
+
+@pytest.mark.parametrize("revision", ["head", "0003"])
+def test_a_schema_made_by_hand_is_recorded_if_it_is_the_right_one(
+    revision: str, dialect: Dialect, empty_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stamp(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["migrate", "--url", empty_url, "--stamp", *arguments])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out + printed.err
+
+    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
+        plan = manager.migrator.plan(None if revision == "head" else revision)
+        connection = manager.engine.raw_connection()
+        run(connection, *(statement for step in plan for statement in step.statements))
+        run(connection, "CREATE INDEX ix_by_hand ON devices (name)")
+        connection.close()
+        other = "0002" if revision == "0003" else "0004"
+        for wrong in (revision, other):
+            code, printed = stamp(wrong)
+            assert code == 4
+            assert "the index ix_by_hand is not in the schema" in printed
+        assert "test_" in printed  # a table or a column of a later migration
+        assert "cardlink_migration_journal" not in inspect(manager.engine).get_table_names()
+        run(manager.engine.raw_connection(), DROP_BY_HAND[dialect])
+        assert stamp(revision) == (0, "".join(f"Recorded {step.id}\n" for step in plan))
+        status = manager.migrator.status()
+        assert ([one.id for one in status.applied], status.drift) == ([s.id for s in plan], [])
+        assert stamp(revision)[1].startswith("Nothing to record")
+        manager.migrator.migrate()
+        assert differences(manager.engine) == []
+        manager.migrator.rollback("base")
+    assert stamp(revision, "--dry-run")[0] == 2
+
+
+DROP_BY_HAND = dict.fromkeys(Dialect, "DROP INDEX ix_by_hand") | {
+    Dialect.MYSQL: "DROP INDEX ix_by_hand ON devices"
+}
 
 
 def test_the_packages_own_migrations_are_all_of_a_known_kind(

@@ -11,6 +11,7 @@ from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, Yes, confirm
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.review.stamp import stamp as record_applied
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import MigrationStatus, PlannedMigration
 
@@ -44,9 +45,20 @@ Revision = Annotated[
 ]
 
 
+Stamp = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Run nothing: record the migrations up to this one, after checking that the schema, "
+        "made from --dry-run by hand, is what they make; head is the newest.",
+    ),
+]
+
+
 def migrate(
     *,
     revision: Revision = None,
+    stamp: Stamp = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -61,6 +73,11 @@ def migrate(
 
     Example: cardlink-db migrate --dry-run
     """
+    if stamp is not None:
+        if revision is not None or dry_run:
+            raise typer.BadParameter("it excludes --revision and --dry-run", param_hint="--stamp")
+        _record(stamp, url)
+        return
     with open_manager(url, may_be_missing=True) as manager:
         migrator = manager.migrator
         if revision == "head":
@@ -103,6 +120,15 @@ def status(
     else:
         _print_status(report)
     raise typer.Exit(_exit_code(report))
+
+
+def _record(revision: str, url: str | None) -> None:
+    with open_manager(url) as manager:
+        recorded = record_applied(manager, None if revision == "head" else revision)
+    for name in recorded:
+        output.print(f"Recorded {name}")
+    if not recorded:
+        output.print("Nothing to record: no migration up to this one is pending.")
 
 
 def _print_applied(manager: DatabaseManager, applied: list[str]) -> None:

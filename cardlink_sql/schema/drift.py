@@ -1,7 +1,7 @@
 """A live database compared with the tables that the layer expects."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -18,13 +18,14 @@ from cardlink_sql.schema.ddl.reflect import read_some
 from cardlink_sql.schema.migrator import driver
 
 
-def differences(engine: Engine) -> list[str]:
+def differences(engine: Engine, expected: Sequence[Table] | None = None) -> list[str]:
     """Return where the database differs from the schema, a sentence each.
 
     Ignores tables that are not in the schema. Writes nothing, and creates no SQLite file.
 
     Args:
         engine: of the database.
+        expected: the tables of an older schema; without them, those that the layer expects.
 
     Returns:
         Sentences such as ``devices: the type of name is VARCHAR(64), not VARCHAR(128)``.
@@ -32,13 +33,14 @@ def differences(engine: Engine) -> list[str]:
     Raises:
         ConnectionError: the database cannot be reached, or refuses to be read.
     """
-    expected = declared_tables(Dialect(engine.dialect.name))
+    declared = declared_tables(Dialect(engine.dialect.name))
+    wanted = {table.name: table for table in (declared if expected is None else expected)}
     file = database_file(engine)
     if file is not None and not file.exists():
-        return [f"the table {table.name} is missing" for table in expected]
+        return [f"the table {table.name} is missing" for table in wanted.values()]
     try:
         with _connected(engine) as connection:
-            found, unknown = read_some(connection, [table.name for table in expected])
+            found, unknown = read_some(connection, [table.name for table in declared])
     except DBAPIError as error:
         raise ConnectionError(
             driver.message(error.orig or error),
@@ -46,7 +48,8 @@ def differences(engine: Engine) -> list[str]:
             "check that the server runs, and the rights of the user",
         ) from error
     return [
-        *(line for table in expected for line in _compared(table, found.get(table.name))),
+        *(f"the table {name} is not in the schema" for name in found if name not in wanted),
+        *(line for table in wanted.values() for line in _compared(table, found.get(table.name))),
         *(f"{where}: the schema does not have {what}" for where, what in unknown),
     ]
 

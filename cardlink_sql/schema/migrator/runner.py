@@ -1,6 +1,6 @@
 """The migrator: applies, rolls back, reports and plans migrations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,13 +13,14 @@ from cardlink_sql.config import without_secrets
 from cardlink_sql.database.driver_errors import connection_error
 from cardlink_sql.database.sqlite_file import database_file, make_parent_folder, open_read_only
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import MigrationError
+from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import driver, locks
 from cardlink_sql.schema.migrator.backends import BACKENDS, MigrationBackend
-from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
+from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES, MIGRATION_TABLE
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
+from cardlink_sql.schema.migrator.journal import Journal
 from cardlink_sql.schema.migrator.run import run
 from cardlink_sql.schema.migrator.state import (
     MigrationStatus,
@@ -53,6 +54,11 @@ class Migrator:
         self._dialect = dialect
         self._folder = folder
         self._lock_timeout = lock_timeout
+
+    @property
+    def newest(self) -> str:
+        """Return the id of the last migration file."""
+        return str(self._read_files()[-1].id)
 
     def migrate(self, revision: str | None = None) -> list[str]:
         """Apply the pending migrations; a half-applied one continues where it stopped.
@@ -97,6 +103,42 @@ class Migrator:
             state = read_state(backend, files)
             state.check("rollback")
             return self._run(backend, state, state.to_roll_back(revision), "rollback")
+
+    def stamp(self, revision: str | None, differences: Callable[[str], list[str]]) -> list[str]:
+        """Record pending migrations as applied without running them.
+
+        Args:
+            revision: as :meth:`migrate`.
+            differences: returns where the database differs from what the migrations up to an id
+                make, a sentence each; called under the lock.
+
+        Returns:
+            The ids recorded, in order.
+
+        Raises:
+            DriftError: the database differs, or files and records disagree; nothing was recorded.
+            MigrationError: a migration is half applied; or as :meth:`migrate`.
+            ConnectionError: no connection.
+        """
+        files = self._read_files()
+        with self._locked() as backend:
+            is_recorded = MIGRATION_TABLE in backend.table_names()
+            state = read_state(backend, files) if is_recorded else State(files)
+            going = state.to_stamp(revision)
+            if going and (found := differences(going[-1].id)):
+                raise DriftError(
+                    f"not the schema that the migrations up to {going[-1].id} make: "
+                    + "; ".join(found),
+                    self._safe_url,
+                    "correct the schema, or name the migration that it is the result of; "
+                    "nothing was recorded",
+                )
+            backend.create_bookkeeping()
+            with backend.transaction():
+                for migration in going:
+                    backend.record(migration, "apply")
+                    Journal(backend).record(migration)
+            return [migration.id for migration in going]
 
     def status(self) -> MigrationStatus:
         """Return the state of the database. Writes nothing, and takes no lock.

@@ -160,6 +160,18 @@ class State:
         last = self.files.index(self.resolve(revision))
         return [file for file in self.pending if self.files.index(file) <= last]
 
+    def to_stamp(self, revision: str | None) -> list[SQLMigration]:
+        """Return the pending migrations up to a revision, to be recorded without running them.
+
+        Raises:
+            DriftError: files and database disagree.
+            MigrationError: the revision names none, or several; or a migration is half run.
+        """
+        self.check("apply")
+        if self.unfinished is not None:
+            raise MigrationError(_describe(self.unfinished), remedy="migrate first, to finish it")
+        return self.to_apply(revision)
+
     def to_roll_back(self, revision: str) -> list[SQLMigration]:
         """Return the applied migrations after a revision, newest first.
 
@@ -259,7 +271,7 @@ def refuse_unrecorded(present: set[str]) -> None:
         raise MigrationError(
             f"the table {known[0]} exists, but no record of migrations is visible",
             remedy=f"let the role read {', '.join(bookkeeping.BOOKKEEPING_TABLES)}; "
-            "or, if the tables were created by other means, use another database",
+            "or, if the tables were created by other means: cardlink-db migrate --stamp ID",
         )
 
 
