@@ -123,6 +123,16 @@ def test_a_manager_that_reads_writes_nothing_through_a_pooler(pooled: Pooled) ->
             connection.execute(tables.devices.delete())
 
 
+def test_a_migration_through_a_pooler_is_refused_and_leaves_no_lock(
+    pooled: Pooled, run: Run, owners: Callable[[Dialect], DatabaseManager]
+) -> None:
+    refused = run("migrate", "-d", pooled(2))
+    assert (refused.returncode, "goes through a pooler" in refused.stderr) == (1, True)
+    assert (
+        ask(owners(Dialect.POSTGRESQL), "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
+    )
+
+
 def test_clients_that_share_connections_prepare_nothing(pooled: Pooled) -> None:
     """PgBouncer before 1.21 gives the statement of one client to another."""
     url, entries = pooled(3), 12

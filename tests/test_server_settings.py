@@ -85,7 +85,7 @@ def owner(owners: Callable[[Dialect], DatabaseManager]) -> DatabaseManager:
 
 def test_a_transaction_that_the_server_ended_is_a_connection_error(owner: DatabaseManager) -> None:
     url = make_url(owner.config.url).update_query_dict(
-        {"options": "-c idle_in_transaction_session_timeout=1", "application_name": "idle"}
+        {"options": "-c idle_in_transaction_session_timeout=200", "application_name": "idle"}
     )
     left = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'idle'"
     with DatabaseManager(url.render_as_string(hide_password=False)) as one, UnitOfWork(one) as uow:

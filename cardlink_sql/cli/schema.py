@@ -183,9 +183,9 @@ def _migrations(migrations: MigrationStatus) -> dict[str, Any]:
 def _exit_code(report: dict[str, Any]) -> Exit:
     if "pending" not in report:
         return Exit.ERROR
-    if report["drift"] or report["schema_differences"]:
+    if report["drift"] or report["schema_differences"] or report["unfinished"]:
         return Exit.DRIFT
-    return Exit.PENDING if report["pending"] or report["unfinished"] else Exit.FINE
+    return Exit.PENDING if report["pending"] else Exit.FINE
 
 
 def _print_status(report: dict[str, Any]) -> None:

@@ -163,6 +163,21 @@ class _ServerLock(MigrationLock):
 class PostgreSQLLock(_ServerLock):
     """PostgreSQL's advisory lock."""
 
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free.
+
+        Raises:
+            MigrationError: the connection goes through a pooler, which would keep the lock.
+        """
+        client_pid = self._backend.connection.pgconn.backend_pid
+        (is_taken,) = self._backend.send("lock", client_pid=client_pid).fetchone()
+        if is_taken is None:
+            raise MigrationError(
+                "a migration needs its own connection, and this one goes through a pooler",
+                remedy="name the server itself, not the pooler: --url",
+            )
+        return bool(is_taken)
+
     def holder(self) -> str:
         """Return process, user, application, address and time, from pg_stat_activity."""
         row = self._backend.send("lock_holder").fetchone()

@@ -8,8 +8,13 @@ WHERE relkind IN ('r', 'p')
   AND pg_catalog.pg_table_is_visible(oid);
 
 -- name: lock :scalar
--- Take the session's lock if it is free; the server frees it when the session ends.
-SELECT pg_catalog.pg_try_advisory_lock(1667330660, 1818848875);
+-- Take the session's lock if it is free; the server frees it when the session ends. NULL through a
+-- pooler, whose session is shared and does not end.
+SELECT
+  CASE
+    WHEN pg_catalog.pg_backend_pid() = CAST(:client_pid AS INTEGER)
+      THEN pg_catalog.pg_try_advisory_lock(1667330660, 1818848875)
+  END;
 
 -- name: unlock :scalar
 -- Free it.
