@@ -151,6 +151,8 @@ def test_sessions_are_listed_newest_first(url: str, run: Run) -> None:
         (["--card", iccid(1)], [16, 18]),
         (["--days", "1"], [16]),
         (["--days", "2.5", "--status", "pending"], []),
+        (["--since", f"{utc_now() - timedelta(days=1):%Y-%m-%d}"], [16]),
+        (["--since", f"{utc_now() - timedelta(days=2, hours=2):%Y-%m-%dT%H:%M}Z"], [16, 17]),
         (["--limit", "2"], [16, 17]),
     ]:
         found = listed(run, "sessions", "list", *options, "-d", url)
@@ -377,7 +379,10 @@ def test_bad_arguments_are_one_line_and_a_hint(run: Run) -> None:
     for arguments, named in [
         (["devices", "list", "--type", "tablet"], "'tablet' is not one of 'phone', 'modem'"),
         (["devices", "list", "--search", ""], "--search"),
-        (["devices", "list", "--limit", "0"], "--limit"),
+        (
+            ["devices", "list", "--limit", "0"],
+            "for --limit: must be 1 or more",
+        ),
         (["devices", "show"], "ID"),
         (["devices", "show", " x"], "ID"),
         (["cards", "list", "--search", " "], "--search"),
@@ -387,7 +392,10 @@ def test_bad_arguments_are_one_line_and_a_hint(run: Run) -> None:
         (["sessions", "list", "--card", "12"], "--card"),
         (["sessions", "list", "--days", "0"], "--days"),
         (["sessions", "list", "--days", "nan"], "--days"),
-        (["sessions", "list", "--limit", "many"], "--limit"),
+        (["sessions", "list", "--limit", "many"], "for --limit: not a whole number"),
+        (["sessions", "list", "--since", "2026-13-01"], "for --since: '2026-13-01' is not a time"),
+        (["sessions", "list", "--since", "2026-12-01T10:00"], "--since: the time has no time zone"),
+        (["sessions", "list", "--since", "2026-12-01", "--days", "1"], "--since: it excludes"),
         (["sessions", "show", "xyz"], "ID"),
         (["sessions", "show", session_id(), "--limit", "0"], "--limit"),
     ]:

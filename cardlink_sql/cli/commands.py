@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -52,6 +53,17 @@ _PLACES: Final = {
 # The libraries of the extra "review", which only its commands need.
 _REVIEW: Final = ("sqlglot", "jinja2")
 _ANYTHING: Final[dict[str, Any]] = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+# How typer quotes the names of an option, or of an argument.
+_NAMES: Final = re.compile(r"^(Invalid value for|Missing \w+) '([^']+)'(?: / '[^']+')*")
+_PHRASES: Final = {
+    r"Input should be a valid number, unable .*": "not a number",
+    r"Input should be a valid integer, .*": "not a whole number",
+    r"Input should be greater than or equal to (\S+)": r"must be \1 or more",
+    r"Input should be less than or equal to (\S+)": r"must be \1 or less",
+    r"Input should be greater than (\S+)": r"must be above \1",
+}
 
 
 class _OnDemand(Mapping[str, Any]):
@@ -206,9 +218,16 @@ def _print_usage_error(error: TyperException) -> None:
         return
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "cardlink-db"
-    # A refused choice is reported in the words of the library that read it.
-    what = message.rstrip(".").replace("Value error, ", "")
-    _print_error(what, f"{command} --help shows what it takes")
+    _print_error(_in_own_words(message), f"{command} --help shows what it takes")
+
+
+def _in_own_words(message: str) -> str:
+    """Return a usage error of typer, and of the library that reads its values, as ours read."""
+    what = message.rstrip(".").removeprefix("Invalid value: ").replace("Value error, ", "")
+    what = _NAMES.sub(r"\1 \2", what)
+    for theirs, ours in _PHRASES.items():
+        what = re.sub(theirs, ours, what)
+    return what
 
 
 def _print_error(what: str, remedy: str | None) -> None:

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Annotated, Final
 
@@ -14,12 +13,11 @@ import typer
 from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
+from cardlink_sql.cli.options import TIME_FORM, AsJson, Url, Yes, argument, confirm, start_of
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.text import decode, open_to_read
-from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.transfer.exchange import (
@@ -71,8 +69,7 @@ Since = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Sessions, logs and tests from then on; the other tables are whole. ISO 8601 "
-        "with a zone, or a date: its midnight in UTC.",
+        help=f"Sessions, logs and tests from then on; the other tables are whole. {TIME_FORM}.",
         show_default=False,
     ),
 ]
@@ -248,8 +245,7 @@ def _print_report(report: ImportReport) -> None:
 
 
 def _selection(tables: str | None, since: str | None, session: str | None) -> Selection:
-    with argument("--since"):
-        start = None if since is None else _start(since)
+    start = None if since is None else start_of(since)
     if start is not None and session is not None:
         raise typer.BadParameter("it excludes --session", param_hint="--since")
     with argument("--session"):
@@ -263,11 +259,6 @@ def _selection(tables: str | None, since: str | None, session: str | None) -> Se
 def _of_session(manager: DatabaseManager, selection: Selection, prefix: str) -> Selection:
     with UnitOfWork(manager, read_only=True) as uow:
         return replace(selection, session_id=find_session(uow, prefix).id)
-
-
-def _start(text: str) -> datetime:
-    is_date = len(text) == len("2026-11-22") and text.count("-") == 2
-    return parse_time(f"{text}T00:00:00+00:00" if is_date else text, "since")
 
 
 def _keys(*, include: bool, unencrypted: bool) -> Keys:

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from datetime import UTC, date, datetime
+from typing import Annotated, Final
 
 import typer
 
@@ -12,6 +13,8 @@ from cardlink_sql.cli.output import output
 from cardlink_sql.cli.profiles import profile_url
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.formats.times import parse_time
+from cardlink_sql.model import validation
 
 
 def _url_or_that_before_the_command(context: typer.Context, value: str | None) -> str | None:
@@ -46,6 +49,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+TIME_FORM: Final = "ISO 8601 with a zone, or a date: its midnight in UTC"
+
+
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Rows at most.")]
 
 
@@ -60,6 +66,20 @@ def argument(name: str) -> Iterator[None]:
         yield
     except ValidationError as error:
         raise typer.BadParameter(f"{error.what}", param_hint=name) from None
+
+
+def start_of(text: str) -> datetime:
+    """Return the time that ``--since`` names: a date, from its midnight in UTC, or a time.
+
+    Raises:
+        typer.BadParameter: the text is neither; it is quoted.
+    """
+    with argument("--since"):
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            return parse_time(text, "since")
+        return validation.moment(datetime(day.year, day.month, day.day, tzinfo=UTC), "since")
 
 
 def confirm(question: str, *, yes: bool) -> None:

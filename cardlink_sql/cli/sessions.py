@@ -11,7 +11,17 @@ from cardlink_sql.cli.database import find_session, open_to_read, open_to_write,
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
 from cardlink_sql.cli.following import follow
 from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.options import (
+    TIME_FORM,
+    AsJson,
+    Limit,
+    Url,
+    Yes,
+    argument,
+    confirm,
+    group,
+    start_of,
+)
 from cardlink_sql.cli.output import output, seconds, styled
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.formats.files import write_atomically
@@ -56,6 +66,12 @@ def list_sessions(
         float | None,
         typer.Option(metavar="N", help="Created within so many days.", show_default=False),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help=f"Created from then on. {TIME_FORM}.", show_default=False
+        ),
+    ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
     url: Url = None,
@@ -76,9 +92,12 @@ def list_sessions(
     if days is not None:
         with argument("--days"):
             validation.days(days)
+    if days is not None and since is not None:
+        raise typer.BadParameter("it excludes --days", param_hint="--since")
+    start = None if since is None else start_of(since)
     with open_to_read(url) as uow:
         found = uow.sessions.find_matching(
-            status=status, device_id=device, card_iccid=card, days=days, limit=limit
+            status=status, device_id=device, card_iccid=card, days=days, since=start, limit=limit
         )
     if as_json:
         print_json_list(one.to_dict() for one in found)

@@ -57,7 +57,7 @@ class ServerGateway(QueryRunner):
             return self._read_pg_stat_statements()
         raise QueryError(
             "SQLite counts no statements",
-            remedy="let the process count them: manager.statements.on, or CARDLINK_SLOW_QUERY_MS",
+            remedy="run the process with CARDLINK_SLOW_QUERY_MS=0: it logs each statement",
         )
 
     def _read_digests(self) -> list[CountedStatement]:

@@ -118,6 +118,7 @@ class SessionGateway(SessionLifecycle):
         device_id: str | None = None,
         card_iccid: str | None = None,
         days: float | None = None,
+        since: datetime | None = None,
         limit: int | None = None,
     ) -> list[OTASession]:
         """Return the sessions that match every filter, newest first.
@@ -127,13 +128,16 @@ class SessionGateway(SessionLifecycle):
             device_id: their device.
             card_iccid: their card.
             days: created within the last so many days.
+            since: created at this time or later; it comes before ``days``.
             limit: sessions at most.
         """
         asked = {"status": status, "device_id": device_id, "card_iccid": card_iccid}
         parameters: dict[str, Any] = {
             name: self._bind[name](value) for name, value in asked.items() if value is not None
         }
-        if days is not None:
+        if since is not None:
+            parameters["since"] = self._time(since)
+        elif days is not None:
             parameters["since"] = self._days_ago(days)
         return self._matching(limit, **parameters)
 

@@ -151,7 +151,7 @@ def latency(value: Any, where: str) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number) or number < 0:
-        raise ValidationError(f"{number} is not a finite number from 0", where)
+        raise ValidationError(f"{number:g} is not a finite number from 0", where)
     return number
 
 
@@ -375,7 +375,7 @@ def hours(value: Any, where: str = "hours") -> float:
     """A length of time back from now: finite, above 0, at most a thousand years."""
     number = latency(value, where)
     if not 0 < number <= 24 * 365 * 1000:
-        raise ValidationError(f"{number} is not a length of time above 0", where)
+        raise ValidationError(f"{number:g} is not a length of time above 0", where)
     return number
 
 
