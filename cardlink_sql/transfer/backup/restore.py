@@ -201,7 +201,11 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -
         make = [
             text_to_paste(manager.dialect, "backup.make_database", database=name),
             text_to_paste(
-                manager.dialect, "backup.let_use_database", database=name, user=user, host=host
+                manager.dialect,
+                "backup.let_use_database",
+                database=name.replace("_", r"\_"),
+                user=user,
+                host=host,
             ),
         ]
     else:
