@@ -31,6 +31,7 @@ from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigra
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.journal import Journal
+from cardlink_sql.schema.migrator.splitter import split
 from tests.conftest import MIGRATIONS, wait_until
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
@@ -799,7 +800,6 @@ def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) ->
             },
             "in a rollback file",
         ),
-        ({"0001_a.sql": "SELECT 'C:\\';\nSELECT 2;"}, "a backslash before a quote"),
     ],
 )
 def test_a_faulty_folder_is_refused(files: Files, message: str, make_site: SiteMaker) -> None:
@@ -827,6 +827,63 @@ def test_what_is_let_pass(make_site: SiteMaker) -> None:
     assert site.run("SELECT a FROM one") == [("ä",)]
 
 
+LOOPS = """
+CREATE PROCEDURE loops() BEGIN
+    DECLARE n INTEGER DEFAULT 0;
+    REPEAT SET n = n + 1; UNTIL n >= 3 END REPEAT;
+    again: LOOP
+        IF IF(n > 5, 1, 0) THEN LEAVE again; ELSEIF n < 0 THEN SET n = 0; END IF;
+        SET n = n + 1;
+    END LOOP again;
+    CASE n WHEN 6 THEN SET n = 7; SET n = n + 1; ELSE BEGIN END; END CASE;
+    WHILE n < 10 DO SET n = n + 1; END WHILE;
+    DROP TABLE IF EXISTS none;
+    INSERT INTO one VALUES (IF(n = 10, n, LENGTH(REPEAT('x', 3))));
+END;
+CREATE PROCEDURE IF NOT EXISTS bare(n INTEGER) REPEAT SET n = n + 1; UNTIL n > 3 END REPEAT;
+CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW
+IF NEW.a = 10 THEN SET NEW.a = CASE WHEN NEW.a > 1 THEN 11 ELSE 0 END; SET @seen = 1; END IF;
+CREATE FUNCTION plain(n INTEGER) RETURNS INTEGER DETERMINISTIC RETURN IF(n = 1, 2, 3);
+"""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "statements"),
+    [
+        (POSTGRESQL, ["SELECT 1 /* a /* b; */ it's; */;", "SELECT 'x; y';"]),
+        (POSTGRESQL, ["CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2);", "SELECT 3"]),
+        (POSTGRESQL, ["CREATE FUNCTION f() RETURNS INT BEGIN ATOMIC SELECT 1; END;", "SELECT 2;"]),
+        (POSTGRESQL, ["SELECT 'C:\\';", "SELECT E'it\\'s;';"]),
+        (SQLITE, ["SELECT 'C:\\'; -- so", "-- next\nSELECT 2;"]),
+        (MYSQL, ["SELECT 1; # it's", "/*! CREATE TRIGGER t BEGIN SELECT 1; END */;", "SELECT 2;"]),
+    ],
+)
+def test_a_file_is_cut_where_its_statements_end(dialect: Dialect, statements: list[str]) -> None:
+    assert split("\n".join(statements), dialect) == statements
+
+
+@pytest.mark.parametrize("directive", ["", "-- transactional: false\n"])
+def test_a_search_path_is_the_migrations_own(directive: str, make_site: SiteMaker) -> None:
+    site = make_site(POSTGRESQL)
+    there = (
+        f"{directive}CREATE SCHEMA there;\nSET search_path TO there;\n"
+        "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1);\n"
+    )
+    back = "SET search_path = there;\nDROP TABLE one;\nDROP SCHEMA there;\n"
+    here = f"{directive}CREATE TABLE two (a INTEGER);\n"
+    site.write({"0001_one.sql": f"{there}SELECT wrong;\n", "0001_one.rollback.sql": back})
+    with pytest.raises(MigrationError, match="wrong"):
+        site.migrate()
+    there += "INSERT INTO one VALUES (2);\n"
+    site.write({"0001_one.sql": there, "0002_two.sql": here})
+    site.write({"0002_two.rollback.sql": "DROP TABLE public.two;\n"})
+    assert site.migrate() == ["0001_one", "0002_two"]
+    assert site.status().is_current
+    assert site.run("SELECT a FROM there.one") == [(1,), (2,)]
+    assert site.tables() == {"two"}
+    assert site.migrator().rollback("base") == ["0002_two", "0001_one"]
+
+
 def test_procedural_code_reaches_the_servers_whole(make_site: SiteMaker) -> None:
     mysql = make_site(MYSQL)
     mysql.write(
@@ -836,8 +893,10 @@ def test_procedural_code_reaches_the_servers_whole(make_site: SiteMaker) -> None
             "  INSERT INTO one VALUES (7 % 4);\n  COMMIT;\nEND;\nCALL p();\n"
         }
     )
+    mysql.write({"0002_two.sql": LOOPS + "CALL loops();\nINSERT INTO one VALUES (9);\n"})
+    assert [len(step.statements) for step in mysql.migrator().plan()] == [3, 6]
     mysql.migrate()
-    assert mysql.run("SELECT a FROM one") == [(3,)]
+    assert mysql.run("SELECT a FROM one") == [(3,), (11,), (9,)]
     postgresql = make_site(POSTGRESQL)
     postgresql.write(
         {

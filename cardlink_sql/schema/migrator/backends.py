@@ -20,6 +20,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import bookkeeping, driver
+from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
 
 _NAME_LENGTH: Final = 255
 
@@ -98,6 +99,17 @@ class MigrationBackend:
         """Return the tables that the connection sees."""
         return {row[0] for row in self.send("tables").fetchall()}
 
+    def start(self) -> None:
+        """Begin a migration with the settings of the connection, not those of the one before."""
+
+    def run(self, statement: MigrationStatement) -> None:
+        """Run a statement of a migration.
+
+        Raises:
+            StatementFailed: it was refused.
+        """
+        statement.run(self.connection)
+
     def create_bookkeeping(self) -> None:
         """Create the bookkeeping tables that are missing.
 
@@ -129,7 +141,7 @@ class MigrationBackend:
             StatementFailed: a statement was refused.
         """
         for statement in migration.statements(direction):
-            statement.run(self.connection)
+            self.run(statement)
         if not backend_of(self.dialect).in_transaction(self.connection):
             raise MigrationError(
                 "a statement ended the transaction, so what ran before it is committed",
@@ -202,12 +214,41 @@ class PostgreSQL(MigrationBackend):
     """PostgreSQL."""
 
     dialect = Dialect.POSTGRESQL
+    _own_path = _path = ""
 
     def prepare(self) -> None:
         """Have the server notice within a second if this process dies."""
         # Unavailable on some platforms; the lock is then freed when the statement ends.
         with suppress(self.connection.Error):
             self.send("notice_dead_client")
+        self._own_path = self._path = self._search_path()
+
+    def start(self) -> None:
+        """Forget the search_path of the migration before."""
+        self._path = self._own_path
+
+    def run(self, statement: MigrationStatement) -> None:
+        """Run a statement under the migration's search_path, which the bookkeeping does not have.
+
+        Raises:
+            StatementFailed: it was refused.
+        """
+        self._set_search_path(self._path)
+        try:
+            super().run(statement)
+        except StatementFailed:
+            if not backend_of(self.dialect).in_transaction(self.connection):
+                self._set_search_path(self._own_path)
+            raise
+        self._path = self._search_path()
+        self._set_search_path(self._own_path)
+
+    def _search_path(self) -> str:
+        return str(self.send("search_path").fetchone()[0])
+
+    def _set_search_path(self, path: str) -> None:
+        if self._path != self._own_path:
+            self.send("set_search_path", path=path)
 
 
 BACKENDS: Final[dict[Dialect, type[MigrationBackend]]] = {

@@ -1,4 +1,4 @@
-"""Reading the migration files: yoyo splits and orders them, with stricter checks added here.
+"""Reading the migration files: yoyo orders them and reads their directives, checked here.
 
 A migration is ``NNNN_name.sql`` with an optional ``NNNN_name.rollback.sql`` next to it, in one
 folder per dialect. All are read and checked before any of them runs.
@@ -7,16 +7,21 @@ folder per dialect. All are read and checked before any of them runs.
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib.resources import as_file
 from importlib.resources.abc import Traversable
 from typing import Any, Final, Literal
 
-from yoyo.migrations import Migration, MigrationList, read_sql_migration, topological_sort
+from yoyo.migrations import (
+    Migration,
+    MigrationList,
+    parse_metadata_from_sql_comments,
+    topological_sort,
+)
 from yoyo.topologicalsort import CycleError
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator import sqltext
+from cardlink_sql.schema.migrator.splitter import split
 
 Direction = Literal["apply", "rollback"]
 
@@ -219,15 +224,15 @@ class _File:
         return f"{self.folder.name}/{self.dialect}/{self.entry.name}"
 
     def parse(self) -> tuple[dict[str, str], str, list[str]]:
-        """Return yoyo's view of the file: directives, leading comment, statements."""
+        """Return the directives and the leading comment, as yoyo reads them, and the statements."""
         self._check_directives()
         sqltext.check(self.text, self.dialect, self.where)
-        with as_file(self.entry) as path:
-            parsed: tuple[dict[str, str], str, list[str]] = read_sql_migration(str(path))
-        return parsed
+        first, *others = split(self.text, self.dialect) or [""]
+        directives, comment, first = parse_metadata_from_sql_comments(first)
+        return directives, comment, [first, *others]
 
     def statements(self, texts: list[str]) -> list[MigrationStatement]:
-        """Return yoyo's statements with their lines, except those of only comments."""
+        """Return the statements with their lines, except those of only comments."""
         statements: list[MigrationStatement] = []
         position = 0
         for text in texts:

@@ -30,6 +30,7 @@ _REPEATABLE: Final = re.compile(
     r"\s*(CREATE|ALTER|DROP|SET|GRANT|REVOKE|ANALYZE|OPTIMIZE|TRUNCATE|VACUUM|PRAGMA|REINDEX)\b",
     re.IGNORECASE,
 )
+_SETTING: Final = re.compile(r"\s*SET\s+(?!GLOBAL\b|PERSIST\w*\b|@)", re.IGNORECASE)
 # Repeating these would create a second index or constraint, named by the server.
 _NAMELESS: Final = re.compile(
     r"\bINDEX\s+CONCURRENTLY\s+ON\b|\bADD\s+(?:CONSTRAINT\s+)?(?:UNIQUE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)"
@@ -55,6 +56,11 @@ _MARIADB_DUPLICATE_FOREIGN_KEY: Final = (1005, "errno: 121")
 def shares_transaction(dialect: Dialect, statement: MigrationStatement) -> bool:
     """Return whether a statement can be committed together with its entry in the journal."""
     return _SHARES[dialect].match(statement.code) is not None
+
+
+def is_setting(statement: MigrationStatement) -> bool:
+    """Return whether a statement changes a setting of the session, which ends with it."""
+    return _SETTING.match(statement.code) is not None
 
 
 def check(entry: JournalEntry, migration: SQLMigration, direction: Direction) -> None:

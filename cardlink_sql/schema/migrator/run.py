@@ -32,6 +32,7 @@ def run(
         MigrationError: a statement failed; it says where, why and what was kept.
         DriftError: it was half run, and the statements that ran were edited.
     """
+    backend.start()
     if backend.has_transactional_ddl and migration.use_transactions:
         _in_one_transaction(backend, migration, direction)
     else:
@@ -83,6 +84,9 @@ class _ByStatement:
             self._entry = self._journal.begin(migration, direction)
 
     def run(self) -> None:
+        for statement in self._statements[: self._entry.statements_done]:
+            if resume.is_setting(statement):  # of a session that has ended
+                self._backend.run(statement)
         for statement in self._statements[self._entry.statements_done :]:
             if resume.shares_transaction(self._backend.dialect, statement):
                 self._run_with_entry(statement)
@@ -96,7 +100,7 @@ class _ByStatement:
     def _run_with_entry(self, statement: MigrationStatement) -> None:
         try:
             with self._backend.transaction():
-                statement.run(self._backend.connection)
+                self._backend.run(statement)
                 self._journal.done(self._migration, self._direction, statement)
         except StatementFailed as failure:
             raise self._failed(failure) from failure.__cause__
@@ -107,7 +111,7 @@ class _ByStatement:
         resume.clear_away(self._backend, statement)
         self._journal.started(self._migration, statement)
         try:
-            statement.run(self._backend.connection)
+            self._backend.run(statement)
         except StatementFailed as failure:
             if not (is_uncertain and resume.took_effect(statement, failure.__cause__)):
                 raise self._failed(failure, is_uncertain=is_uncertain) from failure.__cause__

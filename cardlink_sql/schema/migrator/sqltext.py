@@ -10,7 +10,7 @@ from cardlink_sql.queries.lexer import BLANK, Kind, Token, tokenize
 _HIDDEN: Final = BLANK | {Kind.STRING, Kind.IDENTIFIER}
 _DELIMITER: Final = re.compile(r"^[ \t]*DELIMITER\b", re.IGNORECASE | re.MULTILINE)
 _ROUTINE: Final = re.compile(
-    r"\s*CREATE\b[^;(]*?\b(TRIGGER|FUNCTION|PROCEDURE|EVENT)\b", re.IGNORECASE
+    r"\s*CREATE\b(?:[^;(]|\(\s*\))*?\b(TRIGGER|FUNCTION|PROCEDURE|EVENT)\b", re.IGNORECASE
 )
 _TRANSACTION: Final = re.compile(
     r"(?:^|;)\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE"
@@ -39,17 +39,11 @@ def _visible(token: Token, dialect: Dialect) -> str:
 
 
 def check(text: str, dialect: Dialect, where: str) -> None:
-    """Refuse text that yoyo's splitter would misread.
+    """Refuse text that cannot be split into statements.
 
     Raises:
         MigrationError: with ``file:line``.
     """
-    if dialect is not Dialect.MYSQL and "\\'" in text:
-        raise MigrationError(
-            "a backslash before a quote: yoyo would read it as an escape and join two statements",
-            _line(where, text, text.index("\\'")),
-            "write the backslash as char(92) on SQLite, chr(92) on PostgreSQL",
-        )
     try:
         visible = code(text, dialect)
     except QueryError as error:
@@ -58,7 +52,7 @@ def check(text: str, dialect: Dialect, where: str) -> None:
     if delimiter := _DELIMITER.search(visible):
         raise MigrationError(
             "DELIMITER is a command of the mysql client, not SQL",
-            _line(where, text, delimiter.end()),
+            f"{where}:{text.count(chr(10), 0, delimiter.end()) + 1}",
             "remove it: a ; in the body of a routine or a trigger needs no delimiter",
         )
 
@@ -82,8 +76,3 @@ def check_statement(visible: str, where: str) -> None:
             "remove it: a migration is one transaction already; "
             "-- transactional: false in its first line switches that off",
         )
-
-
-def _line(where: str, text: str, position: int) -> str:
-    line_number = text.count("\n", 0, position) + 1
-    return f"{where}:{line_number}"

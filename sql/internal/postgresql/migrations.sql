@@ -40,6 +40,14 @@ SELECT SET_CONFIG(name, '1s', FALSE)
 FROM pg_catalog.pg_settings
 WHERE name = 'client_connection_check_interval';
 
+-- name: search_path :scalar
+-- The schemas in which names without one are looked up.
+SELECT CURRENT_SETTING('search_path') AS search_path;
+
+-- name: set_search_path :scalar
+-- Change them, for the session.
+SELECT SET_CONFIG('search_path', :path, FALSE) AS search_path;
+
 -- name: invalid_indexes :many
 -- What a broken CREATE INDEX CONCURRENTLY has left under a name.
 SELECT n.nspname, c.relname
