@@ -25,7 +25,8 @@ from tests.test_cli_lists import in_process
 KEYS = {
     "": {
         "days", "taken_at", "since", "database_bytes", "tables", "cards", "sessions",
-        "p95_duration_ms", "session_days", "status_words", "commands", "slowest", "test_runs",
+        "newest_session_at", "p95_duration_ms", "session_days", "status_words", "commands",
+        "slowest", "test_runs",
     },
     "tables": {"name", "rows", "bytes"},
     "cards": {"total", "with_psk", "without_psk"},
@@ -114,10 +115,30 @@ def test_the_tables_say_it_in_words_and_bars(url: str, run: Run) -> None:
     assert "Cards: 1 with a PSK, 0 without." in lines
     assert "completed 1 20.0% ████" in lines
     assert "6120 Normal ending, 32 more bytes available 1 50.0% ██████████" in lines
-    assert any(line.startswith("INSTALL 1 0 41.2 41.2 ███") for line in lines)
-    assert any(line.startswith("SELECT 1 0 17.5 17.5") for line in lines)
+    assert any(line.startswith("INSTALL 1 41.2 41.2 ███") for line in lines)
+    assert any(line.startswith("SELECT 1 17.5 17.5") for line in lines)
     assert any("nightly" in line and "50.0%" in line for line in lines)
     assert "95th percentile 400 ms" in lines
+
+
+def test_zeros_and_bars_of_nothing_are_left_out(url: str, run: Run) -> None:
+    shown = run("stats", "-d", url).stdout
+    (settings,) = (line for line in shown.splitlines() if line.split()[:1] == ["settings"])
+    assert not {"█", "▏", "0"} & set(settings.split())
+    assert "skipped" not in shown
+
+
+def test_an_empty_window_names_the_newest_session(
+    url: str, manager: DatabaseManager, run: Run
+) -> None:
+    with UnitOfWork(manager, read_only=True) as uow:
+        (newest,) = uow.sessions.find_matching(limit=1)
+    shown = " ".join(run("stats", "--days", "0.0001", "-d", url).stdout.split())
+    assert (
+        f"No sessions in 0.0001 days; the newest is of {newest.created_at:%Y-%m-%d %H:%M:%S} UTC. "
+        "Run: cardlink-db stats --days 1"
+    ) in shown
+    assert "completed" not in shown
 
 
 def test_it_fits_a_narrow_terminal(url: str, run: Run) -> None:

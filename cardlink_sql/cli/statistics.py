@@ -1,5 +1,6 @@
 """``cardlink-db stats``."""
 
+import math
 from typing import Annotated, Any, Final
 
 import typer
@@ -86,8 +87,11 @@ def _print(figures: Statistics, url: str, days: float) -> None:
     output.print(facts(("Database", url), ("Size", _size(figures.database_bytes))))
     _print_tables(figures)
     _print_cards(figures)
-    output.print(styled(f"Sessions of {days:g} days", "bold"))
-    _print_sessions(figures)
+    if figures.sessions.total_sessions:
+        output.print(styled(f"Sessions of {days:g} days", "bold"))
+        _print_sessions(figures)
+    else:
+        _print_no_sessions(figures, days)
     if figures.status_words:
         output.print(styled("APDUs of those sessions", "bold"))
         _print_status_words(figures)
@@ -105,9 +109,9 @@ def _print_tables(figures: Statistics) -> None:
         [
             (
                 one.name,
-                f"{one.rows:,}",
+                _count(one.rows),
                 None if one.bytes is None else _size(one.bytes),
-                _bar(one.bytes or 0, most),
+                _bar(one.bytes or 0 if one.rows else 0, most),
             )
             for one in figures.tables
         ],
@@ -119,6 +123,18 @@ def _print_cards(figures: Statistics) -> None:
     cards = figures.cards
     output.print(f"Cards: {cards.with_psk:,} with a PSK, {cards.without_psk:,} without.")
     output.print()
+
+
+def _print_no_sessions(figures: Statistics, days: float) -> None:
+    newest = figures.newest_session_at
+    if newest is None:
+        output.print("No sessions.")
+        return
+    age = math.ceil((figures.taken_at - newest).total_seconds() / 86400)
+    output.print(
+        f"No sessions in {days:g} days; the newest is of {seconds(newest)} UTC. "
+        f"Run: cardlink-db stats --days {age}"
+    )
 
 
 def _print_sessions(figures: Statistics) -> None:
@@ -140,6 +156,7 @@ def _print_sessions(figures: Statistics) -> None:
                 _bar(count, sessions.total_sessions, style),
             )
             for name, count, style in counts
+            if count
         ],
         right=("sessions", "share"),
     )
@@ -207,7 +224,7 @@ def _print_commands(figures: Statistics) -> None:
             (
                 one.command,
                 f"{one.responses:,}",
-                f"{one.errors:,}",
+                _count(one.errors),
                 _number(one.average_latency_ms),
                 _number(one.maximum_latency_ms),
                 _bar(one.average_latency_ms or 0, slowest),
@@ -243,11 +260,7 @@ def _print_runs(figures: Statistics) -> None:
             (
                 run.run_id,
                 seconds(run.started_at),
-                f"{run.passed:,}",
-                f"{run.failed:,}",
-                f"{run.error:,}",
-                f"{run.skipped:,}",
-                f"{run.open:,}",
+                *map(_count, (run.passed, run.failed, run.error, run.skipped, run.open)),
                 _percent(run.pass_rate),
                 _bar(run.pass_rate or 0, 1, "green"),
             )
@@ -265,6 +278,10 @@ def _print_rest(count: int) -> None:
 def _bar(value: float, most: float, style: str = "cyan") -> Text:
     share = value / most if most else 0
     return Text(bar(share, _BAR, is_unicode=output.is_unicode), style)
+
+
+def _count(count: int) -> str | None:
+    return f"{count:,}" if count else None
 
 
 def _share(count: int, total: int) -> str | None:

@@ -62,6 +62,7 @@ class Statistics(Record):
         tables: rows and bytes of each table, of all times.
         cards: those with a PSK and those without, of all times.
         sessions: counts and success rate of the window.
+        newest_session_at: when the newest session of all times was created, ``None`` without any.
         p95_duration_ms: what 95 percent of the sessions of the window do not exceed.
         session_days: each day of the window, in UTC, also those without a session.
         status_words: the responses of the window's sessions, the most frequent word first.
@@ -76,6 +77,7 @@ class Statistics(Record):
     tables: list[TableSize]
     cards: CardCount
     sessions: SessionStatistics
+    newest_session_at: datetime | None
     p95_duration_ms: int | None
     session_days: list[SessionDay]
     status_words: list[StatusWordCount]
@@ -120,6 +122,7 @@ def take_statistics(
             tables=tables,
             cards=uow.statistics.count_cards(),
             sessions=uow.sessions.get_statistics(days),
+            newest_session_at=_newest(uow),
             p95_duration_ms=uow.statistics.get_duration_percentile(days),
             session_days=list(_every_day(known.values(), since, until)),
             status_words=_by_status_word(exchanges),
@@ -131,6 +134,11 @@ def take_statistics(
                 if run.started_at is not None and run.started_at >= since
             ],
         )
+
+
+def _newest(uow: UnitOfWork) -> datetime | None:
+    found = uow.sessions.find_matching(limit=1)
+    return found[0].created_at if found else None
 
 
 def _slices(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
