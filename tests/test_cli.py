@@ -1,6 +1,8 @@
 """``cardlink-db`` as an operator runs it: its output and its exit codes."""
 
 import json
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,10 +16,12 @@ import typer
 from cryptography.fernet import Fernet
 
 import cardlink_sql
-from cardlink_sql import DatabaseConfig, DatabaseManager, Keyring
+from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, Keyring
 from cardlink_sql.cli import commands
+from cardlink_sql.schema.migrator.files import read_migrations
 from tests.conftest import Run, iccid
 
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
 REPORT = Path(__file__).parent / "junit_reports" / "node.xml"
 
@@ -77,6 +81,51 @@ def test_a_database_from_nothing_to_a_trace_and_back(empty_url: str, run: Run) -
     assert run("migrate", "-d", empty_url).returncode == 0
 
 
+def test_the_newest_migrations_are_listed_and_rolled_back(empty_url: str, run: Run) -> None:
+    assert run("migrate", "-d", empty_url).returncode == 0
+    before = json.loads(run("migrate", "history", "--json", "-d", empty_url).stdout)
+    assert all(one["applied_at"] and one["applied_by"] for one in before)
+
+    planned = run("migrate", "down", "-n", "2", "--dry-run", "-d", empty_url)
+    done = run("migrate", "down", "-n", "2", "--yes", "-d", empty_url)
+
+    newest = [one["id"] for one in before[:-3:-1]]
+    assert re.findall("^-- rollback (.*)$", planned.stdout, re.MULTILINE) == newest
+    assert done.stdout.splitlines() == [f"Rolled back {name}" for name in newest]
+    shown = run("migrate", "history", "-d", empty_url).stdout
+    assert re.findall("(\\w+) +pending", shown) == newest[::-1]
+
+
+@pytest.mark.parametrize("start", ["base", "0002"])
+def test_a_dry_run_from_a_migration_prints_what_is_applied_too(
+    manager: DatabaseManager, start: str, run: Run
+) -> None:
+    done = run("migrate", "--dry-run", "--from", start, "-d", manager.config.url)
+    applied = [one.id for one in manager.migrator.status().applied]
+    expected = applied if start == "base" else applied[2:]
+    assert re.findall("^-- apply (.*)$", done.stdout, re.MULTILINE) == expected
+    assert run("migrate", "--from", start, "-d", manager.config.url).returncode == 2
+
+
+def test_a_new_migration_has_files_to_fill_in(tmp_path: Path, run: Run) -> None:
+    folder = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    newest = int(max(file.name for file in folder.glob("sqlite/*"))[:4])
+
+    done = run("migrate", "new", "session_notes", "--output", str(folder))
+
+    name = f"{newest + 1:04}_session_notes"
+    written = sorted(folder.glob(f"*/{name}*"))
+    assert len(written) == 6
+    assert done.stdout.count("Wrote") == 6
+    for file in written:
+        file.write_text(f"{file.read_text('utf-8')}SELECT 1;\n", "utf-8")
+    for dialect in Dialect:
+        assert read_migrations(folder, dialect)[-1].id == name
+    refused = run("migrate", "new", "Two words", "--output", str(folder))
+    assert refused.returncode == 2
+    assert "'Two words'" in refused.stderr
+
+
 def test_the_url_comes_from_before_the_command_after_it_or_the_environment(
     run: Run, tmp_path: Path
 ) -> None:
@@ -91,10 +140,10 @@ def test_the_url_comes_from_before_the_command_after_it_or_the_environment(
 def commands_on_a_database(group: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """The commands that take ``-d``."""
     for name, command in group.commands.items():
+        if any("--url" in parameter.opts for parameter in command.params):
+            yield " ".join((*path, name))
         if hasattr(command, "commands"):
             yield from commands_on_a_database(command, (*path, name))
-        elif any("--url" in parameter.opts for parameter in command.params):
-            yield " ".join((*path, name))
 
 
 # The arguments of the commands that need some.

@@ -25,7 +25,7 @@ __all__ = ["app", "run"]
 # imported only when its command runs: importing all of them takes twice as long as one.
 _PLACES: Final = {
     "init": ("schema.init", "Make the schema in a new database."),
-    "migrate": ("schema.migrate", "Apply pending migrations, or roll back."),
+    "migrate": ("migrations.migrate", "Apply pending migrations, or roll back."),
     "status": ("schema.status", "Show connection, migrations and drift; change nothing."),
     "replay": ("traces.replay", "Record a trace of OTA sessions, or a capture."),
     # import is a word of Python, and export_ goes with import_.

@@ -56,6 +56,7 @@ Stamp = Annotated[
 
 
 def migrate(
+    context: typer.Context,
     *,
     revision: Revision = None,
     stamp: Stamp = None,
@@ -66,6 +67,14 @@ def migrate(
             help="Print the SQL that would run, and what each statement locks; change nothing.",
         ),
     ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ID",
+            help="With --dry-run, all migrations after this one, applied or not; base: all.",
+        ),
+    ] = None,
     yes: Yes = False,
     url: Url = None,
 ) -> None:
@@ -73,6 +82,10 @@ def migrate(
 
     Example: cardlink-db migrate --dry-run
     """
+    if context.invoked_subcommand is not None:
+        return
+    if start is not None and not dry_run:
+        raise typer.BadParameter("it needs --dry-run", param_hint="--from")
     if stamp is not None:
         if revision is not None or dry_run:
             raise typer.BadParameter("it excludes --revision and --dry-run", param_hint="--stamp")
@@ -82,16 +95,13 @@ def migrate(
         migrator = manager.migrator
         if revision == "head":
             revision = None
-        plan = migrator.plan(revision)
+        plan = migrator.plan(revision, start)
         if dry_run:
-            _print_plan(plan)
+            print_plan(plan)
         elif revision == "base" and not plan:
             output.print("Nothing to roll back: no migration is applied.")
         elif revision is not None and any(step.direction == "rollback" for step in plan):
-            names = ", ".join(step.id for step in plan)
-            confirm(f"Roll back {names}, and lose what they hold?", yes=yes)
-            for name in migrator.rollback(revision):
-                output.print(f"Rolled back {name}")
+            roll_back(manager, revision, plan, yes=yes)
         else:
             _print_applied(manager, migrator.migrate(revision))
 
@@ -141,7 +151,18 @@ def _print_applied(manager: DatabaseManager, applied: list[str]) -> None:
         output.print(f"Note: {note}")
 
 
-def _print_plan(plan: list[PlannedMigration]) -> None:
+def roll_back(
+    manager: DatabaseManager, revision: str, plan: list[PlannedMigration], *, yes: bool
+) -> None:
+    """Ask, then roll back to a revision."""
+    names = ", ".join(step.id for step in plan)
+    confirm(f"Roll back {names}, and lose what they hold?", yes=yes)
+    for name in manager.migrator.rollback(revision):
+        output.print(f"Rolled back {name}")
+
+
+def print_plan(plan: list[PlannedMigration]) -> None:
+    """Print the statements of migrations, with what each locks."""
     if not plan:
         output.print("-- Nothing to apply: no migration is pending.")
     for step in plan:

@@ -149,17 +149,21 @@ class Migrator:
         """
         return self._read_state().status()
 
-    def plan(self, revision: str | None = None) -> list[PlannedMigration]:
+    def plan(self, revision: str | None = None, start: str | None = None) -> list[PlannedMigration]:
         """Return the plan of :meth:`migrate`, or of :meth:`rollback` to an older revision.
 
         Args:
             revision: as theirs; one before the applied ones plans the rollback to it.
+            start: the plan for a database where this is the newest migration, ``base`` for one
+                where none is; no database is read.
 
         Raises:
             MigrationError: as theirs.
             DriftError: files and database disagree.
             ConnectionError: no connection.
         """
+        if start is not None:
+            return State(self._read_files()).planned_after(start, revision)
         state = self._read_state()
         goes_back = revision == "base" or (
             revision is not None and state.resolve(revision).id in state.applied

@@ -210,6 +210,16 @@ class State:
             table_locks.note(file.dialect, is_atomic=file.use_transactions),
         )
 
+    def planned_after(self, start: str, revision: str | None) -> list[PlannedMigration]:
+        """Return the plan from a migration, or from ``base``, up to a revision.
+
+        Raises:
+            MigrationError: one of the two names none, or several.
+        """
+        first = 0 if start == "base" else self.files.index(self.resolve(start)) + 1
+        going = [file for file in self.to_apply(revision) if self.files.index(file) >= first]
+        return [self.planned(file, "apply") for file in going]
+
     @cached_property
     def _tables_of_indexes(self) -> dict[str, str]:
         known = dict[str, str]()
