@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -23,6 +24,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
+from cardlink_sql.database.driver_errors import translate
 from tests.conftest import device, wait_until
 
 PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
@@ -208,3 +210,47 @@ def test_limits_come_from_the_url_or_the_arguments() -> None:
             DatabaseConfig(f"mysql://host/database?connect_timeout={wrong}")
     with pytest.raises(ValidationError, match="timeout"):
         UnitOfWork(DatabaseManager(DatabaseConfig("sqlite://")), timeout=0)
+
+
+@pytest.mark.parametrize("dialect", [Dialect.MYSQL], ids=str, indirect=True)
+def test_a_statement_larger_than_a_packet_says_what_to_raise(manager: DatabaseManager) -> None:
+    with closing(manager.engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT @@max_allowed_packet")
+        largest = int(cursor.fetchall()[0][0])
+        fits = largest - 2 - len("SELECT LENGTH('')")
+        with pytest.raises(Exception, match="max_allowed_packet") as caught:
+            cursor.execute(f"SELECT LENGTH('{'x' * (fits + 1)}')")
+        # The connection is as it was.
+        cursor.execute(f"SELECT LENGTH('{'x' * fits}')")
+        assert cursor.fetchall() == ((fits,),)
+    error = translate(Dialect.MYSQL, caught.value, "logs.create")
+    assert isinstance(error, ValidationError)
+    assert f"{largest - 1:,} bytes, and max_allowed_packet is {largest:,}" in error.what
+    assert "raise max_allowed_packet on the server" in str(error.remedy)
+
+
+def test_a_file_that_another_program_reads_in_another_mode_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    config = DatabaseConfig(f"sqlite:///{file}", connect_timeout=1)
+    with DatabaseManager(config) as manager:
+        manager.create_tables()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        assert other.execute("PRAGMA journal_mode = DELETE").fetchall() == [("delete",)]
+        other.execute("BEGIN")
+        other.execute("SELECT COUNT(*) FROM devices").fetchall()
+        began = time.monotonic()
+        with DatabaseManager(config) as manager, UnitOfWork(manager) as uow:
+            assert uow.devices.count() == 0
+        assert time.monotonic() - began < 1
+        other.execute("COMMIT")
+        other.execute("BEGIN EXCLUSIVE")
+        with DatabaseManager(config) as manager:
+            with pytest.raises(DatabaseError) as caught, UnitOfWork(manager) as uow:
+                uow.devices.count()
+            assert "another program has locked the file" in str(caught.value.remedy)
+        other.execute("ROLLBACK")
+        with DatabaseManager(config) as manager, UnitOfWork(manager) as uow:
+            assert uow.devices.count() == 0
+    with closing(sqlite3.connect(file)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]

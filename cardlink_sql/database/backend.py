@@ -37,6 +37,7 @@ class Backend(ABC):
             one over the same connection would read as its own.
         copy_from: from how many rows on COPY beats INSERT; ``None`` where there is no COPY.
         hint: what to check when no connection can be made.
+        hint_if_locked: the same where the driver reports a lock.
     """
 
     dialect: ClassVar[Dialect]
@@ -49,6 +50,7 @@ class Backend(ABC):
     leaves_answers: ClassVar[bool] = True
     copy_from: ClassVar[int | None] = None
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
+    hint_if_locked: ClassVar[str] = hint
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 from cardlink_sql.config import without_secrets
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.faults import error_for
+from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError, ValidationError
 
@@ -55,5 +55,11 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> Connection
     if _NO_DATABASE.search(line):
         return ConnectionError(f"cannot connect: {line}", where, "create the database first")
     is_option = not isinstance(error, DBAPIError) and bool(url.query)
-    hint = "check the options after ? in the URL" if is_option else backend_of(dialect).hint
+    backend = backend_of(dialect)
+    is_locked = isinstance(cause, backend.driver_error) and (
+        backend.diagnose(cause)[0] is Fault.CONFLICT
+    )
+    hint = backend.hint_if_locked if is_locked else backend.hint
+    if is_option:
+        hint = "check the options after ? in the URL"
     return ConnectionError(f"cannot connect: {line}", where, hint)

@@ -27,6 +27,7 @@ class Fault(Enum):
     CONFLICT = auto()
     CONNECTION = auto()
     VALUE = auto()
+    TOO_LARGE = auto()
     NO_TABLE = auto()
     READ_ONLY = auto()
     RIGHTS = auto()
@@ -54,6 +55,11 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
         "run the unit of work again; nothing of it was committed",
     ),
     Fault.VALUE: (ValidationError, "the database cannot keep a value", None),
+    Fault.TOO_LARGE: (
+        ValidationError,
+        "the statement is larger than the server reads",
+        "raise max_allowed_packet on the server, or write a smaller value",
+    ),
     Fault.NO_TABLE: (
         QueryError,
         "a table or column of the schema is missing",

@@ -1,11 +1,18 @@
 """PyMySQL's connection with a deadline."""
 
+from functools import cached_property
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from pymysql.connections import Connection
-from pymysql.constants import CR
+from pymysql.constants import CR, ER
 from pymysql.err import OperationalError
+
+from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.dialect import Dialect
+
+# Characters, of at most four bytes: no server's default is smaller.
+_SMALL: Final = 1 << 18
 
 
 class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no types
@@ -21,6 +28,29 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
     def __init__(self, *, deadline: float | None, **options: Any) -> None:
         self.deadline = deadline
         super().__init__(**options)
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
+        """Send a statement; one that the server would not read is refused, and nothing is lost.
+
+        The server would close the connection, so that the client sees it break.
+
+        Raises:
+            OperationalError: it is larger than ``max_allowed_packet``; or the server refused it.
+        """
+        if len(sql) > _SMALL:
+            size = len(sql.encode() if isinstance(sql, str) else sql)
+            largest = self._largest_packet
+            if size + 1 >= largest:  # with the byte that says it is a statement
+                raise OperationalError(
+                    ER.NET_PACKET_TOO_LARGE,
+                    f"{size:,} bytes, and max_allowed_packet is {largest:,}",
+                )
+        return int(super().query(sql, unbuffered))
+
+    @cached_property
+    def _largest_packet(self) -> int:
+        statements = InternalStatements(Dialect.MYSQL, self)
+        return int(statements.value("connection.largest_packet"))
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         if self.deadline is None:

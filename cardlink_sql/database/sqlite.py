@@ -52,6 +52,7 @@ class SQLite(Backend):
         "temporary_in_memory",
     )
     leaves_answers = False
+    hint_if_locked = "another program has locked the file: wait until it is done, or end it"
     hint = "check that the folder exists and may be written, and that the file is SQLite"
 
     @property
@@ -85,8 +86,25 @@ class SQLite(Backend):
         # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
         connection.create_function("lower", 1, _lower, deterministic=True)
         if not read_only:
-            _use_wal(connection)
+            self._use_wal(connection)
         super().settle(connection, config, read_only=read_only)
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Set the journal of an SQLite file, which keeps it.
+
+        One that is read-only, or that another program uses in another mode, stays as it is.
+        """
+        statements = InternalStatements(Dialect.SQLITE, connection)
+        milliseconds = str(statements.value("connection.busy_timeout_now"))
+        # Others wait for a transaction that uses the file in its old mode, a read does not need to.
+        statements.rows("connection.busy_timeout", milliseconds="0")
+        try:
+            statements.rows("connection.use_wal")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_BUSY")):
+                raise
+        finally:
+            statements.rows("connection.busy_timeout", milliseconds=milliseconds)
 
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.in_transaction)
@@ -118,15 +136,6 @@ class SQLite(Backend):
 def _lower(value: object) -> object:
     # Letter by letter, as the servers do: Python's own lower() looks at the letters around.
     return "".join(map(str.lower, value)) if isinstance(value, str) else value
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Set the journal of an SQLite file, which keeps it; one that is read-only stays as it is."""
-    try:
-        InternalStatements(Dialect.SQLITE, connection).rows("connection.use_wal")
-    except sqlite3.OperationalError as error:
-        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
-            raise
 
 
 BACKEND: Final = SQLite()

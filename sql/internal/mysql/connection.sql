@@ -25,6 +25,10 @@ sql_select_limit = 18446744073709551615;
 -- other transaction committed.
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
+-- name: largest_packet :scalar
+-- The size of the largest statement that the server reads, in bytes.
+SELECT @@max_allowed_packet AS largest_packet;
+
 -- name: read_only :exec
 -- Refuse to write.
 SET SESSION TRANSACTION READ ONLY;

@@ -1,5 +1,9 @@
 -- What a new connection to SQLite is sent.
 
+-- name: busy_timeout_now :scalar
+-- How long a statement waits for a lock, in ms.
+PRAGMA busy_timeout;
+
 -- name: use_wal :scalar
 -- Let readers and a writer go on next to each other; the file keeps it.
 PRAGMA journal_mode = WAL;
