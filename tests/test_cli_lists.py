@@ -5,8 +5,10 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -494,6 +496,55 @@ def test_completion_gives_the_commands() -> None:
     assert {"init", "replay", "sessions"} <= set(offered)
     within = {**complete, "COMP_WORDS": "cardlink-db sessions ", "COMP_CWORD": "2"}
     assert {"list", "show"} <= set(in_process(env=within).stdout.split())
+
+
+def completed(*words: str, **environment: str) -> list[str]:
+    """What bash is offered for the last of the words, which are those of a command."""
+    asked = {
+        "_CARDLINK_DB_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(["cardlink-db", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = in_process(env={**asked, **environment})
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+def test_completion_gives_the_values_of_the_database(manager: DatabaseManager, url: str) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.tests.create_result("nightly", "suite", "test", "passed")
+        uow.settings.set_value("lab.name", "x", category="lab")
+        uow.commit()
+    newest = [session_id(number) for number in (16, 17, 18)]
+    assert completed("sessions", "show", "-d", url, "") == newest
+    assert completed("sessions", "show", newest[1][:-1], DATABASE_URL=url) == newest
+    assert completed("sessions", "show", newest[1], DATABASE_URL=url) == [newest[1]]
+    assert completed("--url", url, "tests", "show", "n") == ["nightly"]
+    assert completed("settings", "get", "lab", DATABASE_URL=url) == ["lab.name"]
+
+
+def test_completion_needs_no_database(tmp_path: Path) -> None:
+    profiles = tmp_path / "cardlink-db.toml"
+    profiles.write_text('[lab]\nurl = "sqlite:///a.db"\n[farm]\nurl = "sqlite:///b.db"\n', "utf-8")
+    for words, expected in [
+        (["sql", "show", "sessions.find_by_pre"], ["sessions.find_by_prefix"]),
+        (["sql", "impact", "card_"], ["card_profiles"]),
+        (["sql", "impact", "card_profiles.psk_i"], ["card_profiles.psk_identity"]),
+        (["export", "--tables", "devices,c"], ["devices,cards"]),
+        (["settings", "get", "server.p"], ["server.port"]),
+        (["--profile", ""], ["farm", "lab"]),
+        (["--profile", "nowhere", "sessions", "show", ""], []),
+    ]:
+        gone = {"XDG_CONFIG_HOME": str(tmp_path), "DATABASE_URL": "sqlite:////nowhere/a.db"}
+        assert completed(*words, **gone) == expected, words
+
+
+def test_completion_does_not_wait_for_a_database() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x"
+        started = time.monotonic()
+        assert completed("sessions", "show", "", DATABASE_URL=url) == []
+        assert time.monotonic() - started < 5  # a second, and the start of the process
 
 
 def test_completion_works_in_bash() -> None:

@@ -14,6 +14,7 @@ import typer.main
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
+from cardlink_sql.cli.completion import complete_profile
 from cardlink_sql.cli.exits import Exit, WorkInterruptedError
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import settle_streams, visible
@@ -126,6 +127,7 @@ def _everywhere(
             metavar="NAME",
             envvar="CARDLINK_PROFILE",
             help="The database with this name in ~/.config/cardlink-db.toml.",
+            autocompletion=complete_profile,
             show_default=False,
         ),
     ] = None,

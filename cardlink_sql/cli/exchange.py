@@ -10,6 +10,7 @@ from typing import IO, Annotated, Final
 
 import typer
 
+from cardlink_sql.cli.completion import complete_session, complete_tables
 from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.json_output import print_json
@@ -62,6 +63,7 @@ Tables = Annotated[
         metavar="LIST",
         help="Which tables, with commas between: devices, cards, sessions, logs, tests, "
         "settings. Without it all of them.",
+        autocompletion=complete_tables,
         show_default=False,
     ),
 ]
@@ -76,7 +78,10 @@ Since = Annotated[
 Session = Annotated[
     str | None,
     typer.Option(
-        metavar="ID", help="One session, with its log, device and card.", show_default=False
+        metavar="ID",
+        help="One session, with its log, device and card.",
+        show_default=False,
+        autocompletion=complete_session,
     ),
 ]
 IncludeKeys = Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
+from cardlink_sql.cli.completion import complete_session
 from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.dialogue import print_entry
 from cardlink_sql.cli.options import Url
@@ -73,7 +74,11 @@ class _Follower:
 def follow(
     session: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help="One session, until it ends; without it, all."),
+        typer.Argument(
+            metavar="ID",
+            help="One session, until it ends; without it, all.",
+            autocompletion=complete_session,
+        ),
     ] = None,
     *,
     url: Url = None,

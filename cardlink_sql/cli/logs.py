@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cardlink_sql.cli.completion import complete_session
 from cardlink_sql.cli.database import find_session, open_to_read
 from cardlink_sql.cli.json_output import print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
@@ -20,7 +21,12 @@ logs = group(
 )
 InSession = Annotated[
     str | None,
-    typer.Option("--session", metavar="ID", help="Of this session, or the beginning of its id."),
+    typer.Option(
+        "--session",
+        metavar="ID",
+        help="Of this session, or the beginning of its id.",
+        autocompletion=complete_session,
+    ),
 ]
 
 

@@ -25,6 +25,15 @@ def profiles_file() -> Path:
     return Path(folder) / "cardlink-db.toml"
 
 
+def profile_names() -> list[str]:
+    """Return the names of the profiles.
+
+    Raises:
+        DatabaseError: the file is missing or wrong.
+    """
+    return list(_read(profiles_file()))
+
+
 def profile_url(name: str) -> str:
     """Return the URL of a profile.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cardlink_sql.cli.completion import complete_session
 from cardlink_sql.cli.database import find_session, open_to_read, open_to_write, shown_ids
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
 from cardlink_sql.cli.following import follow
@@ -108,7 +109,12 @@ def list_sessions(
 @sessions.command()
 def show(
     session: Annotated[
-        str, typer.Argument(metavar="ID", help="A session's UUID, or enough of its beginning.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A session's UUID, or enough of its beginning.",
+            autocompletion=complete_session,
+        ),
     ],
     *,
     limit: Annotated[
@@ -140,7 +146,12 @@ sessions.command()(follow)
 @sessions.command("export")
 def export_session(
     session: Annotated[
-        str, typer.Argument(metavar="ID", help="A session's UUID, or enough of its beginning.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A session's UUID, or enough of its beginning.",
+            autocompletion=complete_session,
+        ),
     ],
     *,
     file: Annotated[

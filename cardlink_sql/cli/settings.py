@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cardlink_sql.cli.completion import complete_setting
 from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import open_manager, open_to_read
 from cardlink_sql.cli.json_output import print_json, print_json_list
@@ -36,7 +37,10 @@ settings = group(
     "The settings of CardLink's components.",
     "cardlink-db settings set server.port 9443",
 )
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as server.port.")]
+Key = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="Such as server.port.", autocompletion=complete_setting),
+]
 ShowSecrets = Annotated[
     bool, typer.Option("--show-secrets", help=f"Show secrets, which are {HIDDEN} otherwise.")
 ]

@@ -13,6 +13,7 @@ from cardlink_sql.cli.comparison import (
     headline,
     print_comparison,
 )
+from cardlink_sql.cli.completion import complete_run
 from cardlink_sql.cli.database import open_manager, open_to_read
 from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.json_output import (
@@ -42,7 +43,12 @@ _COUNTS: Final = (
 )
 
 tests = group("tests", "Test results, by run.", "cardlink-db tests runs")
-Run = Annotated[str, typer.Argument(metavar="RUN", help="The run, as tests runs names it.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run, as tests runs names it.", autocompletion=complete_run
+    ),
+]
 
 
 @tests.command("runs")
@@ -104,8 +110,12 @@ def show(
 
 @tests.command()
 def compare(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="The earlier run.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="The later run.")],
+    before: Annotated[
+        str, typer.Argument(metavar="BEFORE", help="The earlier run.", autocompletion=complete_run)
+    ],
+    after: Annotated[
+        str, typer.Argument(metavar="AFTER", help="The later run.", autocompletion=complete_run)
+    ],
     *,
     factor: Annotated[
         float,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cardlink_sql.cli.completion import complete_column, complete_query
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, argument
 from cardlink_sql.cli.rows import listing, print_rows
@@ -93,7 +94,12 @@ def _list_internal(*, as_json: bool) -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_open.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Such as sessions.find_open.", autocompletion=complete_query
+        ),
+    ],
     *,
     dialect: DialectName = None,
     as_json: AsJson = False,
@@ -120,7 +126,12 @@ def show(
 
 def impact(
     name: Annotated[
-        str, typer.Argument(metavar="TABLE[.COLUMN]", help="Such as card_profiles.psk_identity.")
+        str,
+        typer.Argument(
+            metavar="TABLE[.COLUMN]",
+            help="Such as card_profiles.psk_identity.",
+            autocompletion=complete_column,
+        ),
     ],
     *,
     as_json: AsJson = False,

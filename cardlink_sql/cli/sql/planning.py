@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cardlink_sql.cli.completion import complete_query
 from cardlink_sql.cli.database import refuse_missing
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
@@ -38,7 +39,12 @@ Analyze = Annotated[
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as sessions.find_open.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Such as sessions.find_open.", autocompletion=complete_query
+        ),
+    ],
     *,
     param: Params = None,
     order: Order = None,
