@@ -225,8 +225,8 @@ class DatabaseManager:
         Args:
             work: a function of one argument, the unit of work.
             read_only: open the unit of work for reading only.
-            attempts: runs at most, 1 for a single one.
-            within: seconds after which no further run begins.
+            attempts: the maximum number of runs; 1 means no retry.
+            within: seconds after which no retry starts.
 
         Raises:
             CommitInDoubtError: the answer to the COMMIT was lost, so it took place or did not.
@@ -234,7 +234,9 @@ class DatabaseManager:
         """
         validation.whole(attempts, "attempts", least=1)
         return run_again(
-            partial(run_once, self, work, read_only), attempts, validation.latency(within, "within")
+            partial(run_once, self, work, read_only),
+            attempts,
+            validation.waiting_time(within, "within"),
         )
 
     def health_check(self) -> Health:
@@ -286,9 +288,9 @@ class DatabaseManager:
             return self._server(transaction).table_sizes()
 
     def publish_events(self, *, on: bool = True) -> None:
-        """Let every process that writes to this database publish its events, or no longer.
+        """Turn publishing of events on or off for every process that writes to this database.
 
-        It is kept in the database. Processes that run already learn of it within 10 s.
+        The database stores the choice. Running processes notice a change within 10 s.
 
         Raises:
             QueryError: the schema is older, or the role may not write.

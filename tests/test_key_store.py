@@ -216,3 +216,11 @@ def test_a_look_up_waits_no_longer_than_its_limit_for_a_connection(empty_url: st
         assert keys.get_key("card_1") is None
         manager.pool.discard()
         assert manager.engine.pool.timeout() == 30
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True])
+def test_a_limit_that_no_look_up_can_meet_is_refused_at_once(
+    store: KeyStore, timeout: float
+) -> None:
+    with pytest.raises(ValidationError, match="timeout"):
+        KeyStore(store.manager, timeout=timeout)

@@ -136,11 +136,11 @@ CARD, STARTED, COMMAND, RESPONSE = LINES[0], LINES[3], LINES[4], LINES[5]
 ENDED = next(line for line in LINES if line["event"] == "session_ended")
 START = [CARD, STARTED]
 BAD_TRACES: list[tuple[list[Any], int, str]] = [
-    (["{"], 1, "no JSON"),
+    (["{"], 1, "not valid JSON"),
     (["[1]"], 1, "not a JSON object"),
     (["5"], 1, "not a JSON object"),
-    (["[" * 100_000], 1, "nested too deeply|no JSON"),
-    ([CARD, "", "nope"], 3, "no JSON"),
+    (["[" * 100_000], 1, "nested too deeply|not valid JSON"),
+    ([CARD, "", "nope"], 3, "not valid JSON"),
     ([{"event": "carrd"}], 1, "none of: card"),
     ([{"event": ["card"]}], 1, "none of: card"),
     ([{**CARD, "event": None}], 1, "none of: card"),
@@ -165,7 +165,7 @@ BAD_TRACES: list[tuple[list[Any], int, str]] = [
     ([*START, {**COMMAND, "data": "00 A"}], 3, "is not hex"),
     ([*START, {**RESPONSE, "status_word": "9"}], 3, "not a status word"),
     ([*START, {**RESPONSE, "status_word": "6A82"}], 3, "does not end in the status word"),
-    ([*START, {**RESPONSE, "latency_ms": -1}], 3, "not a finite number"),
+    ([*START, {**RESPONSE, "latency_ms": -1}], 3, "expected milliseconds, 0 or more, got -1"),
     ([*START, {**COMMAND, "timestamp": "2020-01-01T00:00:00Z"}], 3, "before that of the event"),
     ([*START, {**ENDED, "timestamp": STARTED["timestamp"]}, COMMAND], 4, "has ended"),
     ([*START, {**ENDED, "reason": ""}], 3, "reason"),

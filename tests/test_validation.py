@@ -51,6 +51,8 @@ REFUSED: list[tuple[Callable[..., Any], list[Any]]] = [
         validation.latency,
         [math.nan, math.inf, -math.inf, -0.001, -1, 10**400, True, "1", None, 1j],
     ),
+    (validation.seconds, [0, 0.0, -1, math.nan, math.inf, True, "1", None]),
+    (validation.waiting_time, [-0.001, math.nan, math.inf, True, "1", None]),
     (
         validation.moment,
         [
@@ -372,6 +374,8 @@ ALL_CHECKS = [
     validation.whole,
     validation.duration,
     validation.latency,
+    validation.seconds,
+    validation.waiting_time,
     validation.document,
     validation.octets,
     validation.iccid,

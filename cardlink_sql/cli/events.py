@@ -64,7 +64,7 @@ def listen(
     Example: cardlink-db events listen --timeout 60
     """
     with argument("--timeout"):
-        wait = None if timeout is None else validation.latency(timeout, "timeout")
+        wait = None if timeout is None else validation.waiting_time(timeout, "timeout")
     with open_manager(url) as manager, manager.listen(after, timeout=wait) as listener:
         for event in listener:
             if as_json:

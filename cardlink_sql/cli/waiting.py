@@ -24,7 +24,7 @@ def wait(
     Example: cardlink-db wait --timeout 30 -d postgresql://app@db/cardlink
     """
     with argument("--timeout"):
-        end = time.monotonic() + validation.latency(timeout, "timeout")
+        end = time.monotonic() + validation.waiting_time(timeout, "timeout")
     with open_manager(url, read_only=True, may_be_missing=True) as manager:
         while (health := manager.health_check())["status"] != "healthy":
             if time.monotonic() + _PAUSE > end:

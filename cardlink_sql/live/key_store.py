@@ -24,12 +24,15 @@ class KeyStore:
 
     Args:
         manager: the database.
-        timeout: seconds that a look-up may take; ``None`` leaves it to the configuration.
+        timeout: seconds that a look-up may take, above 0; ``None`` leaves it to the configuration.
+
+    Raises:
+        ValidationError: ``timeout`` is not a number of seconds above 0.
     """
 
     def __init__(self, manager: DatabaseManager, *, timeout: float | None = 2.0) -> None:
         self.manager = manager
-        self._timeout = None if timeout is None else validation.latency(timeout, "timeout")
+        self._timeout = None if timeout is None else validation.seconds(timeout, "timeout")
 
     def get_key(self, identity: str) -> bytes | None:
         """Return the PSK of this identity, or ``None`` where no card has one by it.

@@ -81,9 +81,9 @@ class Recorder(Calls):
     ) -> None:
         if when_full not in ("wait", "refuse"):
             raise ValidationError(f"expected wait or refuse, got {when_full!r}", "when_full")
-        self.interval: Final = validation.latency(interval, "interval")
+        self.interval: Final = validation.waiting_time(interval, "interval")
         self._capacity = validation.whole(capacity, "capacity", least=1)
-        self.full_timeout = validation.latency(full_timeout, "full_timeout")
+        self.full_timeout = validation.waiting_time(full_timeout, "full_timeout")
         self.waits_when_full = when_full == "wait"
         self._on_refused = on_refused
         self._writer = PersistentWriter(manager)
@@ -109,7 +109,7 @@ class Recorder(Calls):
         self._check_process()
         if threading.current_thread() is self._thread:
             raise StateError("on_refused called flush(), which would wait for itself")
-        limit = validation.latency(timeout, "timeout")
+        limit = validation.waiting_time(timeout, "timeout")
         with self._changed:
             self._wanted = target = self._taken
             self._changed.notify_all()
@@ -206,7 +206,8 @@ class Recorder(Calls):
             limit = 0.0
         if not self._changed.wait_for(lambda: self._has_room(weight) or self._is_closed, limit):
             raise RecorderFullError(
-                f"the recorder holds {self._capacity} items that are not written yet",
+                f"the recorder is full: unwritten items take {self._weight}"
+                f" of {self._capacity} places",
                 remedy="look at its figures() and its log; in asyncio: await aio.put(…)",
             )
 

@@ -108,7 +108,7 @@ def moment(value: Any, where: str) -> datetime:
     except (NotImplementedError, ValueError, TypeError) as error:
         if isinstance(error, ValidationError):
             raise
-        raise ValidationError("the time zone does not say its offset", where) from error
+        raise ValidationError("the time zone has no UTC offset", where) from error
     if utc.year < 1000:
         raise ValidationError(f"the year {utc.year} is before 1000", where)
     return utc
@@ -126,7 +126,7 @@ def whole(value: Any, where: str, least: int = -(2**63), most: int = MAX_INTEGER
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValidationError(f"{_shown(value)} is not a whole number", where)
     if not least <= value <= most:
-        raise ValidationError(f"{_shown(value)} is not within {least} and {most}", where)
+        raise ValidationError(f"must be between {least} and {most}, got {_shown(value)}", where)
     return value
 
 
@@ -143,7 +143,25 @@ def duration(value: Any, where: str) -> int:
 
 
 def latency(value: Any, where: str) -> float:
-    """Milliseconds, finite, 0 or more."""
+    """Return a finite number of milliseconds, 0 or more."""
+    return _measure(value, where, "milliseconds, 0 or more")
+
+
+def seconds(value: Any, where: str) -> float:
+    """Return a finite number of seconds above 0: a limit that work has to meet."""
+    number = _measure(value, where, "seconds above 0")
+    if not number:
+        raise ValidationError(f"expected seconds above 0, got {_shown(value)}", where)
+    return number
+
+
+def waiting_time(value: Any, where: str) -> float:
+    """Return a finite number of seconds, 0 or more; 0 does not wait."""
+    return _measure(value, where, "seconds, 0 or more")
+
+
+def _measure(value: Any, where: str, wanted: str) -> float:
+    """Return a finite number, 0 or more, as a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValidationError(f"{_shown(value)} is not a number", where)
     try:
@@ -151,21 +169,13 @@ def latency(value: Any, where: str) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number) or number < 0:
-        raise ValidationError(f"{number:g} is not a finite number from 0", where)
-    return number
-
-
-def seconds(value: Any, where: str) -> float:
-    """Return a number of seconds above 0."""
-    number = latency(value, where)
-    if not number:
-        raise ValidationError("0 is not a number of seconds above 0", where)
+        raise ValidationError(f"expected {wanted}, got {_shown(value)}", where)
     return number
 
 
 def factor(value: Any, where: str) -> float:
-    """How many times as much: finite, 1 or more."""
-    times = latency(value, where)
+    """Return how many times as much: finite, 1 or more."""
+    times = _measure(value, where, "a number, 1 or more")
     if times < 1:
         raise ValidationError(f"{times} is below 1", where, "2 is twice as much")
     return times
@@ -224,7 +234,7 @@ def _check_json_key(key: Any, where: str) -> None:
 
 
 def octets(value: Any, where: str) -> bytes:
-    """Bytes."""
+    """Return bytes, from any kind of them."""
     if not isinstance(value, bytes | bytearray | memoryview):
         raise ValidationError(f"{_kind(value)} is not bytes", where)
     return bytes(value)
@@ -304,7 +314,7 @@ def apdu(value: Any, where: str) -> str:
 def not_empty_command(direction: str, raw_data: str, where: str = "comm_logs.raw_data") -> None:
     """Refuse a command without bytes."""
     if not raw_data and direction == "command":
-        raise ValidationError("a command is not empty", where, _HEX_REMEDY)
+        raise ValidationError("a command must not be empty", where, _HEX_REMEDY)
 
 
 def hex_pattern(value: Any, where: str) -> str:
@@ -373,15 +383,17 @@ def psk_key(value: Any, where: str = "psk_key") -> bytes:
 
 def hours(value: Any, where: str = "hours") -> float:
     """A length of time back from now: finite, above 0, at most a thousand years."""
-    number = latency(value, where)
+    number = _measure(value, where, "hours above 0")
     if not 0 < number <= 24 * 365 * 1000:
-        raise ValidationError(f"{number:g} is not a length of time above 0", where)
+        raise ValidationError(
+            f"must be above 0 and at most a thousand years, got {number:g}", where
+        )
     return number
 
 
 def days(value: Any, where: str = "days") -> float:
     """A length of time back from now in days: finite, above 0."""
-    return hours(latency(value, where) * 24, where) / 24
+    return hours(_measure(value, where, "days above 0") * 24, where) / 24
 
 
 def limit(value: int | None, where: str = "limit") -> int:

@@ -67,7 +67,7 @@ class Listener:
         self._publisher = publisher
         self._library = library
         self._interval = validation.seconds(interval, "interval")
-        self._timeout = None if timeout is None else validation.latency(timeout, "timeout")
+        self._timeout = None if timeout is None else validation.waiting_time(timeout, "timeout")
         # What was read and not handed out: an event's number, and the event where it is wanted.
         self._read: deque[tuple[int, DatabaseEvent | DatabaseError | None]] = deque()
         self._closed = False
@@ -77,7 +77,7 @@ class Listener:
         last_id, publishes = self._ask(OutboxGateway.get_counter)
         if not publishes:
             raise StateError(
-                "nobody publishes events in this database",
+                "publishing of events is turned off in this database",
                 pool.config.safe_url,
                 "turn it on: cardlink-db events on, or manager.publish_events()",
             )
@@ -113,7 +113,7 @@ class Listener:
             ConnectionError: the database did not answer at the end of the time. The position is
                 kept: go on as if nothing had happened.
         """
-        wait = math.inf if timeout is None else validation.latency(timeout, "timeout")
+        wait = math.inf if timeout is None else validation.waiting_time(timeout, "timeout")
         self._adopt()
         try:
             with self._reading:
