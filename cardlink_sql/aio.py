@@ -48,8 +48,8 @@ async def run(
         manager: the database.
         work: a plain function of one argument, the unit of work.
         read_only: open the unit of work for reading only.
-        attempts: runs at most.
-        within: seconds after which no further run begins.
+        attempts: the maximum number of runs; 1 means no retry.
+        within: seconds after which no retry starts.
     """
     is_cancelled = False
 

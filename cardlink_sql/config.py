@@ -192,19 +192,25 @@ def without_secrets(url: URL) -> str:
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValidationError(f"this is not a whole number from {least}", f"config.{name}")
+        raise ValidationError(
+            f"must be a whole number of {least} or more, got {value!r}", f"config.{name}"
+        )
 
 
 def _check_seconds(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value <= _LONGEST_WAIT:  # type: ignore[operator]
-        raise ValidationError("this is not a number of seconds above 0", f"config.{name}")
+        raise ValidationError(
+            f"must be a number of seconds above 0, got {value!r}", f"config.{name}"
+        )
 
 
 def _check_milliseconds(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is not None and not (is_number and 0 <= value < math.inf):  # type: ignore[operator]
-        raise ValidationError("this is not a number of milliseconds from 0", f"config.{name}")
+        raise ValidationError(
+            f"must be a number of milliseconds of 0 or more, got {value!r}", f"config.{name}"
+        )
 
 
 def _exists(file: Path) -> bool:

@@ -30,7 +30,7 @@ class DatabaseError(Exception):
 
 
 class ConnectionError(DatabaseError):
-    """No connection: server, network, credentials, missing driver or a used-up pool."""
+    """The database cannot be reached: server, network, credentials, driver or exhausted pool."""
 
 
 class CommitInDoubtError(ConnectionError):
@@ -50,7 +50,7 @@ class IntegrityError(DatabaseError):
 
 
 class RecorderFullError(DatabaseError):
-    """A recorder holds all that its memory may: the item was not taken."""
+    """The recorder is full, so the item was not accepted."""
 
 
 class NotFoundError(DatabaseError):

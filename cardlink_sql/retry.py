@@ -36,8 +36,8 @@ def run_again(work: Callable[[], T], attempts: int, within: float) -> T:
 
     Args:
         work: may run again after any error that :func:`may_run_again` accepts.
-        attempts: runs at most.
-        within: seconds after which no further run begins.
+        attempts: the maximum number of runs; 1 means no retry.
+        within: seconds after which no retry starts.
     """
     deadline = monotonic() + within
     failures = 0

@@ -37,8 +37,8 @@ T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
 
 _IN_EVENT_LOOP: Final = (
-    "a unit of work was opened for writing on the thread of a running event loop, which waits"
-    " still while the database works or waits for a lock;"
+    "a unit of work was opened for writing on the thread of a running event loop, and blocks it"
+    " while the database works;"
     " write: await cardlink_sql.aio.run(manager, work)"
 )
 

@@ -97,7 +97,7 @@ def test_a_backup_of_before_publishing_does_not_begin_again(
     last, publishes = counter(new)
     assert last > BEYOND
     assert not publishes
-    with pytest.raises(StateError, match="nobody publishes"):
+    with pytest.raises(StateError, match="turned off"):
         new.listen(after=5)
     new.publish_events()
     publish(new, 1, 1)

@@ -33,7 +33,7 @@ def add_device(manager: DatabaseManager, number: int) -> None:
 def test_listening_needs_somebody_who_publishes(run: Run, url: str) -> None:
     refused = run("events", "listen", "-d", url)
     assert refused.returncode == 1
-    assert "nobody publishes events" in refused.stderr
+    assert "publishing of events is turned off" in refused.stderr
     assert "cardlink-db events on" in refused.stderr
 
 

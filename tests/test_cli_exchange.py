@@ -74,7 +74,7 @@ def test_keys_go_out_when_asked_for_and_come_back_under_another_key(
     unasked = recorded(*command)
     assert (unasked.returncode, unasked.stderr) == (
         1,
-        "error: this needs a yes, and nobody is there to ask\nhint: add --yes\n",
+        "error: confirmation needed, but stdin is not a terminal\nhint: add --yes\n",
     )
     assert "--passphrase-file" in recorded(*command, "--yes").stderr
     short = recorded(*command, "--yes", CARDLINK_EXPORT_PASSPHRASE="short")

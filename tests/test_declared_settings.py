@@ -49,9 +49,9 @@ def test_a_declaration_that_is_not_sound_is_refused() -> None:
     for arguments, said in [
         (("probe", int), "no category"),
         (("probe.", int), "no category"),
-        (("probe.a", list), "the kind is none of"),
+        (("probe.a", list), "the type must be bool"),
         (("probe.a", int, "1"), "is not a whole number"),
-        (("server.port", int, 1), "declared otherwise"),
+        (("server.port", int, 1), "already declared differently"),
     ]:
         with pytest.raises(ValidationError, match=said):
             declare_setting(*arguments, description="x")

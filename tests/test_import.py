@@ -193,7 +193,7 @@ class TestFaults:
             "  line 5: the line is not an object",
             "  line 6: the field 'a' appears twice in an object",
             "  line 7: NaN is not a JSON number",
-            "  line 8: no JSON: Expecting value at column 7",
+            "  line 8: not valid JSON: Expecting value at column 7",
             "  line 10: comm_logs[0].raw_data: '0' is not hex",
         ]
 
@@ -217,7 +217,7 @@ class TestHostileFiles:
         ("text", "reason"),
         [
             (jsonl(GOOD_ROW), "ends without its last line"),
-            (WHOLE[:-20], "no JSON"),
+            (WHOLE[:-20], "not valid JSON"),
             (jsonl(GOOD_ROW, rows={"devices": 2}), "counts other rows"),
             (jsonl(GOOD_ROW, GOOD_ROW | {"id": "b"}, rows={"devices": 1}), "counts other rows"),
             (WHOLE + "{}\n", "follows the last one"),
@@ -226,7 +226,7 @@ class TestHostileFiles:
             ("[]\n", "no header"),
             (WHOLE.encode().replace(b"phone", b"ph\xffne"), "not UTF-8"),
             (WHOLE.encode("utf-16"), "not UTF-8"),
-            ('"id","name"\r\n1,"a"\r\n', "no JSON"),
+            ('"id","name"\r\n1,"a"\r\n', "not valid JSON"),
             ("[" * 100_000, "nested too deeply"),
             ('{"a": ' * 100_000, "nested too deeply"),
             (WHOLE.replace("phone", "ph\\ud800ne"), "is not phone"),
@@ -267,8 +267,8 @@ class TestHostileFiles:
             ("a: " + "[" * 500 + "]" * 500 + "\n...\n", "nested too deeply"),
             ("a: 1\n", "may be cut off"),
             ("a: 1\n...\n---\nb: 2\n...\n", "second document"),
-            ("a: [1\n...\n", "no YAML"),
-            ("a: \x07\n...\n", "no YAML"),
+            ("a: [1\n...\n", "not valid YAML"),
+            ("a: \x07\n...\n", "not valid YAML"),
             ("- a\n...\n", "not an object of tables"),
             ("", "not an object of tables"),
         ],

@@ -404,12 +404,12 @@ SECRET = "5EC2E7" * 5
         ("", "no keys: write keys:"),
         (SECRET + ": 1", ":1: keys: the PSK is not hex"),
         ("keys:\n  card_1: *x" + SECRET, ":2: aliases are not supported"),
-        ("keys:\n  card_1: !h!" + SECRET + " ab", ":2: no YAML: an anchor or a tag"),
-        ("keys:\n  card_1: '" + SECRET, "no YAML"),
-        ("keys:\n  card_1: {" + SECRET, "no YAML"),
-        ("keys:\n  card_1: " + SECRET + "\n card_2: " + SECRET, "no YAML"),
-        ("keys:\n  card_1: " + SECRET + ": " + SECRET, "no YAML"),
-        ("%" + SECRET + "\n---\n@", "no YAML"),
+        ("keys:\n  card_1: !h!" + SECRET + " ab", ":2: not valid YAML: an anchor or a tag"),
+        ("keys:\n  card_1: '" + SECRET, "not valid YAML"),
+        ("keys:\n  card_1: {" + SECRET, "not valid YAML"),
+        ("keys:\n  card_1: " + SECRET + "\n card_2: " + SECRET, "not valid YAML"),
+        ("keys:\n  card_1: " + SECRET + ": " + SECRET, "not valid YAML"),
+        ("%" + SECRET + "\n---\n@", "not valid YAML"),
     ],
 )
 def test_what_is_wrong_is_named_without_a_key_and_nothing_is_written(

@@ -125,7 +125,7 @@ def test_a_command_is_stored_as_bare_hex_without_a_status_word(
         assert found.status_message is None
 
     for status_word in (None, "9000"):
-        with pytest.raises(ValidationError, match="a command is not empty"):
+        with pytest.raises(ValidationError, match="a command must not be empty"):
             write(logs, entry(raw_data="", status_word=status_word))
 
 

@@ -263,7 +263,7 @@ def test_a_full_recorder_refuses(manager: DatabaseManager) -> None:
     with Recorder(manager, interval=FOREVER, capacity=4, when_full="refuse") as recorder:
         with UnitOfWork(manager) as uow:
             hold_the_writer(recorder, uow)
-            with pytest.raises(RecorderFullError, match="4 items"):
+            with pytest.raises(RecorderFullError, match="take 4 of 4 places"):
                 for _ in range(10):
                     recorder.create_session()
             assert recorder.figures().queued == 4

@@ -75,8 +75,8 @@ class TestHeader:
 BAD_FILES = [
     ("\ufeff" + body("SELECT 1;"), "byte order mark", 1),
     ("SELECT 1;\n" + body("SELECT 1;"), "before the first header", 1),
-    ("-- nmae: find :many\n-- Finds.\nSELECT 1;", "looks like a header", 1),
-    ("-- name find :many\n-- Finds.\nSELECT 1;", "looks like a header", 1),
+    ("-- nmae: find :many\n-- Finds.\nSELECT 1;", "malformed query header", 1),
+    ("-- name find :many\n-- Finds.\nSELECT 1;", "malformed query header", 1),
     ("-- name: find\n-- Finds.\nSELECT 1;", "does not say what the query returns", 1),
     ("-- name: find :lots\n-- Finds.\nSELECT 1;", "does not say what the query returns", 1),
     ("-- name: Find :many\n-- Finds.\nSELECT 1;", "not a query name", 1),

@@ -146,7 +146,7 @@ def outside_calls(uow: UnitOfWork) -> list[Callable[[], Any]]:
 @pytest.mark.parametrize("read_only", [False, True])
 def test_outside_the_with_block_it_is_an_error(manager: DatabaseManager, read_only: bool) -> None:
     uow = UnitOfWork(manager, read_only=read_only)
-    error = r"with block|read-only" if read_only else "inside its with block"
+    error = r"is not open|read-only" if read_only else "this unit of work is not open"
 
     for call in outside_calls(uow):
         with pytest.raises(QueryError, match=error):
@@ -281,7 +281,9 @@ def test_a_failed_unit_of_work_does_nothing_before_its_rollback(manager: Databas
             uow.logs.get_all,
         ]
         for call in calls:
-            with pytest.raises(QueryError, match=r"sessions\.create failed in it .roll back"):
+            with pytest.raises(
+                QueryError, match=r"sessions\.create failed earlier in this unit of work .roll back"
+            ):
                 call()
         uow.rollback()
         uow.devices.create(device(2))
@@ -314,7 +316,7 @@ def test_a_savepoint_undoes_only_its_block(manager: DatabaseManager) -> None:
             uow.devices.create(device(3))
             raise BrokenError
         # An error that the block catches undoes it all the same.
-        with pytest.raises(QueryError, match="failed in it"), uow.savepoint():
+        with pytest.raises(QueryError, match="failed earlier"), uow.savepoint():
             uow.devices.create(device(4))
             fail(uow)
         with uow.savepoint():
@@ -446,7 +448,7 @@ def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
         try:
             uow.devices.update(device(second, notes=f"by {first}"))
         except ConflictError:
-            with pytest.raises(QueryError, match="failed in it"):
+            with pytest.raises(QueryError, match="failed earlier"):
                 uow.commit()
             return "lost"
         uow.commit()
@@ -472,7 +474,7 @@ def test_after_a_deadlock_a_savepoint_does_not_go_on_without_its_transaction(
             try:
                 uow.devices.create(device(3, notes="lost"))
             except QueryError as refused:
-                assert "failed in it" in refused.what
+                assert "failed earlier" in refused.what
             return "lost"
         return f"by {first}"
 

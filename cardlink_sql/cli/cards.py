@@ -161,7 +161,10 @@ def set_psk(
     identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="The PSK's identity.")],
     *,
     key_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The key as hex; without it, it is asked.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A file with the key as hex; without it you are prompted."
+        ),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,

@@ -74,8 +74,8 @@ def rotate(
 ) -> None:
     """Encrypt every PSK again under the first key of CARDLINK_ENCRYPTION_KEY.
 
-    It may be interrupted, and goes on when it is run again. The exit code is 1 where no key opens
-    a card's PSK; the others are done.
+    Interrupt it at any time; run it again to continue. The exit code is 1 if no key opens a card's
+    PSK; the other PSKs are still rotated.
 
     Example: cardlink-db keys rotate
     """

@@ -92,7 +92,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise DatabaseError("this needs a yes, and nobody is there to ask", remedy="add --yes")
+        raise DatabaseError("confirmation needed, but stdin is not a terminal", remedy="add --yes")
     if not typer.confirm(question, err=True):
         output.print("Nothing was changed.")
         raise typer.Exit(Exit.ERROR)

@@ -254,7 +254,7 @@ def _parsed(text: str) -> Any:
 
 def _no_json(name: str) -> None:
     """Refuse NaN and the infinities, which Python's parser accepts."""
-    raise json.JSONDecodeError("no JSON", name, 0)
+    raise json.JSONDecodeError("not valid JSON", name, 0)
 
 
 def _json(value: Any) -> str:

@@ -53,7 +53,7 @@ def stats(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show what is recorded, and how sessions, APDUs and tests went.
+    """Show row counts, sizes and statistics.
 
     Sessions, APDUs and test runs are those of the window; sizes and cards are of all times. The
     log is read through the sessions of the window, so that a short window is quick however

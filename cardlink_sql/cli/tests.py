@@ -129,8 +129,8 @@ def compare(
 ) -> None:
     """Show what differs between two runs, by suite and test.
 
-    A test counts by its last try; namesakes within a run are compared in their order. The exit
-    code is 0 whatever differs, but for --check.
+    A test counts by its last try; namesakes within a run are compared in their order. A difference
+    is not an error: without --check the exit code is 0.
 
     Example: cardlink-db tests compare build-4710 build-4711 --check
     """

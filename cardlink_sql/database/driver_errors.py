@@ -24,7 +24,7 @@ def translate(dialect: Dialect, error: Exception, where: str | None) -> Database
         where: the query, or another place to name.
     """
     if isinstance(error, UnicodeError | OverflowError):
-        return ValidationError("the database cannot keep a value", where)
+        return ValidationError("the database cannot store a value", where)
     return error_for(*backend_of(dialect).diagnose(error), where)
 
 

@@ -42,7 +42,7 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
         "the row that this one refers to does not exist, or others still refer to this one",
         None,
     ),
-    Fault.NOT_NULL: (IntegrityError, "a column that needs a value got none", None),
+    Fault.NOT_NULL: (IntegrityError, "a required column has no value", None),
     Fault.CHECK: (IntegrityError, "a CHECK constraint refuses the value", None),
     Fault.CONFLICT: (
         ConflictError,
@@ -54,7 +54,7 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
         "the connection to the database broke",
         "run the unit of work again; nothing of it was committed",
     ),
-    Fault.VALUE: (ValidationError, "the database cannot keep a value", None),
+    Fault.VALUE: (ValidationError, "the database cannot store a value", None),
     Fault.TOO_LARGE: (
         ValidationError,
         "the statement is larger than the server reads",

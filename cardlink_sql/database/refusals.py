@@ -9,7 +9,7 @@ _REMEDY = "with UnitOfWork(manager) as uow: …"
 
 def outside() -> QueryError:
     """Return the error for use outside of the ``with`` block."""
-    return QueryError("a unit of work is used inside its with block", remedy=f"write: {_REMEDY}")
+    return QueryError("this unit of work is not open", remedy=f"write: {_REMEDY}")
 
 
 def other_thread(owner: str) -> QueryError:
@@ -23,7 +23,7 @@ def other_thread(owner: str) -> QueryError:
 def after_failure(title: str) -> QueryError:
     """Return the error for a statement after one that failed."""
     return QueryError(
-        f"this unit of work cannot go on: {title} failed in it",
+        f"{title} failed earlier in this unit of work",
         remedy="roll back, or try what may fail inside uow.savepoint()",
     )
 

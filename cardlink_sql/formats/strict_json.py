@@ -19,13 +19,13 @@ def load_json(text: str, where: str) -> Any:
         place = f"column {error.colno}"
         if "\n" in text.rstrip("\n"):
             place = f"line {error.lineno}, {place}"
-        raise ValidationError(f"no JSON: {error.msg} at {place}", where) from None
+        raise ValidationError(f"not valid JSON: {error.msg} at {place}", where) from None
     except RecursionError:
         raise ValidationError("the JSON is nested too deeply", where) from None
     except ValidationError as error:
         raise ValidationError(error.what, where) from None
     except ValueError:  # Python reads no number of more than 4,300 digits
-        raise ValidationError("no JSON: a number of so many digits", where) from None
+        raise ValidationError("not valid JSON: a number of so many digits", where) from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

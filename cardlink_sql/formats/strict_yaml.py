@@ -110,7 +110,7 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
         raise ValidationError(f"the text is longer than {MAX_TEXT_BYTES} characters", name)
     if found := _FORBIDDEN.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise ValidationError("no YAML: a control character", f"{name}:{line}")
+        raise ValidationError("not valid YAML: a control character", f"{name}:{line}")
     try:
         return _YamlReader(problems, author).document(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
@@ -120,7 +120,7 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
             problem = "an anchor or a tag that it does not know"
         # libyaml puts the end of the text in the line after it.
         line = min(error.problem_mark.line, text.count("\n")) + 1 if error.problem_mark else 1
-        raise ValidationError(f"no YAML: {problem}", f"{name}:{line}") from None
+        raise ValidationError(f"not valid YAML: {problem}", f"{name}:{line}") from None
 
 
 class _YamlReader:

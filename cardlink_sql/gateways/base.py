@@ -338,7 +338,7 @@ class Gateway(QueryRunner, Generic[R, K]):
         if after is None:
             return {}
         if not isinstance(after, tuple) or len(after) != 1:
-            raise ValidationError("this is not what a page gave as after", "after")
+            raise ValidationError("expected the after of an earlier page", "after")
         return {self.key: self._key(after[0])}
 
     def _after(self, record: R) -> Position:

@@ -41,5 +41,7 @@ def completed(result: TestResult) -> TestResult:
         if end is not None:
             return replace(result, started_at=end - lasted * _MILLISECOND)
     except OverflowError:
-        raise ValidationError("the test lasted beyond time", f"{where}.duration_ms") from None
+        raise ValidationError(
+            "the duration leads past the latest possible date", f"{where}.duration_ms"
+        ) from None
     return result

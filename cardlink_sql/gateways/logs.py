@@ -122,7 +122,7 @@ class LogGateway(LogRetention):
     ) -> int:
         """Log many APDUs at once, in their order, or one by its fields as :meth:`add_log` does.
 
-        Entries are all checked before one is written. Their ``id`` is not looked at; status
+        Entries are all checked before one is written. Their ``id`` is ignored; status
         words and messages are filled in as :meth:`add_log` does. Return their number.
         The queries are ``add_log_batch`` and, on PostgreSQL, ``copy_log_batch``.
 
@@ -133,7 +133,9 @@ class LogGateway(LogRetention):
             self.add_log(session_id, direction, raw_data, **fields)  # type: ignore[arg-type]
             return 1
         if direction is not None or raw_data is not None or fields:
-            raise ValidationError("entries and fields of one are given together", "add_log_batch")
+            raise ValidationError(
+                "pass either entries or the fields of one entry, not both", "add_log_batch"
+            )
         return len(self._add(session_id))
 
     def _add(self, entries: Iterable[CommLog]) -> list[tuple[Any, ...]]:

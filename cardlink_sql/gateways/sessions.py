@@ -233,7 +233,7 @@ class SessionGateway(SessionLifecycle):
         if after is None:
             return {}
         if not isinstance(after, tuple) or len(after) != 2:
-            raise ValidationError("this is not what a page gave as after", "after")
+            raise ValidationError("expected the after of an earlier page", "after")
         return {"created_at": self._time(after[0]), "id": self._key(after[1])}
 
     def _after(self, record: OTASession) -> Position:

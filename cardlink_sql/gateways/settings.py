@@ -113,7 +113,7 @@ class SettingGateway(Gateway[Setting, str]):
         return _in_force(key, stored, show_secrets=show_secrets)
 
     def get_int(self, key: str, default: int | EllipsisType = ...) -> int:
-        """:meth:`get_value`, held to be a whole number; a boolean is none.
+        """Return :meth:`get_value`, which must be a whole number; a boolean is none.
 
         Raises:
             ValidationError: the value is of another type.
@@ -123,7 +123,7 @@ class SettingGateway(Gateway[Setting, str]):
         return value
 
     def get_bool(self, key: str, default: bool | EllipsisType = ...) -> bool:  # noqa: FBT001
-        """:meth:`get_value`, held to be true or false; a number is neither.
+        """Return :meth:`get_value`, which must be true or false; a number is neither.
 
         Raises:
             ValidationError: the value is of another type.
@@ -133,7 +133,7 @@ class SettingGateway(Gateway[Setting, str]):
         return value
 
     def get_float(self, key: str, default: float | EllipsisType = ...) -> float:
-        """:meth:`get_value`, held to be a number, as a float; a boolean is none.
+        """Return :meth:`get_value`, which must be a number, as a float; a boolean is none.
 
         Raises:
             ValidationError: the value is of another type.
@@ -143,7 +143,7 @@ class SettingGateway(Gateway[Setting, str]):
         return value
 
     def get_str(self, key: str, default: str | EllipsisType = ...) -> str:
-        """:meth:`get_value`, held to be text.
+        """Return :meth:`get_value`, which must be text.
 
         Raises:
             ValidationError: the value is of another type.

@@ -212,7 +212,7 @@ def declare_setting(
         secret: leave the value out of lists and exports unless asked.
 
     Raises:
-        ValidationError: the declaration is not sound, or the key is declared otherwise.
+        ValidationError: the declaration is not sound, or the key is already declared differently.
     """
     where = f"declare_setting({key!r})"
     name = validation.identifier(key, where)
@@ -231,7 +231,9 @@ def _add(declared: DeclaredSetting, where: str) -> None:
     global _registry  # noqa: PLW0603 - the one place that replaces it
     with _writing:
         if _registry.settings.get(declared.key, declared) != declared:
-            raise ValidationError("the key is declared otherwise", where, "take another key")
+            raise ValidationError(
+                "the key is already declared differently", where, "take another key"
+            )
         _registry = _registry_of({**_registry.settings, declared.key: declared})
 
 
@@ -256,7 +258,7 @@ def _rule(kind: Any, least: float | None, most: float | None, where: str) -> tup
         rule = partial(_text_within, least=low, most=high)
         form = f"text of {low} to {high} characters"
     else:
-        raise ValidationError("the kind is none of bool (without a range), int, float, str", where)
+        raise ValidationError("the type must be bool (without a range), int, float or str", where)
     if low > high:
         raise ValidationError(f"no value is {form}", where)
     return form, rule

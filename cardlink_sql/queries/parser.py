@@ -142,7 +142,7 @@ def _header(file: _File, token: Token) -> _Block | None:
     match = _HEADER.match(token.text)
     if not match:
         if token.column == 1 and _LOOKS_LIKE_HEADER.match(token.text):
-            raise file.fault(token, "this looks like a header and is none", _HEADER_FORM)
+            raise file.fault(token, "malformed query header", _HEADER_FORM)
         return None
     name, rows = match["name"], match["rows"]
     if not _NAME.match(name) or keyword.iskeyword(name):

@@ -138,8 +138,8 @@ def impact(
 ) -> None:
     """Show which queries read or write a table or a column.
 
-    Inserting or deleting a row counts for each of its columns. Effects of foreign keys because
-    of a query is included.
+    Inserting or deleting a row counts for each of its columns. The effects of foreign keys are
+    listed too.
 
     Example: cardlink-db sql impact card_profiles.psk_key_encrypted
     """

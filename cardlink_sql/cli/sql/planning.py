@@ -97,7 +97,9 @@ def _check_options(query: Query, order: str | None, *, analyze: bool) -> None:
             raise ValidationError(f"{query.title} has no order {order!r}; there are: {orders}")
     with argument("--analyze"):
         if analyze and writes(query):
-            raise ValidationError(f"{query.title} writes, and would run; see its plan without it")
+            raise ValidationError(
+                f"{query.title} writes, and --analyze would run it; omit --analyze"
+            )
 
 
 def _print_plan(plan: Plan) -> None:

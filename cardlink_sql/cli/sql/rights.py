@@ -57,7 +57,7 @@ def grants(
     if as_json:
         print_json([asdict(grant) for grant in made])
     elif chosen is Dialect.SQLITE:
-        typer.echo("-- SQLite has no roles: who may read or write the file may do so here.")
+        typer.echo("-- SQLite has no roles: access to the file is access to the database.")
     else:
         typer.echo("\n".join(f"-- {_reason(one)}\n{one.statement}" for one in made))
 

@@ -138,4 +138,6 @@ def _after(start: datetime, offset: timedelta) -> datetime:
     try:
         return start + offset
     except OverflowError:
-        raise ValidationError("the tests of the report lasted beyond time", "started_at") from None
+        raise ValidationError(
+            "the durations in the report lead past the latest possible date", "started_at"
+        ) from None
