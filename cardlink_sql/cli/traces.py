@@ -9,7 +9,7 @@ from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model import validation
+from cardlink_sql.model.luhn import luhn_is_right
 from cardlink_sql.model.records import CommLog, SessionSummary
 from cardlink_sql.transfer.capture import read_recording
 from cardlink_sql.transfer.trace import Replay, Trace, replay as replay_trace
@@ -53,7 +53,7 @@ def _print_replay(done: Replay) -> None:
 
 
 def _print_doubtful_iccids(trace: Trace) -> None:
-    wrong = [iccid for iccid in trace.cards if not validation.luhn_is_right(iccid)]
+    wrong = [iccid for iccid in trace.cards if not luhn_is_right(iccid)]
     if wrong:
         output.print(
             f"{len(wrong)} ICCIDs have a wrong Luhn check digit, as test cards may: "

@@ -149,10 +149,10 @@ def latency(value: Any, where: str) -> float:
 
 def seconds(value: Any, where: str) -> float:
     """Return a finite number of seconds above 0: a limit that work has to meet."""
-    number = _measure(value, where, "seconds above 0")
-    if not number:
+    limit = _measure(value, where, "seconds above 0")
+    if not limit:
         raise ValidationError(f"expected seconds above 0, got {_shown(value)}", where)
-    return number
+    return limit
 
 
 def waiting_time(value: Any, where: str) -> float:
@@ -162,15 +162,13 @@ def waiting_time(value: Any, where: str) -> float:
 
 def _measure(value: Any, where: str, wanted: str) -> float:
     """Return a finite number, 0 or more, as a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValidationError(f"{_shown(value)} is not a number", where)
     try:
-        number = float(value)
+        measured = number(value, where)
     except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or number < 0:
+        measured = math.inf
+    if not math.isfinite(measured) or measured < 0:
         raise ValidationError(f"expected {wanted}, got {_shown(value)}", where)
-    return number
+    return measured
 
 
 def factor(value: Any, where: str) -> float:
@@ -266,20 +264,6 @@ def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> st
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValidationError(f"{_shown(text(value, where))} is not {wanted}", where)
     return str(value)
-
-
-def luhn_is_right(number: str) -> bool:
-    """Return whether the last digit of an ICCID is its Luhn check digit (ITU-T E.118).
-
-    An ICCID with hex letters has none, so it is never wrong.
-    """
-    if not number.isdecimal():
-        return True
-    total = 0
-    for position, digit in enumerate(reversed(number)):
-        value = int(digit) * (1 + position % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
 
 
 def hex_bytes(value: Any, where: str, longest: int = MAX_HEX) -> str:
@@ -383,12 +367,12 @@ def psk_key(value: Any, where: str = "psk_key") -> bytes:
 
 def hours(value: Any, where: str = "hours") -> float:
     """A length of time back from now: finite, above 0, at most a thousand years."""
-    number = _measure(value, where, "hours above 0")
-    if not 0 < number <= 24 * 365 * 1000:
+    length = _measure(value, where, "hours above 0")
+    if not 0 < length <= 24 * 365 * 1000:
         raise ValidationError(
-            f"must be above 0 and at most a thousand years, got {number:g}", where
+            f"must be above 0 and at most a thousand years, got {length:g}", where
         )
-    return number
+    return length
 
 
 def days(value: Any, where: str = "days") -> float:
