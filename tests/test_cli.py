@@ -137,6 +137,19 @@ def test_the_url_comes_from_before_the_command_after_it_or_the_environment(
     assert made == {"a.db", "b.db", "c.db", "cardlink.db"}
 
 
+def test_a_quiet_command_prints_only_errors(empty_url: str, run: Run) -> None:
+    for words, code in [
+        (["migrate"], 0), (["status", "--json"], 0), (["sessions", "list"], 0), (["export"], 0),
+        (["migrate", "down", "--dry-run"], 0),
+    ]:  # fmt: skip
+        done = run(*words, "-q", "-d", empty_url)
+        assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    failed = run("devices", "show", "x", "--quiet", "-d", empty_url)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("error: there is no device 'x'")
+    assert "applied" in run("status", "-d", empty_url).stdout, "only that command is quiet"
+
+
 def commands_on_a_database(group: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """The commands that take ``-d``."""
     for name, command in group.commands.items():

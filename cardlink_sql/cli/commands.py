@@ -17,7 +17,7 @@ from typer.exceptions import Abort, TyperException
 from cardlink_sql.cli.completion import complete_profile
 from cardlink_sql.cli.exits import Exit, WorkInterruptedError
 from cardlink_sql.cli.options import Url
-from cardlink_sql.cli.output import settle_streams, visible
+from cardlink_sql.cli.output import settle_streams, silenced, visible
 from cardlink_sql.errors import DatabaseError, DriftError
 
 __all__ = ["app", "run"]
@@ -154,7 +154,46 @@ def _command(name: str) -> Any:
         holder.add_typer(found)
     else:
         holder.command(name)(found)
-    return typer.main.get_group(holder).commands[name]
+    command = typer.main.get_group(holder).commands[name]
+    _add_quiet(command)
+    return command
+
+
+def _add_quiet(command: Any) -> None:
+    """Give a command, or each one of a group, the option ``-q``."""
+    for one in getattr(command, "commands", {}).values():
+        _add_quiet(one)
+    if not getattr(command, "no_args_is_help", False):
+        command.params.insert(-1, _quiet_option())
+
+
+def _be_quiet(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if value and not context.resilient_parsing:
+        context.with_resource(silenced())
+
+
+@cache
+def _quiet_option() -> Any:
+    """Make the option as typer makes it for a command."""
+    holder = typer.Typer(add_completion=False, **_SETTINGS)
+
+    @holder.command()
+    def _holds_it(
+        *,
+        quiet: Annotated[
+            bool,
+            typer.Option(
+                "--quiet",
+                "-q",
+                callback=_be_quiet,
+                expose_value=False,
+                help="Print nothing but errors.",
+            ),
+        ] = False,
+    ) -> None:
+        pass
+
+    return typer.main.get_command(holder).params[0]
 
 
 def _missing_library(error: ModuleNotFoundError) -> Any:

@@ -91,6 +91,8 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
+    if output.quiet:
+        raise DatabaseError("confirmation needed, but -q asks nothing", remedy="add --yes")
     if not sys.stdin.isatty():
         raise DatabaseError("confirmation needed, but stdin is not a terminal", remedy="add --yes")
     if not typer.confirm(question, err=True):

@@ -6,8 +6,9 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime
+from pathlib import Path
 from typing import IO, Any, Final
 
 from rich import box
@@ -23,6 +24,21 @@ CONTROLS: Final = re.compile(
 
 
 _UNFOLDED: Final = 10_000
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Print nothing while in the block; an error is printed after it."""
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
+        output.quiet = True
+        try:
+            yield
+        finally:
+            output.quiet = False
 
 
 class _Output(Console):
