@@ -119,7 +119,8 @@ def status(
     Migrations are applied or pending. Drift is where the database does not agree with the
     migration files or with the tables that the layer expects.
 
-    Exit code: 0 fine, 1 no connection, 3 migrations are pending, 4 drift.
+    Exit code: 0 fine, 1 the database does not answer, 3 migrations are pending (as where an SQLite
+    file is missing), 4 drift.
 
     Example: cardlink-db status --verbose
     """

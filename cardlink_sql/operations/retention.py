@@ -24,7 +24,6 @@ from cardlink_sql.unit_of_work import UnitOfWork
 T = TypeVar("T")
 
 TABLES: Final = ("logs", "sessions", "tests", "events")
-# Test results have no setting of their own and are kept as long as sessions.
 _SETTINGS: Final = {
     "logs": "retention.logs_days",
     "sessions": "retention.sessions_days",
