@@ -19,6 +19,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from cardlink_sql.cli.output import facts, output, row, table
+from cardlink_sql.database.odd_rows import skipped
 
 # A column of free text is folded to no less.
 _FOLDED: Final = 16
@@ -56,8 +57,10 @@ def listing(command: Callable[..., None]) -> Callable[..., None]:
     def shaped(**given: Any) -> None:
         no_pager = given.pop("no_pager")
         shape = Shape(**{name: given.pop(name) for name in ("columns", "sort", "as_csv")})
-        with _shaped(shape), paged(wanted=not no_pager):
+        with _shaped(shape), paged(wanted=not no_pager), skipped() as sentences:
             command(**given)
+            for sentence in dict.fromkeys(sentences):
+                note(f"Not shown: {sentence}")
 
     signature = inspect.signature(command)
     added = [

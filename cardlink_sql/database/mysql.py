@@ -3,7 +3,6 @@
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import chain
 from time import monotonic
 from typing import Any, ClassVar, Final
@@ -70,15 +69,11 @@ class MySQL(Backend):
         return error
 
     def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
-        from pymysql import converters
-        from pymysql.constants import FIELD_TYPE
-
         return {
             "connect_timeout": config.connect_timeout,
             "write_timeout": config.network_timeout,
             "autocommit": True,
             "charset": "utf8mb4",
-            "conv": {**converters.conversions, FIELD_TYPE.DATETIME: _read_datetime},
         }
 
     def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
@@ -157,10 +152,6 @@ def _socket_options(seconds: float) -> Iterator[tuple[int, int]]:
     ):
         if hasattr(socket, name):
             yield getattr(socket, name), max(1, round(value))
-
-
-def _read_datetime(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text}+00:00")
 
 
 BACKEND: Final = MySQL()

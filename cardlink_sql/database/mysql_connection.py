@@ -1,14 +1,16 @@
 """PyMySQL's connection with a deadline."""
 
+from datetime import datetime
 from functools import cached_property
 from time import monotonic
 from typing import Any, Final
 
 from pymysql.connections import Connection
-from pymysql.constants import CR, ER
+from pymysql.constants import CR, ER, FIELD_TYPE
 from pymysql.err import OperationalError
 
 from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.database.odd_rows import OddTime, without_odd
 from cardlink_sql.dialect import Dialect
 
 # Characters, of at most four bytes: no server's default is smaller.
@@ -27,7 +29,9 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
 
     def __init__(self, *, deadline: float | None, **options: Any) -> None:
         self.deadline = deadline
+        self._has_odd = False
         super().__init__(**options)
+        self.decoders[FIELD_TYPE.DATETIME] = self._read_datetime
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
         """Send a statement; one that the server would not read is refused, and nothing is lost.
@@ -35,6 +39,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         The server would close the connection, so that the client sees it break.
 
         Raises:
+            ValidationError: a row holds a time that Python cannot hold.
             OperationalError: it is larger than ``max_allowed_packet``; or the server refused it.
         """
         if len(sql) > _SMALL:
@@ -45,7 +50,19 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
                     ER.NET_PACKET_TOO_LARGE,
                     f"{size:,} bytes, and max_allowed_packet is {largest:,}",
                 )
-        return int(super().query(sql, unbuffered))
+        count = int(super().query(sql, unbuffered))
+        if self._has_odd:
+            self._has_odd = False
+            names = [field.name for field in self._result.fields]
+            self._result.rows = without_odd(self._result.rows, names)
+        return count
+
+    def _read_datetime(self, text: str) -> datetime | OddTime:
+        try:
+            return datetime.fromisoformat(f"{text}+00:00")
+        except ValueError:
+            self._has_odd = True
+            return OddTime(text)
 
     @cached_property
     def _largest_packet(self) -> int:

@@ -74,9 +74,9 @@ class PostgreSQL(Backend):
         }
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
-        from cardlink_sql.database.postgresql_connection import LimitedConnection, limit
+        from cardlink_sql.database.postgresql_connection import LimitedConnection, RowCursor, limit
 
-        connection = LimitedConnection.connect(**options)
+        connection = LimitedConnection.connect(**options, cursor_factory=RowCursor)
         limit(connection, deadline)
         return connection
 

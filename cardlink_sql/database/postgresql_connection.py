@@ -5,9 +5,42 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection, Cursor, DataError, OperationalError
+from psycopg.adapt import Transformer
+from psycopg.types.datetime import TimestamptzLoader
 
 from cardlink_sql.database.engine import LIMIT
+from cardlink_sql.database.odd_rows import OddTime, without_odd
+
+
+class _OddTimeLoader(TimestamptzLoader):
+    def load(self, data: Any) -> Any:
+        try:
+            return super().load(data)
+        except DataError:
+            return OddTime(bytes(data).decode())
+
+
+class RowCursor(Cursor[Any]):
+    """A cursor that finds the rows whose times Python cannot hold."""
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows.
+
+        Raises:
+            ValidationError: a row holds a time that Python cannot hold.
+        """
+        try:
+            return super().fetchall()
+        except DataError:
+            result, spare = self.pgresult, self.connection.cursor()
+            if result is None:
+                raise
+            spare.adapters.register_loader("timestamptz", _OddTimeLoader)
+            transformer = Transformer(spare)
+            transformer.set_pgresult(result)
+            rows = transformer.load_rows(0, result.ntuples, tuple)
+            return without_odd(rows, [column.name for column in self.description or ()])
 
 
 class LimitedConnection(Connection[Any]):

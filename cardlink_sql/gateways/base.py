@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, note_batch, note_many
+from cardlink_sql.database.odd_rows import row_name, skip
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import reader
 from cardlink_sql.database.transaction import Transaction
@@ -200,8 +201,18 @@ class Gateway(QueryRunner, Generic[R, K]):
         rows = self._transaction.many(query, parameters, order)
         try:
             return [read(row) for row in rows]
-        except _UNREADABLE as error:
-            raise self._damaged(query, rows[0]) from error
+        except _UNREADABLE:
+            return [record for row in rows for record in self._readable(query, row)]
+
+    def _readable(self, query: Query, row: Row) -> list[R]:
+        """Return the record of a row; none where a damaged row may be left out."""
+        try:
+            return [self._record_of(query, row)]
+        except QueryError as error:
+            names = [spec.name for spec in fields(self.record)]
+            if len(row) != len(names) or not skip(row_name(row, names), error.what):
+                raise
+            return []
 
     def _damaged(self, query: Query, row: Row) -> QueryError:
         wanted = len(fields(self.record))
@@ -210,9 +221,10 @@ class Gateway(QueryRunner, Generic[R, K]):
                 f"a row has {len(row)} columns, and a {self.record.__name__} has {wanted} fields",
                 "run: cardlink-db sql check",
             )
+        name = row_name(row, [spec.name for spec in fields(self.record)])
         # SQLite keeps whatever another program writes, whatever the column's type.
         return query.fault(
-            f"a row of {self.table.name} holds a value that no gateway wrote",
+            f"{name} of {self.table.name} holds a value that no gateway wrote",
             "look for a time, a JSON document or a word that is malformed",
         )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+from cardlink_sql.database.odd_rows import row_name
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.times import time_text
@@ -207,13 +208,17 @@ class _Export:
         after: str | int = 0 if shape.word == "logs" else ""
         while True:
             rows = gateway.page(shape.word, after, PAGE, scope)
-            try:
-                yield [convert(row) for row in rows]
-            except (ValueError, TypeError) as error:
-                raise QueryError(
-                    f"a row of {shape.name} holds a value that no gateway wrote",
-                    remedy="look for a time or a JSON document that is malformed",
-                ) from error
+            page = list[Values]()
+            for row in rows:
+                try:
+                    page.append(convert(row))
+                except (ValueError, TypeError) as error:
+                    raise QueryError(
+                        f"{row_name(row, shape.columns)} of {shape.name} holds a value that no "
+                        "gateway wrote",
+                        remedy="look for a time or a JSON document that is malformed",
+                    ) from error
+            yield page
             if len(rows) < PAGE:
                 return
             after = rows[-1][position]
