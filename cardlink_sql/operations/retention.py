@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import ConflictError, ValidationError
+from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.unit_of_work import UnitOfWork
@@ -36,6 +36,7 @@ _EVENTS_DAYS: Final = 7.0
 _BATCH: Final = {Dialect.SQLITE: 1_000, Dialect.MYSQL: 5_000, Dialect.POSTGRESQL: 5_000}
 _SESSIONS: Final = 200
 _ATTEMPTS: Final = 5
+_WITHIN: Final = 60.0  # seconds; each attempt may wait 10 s for a lock
 _LONGEST_PAUSE: Final = 0.05  # seconds
 
 
@@ -214,16 +215,7 @@ class _Purge:
     def _write(self, work: Callable[[UnitOfWork], dict[str, int]]) -> int:
         """Run one batch in a separate transaction; return the number of its rows."""
         started = time.monotonic()
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with UnitOfWork(self._manager) as uow:
-                    gone = work(uow)
-                    uow.commit()
-                break
-            except ConflictError:
-                if attempt == _ATTEMPTS:
-                    raise
-                time.sleep(0.05 * attempt)
+        gone = self._manager.run(work, attempts=_ATTEMPTS, within=_WITHIN)
         self._count(**gone)
         self._on_batch(gone)
         if self._manager.dialect is Dialect.SQLITE:
