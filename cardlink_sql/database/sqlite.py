@@ -83,8 +83,7 @@ class SQLite(Backend):
         )
 
     def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
-        # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
-        connection.create_function("lower", 1, _lower, deterministic=True)
+        add_functions(connection)
         if not read_only:
             self._use_wal(connection)
         super().settle(connection, config, read_only=read_only)
@@ -131,6 +130,12 @@ class SQLite(Backend):
             cursor.execute(query.for_rows(_BATCH_ROWS), list(chain.from_iterable(chunk)))
         if whole < len(rows):
             cursor.executemany(sql, rows[whole:])
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Add the SQL functions that the queries expect to a connection."""
+    # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
+    connection.create_function("lower", 1, _lower, deterministic=True)
 
 
 def _lower(value: object) -> object:

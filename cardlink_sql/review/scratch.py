@@ -13,6 +13,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.driver_errors import connection_error
 from cardlink_sql.database.engine import make_engine
 from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.database.sqlite import add_functions
 from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
@@ -54,7 +55,7 @@ def schema_in_memory(file: Path) -> Iterator[sqlite3.Connection]:
 
 def _in_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.create_function("lower", 1, str.lower, deterministic=True)
+    add_functions(connection)
     return connection
 
 

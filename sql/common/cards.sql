@@ -64,7 +64,7 @@ WHERE psk_identity IS NOT NULL
 ORDER BY psk_identity;
 
 -- name: update_psk :exec
--- Another PSK for a card.
+-- Replace the PSK of a card.
 UPDATE card_profiles
 SET
   psk_identity = :psk_identity,
@@ -73,7 +73,7 @@ SET
 WHERE iccid = :iccid;
 
 -- name: clear_psk :exec
--- No PSK and no identity for a card.
+-- Remove the PSK and the identity of a card.
 UPDATE card_profiles
 SET
   psk_identity = NULL,
@@ -99,7 +99,7 @@ FROM card_profiles
 WHERE psk_key_encrypted IS NOT NULL;
 
 -- name: replace_psk_token :exec
--- The same PSK under another encryption key; no row where it was changed meanwhile.
+-- Store the same PSK under another encryption key; no row where it was changed meanwhile.
 -- The card itself does not change, so updated_at stays.
 UPDATE card_profiles
 SET psk_key_encrypted = :psk_key_encrypted

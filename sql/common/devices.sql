@@ -136,7 +136,7 @@ WHERE iccid = :iccid
 ORDER BY id;
 
 -- name: update_last_seen :exec
--- A device was seen. A late report of an earlier time does not move last_seen back.
+-- Record that a device was seen. A late report of an earlier time does not move last_seen back.
 UPDATE devices
 SET
   last_seen = CASE
@@ -147,7 +147,7 @@ SET
 WHERE id = :id;
 
 -- name: set_active :exec
--- A device in or out of use. activate and deactivate send it.
+-- Put a device into or out of use. activate and deactivate send it.
 UPDATE devices
 SET
   is_active = :is_active,
@@ -155,7 +155,7 @@ SET
 WHERE id = :id;
 
 -- name: delete_sessions :exec
--- The sessions of a device, and by the foreign key their logs. delete_with_sessions sends it.
+-- Delete the sessions of a device, and by the foreign key their logs. delete_with_sessions sends it.
 DELETE FROM ota_sessions
 WHERE device_id = :device_id;
 
