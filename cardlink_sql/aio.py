@@ -194,7 +194,7 @@ class EventStream(AsyncIterator[DatabaseEvent]):
             self._listener.close()
         self._thread.shutdown(wait=False)
 
-    # On the thread
+    # Called on the thread of the listener
 
     def _open(self) -> Listener:
         if self._listener is None:

@@ -42,6 +42,16 @@ FileFormat = Annotated[
     Format | None,
     typer.Option("--format", help="By default, the one of the file's name.", show_default=False),
 ]
+# CSV goes out only: the refusal of it says why.
+ImportFormat = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        metavar="[json|yaml|jsonl]",
+        help="By default, the one of the file's name.",
+        show_default=False,
+    ),
+]
 PassphraseFile = Annotated[
     Path | None,
     typer.Option(
@@ -175,7 +185,7 @@ def import_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="An export: json, yaml or jsonl.", exists=True)
     ],
-    file_format: FileFormat = None,
+    file_format: ImportFormat = None,
     conflict: OnConflict = Conflict.SKIP,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do all of it, and roll it back.")

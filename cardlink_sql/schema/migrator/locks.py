@@ -67,21 +67,6 @@ def held(lock: MigrationLock, timeout: float) -> Iterator[None]:
         lock.release()
 
 
-class NoLock(MigrationLock):
-    """The lock of an in-memory database, whose only connection is enough."""
-
-    def try_acquire(self) -> bool:
-        """Return True: nobody else can hold it."""
-        return True
-
-    def release(self) -> None:
-        """Do nothing."""
-
-    def holder(self) -> str:
-        """Return nothing; it is never called."""
-        return "nobody"
-
-
 class FileLock(MigrationLock):
     """An operating system's lock on a file next to an SQLite database.
 
