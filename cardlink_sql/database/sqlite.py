@@ -138,7 +138,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("lower", 1, _lower, deterministic=True)
 
 
-def _lower(value: object) -> object:
+def _lower(value: Any) -> Any:
     # Letter by letter, as the servers do: Python's own lower() looks at the letters around.
     return "".join(map(str.lower, value)) if isinstance(value, str) else value
 
