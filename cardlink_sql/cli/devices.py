@@ -15,6 +15,7 @@ from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.records import Device, DeviceType
+from cardlink_sql.unit_of_work import UnitOfWork
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
 
@@ -31,6 +32,7 @@ Iccid = Annotated[str | None, typer.Option(metavar="ICCID", help="The card that 
 Connection = Annotated[
     str | None, typer.Option(metavar="JSON", help="How it is reached, such as '{\"baud\": 9600}'.")
 ]
+Active = Annotated[bool | None, typer.Option("--active/--inactive", help="In use, or out of use.")]
 _OPTIONS: Final = {
     "id": "ID",
     "device_type": "--type",
@@ -46,9 +48,7 @@ def list_devices(
     device_type: Annotated[
         DeviceType | None, typer.Option("--type", help="Only these.", show_default=False)
     ] = None,
-    active: Annotated[
-        bool | None, typer.Option("--active/--inactive", help="In use, or out of use.")
-    ] = None,
+    active: Active = None,
     search: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Id, name or model holds this, in any case."),
@@ -87,9 +87,7 @@ def show(
     """
     with open_to_read(url) as uow:
         with argument("ID"):
-            device = uow.devices.get_by_id(device_id)
-        if device is None:
-            raise _missing(device_id)
+            device = _existing(uow, device_id)
         cards = [card.iccid for card in uow.cards.find_by_device(device.id)]
         count = uow.sessions.count_by(device_id=device.id)
     if as_json:
@@ -151,9 +149,7 @@ def edit(
     imsi: Imsi = None,
     iccid: Iccid = None,
     connection: Connection = None,
-    active: Annotated[
-        bool | None, typer.Option("--active/--inactive", help="In use, or out of use.")
-    ] = None,
+    active: Active = None,
     notes: Notes = None,
     as_json: AsJson = False,
     url: Url = None,
@@ -176,9 +172,7 @@ def edit(
         notes=notes,
     )
     with open_to_write(url) as uow, fields_of(_OPTIONS):
-        device = uow.devices.get_by_id(device_id)
-        if device is None:
-            raise _missing(device_id)
+        device = _existing(uow, device_id)
         changed = uow.devices.update(replace(device, **fields))
     print_changed("Changed", changed.id, changed, as_json=as_json)
 
@@ -209,6 +203,13 @@ def remove(
         else:
             uow.devices.delete_by_id(device_id)
     output.print(f"Removed {visible(device_id)}; {count:,} sessions {fate}.")
+
+
+def _existing(uow: UnitOfWork, device_id: str) -> Device:
+    device = uow.devices.get_by_id(device_id)
+    if device is None:
+        raise _missing(device_id)
+    return device
 
 
 def _missing(device_id: str) -> NotFoundError:

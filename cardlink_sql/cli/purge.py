@@ -50,19 +50,29 @@ def purge(
     Example: cardlink-db purge --older-than 30 --tables logs,sessions --dry-run
     """
     names = _names(tables)
-    if older_than is not None:
-        with argument("--older-than"):
-            validation.days(older_than)
+    _check_days(older_than)
     with open_manager(url) as manager:
-        days = retention_days(manager, names)
-        if older_than is not None:
-            days = dict.fromkeys(names, older_than)
+        days = _ages(manager, names, older_than)
         if dry_run:
             _report(days, count_old(manager, days), dry_run=True, as_json=as_json)
             return
         if not yes:
             _ask(manager, days)
         _report(days, _purged(manager, days), dry_run=False, as_json=as_json)
+
+
+def _check_days(older_than: float | None) -> None:
+    if older_than is not None:
+        with argument("--older-than"):
+            validation.days(older_than)
+
+
+def _ages(
+    manager: DatabaseManager, names: list[str], older_than: float | None
+) -> Mapping[str, float]:
+    """Return the days after which each table's rows go."""
+    days = retention_days(manager, names)
+    return days if older_than is None else dict.fromkeys(names, older_than)
 
 
 def _names(tables: str) -> list[str]:

@@ -24,32 +24,35 @@ _SPARKLINE: Final = 60
 # The log statistics that are shown; --json has all.
 _SHOWN: Final = 12
 
+Days = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        help="The window: sessions created within so many days; without it 30.",
+        show_default=False,
+    ),
+]
+Queries = Annotated[
+    bool, typer.Option("--queries", help="Instead, what the server counted of each query.")
+]
+QueryLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        "-n",
+        min=1,
+        metavar="N",
+        help="With --queries, rows at most; without it 20, in JSON all.",
+        show_default=False,
+    ),
+]
+
 
 def stats(
     *,
-    days: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N",
-            help="The window: sessions created within so many days; without it 30.",
-            show_default=False,
-        ),
-    ] = None,
-    queries: Annotated[
-        bool,
-        typer.Option("--queries", help="Instead, what the server counted of each query."),
-    ] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            "-n",
-            min=1,
-            metavar="N",
-            help="With --queries, rows at most; without it 20, in JSON all.",
-            show_default=False,
-        ),
-    ] = None,
+    days: Days = None,
+    queries: Queries = False,
+    limit: QueryLimit = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
