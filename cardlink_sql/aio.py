@@ -59,11 +59,7 @@ async def run(
 
     def unless_cancelled(uow: UnitOfWork) -> T:
         refuse_if_cancelled()
-        try:
-            result = work(uow)
-        except StopIteration as error:
-            # A future cannot carry it, so the coroutine would wait for ever (PEP 479).
-            raise RuntimeError("the work raised StopIteration") from error
+        result = _call(work, uow)
         refuse_if_cancelled()
         return result
 
@@ -212,6 +208,14 @@ class EventStream(AsyncIterator[DatabaseEvent]):
         if listener.is_closed:
             self._is_closed = True
         return event
+
+
+def _call(work: Callable[[UnitOfWork], T], uow: UnitOfWork) -> T:
+    try:
+        return work(uow)
+    except StopIteration as error:
+        # A future cannot carry it, so the coroutine would wait for ever (PEP 479).
+        raise RuntimeError("the work raised StopIteration") from error
 
 
 async def _in_thread(manager: DatabaseManager, work: Callable[[], T]) -> T:

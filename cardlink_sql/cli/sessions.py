@@ -50,6 +50,12 @@ STATUS_STYLES = {
 }
 
 
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help=f"Created from then on. {TIME_FORM}.", show_default=False),
+]
+
+
 @sessions.command("list")
 @listing
 def list_sessions(
@@ -67,12 +73,7 @@ def list_sessions(
         float | None,
         typer.Option(metavar="N", help="Created within so many days.", show_default=False),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help=f"Created from then on. {TIME_FORM}.", show_default=False
-        ),
-    ] = None,
+    since: Since = None,
     limit: Limit = 50,
     as_json: AsJson = False,
     url: Url = None,
@@ -84,15 +85,7 @@ def list_sessions(
 
     Example: cardlink-db sessions list --status failed --days 7
     """
-    if device is not None:
-        with argument("--device"):
-            validation.identifier(device, "device", 255)
-    if card is not None:
-        with argument("--card"):
-            validation.iccid(card)
-    if days is not None:
-        with argument("--days"):
-            validation.days(days)
+    _check_filters(device, card, days)
     if days is not None and since is not None:
         raise typer.BadParameter("it excludes --days", param_hint="--since")
     start = None if since is None else start_of(since)
@@ -205,6 +198,18 @@ def close_stale(
         print_json({"closed": count})
     else:
         output.print(f"{count:,} sessions ended as timeout.")
+
+
+def _check_filters(device: str | None, card: str | None, days: float | None) -> None:
+    if device is not None:
+        with argument("--device"):
+            validation.identifier(device, "device", 255)
+    if card is not None:
+        with argument("--card"):
+            validation.iccid(card)
+    if days is not None:
+        with argument("--days"):
+            validation.days(days)
 
 
 def _print_list(found: list[OTASession], limit: int) -> None:

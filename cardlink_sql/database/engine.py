@@ -110,7 +110,7 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
     pool_size, max_overflow = (
         (1, 0) if config.is_memory else (config.pool_size, config.max_overflow)
     )
-    try:
+    with _refused_settings(config, backend):
         engine = create_engine(
             config.engine_url,
             poolclass=LimitedPool,
@@ -124,6 +124,19 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
             connect_args=_connect_arguments(config, backend),
             **_read_only_creator(config) if read_only else {},
         )
+    if config.is_sqlite:
+        from cardlink_sql.database.fork_gate import GATE
+
+        engine.pool.gate = GATE  # type: ignore[attr-defined]
+    _listen(engine, config, backend, read_only=read_only)
+    return engine
+
+
+@contextmanager
+def _refused_settings(config: DatabaseConfig, backend: Backend) -> Iterator[None]:
+    """Raise ConnectionError for a driver that is missing or refuses an option of the URL."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         package, extra = backend.package
         raise ConnectionError(
@@ -135,12 +148,6 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
             "the database URL has an option that the driver does not take",
             config.safe_url,
         ) from error
-    if config.is_sqlite:
-        from cardlink_sql.database.fork_gate import GATE
-
-        engine.pool.gate = GATE  # type: ignore[attr-defined]
-    _listen(engine, config, backend, read_only=read_only)
-    return engine
 
 
 def _connect_arguments(config: DatabaseConfig, backend: Backend) -> dict[str, Any]:

@@ -70,9 +70,7 @@ class LogGateway(LogRetention):
         *,
         timestamp: datetime | None = None,
     ) -> CommLog:
-        """Log one APDU; return the entry as it will be stored, its ``id`` still 0.
-
-        It is checked now and written with the next batch.
+        """Check and buffer one APDU; return the entry as it will be stored, its ``id`` still 0.
 
         Args:
             session_id: the session's UUID; that it exists is seen when the batch is written.

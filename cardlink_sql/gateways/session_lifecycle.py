@@ -75,9 +75,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
         metadata: JSONValue | None = None,
         at: datetime | None = None,
     ) -> OTASession:
-        """Insert a session that is active already: created, described and started by one INSERT.
-
-        The query is ``create``.
+        """Insert a session that is active already, by one INSERT. The query is ``create``.
 
         Args:
             device_id: the device, if known.

@@ -273,15 +273,7 @@ class TestGateway(RunFigures):
             for column, value in equal.items()
             if value is not None
         }
-        dates = {
-            name: validation.moment(moment, name)
-            for name, moment in (("start", start), ("end", end))
-            if moment is not None
-        }
-        if len(dates) == 2 and dates["end"] < dates["start"]:
-            raise ValidationError("the range ends before it starts", "end")
-        filters |= {name: self._time(moment) for name, moment in dates.items()}
-        return self._filtered(limit, **filters)
+        return self._filtered(limit, **filters, **self._range(start, end))
 
     def find_failures(
         self, run_id: str | None = None, limit: int | None = None
@@ -382,6 +374,17 @@ class TestGateway(RunFigures):
     def count_old(self, days: float) -> int:
         """Return the number of results that a purge would delete: recorded over ``days`` ago."""
         return int(self._scalar("count_old", {"before": self._days_ago(days)}))
+
+    def _range(self, start: datetime | None, end: datetime | None) -> dict[str, Any]:
+        """Return the given ends of a range of time as the query takes them."""
+        dates = {
+            name: validation.moment(moment, name)
+            for name, moment in (("start", start), ("end", end))
+            if moment is not None
+        }
+        if len(dates) == 2 and dates["end"] < dates["start"]:
+            raise ValidationError("the range ends before it starts", "end")
+        return {name: self._time(moment) for name, moment in dates.items()}
 
     def _filtered(self, limit: int | None, **filters: Any) -> list[TestResult]:
         return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
