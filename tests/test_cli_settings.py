@@ -98,11 +98,11 @@ def test_wrong_use_is_one_clear_line(run: Run, url: str, manager: DatabaseManage
         (["set", "lab.x", "1", "--category", ""], "--category: '' is empty"),
         (["set", "server.port", "1", "--category", "x"], "--category: the category of server.port"),
         (["set", "lab.x", "1", "--description", "x" * 257], "--description: 257 characters"),
-        (["set", "lab.x"], "Missing argument 'VALUE'"),
+        (["set", "lab.x"], "Missing argument VALUE"),
         (["get", ""], "KEY: '' is empty"),
         (["list", "--category", ""], "--category: '' is empty"),
         (["reset", "--category", "lab"], "--category: 'lab' is none of: dashboard, metrics"),
-        (["import"], "Missing argument 'FILE'"),
+        (["import"], "Missing argument FILE"),
     ]:
         done = run("settings", *arguments, "-d", url)
         assert done.returncode == 2, done.stderr
