@@ -47,3 +47,24 @@ def test_an_odd_row_is_named_and_the_others_are_shown(
         assert exported.returncode == 1
         assert "the row with id device-0002" in exported.stderr
         assert list(file.parent.iterdir()) == []
+
+
+def test_an_odd_entry_does_not_end_a_session_in_a_traceback(
+    manager: DatabaseManager, run: Run
+) -> None:
+    add(manager, device(1))
+    with UnitOfWork(manager) as uow:
+        session = uow.sessions.create_session("device-0001").id
+        uow.logs.add_log(session, "command", "00A40000")
+        uow.commit()
+    with closing(manager.engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        if manager.dialect is Dialect.MYSQL:
+            cursor.execute("SET sql_mode = ''")
+        cursor.execute(f"UPDATE comm_logs SET timestamp = '{ODD[manager.dialect][0]}'")
+        connection.commit()
+        connection.invalidate()
+    shown = run("sessions", "show", session, "-d", manager.config.url)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("error: ")
+    assert "hint: " in shown.stderr

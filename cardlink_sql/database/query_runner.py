@@ -51,7 +51,15 @@ class QueryRunner:
 
     def _figures(self, name: str, record: type[T], parameters: Mapping[str, Any]) -> list[T]:
         """Return the rows of a query as records other than the gateway's own."""
-        return list(map(self._reader(record), self._rows(name, parameters)))
+        rows, read = self._rows(name, parameters), self._reader(record)
+        try:
+            return list(map(read, rows))
+        except (ValueError, TypeError, KeyError) as error:
+            # SQLite keeps whatever another program writes, whatever the column's type.
+            raise self._query(name).fault(
+                "a row holds a value that no gateway wrote",
+                "look for a time, a JSON document or a word that is malformed",
+            ) from error
 
     def _reader(self, record: type[T]) -> Any:
         return reader(record, self._transaction.dialect)
