@@ -100,7 +100,10 @@ def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], n
     assert hint == "hint: cardlink-db purge --help shows what it takes"
 
 
-def test_ctrl_c_ends_it_between_two_batches(manager: DatabaseManager) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_between_two_batches(
+    manager: DatabaseManager, ending: signal.Signals
+) -> None:
     with UnitOfWork(manager) as uow:
         add_session(uow, 1, created=OLD, ended=OLD)
         add_session(uow, 2, created=OLD, ended=None, status=SessionStatus.ACTIVE)
@@ -114,10 +117,10 @@ def test_ctrl_c_ends_it_between_two_batches(manager: DatabaseManager) -> None:
         deadline = time.monotonic() + 30
         while count(manager) == ENTRIES and time.monotonic() < deadline:
             time.sleep(0.005)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _, printed = process.communicate(timeout=30)
 
-    assert process.returncode == 130, printed
+    assert process.returncode == 128 + ending, printed
     last = printed.splitlines()[-1]
     assert last.startswith("interrupted: ")
     assert last.endswith(" purged, in whole batches")

@@ -11,9 +11,12 @@ def main(arguments: list[str] | None = None) -> None:
     """
     try:
         # Half a second of imports, and Ctrl-C may come in any of them.
-        from cardlink_sql.cli.commands import run
+        from cardlink_sql.cli.endings import heard
 
-        run(arguments)
+        with heard():
+            from cardlink_sql.cli.commands import run
+
+            run(arguments)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Final
 
+from cardlink_sql.database.keyring import VARIABLE
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.transfer.backup.container import CHUNK
 
@@ -86,7 +87,7 @@ class Tool:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=errors,
-                env={**os.environ, "LC_ALL": "C", **self.environment},
+                env=_environment(self.environment),
             )
             try:
                 with suppress(BrokenPipeError):  # it has ended early, and says why
@@ -135,7 +136,7 @@ def find_tool(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            env={**os.environ, "LC_ALL": "C", **(environment or {})},
+            env=_environment(environment or {}),
         )
         if said.returncode == 0:
             version = said.stdout.decode(errors="replace").strip()
@@ -149,6 +150,12 @@ def missing(*names: str, product: str = "PostgreSQL") -> DatabaseError:
         f"there is no {' or '.join(names)} of {product}'s on the PATH",
         remedy=f"install {product}'s client programs; a backup by --method jsonl does without them",
     )
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return a tool's environment: the process's own without the key, which no tool needs."""
+    own = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    return {**own, "LC_ALL": "C", **variables}
 
 
 def _read(file: IO[bytes]) -> str:
