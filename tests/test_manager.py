@@ -649,5 +649,6 @@ def test_without_echo_nothing_is_logged(
 ) -> None:
     with caplog.at_level(logging.INFO), UnitOfWork(manager) as uow:
         uow.devices.create(device())
+        uow.commit()
 
     assert caplog.text == ""
