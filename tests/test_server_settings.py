@@ -14,6 +14,7 @@ from cardlink_sql import ConnectionError, DatabaseConfig, DatabaseManager, Diale
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.engine import make_engine
 from cardlink_sql.transfer.backup import mysql
+from cardlink_sql.transfer.backup.tools import Tool
 from tests.conftest import SERVER_URLS, Run, cannot_run, device, wait_until
 from tests.roles import ask, execute
 from tests.test_servers import SCRIPT
@@ -141,7 +142,7 @@ def test_a_tool_asks_for_tls_where_the_url_does(options: str, expected: set[str]
     """MariaDB's from 11.4 on would ask a server without TLS for it, too."""
     with (
         DatabaseManager(f"mysql://ann@127.0.0.1/cards{options}") as manager,
-        mysql._option_file(manager) as argument,
+        mysql._connecting(Tool("mariadb-dump", ""), manager) as (_, argument),
     ):
         lines = Path(argument.partition("=")[2]).read_text().splitlines()
     asked = {line for line in lines if "ssl" in line}

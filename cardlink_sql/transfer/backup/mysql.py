@@ -157,10 +157,10 @@ def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
     """
     database = manager.config.engine_url.database or ""
     commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()
-    with _option_file(manager) as options:
+    with _connecting(client, manager) as (connecting, options):
         arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
         try:
-            client.feed(arguments, chain([commit_each], dump))
+            connecting.feed(arguments, chain([commit_each], dump))
         except ToolFailed as failed:
             raise failed.error(
                 "DDL commits by itself here: drop the database, make it again, and restore again"
@@ -182,9 +182,9 @@ def _dump(
             payload.write(piece)
             yield piece
 
-    with _option_file(manager) as options:
+    with _connecting(tool, manager) as (connecting, options):
         try:
-            pieces = tool.output([options, *_OPTIONS, *names])
+            pieces = connecting.output([options, *_OPTIONS, *names])
             counted = count_inserted_rows(lines(kept(pieces)))
         except ToolFailed as failed:
             raise failed.error(LET_READ) from None
@@ -221,20 +221,21 @@ def _untold_parameters(manager: DatabaseManager) -> list[str]:
 
 
 @contextmanager
-def _option_file(manager: DatabaseManager) -> Iterator[str]:
-    """Write a file with all that a tool needs to connect; yields the argument that names it.
+def _connecting(tool: Tool, manager: DatabaseManager) -> Iterator[tuple[Tool, str]]:
+    """Yield the tool and the argument that names a file with all that it needs to connect.
 
-    Only this user can read the file, and it is gone after the block. No other option file is
-    read, for the URL says where the database is.
+    The file has no name, so that a kill leaves no password behind; the tool inherits it. It reads
+    no other option file, for the URL says where the database is.
     """
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="cardlink-") as file:
+    with tempfile.TemporaryFile("w", encoding="utf-8") as file:
         file.write("[client]\n")
         file.writelines(
             f'{name} = "{str(value).translate(_ESCAPES)}"\n'
             for name, value in _lines(_parameters(manager)).items()
         )
-        file.flush()
-        yield f"--defaults-file={file.name}"
+        file.seek(0)
+        descriptor = file.fileno()
+        yield replace(tool, descriptors=(descriptor,)), f"--defaults-file=/dev/fd/{descriptor}"
 
 
 def _secrets_of(manager: DatabaseManager) -> tuple[str, ...]:

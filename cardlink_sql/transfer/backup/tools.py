@@ -26,12 +26,14 @@ class Tool:
         version: what it says of itself, such as ``pg_dump (PostgreSQL) 15.20``.
         environment: its variables, added to the process's own; may hold a password.
         secrets: what no error may show.
+        descriptors: the open files that it inherits.
     """
 
     path: str
     version: str
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Sequence[str] = field(default=(), repr=False)
+    descriptors: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -88,6 +90,7 @@ class Tool:
                 stdout=stdout,
                 stderr=errors,
                 env=_environment(self.environment),
+                pass_fds=self.descriptors,
             )
             try:
                 with suppress(BrokenPipeError):  # it has ended early, and says why
@@ -153,8 +156,8 @@ def missing(*names: str, product: str = "PostgreSQL") -> DatabaseError:
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return a tool's environment: the process's own without the key, which no tool needs."""
-    own = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    """Return a tool's environment: the process's own without the secrets that no tool needs."""
+    own = {name: os.environ[name] for name in os.environ if name not in (VARIABLE, "DATABASE_URL")}
     return {**own, "LC_ALL": "C", **variables}
 
 
