@@ -10,6 +10,8 @@ from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.cli import main
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.transfer import trace
+from cardlink_sql.transfer.exchange import readers
 from tests.conftest import MakeDatabase, Run, card, delete_rows, device, dump, iccid, session_id
 
 PSK = b"\x01" * 16
@@ -200,3 +202,17 @@ def test_a_closed_stdout_is_an_error(recorded: Run, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit) as ended:
         main(["export", "-o", "-"])
     assert ended.value.code == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("replay",), ("import", "--format", "json"), ("import", "--format", "yaml")]
+)
+def test_a_file_without_an_end_is_refused(
+    run: Run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_MAX_DOCUMENT", 1000)
+    monkeypatch.setattr(trace, "_MAX_BYTES", 1000)
+    assert run("init", "-d", "sqlite:///a.db").returncode == 0
+    refused = run(*command, "/dev/zero", "-d", "sqlite:///a.db")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: /dev/zero: the file is longer than 1,000 bytes\n")

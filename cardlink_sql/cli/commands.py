@@ -232,6 +232,9 @@ def run(arguments: list[str] | None) -> None:
         what = f"this command needs {error.name}, which is not installed"
         _print_error(what, "run: pip install 'cardlink-sql[review]'")
         sys.exit(Exit.ERROR)
+    except MemoryError:
+        _print_error("there is not enough memory for this", "use a smaller file, or --limit")
+        sys.exit(Exit.ERROR)
     except BrokenPipeError:
         # The reader closed the pipe. Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

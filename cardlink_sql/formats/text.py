@@ -27,15 +27,22 @@ def read_bytes(path: Path, *, at_most: int) -> bytes:
     Raises:
         ValidationError: it cannot be read, or is longer.
     """
+    with open_to_read(path) as file:
+        return read_rest(file, path, at_most=at_most)
+
+
+def read_rest(file: IO[bytes], path: Path, *, at_most: int, remedy: str = "split it") -> bytes:
+    """Read the rest of an open file.
+
+    Raises:
+        ValidationError: it cannot be read, or is longer.
+    """
     try:
-        with path.open("rb") as file:
-            data = file.read(at_most + 1)
+        data = file.read(at_most + 1)
     except (OSError, ValueError) as error:
         raise _unreadable(error, path) from error
     if len(data) > at_most:
-        raise ValidationError(
-            f"the file is longer than {at_most:,} bytes", str(path), "split the file"
-        )
+        raise ValidationError(f"the file is longer than {at_most:,} bytes", str(path), remedy)
     return data
 
 

@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError
 from cardlink_sql.formats.strict_json import load_json
-from cardlink_sql.formats.text import decode, open_to_read
+from cardlink_sql.formats.text import decode, read_bytes
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -37,6 +37,7 @@ from cardlink_sql.model.records import CardProfile, CommLog, Direction, SessionT
 from cardlink_sql.model.validation import Check
 from cardlink_sql.unit_of_work import UnitOfWork
 
+_MAX_BYTES: Final = 2**28
 _FAILED_HANDSHAKES: Final = uuid.UUID("6f0cdf0e-6f5b-4c5e-9d6e-0c6c7d9ad2f1")
 
 
@@ -94,8 +95,7 @@ def read_trace(path: Path) -> Trace:
     Raises:
         ValidationError: a line is not JSON or breaks the rules: ``file:line: what is wrong``.
     """
-    with open_to_read(path) as file:
-        lines = file.read().split(b"\n")
+    lines = read_bytes(path, at_most=_MAX_BYTES).split(b"\n")
     reader = _TraceReader()
     for number, line in enumerate(lines, 1):
         if line.strip():

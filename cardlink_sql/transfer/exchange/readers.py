@@ -8,7 +8,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.strict_yaml import Author, read_yaml
-from cardlink_sql.formats.text import decode
+from cardlink_sql.formats.text import decode, read_rest
 from cardlink_sql.transfer.exchange.design_export import (
     DesignSource,
     end_design_yaml,
@@ -20,6 +20,8 @@ from cardlink_sql.transfer.exchange.shapes import BY_NAME
 
 # No row that the checks let pass is longer, however its letters are escaped.
 _MAX_LINE: Final = 2**25
+# JSON and YAML are read whole, into many times their size.
+_MAX_DOCUMENT: Final = 2**28
 
 
 def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
@@ -36,7 +38,8 @@ def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
         )
     if file_format is Format.JSONL:
         return LinesSource(file, path)
-    text = decode(file.read(), str(path))
+    data = read_rest(file, path, at_most=_MAX_DOCUMENT, remedy="export as jsonl, read row by row")
+    text = decode(data, str(path))
     if file_format is Format.JSON:
         document = load_json(text, str(path))
     else:
