@@ -24,6 +24,7 @@ from cardlink_sql import (
     Dialect,
     Direction,
     IntegrityError,
+    NotFoundError,
     ObservedStatement,
     QueryError,
     Recorder,
@@ -407,7 +408,7 @@ def test_only_items_that_the_database_refuses_are_left_out_and_reported(
         ("create_session", no_card, IntegrityError),
         ("add_log", no_card, IntegrityError),
         ("complete_session", no_card, IntegrityError),
-        ("add_log", session_id(77), IntegrityError),
+        ("add_log", session_id(77), NotFoundError),
     }
     assert caplog.text.count(" refused: ") == 5
     assert caplog.text.count("on_refused raised") == 5

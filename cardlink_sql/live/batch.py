@@ -211,6 +211,7 @@ class BatchWriter:
         sessions: dict[str, list[Item]] = {}
         for item in items:
             sessions.setdefault(item.session_id, []).append(item)
+        self._refuse_missing(uow, sessions, attempt)
         waiting = list(sessions.values())
         for start in range(0, len(waiting), _TOGETHER):
             some = waiting[start : start + _TOGETHER]
@@ -218,6 +219,22 @@ class BatchWriter:
             if _refusal(uow, together, attempt) is not None:
                 for one in some:
                     self._isolate_in_session(uow, one, attempt)
+
+    def _refuse_missing(
+        self, uow: UnitOfWork, sessions: dict[str, list[Item]], attempt: _Attempt
+    ) -> None:
+        """Take out the sessions that are not there, and that no item begins, by one look-up."""
+        begun = {key for key, items in sessions.items() if any(i.method in _BEGINS for i in items)}
+        unknown = list(sessions.keys() - begun)
+        there = uow.sessions.get_many(unknown)
+        for session_id in unknown:
+            if session_id not in there:
+                error = NotFoundError(f"there is no session {session_id}", "ota_sessions")
+                attempt.refused += [
+                    RefusedItem(item.method, session_id, error) for item in sessions.pop(session_id)
+                ]
+                self._refused_sessions[session_id] = error
+        _forget_oldest(self._refused_sessions)
 
     def _isolate_in_session(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
         items = self._without_refused_sessions(items, attempt)

@@ -224,7 +224,7 @@ def _untold_parameters(manager: DatabaseManager) -> list[str]:
 def _connecting(tool: Tool, manager: DatabaseManager) -> Iterator[tuple[Tool, str]]:
     """Yield the tool and the argument that names a file with all that it needs to connect.
 
-    The file has no name, so that a kill leaves no password behind; the tool inherits it. It reads
+    The file has no name, so that a kill leaves no password; the tool inherits it. It reads
     no other option file, for the URL says where the database is.
     """
     with tempfile.TemporaryFile("w", encoding="utf-8") as file:
