@@ -17,13 +17,13 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.observation import StatementBus
 from cardlink_sql.database.pool import Pool
+from cardlink_sql.database.retry import run_again
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.outbox.publisher import Publisher
 from cardlink_sql.queries import load_library
-from cardlink_sql.retry import run_again
 from cardlink_sql.unit_of_work import UnitOfWork, run_once
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import tables
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
 from cardlink_sql.transfer.backup import restore_backup

@@ -13,12 +13,11 @@ import cardlink_sql
 
 PACKAGE = Path(cardlink_sql.__file__).parent
 
-BASE = {"errors", "dialect", "resources", "event_loop"}
+BASE = {"errors", "dialect"}
 # Room: what it may import besides BASE and itself. A line may name what the lines above it do.
 LAYERS: dict[str, set[str]] = {
     **{room: set() for room in BASE},
     "config": set(),
-    "retry": set(),
     "model": set(),
     "queries": set(),
     "formats": {"model"},
@@ -31,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
 DOORS = {*LAYERS, "manager"}
 LAYERS |= {
     "manager": DOORS - {"manager", "formats"},
-    "live": {"model", "retry", "manager", "unit_of_work"},
+    "live": {"model", "database", "manager", "unit_of_work"},
     "aio": DOORS | {"live"},
     "operations": DOORS,
     "transfer": DOORS,
@@ -77,7 +76,9 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def test_every_room_is_in_the_table() -> None:
-    assert {room(module) for module in MODULES} - {"", "guides"} == set(LAYERS)
+    rooms = {room(module) for module in MODULES} - {"", "guides"}
+    assert rooms == set(LAYERS)
+    assert len(rooms) <= 20
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS))

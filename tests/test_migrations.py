@@ -26,7 +26,7 @@ from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations

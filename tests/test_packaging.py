@@ -22,7 +22,7 @@ PRINT_FILES = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
 import cardlink_sql
-from cardlink_sql.resources import folder
+from cardlink_sql.queries.resources import folder
 
 def files_in(place, path):
     for entry in place.iterdir():

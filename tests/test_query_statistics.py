@@ -17,7 +17,7 @@ from cardlink_sql.operations.digests import Digests
 from cardlink_sql.operations.query_statistics import take_query_statistics
 from cardlink_sql.queries import Library, Query, Rows, load_library
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.samples import placeholders

@@ -19,7 +19,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.findings import Finding

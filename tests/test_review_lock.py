@@ -15,7 +15,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review import dataset, lock as lock_module, seeding
 from cardlink_sql.review.lock import check_lock, check_reasons, make_lock, read_lock, write_lock
 from cardlink_sql.review.plans import planner_version, plans_of

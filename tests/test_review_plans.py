@@ -15,7 +15,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review import dataset
 from cardlink_sql.review.plans import check_plans
 from cardlink_sql.review.samples import placeholders

@@ -21,7 +21,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.retry import LONGEST_PAUSE, may_run_again, pause_after
+from cardlink_sql.database.retry import LONGEST_PAUSE, may_run_again, pause_after
 from tests.conftest import device
 from tests.cutting_proxy import CuttingProxy
 from tests.test_manager import kill_connections

@@ -15,7 +15,7 @@ from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.conditions import canonical
 from cardlink_sql.review.schema_dump import committed_schema
 from cardlink_sql.schema.ddl.printer import ddl

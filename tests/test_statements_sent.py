@@ -14,7 +14,7 @@ from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, UnitOfWork
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.internal import internal_query
 from cardlink_sql.queries import load_internal, load_library
-from cardlink_sql.resources import folder
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.schema.migrator.files import read_migrations
 from tests.conftest import Run, cannot_run, device, server_url
 from tests.roles import ask, execute

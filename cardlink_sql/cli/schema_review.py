@@ -12,7 +12,7 @@ from cardlink_sql.cli.options import AsJson, Url, argument, group
 from cardlink_sql.cli.output import output
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.resources import folder
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.lint import lint as lint_migrations
 from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
 from cardlink_sql.review.scratch import scratch_database

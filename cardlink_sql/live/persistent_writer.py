@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from time import sleep
 from typing import Final
 
+from cardlink_sql.database.retry import pause_after
 from cardlink_sql.errors import ConflictError, DatabaseError
 from cardlink_sql.live.batch import BatchWriter, Item, RefusedItem
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.retry import pause_after
 
 _log: Final = logging.getLogger(__name__)
 

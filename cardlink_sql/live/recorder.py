@@ -11,7 +11,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Literal
 
-from cardlink_sql import event_loop
+from cardlink_sql.database import event_loop
 from cardlink_sql.errors import (
     ConnectionError,
     DatabaseError,

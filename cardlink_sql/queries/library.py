@@ -7,9 +7,9 @@ from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from cardlink_sql import resources
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
+from cardlink_sql.queries import resources
 from cardlink_sql.queries.parser import outline
 from cardlink_sql.queries.query import Query
 

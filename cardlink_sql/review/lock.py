@@ -12,11 +12,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-from cardlink_sql import resources
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.queries import Library, Query, Rows, load_library
+from cardlink_sql.queries import Library, Query, Rows, load_library, resources
 from cardlink_sql.review.describe import Description, Refused, Typed
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.footprint import footprints

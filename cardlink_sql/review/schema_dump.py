@@ -3,7 +3,7 @@
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.resources import folder
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.schema.ddl.printer import ddl
 from cardlink_sql.schema.ddl.reflect import read_tables
 

@@ -18,7 +18,7 @@ from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.resources import folder
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.files import read_migrations
 

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from cardlink_sql import resources
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import resources
 from cardlink_sql.schema.migrator.files import read_migrations
 
 ROW_RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")

@@ -15,7 +15,7 @@ from cardlink_sql.database.sqlite_file import database_file, make_parent_folder,
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import driver, locks
 from cardlink_sql.schema.migrator.backends import BACKENDS, MigrationBackend
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES, MIGRATION_TABLE

@@ -6,7 +6,7 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.resources import folder
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.schema.migrator import bookkeeping
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations

@@ -20,7 +20,7 @@ def folder(name: str) -> Traversable:
     packaged = package.joinpath(name)
     if packaged.is_dir():
         return packaged
-    beside = Path(__file__).resolve().parent.parent / name
+    beside = Path(__file__).resolve().parents[2] / name
     if beside.is_dir():
         return beside
     raise DatabaseError(
