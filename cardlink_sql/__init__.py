@@ -47,38 +47,46 @@ if TYPE_CHECKING:
         DatabaseManager as DatabaseManager,
         Health as Health,
     )
+    from cardlink_sql.model.choices import (
+        CardType as CardType,
+        DeviceType as DeviceType,
+        Direction as Direction,
+        SessionStatus as SessionStatus,
+        SessionType as SessionType,
+        TestStatus as TestStatus,
+    )
     from cardlink_sql.model.declared_settings import (
         DeclaredSetting as DeclaredSetting,
         declare_setting as declare_setting,
     )
-    from cardlink_sql.model.records import (
-        CardProfile as CardProfile,
-        CardType as CardType,
-        ChangeKind as ChangeKind,
-        CommLog as CommLog,
-        Device as Device,
-        DeviceType as DeviceType,
-        Direction as Direction,
-        FlakyTest as FlakyTest,
-        JUnitImport as JUnitImport,
+    from cardlink_sql.model.records.card import CardProfile as CardProfile
+    from cardlink_sql.model.records.device import Device as Device
+    from cardlink_sql.model.records.log import CommLog as CommLog
+    from cardlink_sql.model.records.page import (
         KeysetPage as KeysetPage,
-        OTASession as OTASession,
         Page as Page,
         Position as Position,
-        RunComparison as RunComparison,
+    )
+    from cardlink_sql.model.records.session import (
+        OTASession as OTASession,
         SessionStatistics as SessionStatistics,
-        SessionStatus as SessionStatus,
         SessionSummary as SessionSummary,
-        SessionType as SessionType,
+    )
+    from cardlink_sql.model.records.setting import (
         Setting as Setting,
         SettingInForce as SettingInForce,
         SettingsImport as SettingsImport,
+    )
+    from cardlink_sql.model.records.test_result import (
+        ChangeKind as ChangeKind,
+        FlakyTest as FlakyTest,
+        JUnitImport as JUnitImport,
+        RunComparison as RunComparison,
         SuiteSummary as SuiteSummary,
         TestChange as TestChange,
         TestResult as TestResult,
         TestRun as TestRun,
         TestRunSummary as TestRunSummary,
-        TestStatus as TestStatus,
     )
     from cardlink_sql.outbox.listener import Listener as Listener
     from cardlink_sql.unit_of_work import UnitOfWork as UnitOfWork
@@ -101,11 +109,16 @@ _MODULES = {
     "live.recorder": "Recorder RecorderFigures",
     "manager": "DatabaseManager Health",
     "model.declared_settings": "DeclaredSetting declare_setting",
-    "model.records": (
-        "CardProfile CardType ChangeKind CommLog Device DeviceType Direction FlakyTest "
-        "JUnitImport KeysetPage OTASession Page Position RunComparison SessionStatistics "
-        "SessionStatus SessionSummary SessionType Setting SettingInForce SettingsImport "
-        "SuiteSummary TestChange TestResult TestRun TestRunSummary TestStatus"
+    "model.choices": "CardType DeviceType Direction SessionStatus SessionType TestStatus",
+    "model.records.card": "CardProfile",
+    "model.records.device": "Device",
+    "model.records.log": "CommLog",
+    "model.records.page": "KeysetPage Page Position",
+    "model.records.session": "OTASession SessionStatistics SessionSummary",
+    "model.records.setting": "Setting SettingInForce SettingsImport",
+    "model.records.test_result": (
+        "ChangeKind FlakyTest JUnitImport RunComparison SuiteSummary TestChange TestResult "
+        "TestRun TestRunSummary"
     ),
     "outbox.listener": "Listener",
     "unit_of_work": "UnitOfWork",

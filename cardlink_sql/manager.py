@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from cardlink_sql.database.keyring import Keyring
     from cardlink_sql.gateways.server import ServerGateway
-    from cardlink_sql.model.records import TableSize
+    from cardlink_sql.model.records.server import TableSize
     from cardlink_sql.outbox.listener import Listener
     from cardlink_sql.schema.migrator import Migrator
 

@@ -43,7 +43,9 @@ from sqlalchemy.engine import make_url
 
 from cardlink_sql import DatabaseConfig, DatabaseManager, Keyring
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.model.records import CardProfile, CommLog, SessionStatistics
+from cardlink_sql.model.records.card import CardProfile
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import SessionStatistics
 
 TITLES: Final = {
     Dialect.SQLITE: "SQLite",

@@ -9,16 +9,10 @@ from _bench_rows import plain_value
 
 from cardlink_sql import DatabaseManager, Keyring, UnitOfWork
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.model.records import (
-    CardProfile,
-    CardType,
-    CommLog,
-    Direction,
-    OTASession,
-    SessionStatistics,
-    SessionStatus,
-    SessionType,
-)
+from cardlink_sql.model.choices import CardType, Direction, SessionStatus, SessionType
+from cardlink_sql.model.records.card import CardProfile
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import OTASession, SessionStatistics
 
 
 class Contender(Protocol):

@@ -13,7 +13,8 @@ from sqlalchemy import URL, Engine, create_engine, event, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
-from cardlink_sql.model.records import CommLog, SessionStatistics
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import SessionStatistics
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 
 PRAGMAS = (

@@ -8,14 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.model.records import (
-    CardProfile,
-    CommLog,
-    Direction,
-    OTASession,
-    SessionStatus,
-    SessionType,
-)
+from cardlink_sql.model.choices import Direction, SessionStatus, SessionType
+from cardlink_sql.model.records.card import CardProfile
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.status_words import describe
 
 PAGE: Final = 100

@@ -5,14 +5,9 @@ from datetime import UTC, datetime, timedelta
 from cardlink_sql import CardProfile, Device, DeviceType, OTASession, UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import (
-    CardType,
-    SessionStatus,
-    SessionType,
-    Setting,
-    TestResult,
-    TestStatus,
-)
+from cardlink_sql.model.choices import CardType, SessionStatus, SessionType, TestStatus
+from cardlink_sql.model.records.setting import Setting
+from cardlink_sql.model.records.test_result import TestResult
 from tests.conftest import MOMENT, card, device, entry, iccid, session_id
 
 AWKWARD = (

@@ -191,7 +191,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
 WRITER = """
 import sys, uuid
 from cardlink_sql import *
-from cardlink_sql.model.records import CommLog
+from cardlink_sql.model.records.log import CommLog
 with DatabaseManager(DatabaseConfig(sys.argv[1])) as manager:
     while True:
         with UnitOfWork(manager) as uow:

@@ -21,7 +21,9 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.database.keyring import Keyring
-from cardlink_sql.model.records import OTASession, TestResult, TestStatus
+from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.model.records.session import OTASession
+from cardlink_sql.model.records.test_result import TestResult
 from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
 from cardlink_sql.transfer.exchange.writers import harmless
 from tests.conftest import MOMENT, add, card, device, entry, iccid, session_id

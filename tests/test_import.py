@@ -20,7 +20,8 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.strict_yaml import Author, read_yaml, write_yaml
-from cardlink_sql.model.records import OTASession, SessionStatus
+from cardlink_sql.model.choices import SessionStatus
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.transfer.exchange import Conflict, Format, ImportReport, Keys, export, import_file
 from cardlink_sql.transfer.exchange.conflict import TableReport, deep_merge
 from tests.conftest import (

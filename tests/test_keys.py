@@ -16,7 +16,7 @@ from cardlink_sql import DatabaseManager, Keyring, UnitOfWork
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, EncryptionError, ValidationError
 from cardlink_sql.formats.text import read_text
-from cardlink_sql.model.records import PskToken
+from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
 from tests.conftest import Migrated, card, dump, iccid

@@ -13,7 +13,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.settings_yaml import read_settings, write_settings
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.records import SettingInForce
+from cardlink_sql.model.records.setting import SettingInForce
 from tests.conftest import Migrated
 from tests.test_settings import DEFAULTS, json_text, json_values, same
 

@@ -17,7 +17,8 @@ from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.model.records import CardProfile, CardType
+from cardlink_sql.model.choices import CardType
+from cardlink_sql.model.records.card import CardProfile
 
 cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
 

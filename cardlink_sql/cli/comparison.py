@@ -8,7 +8,8 @@ from rich.text import Text
 
 from cardlink_sql.cli.output import output, styled, visible
 from cardlink_sql.cli.rows import print_rows
-from cardlink_sql.model.records import ChangeKind, RunComparison, TestChange, TestStatus
+from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.model.records.test_result import ChangeKind, RunComparison, TestChange
 
 STATUS_STYLES: Final = {
     "passed": "green", "failed": "red", "error": "bold red", "skipped": "yellow"

@@ -7,7 +7,7 @@ from cardlink_sql.cli.options import argument
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import DatabaseError, NotFoundError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.records import OTASession
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
 
 # The number of matching sessions that an error lists.

@@ -14,7 +14,8 @@ from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.gateways.search import like_pattern
-from cardlink_sql.model.records import Device, DeviceType
+from cardlink_sql.model.choices import DeviceType
+from cardlink_sql.model.records.device import Device
 from cardlink_sql.unit_of_work import UnitOfWork
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")

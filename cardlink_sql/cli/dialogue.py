@@ -9,7 +9,9 @@ from rich.text import Text
 from cardlink_sql.cli.json_output import print_json_with_list
 from cardlink_sql.cli.output import facts, output, seconds, styled, visible
 from cardlink_sql.model.apdu_names import name_of
-from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionSummary
+from cardlink_sql.model.choices import Direction
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import OTASession, SessionSummary
 from cardlink_sql.model.status_words import is_error
 from cardlink_sql.unit_of_work import UnitOfWork
 

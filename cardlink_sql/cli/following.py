@@ -16,7 +16,8 @@ from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, styled, visible
 from cardlink_sql.errors import StateError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.records import OTASession, SessionStatus
+from cardlink_sql.model.choices import SessionStatus
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.outbox.listener import Listener
 from cardlink_sql.unit_of_work import UnitOfWork

@@ -11,7 +11,8 @@ from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.model.apdu_names import name_of
-from cardlink_sql.model.records import CommLog, Direction
+from cardlink_sql.model.choices import Direction
+from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _LONGEST_SHOWN = 40

@@ -27,7 +27,8 @@ from cardlink_sql.cli.output import output, seconds, styled
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import OTASession, SessionStatus
+from cardlink_sql.model.choices import SessionStatus
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.transfer.capture import write_session
 
 sessions = group(

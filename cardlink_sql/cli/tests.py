@@ -28,12 +28,7 @@ from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import (
-    SuiteSummary,
-    TestResult,
-    TestRun,
-    TestRunSummary,
-)
+from cardlink_sql.model.records.test_result import SuiteSummary, TestResult, TestRun, TestRunSummary
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _OPEN: Final = ("open", "cyan")

@@ -10,7 +10,8 @@ from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.luhn import luhn_is_right
-from cardlink_sql.model.records import CommLog, SessionSummary
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import SessionSummary
 from cardlink_sql.transfer.capture import read_recording
 from cardlink_sql.transfer.trace import Replay, Trace, replay as replay_trace
 from cardlink_sql.unit_of_work import UnitOfWork

@@ -26,7 +26,7 @@ from typing import Any, Final
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_yaml import Author, Fields, read_yaml, write_yaml
 from cardlink_sql.model.declared_settings import HIDDEN, category_of, declared_settings
-from cardlink_sql.model.records import SettingInForce
+from cardlink_sql.model.records.setting import SettingInForce
 
 _LONG_FORM: Final = ("value", "description", "category")
 _HEADER: Final = """\

@@ -15,7 +15,7 @@ from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders
 from cardlink_sql.model.json_value import Record
-from cardlink_sql.model.records import KeysetPage, Page, Position
+from cardlink_sql.model.records.page import KeysetPage, Page, Position
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Library, Query, Row
 from cardlink_sql.queries.query import MAX_LIST

@@ -17,7 +17,9 @@ from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import CardFilter, CardOrder
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import AnyCardType, CardProfile, Page, PskToken
+from cardlink_sql.model.choices import AnyCardType
+from cardlink_sql.model.records.card import CardProfile, PskToken
+from cardlink_sql.model.records.page import Page
 from cardlink_sql.model.tables import card_profiles
 from cardlink_sql.queries import Library
 

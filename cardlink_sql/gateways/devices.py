@@ -8,7 +8,9 @@ from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import DeviceFilter, DeviceOrder
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import AnyDeviceType, Device, DeviceType, Page
+from cardlink_sql.model.choices import AnyDeviceType, DeviceType
+from cardlink_sql.model.records.device import Device
+from cardlink_sql.model.records.page import Page
 from cardlink_sql.model.tables import devices
 from cardlink_sql.model.times import utc_now
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import TestResult
+from cardlink_sql.model.records.test_result import TestResult
 from cardlink_sql.model.tables import test_results
 
 _MILLISECOND: Final = timedelta(milliseconds=1)

@@ -8,11 +8,7 @@ filtered and ordered only by what an index serves. A test holds these types to t
 from datetime import datetime
 from typing import Literal, TypedDict
 
-from cardlink_sql.model.records import (
-    AnyCardType,
-    AnyDeviceType,
-    AnySessionStatus,
-)
+from cardlink_sql.model.choices import AnyCardType, AnyDeviceType, AnySessionStatus
 
 
 class DeviceFilter(TypedDict, total=False):

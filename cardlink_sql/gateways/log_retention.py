@@ -5,7 +5,7 @@ from typing import Final
 
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import CommLog
+from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.queries.query import MAX_LIST
 
 # Entries that purge_old finds by one query.

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cardlink_sql.model import validation
+from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.columns import Binder
-from cardlink_sql.model.records import CommLog, Direction
+from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.model.status_words import describe
 
 # A member equals its value and hashes alike, so that one table knows both.

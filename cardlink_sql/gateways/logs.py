@@ -15,7 +15,10 @@ from cardlink_sql.gateways.filters import LogFields, LogFilter, LogOrder
 from cardlink_sql.gateways.log_retention import LogRetention
 from cardlink_sql.gateways.log_rows import LogRows, complete
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import AnyDirection, CommLog, Direction, Page, SessionSummary
+from cardlink_sql.model.choices import AnyDirection, Direction
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.page import Page
+from cardlink_sql.model.records.session import SessionSummary
 from cardlink_sql.model.tables import comm_logs
 from cardlink_sql.model.times import utc_now, utc_to_text
 from cardlink_sql.queries import Library

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import (
+from cardlink_sql.model.records.test_result import (
     FlakyTest,
     RunComparison,
     SuiteSummary,

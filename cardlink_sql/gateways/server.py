@@ -5,7 +5,7 @@ from typing import ClassVar
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.errors import QueryError
-from cardlink_sql.model.records import CountedStatement, TableSize
+from cardlink_sql.model.records.server import CountedStatement, TableSize
 
 
 class ServerGateway(QueryRunner):

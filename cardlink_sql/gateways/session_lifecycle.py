@@ -12,13 +12,9 @@ from typing import Any, Final
 
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.model.records import (
-    AnySessionType,
-    JSONValue,
-    OTASession,
-    SessionStatus,
-    SessionType,
-)
+from cardlink_sql.model.choices import AnySessionType, SessionStatus, SessionType
+from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.times import utc_now
 
 # How an event names what each step did.

@@ -12,14 +12,9 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.gateways.filters import SessionFilter, SessionOrder
 from cardlink_sql.gateways.session_lifecycle import SessionLifecycle
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import (
-    AnySessionStatus,
-    OTASession,
-    Page,
-    Position,
-    SessionStatistics,
-    SessionStatus,
-)
+from cardlink_sql.model.choices import AnySessionStatus, SessionStatus
+from cardlink_sql.model.records.page import Page, Position
+from cardlink_sql.model.records.session import OTASession, SessionStatistics
 from cardlink_sql.model.tables import ota_sessions
 from cardlink_sql.model.times import utc_now
 

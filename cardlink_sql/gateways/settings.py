@@ -25,7 +25,8 @@ from cardlink_sql.model.declared_settings import (
     declared_settings,
     is_secret,
 )
-from cardlink_sql.model.records import Page, Setting, SettingInForce, SettingsImport
+from cardlink_sql.model.records.page import Page
+from cardlink_sql.model.records.setting import Setting, SettingInForce, SettingsImport
 from cardlink_sql.model.tables import settings
 
 

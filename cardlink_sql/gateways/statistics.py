@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import CardCount, ExchangeCount, SessionDay, SlowExchange
+from cardlink_sql.model.records.session import CardCount, ExchangeCount, SessionDay, SlowExchange
 
 
 class StatisticsGateway(QueryRunner):

@@ -20,17 +20,16 @@ from cardlink_sql.gateways.durations import completed
 from cardlink_sql.gateways.filters import TestFilter, TestOrder
 from cardlink_sql.gateways.run_figures import RunFigures
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import (
-    AnyTestStatus,
+from cardlink_sql.model.choices import AnyTestStatus, TestStatus
+from cardlink_sql.model.json_value import JSONValue
+from cardlink_sql.model.records.page import Page
+from cardlink_sql.model.records.test_result import (
     FlakyTest,
-    JSONValue,
     JUnitImport,
-    Page,
     SuiteSummary,
     TestChange,
     TestResult,
     TestRun,
-    TestStatus,
 )
 from cardlink_sql.model.tables import test_results
 from cardlink_sql.model.times import utc_now

@@ -14,7 +14,7 @@ from cardlink_sql.errors import (
     ValidationError,
 )
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.records import Direction
+from cardlink_sql.model.choices import Direction
 from cardlink_sql.unit_of_work import UnitOfWork
 
 # What the database says about one item. Any other error is about the database itself.

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Table
 
 from cardlink_sql.model import validation
+from cardlink_sql.model.choices import AnyDirection, AnySessionType
 from cardlink_sql.model.columns import checks
 from cardlink_sql.model.json_value import JSONValue
-from cardlink_sql.model.records import AnyDirection, AnySessionType
 from cardlink_sql.model.tables import comm_logs, ota_sessions
 from cardlink_sql.model.times import utc_now
 

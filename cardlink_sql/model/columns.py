@@ -25,7 +25,7 @@ from sqlalchemy import (
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import times, validation
-from cardlink_sql.model.records import (
+from cardlink_sql.model.choices import (
     CardType,
     DeviceType,
     Direction,

@@ -12,7 +12,7 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.errors import ConflictError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import PskToken
+from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _ATTEMPTS: Final = 5

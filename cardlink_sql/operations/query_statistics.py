@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.records import CountedStatement
+from cardlink_sql.model.records.server import CountedStatement
 from cardlink_sql.operations.digests import Digests
 from cardlink_sql.queries.query import title_in
 

@@ -10,15 +10,15 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import command_name
 from cardlink_sql.model.json_value import Record
-from cardlink_sql.model.records import (
+from cardlink_sql.model.records.server import TableSize
+from cardlink_sql.model.records.session import (
     CardCount,
     ExchangeCount,
     SessionDay,
     SessionStatistics,
     SlowExchange,
-    TableSize,
-    TestRun,
 )
+from cardlink_sql.model.records.test_result import TestRun
 from cardlink_sql.model.status_words import describe, is_error
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.unit_of_work import UnitOfWork

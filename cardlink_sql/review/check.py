@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.model.records import JSONValue
+from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.describe import Describer, Description, Refused, Typed, ValueKind
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of

@@ -20,7 +20,7 @@ from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.statistics import StatisticsGateway
 from cardlink_sql.gateways.tests import TestGateway
-from cardlink_sql.model.records import JSONValue
+from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import Query, Rows

@@ -10,7 +10,9 @@ from typing import IO, Any, Final
 from cardlink_sql.formats.pcap import Packet, is_capture, read_capture, split_apdu, write_capture
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import CommLog, Direction, OTASession, SessionStatus
+from cardlink_sql.model.choices import Direction, SessionStatus
+from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
 
 _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")

@@ -33,7 +33,9 @@ from cardlink_sql.formats.text import decode, read_bytes
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import CardProfile, CommLog, Direction, SessionType
+from cardlink_sql.model.choices import Direction, SessionType
+from cardlink_sql.model.records.card import CardProfile
+from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.model.validation import Check
 from cardlink_sql.unit_of_work import UnitOfWork
 

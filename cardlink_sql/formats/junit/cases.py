@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cardlink_sql.formats.junit.report import Case
 from cardlink_sql.formats.junit.writing import UNKNOWN_HOST
-from cardlink_sql.model.records import TestStatus
+from cardlink_sql.model.choices import TestStatus
 
 # Of the output of a test, and of a property; the end matters most. Two outputs of line breaks
 # alone, each of which JSON writes as two characters, still fit into the metadata.

@@ -45,7 +45,7 @@ from cardlink_sql.formats.junit.markup import text_of
 from cardlink_sql.formats.junit.report import Case, Report
 from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.model import validation
-from cardlink_sql.model.records import TestStatus
+from cardlink_sql.model.choices import TestStatus
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 100

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.junit.writing import DEVICE, ICCID
-from cardlink_sql.model.records import TestResult, TestStatus
+from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.model.records.test_result import TestResult
 from cardlink_sql.model.times import utc_now
 
 _IDS: Final = uuid.UUID("a7f1f6bb-3c0b-4b0c-8f5e-2b1f4a5f9a55")

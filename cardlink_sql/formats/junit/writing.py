@@ -14,7 +14,8 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from cardlink_sql.formats.junit.markup import visible
-from cardlink_sql.model.records import TestResult, TestStatus
+from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.model.records.test_result import TestResult
 
 # How the schema of JUnit's Ant task says that the host is not known.
 UNKNOWN_HOST: Final = "localhost"

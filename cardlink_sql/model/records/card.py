@@ -2,24 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Literal
 
+from cardlink_sql.model.choices import CardType
 from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
-
-
-class CardType(StrEnum):
-    """The application platform of the card."""
-
-    UICC = "UICC"
-    USIM = "USIM"
-    EUICC = "eUICC"
-    ISIM = "ISIM"
-
-
-# A member, or its value.
-AnyCardType = CardType | Literal["UICC", "USIM", "eUICC", "ISIM"]
 
 
 @dataclass(slots=True)

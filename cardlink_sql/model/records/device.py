@@ -2,22 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Literal
 
+from cardlink_sql.model.choices import DeviceType
 from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
-
-
-class DeviceType(StrEnum):
-    """The kind of device that carries the card."""
-
-    PHONE = "phone"
-    MODEM = "modem"
-
-
-# A member, or its value.
-AnyDeviceType = DeviceType | Literal["phone", "modem"]
 
 
 @dataclass(slots=True)

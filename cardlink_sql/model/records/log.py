@@ -2,22 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Literal
 
+from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.times import utc_now
-
-
-class Direction(StrEnum):
-    """The direction of an APDU: to the card or from it."""
-
-    COMMAND = "command"
-    RESPONSE = "response"
-
-
-# A member, or its value.
-AnyDirection = Direction | Literal["command", "response"]
 
 
 @dataclass(slots=True)

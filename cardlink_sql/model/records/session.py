@@ -2,41 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
-from typing import Literal
 
+from cardlink_sql.model.choices import SessionStatus, SessionType
 from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
-
-
-class SessionType(StrEnum):
-    """The side that began the session: the server by a trigger, or the card by polling."""
-
-    TRIGGERED = "triggered"
-    POLLED = "polled"
-
-
-# A member, or its value.
-AnySessionType = SessionType | Literal["triggered", "polled"]
-
-
-class SessionStatus(StrEnum):
-    """The state of an OTA session; the last three are ends."""
-
-    PENDING = "pending"
-    ACTIVE = "active"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-
-    @property
-    def is_end(self) -> bool:
-        """Return whether a session in this status has ended."""
-        return self not in (SessionStatus.PENDING, SessionStatus.ACTIVE)
-
-
-# A member, or its value.
-AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "failed", "timeout"]
 
 
 @dataclass(slots=True)

@@ -3,25 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 
+from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.json_value import JSONValue, Record
 from cardlink_sql.model.times import utc_now
-
-
-class TestStatus(StrEnum):
-    """The status of a test."""
-
-    __test__ = False  # pytest would collect it by its name
-
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    ERROR = "error"
-
-
-# A member, or its value.
-AnyTestStatus = TestStatus | Literal["passed", "failed", "skipped", "error"]
 
 
 class ChangeKind(StrEnum):
