@@ -16,7 +16,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from tests.conftest import MOMENT, card, device, dump, entry, iccid, session_id
+from tests.conftest import MOMENT, add, card, device, dump, entry, iccid, session_id
 
 KEY = session_id()
 on_servers = pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], indirect=True)
@@ -480,3 +480,19 @@ def test_after_a_deadlock_a_savepoint_does_not_go_on_without_its_transaction(
 
     assert deadlock(manager, update) != "lost"
     assert names(manager) == ["device-0001", "device-0002"]
+
+
+@on_servers
+def test_a_session_and_its_device_are_written_by_many_without_a_conflict(
+    manager: DatabaseManager,
+) -> None:
+    add(manager, device(1))
+
+    def work(_number: int) -> None:
+        with UnitOfWork(manager) as uow:
+            uow.sessions.create_session(device_id=device(1).id)
+            uow.devices.update_last_seen(device(1).id)
+            uow.commit()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(80)))

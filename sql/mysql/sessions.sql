@@ -3,6 +3,45 @@
 -- UPDATE that ends it waits for the other, and one of two that both end it may be a deadlock's
 -- victim (ConflictError).
 
+-- name: create :exec
+-- A new session. Its device's row is locked first, as update_last_seen locks it: with the shared lock
+-- that the foreign key takes instead, two units of work that call both would deadlock.
+-- differs: PostgreSQL's foreign key takes a lock that lets such an UPDATE pass
+INSERT INTO ota_sessions (
+  id,
+  session_type,
+  device_id,
+  card_iccid,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  metadata,
+  created_at,
+  updated_at
+)
+VALUES (
+  :id,
+  :session_type,
+  COALESCE((SELECT d.id FROM devices d WHERE d.id = :device_id FOR UPDATE), :device_id),
+  :card_iccid,
+  :status,
+  :started_at,
+  :ended_at,
+  :duration_ms,
+  :tls_cipher_suite,
+  :tls_psk_identity,
+  :error_code,
+  :error_message,
+  :metadata,
+  :created_at,
+  :updated_at
+);
+
 -- name: complete_session :exec
 -- Active becomes completed; no row where the session is not active or would end before its start.
 -- differs: the difference of two times is TIMESTAMPDIFF here
