@@ -150,4 +150,4 @@ def version_in(folder: Path) -> list[int]:
 
 def is_program(path: Path) -> bool:
     """Whether this is a file that can be run."""
-    return path.is_file() and os.access(path, os.X_OK)
+    return os.access(path, os.X_OK) and path.is_file()
