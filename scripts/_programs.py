@@ -81,7 +81,13 @@ def find_mysql() -> Program | None:
 
 def is_mariadb(program: Program) -> bool:
     """Return whether a server program is MariaDB's, whatever its name."""
-    said = subprocess.run([program.path, "--version"], check=False, capture_output=True, text=True)
+    said = subprocess.run(
+        [program.path, "--version"],
+        check=False,
+        env={**os.environ, **program.environment},
+        capture_output=True,
+        text=True,
+    )
     return "MariaDB" in said.stdout
 
 
