@@ -365,3 +365,31 @@ def test_bad_input_has_its_error_and_changes_nothing(filled: DatabaseManager) ->
             assert type(refused.value) is bad.error, f"{said}: {refused.value!r}"
             assert len(str(refused.value)) < 2_000, said
         assert dump(filled) == before, bad.name
+
+
+# Name of a call in TABLE, and what its last error says on every backend.
+SAID = {
+    "key taken": "a row with this key exists already: devices.id 'device-0001'",
+    "identity taken": "a row with this key exists already: card_profiles.psk_identity 'card-1'",
+    "session taken": f"a row with this key exists already: ota_sessions.id '{session_id(1)}'",
+    "no device": "there is no device '%s' (ota_sessions.device_id)",
+    "no card": f"there is no card '{iccid(9)}' (ota_sessions.card_iccid)",
+    "no card for an update": f"there is no card '{iccid(9)}' (ota_sessions.card_iccid)",
+    "no session": f"there is no session '{session_id(9)}' (comm_logs.session_id)",
+    "no session in a batch": "a row refers to a session that does not exist (comm_logs.session_id)",
+}
+
+
+def test_a_refused_row_is_named_by_column_and_value(filled: DatabaseManager) -> None:
+    said = {}
+    for bad in (bad for bad in TABLE if bad.name in SAID):
+        with UnitOfWork(filled) as uow, pytest.raises(IntegrityError) as refused:
+            bad.call(uow, bad.values[-1])
+        said[bad.name] = refused.value.what
+    assert said == SAID
+
+    key = bytes(range(16))
+    with UnitOfWork(filled) as uow, pytest.raises(IntegrityError, match="not shown") as refused:
+        for number in (8, 9):
+            uow.cards.create_with_psk(card(number), key, psk_identity=key.hex())
+    assert key.hex() not in str(refused.value)

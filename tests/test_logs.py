@@ -241,7 +241,7 @@ def test_a_batch_with_one_bad_entry_writes_nothing(
 def test_a_buffered_entry_for_no_session_is_found_by_commit(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.logs.add_log(session_id(99), "command", "00")
-        with pytest.raises(IntegrityError, match="does not exist"):
+        with pytest.raises(IntegrityError, match="there is no session"):
             uow.commit()
 
     assert dump(manager)["comm_logs"] == []

@@ -101,14 +101,6 @@ def test_a_session_names_its_device_card_and_type(uow: UnitOfWork) -> None:
     assert session.session_type is SessionType.POLLED
 
 
-@pytest.mark.parametrize("parent", [{"device_id": "nobody"}, {"card_iccid": iccid(99)}])
-def test_a_device_or_card_that_does_not_exist_is_refused(
-    uow: UnitOfWork, parent: dict[str, Any]
-) -> None:
-    with pytest.raises(IntegrityError, match="does not exist"):
-        uow.sessions.create_session(**parent)
-
-
 # Steps
 
 

@@ -76,6 +76,11 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
 }
 
 
+def sentence(fault: Fault) -> str:
+    """Return what happened, in the words that all backends share."""
+    return _SENTENCES[fault][1]
+
+
 def error_for(fault: Fault, detail: str | None, where: str | None) -> DatabaseError:
     """Return the layer's error for a fault.
 

@@ -10,7 +10,7 @@ from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
 from cardlink_sql.database.pipeline import Pending
 from cardlink_sql.database.pool import Pool
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import DatabaseError, IntegrityError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
@@ -34,8 +34,7 @@ class Transaction:
         hooks: called before ``BEGIN`` and ``COMMIT``.
         read_only: no transaction, and no query that writes. Each statement sees what was
             committed before it, and one that meets a dead connection is sent once more.
-        snapshot: for reading only, too, but in one transaction: all statements see the state
-            that the first of them saw.
+        snapshot: read-only in one transaction, whose statements all see one state.
         timeout: seconds that all of it may take, connecting included.
     """
 
@@ -195,19 +194,19 @@ class Transaction:
             rows = connection.fetch(read, asked.sql, asked.pick(key))
             return rows[0] if ahead.rows and rows else None
 
-        return self._attempt(write, send)
+        return self._attempt(write, send, [parameters])
 
     def batch(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows, each a tuple in the order of the query's parameters."""
         connection = self._ready_to_write(query)
         sql = query.statement(dict.fromkeys(query.required)).sql
-        return self._attempt(query, lambda: connection.write_many(query, sql, rows))
+        return self._attempt(query, lambda: connection.write_many(query, sql, rows), rows)
 
     def copy(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY, each a tuple in the order of its columns."""
         connection = self._ready_to_write(query)
         sql = query.statement({}).sql
-        return self._attempt(query, lambda: connection.copy(query, sql, rows))
+        return self._attempt(query, lambda: connection.copy(query, sql, rows), rows)
 
     def commit(self) -> None:
         """Commit. Later statements belong to another transaction.
@@ -240,9 +239,7 @@ class Transaction:
         """Undo everything since the last commit."""
         connection = self._check_open()
         self._discard_pending()
-        self._has_written = False
-        self._failed = None
-        self._pending_events = None
+        self._has_written, self._failed, self._pending_events = False, None, None
         if self._begun and not self._autocommit:
             self._begun = False
             try:
@@ -327,14 +324,19 @@ class Transaction:
     def _write(self, send: Callable[..., int], query: Query, values: Mapping[str, Any]) -> int:
         connection = self._ready_to_write(query)
         statement = query.statement(values)
-        bound = statement.pick(values)
-        return self._attempt(query, lambda: send(connection, query, statement.sql, bound))
+        sql, bound = statement.sql, statement.pick(values)
+        return self._attempt(query, lambda: send(connection, query, sql, bound), [values])
 
-    def _attempt(self, query: Query, write: Callable[[], T]) -> T:
+    def _attempt(self, query: Query, write: Callable[[], T], rows: Sequence[Any]) -> T:
         if not self._begun:
             self._begin()
         try:
             return write()
+        except IntegrityError as error:
+            driver = self._check_open().pooled.driver_connection
+            named = refusals.named(error, self.backend, driver, query, rows)
+            self._fail(query.title, named)
+            raise named from error.__cause__
         except BaseException as error:
             self._fail(query.title, error)
             raise

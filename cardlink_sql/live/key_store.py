@@ -1,18 +1,16 @@
 """Looks up the PSK of an identity, from any thread of a server."""
 
 import logging
-import re
 from typing import Final
 
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.model.identities import shown_identity
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _log: Final = logging.getLogger(__name__)
 
-# An identity of so many hex digits could be a key that was sent in its place.
-_MAY_BE_A_KEY: Final = re.compile(r"[0-9A-F]{16,}", re.IGNORECASE)
 _NO_KEY: Final = b""
 
 
@@ -65,10 +63,10 @@ class KeyStore:
         try:
             key = self.get_key(identity) if isinstance(identity, str) else None
         except DatabaseError as error:
-            _log.error("the PSK of %s cannot be read: %s", _shown(identity), error)
+            _log.error("the PSK of %s cannot be read: %s", shown_identity(identity), error)
             return _NO_KEY
         if key is None:
-            _log.warning("no card has the PSK identity %s", _shown(identity))
+            _log.warning("no card has the PSK identity %s", shown_identity(identity))
             return _NO_KEY
         return key
 
@@ -86,9 +84,3 @@ class KeyStore:
 
     def _read(self) -> UnitOfWork:
         return UnitOfWork(self.manager, read_only=True, timeout=self._timeout)
-
-
-def _shown(identity: object) -> str:
-    if isinstance(identity, str) and _MAY_BE_A_KEY.search(identity) and not identity.isdecimal():
-        return "(not shown, since it may be a key)"
-    return repr(identity)[:200]

@@ -1,4 +1,4 @@
--- Reads of SQLite's catalog that SQLAlchemy's inspector lacks.
+-- Reads of SQLite's catalog that SQLAlchemy's inspector lacks, and what its errors leave out.
 
 -- name: other_objects :many
 -- Everything else than tables and indexes that a migration may make.
@@ -18,3 +18,17 @@ WHERE i.origin = 'c';
 SELECT sql
 FROM sqlite_master
 WHERE type = 'table' AND name = :name;
+
+-- name: orphaned :many
+-- The columns of a refused row that refer to a row that is not there.
+SELECT 'device_id' AS name
+WHERE NOT EXISTS (SELECT 1 FROM devices WHERE id = :device_id)
+  AND :device_id IS NOT NULL
+UNION ALL
+SELECT 'card_iccid'
+WHERE NOT EXISTS (SELECT 1 FROM card_profiles WHERE iccid = :card_iccid)
+  AND :card_iccid IS NOT NULL
+UNION ALL
+SELECT 'session_id'
+WHERE NOT EXISTS (SELECT 1 FROM ota_sessions WHERE id = :session_id)
+  AND :session_id IS NOT NULL;

@@ -1,0 +1,105 @@
+"""Names the column and the value that a constraint refused, alike on every backend.
+
+The driver's answer has the constraint or the column, and on SQLite, for a foreign key, neither.
+Values come from the statement, so that no backend shows more than another.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Table
+
+from cardlink_sql.database.backend import Backend
+from cardlink_sql.database.faults import Fault, sentence
+from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import IntegrityError
+from cardlink_sql.model.identities import shown_identity
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query
+
+# A row's values by name, or in the order of the statement's parameters or columns.
+Values = Mapping[str, Any] | tuple[Any, ...]
+
+_TABLE: Final = re.compile(r"\b(?:INTO|UPDATE|COPY)\s+(?:/\*.*?\*/\s*)?(?P<table>\w+)")
+_COPIED: Final = re.compile(r"\((?P<columns>[^)]*)\)")
+_PARENTS: Final = {"devices": "device", "card_profiles": "card", "ota_sessions": "session"}
+_HALVES: Final = {
+    "INSERT": "the row that this one refers to does not exist",
+    "DELETE": "others still refer to this row",
+}
+_SEVERAL: Final = object()
+_ASKED: Final = ("device_id", "card_iccid", "session_id")
+
+
+def with_column_and_value(
+    error: IntegrityError, backend: Backend, connection: Any, query: Query, rows: Sequence[Values]
+) -> IntegrityError:
+    """Return the error with what was refused; the same error where that is not known.
+
+    Args:
+        error: as the driver's error was translated.
+        backend: whose driver it was.
+        connection: the driver's own.
+        query: the statement that failed.
+        rows: what it was to write.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, backend.driver_error):
+        return error
+    fault, detail = backend.diagnose(cause)
+    sql = query.as_written().sql
+    found = _TABLE.search(sql)
+    table = metadata.tables.get(found["table"]) if found else None
+    names = [] if table is None else _columns(table, detail or "")
+    if table is not None and fault is Fault.PARENT and backend.dialect is Dialect.SQLITE:
+        names = _orphaned(table, connection, rows)
+    if table is not None and names:
+        what = _sentence(fault, table, names[0], _value(query, sql, names[0], rows))
+    elif fault is Fault.PARENT and sql.split()[0] in _HALVES:
+        what = ": ".join(filter(None, [_HALVES[sql.split()[0]], detail]))
+    else:
+        return error
+    return IntegrityError(what, error.where, error.remedy)
+
+
+def _columns(table: Table, detail: str) -> list[str]:
+    """Return the columns of a constraint, or the columns that a driver named by themselves."""
+    if detail.rpartition(".")[2] in ("PRIMARY", f"pk_{table.name}"):
+        return [column.name for column in table.primary_key]
+    bare = re.sub(rf"\b(?:{table.name}\.)?(?:(?:fk|uq|ck)_{table.name}_)?", "", detail)
+    names = bare.split(", ")
+    return names if all(name in table.c for name in names) else []
+
+
+def _orphaned(table: Table, connection: Any, rows: Sequence[Values]) -> list[str]:
+    """Return the columns that refer to a row that is not there: SQLite does not say which."""
+    columns = [column.name for column in table.columns if column.foreign_keys]
+    if len(rows) > 1 or not isinstance(rows[0], Mapping):
+        return columns
+    values = {name: rows[0].get(name) for name in _ASKED}
+    found = InternalStatements(Dialect.SQLITE, connection).rows("catalog.orphaned", **values)
+    return [name for (name,) in found if name in columns]
+
+
+def _value(query: Query, sql: str, name: str, rows: Sequence[Values]) -> Any:
+    """Return a column's value, or ``_SEVERAL``."""
+    copied = None if query.required else _COPIED.search(sql)
+    names = re.split(r",\s*", copied["columns"].strip()) if copied else query.as_written().names
+    values = {row.get(name) if isinstance(row, Mapping) else row[names.index(name)] for row in rows}
+    return values.pop() if len(values) == 1 else _SEVERAL
+
+
+def _sentence(fault: Fault, table: Table, name: str, value: Any) -> str:
+    column = f"{table.name}.{name}"
+    if fault is Fault.PARENT:
+        (key,) = table.c[name].foreign_keys
+        parent = _PARENTS[key.column.table.name]
+        if value is _SEVERAL:
+            return f"a row refers to a {parent} that does not exist ({column})"
+        return f"there is no {parent} {value!r} ({column})"
+    if fault is Fault.NOT_NULL or value is _SEVERAL:
+        return f"{sentence(fault)}: {column}"
+    shown = shown_identity(value) if name == "psk_identity" else repr(value)[:200]
+    return f"{sentence(fault)}: {column} {shown}"
