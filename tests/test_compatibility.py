@@ -1,10 +1,8 @@
 """Queries of another release on this one's schema: old servers go on during an upgrade."""
 
-import io
 import json
 import shutil
 import subprocess
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,8 +12,9 @@ from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import load_library
-from cardlink_sql.review.compatibility import compatible, read_release
+from cardlink_sql.review.compatibility import compatible
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.release import find_release
 from tests.test_review_check import describing
 
 ROOT = Path(__file__).parent.parent
@@ -43,39 +42,25 @@ def release_with(folder: Path, queries: str) -> Path:
     return release
 
 
-def checked(release: Path, manager: DatabaseManager) -> list[Finding]:
+def checked(release: str, manager: DatabaseManager) -> list[Finding]:
     """The faults of a release on a database of this one's schema."""
-    library = read_release(release, manager.dialect)
+    found = find_release(release)
     with describing(manager) as asked:
-        return compatible(library, asked, release.name).faults
+        return compatible(found.library(manager.dialect), asked, found.name).faults
 
 
-def last_release(folder: Path) -> Path | None:
-    """The newest tag before this commit, unpacked; without one there is no release yet."""
-    # Of the commits before this one: a release is compatible with itself.
-    found = git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
-    if found is None:
-        return None
-    tag = found.decode().strip()
-    archive = git("archive", tag, "sql")
-    assert archive is not None, f"{tag} has no sql/"
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder / tag, filter="data")
-    return folder / tag
-
-
-def git(*arguments: str) -> bytes | None:
-    """What git prints; ``None`` where it fails, or where there is none."""
+def last_release() -> str | None:
+    """The newest tag before this commit; without one there is no release yet."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return None
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
-    return done.stdout if done.returncode == 0 else None
+    # Of the commits before this one: a release is compatible with itself.
+    newest = ["git", "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^"]
+    done = subprocess.run(newest, cwd=ROOT, capture_output=True, check=False, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
-def test_the_last_release_goes_on_with_this_schema(
-    manager: DatabaseManager, tmp_path: Path
-) -> None:
-    release = last_release(tmp_path)
+def test_the_last_release_goes_on_with_this_schema(manager: DatabaseManager) -> None:
+    release = last_release()
     if release is None:
         return  # There is no release yet.
     assert checked(release, manager) == []
@@ -84,7 +69,7 @@ def test_the_last_release_goes_on_with_this_schema(
 def test_what_an_old_server_sends_and_is_refused_is_a_fault(
     manager: DatabaseManager, tmp_path: Path
 ) -> None:
-    faults = checked(release_with(tmp_path, OLD), manager)
+    faults = checked(str(release_with(tmp_path, OLD)), manager)
     assert [(fault.check, fault.query, fault.dialect) for fault in faults] == [
         ("compatible", "phones.find_gone", manager.dialect),
         ("compatible", "phones.find_old", manager.dialect),
@@ -101,7 +86,7 @@ def test_a_release_is_a_folder_a_checkout_or_a_wheel(tmp_path: Path) -> None:
             archive.write(file, f"cardlink_sql/sql/{file.relative_to(ROOT / 'sql')}")
     ours = [query.title for query in load_library(Dialect.MYSQL).all()]
     for release in (ROOT, ROOT / "sql", wheel):
-        read = read_release(release, Dialect.MYSQL)
+        read = find_release(str(release)).library(Dialect.MYSQL)
         assert [query.title for query in read.all()] == ours
 
 
@@ -113,13 +98,17 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def test_the_command(
-    manager: DatabaseManager, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    manager: DatabaseManager,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = ("--url", manager.config.url)
-    code, out, notes = run(capsys, str(ROOT), *url)
+    monkeypatch.chdir(ROOT)
+    code, out, notes = run(capsys, ".", *url)
     assert code == 0
     count = len(load_library(manager.dialect).all()) - notes.count("is not checked")
-    assert out.startswith(f"{count} queries of ")
+    assert out.startswith(f"{count} queries of {ROOT.name} ")
     release = str(release_with(tmp_path, OLD))
     code, out, _ = run(capsys, release, *url)
     assert code == 1
@@ -135,7 +124,7 @@ def test_the_command(
 def test_a_release_without_queries_is_wrong_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for release in (tmp_path, tmp_path / "none"):
+    for release, said in ((tmp_path, "holds no sql/"), (tmp_path / "none", "nor a git revision")):
         code, _, err = run(capsys, str(release), "--dialect", "sqlite")
         assert code == 2
-        assert "holds no sql/ folder" in err
+        assert said in err

@@ -1,7 +1,6 @@
 """``cardlink-db schema``: reviews of the migrations and their schema."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -84,8 +83,10 @@ def lint(*, as_json: AsJson = False) -> None:
 @schema.command()
 def compatible(
     release: Annotated[
-        Path,
-        typer.Argument(metavar="RELEASE", help="Its wheel, a checkout of it, or its sql/ folder."),
+        str,
+        typer.Argument(
+            metavar="RELEASE", help="Its wheel, a checkout, its sql/ folder or a git revision."
+        ),
     ],
     *,
     dialect: DialectOption = None,
@@ -101,19 +102,20 @@ def compatible(
     Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl
     """
     # These need the extra "review"; lint and dump do not.
-    from cardlink_sql.review.compatibility import compatible as check_release, read_release
+    from cardlink_sql.review.compatibility import compatible as check_release
+    from cardlink_sql.review.release import find_release
     from cardlink_sql.review.target import scratch
 
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     chosen = dialect or config.dialect
     with argument("RELEASE"):
-        library = read_release(release, chosen)
+        found = find_release(release)
     with scratch(chosen, _config_of(chosen, config)) as target:
-        checked = check_release(library, target.asked, release.name)
+        checked = check_release(found.library(chosen), target.asked, found.name)
     if as_json:
         print_json(asdict(checked))
     else:
-        _print_refused(checked, release.name)
+        _print_refused(checked, found.name)
     if checked.faults:
         raise typer.Exit(Exit.ERROR)
 

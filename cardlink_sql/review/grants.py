@@ -5,7 +5,7 @@ Foreign keys act with the owner's rights, so what they delete or set needs none.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,8 +13,8 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.review.access import Access
-from cardlink_sql.review.footprint import Footprint, footprints
+from cardlink_sql.review.access import NOTHING, Access, union
+from cardlink_sql.review.footprint import footprints
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.rights import ROW_RIGHTS, escaped_pattern, mysql_rights
 
@@ -65,44 +65,54 @@ def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant
     writer = _PostgreSQL(user) if dialect is Dialect.POSTGRESQL else _MySQL(user, database)
     if role is Role.DBA:
         return writer.migrates()
-    needs = _needs(dialect, only_reads=role is Role.READER)
+    needs = required_rights(role, dialect)
     needs |= {table: {"SELECT": list[str]()} for table in BOOKKEEPING_TABLES}
     if role is Role.READER:
         needs |= {name: {"SELECT": list[str]()} for name in _sequences(dialect)}
     return [*writer.first(), *(writer.on(name, rights) for name, rights in needs.items())]
 
 
-def _needs(dialect: Dialect, *, only_reads: bool) -> dict[str, dict[str, list[str]]]:
-    """Return the queries by table and right, with the schema's tables first, in its order."""
+def required_rights(
+    role: Role, dialect: Dialect, accesses: Mapping[str, Access] | None = None
+) -> dict[str, dict[str, list[str]]]:
+    """Return the queries by table and right, with the schema's tables first, in its order.
+
+    Args:
+        role: ``app``, or ``reader``, who runs what writes nothing.
+        dialect: of the server.
+        accesses: of the queries of another release, by title.
+    """
+    known = (
+        {title: one.own for title, one in footprints(dialect).items()}
+        if accesses is None
+        else accesses
+    )
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for title, footprint in footprints(dialect).items():
-        access = _with_own_rights(footprint, dialect)
-        if not (only_reads and access.tables_written):
+    for title, own in known.items():
+        access = own | _also(own, dialect)
+        if not (role is Role.READER and access.tables_written):
             for table, right in _rights(access):
                 found[table][right].append(title)
+    # Every role can read the catalogs, which no query writes.
+    granted = union(known.values()).tables_written
     order = [*(table.name for table in metadata.sorted_tables), *sorted(found)]
     return {
         name: {right: found[name][right] for right in ROW_RIGHTS if right in found[name]}
         for name in dict.fromkeys(order)
-        if name in found and _is_granted(name)
+        if name in found and (name in granted or name.endswith(_SEQUENCE))
     }
 
 
 def _sequences(dialect: Dialect) -> list[str]:
-    return [name for name in _needs(dialect, only_reads=False) if name.endswith(_SEQUENCE)]
+    return [name for name in required_rights(Role.APP, dialect) if name.endswith(_SEQUENCE)]
 
 
-def _with_own_rights(footprint: Footprint, dialect: Dialect) -> Access:
+def _also(own: Access, dialect: Dialect) -> Access:
     if dialect is Dialect.POSTGRESQL:
-        return footprint.own
+        return NOTHING
     # MariaDB also requires SELECT for an upsert.
-    upserted = footprint.own.inserts.keys() & footprint.own.updates.keys()
-    return footprint.own | Access(reads=dict.fromkeys(upserted, frozenset()))
-
-
-def _is_granted(name: str) -> bool:
-    # Every role can read the catalogs.
-    return name in metadata.tables or name.endswith(_SEQUENCE)
+    upserted = own.inserts.keys() & own.updates.keys()
+    return Access(reads=dict.fromkeys(upserted, frozenset()))
 
 
 def _rights(access: Access) -> Iterator[tuple[str, str]]:

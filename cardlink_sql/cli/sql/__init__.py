@@ -2,6 +2,7 @@
 
 from cardlink_sql.cli.options import group
 from cardlink_sql.cli.sql.checking import check, lock
+from cardlink_sql.cli.sql.differing import diff
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 from cardlink_sql.cli.sql.planning import explain
 from cardlink_sql.cli.sql.reporting import report
@@ -20,6 +21,7 @@ sql.command()(show)
 sql.command()(explain)
 sql.command()(check)
 sql.command()(lock)
+sql.command()(diff)
 sql.command()(impact)
 sql.command()(report)
 sql.command()(grants)

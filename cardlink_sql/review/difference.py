@@ -1,0 +1,265 @@
+"""The effects of a change of the SQL: this release against another, by the locks of both.
+
+Needs no database. A query is changed if the hash in its lock is; documentation does not count.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import ValidationError
+from cardlink_sql.queries.resources import folder
+from cardlink_sql.review.access import Access
+from cardlink_sql.review.grants import Role, required_rights
+from cardlink_sql.review.lock import Lock, read_lock
+from cardlink_sql.review.release import Release
+from cardlink_sql.schema.migrator.files import read_migrations
+from cardlink_sql.schema.migrator.state import State
+
+_DOES: Final = ("reads", "inserts", "updates", "deletes")
+
+
+@dataclass(frozen=True)
+class ChangedQuery:
+    """A query that is new, gone or changed.
+
+    Attributes:
+        query: its title.
+        dialects: those whose form is.
+        effects: a sentence for each effect of a new query, and each difference of a changed one.
+    """
+
+    query: str
+    dialects: tuple[Dialect, ...]
+    effects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChangedPlan:
+    """A plan that changed; None where the query had or has no such variant."""
+
+    query: str
+    dialect: Dialect
+    variant: str
+    before: tuple[str, ...] | None
+    now: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class ChangedRight:
+    """A right that a role needs more, or no longer, and the queries that need it."""
+
+    role: Role
+    dialect: Dialect
+    right: str
+    on: str
+    is_needed: bool
+    queries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChangedMigration:
+    """A migration that is ``new``, ``edited`` or ``gone``.
+
+    Attributes:
+        note: on the locks of a new one as a whole; None for the others.
+        statements: each statement of a new one, with its locks.
+    """
+
+    id: str
+    dialect: Dialect
+    what: str
+    note: str | None
+    statements: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The differences between this release and another."""
+
+    new: list[ChangedQuery]
+    gone: list[ChangedQuery]
+    changed: list[ChangedQuery]
+    plans: list[ChangedPlan]
+    rights: list[ChangedRight]
+    migrations: list[ChangedMigration]
+
+
+def difference(base: Release) -> Difference:
+    """Return the differences of this release from another.
+
+    Raises:
+        ValidationError: the other one has no lock.
+    """
+    pairs = {dialect: _locks(base, dialect) for dialect in Dialect}
+    before = {dialect: pair[0]["queries"] for dialect, pair in pairs.items()}
+    now = {dialect: pair[1]["queries"] for dialect, pair in pairs.items()}
+    changes = {
+        dialect: {
+            title: tuple(_changes(before[dialect][title], entry))
+            for title, entry in queries.items()
+            if entry["hash"] != before[dialect].get(title, entry)["hash"]
+        }
+        for dialect, queries in now.items()
+    }
+    return Difference(
+        new=_grouped({d: _effects_of_others(now[d], before[d]) for d in Dialect}),
+        gone=_grouped({d: dict.fromkeys(before[d].keys() - now[d].keys(), ()) for d in Dialect}),
+        changed=_grouped(changes),
+        plans=[plan for d in Dialect for plan in _plans(d, before[d], now[d])],
+        rights=[right for d in Dialect for right in _rights(d, before[d], now[d])],
+        migrations=sorted(
+            (one for dialect, pair in pairs.items() for one in _migrations(dialect, *pair)),
+            key=lambda one: one.id,
+        ),
+    )
+
+
+def _locks(base: Release, dialect: Dialect) -> tuple[Lock, Lock]:
+    before, now = read_lock(dialect, base.sql.joinpath("lock")), read_lock(dialect)
+    if before is None or now is None:
+        name = base.name if before is None else "this release"
+        raise ValidationError(
+            f"{name} has no sql/lock/{dialect}, which the difference is read from"
+        )
+    return before, now
+
+
+def _grouped(found: Mapping[Dialect, Mapping[str, tuple[str, ...]]]) -> list[ChangedQuery]:
+    """Return the queries by title; dialects with the same effects are one."""
+    alike: dict[tuple[str, tuple[str, ...]], list[Dialect]] = defaultdict(list)
+    for dialect, queries in found.items():
+        for title, effects in queries.items():
+            alike[title, effects].append(dialect)
+    return [
+        ChangedQuery(title, tuple(dialects), effects)
+        for (title, effects), dialects in sorted(alike.items())
+    ]
+
+
+def _effects_of_others(now: Lock, before: Lock) -> dict[str, tuple[str, ...]]:
+    return {
+        title: tuple(_sentences("", _effects(entry)))
+        for title, entry in now.items()
+        if title not in before
+    }
+
+
+def _effects(entry: Lock) -> set[tuple[str, str, str]]:
+    """Return what a query does, to which table and column; to rows, where no column is named."""
+    found = set[tuple[str, str, str]]()
+    for by, of in (("", entry), (" by foreign key", entry.get("by_foreign_key", {}))):
+        for does in _DOES:
+            listed = of.get(does, {})
+            tables = dict.fromkeys(_names(listed), "") if isinstance(listed, str) else listed
+            for table, columns in tables.items():
+                found |= {(f"{does}{by}", table, column) for column in _names(columns) or [""]}
+    heavy = {("scans", table, "") for table in _names(entry.get("scans", ""))}
+    return found | heavy | {("sorts", table, "") for table in _names(entry.get("sorts", ""))}
+
+
+def _names(listed: str) -> list[str]:
+    return [name for name in listed.split(", ") if name]
+
+
+def _sentences(word: str, effects: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield a sentence for each table: ``no longer: reads devices (name)``."""
+    columns: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for does, table, column in sorted(effects):
+        columns[does, table] += [column] if column else []
+    for (does, table), names in columns.items():
+        yield f"{word}{does} {table}" + (f" ({', '.join(names)})" if names else "")
+
+
+def _changes(before: Lock, now: Lock) -> Iterator[str]:
+    """Yield a sentence for each difference of a query's entries."""
+    old, new = before["gives"], now["gives"]
+    said = [
+        *([f"is :{new}, and was :{old}"] if old != new else []),
+        *_changed_types("parameter", before.get("parameters", {}), now.get("parameters", {})),
+        *_changed_types("column", before.get("columns", {}), now.get("columns", {})),
+        *_changed_names("optional parameter", before, now, "may_be_given"),
+        *_changed_names("order", before, now, "orders"),
+        *_sentences("also ", _effects(now) - _effects(before)),
+        *_sentences("no longer ", _effects(before) - _effects(now)),
+    ]
+    yield from said or ["another text, with the same effects"]
+
+
+def _changed_types(what: str, before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before:
+            yield f"new {what} {name} {now[name]}".rstrip()
+        elif name not in now:
+            yield f"no {what} {name}"
+        elif before[name] != now[name]:
+            yield f"{what} {name} is {now[name] or 'unknown'}, not {before[name] or 'unknown'}"
+
+
+def _changed_names(what: str, before: Lock, now: Lock, part: str) -> Iterator[str]:
+    old, new = (_names(entry.get(part, "")) for entry in (before, now))
+    yield from (f"new {what} {name}" for name in new if name not in old)
+    yield from (f"no {what} {name}" for name in old if name not in new)
+
+
+def _plans(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedPlan]:
+    """Yield the plans that changed, of queries that both releases have."""
+    for title in sorted(before.keys() & now.keys()):
+        old, new = (_lines(entry[title].get("plan", {})) for entry in (before, now))
+        for variant in dict.fromkeys([*old, *new]):
+            if old.get(variant) != new.get(variant):
+                yield ChangedPlan(title, dialect, variant, old.get(variant), new.get(variant))
+
+
+def _lines(plan: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {
+        variant: (lines,) if isinstance(lines, str) else tuple(lines)
+        for variant, lines in plan.items()
+    }
+
+
+def _rights(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedRight]:
+    if dialect is Dialect.SQLITE:
+        return
+    for role in (Role.APP, Role.READER):
+        old, new = (
+            {
+                (on, right): tuple(titles)
+                for on, rights in required_rights(role, dialect, _accesses(of)).items()
+                for right, titles in rights.items()
+            }
+            for of in (before, now)
+        )
+        for key in sorted(old.keys() ^ new.keys()):
+            on, right = key
+            yield ChangedRight(
+                role, dialect, right, on, key in new, new.get(key) or old.get(key, ())
+            )
+
+
+def _accesses(queries: Lock) -> dict[str, Access]:
+    """Return what each query's own statement reads and writes."""
+    found = {}
+    for title, entry in queries.items():
+        columns = {
+            does: {table: frozenset(_names(names)) for table, names in entry.get(does, {}).items()}
+            for does in _DOES[:3]
+        }
+        found[title] = Access(**columns, deletes=frozenset(_names(entry.get("deletes", ""))))
+    return found
+
+
+def _migrations(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedMigration]:
+    old, new = before["migrations"], now["migrations"]
+    state = State(read_migrations(folder("migrations"), dialect))
+    files = {file.id: file for file in state.files}
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old and name in files:
+            plan = state.planned(files[name], "apply")
+            statements = tuple(zip(plan.statements, plan.locks, strict=True))
+            yield ChangedMigration(name, dialect, "new", plan.note, statements)
+        elif old.get(name) != new.get(name):
+            what = "edited" if name in new else "gone"
+            yield ChangedMigration(name, dialect, what, None, ())
