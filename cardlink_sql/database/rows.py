@@ -25,7 +25,7 @@ R = TypeVar("R")
 # By query, its result where that is not the gateway's record: another record, every column of
 # a table, or its columns with their types.
 Gives = Mapping[str, type[Any] | Table | dict[str, Any]]
-_JSON_TYPES = frozenset(get_args(JSONValue))
+JSON_TYPES = frozenset(get_args(JSONValue))
 
 
 def reader(record: type[R], dialect: Dialect, *, is_written: bool = False) -> Callable[[Row], R]:
@@ -74,7 +74,7 @@ def columns_of(record: type[Any], **other: Any) -> dict[str, Any]:
 def split_hint(hint: Any) -> tuple[frozenset[Any], bool]:
     """Return the types of a field's hint without ``None``, and whether it may be ``None``."""
     if hint is Any:
-        return _JSON_TYPES, True  # any JSON value: what another program left NULL is null, too
+        return JSON_TYPES, True  # any JSON value: what another program left NULL is null, too
     if get_origin(hint) in (Union, types.UnionType):
         kinds = frozenset(get_args(hint))
         return kinds - {type(None)}, type(None) in kinds
@@ -83,7 +83,7 @@ def split_hint(hint: Any) -> tuple[frozenset[Any], bool]:
 
 def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
     """Return what converts a value of the driver; ``None`` where it is right as it comes."""
-    if kinds == _JSON_TYPES:
+    if kinds == JSON_TYPES:
         return None if dialect is Dialect.POSTGRESQL else json.loads
     (kind,) = kinds
     if kind is datetime:
@@ -97,7 +97,7 @@ def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] 
 
 def _written_converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
     """Return what converts a value to bind; a time of MySQL has no zone, and is UTC."""
-    if kinds == _JSON_TYPES:
+    if kinds == JSON_TYPES:
         return json.loads
     if kinds == {datetime} and dialect is Dialect.MYSQL:
         return lambda text: datetime.fromisoformat(f"{text}+00:00")

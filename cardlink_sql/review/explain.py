@@ -13,7 +13,7 @@ from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.schema.migrator import driver
 
-_WRITING: Final = frozenset({Rows.EXEC, Rows.INSERT, Rows.BATCH, Rows.COPY})
+WRITING: Final = frozenset({Rows.EXEC, Rows.INSERT, Rows.BATCH, Rows.COPY})
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
 def writes(query: Query) -> bool:
     """Return whether running the query would change anything."""
     own = footprints(query.dialect)[query.title].own
-    return query.rows in _WRITING or bool(own.tables_written)
+    return query.rows in WRITING or bool(own.tables_written)
 
 
 class Explainer:

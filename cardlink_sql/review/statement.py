@@ -141,6 +141,12 @@ class ParsedStatement:
         return Access(reads, _frozen(inserts), _frozen(updates), frozenset(deletes))
 
     @property
+    def ordered(self) -> list[str]:
+        """Return the columns of the ORDER BY of the whole statement; an expression is empty."""
+        order = self._tree.args.get("order")
+        return [one.this.name for one in order.expressions] if order else []
+
+    @property
     def is_single(self) -> bool:
         """Return whether it returns at most one row, by keys, a LIMIT or aggregates."""
         return is_single(self._tree)

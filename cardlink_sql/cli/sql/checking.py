@@ -17,7 +17,8 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.queries import load_library
-from cardlink_sql.review.check import CheckResult, check_queries
+from cardlink_sql.review.check import check_queries
+from cardlink_sql.review.consistency import judge_answers
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import (
     check_lock,
@@ -68,7 +69,8 @@ def check(
     database in memory. Every fault is listed; the exit code is 1 where there is one.
 
     On a scratch database the plans are judged, too: it is filled with a data set, and a query that
-    reads or sorts the whole of a table that grows must say why it may (-- allow-scan).
+    reads or sorts the whole of a table that grows must say why it may (-- allow-scan). And each
+    query that reads must return the same rows as on SQLite, for rows at the edges of meaning.
 
     Example: cardlink-db sql check --dialect postgresql -d postgresql://me@localhost/cardlink
     """
@@ -155,7 +157,10 @@ def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     with _target(dialect, config, is_named=url is not None) as target:
         checked = check_queries(load_library(target.dialect), target.asked)
-    plans, note = _judge_plans(target, config, checked)
+    refused = {fault.query for fault in checked.faults if fault.query}
+    plans, note = _judge_plans(target, config, refused)
+    if plans is not None:
+        faults += judge_answers(target.dialect, config, refused)
     return {
         "database": target.name,
         "dialect": target.dialect,
@@ -190,10 +195,9 @@ def _count(faults: list[Finding]) -> str:
 
 
 def _judge_plans(
-    target: Target, config: DatabaseConfig, checked: CheckResult
+    target: Target, config: DatabaseConfig, refused: set[str]
 ) -> tuple[list[Finding] | None, str | None]:
     """Return the problems of the plans, None where none was judged, and a note for the reader."""
-    refused = {fault.query for fault in checked.faults if fault.query}
     if target.note:
         return None, f"{target.note}; {_NOT_JUDGED}"
     if not target.is_scratch:

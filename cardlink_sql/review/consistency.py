@@ -1,0 +1,188 @@
+"""Whether the answers of one dialect fit one another.
+
+A count is the length of its list, a page ends where the next begins, an order that is turned round
+returns the same rows from the other end. Where the dialects agree, one of them shows it for all.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.queries import Library, Query, Rows, load_library
+from cardlink_sql.review.answers import (
+    Answer,
+    Respondent,
+    answers_of,
+    compare_answers,
+    facts_of,
+    fault_of,
+    is_compared,
+    respondent,
+)
+from cardlink_sql.review.bindings import ALL, Binding, bindings, widest
+from cardlink_sql.review.findings import Finding
+
+_PAIR: Final = "write the same conditions in both"
+
+
+def judge_answers(
+    dialect: Dialect, server: DatabaseConfig, refused: Collection[str] = ()
+) -> list[Finding]:
+    """Return the queries whose rows are others than SQLite's, or do not fit one another.
+
+    Args:
+        dialect: whose queries to compare with SQLite's.
+        server: where to make a scratch database, next to the configured one.
+        refused: titles of queries that the database cannot prepare.
+
+    Raises:
+        DatabaseError: the user may not create a database.
+        ConnectionError: no connection.
+    """
+    library = load_library(Dialect.SQLITE)
+    with respondent() as asked:
+        reference, faults = answers_of(library, asked, refused)
+        faults += check_answers(library, asked, [*refused, *(str(one.query) for one in faults)])
+    if dialect is Dialect.SQLITE:
+        return faults
+    library = load_library(dialect)
+    with respondent(server) as asked:
+        answers, others = answers_of(library, asked, refused)
+    return [*faults, *others, *compare_answers(library, answers, reference)]
+
+
+def check_answers(
+    library: Library, asked: Respondent, refused: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yield the queries whose answers do not fit one another.
+
+    Args:
+        library: the queries.
+        asked: a database of their dialect with the edge rows.
+        refused: titles of queries that the database cannot prepare.
+    """
+    for query in library.all():
+        if query.title not in refused and is_compared(query):
+            yield from _check_count(query, library, asked)
+            for check in _CHECKS:
+                yield from check(query, asked)
+
+
+def _check_count(query: Query, library: Library, asked: Respondent) -> Iterator[Finding]:
+    """Check that a ``count_X`` is the number of rows of the ``find_X`` or ``page_X``."""
+    verb, _, of = query.source.name.partition("_")
+    if verb != "count" or query.rows is not Rows.SCALAR:
+        return
+    own = library.gateway(query.source.gateway)
+    for name in (f"find_{of}", f"page_{of}"):
+        if name not in own:
+            continue
+        listed = own[name]
+        if unknown := query.conditions - listed.conditions:
+            yield fault_of(
+                query, f"has lines that {listed.title} lacks: {', '.join(unknown)}", _PAIR
+            )
+            return
+        for one in bindings(query):
+            ((count, *_),) = asked.ask(query, one)
+            rows = asked.ask(listed, Binding(widest(listed, one.values)))
+            if count != len(rows):
+                what = f"is {count}, and {listed.title} returns {len(rows)} rows, with {one}"
+                yield fault_of(query, what, _PAIR)
+                return
+
+
+def _check_pages(query: Query, asked: Respondent) -> Iterator[Finding]:
+    """Check that pages of two rows, one after the other, are the whole list."""
+    keys = _cursor_of(query)
+    if keys is None:
+        return
+    first = widest(query, {})
+    whole = asked.ask(query, Binding(first))
+    found: Answer = []
+    given = {**first, "limit": 2}
+    names = facts_of(query).names
+    while (page := asked.ask(query, Binding(given))) and len(found) <= len(whole):
+        found += page
+        given |= {name: page[-1][names.index(column)] for name, column in keys.items()}
+    if found != whole:
+        what = f"pages of 2 rows return {len(found)} rows one after the other, all {len(whole)}"
+        if len(found) == len(whole):
+            what = "pages of 2 rows return the rows in another order than a page of all"
+        yield fault_of(query, what, "compare with the key, in the direction of ORDER BY")
+
+
+def _cursor_of(query: Query) -> dict[str, str] | None:
+    """Return the parameters of a page by key, each with the column of the row before."""
+    if not query.source.name.startswith(("page_", "stream_", "read_after")):
+        return None
+    ordered = facts_of(query).ordered
+    if "after" in query.required:
+        return {"after": ordered[0]}
+    return {name: name for name in ordered} if set(ordered) <= query.conditions else None
+
+
+def _check_limit(query: Query, asked: Respondent) -> Iterator[Finding]:
+    """Check that a limit returns the first of the rows."""
+    if "limit" not in query.required or query.rows is not Rows.MANY or not facts_of(query).ordered:
+        return
+    given = widest(query, {})
+    few, every = (asked.ask(query, Binding({**given, "limit": n})) for n in (2, ALL))
+    if few != every[:2]:
+        yield fault_of(
+            query, "with a limit of 2 it does not return the first 2 rows", "end in LIMIT"
+        )
+
+
+def _check_orders(query: Query, asked: Respondent) -> Iterator[Finding]:
+    """Check that an order and its ``desc`` return the same rows from either end."""
+    given = widest(query, {})
+    answers = {order: asked.ask(query, Binding(given, order)) for order in (None, *query.orders)}
+    for order in query.orders:
+        column, _, is_descending = order.partition(" ")
+        other = column if is_descending else f"{column} desc"
+        turned = answers[order][::-1]
+        if other in answers and answers[other] != turned:
+            what = f"the orders {order!r} and {other!r} are not each other's reverse"
+        elif other not in answers and answers[None] != turned:
+            what = f"the order {order!r} is not the reverse of the order without a name"
+        else:
+            continue
+        yield fault_of(query, what, "turn each column round, NULL and the key included")
+        return
+
+
+def _check_filters(query: Query, asked: Respondent) -> Iterator[Finding]:
+    """Check that a line that is named like a column keeps the rows that have its value."""
+    names = facts_of(query).names
+    if query.rows is not Rows.MANY or _cursor_of(query) is not None:
+        return
+    every = asked.ask(query, Binding(widest(query, {})))
+    for one in bindings(query):
+        given = {n: v for n, v in one.values.items() if n in query.conditions}
+        if one.order or len(given) != 1 or one.values != widest(query, given):
+            continue
+        (name,) = given
+        column, is_null, _ = name.partition("_is_null")
+        if column not in names:
+            continue
+        wanted = None if is_null else one.values[name]
+        at = names.index(column)
+        kept = [row for row in every if row[at] == wanted]
+        if asked.ask(query, one) != kept:
+            what = f"with {one} it does not return the {len(kept)} rows whose {column} is {wanted}"
+            yield fault_of(query, what, f"compare {column} with it")
+            return
+
+
+def _check_repeats(query: Query, asked: Respondent) -> Iterator[Finding]:
+    """Check that no row is returned twice."""
+    if query.rows is not Rows.MANY:
+        return
+    rows = asked.ask(query, Binding(widest(query, {})))
+    if len({repr(row) for row in rows}) != len(rows):
+        yield fault_of(query, "returns a row twice", "join by a key, or write DISTINCT or GROUP BY")
+
+
+_CHECKS: Final = (_check_pages, _check_limit, _check_orders, _check_filters, _check_repeats)
