@@ -375,7 +375,7 @@ def servers_parent() -> str | None:
     with suppress(OSError):
         memory = os.statvfs(MEMORY)
         is_large = memory.f_bavail * memory.f_frsize >= MEMORY_BYTES
-        if is_large and not memory.f_flag & os.ST_NOEXEC:
+        if is_large and not memory.f_flag & os.ST_NOEXEC and os.access(MEMORY, os.W_OK):
             return MEMORY
     # As root, another account must reach the folder, which a TMPDIR of root's own may forbid.
     return "/tmp" if is_root() else None
