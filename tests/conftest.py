@@ -162,6 +162,10 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
     return chosen
 
 
+# For what does not depend on the database, and starts processes or takes long.
+on_sqlite = pytest.mark.parametrize("dialect", [Dialect.SQLITE], ids=str, indirect=True)
+
+
 @pytest.fixture
 def make_database(tmp_path: Path) -> Iterator[Callable[[Dialect], str]]:
     """Makes empty databases for this test; returns their URLs."""

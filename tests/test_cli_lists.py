@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from cardlink_sql import (
-    DatabaseConfig,
     DatabaseManager,
     Direction,
     OTASession,
@@ -26,7 +25,7 @@ from cardlink_sql import (
 from cardlink_sql.cli.output import visible
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now
-from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id
+from tests.conftest import MOMENT, Run, card, device, entry, iccid, on_sqlite, session_id
 
 CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -350,12 +349,14 @@ def test_a_pipe_gets_whole_ids_between_tabs(url: str, run: Run) -> None:
     assert empty.stdout.count("\n") == 1
 
 
-def test_a_long_list_goes_through_the_pager(tmp_path: Path) -> None:
-    in_process("init", "-d", "sqlite:///a.db", cwd=tmp_path)
+@on_sqlite
+def test_a_long_list_goes_through_the_pager(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.devices.create_all(device(number) for number in range(50))
+        uow.commit()
+    command = ("devices", "list", "-d", manager.config.url)
     shown = {
-        options: on_a_terminal(
-            "sql", "list", "--gateway", "cards", *options, PAGER="sed s/^/paged:/"
-        ).count("paged:")
+        options: on_a_terminal(*command, *options, PAGER="sed s/^/paged:/").count("paged:")
         for options in ((), ("--no-pager",))
     }
     assert shown[()] > 20
@@ -450,22 +451,22 @@ def _read(terminal: Any) -> bytes:
     return chunk
 
 
-def test_colours_are_for_a_terminal_that_wants_them(run: Run, tmp_path: Path) -> None:
-    file = f"sqlite:///{tmp_path}/a.db"
-    run("init", "-d", file)
-    with DatabaseManager(DatabaseConfig(file)) as manager, UnitOfWork(manager) as uow:
+@on_sqlite
+def test_colours_are_for_a_terminal_that_wants_them(manager: DatabaseManager, run: Run) -> None:
+    with UnitOfWork(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
         uow.sessions.fail_session(session_id())
         uow.commit()
-    command = ("sessions", "list", "-d", file)
+    command = ("sessions", "list", "-d", manager.config.url)
     assert "\x1b[31mfailed" in on_a_terminal(*command)
     assert "\x1b[31m" not in on_a_terminal(*command, NO_COLOR="1")
-    assert "\x1b" not in in_process(*command).stdout
+    assert "\x1b" not in run(*command).stdout
     assert "\x1b[31mfailed" in in_process(*command, env={"FORCE_COLOR": "1"}).stdout
 
 
-def test_a_pipe_folds_nothing_and_takes_any_encoding(url: str) -> None:
-    plain = in_process("cards", "list", "-d", url)
+@on_sqlite
+def test_a_pipe_folds_nothing_and_takes_any_encoding(url: str, run: Run) -> None:
+    plain = run("cards", "list", "-d", url, COLUMNS="")
     assert any(iccid(1) in line and "card_1" in line for line in plain.stdout.splitlines())
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     for arguments in (["sessions", "list"], ["sessions", "show", session_id(16)]):
@@ -474,56 +475,55 @@ def test_a_pipe_folds_nothing_and_takes_any_encoding(url: str) -> None:
         assert done.stdout.isascii()
 
 
+@on_sqlite
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_reader_that_goes_away_ends_it_quietly(run: Run, tmp_path: Path, form: list[str]) -> None:
-    file = f"sqlite:///{tmp_path}/a.db"
-    run("init", "-d", file)
-    with DatabaseManager(DatabaseConfig(file)) as manager, UnitOfWork(manager) as uow:
+def test_a_reader_that_goes_away_ends_it_quietly(manager: DatabaseManager, form: list[str]) -> None:
+    with UnitOfWork(manager) as uow:
         uow.devices.create_all(device(number) for number in range(3000))
         uow.commit()
-    line = f"{COMMAND} devices list -n 3000 {' '.join(form)} -d {file} | head -1"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    command = f"{COMMAND} devices list {' '.join(form)} -d {manager.config.url}"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} -n 3000 | head -1"], capture_output=True, text=True, check=True
+    )
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
-    closed = f"{COMMAND} devices list -n 1 {' '.join(form)} -d {file} | true"
+    closed = f"{command} -n 1 | true"
     assert subprocess.run(["bash", "-c", closed], capture_output=True, check=True).stderr == b""
 
 
-def test_completion_gives_the_commands() -> None:
-    complete = {"_CARDLINK_DB_COMPLETE": "complete_bash"}
-    asked = {**complete, "COMP_WORDS": "cardlink-db ", "COMP_CWORD": "1"}
-    offered = in_process(env=asked).stdout.split()
-    assert {"init", "replay", "sessions"} <= set(offered)
-    within = {**complete, "COMP_WORDS": "cardlink-db sessions ", "COMP_CWORD": "2"}
-    assert {"list", "show"} <= set(in_process(env=within).stdout.split())
-
-
-def completed(*words: str, **environment: str) -> list[str]:
+def completed(run: Run, *words: str, **environment: str) -> list[str]:
     """What bash is offered for the last of the words, which are those of a command."""
     asked = {
         "_CARDLINK_DB_COMPLETE": "complete_bash",
         "COMP_WORDS": " ".join(["cardlink-db", *words]),
         "COMP_CWORD": str(len(words)),
     }
-    done = in_process(env={**asked, **environment})
+    done = run(**asked, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 
 
-def test_completion_gives_the_values_of_the_database(manager: DatabaseManager, url: str) -> None:
+def test_completion_gives_the_commands(run: Run) -> None:
+    assert {"init", "replay", "sessions"} <= set(completed(run, ""))
+    assert {"list", "show"} <= set(completed(run, "sessions", ""))
+
+
+def test_completion_gives_the_values_of_the_database(
+    manager: DatabaseManager, url: str, run: Run
+) -> None:
     with UnitOfWork(manager) as uow:
         uow.tests.create_result("nightly", "suite", "test", "passed")
         uow.settings.set_value("lab.name", "x", category="lab")
         uow.commit()
     newest = [session_id(number) for number in (16, 17, 18)]
-    assert completed("sessions", "show", "-d", url, "") == newest
-    assert completed("sessions", "show", newest[1][:-1], DATABASE_URL=url) == newest
-    assert completed("sessions", "show", newest[1], DATABASE_URL=url) == [newest[1]]
-    assert completed("--url", url, "tests", "show", "n") == ["nightly"]
-    assert completed("settings", "get", "lab", DATABASE_URL=url) == ["lab.name"]
+    assert completed(run, "sessions", "show", "-d", url, "") == newest
+    assert completed(run, "sessions", "show", newest[1][:-1], DATABASE_URL=url) == newest
+    assert completed(run, "sessions", "show", newest[1], DATABASE_URL=url) == [newest[1]]
+    assert completed(run, "--url", url, "tests", "show", "n") == ["nightly"]
+    assert completed(run, "settings", "get", "lab", DATABASE_URL=url) == ["lab.name"]
 
 
-def test_completion_needs_no_database(tmp_path: Path) -> None:
+def test_completion_needs_no_database(run: Run, tmp_path: Path) -> None:
     profiles = tmp_path / "cardlink-db.toml"
     profiles.write_text('[lab]\nurl = "sqlite:///a.db"\n[farm]\nurl = "sqlite:///b.db"\n', "utf-8")
     for words, expected in [
@@ -536,15 +536,15 @@ def test_completion_needs_no_database(tmp_path: Path) -> None:
         (["--profile", "nowhere", "sessions", "show", ""], []),
     ]:
         gone = {"XDG_CONFIG_HOME": str(tmp_path), "DATABASE_URL": "sqlite:////nowhere/a.db"}
-        assert completed(*words, **gone) == expected, words
+        assert completed(run, *words, **gone) == expected, words
 
 
-def test_completion_does_not_wait_for_a_database() -> None:
+def test_completion_does_not_wait_for_a_database(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x"
         started = time.monotonic()
-        assert completed("sessions", "show", "", DATABASE_URL=url) == []
-        assert time.monotonic() - started < 5  # a second, and the start of the process
+        assert completed(run, "sessions", "show", "", DATABASE_URL=url) == []
+        assert time.monotonic() - started < 5  # it waits for a second
 
 
 def test_completion_works_in_bash() -> None:
@@ -563,14 +563,13 @@ def test_completion_works_in_bash() -> None:
     assert done.stdout.split() == ["sessions"]
 
 
-def test_ctrl_c_is_one_line(run: Run, tmp_path: Path) -> None:
-    file = f"sqlite:///{tmp_path}/a.db"
-    run("init", "-d", file)
-    with DatabaseManager(DatabaseConfig(file)) as manager, UnitOfWork(manager) as uow:
+@on_sqlite
+def test_ctrl_c_is_one_line(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
         uow.logs.add_log_batch(entry() for _ in range(20_000))
         uow.commit()
-    command = [COMMAND, "sessions", "show", session_id(), "-d", file]
+    command = [COMMAND, "sessions", "show", session_id(), "-d", manager.config.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(1)  # it has begun, and waits for its reader

@@ -35,6 +35,7 @@ from tests.conftest import (
     dump,
     empty_database,
     entry,
+    on_sqlite,
     server_url,
     session_id,
 )
@@ -45,7 +46,6 @@ FORMS_OF_PASSWORD = (ODD_PASSWORD, quote(ODD_PASSWORD, safe=""), quote(ODD_PASSW
 NOBODY = 1
 
 on_servers = pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], indirect=True)
-on_sqlite = pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
 on_mysql = pytest.mark.parametrize("dialect", [Dialect.MYSQL], indirect=True)
 on_postgresql = pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
 
