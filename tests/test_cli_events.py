@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import UnitOfWork
+from cardlink_sql import Dialect, UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from tests.conftest import Run, device
 
@@ -89,7 +89,11 @@ def test_bad_arguments_are_one_line(run: Run) -> None:
         assert complaint in done.stderr.splitlines()[0]
 
 
-@pytest.mark.parametrize("publishing", [False, True])
+@pytest.mark.parametrize(
+    ("dialect", "publishing"),
+    [(Dialect.SQLITE, False), *((dialect, True) for dialect in Dialect)],
+    indirect=["dialect"],
+)
 def test_a_session_is_followed_until_it_ends(
     url: str, manager: DatabaseManager, publishing: bool
 ) -> None:

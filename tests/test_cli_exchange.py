@@ -12,7 +12,17 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.transfer import trace
 from cardlink_sql.transfer.exchange import readers
-from tests.conftest import MakeDatabase, Run, card, delete_rows, device, dump, iccid, session_id
+from tests.conftest import (
+    MakeDatabase,
+    Run,
+    card,
+    delete_rows,
+    device,
+    dump,
+    iccid,
+    on_sqlite,
+    session_id,
+)
 
 PSK = b"\x01" * 16
 
@@ -69,6 +79,7 @@ def test_csv(recorded: Run) -> None:
     assert refused.stderr.startswith("error: cards.csv: CSV is for spreadsheets")
 
 
+@on_sqlite
 def test_keys_go_out_when_asked_for_and_come_back_under_another_key(
     manager: DatabaseManager, recorded: Run
 ) -> None:
@@ -187,6 +198,7 @@ def test_a_session_is_named_by_enough_of_its_beginning(
     assert (unknown.returncode, "there is no session" in unknown.stderr) == (1, True)
 
 
+@on_sqlite
 def test_a_passphrase_ends_with_its_line_alone(recorded: Run) -> None:
     command = ("export", "-o", "f.json", "--include-keys", "--yes", "--passphrase-file", "secret")
     Path("secret").write_bytes(b"abc\x0bdef\xe2\x80\xa8ghi\r\nmore")

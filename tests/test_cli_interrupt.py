@@ -1,13 +1,13 @@
 """A signal at any moment of ``cardlink-db``: one line, its exit code and no traceback."""
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
 import pytest
 
-from cardlink_sql import DatabaseManager
+from cardlink_sql import DatabaseManager, Dialect
 from tests.conftest import Run
 
 # Ctrl-C where a module is about to be imported, which a clock would seldom meet.
@@ -86,11 +86,17 @@ main({arguments!r})
 """
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("command", ["export --output", "backup"])
+@pytest.mark.parametrize(
+    ("dialect", "command", "ending"),
+    [
+        *((Dialect.SQLITE, "export --output", one) for one in (SIGINT, SIGTERM, SIGHUP)),
+        *((dialect, "backup", SIGTERM) for dialect in Dialect),  # each by its own tool
+    ],
+    indirect=["dialect"],
+)
 def test_no_file_is_left(
     command: str,
-    ending: signal.Signals,
+    ending: Signals,
     manager: DatabaseManager,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import DatabaseManager, SessionStatus, UnitOfWork
+from cardlink_sql import DatabaseManager, Dialect, SessionStatus, UnitOfWork
 from tests.conftest import Run, dump, entry, session_id
 from tests.test_retention import OLD, add_mixture, add_session, ago, rows
 
@@ -100,7 +100,15 @@ def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], n
     assert hint == "hint: cardlink-db purge --help shows what it takes"
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("dialect", "ending"),
+    [
+        (Dialect.SQLITE, signal.SIGINT),
+        (Dialect.POSTGRESQL, signal.SIGTERM),
+        (Dialect.MYSQL, signal.SIGINT),
+    ],
+    indirect=["dialect"],
+)
 def test_a_signal_ends_it_between_two_batches(
     manager: DatabaseManager, ending: signal.Signals
 ) -> None:

@@ -18,7 +18,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.cli.bars import bar, sparkline
 from cardlink_sql.model.times import utc_now
-from tests.conftest import Run, card, entry, session_id
+from tests.conftest import Run, card, entry, on_sqlite, session_id
 from tests.test_cli_lists import in_process
 
 # What the guide documents; a key that goes or changes its name breaks what others built on it.
@@ -149,6 +149,7 @@ def test_it_fits_a_narrow_terminal(url: str, run: Run) -> None:
         assert max(map(len, done.stdout.splitlines()[url_line + 1 :])) <= int(columns)
 
 
+@on_sqlite
 def test_bars_are_ascii_where_there_is_nothing_else(url: str) -> None:
     for columns in ("60", "120"):
         done = in_process("stats", "-d", url, env={"PYTHONIOENCODING": "ascii", "COLUMNS": columns})
