@@ -135,6 +135,19 @@ def test_check_judges_no_plan_where_the_data_set_does_not_fit(
     assert done.returncode == 1
     assert "logs.add_log_batch (sqlite): table comm_logs has no column named" in done.stdout
     assert "the plans were not judged, for the data set needs logs.add_log_batch" in done.stderr
+    lines = run("sql", "check", "--format", "github").stdout
+    at = r"::error file=sql/common/logs\.sql,line=\d+,col=\d+"
+    assert re.search(rf"^{at},title=prepare::logs\.add_log_batch \(sqlite\): table", lines, re.M)
+    document = json.loads(run("sql", "check", "--format", "sarif").stdout)
+    assert document["version"] == "2.1.0"
+    (made,) = document["runs"]
+    assert [rule["id"] for rule in made["tool"]["driver"]["rules"]] == ["pairs", "prepare"]
+    result = made["results"][-1]
+    assert (result["ruleId"], result["ruleIndex"], result["level"]) == ("prepare", 1, "error")
+    assert result["message"]["text"].startswith("logs.add_log_batch (sqlite): ")
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "sql/common/logs.sql"
+    assert place["region"]["startLine"] > 1
 
 
 def test_list_and_show_tell_why_a_query_may_scan(run: Run) -> None:

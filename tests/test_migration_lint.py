@@ -244,7 +244,11 @@ def test_the_command_tells_what_is_wrong(
     monkeypatch.setattr("cardlink_sql.cli.schema_review.folder", lambda name: tmp_path / name)
     code, printed = run()
     assert code == 1
-    assert printed.startswith("migrations/postgresql/0001_one.sql:1:1: breaks-old-servers: ")
+    assert printed.startswith("migrations/postgresql/0001_one.sql:1:1: (postgresql): ")
+    assert "\n  breaks-old-servers: " in printed
+    _, printed = run("--format", "github")
+    at = "::error file=migrations/postgresql/0001_one.sql,line=1,col=1,title=breaks-old-servers::"
+    assert printed.startswith(at)
     code, printed = run("--json")
     assert (code, json.loads(printed)[0]["check"]) == (1, "breaks-old-servers")
 

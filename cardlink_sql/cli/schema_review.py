@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.findings import FormatOption, print_findings
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument, group
 from cardlink_sql.cli.output import output
@@ -60,7 +61,7 @@ def dump(
 
 
 @schema.command()
-def lint(*, as_json: AsJson = False) -> None:
+def lint(*, form: FormatOption = None, as_json: AsJson = False) -> None:
     """Hold the migrations of all dialects to the rules for a database that is in use.
 
     Exempt a statement in the comment above it: -- allow-lint: rule: the reason.
@@ -69,13 +70,9 @@ def lint(*, as_json: AsJson = False) -> None:
     Example: cardlink-db schema lint
     """
     faults = lint_migrations(folder("migrations"))
-    if as_json:
-        print_json([asdict(fault) for fault in faults])
-    else:
-        for fault in faults:
-            output.print(f"{fault.where}: {fault.check}: {fault.what}")
-            output.print(f"  {fault.remedy}")
-        output.print("Nothing is wrong." if not faults else f"Wrong: {len(faults)}.")
+    conclusion = "Nothing is wrong." if not faults else f"Wrong: {len(faults)}."
+    document = [asdict(fault) for fault in faults] if as_json else None
+    print_findings(faults, conclusion, form, document)
     if faults:
         raise typer.Exit(Exit.ERROR)
 

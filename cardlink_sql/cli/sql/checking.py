@@ -10,7 +10,7 @@ import typer
 
 from cardlink_sql.cli.database import refuse_missing
 from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.findings import FormatOption, print_faults, print_findings
 from cardlink_sql.cli.options import AsJson, Url, argument
 from cardlink_sql.cli.output import output
 from cardlink_sql.config import DatabaseConfig
@@ -58,6 +58,7 @@ def check(
     *,
     dialect: ScratchDialect = None,
     locked: AgainstLock = False,
+    form: FormatOption = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -75,14 +76,20 @@ def check(
     Example: cardlink-db sql check --dialect postgresql -d postgresql://me@localhost/cardlink
     """
     if locked:
-        _check_locked(as_json=as_json)
-        return
-    report = _check(dialect, url)
-    faults = report["faults"]
-    if as_json:
-        print_json({**report, "faults": [asdict(fault) for fault in faults]})
+        faults, extra = _locked_faults(), dict[str, Any]()
+        on = "The SQL files and the migrations against sql/lock/"
     else:
-        _print_report(report, faults)
+        report = _check(dialect, url)
+        faults, extra = report["faults"], report
+        on = (
+            f"{report['queries']} queries of {report['dialect']} in {report['variants']} variants, "
+            f"on {report['database']}"
+        )
+        for note in filter(None, [report["note"], *report["not_checked"]]):
+            if not as_json:
+                typer.echo(f"note: {note}", err=True)
+    document = {**extra, "faults": [asdict(fault) for fault in faults]} if as_json else None
+    print_findings(faults, f"{on}: {_count(faults)}.", form, document)
     if faults:
         raise typer.Exit(Exit.ERROR)
 
@@ -140,17 +147,6 @@ def _locked_faults() -> list[Finding]:
     return [*changed, *check_reasons(libraries, locks)]
 
 
-def _check_locked(*, as_json: bool) -> None:
-    faults = _locked_faults()
-    if as_json:
-        print_json({"faults": [asdict(fault) for fault in faults]})
-    else:
-        print_faults(faults)
-        output.print(f"The SQL files and the migrations against sql/lock/: {_count(faults)}.")
-    if faults:
-        raise typer.Exit(Exit.ERROR)
-
-
 def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
     """Return the report: the form that ``--json`` prints, with the faults as they are."""
     faults = check_files([load_library(each) for each in Dialect])
@@ -171,23 +167,6 @@ def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
         "not_checked": checked.notes,
         "faults": [*faults, *target.faults, *checked.faults, *(plans or [])],
     }
-
-
-def _print_report(report: dict[str, Any], faults: list[Finding]) -> None:
-    for one in filter(None, [report["note"], *report["not_checked"]]):
-        typer.echo(f"note: {one}", err=True)
-    print_faults(faults)
-    output.print(
-        f"{report['queries']} queries of {report['dialect']} in {report['variants']} variants, "
-        f"on {report['database']}: {_count(faults)}."
-    )
-
-
-def print_faults(faults: list[Finding]) -> None:
-    """Print each fault, and below it what to do."""
-    for fault in faults:
-        output.print(f"{fault}")
-        output.print(f"  {fault.check}: {fault.remedy}")
 
 
 def _count(faults: list[Finding]) -> str:
