@@ -79,9 +79,13 @@ def insert(connection: Connection, table: str, row: dict[str, Any]) -> None:
     connection.execute(text(f"INSERT INTO {table} ({quoted}) VALUES ({marks})"), row)
 
 
-def state_of(connection: Connection) -> State:
+def ddl_of(connection: Connection) -> str:
     dialect = Dialect("mysql" if connection.dialect.name == "mariadb" else connection.dialect.name)
-    schema = ddl([canonical(one, dialect) for one in read_tables(connection)], dialect)
+    return ddl([canonical(one, dialect) for one in read_tables(connection)], dialect)
+
+
+def state_of(connection: Connection) -> State:
+    schema = ddl_of(connection)
     rows = {
         table: dict(
             connection.execute(text(f"SELECT * FROM {table} ORDER BY 1")).mappings().first() or {}
@@ -116,5 +120,8 @@ def test_each_migration_and_its_rollback_undo_each_other_and_keep_the_rows(
         assert found.ddl == before.ddl, f"back to {migration}"
         assert found.rows == before.rows, f"back to {migration}"
 
+    migrator.rollback("base")
+    assert ddl_of(connection).strip() == ""
+    connection.rollback()
     migrator.migrate()
-    assert state_of(connection).ddl == states[-1].ddl
+    assert ddl_of(connection) == states[-1].ddl

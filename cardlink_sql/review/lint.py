@@ -20,6 +20,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.rollbacks import check_rollbacks
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
 from cardlink_sql.schema.migrator.kinds import Action, Change, changes
 from cardlink_sql.schema.migrator.table_locks import BLOCKS_WRITES, MYSQL
@@ -82,6 +83,7 @@ def lint(folder: Traversable) -> list[Finding]:
             faults.append(Finding("refused", f"{where}:1", None, dialect, error.what, remedy))
         for migration in migrations:
             faults += _Linted(migration).faults()
+        faults += check_rollbacks(migrations, dialect)
     return [*faults, *_in_some_dialects_only({d: found for d, (found, _) in read.items()}, folder)]
 
 
@@ -252,7 +254,7 @@ _CHECKS: Final[dict[str, Callable[[_Step], Found]]] = {
     "breaks-old-servers": _breaks_old_servers,
     "unknown-statement": _unknown_statement,
 }
-# Nothing exempts from refused and missing-dialect.
+# Nothing exempts from refused, missing-dialect and incomplete-rollback.
 RULES: Final = (*_CHECKS, "missing-rollback")
 
 

@@ -125,7 +125,7 @@ _ACTIONS: Final = (
     (Action.ADD_EXCLUSION, rf"{_CONSTRAINT}EXCLUDE\b"),
     (Action.CREATE_FULLTEXT_INDEX, r"ADD FULLTEXT\b"),
     (Action.CREATE_SPATIAL_INDEX, r"ADD SPATIAL\b"),
-    (Action.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b"),
+    (Action.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b(?: (?P<name>\w+))?"),
     (
         Action.ADD_COMPUTED_COLUMN,
         rf"{_NEW_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
@@ -142,7 +142,7 @@ _ACTIONS: Final = (
     (Action.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
     (Action.DROP_FOREIGN_KEY, rf"DROP CONSTRAINT {_IF}fk_"),
     (Action.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
-    (Action.DROP_INDEX, r"DROP (?:INDEX|KEY)\b"),
+    (Action.DROP_INDEX, rf"DROP (?:INDEX|KEY)\b(?: {_IF}{_INDEX})?"),
     (Action.UNKNOWN, r"DROP (?:PRIMARY KEY|PARTITION|PERIOD|SYSTEM)\b"),
     (Action.DROP_COLUMN, rf"DROP {_COLUMN}"),
     (Action.CHANGE_TYPE, rf"ALTER {_COLUMN}\S+ (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
