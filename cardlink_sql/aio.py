@@ -36,6 +36,7 @@ async def run(
     work: Callable[[UnitOfWork], T],
     *,
     read_only: bool = False,
+    prefer_replica: bool = False,
     attempts: int = 5,
     within: float = 30.0,
 ) -> T:
@@ -48,6 +49,7 @@ async def run(
         manager: the database.
         work: a plain function of one argument, the unit of work.
         read_only: open the unit of work for reading only.
+        prefer_replica: as :class:`UnitOfWork` takes it.
         attempts: the maximum number of runs; 1 means no retry.
         within: seconds after which no retry starts.
     """
@@ -64,7 +66,12 @@ async def run(
         return result
 
     run_in_thread = partial(
-        manager.run, unless_cancelled, read_only=read_only, attempts=attempts, within=within
+        manager.run,
+        unless_cancelled,
+        read_only=read_only,
+        prefer_replica=prefer_replica,
+        attempts=attempts,
+        within=within,
     )
     try:
         return await _in_thread(manager, run_in_thread)

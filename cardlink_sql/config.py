@@ -3,9 +3,10 @@
 import math
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -30,10 +31,18 @@ _SLOW_QUERY_VARIABLE: Final = "CARDLINK_SLOW_QUERY_MS"
 _LONGEST_WAIT: Final = 365 * 24 * 3600.0
 _LIMITS: Final = ("connect_timeout", "network_timeout")
 _THRESHOLD: Final = "prepare_threshold"
+# Which of several hosts will do, by libpq's name for it; on MySQL, too.
+TARGET: Final = "target_session_attrs"
+_MYSQL_TARGETS: Final = ("any", "read-write")
 _URL_FORMS: Final = (
     "write sqlite:///path/to/file.db, postgresql://user:password@host/database "
-    "or mysql://user:password@host/database"
+    "or mysql://user:password@host/database; several hosts as host1:5432,host2:5432"
 )
+_SEVERAL: Final = re.compile(
+    r"(?!sqlite)(\w[\w+]*://(?:[^/?@]*@)?)([^/?@]*,[^/?@]*)([/?].*)?", re.DOTALL
+)
+_HOST: Final = re.compile(r"(?:\[([^]]+)\]|([^:[\]]+))(?::(\d{1,5}))?")
+_BEFORE_HOST: Final = re.compile(r"\w+://(?:[^/@]*@)?")
 _PERCENT_ENCODE: Final = "percent-encode @ as %40 and / as %2F in the user name and the password"
 _SECRET_OPTION: Final = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 
@@ -72,6 +81,12 @@ class DatabaseConfig:
         prepare_threshold: after how many calls a statement is prepared on PostgreSQL, from 0;
             ``"none"`` for never. Without it 5, and never where a pooler is in between. The URL
             may set it, too: ``?prepare_threshold=none``.
+        replica_url: a server that follows the first one, for units of work that prefer it.
+            Without it ``DATABASE_REPLICA_URL`` is taken where ``DATABASE_URL`` is.
+
+    A URL may name several hosts, ``postgresql://host1:5432,host2:5432/database``: each connection
+    goes to the first that answers and is writable, or to any with ``?target_session_attrs=any``.
+    ``connect_timeout`` is for each of them.
 
     Raises:
         ValidationError: a value is refused; the message names the field.
@@ -86,6 +101,9 @@ class DatabaseConfig:
     network_timeout: float = 30
     slow_query_ms: float | None = field(default_factory=_default_slow_query_ms)
     prepare_threshold: int | Literal["none"] | None = None
+    replica_url: str | None = None
+
+    _target: ClassVar[str] = "read-write"
 
     def __post_init__(self) -> None:
         _check_whole("pool_size", self.pool_size, least=1)
@@ -96,7 +114,7 @@ class DatabaseConfig:
         _check_milliseconds("slow_query_ms", self.slow_query_ms)
         dialect, engine_url = _parse(self.url)
         object.__setattr__(self, "_safe_url", without_secrets(engine_url))
-        engine_url = self._take_limits(engine_url)
+        engine_url = self._choose_target(self._take_limits(engine_url), dialect)
         if dialect is Dialect.POSTGRESQL:
             engine_url = self._take_threshold(engine_url)
         if self.prepare_threshold not in ("none", None):
@@ -105,6 +123,7 @@ class DatabaseConfig:
         _check_seconds("network_timeout", self.network_timeout)
         object.__setattr__(self, "_dialect", dialect)
         object.__setattr__(self, "_engine_url", engine_url)
+        object.__setattr__(self, "_replica", self._make_replica())
 
     @property
     def dialect(self) -> Dialect:
@@ -117,6 +136,17 @@ class DatabaseConfig:
         """The URL with the driver filled in, as SQLAlchemy takes it. Holds the password."""
         url: URL = self.__dict__["_engine_url"]
         return url
+
+    @property
+    def replica(self) -> "DatabaseConfig | None":
+        """The configuration of the replica, where there is one."""
+        replica: DatabaseConfig | None = self.__dict__.get("_replica")
+        return replica
+
+    @property
+    def has_several_hosts(self) -> bool:
+        """Whether the URL names more than one host."""
+        return bool(_hosts_of(self.engine_url))
 
     @property
     def is_sqlite(self) -> bool:
@@ -162,6 +192,33 @@ class DatabaseConfig:
                 ) from None
         return url.difference_update_query(limits)
 
+    def _choose_target(self, url: URL, dialect: Dialect) -> URL:
+        if TARGET not in url.query and _hosts_of(url):
+            url = url.update_query_dict({TARGET: self._target})
+        if dialect is Dialect.MYSQL and url.query.get(TARGET, "any") not in _MYSQL_TARGETS:
+            raise ValidationError(
+                f"expected one of {', '.join(_MYSQL_TARGETS)}", f"config.url?{TARGET}"
+            )
+        return url
+
+    def _make_replica(self) -> "DatabaseConfig | None":
+        if self.replica_url is None and self.url == os.environ.get("DATABASE_URL"):
+            found = os.environ.get("DATABASE_REPLICA_URL") or None
+            object.__setattr__(self, "replica_url", found)
+        if self.replica_url is None:
+            return None
+        same = {one.name: getattr(self, one.name) for one in fields(self)}
+        try:
+            replica = _ReplicaConfig(**{**same, "url": self.replica_url, "replica_url": None})
+        except ValidationError as error:
+            raise ValidationError(error.what, "config.replica_url", error.remedy) from None
+        if replica.dialect is not self.dialect:
+            raise ValidationError(
+                f"the replica is {replica.dialect}, and the database is {self.dialect}",
+                "config.replica_url",
+            )
+        return replica
+
     def _take_threshold(self, url: URL) -> URL:
         given = url.query.get(_THRESHOLD)
         if given is None:
@@ -179,15 +236,71 @@ class DatabaseConfig:
             f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
             f"connect_timeout={self.connect_timeout}, network_timeout={self.network_timeout}, "
             f"echo={self.echo}, slow_query_ms={self.slow_query_ms}, "
-            f"prepare_threshold={self.prepare_threshold})"
+            f"prepare_threshold={self.prepare_threshold}, "
+            f"replica_url={self.replica.safe_url if self.replica else None!r})"
         )
+
+
+class _ReplicaConfig(DatabaseConfig):
+    """How to reach a replica: any of its hosts will do."""
+
+    _target = "any"
+
+    def _make_replica(self) -> None:
+        """A replica has none."""
 
 
 def without_secrets(url: URL) -> str:
     """A URL for people to read: no driver, no password, no secret option."""
     plain = url.set(drivername=url.get_backend_name())
+    if hosts := _hosts_of(url):
+        plain = plain.difference_update_query(["host", "port"])
     hidden = {name: "***" for name in url.query if _SECRET_OPTION.search(name)}
-    return plain.update_query_dict(hidden).render_as_string(hide_password=True)
+    shown = plain.update_query_dict(hidden).render_as_string(hide_password=True)
+    return _BEFORE_HOST.sub(lambda found: found[0] + hosts, shown, count=1)
+
+
+def _hosts_of(url: URL) -> str:
+    """Return the hosts as a URL has them where there are several; otherwise nothing."""
+    hosts = str(url.query.get("host", "")).split(",")
+    ports = str(url.query.get("port", "")).split(",")
+    pairs = zip(hosts, ports, strict=True) if len(hosts) > 1 else ()
+    return ",".join(_host_and_port(*pair) for pair in pairs)
+
+
+def _read(text: str) -> URL:
+    """Return SQLAlchemy's URL, in which several hosts are libpq's ``?host=…,…&port=…,…``.
+
+    Raises:
+        ValueError: a host or a port is malformed.
+    """
+    several = _SEVERAL.fullmatch(text)
+    if several:
+        return _with_hosts(make_url(several[1] + (several[3] or "")), several[2].split(","))
+    url = make_url(text)
+    given = url.query.get("host", "")
+    if isinstance(given, tuple):
+        return _with_hosts(url, given)
+    if "," not in given:
+        return url
+    hosts, ports = given.split(","), str(url.query.get("port", "")).split(",")
+    pairs = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=True)
+    return _with_hosts(url, (_host_and_port(*pair) for pair in pairs))
+
+
+def _with_hosts(url: URL, given: Iterable[str]) -> URL:
+    """Put hosts into a URL, each with a port or without."""
+    default = "3306" if url.drivername.startswith(("mysql", "mariadb")) else "5432"
+    found = [_HOST.fullmatch(one) for one in given]
+    if not all(one and int(one[3] or default) < 1 << 16 for one in found):
+        raise ValueError("malformed host or port")
+    hosts = ",".join(one[1] or one[2] for one in found if one)
+    ports = ",".join(one[3] or default for one in found if one)
+    return url.update_query_dict({"host": hosts, "port": ports})
+
+
+def _host_and_port(host: str, port: str) -> str:
+    return (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
@@ -226,7 +339,7 @@ def _parse(text: object) -> tuple[Dialect, URL]:
     if not isinstance(text, str):
         raise ValidationError(f"the URL is {type(text).__name__}, not text", where, _URL_FORMS)
     try:
-        url = make_url(text)
+        url = _read(text)
     except (ArgumentError, ValueError):
         raise ValidationError(
             "the URL cannot be read", where, f"{_URL_FORMS}; {_PERCENT_ENCODE}"

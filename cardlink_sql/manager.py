@@ -104,6 +104,10 @@ class DatabaseManager:
         self.events: Final = EventBus()
         self.statements: Final = StatementBus(self.dialect, self.config.slow_query_ms)
         self.pool: Final = Pool(self.config, self.events, self.statements, read_only=read_only)
+        if config.replica is not None:
+            from cardlink_sql.database.replica import ReplicaPool
+
+            self.pool.replica = ReplicaPool(config.replica, self.pool)
         self.publisher: Final = Publisher(self.pool)
         self._listeners: WeakSet[Listener] = WeakSet()
         # Whether a unit of work has warned that it holds up an event loop; once is enough.
@@ -175,7 +179,12 @@ class DatabaseManager:
         return self.pool.take()
 
     def transaction(
-        self, *, read_only: bool, snapshot: bool = False, timeout: float | None = None
+        self,
+        *,
+        read_only: bool,
+        snapshot: bool = False,
+        timeout: float | None = None,
+        prefer_replica: bool = False,
     ) -> Transaction:
         """Return a transaction to open, without the gateways of a unit of work.
 
@@ -183,9 +192,11 @@ class DatabaseManager:
             read_only: no transaction is opened and nothing may be written.
             snapshot: for reading only, too, but all statements see one state.
             timeout: seconds that all of it may take, connecting included.
+            prefer_replica: go to the replica, if there is one that answers.
         """
+        pool = (self.pool.replica if prefer_replica else None) or self.pool
         return Transaction(
-            self.pool, self.publisher, read_only=read_only, snapshot=snapshot, timeout=timeout
+            pool, self.publisher, read_only=read_only, snapshot=snapshot, timeout=timeout
         )
 
     def warm_up(self, connections: int | None = None) -> int:
@@ -212,6 +223,7 @@ class DatabaseManager:
         work: Callable[[UnitOfWork], T],
         *,
         read_only: bool = False,
+        prefer_replica: bool = False,
         attempts: int = 5,
         within: float = 30.0,
     ) -> T:
@@ -225,6 +237,7 @@ class DatabaseManager:
         Args:
             work: a function of one argument, the unit of work.
             read_only: open the unit of work for reading only.
+            prefer_replica: as :class:`UnitOfWork` takes it.
             attempts: the maximum number of runs; 1 means no retry.
             within: seconds after which no retry starts.
 
@@ -234,7 +247,7 @@ class DatabaseManager:
         """
         validation.whole(attempts, "attempts", least=1)
         return run_again(
-            partial(run_once, self, work, read_only),
+            partial(run_once, self, work, read_only, prefer_replica),
             attempts,
             validation.waiting_time(within, "within"),
         )

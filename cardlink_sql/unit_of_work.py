@@ -68,7 +68,9 @@ class Database(Protocol):
     def keyring(self) -> "Keyring":
         """The encryption keys."""
 
-    def transaction(self, *, read_only: bool, timeout: float | None = None) -> Transaction:
+    def transaction(
+        self, *, read_only: bool, timeout: float | None = None, prefer_replica: bool = False
+    ) -> Transaction:
         """Return a transaction to open."""
 
 
@@ -84,6 +86,8 @@ class UnitOfWork:
         timeout: seconds from opening it until the last answer must be complete, connecting
             included; then the unit of work fails with a ``ConnectionError``, and nothing is sent
             again. Without it the limits of the configuration hold.
+        prefer_replica: read from the replica of the configuration, whose state may be seconds old,
+            and from the primary while no replica answers. Only with ``read_only``.
 
     Attributes:
         devices: phones and modems.
@@ -110,11 +114,22 @@ class UnitOfWork:
     outbox: "OutboxGateway"
 
     def __init__(
-        self, db_manager: Database, *, read_only: bool = False, timeout: float | None = None
+        self,
+        db_manager: Database,
+        *,
+        read_only: bool = False,
+        timeout: float | None = None,
+        prefer_replica: bool = False,
     ) -> None:
+        if prefer_replica and not read_only:
+            raise ValidationError(
+                "a replica only reads", "prefer_replica", "open the unit of work with read_only"
+            )
         limit = None if timeout is None else validation.seconds(timeout, "timeout")
         self._manager = db_manager
-        self._transaction = db_manager.transaction(read_only=read_only, timeout=limit)
+        self._transaction = db_manager.transaction(
+            read_only=read_only, timeout=limit, prefer_replica=prefer_replica
+        )
         self._depth = 0
         self.has_committed = False
 
@@ -252,9 +267,14 @@ for _name in _GATEWAYS:
     setattr(UnitOfWork, _name, _Lazy(_name))
 
 
-def run_once(manager: Database, work: Callable[[UnitOfWork], T], read_only: bool) -> T:  # noqa: FBT001
+def run_once(
+    manager: Database,
+    work: Callable[[UnitOfWork], T],
+    read_only: bool,  # noqa: FBT001
+    prefer_replica: bool,  # noqa: FBT001
+) -> T:
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
-    with UnitOfWork(manager, read_only=read_only) as uow:
+    with UnitOfWork(manager, read_only=read_only, prefer_replica=prefer_replica) as uow:
         try:
             result = work(uow)
             _refuse_unfinished(result)

@@ -248,3 +248,53 @@ def test_a_password_with_a_bare_at_sign_is_refused_and_not_quoted() -> None:
         assert "percent-encode" in str(caught.value.remedy)
         for piece in ("ss", "s3cr3t", "tail"):
             assert piece not in caught.value.what
+
+
+def test_several_hosts_are_read_shown_and_read_again() -> None:
+    for url, shown in [
+        ("postgresql://ann:a,b@h1:5433,h2/d", "postgresql://ann:***@h1:5433,h2:5432/d"),
+        ("mysql://h1,[::1]:3307/d", "mysql://h1:3306,[::1]:3307/d"),
+        ("postgresql://ann@/d?host=h1,::2&port=7", "postgresql://ann@h1:7,[::2]:7/d"),
+        ("postgresql:///d?host=h1:1&host=h2:2", "postgresql://h1:1,h2:2/d"),
+    ]:
+        config = DatabaseConfig(url)
+        again = DatabaseConfig(config.engine_url.render_as_string(hide_password=False))
+
+        assert config.safe_url == shown
+        assert config.has_several_hosts
+        assert again.engine_url == config.engine_url
+        assert again.safe_url == f"{shown}?target_session_attrs=read-write"
+
+
+def test_hosts_that_cannot_be_read_are_refused() -> None:
+    for url in [
+        "postgresql://h1,/d",
+        "postgresql://h1:x,h2/d",
+        "mysql://h1:70000,h2/d",
+        "mysql://h1,h2",
+        "postgresql:///d?host=a,b,c&port=1,2",
+        "mysql://h1,h2/d?target_session_attrs=standby",
+    ]:
+        with pytest.raises(ValidationError) as refused:
+            DatabaseConfig(url)
+
+        assert str(refused.value.where).startswith("config.url")
+
+
+def test_a_replica_is_of_the_same_backend_and_follows_the_environment_with_the_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://h/d")
+    monkeypatch.setenv("DATABASE_REPLICA_URL", "mysql://ann:hunter2@r1,r2/d")
+    config = DatabaseConfig(connect_timeout=3)
+
+    assert config.replica is not None
+    assert config.replica.connect_timeout == 3
+    assert config.replica.engine_url.query["target_session_attrs"] == "any"
+    assert "@r1:3306,r2:3306/d" in repr(config)
+    assert "hunter2" not in repr(config)
+    assert DatabaseConfig("postgresql://h/d").replica is None
+    for url in ["postgresql://h/d", "mysql://h"]:
+        with pytest.raises(ValidationError) as refused:
+            DatabaseConfig("mysql://h/d", replica_url=url)
+        assert refused.value.where == "config.replica_url"

@@ -9,7 +9,6 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
-from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.database.pipeline import Ahead
 from cardlink_sql.database.pool import Pool
@@ -173,7 +172,7 @@ class Connection:
             sql,
             lambda: self._cursor.execute(sql, values),
             lambda: int(self._cursor.rowcount),
-            count=_as_it_is,
+            count=int,
         )
 
     def insert(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
@@ -193,7 +192,7 @@ class Connection:
             sql,
             lambda: self._backend.write_many(self._cursor, query, sql, rows),
             lambda: len(rows),
-            count=_as_it_is,
+            count=int,
         )
 
     def copy(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -209,7 +208,7 @@ class Connection:
             sql,
             lambda: self._backend.copy(self.pooled.driver_connection, whole, rows),
             lambda: len(rows),
-            count=_as_it_is,
+            count=int,
             again=bool(waiting),
         )
 
@@ -228,7 +227,7 @@ class Connection:
                 again = False
             else:
                 return
-        self._run(sql, sql, lambda: self._cursor.execute(sql), int, count=_as_it_is, again=again)
+        self._run(sql, sql, lambda: self._cursor.execute(sql), int, count=int, again=again)
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -245,7 +244,7 @@ class Connection:
             if self._queue is not None:
                 self._leave_queue()
         except ConnectionError as error:
-            if not self._backend.leaves_answers:
+            if not self._pool.leaves_doubt(error):
                 raise
             raise refusals.in_doubt() from error
 
@@ -254,7 +253,7 @@ class Connection:
         self._ahead.clear()
         if self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
-            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, int, count=_as_it_is)
+            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, int, count=int)
         self._leave_queue()
 
     def abandon(self) -> None:
@@ -380,7 +379,12 @@ class Connection:
             raise refusals.silent(where) from error
         if again and self._is_replaced(error):
             return
-        raise translate(self._backend.dialect, error, where) from error
+        raise self._fault(error, where) from error
+
+    def _fault(self, error: Exception, where: str) -> DatabaseError:
+        fault = self._pool.fault(error, where)
+        self._is_unusable |= isinstance(fault, ConnectionError)
+        return fault
 
     def _is_replaced(self, error: Exception) -> bool:
         """Take another connection if the error means that this one is dead."""
@@ -390,10 +394,6 @@ class Connection:
         self._pool.discard()
         self._take()
         return True
-
-
-def _as_it_is(found: int) -> int:
-    return found
 
 
 def _is_key(found: int) -> int:

@@ -6,13 +6,16 @@ from typing import Final
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
-from cardlink_sql.config import without_secrets
+from cardlink_sql.config import TARGET, without_secrets
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError, ValidationError
 
 _NO_DATABASE: Final = re.compile(r'database ".*" does not exist|Unknown database')
+
+# Options of a URL that say where the database is.
+_PLACE: Final = {"host", "port", TARGET}
 
 
 def translate(dialect: Dialect, error: Exception, where: str | None) -> DatabaseError:
@@ -26,6 +29,13 @@ def translate(dialect: Dialect, error: Exception, where: str | None) -> Database
     if isinstance(error, UnicodeError | OverflowError):
         return ValidationError("the database cannot store a value", where)
     return error_for(*backend_of(dialect).diagnose(error), where)
+
+
+def is_read_only(dialect: Dialect, error: Exception) -> bool:
+    """Return whether a driver's error means that the server refuses to write."""
+    backend = backend_of(dialect)
+    is_of_driver = isinstance(error, backend.driver_error)
+    return is_of_driver and backend.diagnose(error)[0] is Fault.READ_ONLY
 
 
 def connection_error(dialect: Dialect, error: Exception, url: URL) -> ConnectionError:
@@ -54,7 +64,7 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> Connection
         line = line.replace(str(url.password), "***")
     if _NO_DATABASE.search(line):
         return ConnectionError(f"cannot connect: {line}", where, "create the database first")
-    is_option = not isinstance(error, DBAPIError) and bool(url.query)
+    is_option = not isinstance(error, DBAPIError) and bool(url.query.keys() - _PLACE)
     backend = backend_of(dialect)
     is_locked = isinstance(cause, backend.driver_error) and (
         backend.diagnose(cause)[0] is Fault.CONFLICT

@@ -6,7 +6,7 @@ A read then costs one round trip, where a driver's implicit BEGIN and the pool's
 would make it three.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import local
@@ -23,6 +23,10 @@ from cardlink_sql.errors import ConnectionError
 
 if TYPE_CHECKING:
     from cardlink_sql.database.fork_gate import ForkGate
+
+
+# With several hosts, so that those who only read leave a primary that became a replica, too.
+_LONGEST_LIFE_S: Final = 300
 
 
 class _Limit(local):
@@ -118,6 +122,7 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
             max_overflow=max_overflow,
             pool_timeout=config.pool_timeout,
             pool_use_lifo=True,
+            pool_recycle=_LONGEST_LIFE_S if config.has_several_hosts else -1,
             pool_reset_on_return=None,
             echo=config.echo,
             hide_parameters=True,
@@ -162,15 +167,29 @@ def _read_only_creator(config: DatabaseConfig) -> dict[str, Any]:
     return {"creator": lambda: open_read_only(Path(config.engine_url.database or ""))}
 
 
+def _connector(config: DatabaseConfig, backend: Backend) -> Callable[[dict[str, Any]], Any]:
+    """Return what connects with the driver's options."""
+    if config.has_several_hosts:
+        from cardlink_sql.database.hosts import Hosts
+
+        return Hosts(backend, config, LIMIT).connect
+
+    def connect(options: dict[str, Any]) -> Any:
+        deadline = LIMIT.within(config.connect_timeout)
+        with LIMIT.until(deadline):
+            return backend.connect(options, deadline)
+
+    return connect
+
+
 def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_only: bool) -> None:
+    reach = _connector(config, backend)
     begin_statement = f"BEGIN{backend.read_only_mode}" if read_only else "BEGIN"
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> Any:
         backend.prepare(config, options, read_only=read_only)
-        deadline = LIMIT.within(config.connect_timeout)
-        with LIMIT.until(deadline):
-            return backend.connect(options, deadline)
+        return reach(options)
 
     # Before SQLAlchemy's own look at the connection: it remembers the sql_mode that it finds.
     @event.listens_for(engine, "connect", insert=True)

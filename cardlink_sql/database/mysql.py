@@ -7,7 +7,7 @@ from itertools import chain
 from time import monotonic
 from typing import Any, ClassVar, Final
 
-from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.config import TARGET, DatabaseConfig
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
@@ -94,7 +94,11 @@ class MySQL(Backend):
         from cardlink_sql.database.mysql_connection import LimitedConnection
 
         seconds = max(0.001, deadline - monotonic())
-        return LimitedConnection(deadline=deadline, **{**options, "connect_timeout": seconds})
+        given = {name: value for name, value in options.items() if name != TARGET}
+        connection = LimitedConnection(deadline=deadline, **{**given, "connect_timeout": seconds})
+        if options.get(TARGET) == "read-write":
+            connection.refuse_read_only()
+        return connection
 
     def limit(self, connection: Any, deadline: float | None) -> None:
         connection.deadline = deadline

@@ -33,6 +33,21 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         super().__init__(**options)
         self.decoders[FIELD_TYPE.DATETIME] = self._read_datetime
 
+    def refuse_read_only(self) -> None:
+        """Close the connection where its server does not let everybody write.
+
+        Raises:
+            OperationalError: it is a replica, or a node of Galera that is not in step.
+        """
+        try:
+            found = InternalStatements(Dialect.MYSQL, self).value("connection.is_read_only")
+        except OperationalError:
+            self._force_close()
+            raise
+        if found not in (0, "OFF"):
+            self._force_close()
+            raise OperationalError(ER.OPTION_PREVENTS_STATEMENT, "the server is read-only")
+
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
         """Send a statement; one that the server would not read is refused, and nothing is lost.
 

@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.driver_errors import connection_error, is_read_only, translate
 from cardlink_sql.database.engine import LIMIT, make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.observation import StatementBus
@@ -29,6 +30,7 @@ class Pool:
         backend: what the dialect does in its own way.
         events: notified of errors.
         statements: notified of every statement that a connection sends.
+        replica: hands out connections for reading, where there is a replica.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Pool:
         self.backend: Final = backend_of(config.dialect)
         self.events: Final = events
         self.statements: Final = statements
+        self.replica: Pool | None = None
         self._engine: Engine | None = None
         self._lock = Lock()
         is_file = config.is_sqlite and not config.is_memory and not read_only
@@ -111,6 +114,27 @@ class Pool:
             )
         self._next_look = now + _LOOK_EVERY_S
 
+    def fault(self, error: Exception, where: str) -> DatabaseError:
+        """Return the layer's error for a driver's.
+
+        With several hosts the idle connections are closed where the server is gone, or became
+        read-only: the next connection goes to another host.
+        """
+        fault = translate(self.backend.dialect, error, where)
+        if not self.config.has_several_hosts:
+            return fault
+        if not self.read_only and is_read_only(self.backend.dialect, error):
+            fault = refusals.demoted(where)
+        if isinstance(fault, ConnectionError):
+            self.discard()
+        return fault
+
+    def leaves_doubt(self, error: ConnectionError) -> bool:
+        """Return whether a COMMIT that raised this may have taken place."""
+        cause = error.__cause__
+        refused = isinstance(cause, Exception) and is_read_only(self.backend.dialect, cause)
+        return self.backend.leaves_answers and not refused
+
     def discard(self) -> None:
         """Close the idle connections: one died, and the others may have died with it."""
         self.engine.dispose()
@@ -130,6 +154,8 @@ class Pool:
             self._identity, self._next_look = None, 0.0
         if engine is not None:
             engine.dispose()
+        if self.replica is not None:
+            self.replica.close()
 
     def after_fork(self) -> None:
         """Leave the connections to the parent process, which goes on using them."""
@@ -137,6 +163,8 @@ class Pool:
         self._queue = None
         if self._engine is not None:
             self._engine.dispose(close=False)
+        if self.replica is not None:
+            self.replica.after_fork()
 
     def _make_engine(self) -> Engine:
         with self._lock:

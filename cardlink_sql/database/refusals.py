@@ -77,6 +77,15 @@ def in_doubt() -> CommitInDoubtError:
     )
 
 
+def demoted(where: str) -> ConnectionError:
+    """Return the error for a server that became read-only while it was connected to."""
+    return ConnectionError(
+        "the server became read-only, so nothing was committed",
+        where,
+        "run the unit of work again: it connects to another host",
+    )
+
+
 def silent(where: str) -> ConnectionError:
     """Return the error for a statement without an answer in time."""
     return ConnectionError(

@@ -23,13 +23,22 @@ class KeyStore:
     Args:
         manager: the database.
         timeout: seconds that a look-up may take, above 0; ``None`` leaves it to the configuration.
+        prefer_replica: look in the replica, where a key that was just stored or changed may be
+            missing or old for seconds.
 
     Raises:
         ValidationError: ``timeout`` is not a number of seconds above 0.
     """
 
-    def __init__(self, manager: DatabaseManager, *, timeout: float | None = 2.0) -> None:
+    def __init__(
+        self,
+        manager: DatabaseManager,
+        *,
+        timeout: float | None = 2.0,
+        prefer_replica: bool = False,
+    ) -> None:
         self.manager = manager
+        self._prefer_replica = prefer_replica
         self._timeout = None if timeout is None else validation.seconds(timeout, "timeout")
 
     def get_key(self, identity: str) -> bytes | None:
@@ -83,4 +92,9 @@ class KeyStore:
         return self.ssl_callback(name)
 
     def _read(self) -> UnitOfWork:
-        return UnitOfWork(self.manager, read_only=True, timeout=self._timeout)
+        return UnitOfWork(
+            self.manager,
+            read_only=True,
+            timeout=self._timeout,
+            prefer_replica=self._prefer_replica,
+        )

@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
+from cardlink_sql.config import TARGET
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
-from cardlink_sql.database.internal import text_to_paste
+from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.database.mysql import is_true
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
@@ -45,7 +46,7 @@ _SSL: Final = {"ca": "ssl-ca", "capath": "ssl-capath", "cert": "ssl-cert", "key"
 _DISPENSABLE: Final = frozenset(
     {"database", "db", "charset", "client_flag", "read_timeout", "write_timeout", "use_unicode",
      "program_name", "local_infile", "max_allowed_packet", "ssl_verify_cert",
-     "ssl_verify_identity", "ssl_disabled", "ssl"}
+     "ssl_verify_identity", "ssl_disabled", "ssl", TARGET, "load_balance_hosts"}
 )  # fmt: skip
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _DUMPERS: Final = ("mariadb-dump", "mysqldump")
@@ -103,7 +104,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
             version = str(server.value("backup.version"))
             tool = _find_of_product(product_of(version), *_DUMPERS)
             assert tool is not None  # noqa: S101 - obstacle() has looked
-            counted = _dump(manager, tool, [database, *contents.tables], payload)
+            counted = _dump(manager, server, tool, [database, *contents.tables], payload)
     tables = {name: counted.get(name, 0) for name in contents.tables}
     return Origin(
         product=product_of(version),
@@ -146,7 +147,9 @@ def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
     return replace(client, secrets=_secrets_of(manager))
 
 
-def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
+def load(
+    manager: DatabaseManager, server: InternalStatements, client: Tool, dump: Iterable[bytes]
+) -> None:
     """Load a dump into an empty database.
 
     The bookkeeping of the migrations is the last table of a dump, so a database that is loaded
@@ -157,7 +160,7 @@ def load(manager: DatabaseManager, client: Tool, dump: Iterable[bytes]) -> None:
     """
     database = manager.config.engine_url.database or ""
     commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()
-    with _connecting(client, manager) as (connecting, options):
+    with _connecting(client, manager, server) as (connecting, options):
         arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
         try:
             connecting.feed(arguments, chain([commit_each], dump))
@@ -173,7 +176,11 @@ def _product(manager: DatabaseManager) -> str:
 
 
 def _dump(
-    manager: DatabaseManager, tool: Tool, names: list[str], payload: Payload
+    manager: DatabaseManager,
+    server: InternalStatements,
+    tool: Tool,
+    names: list[str],
+    payload: Payload,
 ) -> dict[str, int]:
     tool = replace(tool, secrets=_secrets_of(manager))
 
@@ -182,7 +189,7 @@ def _dump(
             payload.write(piece)
             yield piece
 
-    with _connecting(tool, manager) as (connecting, options):
+    with _connecting(tool, manager, server) as (connecting, options):
         try:
             pieces = connecting.output([options, *_OPTIONS, *names])
             counted = count_inserted_rows(lines(kept(pieces)))
@@ -221,17 +228,24 @@ def _untold_parameters(manager: DatabaseManager) -> list[str]:
 
 
 @contextmanager
-def _connecting(tool: Tool, manager: DatabaseManager) -> Iterator[tuple[Tool, str]]:
+def _connecting(
+    tool: Tool, manager: DatabaseManager, server: InternalStatements
+) -> Iterator[tuple[Tool, str]]:
     """Yield the tool and the argument that names a file with all that it needs to connect.
+
+    Of several hosts it connects to the one that the connection goes to.
 
     The file has no name, so that a kill leaves no password; the tool inherits it. It reads
     no other option file, for the URL says where the database is.
     """
+    parameters = _parameters(manager)
+    if manager.config.has_several_hosts:
+        parameters |= {"host": server.connection.host, "port": server.connection.port}
     with tempfile.TemporaryFile("w", encoding="utf-8") as file:
         file.write("[client]\n")
         file.writelines(
             f'{name} = "{str(value).translate(_ESCAPES)}"\n'
-            for name, value in _lines(_parameters(manager)).items()
+            for name, value in _lines(parameters).items()
         )
         file.seek(0)
         descriptor = file.fileno()

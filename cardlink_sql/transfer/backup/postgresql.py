@@ -66,9 +66,9 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
         MigrationError: no migration is applied to the database.
         DatabaseError: ``pg_dump`` failed, or the role does not see a table.
     """
-    tool = _tool(manager, "pg_dump")
-    assert tool is not None  # noqa: S101 - obstacle() has looked
     with own_connection(manager) as server:
+        tool = _tool(manager, "pg_dump", server)
+        assert tool is not None  # noqa: S101 - obstacle() has looked
         server.execute("backup.begin_snapshot")
         server.execute("backup.may_idle")
         snapshot = server.value("backup.export_snapshot")
@@ -139,7 +139,7 @@ def load(
         ValidationError: its tables are of another schema.
         DatabaseError: a tool is missing, or the server refused something.
     """
-    reader, psql = _needed(manager, "pg_restore"), _needed(manager, "psql")
+    reader, psql = (_needed(manager, name, server) for name in ("pg_restore", "psql"))
     schema = server.value("backup.schema")
     if schema != manifest.schema:
         raise ValidationError(
@@ -157,8 +157,8 @@ def load(
         raise _fault(failed) from None
 
 
-def _needed(manager: DatabaseManager, name: str) -> Tool:
-    tool = _tool(manager, name)
+def _needed(manager: DatabaseManager, name: str, server: InternalStatements) -> Tool:
+    tool = _tool(manager, name, server)
     if tool is None:
         raise missing(name)
     return tool
@@ -170,7 +170,9 @@ def _fault(failed: ToolFailed) -> DatabaseError:
     return failed.error("nothing was changed")
 
 
-def _tool(manager: DatabaseManager, name: str) -> Tool | None:
+def _tool(
+    manager: DatabaseManager, name: str, server: InternalStatements | None = None
+) -> Tool | None:
     """Return one of PostgreSQL's programs, ready to reach a database.
 
     Each parameter of the connection goes by libpq's variable for it, the password among them.
@@ -178,9 +180,13 @@ def _tool(manager: DatabaseManager, name: str) -> Tool | None:
     Args:
         manager: of the database.
         name: ``pg_dump``, ``pg_restore`` or ``psql``.
+        server: a connection; of several hosts the program reaches that one.
     """
     variables = _variables()
     parameters = _parameters(manager)
+    if server is not None and manager.config.has_several_hosts:
+        info = server.connection.info
+        parameters |= {"host": info.host, "port": str(info.port)}
     environment = {
         variables[keyword]: value for keyword, value in parameters.items() if variables[keyword]
     }

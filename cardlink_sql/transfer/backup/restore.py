@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.config import DatabaseConfig, without_secrets
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.dialect import Dialect
@@ -168,7 +168,7 @@ def _load_dump(
     else:
         client = mysql.client_for(manager, manifest)
         mysql.examine(backup.chunks(on_progress), manifest, where)
-        mysql.load(manager, client, backup.chunks(on_progress))
+        mysql.load(manager, server, client, backup.chunks(on_progress))
     refuse_difference(read_contents(server), manifest.contents, where)
 
 
@@ -210,7 +210,7 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -
         ]
     else:
         make = [text_to_paste(manager.dialect, "backup.make_database", database=name, user=user)]
-    target = url.set(database=name).render_as_string()
+    target = without_secrets(url.set(database=name))
     return (
         f"as an administrator run: {'; '.join(make)}; "
         f"then: cardlink-db restore {shlex.quote(str(file))} -d {shlex.quote(target)}; "

@@ -32,3 +32,8 @@ SELECT @@max_allowed_packet AS largest_packet;
 -- name: read_only :exec
 -- Refuse to write.
 SET SESSION TRANSACTION READ ONLY;
+
+-- name: is_read_only :scalar
+-- Whether the server is read-only, which it is too where super_read_only is on. A node of Galera
+-- that is not ready refuses the statement.
+SELECT @@global.read_only AS is_read_only;
