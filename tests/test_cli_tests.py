@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql import DatabaseManager, TestStatus, UnitOfWork
-from tests.conftest import MOMENT, Run, card, device, dump, iccid, result
+from tests.conftest import MOMENT, Run, card, device, dump, iccid, on_sqlite, result
 
 REPORTS = Path(__file__).parent / "junit_reports"
 SECOND = timedelta(seconds=1)
@@ -215,6 +215,7 @@ def test_an_unknown_device_is_refused(url: str, run: Run) -> None:
     assert "does not exist" in done.stderr
 
 
+@on_sqlite
 def test_statuses_are_coloured_on_a_terminal_only(url: str, run: Run) -> None:
     assert "\x1b[" not in run("tests", "show", "b", "-d", url).stdout
     command = [str(Path(sys.executable).parent / "cardlink-db"), "tests", "show", "b", "-d", url]
