@@ -44,6 +44,7 @@ from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
 from cardlink_sql.transfer.backup import restore_backup
+from cardlink_sql.transfer.exchange import keys
 from tests.roles import OWNERS, execute, manager_as, owner_of
 
 SERVER_URLS = {
@@ -177,6 +178,15 @@ def make_database(tmp_path: Path) -> Iterator[Callable[[Dialect], str]]:
 def empty_url(dialect: Dialect, make_database: Callable[[Dialect], str]) -> str:
     """The URL of an empty database on each backend in turn."""
     return make_database(dialect)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scrypt() -> Iterator[dict[str, int]]:
+    """Lets a passphrase cost little here; returns what it costs elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        usual = dict(keys._SCRYPT)
+        patch.setitem(keys._SCRYPT, "n", 2**10)
+        yield usual
 
 
 @pytest.fixture(scope="session")

@@ -213,8 +213,9 @@ class TestKeys:
             assert "psk_identity" in text
 
     def test_under_a_passphrase_nothing_of_them_is_to_be_seen(
-        self, filled: DatabaseManager, tmp_path: Path
+        self, filled: DatabaseManager, tmp_path: Path, scrypt: dict[str, int]
     ) -> None:
+        assert scrypt == {"n": 2**17, "r": 8, "p": 1}
         path = tmp_path / "f.json"
         export(filled, path, keys=Keys.ENCRYPTED, passphrase="correct horse")
         text = path.read_text()
