@@ -79,7 +79,17 @@ def run_console(
             assert re.search(pattern, re.sub(r"[^\S\n]+", " ", printed)), f"{written}\n{printed}"
 
 
-@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize(
+    ("guide", "dialect"),
+    [
+        (guide, dialect)
+        for guide in GUIDES
+        for dialect in Dialect
+        # Few of its samples ask a database, and reading all queries takes seconds.
+        if dialect is Dialect.SQLITE or guide != "sql_review"
+    ],
+    indirect=["dialect"],
+)
 def test_the_samples_of_a_guide_run(
     guide: str,
     empty_url: str,
