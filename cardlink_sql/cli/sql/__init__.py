@@ -3,6 +3,7 @@
 from cardlink_sql.cli.options import group
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.differing import diff
+from cardlink_sql.cli.sql.indexing import indexes
 from cardlink_sql.cli.sql.listing import impact, list_queries, show
 from cardlink_sql.cli.sql.planning import explain
 from cardlink_sql.cli.sql.reporting import report
@@ -23,5 +24,6 @@ sql.command()(check)
 sql.command()(lock)
 sql.command()(diff)
 sql.command()(impact)
+sql.command()(indexes)
 sql.command()(report)
 sql.command()(grants)

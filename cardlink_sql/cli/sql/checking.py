@@ -20,6 +20,7 @@ from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.consistency import judge_answers
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.indexes import check_indexes
 from cardlink_sql.review.lock import (
     check_lock,
     check_reasons,
@@ -144,12 +145,12 @@ def _locked_faults() -> list[Finding]:
     libraries = [load_library(dialect) for dialect in Dialect]
     locks = {dialect: read_lock(dialect) for dialect in Dialect}
     changed = [fault for one in libraries for fault in check_lock(one, locks[one.dialect])]
-    return [*changed, *check_reasons(libraries, locks)]
+    return [*changed, *check_reasons(libraries, locks), *check_indexes()]
 
 
 def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
     """Return the report: the form that ``--json`` prints, with the faults as they are."""
-    faults = check_files([load_library(each) for each in Dialect])
+    faults = [*check_files([load_library(each) for each in Dialect]), *check_indexes()]
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     with _target(dialect, config, is_named=url is not None) as target:
         checked = check_queries(load_library(target.dialect), target.asked)

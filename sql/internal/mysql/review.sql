@@ -15,3 +15,15 @@ ALTER TABLE `{table}` STATS_PERSISTENT = 1, STATS_AUTO_RECALC = 0, STATS_SAMPLE_
 -- name: gather :many
 -- Gather them.
 ANALYZE TABLE `{table}`;
+
+-- name: index_sizes :many
+-- The bytes of each index, as its statistics last had them.
+SELECT index_name, CAST(stat_value * @@innodb_page_size AS SIGNED) AS bytes
+FROM mysql.innodb_index_stats
+WHERE database_name = DATABASE() AND stat_name = 'size';
+
+-- name: index_uses :many
+-- How often a row was read by each index since the server started.
+SELECT index_name, count_read
+FROM performance_schema.table_io_waits_summary_by_index_usage
+WHERE object_schema = DATABASE() AND index_name IS NOT NULL;

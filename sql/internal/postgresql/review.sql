@@ -31,3 +31,15 @@ RESET default_statistics_target;
 -- name: commit_as_before :exec
 -- As it was.
 RESET synchronous_commit;
+
+-- name: index_sizes :many
+-- The bytes of each index.
+SELECT indexrelname, PG_RELATION_SIZE(indexrelid) AS bytes
+FROM pg_catalog.pg_stat_user_indexes
+WHERE schemaname = CURRENT_SCHEMA();
+
+-- name: index_uses :many
+-- How often each index was scanned since the statistics were reset.
+SELECT indexrelname, idx_scan
+FROM pg_catalog.pg_stat_user_indexes
+WHERE schemaname = CURRENT_SCHEMA();

@@ -16,3 +16,11 @@ SELECT sql
 FROM sqlite_master
 WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
 ORDER BY type <> 'table', rowid;
+
+-- name: index_sizes :many
+-- The bytes of each index; an SQLite that was built without dbstat refuses the statement.
+SELECT m.name, SUM(s.pgsize) AS bytes
+FROM sqlite_master m
+JOIN dbstat s ON s.name = m.name
+WHERE m.type = 'index'
+GROUP BY m.name;

@@ -1,0 +1,175 @@
+"""The indexes, and the queries that need each by their plans in the lock."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Table, UniqueConstraint
+
+from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.tables import metadata
+from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.lock import Lock, read_lock
+from cardlink_sql.review.schema_dump import committed_schema
+from cardlink_sql.schema.migrator import driver
+
+_NO_READER: Final = "drop it by a migration, for each row written pays for it, or add its query"
+# SQLite numbers the keys of a table; the primary key is the first of those that are text.
+_SQLITE_KEY: Final = re.compile(r"\bsqlite_autoindex_(\w+)_([2-9])\b")
+
+
+@dataclass(frozen=True)
+class IndexUse:
+    """An index other than a primary key's.
+
+    Attributes:
+        name: its name.
+        table: its table; None for one that the schema does not have.
+        columns: in order.
+        queries: the titles of those that need it, by dialect.
+        reason: why it stays even if no query needs it; None if nothing else needs it.
+    """
+
+    name: str
+    table: str | None
+    columns: tuple[str, ...] = ()
+    queries: Mapping[Dialect, tuple[str, ...]] = field(default_factory=dict)
+    reason: str | None = None
+
+    @property
+    def all_queries(self) -> tuple[str, ...]:
+        """Return the titles in order, each once."""
+        return tuple(sorted({title for titles in self.queries.values() for title in titles}))
+
+
+@dataclass(frozen=True)
+class LiveIndexes:
+    """The figures of a live database's indexes, by name.
+
+    Attributes:
+        bytes: the sizes.
+        uses: scans on PostgreSQL, rows read on MySQL and MariaDB, since the server counts.
+        notes: a sentence for each of the two that the database does not have.
+    """
+
+    bytes: Mapping[str, int]
+    uses: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+def index_uses() -> list[IndexUse]:
+    """Return the indexes and unique constraints of the schema, by table. Needs no database."""
+    locks = {dialect: read_lock(dialect) or {"queries": {}} for dialect in Dialect}
+    needed = {dialect: _needed(lock["queries"]) for dialect, lock in locks.items()}
+    return [
+        IndexUse(
+            name,
+            table.name,
+            columns,
+            {dialect: needed[dialect].get(name, ()) for dialect in Dialect},
+            reason,
+        )
+        for table in metadata.sorted_tables
+        for name, columns, reason in sorted(_indexes(table))
+    ]
+
+
+def check_indexes() -> list[Finding]:
+    """Return the indexes that neither a query nor a key needs. Needs no database."""
+    dialect = Dialect.SQLITE
+    lines = committed_schema(dialect).splitlines()
+    unused = (one for one in index_uses() if not one.reason and not one.all_queries)
+    return [
+        Finding(
+            "indexes",
+            f"migrations/schema/{dialect}.sql:{_line_of(one.name, lines)}",
+            None,
+            None,
+            f"no query needs the index {one.name} of {one.table}, by the plans in sql/lock/",
+            _NO_READER,
+        )
+        for one in unused
+    ]
+
+
+def live_indexes(manager: DatabaseManager) -> LiveIndexes:
+    """Return what a database knows of its indexes.
+
+    Raises:
+        ConnectionError: no connection.
+    """
+    with closing(manager.take_connection()) as pooled:
+        statements = InternalStatements(manager.dialect, pooled.driver_connection)
+        sizes, notes = _figures(manager, statements, "index_sizes")
+        if manager.dialect is Dialect.SQLITE:
+            uses, more = dict[str, int](), ["SQLite does not count how often an index is used"]
+        else:
+            uses, more = _figures(manager, statements, "index_uses")
+    if manager.dialect is Dialect.MYSQL and not uses and not more:
+        more = ["the server counts no use of indexes: start it with performance_schema = ON"]
+    return LiveIndexes(sizes, uses, (*notes, *more))
+
+
+def _figures(
+    manager: DatabaseManager, statements: InternalStatements, name: str
+) -> tuple[dict[str, int], list[str]]:
+    try:
+        rows = statements.rows(f"review.{name}")
+    except manager.driver_errors as error:
+        return {}, [f"no {name.replace('_', ' ')}: {driver.message(error)}"]
+    return {_name(index): int(figure or 0) for index, figure in rows}, []
+
+
+def _name(index: str) -> str:
+    if key := _SQLITE_KEY.fullmatch(index):
+        return _unique_names().get((key[1], int(key[2])), index)
+    return index
+
+
+def _needed(queries: Lock) -> dict[str, tuple[str, ...]]:
+    """Return the queries by the index that their plans name."""
+    tables = {
+        name: table.name for table in metadata.tables.values() for name, _, _ in _indexes(table)
+    }
+    found: dict[str, list[str]] = {}
+    for title, entry in queries.items():
+        words = {_name(word) for word in re.findall(r"\w+", str(entry.get("plan")))}
+        for name in sorted(words & tables.keys()):
+            # Counting all rows walks any index.
+            if entry.get("reads", {}).get(tables[name]) != "":
+                found.setdefault(name, []).append(title)
+    return {name: tuple(titles) for name, titles in found.items()}
+
+
+def _unique_names() -> dict[tuple[str, int], str]:
+    return {
+        (table.name, number): str(one.name)
+        for table in metadata.tables.values()
+        for number, one in enumerate(_unique(table), 2)
+    }
+
+
+def _unique(table: Table) -> list[UniqueConstraint]:
+    return [one for one in table.constraints if isinstance(one, UniqueConstraint)]
+
+
+def _indexes(table: Table) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
+    keys = {tuple(key.column_keys): key for key in table.foreign_key_constraints}
+    for one in table.indexes:
+        columns = tuple(column.name for column in one.columns)
+        beginnings = (columns[:length] for length in range(1, len(columns) + 1))
+        key = next((keys[begins] for begins in beginnings if begins in keys), None)
+        refers = f"deletes of {key.referred_table.name} look up its foreign key" if key else None
+        unique = "it refuses equal values" if one.unique else None
+        yield str(one.name), columns, unique or refers
+    for unique_key in _unique(table):
+        names = tuple(column.name for column in unique_key.columns)
+        yield str(unique_key.name), names, "it refuses equal values"
+
+
+def _line_of(name: str, lines: list[str]) -> int:
+    return next((n for n, line in enumerate(lines, 1) if re.search(rf"\b{name}\b", line)), 1)
