@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 
 import pytest
 
@@ -11,7 +12,8 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
-from cardlink_sql.review.explain import explainer
+from cardlink_sql.queries.parser import parse
+from cardlink_sql.review.explain import Explainer, explainer
 from cardlink_sql.review.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
 
@@ -101,3 +103,34 @@ def test_values_are_read_as_the_driver_takes_them() -> None:
     assert many == {"ids": [1, 2, 3]}
     with pytest.raises(ValidationError, match="is not a valid json"):
         given(query, ["connection_settings={"])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "hint", "changed"),
+    [
+        (MYSQL, "/*! SQL_BUFFER_RESULT */", "Using temporary"),
+        (MYSQL, "/*+ NO_INDEX(ota_sessions) */", "'ALL'"),
+        (POSTGRESQL, "/*+ SeqScan(ota_sessions) */", "Seq Scan"),
+    ],
+    ids=["what MySQL runs", "what MySQL optimizes by", "pg_hint_plan"],
+)
+def test_a_hint_changes_the_plan(
+    dialect: Dialect, owner: DatabaseManager, hint: str, changed: str
+) -> None:
+    def plan(hint: str) -> str:
+        sql = f"SELECT {hint}\n  id FROM ota_sessions WHERE status = :v;"
+        text = f"-- name: find :many\n-- Finds.\n{sql}\n"
+        (query,) = parse(text, "sql/common/things.sql", dialect)
+        return str(Explainer(owner, cursor).explain(query, {"v": "failed"}))
+
+    with closing(owner.take_connection()) as connection:
+        cursor = connection.cursor()
+        if dialect is POSTGRESQL:
+            try:
+                cursor.execute("LOAD 'pg_hint_plan'")
+            except owner.driver_errors:
+                pytest.skip("the PostgreSQL server has no pg_hint_plan")
+        elif hint.startswith("/*+") and "MariaDB" in connection.get_server_info():
+            pytest.skip("MariaDB before 12 reads no hints in /*+ */")
+        assert changed not in plan("")
+        assert changed in plan(hint)
