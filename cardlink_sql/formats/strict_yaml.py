@@ -24,6 +24,9 @@ _NUMBER: Final = re.compile(
 )
 # A number in JSON and YAML 1.2, but text in YAML 1.1: 1e5.
 _EXPONENT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+", re.ASCII)
+# Text that begins like a number or a time, or is y or n: some reader of YAML 1.1 or 1.2 would take
+# it for something else. PyYAML's own rules, which quote other words, are those of 1.1.
+_NOT_PLAIN: Final = re.compile(r"[-+.0-9]|[yYnN]\Z", re.ASCII)
 _TRUTH: Final = {"true": True, "false": False}
 _BOOLEANS: Final = {**_TRUTH, "yes": True, "on": True, "no": False, "off": False}
 _NULL: Final = ("", "~", "null")
@@ -68,9 +71,10 @@ class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mis
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
+        style = "'" if _NOT_PLAIN.match(data) else None
         # Other quotes would not escape U+0085 and the like, which read back as line ends.
         node: yaml.ScalarNode = self.represent_scalar(
-            f"{_TAG}str", data, None if data.isprintable() else '"'
+            f"{_TAG}str", data, style if data.isprintable() else '"'
         )
         return node
 
@@ -80,8 +84,7 @@ class _Resolver(yaml.resolver.Resolver):
 
 
 Dumper.add_representer(str, Dumper.represent_text)
-for _class in (_Resolver, Dumper):
-    _class.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+0123456789"))
+_Resolver.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+0123456789"))
 
 
 def write_yaml(value: Any) -> str:
