@@ -52,6 +52,12 @@ SERVER_URLS = {
     Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",
 }
 ALL_DIALECTS = tuple(Dialect)
+# A backend whose files another reads: each writes once and reads once.
+ANOTHER = {
+    Dialect.SQLITE: Dialect.POSTGRESQL,
+    Dialect.POSTGRESQL: Dialect.MYSQL,
+    Dialect.MYSQL: Dialect.SQLITE,
+}
 Run = Callable[..., "Result"]
 Restore = Callable[[Dialect, Path], DatabaseManager]
 Migrated = Callable[[Dialect], DatabaseManager]
@@ -85,9 +91,15 @@ BUILT_BY = {
     "test_report": "report",
     "test_review_lock": "seeded",
     "test_review_plans": "seeded",
+    "test_server_settings": "settings of servers",
     "test_servers": "servers",
     "test_table_locks": "table locks",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take long, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.stem not in BUILT_BY)
 
 
 class Scheduling(LoadScopeScheduling):
@@ -99,6 +111,7 @@ class Scheduling(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Choose how the tests are shared among the workers."""
+    config.option.loadscopereorder = False
     return Scheduling(config, log)
 
 

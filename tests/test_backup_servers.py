@@ -29,7 +29,7 @@ from cardlink_sql.transfer.backup import (
     postgresql,
     restore_backup,
 )
-from tests.conftest import ALL_DIALECTS, MakeDatabase, Migrated, Restore, Run, delete_rows
+from tests.conftest import ANOTHER, MakeDatabase, Migrated, Restore, Run, delete_rows
 from tests.test_backup import LOGS, change, content, fill, rewritten, writers
 
 SERVERS = (Dialect.POSTGRESQL, Dialect.MYSQL)
@@ -84,11 +84,10 @@ def test_what_is_restored_is_what_was_backed_up(
     assert len(content(new)["comm_logs"]) == LOGS
 
 
-@pytest.mark.parametrize("source", ALL_DIALECTS)
-def test_json_lines_go_from_every_backend_into_every_other(
-    source: Dialect, dialect: Dialect, migrated: Migrated, restored: Restore, tmp_path: Path
+def test_json_lines_go_from_one_backend_into_another(
+    dialect: Dialect, migrated: Migrated, restored: Restore, tmp_path: Path
 ) -> None:
-    origin = migrated(source)
+    origin = migrated(ANOTHER[dialect])
     fill(origin)
     try:
         made = create_backup(origin, tmp_path / "one.backup", method=Method.JSONL)
@@ -376,7 +375,7 @@ def test_no_password_is_on_a_command_line_or_in_an_error(
 def test_another_dialects_own_backup_is_refused(
     manager: DatabaseManager, migrated: Migrated, tmp_path: Path
 ) -> None:
-    for dialect in ALL_DIALECTS:
+    for dialect in Dialect:
         if dialect is not manager.dialect:
             made = create_backup(migrated(dialect), tmp_path / f"{dialect}.backup")
             with pytest.raises(ValidationError, match="this is a backup of") as refused:
