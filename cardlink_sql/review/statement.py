@@ -221,14 +221,20 @@ class ParsedStatement:
         while scope is not None:
             if owners := [
                 table.name
-                for table in scope.find_all(exp.Table)
-                if table.find_ancestor(*_SCOPES) is scope
-                and column.table in ("", table.alias_or_name)
-                and _is_known(table.name, column.name)
+                for table in self._tables_of[id(scope)]
+                if column.table in ("", table.alias_or_name) and _is_known(table.name, column.name)
             ]:
                 return list(dict.fromkeys(owners))
             scope = scope.find_ancestor(*_SCOPES)
         return []
+
+    @cached_property
+    def _tables_of(self) -> dict[int, list[exp.Table]]:
+        """Return the tables of each scope, by its identity."""
+        tables = defaultdict[int, list[exp.Table]](list)
+        for table in self._tree.find_all(exp.Table):
+            tables[id(table.find_ancestor(*_SCOPES))].append(table)
+        return tables
 
     def _sequences(self) -> Iterator[str]:
         """Yield the sequences that SETVAL or NEXTVAL advances, by PostgreSQL's names."""
