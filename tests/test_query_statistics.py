@@ -4,17 +4,31 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, QueryError, UnitOfWork
+from cardlink_sql import (
+    DatabaseConfig,
+    DatabaseError,
+    DatabaseManager,
+    Dialect,
+    QueryError,
+    UnitOfWork,
+)
+from cardlink_sql.cli import query_snapshot
+from cardlink_sql.cli.query_snapshot import Since, compare_and_keep
 from cardlink_sql.cli.query_statistics import show_query_statistics
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations.digests import Digests
-from cardlink_sql.operations.query_statistics import take_query_statistics
+from cardlink_sql.operations.query_statistics import (
+    QueryFigures,
+    QueryStatistics,
+    take_query_statistics,
+)
 from cardlink_sql.queries import Library, Query, Rows, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
@@ -107,8 +121,13 @@ def test_calls_times_and_rows_of_each_query(counting: DatabaseManager) -> None:
 
 
 def test_the_command(
-    counting: DatabaseManager, run: Run, capsys: pytest.CaptureFixture[str]
+    counting: DatabaseManager,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     work(counting)
     stats = ("stats", "--queries", "-d", counting.config.url)
     shown = run(*stats)
@@ -121,15 +140,49 @@ def test_the_command(
     assert ("MariaDB keeps no comments" in shown.stdout) is is_mariadb(counting)
 
     document = json.loads(run(*stats, "--json").stdout)
-    assert document.keys() == {"is_approximate", "queries", "others", "lost"}
+    assert document.keys() == {"is_approximate", "queries", "others", "lost", "since"}
     figures = {"calls", "total_ms", "mean_ms", "longest_ms", "rows"}
     assert document["others"].keys() == figures
     assert all(one.keys() == {"query", *figures} for one in document["queries"])
     assert "devices.create" in {one["query"] for one in document["queries"]}
     assert len(json.loads(run(*stats, "--json", "--limit", "1").stdout)["queries"]) == 1
 
-    show_query_statistics(counting, 1, as_json=False)
+    show_query_statistics(counting, 1, tmp_path / "last.json", as_json=False)
     assert "more; --limit shows them." in capsys.readouterr().out
+    (kept,) = (tmp_path / "state" / "cardlink-db").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_got_slower_or_more_frequent_since_the_last_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(hour: int, **queries: tuple[int, float]) -> Since | None:
+        """Counters at an hour: the calls of a query, and their ms in all."""
+        at = datetime(2026, 1, 1, hour, tzinfo=UTC)
+        monkeypatch.setattr(query_snapshot, "utc_now", lambda: at)
+        counted = {
+            name: QueryFigures(calls, ms, ms / calls, ms, calls)
+            for name, (calls, ms) in queries.items()
+        }
+        figures = QueryStatistics(counted, None, 0, is_approximate=False)
+        return compare_and_keep(figures, tmp_path / "new" / "last.json")
+
+    assert taken(0, same=(10, 10.0), slower=(10, 10.0), often=(10, 10.0)) is None
+    first = taken(1, same=(20, 20.0), slower=(20, 40.0), often=(20, 20.0), rare=(1, 90.0))
+    assert first is not None
+    assert [(one.query, one.mean_ms_before, one.mean_ms) for one in first.queries] == [
+        ("slower", 1.0, 3.0)
+    ]
+    # The server has begun to count again: 10 calls of "slower" are all new.
+    second = taken(2, same=(30, 30.0), slower=(10, 10.0), often=(60, 60.0))
+    assert second is not None
+    assert second.taken_at == "2026-01-01T01:00:00+00:00"
+    assert [
+        (one.query, one.calls_per_hour_before, one.calls_per_hour) for one in second.queries
+    ] == [("often", 10.0, 40.0)]
+    (tmp_path / "new" / "last.json").write_text("[]")
+    with pytest.raises(DatabaseError, match="not a snapshot"):
+        taken(3)
 
 
 def test_what_reads_the_counts_is_checked_where_they_are(counting: DatabaseManager) -> None:
@@ -168,7 +221,7 @@ def test_a_database_without_the_extension_is_told_how_to_get_it(
     assert first.endswith(
         'shows no counts of statements here: relation "pg_stat_statements" does not exist'
     )
-    assert "shared_preload_libraries, restart the server" in second
+    assert "shared_preload_libraries = 'pg_stat_statements' into postgresql.conf" in second
     assert "CREATE EXTENSION pg_stat_statements" in second
 
 
@@ -202,7 +255,7 @@ def test_a_server_whose_performance_schema_is_off_is_told_so(
         pytest.raises(QueryError, match="its performance_schema is off") as refused,
     ):
         take_query_statistics(other)
-    assert "performance_schema=ON" in str(refused.value.remedy)
+    assert "performance_schema = ON below [mysqld]" in str(refused.value.remedy)
 
 
 # As MySQL 8 has them, for the tests may run on MariaDB.

@@ -1,10 +1,13 @@
 """``cardlink-db stats --queries``."""
 
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.output import output, styled
+from cardlink_sql.cli.output import output, seconds, styled
+from cardlink_sql.cli.query_snapshot import Since, compare_and_keep, default_file
 from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.query_statistics import (
@@ -16,22 +19,33 @@ from cardlink_sql.operations.query_statistics import (
 _SHOWN: Final = 20
 
 
-def show_query_statistics(manager: DatabaseManager, limit: int | None, *, as_json: bool) -> None:
-    """Print what the server counted of each query.
+def show_query_statistics(
+    manager: DatabaseManager, limit: int | None, snapshot: Path | None, *, as_json: bool
+) -> None:
+    """Print what the server counted of each query, and what changed since the last time.
 
     Args:
         manager: the database.
         limit: queries at most; ``None`` for all of them in JSON, and for people 20.
+        snapshot: the file of the counters of the last time, which is replaced; ``None`` for the
+            database's in the user's state folder.
         as_json: print JSON.
 
     Raises:
         QueryError: the server counts none, or does not show them to this role.
+        DatabaseError: the snapshot cannot be read or written.
     """
     figures = take_query_statistics(manager)
+    file = snapshot or default_file(manager.config.safe_url)
+    since = compare_and_keep(figures, file)
     if as_json:
-        print_json(_document(figures, limit))
+        print_json(_document(figures, limit) | {"since": None if since is None else asdict(since)})
+        return
+    _print(figures, limit or _SHOWN)
+    if since is None:
+        output.print(f"Kept for the next time: {file}")
     else:
-        _print(figures, limit or _SHOWN)
+        _print_since(since)
 
 
 def _document(figures: QueryStatistics, limit: int | None) -> dict[str, Any]:
@@ -66,6 +80,27 @@ def _print(figures: QueryStatistics, limit: int) -> None:
             f"{figures.lost:,} calls on this server are missing: it had no room to keep them "
             "apart (performance_schema_digests_size)."
         )
+
+
+def _print_since(since: Since) -> None:
+    moment = seconds(datetime.fromisoformat(since.taken_at))
+    if not since.queries:
+        output.print(f"Since {moment} nothing has become slower or more frequent.")
+        return
+    output.print(styled(f"Slower or more frequent since {moment}", "bold"))
+    columns = ("Query", "calls", "mean ms", "before", "calls/h", "before/h")
+    rows = [
+        (
+            one.query,
+            f"{one.calls:,}",
+            f"{one.mean_ms:,.3f}",
+            None if one.mean_ms_before is None else f"{one.mean_ms_before:,.3f}",
+            f"{one.calls_per_hour:,.0f}",
+            None if one.calls_per_hour_before is None else f"{one.calls_per_hour_before:,.0f}",
+        )
+        for one in since.queries
+    ]
+    print_rows(columns, rows, right=columns[1:])
 
 
 def _row(name: object, one: QueryFigures) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """``cardlink-db stats``."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -46,6 +47,15 @@ QueryLimit = Annotated[
         show_default=False,
     ),
 ]
+Snapshot = Annotated[
+    Path | None,
+    typer.Option(
+        "--snapshot",
+        metavar="FILE",
+        help="With --queries, the counters of the last time; without it in ~/.local/state.",
+        show_default=False,
+    ),
+]
 
 
 def stats(
@@ -53,6 +63,7 @@ def stats(
     days: Days = None,
     queries: Queries = False,
     limit: QueryLimit = None,
+    snapshot: Snapshot = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -63,12 +74,14 @@ def stats(
     large the log is.
 
     --queries shows calls, times and rows of each query, the one that took most in all first, as
-    pg_stat_statements or performance_schema has them. It says what to do where they are off.
+    pg_stat_statements or performance_schema has them. It says what to do where they are off. It
+    keeps the counters in a file, and shows what got slower or more frequent since the last time.
 
     Example: cardlink-db stats --days 7
     """
-    if limit is not None and not queries:
-        raise typer.BadParameter("it needs --queries", param_hint="--limit")
+    for name, value in (("--limit", limit), ("--snapshot", snapshot)):
+        if value is not None and not queries:
+            raise typer.BadParameter("it needs --queries", param_hint=name)
     if queries and days is not None:
         raise typer.BadParameter("it excludes --days", param_hint="--queries")
     with argument("--days"):
@@ -76,7 +89,7 @@ def stats(
         validation.days(window)
     with open_manager(url, read_only=True) as manager:
         if queries:
-            show_query_statistics(manager, limit, as_json=as_json)
+            show_query_statistics(manager, limit, snapshot, as_json=as_json)
             return
         with progress("Reading the log", STEPS, unit="steps") as advance:
             figures = take_statistics(manager, window, advance)

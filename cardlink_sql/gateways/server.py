@@ -64,7 +64,7 @@ class ServerGateway(QueryRunner):
         if not self._scalar("has_performance_schema", {}):
             raise QueryError(
                 "the server counts no statements: its performance_schema is off",
-                remedy="add performance_schema=ON to its configuration and restart it",
+                remedy="write performance_schema = ON below [mysqld] of its my.cnf and restart it",
             )
         name = "read_digests" if self.is_mariadb else "read_digest_samples"
         return self._counted(
@@ -74,8 +74,8 @@ class ServerGateway(QueryRunner):
     def _read_pg_stat_statements(self) -> list[CountedStatement]:
         counted = self._counted(
             "read_pg_stat_statements",
-            "as superuser: add pg_stat_statements to shared_preload_libraries, restart the server, "
-            "and in this database: CREATE EXTENSION pg_stat_statements",
+            "write shared_preload_libraries = 'pg_stat_statements' into postgresql.conf, restart "
+            "the server, and as superuser in this database: CREATE EXTENSION pg_stat_statements",
         )
         if not self._scalar("may_read_statements", {}):
             raise QueryError(

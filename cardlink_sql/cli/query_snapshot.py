@@ -1,0 +1,121 @@
+"""What changed since the last ``cardlink-db stats --queries``: its counters, kept in a file."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from cardlink_sql.errors import DatabaseError
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.model.times import utc_now
+from cardlink_sql.operations.query_statistics import QueryStatistics
+
+# Below these, a difference is chance.
+_FACTOR: Final = 1.5
+_CALLS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A query that got slower or more frequent; times in ms, None where nothing is known."""
+
+    query: str
+    calls: int
+    mean_ms: float
+    mean_ms_before: float | None
+    calls_per_hour: float
+    calls_per_hour_before: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The queries that got slower or more frequent since a snapshot."""
+
+    taken_at: str
+    queries: list[Growth]
+
+
+def default_file(safe_url: str) -> Path:
+    """Return the file of a database's snapshot, by the rules of XDG."""
+    folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    name = sha256(safe_url.encode()).hexdigest()[:16]
+    return Path(folder) / "cardlink-db" / f"queries-{name}.json"
+
+
+def compare_and_keep(figures: QueryStatistics, file: Path) -> Since | None:
+    """Compare counters with the snapshot in a file, and replace that by them.
+
+    Returns:
+        The comparison; None where there is no snapshot.
+
+    Raises:
+        DatabaseError: the file holds something else, or cannot be written; it is unchanged.
+    """
+    before, now = _read(file), utc_now()
+    rates: dict[str, float] = {}
+    since = None
+    if before is not None:
+        hours = (now - datetime.fromisoformat(before["taken_at"])).total_seconds() / 3600
+        grown = [
+            _growth(name, one.calls, one.total_ms, hours, before)
+            for name, one in figures.queries.items()
+        ]
+        rates = {one.query: one.calls_per_hour for one in grown}
+        since = Since(before["taken_at"], [one for one in grown if _is_notable(one)])
+    counted = {
+        name: {"calls": one.calls, "total_ms": one.total_ms, "per_hour": rates.get(name)}
+        for name, one in figures.queries.items()
+    }
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"the folder cannot be made: {error.strerror}", str(file.parent), "name one: --snapshot"
+        ) from error
+    with write_atomically(file, private=True) as opened:
+        json.dump({"taken_at": now.isoformat(), "queries": counted}, opened, indent=2)
+    return since
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    if not file.exists():
+        return None
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        datetime.fromisoformat(found["taken_at"])
+        found["queries"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatabaseError(
+            "this is not a snapshot of stats --queries", str(file), "remove it, or name another"
+        ) from error
+    return dict(found)
+
+
+def _growth(
+    name: str, calls: int, total_ms: float, hours: float, before: Mapping[str, Any]
+) -> Growth:
+    old = before["queries"].get(name)
+    # Fewer calls than before: the server has begun to count again.
+    was_reset = old is not None and calls < old["calls"]
+    new_calls = calls if old is None or was_reset else calls - old["calls"]
+    new_ms = total_ms if old is None or was_reset else total_ms - old["total_ms"]
+    return Growth(
+        query=name,
+        calls=new_calls,
+        mean_ms=new_ms / new_calls if new_calls else 0.0,
+        mean_ms_before=old["total_ms"] / old["calls"] if old and old["calls"] else None,
+        calls_per_hour=new_calls / hours if hours else 0.0,
+        calls_per_hour_before=old["per_hour"] if old else None,
+    )
+
+
+def _is_notable(one: Growth) -> bool:
+    if one.calls < _CALLS:
+        return False
+    slower = one.mean_ms_before is not None and one.mean_ms > _FACTOR * one.mean_ms_before
+    rate = one.calls_per_hour_before
+    return slower or (rate is not None and one.calls_per_hour > _FACTOR * rate)
