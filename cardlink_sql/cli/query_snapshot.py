@@ -1,4 +1,4 @@
-"""What changed since the last ``cardlink-db stats --queries``: its counters, kept in a file."""
+"""The counters of ``cardlink-db stats --queries``, kept in a file and compared with it."""
 
 import json
 import os
