@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from cardlink_sql import ConnectionError, DatabaseConfig, DatabaseManager, Dialect, UnitOfWork
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.transfer.backup import mysql
 from cardlink_sql.transfer.backup.tools import Tool
 from tests.conftest import SERVER_URLS, Run, cannot_run, device, wait_until
@@ -57,6 +58,10 @@ CORE += ["retention", "export", "backup_servers", "review_check", "round_trips",
 BACKUP = "what_is_restored or from_one_backend or of_one_moment"
 # A query that is broken on purpose is refused by any server.
 WHICH = f"(mysql or postgresql) and not broken_query and ({BACKUP} or not backup_servers)"
+
+
+# The connection to a server, of which only a URL of several hosts asks anything.
+UNASKED = InternalStatements(Dialect.MYSQL, None)
 
 
 def test_odd_settings_of_a_server_change_nothing(tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_a_tool_asks_for_tls_where_the_url_does(options: str, expected: set[str]
     """MariaDB's from 11.4 on would ask a server without TLS for it, too."""
     with (
         DatabaseManager(f"mysql://ann@127.0.0.1/cards{options}") as manager,
-        mysql._connecting(Tool("mariadb-dump", ""), manager) as (_, argument),
+        mysql._connecting(Tool("mariadb-dump", ""), manager, UNASKED) as (_, argument),
     ):
         lines = Path(argument.partition("=")[2]).read_text().splitlines()
     asked = {line for line in lines if "ssl" in line}
