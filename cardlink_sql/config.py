@@ -127,56 +127,56 @@ class DatabaseConfig:
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect that the URL names."""
+        """Return the dialect that the URL names."""
         dialect: Dialect = self.__dict__["_dialect"]
         return dialect
 
     @property
     def engine_url(self) -> URL:
-        """The URL with the driver filled in, as SQLAlchemy takes it. Holds the password."""
+        """Return the URL with the driver filled in, as SQLAlchemy takes it. Holds the password."""
         url: URL = self.__dict__["_engine_url"]
         return url
 
     @property
     def replica(self) -> "DatabaseConfig | None":
-        """The configuration of the replica, where there is one."""
+        """Return the configuration of the replica, where there is one."""
         replica: DatabaseConfig | None = self.__dict__.get("_replica")
         return replica
 
     @property
     def has_several_hosts(self) -> bool:
-        """Whether the URL names more than one host."""
+        """Return whether the URL names more than one host."""
         return bool(_hosts_of(self.engine_url))
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether the URL names SQLite."""
+        """Return whether the URL names SQLite."""
         return self.dialect is Dialect.SQLITE
 
     @property
     def is_mysql(self) -> bool:
-        """Whether the URL names MySQL or MariaDB."""
+        """Return whether the URL names MySQL or MariaDB."""
         return self.dialect is Dialect.MYSQL
 
     @property
     def is_postgresql(self) -> bool:
-        """Whether the URL names PostgreSQL."""
+        """Return whether the URL names PostgreSQL."""
         return self.dialect is Dialect.POSTGRESQL
 
     @property
     def is_memory(self) -> bool:
-        """Whether the URL names an SQLite database that lives in memory only."""
+        """Return whether the URL names an SQLite database that lives in memory only."""
         return self.is_sqlite and self.engine_url.database in (None, "", ":memory:")
 
     @property
     def is_missing(self) -> bool:
-        """Whether the URL names an SQLite file that is not there; connecting would make it."""
+        """Return whether the URL names an SQLite file that does not exist; connecting makes it."""
         is_file = self.is_sqlite and not self.is_memory
         return is_file and not _exists(Path(self.engine_url.database or ""))
 
     @property
     def safe_url(self) -> str:
-        """The URL for people to read: no password, no secret option."""
+        """Return the URL for people to read: no password, no secret option."""
         url: str = self.__dict__["_safe_url"]
         return url
 
@@ -251,7 +251,7 @@ class _ReplicaConfig(DatabaseConfig):
 
 
 def without_secrets(url: URL) -> str:
-    """A URL for people to read: no driver, no password, no secret option."""
+    """Return a URL for people to read: no driver, no password, no secret option."""
     plain = url.set(drivername=url.get_backend_name())
     if hosts := _hosts_of(url):
         plain = plain.difference_update_query(["host", "port"])

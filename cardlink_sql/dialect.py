@@ -16,7 +16,7 @@ class Dialect(StrEnum):
 
     @property
     def servers(self) -> str:
-        """The servers that speak it, by their usual names."""
+        """Return the servers that speak it, by their usual names."""
         return _SERVERS[self]
 
 

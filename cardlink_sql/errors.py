@@ -22,7 +22,7 @@ class DatabaseError(Exception):
 
     @property
     def headline(self) -> str:
-        """Where and what, without the remedy."""
+        """Return where and what, without the remedy."""
         return f"{self.where}: {self.what}" if self.where else self.what
 
     def __str__(self) -> str:

@@ -116,7 +116,7 @@ class DatabaseManager:
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect that the configuration names."""
+        """Return the dialect that the configuration names."""
         return self.config.dialect
 
     def initialize(self) -> None:
@@ -129,12 +129,12 @@ class DatabaseManager:
 
     @property
     def engine(self) -> Engine:
-        """The SQLAlchemy engine."""
+        """Return the SQLAlchemy engine."""
         return self.pool.engine
 
     @property
     def keyring(self) -> "Keyring":
-        """The encryption keys.
+        """Return the encryption keys.
 
         Raises:
             EncryptionError: no key is set, or one is malformed.
@@ -147,7 +147,7 @@ class DatabaseManager:
 
     @property
     def threads(self) -> "ThreadPoolExecutor":
-        """The threads that :mod:`cardlink_sql.aio` works on, one for each connection."""
+        """Return the threads that :mod:`cardlink_sql.aio` works on, one for each connection."""
         from concurrent.futures import ThreadPoolExecutor
 
         config = self.config
@@ -159,12 +159,12 @@ class DatabaseManager:
 
     @property
     def driver_errors(self) -> tuple[type[Exception], ...]:
-        """The errors of this backend's driver."""
+        """Return the errors of this backend's driver."""
         return self.pool.backend.driver_errors
 
     @property
     def migrator(self) -> "Migrator":
-        """The migrator of this database."""
+        """Return the migrator of this database."""
         # Few processes migrate, and yoyo is large.
         from cardlink_sql.schema.migrator import Migrator
 
@@ -292,7 +292,7 @@ class DatabaseManager:
             return self.pool.backend.encoding_note(pooled.driver_connection)
 
     def table_sizes(self) -> "list[TableSize]":
-        """Rows and bytes of each table; on a large database counting takes its time.
+        """Return the rows and bytes of each table; on a large database counting takes its time.
 
         Raises:
             QueryError: a table is missing.

@@ -62,11 +62,11 @@ class Database(Protocol):
 
     @property
     def library(self) -> Library:
-        """The queries of the database's dialect."""
+        """Return the queries of the database's dialect."""
 
     @property
     def keyring(self) -> "Keyring":
-        """The encryption keys."""
+        """Return the encryption keys."""
 
     def transaction(
         self, *, read_only: bool, timeout: float | None = None, prefer_replica: bool = False

@@ -82,3 +82,24 @@ def test_no_turn_comes_back() -> None:
         for turn, around in turns_of(file)
     ]
     assert len(found) <= ALLOWED, "\n".join(found)
+
+
+def public_functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of a module and the methods of its classes that others may call."""
+    for child in ast.iter_child_nodes(node):
+        name = getattr(child, "name", "_")
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and name[0] != "_":
+            yield child
+        elif isinstance(child, ast.ClassDef) and name[0] != "_":
+            yield from public_functions(child)
+
+
+def test_the_docstring_of_a_public_function_begins_with_a_verb() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}: {function.name}: {said}"
+        for file in (ROOT / "cardlink_sql").rglob("*.py")
+        for function in public_functions(ast.parse(file.read_text("utf-8")))
+        if (said := ast.get_docstring(function))
+        and re.match(r"(The|An?|Whether|How|What|Where|Every|Each|Its)\b", said)
+    ]
+    assert found == []

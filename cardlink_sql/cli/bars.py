@@ -20,7 +20,7 @@ def bar(share: float, width: int, *, is_unicode: bool) -> str:
 
 
 def sparkline(values: Sequence[int], width: int, *, is_unicode: bool) -> str:
-    """A line of columns as high as the values; neighbours are summed where they are too many.
+    """Return a line of columns as high as the values, some summed where they are too many.
 
     A blank is 0, and the highest column is the greatest value.
     """

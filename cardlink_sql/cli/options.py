@@ -101,5 +101,5 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def group(name: str, what: str, example: str) -> typer.Typer:
-    """A group of commands, still empty; its help ends in an example, as a command's does."""
+    """Return a group of commands, still empty; its help ends in an example, as a command's does."""
     return typer.Typer(name=name, help=f"{what}\n\nExample: {example}", no_args_is_help=True)

@@ -55,16 +55,16 @@ class Backend(ABC):
     @property
     @abstractmethod
     def driver_error(self) -> type[Exception]:
-        """The base of the driver's errors."""
+        """Return the base of the driver's errors."""
 
     @cached_property
     def driver_errors(self) -> tuple[type[Exception], ...]:
-        """The driver's errors, for the connection to translate."""
+        """Return the driver's errors, for the connection to translate."""
         return (self.driver_error, UnicodeError, OverflowError)
 
     @property
     def pipelines(self) -> bool:
-        """Whether statements may be sent without waiting for the answer to the one before."""
+        """Return whether a statement may be sent before the answer to the last one."""
         return False
 
     @abstractmethod

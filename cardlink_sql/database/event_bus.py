@@ -102,7 +102,7 @@ class Noting(Protocol):
 
     @property
     def events(self) -> "EventBus":
-        """Knows which events anybody waits for."""
+        """Return the bus, which knows which events anybody waits for."""
 
     @property
     def pending_events(self) -> PendingEvents:

@@ -41,7 +41,7 @@ class Keyring:
 
     @property
     def size(self) -> int:
-        """How many keys there are."""
+        """Return how many keys there are."""
         return len(self._keys)
 
     @staticmethod

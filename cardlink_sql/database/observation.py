@@ -90,7 +90,7 @@ class StatementBus:
 
     @property
     def is_observed(self) -> bool:
-        """Whether there is a handler, a slow-query log or echo."""
+        """Return whether there is a handler, a slow-query log or echo."""
         return bool(self._handlers or self._echo) or self._slow_ms is not None
 
     def on(self, handler: StatementHandler) -> None:

@@ -19,17 +19,17 @@ class Ahead:
 
     @property
     def is_command(self) -> bool:
-        """Whether it frames the transaction and belongs to no query."""
+        """Return whether it frames the transaction and belongs to no query."""
         return isinstance(self.what, str)
 
     @property
     def is_answered(self) -> bool:
-        """Whether the server has run it."""
+        """Return whether the server has run it."""
         return self.cursor is not None and self.cursor.pgresult is not None
 
     @property
     def rows(self) -> int:
-        """The number of rows that it matched."""
+        """Return the number of rows that it matched."""
         return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
 
 

@@ -57,7 +57,7 @@ class Pool:
 
     @property
     def engine(self) -> Engine:
-        """The SQLAlchemy engine.
+        """Return the SQLAlchemy engine.
 
         Raises:
             ConnectionError: the driver is not installed.

@@ -90,12 +90,12 @@ class Transaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether the transaction has a connection."""
+        """Return whether the transaction has a connection."""
         return self._connection is not None
 
     @property
     def has_uncommitted_writes(self) -> bool:
-        """Whether a commit would keep anything: a statement that wrote, or a buffered one."""
+        """Return whether a commit would keep anything, a buffered statement included."""
         return self._has_written or self._pending is not None
 
     def open(self) -> None:
@@ -266,7 +266,7 @@ class Transaction:
 
     @property
     def pending_events(self) -> PendingEvents:
-        """The events that the commit will fire; a rollback forgets them."""
+        """Return the events that the commit will fire; a rollback forgets them."""
         if self._pending_events is None:
             self._pending_events = PendingEvents()
         return self._pending_events

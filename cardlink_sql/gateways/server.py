@@ -26,7 +26,7 @@ class ServerGateway(QueryRunner):
         return str(self._scalar("version", {}))
 
     def table_sizes(self) -> list[TableSize]:
-        """Rows and bytes of each table. The queries are ``table_rows`` and ``table_sizes``.
+        """Return rows and bytes of each table. The queries are ``table_rows`` and ``table_sizes``.
 
         Bytes are ``None`` on an SQLite that was built without ``dbstat``.
 
@@ -39,7 +39,7 @@ class ServerGateway(QueryRunner):
 
     @property
     def is_mariadb(self) -> bool:
-        """Whether the server is MariaDB."""
+        """Return whether the server is MariaDB."""
         return "MariaDB" in self.version()
 
     def count_statements(self) -> list[CountedStatement]:

@@ -228,7 +228,7 @@ class TestGateway(RunFigures):
     def find_by_date_range(
         self, start: datetime, end: datetime, limit: int | None = None
     ) -> list[TestResult]:
-        """Results that started from ``start`` to before ``end``, newest first.
+        """Return the results that started from ``start`` to before ``end``, newest first.
 
         The query is ``find_by_filters``.
         """
@@ -277,7 +277,7 @@ class TestGateway(RunFigures):
     def find_failures(
         self, run_id: str | None = None, limit: int | None = None
     ) -> list[TestResult]:
-        """Failures and errors: of a run in its order, or the newest of all."""
+        """Return failures and errors: of a run in its order, or the newest of all."""
         parameters: dict[str, Any] = {"limit": validation.limit(limit)}
         if run_id is None:
             return self._many("find_failures", parameters, "started_at desc")

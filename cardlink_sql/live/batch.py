@@ -68,7 +68,7 @@ class Item:
 
     @property
     def is_log(self) -> bool:
-        """Whether it is an APDU."""
+        """Return whether it is an APDU."""
         return self.method == "add_log"
 
     def apply(self, uow: UnitOfWork) -> None:
@@ -130,7 +130,7 @@ class BatchWriter:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the answer to the last COMMIT was lost: the same batch must come again."""
+        """Return whether the answer to the last COMMIT was lost: the same batch must come again."""
         return self._doubt is not None
 
     def write(self, items: list[Item]) -> list[RefusedItem]:

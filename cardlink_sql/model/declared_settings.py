@@ -42,7 +42,7 @@ class DeclaredSetting:
 
     @property
     def category(self) -> str:
-        """The category, which no writer can change."""
+        """Return the category, which no writer can change."""
         return category_of(self.key)
 
     def check(self, value: Any, where: str) -> None:
@@ -61,7 +61,7 @@ class DeclaredSetting:
 
 
 def category_of(key: str) -> str:
-    """The category of a key that has none set: the part before its first period.
+    """Return the category of a key that has none set: the part before its first period.
 
     ``general`` where that is nothing that can be a category.
     """
@@ -174,7 +174,7 @@ def declared_categories() -> frozenset[str]:
 
 
 def is_secret(key: str) -> bool:
-    """Whether a key is declared as a secret."""
+    """Return whether a key is declared as a secret."""
     declared = _registry.settings.get(key)
     return declared is not None and declared.secret
 

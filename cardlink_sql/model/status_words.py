@@ -119,7 +119,7 @@ def is_error(status_word: str | None) -> bool:
 
 @lru_cache(maxsize=1024)
 def describe(status_word: str) -> str | None:
-    """The meaning of a status word given as four upper-case hex digits; ``None`` if unknown."""
+    """Return the meaning of a status word of four upper-case hex digits; ``None`` if unknown."""
     if status_word in _WORDS:
         return _WORDS[status_word]
     counter = _COUNTER.match(status_word)

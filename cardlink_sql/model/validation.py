@@ -47,7 +47,7 @@ _MAX_HEX_SPREAD: Final = 3
 
 
 def text(value: Any, where: str, longest: int = MAX_TEXT) -> str:
-    """Text that all backends can keep: valid Unicode, no NUL, at most ``longest`` characters."""
+    """Return text that all backends keep: valid Unicode, no NUL, ``longest`` characters or less."""
     if not isinstance(value, str):
         raise ValidationError(f"{_kind(value)} is not text", where)
     if "\0" in value:
@@ -65,7 +65,7 @@ def text(value: Any, where: str, longest: int = MAX_TEXT) -> str:
 
 
 def identifier(value: Any, where: str, longest: int = 128) -> str:
-    """Text that names something: not empty, no blanks around it."""
+    """Return text that names something: not empty, no blanks around it."""
     name = text(value, where, longest)
     if not name or name != name.strip():
         raise ValidationError(f"{name!r} is empty or has blanks around it", where)
@@ -73,7 +73,7 @@ def identifier(value: Any, where: str, longest: int = 128) -> str:
 
 
 def filled(value: Any, where: str, longest: int = MAX_TEXT) -> str:
-    """Text that is not empty; blanks around it belong to it."""
+    """Return text that is not empty; blanks around it belong to it."""
     content = text(value, where, longest)
     if not content:
         raise ValidationError("the text is empty", where)
@@ -81,7 +81,7 @@ def filled(value: Any, where: str, longest: int = MAX_TEXT) -> str:
 
 
 def choice(kind: type[E]) -> Callable[[Any, str], E]:
-    """A check for a member of an enumeration, given as the member or its value."""
+    """Return a check for a member of an enumeration, given as the member or its value."""
     members: dict[Any, E] = {member.value: member for member in kind}
 
     def check(value: Any, where: str) -> E:
@@ -96,7 +96,7 @@ def choice(kind: type[E]) -> Callable[[Any, str], E]:
 
 
 def moment(value: Any, where: str) -> datetime:
-    """An aware time, turned to UTC; MySQL's DATETIME begins with the year 1000."""
+    """Return an aware time in UTC; MySQL's DATETIME begins with the year 1000."""
     if not isinstance(value, datetime):
         raise ValidationError(f"{_kind(value)} is not a time", where)
     try:
@@ -115,14 +115,14 @@ def moment(value: Any, where: str) -> datetime:
 
 
 def boolean(value: Any, where: str) -> bool:
-    """True or False, nothing that merely resembles them."""
+    """Return True or False, nothing that merely resembles them."""
     if not isinstance(value, bool):
         raise ValidationError(f"{_shown(value)} is not True or False", where)
     return value
 
 
 def whole(value: Any, where: str, least: int = -(2**63), most: int = MAX_INTEGER) -> int:
-    """A whole number within bounds, 64 bits at the most."""
+    """Return a whole number within bounds, 64 bits at the most."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValidationError(f"{_shown(value)} is not a whole number", where)
     if not least <= value <= most:
@@ -131,14 +131,14 @@ def whole(value: Any, where: str, least: int = -(2**63), most: int = MAX_INTEGER
 
 
 def number(value: Any, where: str) -> float:
-    """A number, given back as a float."""
+    """Return a number as a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValidationError(f"{_shown(value)} is not a number", where)
     return float(value)
 
 
 def duration(value: Any, where: str) -> int:
-    """Whole milliseconds, 0 or more."""
+    """Return whole milliseconds, 0 or more."""
     return whole(value, where, least=0)
 
 
@@ -180,14 +180,14 @@ def factor(value: Any, where: str) -> float:
 
 
 def document(value: Any, where: str) -> Any:
-    """A JSON object or list that reads back equal on every backend."""
+    """Return a JSON object or list that reads back equal on every backend."""
     if not isinstance(value, dict | list):
         raise ValidationError(f"{_kind(value)} is not a JSON object or list", where)
     return json_value(value, where)
 
 
 def json_value(value: Any, where: str) -> Any:
-    """Any JSON value, ``None`` among them, that reads back equal on every backend."""
+    """Return any JSON value, ``None`` among them, that reads back equal on every backend."""
     _check_json(value, where, MAX_JSON_DEPTH)
     if len(json.dumps(value, ensure_ascii=False)) > MAX_TEXT:
         raise ValidationError(f"the JSON is longer than {MAX_TEXT} characters", where)
@@ -249,7 +249,7 @@ def iccid(value: Any, where: str = "iccid") -> str:
 
 
 def imsi(value: Any, where: str = "imsi") -> str:
-    """An IMSI, 6 to 15 digits (3GPP TS 23.003 §2.2)."""
+    """Return an IMSI, 6 to 15 digits (3GPP TS 23.003 §2.2)."""
     return _digits(value, where, _IMSI, "an IMSI of 6 to 15 digits")
 
 
@@ -302,12 +302,12 @@ def not_empty_command(direction: str, raw_data: str, where: str = "comm_logs.raw
 
 
 def hex_pattern(value: Any, where: str) -> str:
-    """Hex to search for: any case, blanks allowed, given back in upper case without them."""
+    """Return hex to search for in upper case, without its blanks."""
     return hex_bytes("".join(text(value, where).split()), where, MAX_HEX_PATTERN)
 
 
 def atr(value: Any, where: str = "atr") -> str:
-    """An answer to reset as hex; ISO/IEC 7816-3 §8.2 starts it with 3B or 3F."""
+    """Return an answer to reset as hex; ISO/IEC 7816-3 §8.2 starts it with 3B or 3F."""
     digits = hex_bytes(value, where, 128)
     if not digits.startswith(("3B", "3F")) or len(digits) < 4:
         raise ValidationError(f"{_shown(value)} is not an ATR", where, "it starts with 3B or 3F")
@@ -315,7 +315,7 @@ def atr(value: Any, where: str = "atr") -> str:
 
 
 def status_word(value: Any, where: str = "status_word") -> str:
-    """SW1 SW2 as four hex digits, given back in upper case (ISO/IEC 7816-4 §5.6)."""
+    """Return SW1 SW2 as four hex digits in upper case (ISO/IEC 7816-4 §5.6)."""
     digits = text(value, where)
     digits = digits.upper() if digits.isascii() else ""
     if not _STATUS_WORD.fullmatch(digits):
@@ -324,7 +324,7 @@ def status_word(value: Any, where: str = "status_word") -> str:
 
 
 def session_id(value: Any, where: str = "session_id") -> str:
-    """A UUID, given back in lower case with hyphens (RFC 9562 §4)."""
+    """Return a UUID in lower case with hyphens (RFC 9562 §4)."""
     name = text(value, where, 36).lower()
     if not _UUID.fullmatch(name):
         raise ValidationError(f"{_shown(value)} is not a UUID", where)
@@ -332,7 +332,7 @@ def session_id(value: Any, where: str = "session_id") -> str:
 
 
 def uuid_prefix(value: Any, where: str = "session_id") -> str:
-    """The first digits of a UUID, given back in lower case with the hyphens in their places."""
+    """Return the first digits of a UUID in lower case, with the hyphens in their places."""
     digits = text(value, where, 36).lower().replace("-", "")
     if not _UUID_DIGITS.fullmatch(digits):
         raise ValidationError(f"{_shown(value)} is neither a UUID nor the beginning of one", where)
@@ -341,7 +341,7 @@ def uuid_prefix(value: Any, where: str = "session_id") -> str:
 
 
 def psk_identity(value: Any, where: str = "psk_identity") -> str:
-    """A PSK identity: UTF-8, 1 to 128 octets (RFC 4279 §5.1, §5.3)."""
+    """Return a PSK identity: UTF-8, 1 to 128 octets (RFC 4279 §5.1, §5.3)."""
     is_usual = isinstance(value, str) and value.isascii() and value.isprintable()
     if is_usual and 0 < len(value) <= _MAX_IDENTITY_OCTETS:  # one octet a character
         return str(value)
@@ -366,7 +366,7 @@ def psk_key(value: Any, where: str = "psk_key") -> bytes:
 
 
 def hours(value: Any, where: str = "hours") -> float:
-    """A length of time back from now: finite, above 0, at most a thousand years."""
+    """Return a length of time back from now: finite, above 0, at most a thousand years."""
     length = _measure(value, where, "hours above 0")
     if not 0 < length <= 24 * 365 * 1000:
         raise ValidationError(
@@ -376,12 +376,12 @@ def hours(value: Any, where: str = "hours") -> float:
 
 
 def days(value: Any, where: str = "days") -> float:
-    """A length of time back from now in days: finite, above 0."""
+    """Return a length of time back from now in days: finite, above 0."""
     return hours(_measure(value, where, "days above 0") * 24, where) / 24
 
 
 def limit(value: int | None, where: str = "limit") -> int:
-    """How many rows at most; without one, all."""
+    """Return the maximum number of rows; ``None`` means all."""
     return MAX_INTEGER if value is None else whole(value, where, least=0)
 
 

@@ -33,7 +33,7 @@ class KeyCheck:
 
     @property
     def cards(self) -> int:
-        """How many cards have a PSK."""
+        """Return how many cards have a PSK."""
         return sum(self.by_key) + len(self.unopened)
 
 

@@ -39,7 +39,7 @@ class OutboxGateway(QueryRunner):
     __slots__ = ()
 
     def get_counter(self) -> tuple[int, bool]:
-        """The number of the last event, and whether the processes publish theirs."""
+        """Return the number of the last event, and whether the processes publish theirs."""
         row = self._transaction.one(self._query("get_counter"), {})
         return (0, False) if row is None else (int(row[0]), bool(row[1]))
 
@@ -79,7 +79,7 @@ class OutboxGateway(QueryRunner):
         return [(int(row[6]), None if row[5] is None else self._event(row)) for row in rows]
 
     def count_old(self, days: float) -> int:
-        """How many events are older than ``days``: what a purge would delete."""
+        """Return how many events are older than ``days``: what a purge would delete."""
         return int(self._scalar("count_old", {"before": self._days_ago(days)}))
 
     def purge_old(self, days: float, limit: int = 10_000) -> int:

@@ -87,7 +87,7 @@ class Listener:
 
     @property
     def position(self) -> int:
-        """The number of the last event that was handed out or passed over.
+        """Return the number of the last event that was handed out or passed over.
 
         ``manager.listen(after=position)`` continues after it.
         """
@@ -95,11 +95,11 @@ class Listener:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed, by :meth:`close` or with its manager."""
+        """Return whether it was closed, by :meth:`close` or with its manager."""
         return self._closed
 
     def get(self, timeout: float | None = None) -> DatabaseEvent | None:
-        """The next event, as soon as there is one.
+        """Return the next event, as soon as there is one.
 
         Args:
             timeout: seconds to wait; without it, for ever.

@@ -112,7 +112,7 @@ _MAY_BREAK: Final = frozenset({Kind.NEWLINE, Kind.BLOCK_COMMENT, Kind.STRING, Ki
 
 
 def tokenize(text: str, dialect: Dialect, file: str = "<sql>") -> list[Token]:
-    """The tokens of ``text``; joined, they are the text.
+    """Return the tokens of ``text``; joined, they are the text.
 
     Raises:
         QueryError: a string, comment, quoted name or dollar quote is not closed.

@@ -28,7 +28,7 @@ class Library:
         self._queries = queries
 
     def gateway(self, name: str) -> Mapping[str, Query]:
-        """The queries of the file ``name``.sql.
+        """Return the queries of the file ``name``.sql.
 
         Raises:
             QueryError: there is no such file.
@@ -43,7 +43,7 @@ class Library:
             ) from None
 
     def query(self, gateway: str, name: str) -> Query:
-        """The query ``name`` of the file ``gateway``.sql.
+        """Return the query ``name`` of the file ``gateway``.sql.
 
         Raises:
             QueryError: there is no such query.
@@ -55,7 +55,7 @@ class Library:
             raise unknown_query(gateway, name, queries) from None
 
     def all(self) -> list[Query]:
-        """Every query, by gateway and name."""
+        """Return every query, by gateway and name."""
         return [
             queries[name]
             for _, queries in sorted(self._queries.items())
@@ -64,7 +64,7 @@ class Library:
 
 
 def unknown_query(gateway: str, name: str, queries: Mapping[str, Query]) -> QueryError:
-    """The error for a name that a gateway's file does not hold."""
+    """Return the error for a name that a gateway's file does not hold."""
     return QueryError(
         f"{gateway}.sql has no query {name!r}", "sql/", f"it has: {', '.join(sorted(queries))}"
     )

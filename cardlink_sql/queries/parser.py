@@ -81,7 +81,7 @@ class _Block:
 
 
 def parse(text: str, path: str, dialect: Dialect, *, needs_reason: bool = False) -> list[Query]:
-    """The queries of a file's text, each as :func:`outline` finds it.
+    """Return the queries of a file's text, each as :func:`outline` finds it.
 
     Raises:
         QueryError: the file is malformed; the message names file, line and column.

@@ -46,7 +46,7 @@ class Line:
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters on the line, in their order, with repetitions."""
+        """Return the parameters on the line, in their order, with repetitions."""
         return tuple(t.text[1:] for t in self.tokens if t.kind is Kind.PARAMETER)
 
 
@@ -113,7 +113,7 @@ class Query:
         self.plain = self._render(frozenset(), None, {}) if is_plain else None
 
     def statement(self, parameters: Mapping[str, Any], order: str | None = None) -> Statement:
-        """The statement for the parameters given.
+        """Return the statement for the parameters given.
 
         Raises:
             QueryError: a parameter is unknown or missing, or the ordering is not declared.
@@ -136,13 +136,13 @@ class Query:
         return statement
 
     def as_written(self) -> Statement:
-        """The statement with every optional line in, as a DBA pastes it."""
+        """Return the statement with every optional line in, as a DBA pastes it."""
         return self._render(self.conditions, None, dict.fromkeys(self.source.lists, 1), every=True)
 
     def tokens(
         self, conditions: frozenset[str], order: str | None, *, every: bool = False
     ) -> list[Token]:
-        """The tokens of the lines that are in, or of every line."""
+        """Return the tokens of the lines that are in, or of every line."""
         return [
             token
             for line in self.source.lines
@@ -151,18 +151,18 @@ class Query:
         ]
 
     def for_rows(self, count: int) -> str:
-        """A ``:batch`` statement whose VALUES holds ``count`` rows."""
+        """Return a ``:batch`` statement whose VALUES holds ``count`` rows."""
         if self.plain is None:
             raise self.fault("a :batch query has no optional lines")
         head, opening, row = self.plain.sql.rpartition("(")
         return head + ", ".join([opening + row] * count)
 
     def fault(self, what: str, remedy: str | None = None) -> QueryError:
-        """An error that names this query and its place."""
+        """Return an error that names this query and its place."""
         return QueryError(f"{self.title}: {what}", self.where, remedy, detail=what)
 
     def wrong_parameters(self, given: Mapping[str, Any]) -> QueryError:
-        """The error for parameters that do not fit, with what does."""
+        """Return the error for parameters that do not fit, with what does."""
         return self._wrong_parameters(given.keys())
 
     def _wrong_parameters(self, given: Any) -> QueryError:
@@ -241,7 +241,7 @@ def is_hint(token: Token) -> bool:
 
 
 def title_in(sql: str) -> str | None:
-    """The title of the query whose statement this is, or begins as; ``None`` for any other."""
+    """Return the title of the query whose statement this is, or begins as, if any."""
     found = _LABEL.match(sql)
     return found["title"] if found else None
 

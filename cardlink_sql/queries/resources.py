@@ -8,7 +8,7 @@ from cardlink_sql.errors import DatabaseError
 
 
 def folder(name: str) -> Traversable:
-    """The folder ``sql`` or ``migrations``.
+    """Return the folder ``sql`` or ``migrations``.
 
     A wheel carries both inside the package (a zip of it too); a checkout and an editable
     install have them next to it.

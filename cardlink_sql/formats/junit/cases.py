@@ -158,7 +158,7 @@ def _shortened(name: str, longest: int) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """The end of the text, where it is too long."""
+    """Return the end of the text, where it is too long."""
     if len(text) <= longest:
         return text
     note = f"({len(text):,} characters, cut)\n"

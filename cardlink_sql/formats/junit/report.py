@@ -78,12 +78,12 @@ class Report:
 
     @property
     def devices(self) -> set[str]:
-        """The devices that the properties name."""
+        """Return the devices that the properties name."""
         return self._named(DEVICE)
 
     @property
     def iccids(self) -> set[str]:
-        """The cards that the properties name."""
+        """Return the cards that the properties name."""
         return self._named(ICCID)
 
     def results(
@@ -96,7 +96,7 @@ class Report:
         card_iccid: str | None = None,
         started_at: datetime | None = None,
     ) -> list[TestResult]:
-        """The results as a run has them. The same report has the same keys in one run.
+        """Return the results as a run has them. The same report has the same keys in one run.
 
         Args:
             run_id: the run.

@@ -33,7 +33,7 @@ _OUTPUTS: Final = {"system_out": "system-out", "system_err": "system-err"}
 
 
 def report_of(run_id: str, results: Iterable[TestResult]) -> str:
-    """The results of a run, in their order, as a JUnit report.
+    """Return the results of a run, in their order, as a JUnit report.
 
     An open result is written as skipped, with the message ``still open``, unless it is recorded as
     failed or error: that is never hidden. Characters that XML forbids are written visibly, such as

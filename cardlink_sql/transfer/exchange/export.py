@@ -76,7 +76,7 @@ class Selection:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """The tables, in the order of a file."""
+        """Return the tables, in the order of a file."""
         if self.tables:
             return shapes_of(self.tables)
         return SHAPES if self.session_id is None else shapes_of(_OF_SESSION)
@@ -96,7 +96,7 @@ class Selection:
 
     @property
     def described(self) -> dict[str, str]:
-        """Its entry in the header."""
+        """Return its entry in the header."""
         if self.since is not None:
             return {"since": time_text(self.since)}
         return {} if self.session_id is None else {"session": self.session_id}

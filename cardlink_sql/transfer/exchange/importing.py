@@ -43,7 +43,7 @@ class ImportReport:
 
     @property
     def rows(self) -> int:
-        """The rows of the file."""
+        """Return the rows of the file."""
         return sum(t.created + t.updated + t.skipped + t.unchanged for t in self.tables.values())
 
 

@@ -42,42 +42,42 @@ class Shape:
 
     @property
     def word(self) -> str:
-        """The name of the table for people, and of its gateway."""
+        """Return the name of the table for people, and of its gateway."""
         return self.gateway.name
 
     @property
     def table(self) -> Table:
-        """The table."""
+        """Return the table."""
         return self.gateway.table
 
     @property
     def record(self) -> type[Any]:
-        """The record of the gateway."""
+        """Return the record of the gateway."""
         return self.gateway.record
 
     @property
     def key(self) -> str:
-        """The primary key."""
+        """Return the primary key."""
         return self.gateway.key
 
     @cached_property
     def name(self) -> str:
-        """The table's name, in the database and in a file."""
+        """Return the table's name, in the database and in a file."""
         return str(self.table.name)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the table, in its order."""
+        """Return the columns of the table, in its order."""
         return tuple(str(column.name) for column in self.table.columns)
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """The columns that every file has."""
+        """Return the columns that every file has."""
         return tuple(name for name in self.columns if name != STORED_KEY)
 
     @cached_property
     def references(self) -> Mapping[str, str]:
-        """The foreign keys: a field, and the name of the table that it refers to."""
+        """Return the foreign keys: a field, and the name of the table that it refers to."""
         return {
             str(constraint.column_keys[0]): str(constraint.referred_table.name)
             for constraint in self.table.foreign_key_constraints
@@ -85,7 +85,7 @@ class Shape:
 
     @cached_property
     def required(self) -> frozenset[str]:
-        """The fields that no row can do without."""
+        """Return the fields that no row can do without."""
         return self.identifying | frozenset(
             spec.name
             for spec in fields(self.record)
@@ -94,7 +94,7 @@ class Shape:
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
-        """Values of a new row where the file says nothing, but for its times."""
+        """Return the values of a new row where the file says nothing, but for its times."""
         return {
             spec.name: spec.default
             for spec in fields(self.record)
