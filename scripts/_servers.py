@@ -384,17 +384,22 @@ def servers_parent() -> str | None:
 def start(backend: Backend, folder: Path, stack: ExitStack, *, counting: bool) -> str:
     """Start one server; its URL."""
     began = time.monotonic()
-    program = backend.find()
+    home = make_home(backend, folder / backend.name, stack, counting=counting)
+    url = backend.start(home)
+    say(f"{backend.title} is up after {time.monotonic() - began:.1f} s ({home.program.path})")
+    return url
+
+
+def make_home(backend: Backend, place: Path, stack: ExitStack, *, counting: bool) -> Home:
+    """Make the folder of one server."""
+    program, account = backend.find(), account_for(backend)
     if not program:
         raise ServerError(f"{backend.title} is gone")
-    place, account = folder / backend.name, account_for(backend)
     place.mkdir(mode=0o700)
     program = reachable(program, place) if account else program
     home = Home(place, program, account, stack, counting)
     home.give(place)
-    url = backend.start(home)
-    say(f"{backend.title} is up after {time.monotonic() - began:.1f} s ({program.path})")
-    return url
+    return home
 
 
 def account_for(backend: Backend) -> pwd.struct_passwd | None:

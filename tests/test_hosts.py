@@ -22,6 +22,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
 from tests.conftest import MakeDatabase, card, delete_rows, device
+from tests.cutting_proxy import CuttingProxy
 from tests.roles import execute
 
 KEY = "00112233445566778899AABBCCDDEEFF"
@@ -98,6 +99,29 @@ def test_a_silent_host_leaves_the_others_their_share_of_the_time(
     with DatabaseManager(url) as several, UnitOfWork(several, read_only=True) as uow:
         assert uow.devices.count() == 0
     assert dead.met == 3
+
+
+@on_servers
+def test_a_server_that_is_gone_is_a_connection_error_each_time_until_it_is_back(
+    manager: DatabaseManager,
+) -> None:
+    proxy = CuttingProxy(manager)
+    hosts = at(proxy.url, "", "")
+    for url in (proxy.url, hosts):
+        with DatabaseManager(url) as remote:
+            for limit in (None, 5):
+                with UnitOfWork(remote, read_only=True, timeout=limit) as uow:
+                    assert uow.devices.count() == 0
+                    proxy.is_down = True
+                    proxy.cut()
+                    for _ in range(2):
+                        with pytest.raises(ConnectionError):
+                            uow.devices.count()
+                with pytest.raises(ConnectionError), UnitOfWork(remote, timeout=limit) as uow:
+                    uow.devices.create(device(1))
+                    uow.commit()
+                proxy.is_down = False
+    proxy.close()
 
 
 @on_servers

@@ -10,7 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.pipeline import Ahead
+from cardlink_sql.database.pipeline import Ahead, send_together
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import ConnectionError, DatabaseError
@@ -80,8 +80,8 @@ class Connection:
             self._is_unusable = True
         finally:
             if self._is_unusable:
-                self.pooled.invalidate()
-            elif self._deadline is not None:
+                self._drop()
+            elif self._deadline is not None and self.pooled.is_valid:
                 self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
             if self._queue is not None:
@@ -251,7 +251,7 @@ class Connection:
     def roll_back(self) -> None:
         """Roll back the transaction, if one is open."""
         self._ahead.clear()
-        if self._backend.in_transaction(self.pooled.driver_connection):
+        if self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
             self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, int, count=int)
         self._leave_queue()
@@ -259,7 +259,7 @@ class Connection:
     def abandon(self) -> None:
         """Roll back for a thread that ended; its unit of work cannot be used any more."""
         self._queue, self._is_unusable = None, True
-        self.pooled.invalidate()
+        self._drop()
 
     def __del__(self) -> None:
         # A unit of work that nobody left, because its thread died: the pool rolls back.
@@ -328,7 +328,7 @@ class Connection:
         sent = None if observer is None else observer.begin(sql)
         try:
             if ahead:
-                self._send_together(ahead, send)
+                send_together(self.pooled.driver_connection, ahead, send)
             else:
                 send()
             found = result()
@@ -345,15 +345,6 @@ class Connection:
         if observer is not None and sent is not None:
             observer.end(sent, count(found))
         return found
-
-    def _send_together(self, ahead: list[Ahead], send: Callable[[], object]) -> None:
-        """Send statements in one round trip."""
-        connection: Any = self.pooled.driver_connection
-        with connection.pipeline():
-            for one in ahead:
-                one.cursor = connection.cursor()
-                one.cursor.execute(one.sql, one.values)
-            send()
 
     def _report_ahead(self, ahead: list[Ahead], error: BaseException | None = None) -> Ahead | None:
         """Report statements that were sent ahead; return the one that failed."""
@@ -390,10 +381,15 @@ class Connection:
         """Take another connection if the error means that this one is dead."""
         if not self._pool.is_disconnect(error, self.pooled, self._cursor):
             return False
-        self.pooled.invalidate()
+        self._drop()
         self._pool.discard()
         self._take()
         return True
+
+    def _drop(self) -> None:
+        # It is gone already where no other could be made in its place.
+        if self.pooled.is_valid:
+            self.pooled.invalidate()
 
 
 def _is_key(found: int) -> int:

@@ -1,5 +1,6 @@
 """Statements that go out together with the next one."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,6 +32,21 @@ class Ahead:
     def rows(self) -> int:
         """Return the number of rows that it matched."""
         return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
+
+
+def send_together(connection: Any, ahead: Iterable[Ahead], send: Callable[[], object]) -> None:
+    """Send statements in one round trip.
+
+    Args:
+        connection: the driver's.
+        ahead: those that go first.
+        send: hands the last one to the driver.
+    """
+    with connection.pipeline():
+        for one in ahead:
+            one.cursor = connection.cursor()
+            one.cursor.execute(one.sql, one.values)
+        send()
 
 
 class Pending(Protocol):

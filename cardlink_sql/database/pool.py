@@ -145,6 +145,8 @@ class Pool:
         """Return whether a driver's error means that the connection is dead."""
         if not isinstance(error, self.backend.driver_error):
             return False
+        if not connection.is_valid:  # it died before, and no other could be made
+            return True
         return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
 
     def close(self) -> None:
