@@ -465,4 +465,4 @@ def kill_at_line(last: int) -> None:
     script = postgresql.without_unknown_settings
     postgresql.without_unknown_settings = lambda lines, known: cut(script(lines, known))
     load = mysql.load
-    mysql.load = lambda manager, client, dump: load(manager, client, cut(mysql.lines(dump)))
+    mysql.load = lambda *given: load(*given[:-1], cut(mysql.lines(given[-1])))
