@@ -13,6 +13,7 @@ import pytest
 from cardlink_sql import (
     DatabaseError,
     DatabaseManager,
+    Dialect,
     Direction,
     IntegrityError,
     OTASession,
@@ -21,10 +22,10 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
-from cardlink_sql.operations import retention
 from cardlink_sql.operations.retention import TABLES, count_old, purge, retention_days
 from tests.conftest import dump, entry, session_id
 
@@ -42,7 +43,8 @@ NAMES = {
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Batches of seven rows."""
-    monkeypatch.setattr(retention, "_BATCH", dict.fromkeys(retention._BATCH, 7))
+    for dialect in Dialect:
+        monkeypatch.setattr(backend_of(dialect), "batch_rows", 7)
     yield
 
 

@@ -3,11 +3,12 @@
 Each subclass is in the module named as its dialect; its driver is imported on first use.
 """
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.faults import Fault
@@ -15,6 +16,7 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 
+Converters: TypeAlias = dict[Any, Callable[[Any], Any]]
 # How long a statement waits for a lock that another transaction holds, on every backend.
 LOCK_TIMEOUT_MS: Final = 10_000
 
@@ -36,6 +38,10 @@ class Backend(ABC):
         leaves_answers: an interrupted statement may leave its answer unread, which the next
             one over the same connection would read as its own.
         copy_from: from how many rows on COPY beats INSERT; ``None`` where there is no COPY.
+        row_converters: by type of a record's field, ``dict`` for JSON, what converts the driver's
+            value, where it does not return that type.
+        bound_converters: the same for a value as it is bound.
+        batch_rows: how many rows a purge deletes in one transaction.
         hint: what to check when no connection can be made.
         hint_if_locked: the same where the driver reports a lock.
     """
@@ -49,6 +55,9 @@ class Backend(ABC):
     settings: ClassVar[tuple[str, ...]]
     leaves_answers: ClassVar[bool] = True
     copy_from: ClassVar[int | None] = None
+    row_converters: ClassVar[Converters] = {dict: json.loads, bool: bool}
+    bound_converters: ClassVar[Converters] = {dict: json.loads, bool: bool}
+    batch_rows: ClassVar[int] = 5_000
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
     hint_if_locked: ClassVar[str] = hint
 

@@ -1,15 +1,13 @@
 """Sends the statements of ``sql/internal`` over a driver's connection."""
 
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import URL
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query, load_internal
-
-_QUOTES: Final = {Dialect.SQLITE: '"', Dialect.MYSQL: "`", Dialect.POSTGRESQL: '"'}
 
 
 class InternalStatements:
@@ -66,7 +64,7 @@ def text_to_paste(dialect: Dialect, title: str, **identifiers: str) -> str:
     query = internal_query(dialect, title)
     label = f" /* cardlink:{query.title} */"
     sql = with_identifiers(query, query.statement({}).sql.replace(label, ""), **identifiers)
-    return sql if dialect is Dialect.SQLITE else sql.replace("%%", "%")
+    return dialect.unescaped(sql)
 
 
 def with_identifiers(query: Query, sql: str, **identifiers: str) -> str:
@@ -75,15 +73,11 @@ def with_identifiers(query: Query, sql: str, **identifiers: str) -> str:
     Raises:
         QueryError: the statement has no place for one.
     """
-    mark = _QUOTES[query.dialect]
     for name, identifier in identifiers.items():
-        place = f"{mark}{{{name}}}{mark}"
+        place = quoted(query.dialect, f"{{{name}}}")
         if place not in sql:
             raise query.wrong_parameters(identifiers)
-        name_in_sql = quoted(query.dialect, identifier)
-        # The drivers of the servers read % as the start of a placeholder.
-        escaped = name_in_sql if query.dialect is Dialect.SQLITE else name_in_sql.replace("%", "%%")
-        sql = sql.replace(place, escaped)
+        sql = sql.replace(place, query.dialect.escaped(quoted(query.dialect, identifier)))
     return sql
 
 

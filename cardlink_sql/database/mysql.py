@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import chain
 from time import monotonic
 from typing import Any, ClassVar, Final
@@ -48,6 +49,11 @@ _VERIFY: Final = {"ssl_verify_identity": "check_hostname", "ssl_verify_cert": "v
 _NAME: Final = re.compile(r"(?:for key|CONSTRAINT|Column|column)\s+[`'](?P<name>[^`']+)[`']")
 
 
+def _bound_time(text: str) -> datetime:
+    """Return the UTC time of a DATETIME, which has no zone."""
+    return datetime.fromisoformat(f"{text}+00:00")
+
+
 class MySQL(Backend):
     """MySQL and MariaDB, by PyMySQL."""
 
@@ -60,6 +66,7 @@ class MySQL(Backend):
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     )
     settings: ClassVar = ("settings", "read_committed")
+    bound_converters: ClassVar = Backend.bound_converters | {datetime: _bound_time}
 
     @property
     def driver_error(self) -> type[Exception]:

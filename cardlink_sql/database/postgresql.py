@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from itertools import chain
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend
@@ -45,6 +45,7 @@ class PostgreSQL(Backend):
     begin = "BEGIN"
     read_only_mode = " READ ONLY"
     begin_snapshot = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
+    row_converters: ClassVar = {}
     copy_from = 32  # for fewer, its own round trips cost more than an INSERT saves
 
     @property

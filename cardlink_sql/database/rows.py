@@ -6,17 +6,17 @@ as ``dataclasses`` does for ``__init__``, is what keeps a read close to the bare
 looking each column up by name costs more than the read itself.
 """
 
-import json
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sqlalchemy import Table
 
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.queries import Row
@@ -43,11 +43,13 @@ def reader(record: type[R], dialect: Dialect, *, is_written: bool = False) -> Ca
 @cache
 def _compiled(record: type[Any], dialect: Dialect, is_written: bool) -> Callable[[Row], Any]:  # noqa: FBT001
     hints = get_type_hints(record)
+    backend = backend_of(dialect)
+    special = backend.bound_converters if is_written else backend.row_converters
     converters: dict[str, Any] = {"record": record}
     arguments = []
     for position, spec in enumerate(fields(record)):
         kinds, optional = split_hint(hints[spec.name])
-        converter = (_written_converter if is_written else _converter)(kinds, dialect)
+        converter = _converter(kinds, special)
         argument = f"row[{position}]"
         if converter is not None:
             converters[spec.name] = converter
@@ -81,29 +83,14 @@ def split_hint(hint: Any) -> tuple[frozenset[Any], bool]:
     return frozenset({hint}), False
 
 
-def _converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """Return what converts a value of the driver; ``None`` where it is right as it comes."""
-    if kinds == JSON_TYPES:
-        return None if dialect is Dialect.POSTGRESQL else json.loads
-    (kind,) = kinds
-    if kind is datetime:
-        return datetime.fromisoformat if dialect is Dialect.SQLITE else None
-    if kind is bool:
-        return None if dialect is Dialect.POSTGRESQL else bool
+def _converter(
+    kinds: frozenset[Any], special: Mapping[Any, Callable[[Any], Any]]
+) -> Callable[[Any], Any] | None:
+    """Return what converts a value; ``None`` where it is right as it comes."""
+    (kind,) = [dict] if kinds == JSON_TYPES else kinds
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {member.value: member for member in kind}.__getitem__
-    return _CONVERTERS.get(kind)
-
-
-def _written_converter(kinds: frozenset[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """Return what converts a value to bind; a time of MySQL has no zone, and is UTC."""
-    if kinds == JSON_TYPES:
-        return json.loads
-    if kinds == {datetime} and dialect is Dialect.MYSQL:
-        return lambda text: datetime.fromisoformat(f"{text}+00:00")
-    if kinds == {bool}:
-        return bool
-    return _converter(kinds, dialect)
+    return special.get(kind) or _CONVERTERS.get(kind)
 
 
 # A day is text in every dialect's query.

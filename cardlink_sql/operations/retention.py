@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -32,8 +33,6 @@ _SETTINGS: Final = {
 # The outbox of events serves listeners, which lag by seconds.
 _EVENTS_DAYS: Final = 7.0
 
-# Rows of a batch. On SQLite 1,000 entries take 10 to 20 ms; the servers want fewer round trips.
-_BATCH: Final = {Dialect.SQLITE: 1_000, Dialect.MYSQL: 5_000, Dialect.POSTGRESQL: 5_000}
 _SESSIONS: Final = 200
 _ATTEMPTS: Final = 5
 _WITHIN: Final = 60.0  # seconds; each attempt may wait 10 s for a lock
@@ -125,7 +124,7 @@ class _Purge:
         self.purged: dict[str, int] = {}
         self._manager = manager
         self._on_batch = on_batch
-        self._batch = _BATCH[manager.dialect]
+        self._batch = backend_of(manager.dialect).batch_rows
         self._sessions_at_once = _SESSIONS
 
     def sessions(self, days: float) -> None:

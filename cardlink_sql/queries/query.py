@@ -199,8 +199,8 @@ class Query:
 
     def _piece(self, token: Token, sizes: Mapping[str, int]) -> str:
         if token.kind is not Kind.PARAMETER:
-            return token.text if self.dialect is Dialect.SQLITE else token.text.replace("%", "%%")
-        mark = _PLACEHOLDERS[self.dialect]
+            return self.dialect.escaped(token.text)
+        mark = self.dialect.placeholder
         size = sizes.get(token.text[1:])
         if size is None:
             return mark
@@ -209,7 +209,6 @@ class Query:
 
 MAX_LIST: Final = 16_384
 _LABEL: Final = re.compile(r"\w+\s(?:/\*\+.*?\*/ )?/\* cardlink:(?P<title>\w+\.\w+) \*/", re.DOTALL)
-_PLACEHOLDERS: Final = {Dialect.SQLITE: "?", Dialect.MYSQL: "%s", Dialect.POSTGRESQL: "%s"}
 
 
 def _is_in(line: Line, conditions: frozenset[str], order: str | None) -> bool:
