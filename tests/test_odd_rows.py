@@ -1,11 +1,14 @@
 """A row with a time that Python cannot hold does not hide the others."""
 
+import json
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cardlink_sql import DatabaseError, DatabaseManager, Dialect, UnitOfWork
+from cardlink_sql.gateways import logs
+from cardlink_sql.transfer.exchange import export
 from tests.conftest import Run, add, device
 
 ODD = {
@@ -15,13 +18,14 @@ ODD = {
 }
 
 
-def make_odd(manager: DatabaseManager, value: str) -> None:
-    """Write a time into the second device, as another program may."""
+def make_odd(manager: DatabaseManager, *statements: str) -> None:
+    """Write into the database as another program may."""
     with closing(manager.engine.raw_connection()) as connection:
         cursor = connection.cursor()
         if manager.dialect is Dialect.MYSQL:
             cursor.execute("SET sql_mode = ''")
-        cursor.execute(f"UPDATE devices SET created_at = '{value}' WHERE id = 'device-0002'")
+        for statement in statements:
+            cursor.execute(statement)
         connection.commit()
         connection.invalidate()
 
@@ -30,10 +34,9 @@ def test_an_odd_row_is_named_and_the_others_are_shown(
     manager: DatabaseManager, run: Run, tmp_path: Path
 ) -> None:
     add(manager, device(1), device(2), device(3))
-    file = tmp_path / "out" / "all.jsonl"
-    file.parent.mkdir()
+    file = tmp_path / "all.jsonl"
     for value in ODD[manager.dialect]:
-        make_odd(manager, value)
+        make_odd(manager, f"UPDATE devices SET created_at = '{value}' WHERE id = 'device-0002'")
         with UnitOfWork(manager) as uow:
             with pytest.raises(DatabaseError, match="the row with id device-0002") as caught:
                 uow.devices.get_all()
@@ -42,29 +45,52 @@ def test_an_odd_row_is_named_and_the_others_are_shown(
         assert listed.returncode == 0
         assert "device-0001" in listed.stdout
         assert "device-0003" in listed.stdout
-        assert "Not shown: the row with id device-0002" in listed.stdout + listed.stderr
+        assert "Not shown: the row with id device-0002" in listed.stderr
+        shown = run("devices", "show", "device-0002", "-d", manager.config.url)
+        assert (shown.returncode, "the row with id device-0002" in shown.stderr) == (1, True)
         exported = run("export", "--output", str(file), "-d", manager.config.url)
         assert exported.returncode == 1
-        assert "the row with id device-0002" in exported.stderr
-        assert list(file.parent.iterdir()) == []
+        assert "Left out: the row with id device-0002" in exported.stderr
+        written = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        assert [row["id"] for row in written[1:-1]] == ["device-0001", "device-0003"]
 
 
-def test_an_odd_entry_does_not_end_a_session_in_a_traceback(
-    manager: DatabaseManager, run: Run
+def test_odd_apdus_are_named_and_the_dialogue_goes_on(
+    manager: DatabaseManager, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(manager, device(1))
+    monkeypatch.setattr(logs, "_PAGE", 2)
+    monkeypatch.setitem(export.__globals__, "PAGE", 2)
     with UnitOfWork(manager) as uow:
-        session = uow.sessions.create_session("device-0001").id
-        uow.logs.add_log(session, "command", "00A40000")
+        session = uow.sessions.open_session().id
+        for header in ("00A40000", "00B00000", "00C00000", "00D00000", "00E40000"):
+            uow.logs.add_log(session, "command", header)
+        uow.sessions.complete_session(session)
         uow.commit()
-    with closing(manager.engine.raw_connection()) as connection:
-        cursor = connection.cursor()
-        if manager.dialect is Dialect.MYSQL:
-            cursor.execute("SET sql_mode = ''")
-        cursor.execute(f"UPDATE comm_logs SET timestamp = '{ODD[manager.dialect][0]}'")
-        connection.commit()
-        connection.invalidate()
-    shown = run("sessions", "show", session, "-d", manager.config.url)
-    assert shown.returncode == 1
-    assert shown.stderr.startswith("error: ")
-    assert "hint: " in shown.stderr
+        keys = [entry.id for entry in uow.logs.find_by_session(session)]
+    odd = ODD[manager.dialect][0]
+    make_odd(
+        manager,
+        f"UPDATE comm_logs SET timestamp = '{odd}' WHERE id IN ({keys[0]}, {keys[1]}, {keys[3]})",
+        f"UPDATE comm_logs SET raw_data = '00C00000ZZ1' WHERE id = {keys[2]}",
+    )
+    named = [f"Not shown: the row with id {key}" for key in (keys[0], keys[1], keys[3])]
+
+    for command in (["show"], ["show", "--json"], ["follow"]):
+        done = run("sessions", *command, session, "-d", manager.config.url)
+        assert (done.returncode, done.stderr.count("Not shown")) == (0, 3)
+        assert [name in done.stderr for name in named] == [True] * 3
+        assert "ZZ1" in done.stdout
+        assert "00E40000" in done.stdout
+    assert [
+        entry["id"]
+        for entry in json.loads(
+            run("sessions", "show", session, "--json", "-d", manager.config.url).stdout
+        )["apdus"]
+    ] == [keys[2], keys[4]]
+
+    capture = ("sessions", "export", session, "-o", str(tmp_path / "one.pcapng"))
+    done = run(*capture, "-d", manager.config.url)
+    assert f"Not shown: the row with id {keys[2]}: raw_data is not hex" in done.stderr
+    assert "Exported 1 packets" in done.stdout
+    whole = ("export", "--tables", "logs", "-o", str(tmp_path / "logs.csv"))
+    assert "Exported 2 logs" in run(*whole, "-d", manager.config.url).stdout

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from cardlink_sql.cli.options import argument
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.odd_rows import none_skipped
 from cardlink_sql.errors import DatabaseError, NotFoundError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records.session import OTASession
@@ -94,7 +95,7 @@ def find_session(uow: UnitOfWork, text: str, name: str = "ID") -> OTASession:
         DatabaseError: there are several.
     """
     prefix, dots, tail = text.partition("..")
-    with argument(name):
+    with argument(name), none_skipped():
         matching = uow.sessions.find_by_prefix(prefix, limit=None if dots else _NAMED + 1)
     found = [session for session in matching if session.id.endswith(tail.lower())]
     if not found:

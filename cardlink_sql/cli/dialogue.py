@@ -8,6 +8,8 @@ from rich.text import Text
 
 from cardlink_sql.cli.json_output import print_json_with_list
 from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.database.odd_rows import none_skipped
+from cardlink_sql.errors import QueryError
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.records.log import CommLog
@@ -15,6 +17,7 @@ from cardlink_sql.model.records.session import OTASession, SessionSummary
 from cardlink_sql.model.status_words import is_error
 from cardlink_sql.unit_of_work import UnitOfWork
 
+_HEX: Final = frozenset("0123456789ABCDEFabcdef")
 _WARNING: Final = ("62", "63")
 
 _NAME_WIDTH: Final = 16
@@ -29,13 +32,22 @@ def print_dialogue_json(uow: UnitOfWork, session: OTASession, limit: int | None)
 
 def print_dialogue(uow: UnitOfWork, session: OTASession, limit: int | None) -> None:
     """Print the session's facts, then its APDUs as they are read."""
-    summary = uow.logs.get_session_summary(session.id)
+    summary = _summary(uow, session)
     output.print(_facts(session, summary))
     output.print()
     for entry in _entries(uow, session, limit):
         print_entry(session, entry)
-    if limit is not None and summary.total > limit:
+    if limit is not None and summary is not None and summary.total > limit:
         output.print(f"The first {limit:,} of {summary.total:,} APDUs; --limit shows more.")
+
+
+def _summary(uow: UnitOfWork, session: OTASession) -> SessionSummary | None:
+    """Return the figures of the log; ``None`` where an entry's time cannot be read."""
+    try:
+        with none_skipped():
+            return uow.logs.get_session_summary(session.id)
+    except QueryError:
+        return None
 
 
 def _entries(uow: UnitOfWork, session: OTASession, limit: int | None) -> Iterator[CommLog]:
@@ -56,7 +68,7 @@ def _offset(session: OTASession, entry: CommLog) -> float:
     return (entry.timestamp - (session.started_at or session.created_at)).total_seconds()
 
 
-def _facts(session: OTASession, summary: SessionSummary) -> Any:
+def _facts(session: OTASession, summary: SessionSummary | None) -> Any:
     tls = " as ".join(filter(None, (session.tls_cipher_suite, session.tls_psk_identity)))
     error = ": ".join(filter(None, (session.error_code, session.error_message)))
     return facts(
@@ -72,7 +84,7 @@ def _facts(session: OTASession, summary: SessionSummary) -> Any:
         ("TLS", tls or None),
         ("Metadata", session.metadata),
         ("Error", styled(error, "red") if error else None),
-        ("APDUs", _counts(summary)),
+        ("APDUs", None if summary is None else _counts(summary)),
     )
 
 
@@ -120,7 +132,8 @@ def _status(entry: CommLog) -> Text:
 def _command_groups(raw_data: str) -> list[str]:
     """Header, Lc, data in fours of bytes, Le (ISO/IEC 7816-4 §5.1, short lengths)."""
     header, rest = raw_data[:8], raw_data[8:]
-    length = int(rest[:2], 16) * 2 if len(rest) > 2 else 0
+    # Another program may have written what is not hex.
+    length = int(rest[:2], 16) * 2 if len(rest) > 2 and set(rest[:2]) <= _HEX else 0
     if not length or len(rest) - 2 - length not in (0, 2):
         return [header, *_fours(rest)] if rest else [header]
     data, expected = rest[2 : 2 + length], rest[2 + length :]

@@ -17,6 +17,7 @@ from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import TIME_FORM, AsJson, Url, Yes, argument, confirm, start_of
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.database.odd_rows import skipped
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.text import decode, open_to_read
 from cardlink_sql.manager import DatabaseManager
@@ -150,12 +151,27 @@ def export_(
         if keys is not Keys.NONE:
             _confirm_keys(file, keys, yes=yes)
         secret = _new_passphrase(passphrase_file) if keys is Keys.ENCRYPTED else None
-        with progress("Exporting", unit="rows") as on_progress, _target(file) as target:
+        with (
+            skipped() as left_out,
+            progress("Exporting", unit="rows") as on_progress,
+            _target(file) as target,
+        ):
             rows = export(
                 manager, target, file_format=chosen, selection=selection, keys=keys,
                 passphrase=secret, on_progress=on_progress,
             )  # fmt: skip
     typer.echo(f"Exported {_counted(rows)}", err=file == _STDOUT)
+    _report_left_out(left_out)
+
+
+def _report_left_out(rows: list[str]) -> None:
+    for name in rows:
+        typer.echo(f"Left out: {name}", err=True)
+    if rows:
+        raise DatabaseError(
+            f"rows that cannot be read are missing from the export: {len(rows):,}",
+            remedy="correct them in the database, where another program wrote them",
+        )
 
 
 def _counted(rows: dict[str, int]) -> str:

@@ -14,6 +14,7 @@ from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.dialogue import print_entry
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, styled, visible
+from cardlink_sql.database.odd_rows import skipped
 from cardlink_sql.errors import StateError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.choices import SessionStatus
@@ -34,6 +35,7 @@ class _Follower:
         self._only = only
         self._status: dict[str, str] = {}
         self._last: dict[str, int] = {}
+        self._named: set[str] = set()
 
     @property
     def is_over(self) -> bool:
@@ -41,7 +43,15 @@ class _Follower:
         return self._only is not None and self._status.get(self._only) not in ("pending", "active")
 
     def show(self, uow: UnitOfWork) -> None:
-        """Print what is new since the last call."""
+        """Print what is new since the last call, and name what cannot be read."""
+        with skipped() as sentences:
+            self._show(uow)
+        for sentence in dict.fromkeys(sentences):
+            if sentence not in self._named:
+                self._named.add(sentence)
+                typer.echo(f"Not shown: {sentence}", err=True)
+
+    def _show(self, uow: UnitOfWork) -> None:
         for session in self._sessions(uow):
             self._show_head(session)
             for entry in uow.logs.stream_session(session.id, self._last.get(session.id, 0)):

@@ -57,10 +57,8 @@ def listing(command: Callable[..., None]) -> Callable[..., None]:
     def shaped(**given: Any) -> None:
         no_pager = given.pop("no_pager")
         shape = Shape(**{name: given.pop(name) for name in ("columns", "sort", "as_csv")})
-        with _shaped(shape), paged(wanted=not no_pager), skipped() as sentences:
+        with _shaped(shape), paged(wanted=not no_pager), naming_skipped():
             command(**given)
-            for sentence in dict.fromkeys(sentences):
-                note(f"Not shown: {sentence}")
 
     signature = inspect.signature(command)
     added = [
@@ -76,6 +74,15 @@ def listing(command: Callable[..., None]) -> Callable[..., None]:
     shaped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     shaped.__annotations__ = {**command.__annotations__, **_OPTIONS}
     return shaped
+
+
+@contextmanager
+def naming_skipped() -> Iterator[None]:
+    """Leave out rows that cannot be read, and name each on stderr at the end."""
+    with skipped() as sentences:
+        yield
+    for sentence in dict.fromkeys(sentences):
+        typer.echo(f"Not shown: {sentence}", err=True)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from cardlink_sql.cli.options import (
     start_of,
 )
 from cardlink_sql.cli.output import output, seconds, styled
-from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
+from cardlink_sql.cli.rows import is_for_programs, listing, naming_skipped, note_limit, print_rows
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import SessionStatus
@@ -126,7 +126,7 @@ def show(
 
     Example: cardlink-db sessions show 6f0c7a1e
     """
-    with open_to_read(url) as uow:
+    with open_to_read(url) as uow, naming_skipped():
         found = find_session(uow, session)
         if as_json:
             print_dialogue_json(uow, found, limit)
@@ -165,7 +165,7 @@ def export_session(
 
     Example: cardlink-db sessions export 6f0c7a1e --format pcap --output session.pcapng
     """
-    with open_to_read(url) as uow:
+    with open_to_read(url) as uow, naming_skipped():
         found = find_session(uow, session)
         entries = uow.logs.stream_session(found.id)
         if file == Path("-"):

@@ -1,6 +1,6 @@
-"""Rows that another program wrote with a time that Python cannot hold.
+"""Rows that another program wrote with a value that no record can hold.
 
-MySQL's zero date, PostgreSQL's ``infinity`` and a year after 9999 are such times.
+MySQL's zero date, PostgreSQL's ``infinity`` and a year after 9999 are such values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import QueryError
 
 _KEYS: Final = ("id", "iccid", "key")
 _skipped: Final = ContextVar[list[str] | None]("skipped", default=None)
+_keys: Final = ContextVar[list[Any] | None]("keys", default=None)
 
 
 class OddTime(str):
@@ -22,13 +23,34 @@ class OddTime(str):
 
 @contextmanager
 def skipped() -> Iterator[list[str]]:
-    """Leave such rows out of every result; yield a list that gets a sentence for each."""
+    """Leave such rows out of every result; yield a list that receives a sentence for each."""
     sentences: list[str] = []
     token = _skipped.set(sentences)
     try:
         yield sentences
     finally:
         _skipped.reset(token)
+
+
+@contextmanager
+def none_skipped() -> Iterator[None]:
+    """Refuse such rows again, within :func:`skipped`."""
+    token = _skipped.set(None)
+    try:
+        yield
+    finally:
+        _skipped.reset(token)
+
+
+@contextmanager
+def skipped_keys() -> Iterator[list[Any]]:
+    """Yield a list that receives the key of each row that is left out, for reading by pages."""
+    keys: list[Any] = []
+    token = _keys.set(keys)
+    try:
+        yield keys
+    finally:
+        _keys.reset(token)
 
 
 def without_odd(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
@@ -39,15 +61,15 @@ def without_odd(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
         names: of its columns.
 
     Raises:
-        ValidationError: a row has one, and rows may not be left out.
+        QueryError: a row has one, and rows may not be left out.
     """
     kept = []
     for row in rows:
         odd = next((at for at, value in enumerate(row) if isinstance(value, OddTime)), None)
         if odd is None:
             kept.append(row)
-        elif not skip(row_name(row, names), what := f"{names[odd]} is {row[odd]!s}"):
-            raise ValidationError(
+        elif not skip(row, names, what := f"{names[odd]} is {row[odd]!s}"):
+            raise QueryError(
                 f"{row_name(row, names)} cannot be read: {what}, and a time has a year from 1 to "
                 "9999",
                 remedy="correct this row in the database, where another program wrote it",
@@ -55,15 +77,22 @@ def without_odd(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
     return kept
 
 
-def skip(row: str, what: str) -> bool:
+def skip(row: Sequence[Any], names: Sequence[str], what: str) -> bool:
     """Return whether a row may be left out, and note it then."""
-    sentences = _skipped.get()
-    if sentences is not None:
-        sentences.append(f"{row}: {what}")
-    return sentences is not None
+    sentences, keys = _skipped.get(), _keys.get()
+    if sentences is None:
+        return False
+    sentences.append(f"{row_name(row, names)}: {what}")
+    if keys is not None:
+        keys.append(row[_key(names)])
+    return True
 
 
 def row_name(row: Sequence[Any], names: Sequence[str]) -> str:
     """Return a row's name for people: its key, or else its first column."""
-    at = next((names.index(key) for key in _KEYS if key in names), 0)
+    at = _key(names)
     return f"the row with {names[at]} {row[at]}"
+
+
+def _key(names: Sequence[str]) -> int:
+    return next((names.index(key) for key in _KEYS if key in names), 0)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Unpack, overload
 
 from cardlink_sql.database.event_bus import EventType
+from cardlink_sql.database.odd_rows import skipped_keys
 from cardlink_sql.database.owned_iterator import OwnedIterator
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
@@ -383,11 +384,12 @@ class LogGateway(LogRetention):
 
     def _stream(self, scope: dict[str, Any], after: int = 0) -> Iterator[CommLog]:
         while True:
-            page = self._many("stream_session", {**scope, "after": after, "limit": _PAGE})
+            with skipped_keys() as keys:
+                page = self._many("stream_session", {**scope, "after": after, "limit": _PAGE})
             yield from page
-            if len(page) < _PAGE:
+            if len(page) + len(keys) < _PAGE:
                 return
-            after = page[-1].id
+            after = max([*keys, *(entry.id for entry in page[-1:])])
 
 
 def _holds(raw_data: str, wanted: str) -> bool:

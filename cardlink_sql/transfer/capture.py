@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+from cardlink_sql.database.odd_rows import skip
+from cardlink_sql.errors import QueryError
 from cardlink_sql.formats.pcap import Packet, is_capture, read_capture, split_apdu, write_capture
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.model import validation
@@ -83,7 +85,7 @@ def read_session(path: Path, content: bytes) -> Trace:
 
 def _packets(entries: Iterable[CommLog]) -> Iterator[Packet]:
     command: CommLog | None = None
-    for entry in entries:
+    for entry in filter(_is_hex, entries):
         if entry.direction is Direction.RESPONSE:
             yield _packet(command, entry)
             command = None
@@ -93,6 +95,20 @@ def _packets(entries: Iterable[CommLog]) -> Iterator[Packet]:
             command = entry
     if command is not None:
         yield _packet(command, None)
+
+
+def _is_hex(entry: CommLog) -> bool:
+    """Return whether an entry can be a packet; one that another program wrote may be no hex."""
+    try:
+        bytes.fromhex(entry.raw_data)
+    except ValueError:
+        if skip([entry.id], ["id"], "raw_data is not hex"):
+            return False
+        raise QueryError(
+            f"the row with id {entry.id} of comm_logs is not hex",
+            remedy="correct this row in the database, where another program wrote it",
+        ) from None
+    return True
 
 
 def _packet(command: CommLog | None, response: CommLog | None) -> Packet:

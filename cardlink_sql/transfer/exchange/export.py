@@ -1,13 +1,13 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.odd_rows import row_name
+from cardlink_sql.database.odd_rows import row_name, skip, skipped_keys
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.times import time_text
@@ -16,6 +16,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.declared_settings import is_secret
+from cardlink_sql.queries import Row
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import make_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_writer
@@ -207,21 +208,14 @@ class _Export:
         scope = self._scope()
         after: str | int = 0 if shape.word == "logs" else ""
         while True:
-            rows = gateway.page(shape.word, after, PAGE, scope)
-            page = list[Values]()
-            for row in rows:
-                try:
-                    page.append(convert(row))
-                except (ValueError, TypeError) as error:
-                    raise QueryError(
-                        f"{row_name(row, shape.columns)} of {shape.name} holds a value that no "
-                        "gateway wrote",
-                        remedy="look for a time or a JSON document that is malformed",
-                    ) from error
+            with skipped_keys() as keys:
+                rows = gateway.page(shape.word, after, PAGE, scope)
+                before = len(keys)
+                page = [values for row in rows for values in _converted(convert, row, shape)]
             yield page
-            if len(rows) < PAGE:
+            if len(rows) + before < PAGE:
                 return
-            after = rows[-1][position]
+            after = max([*keys, *(row[position] for row in rows[-1:])])
 
     def _is_left_out(self, key: str) -> bool:
         return is_secret(key) and not self._selection.secrets
@@ -237,3 +231,17 @@ class _Export:
         if selection.since is not None:
             return {"since": driver_time(self._manager.dialect)(selection.since)}
         return {} if selection.session_id is None else {"session_id": selection.session_id}
+
+
+def _converted(convert: Callable[[Row], Values], row: Row, shape: Shape) -> list[Values]:
+    """Return the values of a row; none where a damaged row may be left out."""
+    try:
+        return [convert(row)]
+    except (ValueError, TypeError) as error:
+        what = f"{shape.name} holds a value there that no gateway wrote"
+        if skip(row, shape.columns, what):
+            return []
+        raise QueryError(
+            f"{row_name(row, shape.columns)} of {shape.name} holds a value that no gateway wrote",
+            remedy="look for a time or a JSON document that is malformed",
+        ) from error
