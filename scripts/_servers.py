@@ -26,14 +26,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from _galera import find_galera, is_synced, start_nodes
 from _programs import (
     CHOSEN,
     FINDERS,
+    GALERA,
     MARIADB,
     POSTGRESQL,
     UNPACKED,
@@ -128,6 +130,13 @@ class Backend:
     variable: str
     start: Callable[["Home"], str]
     account: str
+    asked_by: str | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether one is to be started: a cluster only where a variable asks for it."""
+        asked = self.asked_by is None or self.asked_by in os.environ
+        return asked and not os.environ.get(self.variable)
 
     def find(self) -> Program | None:
         """Return its program, ``None`` where there is none on this machine."""
@@ -188,7 +197,7 @@ def throwaway_servers(*, counting: bool) -> Iterator[Servers]:
     Raises:
         ServerError: a server did not start, or, with CI set, there is none to start.
     """
-    wanted = [backend for backend in BACKENDS if not os.environ.get(backend.variable)]
+    wanted = [backend for backend in BACKENDS if backend.is_wanted]
     for line in provide(backend.title for backend in wanted):
         say(line)
     missing = [backend for backend in wanted if not backend.find()]
@@ -301,12 +310,21 @@ class Home:
     account: pwd.struct_passwd | None
     stack: ExitStack
     counting: bool
+    # Of the account cardlink; the servers of a cluster have it in common.
+    password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     @property
     def options(self) -> list[str]:
         """The options of the server that the environment adds, after all others."""
         variable = f"CARDLINK_TEST_{self.folder.name.upper()}_OPTIONS"
         return shlex.split(os.environ.get(variable, ""))
+
+    def part(self, name: str) -> "Home":
+        """The folder of one server of several."""
+        place = self.folder / name
+        place.mkdir(mode=0o700)
+        self.give(place)
+        return replace(self, folder=place)
 
     def write(self, name: str, text: str) -> Path:
         """A file that only the server's account can read."""
@@ -424,7 +442,7 @@ def server_environment() -> dict[str, str]:
 def start_postgresql(home: Home) -> str:
     """Make and start a PostgreSQL server; return its URL."""
     folder = home.program.path.parent
-    data, password = home.folder / "data", secrets.token_hex(16)
+    data, password = home.folder / "data", home.password
     password_file = home.write("password", password)
     initdb = [
         *(str(folder / "initdb"), f"--pgdata={data}", "--no-sync", "--encoding=UTF8"),
@@ -479,8 +497,20 @@ def postgresql_is_ready(data: Path) -> bool:
 
 def start_mysql(home: Home) -> str:
     """Make and start a MariaDB or MySQL server; return its URL."""
+    return start_one_mysql(home, [], lambda log: b"ready for connections" in log.read_bytes())
+
+
+def start_galera(home: Home) -> str:
+    """Make and start a cluster of MariaDB servers; return their URLs, separated by blanks."""
+    return start_nodes(
+        home, free_port, lambda node, options: start_one_mysql(node, options, is_synced)
+    )
+
+
+def start_one_mysql(home: Home, more: list[str], is_ready: Callable[[Path], bool]) -> str:
+    """Make and start a server with more options, until its log says that it is ready."""
     program = home.program
-    data, password = home.folder / "data", secrets.token_hex(16)
+    data, password = home.folder / "data", home.password
     where = ["--no-defaults", f"--datadir={data}", *unpacked_options(program)]
     if not home.prepare([*mysql_installer(program, where), *MYSQL_INNODB]):
         raise home.failure("The data folder of MariaDB could not be made")
@@ -501,12 +531,10 @@ def start_mysql(home: Home) -> str:
 
     def command(port: int) -> list[str]:
         settings = [*MYSQL_SETTINGS, *counting, *files, *first]
-        return [str(program.path), *where, *settings, f"--port={port}"]
+        return [str(program.path), *where, *settings, *more, f"--port={port}"]
 
     # Who answers on the port may be another server; the log is this one's own.
-    port = start_server(
-        home, command, lambda: b"ready for connections" in home.log.read_bytes(), signal.SIGKILL
-    )
+    port = start_server(home, command, lambda: is_ready(home.log), signal.SIGKILL)
     return f"mysql://cardlink:{password}@127.0.0.1:{port}/cardlink"
 
 
@@ -579,7 +607,12 @@ def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 BACKENDS: Final = (
     Backend("postgresql", POSTGRESQL, "CARDLINK_TEST_POSTGRESQL_URL", start_postgresql, "postgres"),
     Backend("mysql", MARIADB, "CARDLINK_TEST_MYSQL_URL", start_mysql, "mysql"),
+    Backend(
+        *("galera", GALERA, "CARDLINK_TEST_GALERA_URLS", start_galera, "mysql"),
+        asked_by="CARDLINK_TEST_GALERA",
+    ),
 )
+FINDERS[GALERA] = find_galera
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.formats import leftovers
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.text import decode, open_to_read, read_bytes
 
@@ -69,6 +72,33 @@ def test_the_rights_of_a_new_file_of_a_replaced_one_and_of_a_private_one(folder:
     finally:
         os.umask(before)
     assert (rights(new), rights(replaced), rights(private)) == (0o640, 0o664, 0o600)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from cardlink_sql.formats import leftovers
+from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.leftovers import temporary_folder
+folder = Path(sys.argv[1])
+with write_atomically(folder / "out"), temporary_folder(folder):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write_and_not_before(folder: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"open\n"
+        leftovers.clear(folder)
+        assert len(list(folder.iterdir())) == 2
+        writer.kill()
+    (folder / ".cardlink-notes").touch()
+    with write_atomically(folder / "next"):
+        pass
+    assert {file.name for file in folder.iterdir()} == {".cardlink-notes", "next"}
 
 
 def test_a_link_stays_a_link(folder: Path) -> None:

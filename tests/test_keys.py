@@ -245,6 +245,7 @@ def test_a_conflict_is_tried_again_and_then_told(
 
         return losing
 
+    monkeypatch.setattr("cardlink_sql.operations.key_rotation.PATIENT_ATTEMPTS", 5)
     with keyed(manager, NEW, OLD) as other:
         monkeypatch.setattr(UnitOfWork, "commit", lose(100))
         with pytest.raises(ConflictError):

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cardlink_sql.cli.options import argument
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.odd_rows import none_skipped
+from cardlink_sql.database.sqlite_file import scratch_file
 from cardlink_sql.errors import DatabaseError, NotFoundError
+from cardlink_sql.formats import leftovers
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
@@ -24,9 +27,22 @@ def open_manager(
         DatabaseError: an SQLite file is not there, and ``may_be_missing`` is not set.
     """
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    _clear_leftovers(config)
     if not may_be_missing:
         refuse_missing(config)
     return DatabaseManager(config, read_only=read_only)
+
+
+def _clear_leftovers(config: DatabaseConfig) -> None:
+    """Remove what killed commands left: temporary files, and the half of a restored database."""
+    leftovers.clear()
+    if config.is_sqlite and not config.is_memory:
+        file = Path(config.engine_url.database or "")
+        leftovers.clear(file.parent)
+        if scratch_file(file).exists():
+            from cardlink_sql.transfer.backup.sqlite_replacement import clear_scratch
+
+            clear_scratch(file)
 
 
 def refuse_missing(config: DatabaseConfig) -> None:

@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 5.0
+# For work that nobody can repeat by hand as cheaply: a batch of a purge, a whole import.
+PATIENT_ATTEMPTS: Final = 50
+PATIENT_SECONDS: Final = 120.0
 
 
 def may_run_again(error: BaseException) -> bool:

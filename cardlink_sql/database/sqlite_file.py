@@ -37,6 +37,11 @@ def make_parent_folder(file: Path) -> None:
         ) from error
 
 
+def scratch_file(file: Path) -> Path:
+    """Return the file next to a database where a restore puts the next one together."""
+    return file.with_name(f"{file.name}.restore-scratch")
+
+
 def make_file(file: Path) -> None:
     """Make an SQLite file and its folder unless they exist.
 

@@ -1,16 +1,14 @@
 """Output files that are either complete or absent."""
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, Literal, overload
+from typing import IO, Any, Literal, overload
 
 from cardlink_sql.errors import DatabaseError
-
-_PREFIX: Final = ".cardlink-"
+from cardlink_sql.formats.leftovers import PREFIX, hold, temporary_name
 
 
 @overload
@@ -32,8 +30,8 @@ def write_atomically(
 
     Until then it is a temporary file in the same folder, and the file at ``path`` does not
     change. An error inside the block, including Ctrl-C, removes the temporary file; a kill leaves
-    it, as ``.cardlink-….part``. ``file.name`` is its temporary path, for writers by path such as
-    SQLite's backup.
+    it, as ``.cardlink-….part``, until the next one is made in that folder. ``file.name`` is its
+    temporary path, for writers by path such as SQLite's backup.
 
     A file that is not regular, such as ``/dev/stdout`` or a pipe, is written to directly. A
     symbolic link is kept: its target is replaced.
@@ -75,8 +73,12 @@ def _file(path: Path, *, binary: bool, private: bool) -> Iterator[IO[Any]]:
 
 @contextmanager
 def _part(target: Path, rights: int | None, *, binary: bool) -> Iterator[IO[Any]]:
-    part = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}.part")
-    file = _opened(part, "x", binary=binary, rights=0o666 if rights is None else 0o600)
+    while True:
+        part = temporary_name(target.parent)
+        file = _opened(part, "x", binary=binary, rights=0o666 if rights is None else 0o600)
+        if (lock := hold(part)) is not None:
+            break
+        file.close()
     try:
         with file:
             yield file
@@ -88,6 +90,8 @@ def _part(target: Path, rights: int | None, *, binary: bool) -> Iterator[IO[Any]
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(lock)
     sync_folder(target.parent)
 
 
@@ -103,7 +107,7 @@ def _opened(path: Path, mode: str, *, binary: bool, rights: int = 0o666) -> IO[A
 def _is_about(error: OSError, path: Path) -> bool:
     """Return whether this file failed, and not another one that the block uses."""
     named = error.filename
-    return named in (None, str(path)) or Path(os.fsdecode(named)).name.startswith(_PREFIX)
+    return named in (None, str(path)) or Path(os.fsdecode(named)).name.startswith(PREFIX)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,16 +6,14 @@ layer runs, run :func:`rotate_keys`, and take the old key out once no PSK is und
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from cardlink_sql.database.keyring import Keyring
-from cardlink_sql.errors import ConflictError
+from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.unit_of_work import UnitOfWork
 
-_ATTEMPTS: Final = 5
 _Renewed = list[tuple[PskToken, bytes]]
 
 
@@ -93,7 +91,7 @@ def rotate_keys(
 
     Raises:
         EncryptionError: no encryption key is set.
-        ConflictError: a batch met too many conflicts; the earlier batches are kept.
+        ConflictError: a batch met conflicts for two minutes; the earlier ones are kept.
     """
     validation.whole(batch, "batch", least=1, most=10_000)
     done, keyring = KeyRotation(), manager.keyring
@@ -138,22 +136,15 @@ def _renew(keyring: Keyring, tokens: list[PskToken], done: KeyRotation) -> _Rene
 
 def _store(manager: DatabaseManager, renewed: _Renewed) -> list[str]:
     """Store a batch; return the ICCIDs of the cards whose PSK others changed meanwhile."""
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            with UnitOfWork(manager) as uow:
-                changed = [
-                    before.iccid
-                    for before, token in renewed
-                    if not uow.cards.replace_psk_token(before, token)
-                ]
-                uow.commit()
-        except ConflictError:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return changed
+
+    def store(uow: UnitOfWork) -> list[str]:
+        return [
+            before.iccid
+            for before, token in renewed
+            if not uow.cards.replace_psk_token(before, token)
+        ]
+
+    return manager.run(store, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
 
 
 def _read_again(manager: DatabaseManager, iccids: list[str]) -> list[PskToken]:

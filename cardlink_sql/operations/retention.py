@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -34,8 +35,6 @@ _SETTINGS: Final = {
 _EVENTS_DAYS: Final = 7.0
 
 _SESSIONS: Final = 200
-_ATTEMPTS: Final = 5
-_WITHIN: Final = 60.0  # seconds; each attempt may wait 10 s for a lock
 _LONGEST_PAUSE: Final = 0.05  # seconds
 
 
@@ -102,7 +101,7 @@ def purge(
 
     Raises:
         ValidationError: a table is not among :data:`TABLES`, or a number of days not above 0.
-        ConflictError: a batch met too many conflicts.
+        ConflictError: a batch met conflicts for two minutes; the earlier ones are kept.
     """
     _checked(days)
     work = _Purge(manager, on_batch)
@@ -214,7 +213,7 @@ class _Purge:
     def _write(self, work: Callable[[UnitOfWork], dict[str, int]]) -> int:
         """Run one batch in a separate transaction; return the number of its rows."""
         started = time.monotonic()
-        gone = self._manager.run(work, attempts=_ATTEMPTS, within=_WITHIN)
+        gone = self._manager.run(work, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
         self._count(**gone)
         self._on_batch(gone)
         if self._manager.dialect is Dialect.SQLITE:

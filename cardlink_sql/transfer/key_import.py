@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cardlink_sql.database.keyring import Keyring
+from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.errors import EncryptionError, ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_yaml import Author, Fields, read_yaml
@@ -74,8 +75,9 @@ def import_keys(
     problems = Problems(name)
     entries = _read(text, problems)
     keyring = manager.keyring
-    done = KeyImport([], [])
-    with UnitOfWork(manager) as uow:
+
+    def store(uow: UnitOfWork) -> KeyImport:
+        done = KeyImport([], [])
         cards = [(entry, _target(uow, entry, problems)) for entry in entries]
         _refuse_repeated(cards, problems)
         problems.refuse()
@@ -84,9 +86,9 @@ def import_keys(
             on_progress(1)
         if dry_run:
             uow.rollback()
-        else:
-            uow.commit()
-    return done
+        return done
+
+    return manager.run(store, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
 
 
 def _store(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str, done: KeyImport) -> None:

@@ -24,9 +24,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.text import decode, read_bytes
@@ -117,13 +119,16 @@ def replay(manager: DatabaseManager, trace: Trace) -> Replay:
         IntegrityError: a card is there with another PSK; nothing was written.
         EncryptionError: no encryption key is set; nothing was written.
     """
-    with UnitOfWork(manager) as uow:
-        cards = sum(_write_card(uow, card) for card in trace.cards.values())
-        new = [s for s in trace.sessions.values() if not uow.sessions.exists(s.id)]
-        iccids = {card.psk_identity: card.iccid for card in trace.cards.values()}
-        for session in new:
-            _write_session(uow, session, iccids)
-        uow.commit()
+    write = partial(_write_all, trace=trace)
+    return manager.run(write, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
+
+
+def _write_all(uow: UnitOfWork, trace: Trace) -> Replay:
+    cards = sum(_write_card(uow, card) for card in trace.cards.values())
+    new = [s for s in trace.sessions.values() if not uow.sessions.exists(s.id)]
+    iccids = {card.psk_identity: card.iccid for card in trace.cards.values()}
+    for session in new:
+        _write_session(uow, session, iccids)
     return Replay(
         cards=cards,
         sessions=len(new),

@@ -99,6 +99,10 @@ class MigrationBackend:
         """Return the tables that the connection sees."""
         return {row[0] for row in self.send("tables").fetchall()}
 
+    def join_cluster(self) -> bool:
+        """Read what all nodes of a cluster committed; return whether the server is in one."""
+        return False
+
     def start(self) -> None:
         """Begin a migration with the settings of the connection, not those of the one before."""
 
@@ -124,14 +128,24 @@ class MigrationBackend:
                     self.send(title)
             version = self.send("read_version").fetchone()[0]
             if version is None:
-                version = bookkeeping.YOYO_VERSION
-                self.send("write_version", version=version, now=times.utc_now())
+                version = self._write_version()
         if version != bookkeeping.YOYO_VERSION:
             raise MigrationError(
                 f"the bookkeeping is of yoyo's version {version}, not {bookkeeping.YOYO_VERSION}",
                 bookkeeping.VERSION_TABLE,
                 "install the cardlink-sql that made it",
             )
+
+    def make_lock_row(self) -> None:
+        """Create the row that is a cluster's lock, where it is missing."""
+        if bookkeeping.VERSION_TABLE not in self.table_names():
+            self.send("make_version")
+        if self.send("read_version").fetchone()[0] is None:
+            self._write_version()
+
+    def _write_version(self) -> int:
+        self.send("write_version", version=bookkeeping.YOYO_VERSION, now=times.utc_now())
+        return bookkeeping.YOYO_VERSION
 
     def run_whole(self, migration: Any, direction: str) -> None:
         """Run all statements of a migration inside the transaction that is open.
@@ -208,6 +222,13 @@ class MySQL(MigrationBackend):
 
     dialect = Dialect.MYSQL
     has_transactional_ddl = False
+
+    def join_cluster(self) -> bool:
+        """Read what all nodes of a Galera cluster committed; return whether there is one."""
+        nodes = sum(int(size) for _name, size in self.send("cluster_size").fetchall())
+        if nodes:
+            self.send("await_cluster")
+        return bool(nodes)
 
 
 class PostgreSQL(MigrationBackend):

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
+from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
@@ -22,6 +24,8 @@ else:
     import fcntl
 
 _POLL: Final = 0.05
+# Another node of a cluster holds the row, has just made it, or drops its table.
+_OTHERS_WON: Final = (Fault.CONFLICT, Fault.DUPLICATE, Fault.NO_TABLE)
 # After the text, because Windows does not let others read locked bytes.
 _WINDOWS_LOCKED_BYTE: Final = 1 << 20
 
@@ -187,6 +191,43 @@ class MySQLLock(_ServerLock):
             return f"connection {number} of the server (the PROCESS privilege would show whose)"
         doing = f", {state}" if state else ""
         return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
+
+
+class ClusterLock(MigrationLock):
+    """A Galera cluster's lock: a row that a transaction changes on all nodes and never commits.
+
+    Args:
+        backend: the connection that migrates.
+        keeper: another, which the lock keeps busy: a DDL statement commits its connection's work.
+    """
+
+    def __init__(self, backend: MigrationBackend, keeper: MigrationBackend) -> None:
+        self._backend = backend
+        self._keeper = keeper
+
+    def try_acquire(self) -> bool:
+        """Take the lock if no session of any node holds it."""
+        driver, keeper = backend_of(self._backend.dialect), self._keeper
+        try:
+            self._backend.make_lock_row()
+            keeper.send("stream")
+            keeper.connection.cursor().execute(driver.begin)
+            is_taken = bool(keeper.send("lock_cluster", now=times.utc_now()).rowcount)
+        except keeper.connection.Error as error:
+            if driver.diagnose(error)[0] not in _OTHERS_WON:
+                raise
+            is_taken = False
+        if not is_taken:
+            self.release()
+        return is_taken
+
+    def release(self) -> None:
+        """Free the lock; a lost connection has already freed it."""
+        self._keeper.rollback()
+
+    def holder(self) -> str:
+        """Say where the holder is; a node does not see the sessions of others."""
+        return "it migrates through another node of the cluster"
 
 
 def server_lock(backend: MigrationBackend) -> MigrationLock:

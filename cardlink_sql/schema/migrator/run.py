@@ -1,5 +1,11 @@
 """Running one migration: in one transaction, or statement by statement with the journal."""
 
+from functools import partial
+from typing import Any
+
+from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.faults import Fault, error_for
+from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator import driver, resume
 from cardlink_sql.schema.migrator.backends import MigrationBackend
@@ -98,12 +104,22 @@ class _ByStatement:
                 self._journal.complete(self._migration)
 
     def _run_with_entry(self, statement: MigrationStatement) -> None:
+        once = partial(self._try_with_entry, statement)
+        run_again(once, PATIENT_ATTEMPTS, PATIENT_SECONDS)
+
+    def _try_with_entry(self, statement: MigrationStatement) -> None:
         try:
             with self._backend.transaction():
                 self._backend.run(statement)
                 self._journal.done(self._migration, self._direction, statement)
-        except StatementFailed as failure:
-            raise self._failed(failure) from failure.__cause__
+        except (StatementFailed, self._backend.connection.Error) as failure:
+            cause: Any = failure.__cause__ or failure
+            fault = backend_of(self._backend.dialect).diagnose(cause)[0]
+            if fault is Fault.CONFLICT:  # a Galera cluster's may come at the COMMIT
+                raise error_for(fault, None, statement.where) from cause
+            if not isinstance(failure, StatementFailed):
+                raise
+            raise self._failed(failure) from cause
 
     def _run_alone(self, statement: MigrationStatement) -> None:
         was_started = statement.number == self._entry.statement_started

@@ -1,7 +1,7 @@
 """The migrator: applies, rolls back, reports and plans migrations."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -253,10 +253,20 @@ class Migrator:
         make_parent_folder(file)
         return locks.held(locks.FileLock(file), self._lock_timeout)
 
-    def _lock_of_server(self, backend: MigrationBackend) -> AbstractContextManager[None]:
+    @contextmanager
+    def _lock_of_server(self, backend: MigrationBackend) -> Iterator[None]:
         if self._dialect is Dialect.SQLITE:
-            return nullcontext()
-        return locks.held(locks.server_lock(backend), self._lock_timeout)
+            yield
+            return
+        with locks.held(locks.server_lock(backend), self._lock_timeout):
+            if not backend.join_cluster():
+                yield
+                return
+            with closing(self._connect()) as pooled:
+                lock = locks.ClusterLock(backend, self._backend(pooled.driver_connection))
+                pooled.detach()
+                with locks.held(lock, self._lock_timeout):
+                    yield
 
     def _backend(self, connection: Any) -> MigrationBackend:
         return BACKENDS[self._dialect](connection)

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from cardlink_sql.config import DatabaseConfig, without_secrets
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import StateError, ValidationError
+from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.schema.migrator.backends import BACKENDS
@@ -117,10 +117,8 @@ def _check(backup: Container, on_progress: OnProgress) -> None:
     where = str(backup.path)
     match backup.manifest.kind:
         case PayloadKind.SQLITE:
-            with TemporaryDirectory(prefix="cardlink-") as folder:
-                _examine_sqlite(
-                    backup, Path(folder) / PAYLOAD_NAMES[PayloadKind.SQLITE], on_progress
-                )
+            with temporary_folder() as folder:
+                _examine_sqlite(backup, folder / PAYLOAD_NAMES[PayloadKind.SQLITE], on_progress)
         case PayloadKind.PG_DUMP:
             with _unpacked(backup, on_progress) as dump:
                 postgresql.examine(dump, backup.manifest, where)
@@ -221,8 +219,8 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -
 @contextmanager
 def _unpacked(backup: Container, on_progress: OnProgress) -> Iterator[Path]:
     """Unpack the payload to a file that only this user can read, while the block lasts."""
-    with TemporaryDirectory(prefix="cardlink-") as folder:
-        path = Path(folder) / PAYLOAD_NAMES[backup.manifest.kind]
+    with temporary_folder() as folder:
+        path = folder / PAYLOAD_NAMES[backup.manifest.kind]
         with path.open("xb") as file:
             backup.unpack(file, on_progress)
         yield path

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.backup.container import CHUNK, Payload
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_nothing
@@ -37,8 +37,8 @@ def write_payload(
         ValidationError: the database is damaged.
         MigrationError: no migration is applied to it.
     """
-    with TemporaryDirectory(prefix=".cardlink-", suffix=".part", dir=folder) as aside:
-        copy = Path(aside) / PAYLOAD_NAMES[PayloadKind.SQLITE]
+    with temporary_folder(folder) as aside:
+        copy = aside / PAYLOAD_NAMES[PayloadKind.SQLITE]
         copy_database(manager, copy)
         contents = examine(copy, manager.config.safe_url)
         refuse_nothing(contents, manager.config.safe_url)

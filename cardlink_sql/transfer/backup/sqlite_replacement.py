@@ -19,7 +19,7 @@ from typing import Final
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.driver_errors import translate
-from cardlink_sql.database.sqlite_file import database_file, make_parent_folder
+from cardlink_sql.database.sqlite_file import database_file, make_parent_folder, scratch_file
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, DatabaseError, ValidationError
 from cardlink_sql.formats.files import sync_folder
@@ -60,7 +60,7 @@ class Replacement:
         self._target = target
         self._lock_timeout = lock_timeout
         # One name, so that what a killed restore has left is used up by the next.
-        self.file: Final = target.with_name(f"{target.name}.restore-scratch")
+        self.file: Final = scratch_file(target)
 
     @cached_property
     def manager(self) -> DatabaseManager:
@@ -149,6 +149,12 @@ def replacement_for(manager: DatabaseManager) -> Iterator[Replacement]:
             yield new
         finally:
             new.clear()
+
+
+def clear_scratch(target: Path) -> None:
+    """Remove what a killed restore left next to a database; a living one is left in peace."""
+    with suppress(DatabaseError, OSError), locks.held(locks.FileLock(target), 0):
+        Replacement(target.resolve(), 0).clear()
 
 
 @contextmanager

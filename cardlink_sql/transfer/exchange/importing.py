@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from cardlink_sql.database.event_bus import note_batch, note_many
+from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
@@ -73,12 +75,14 @@ def import_file(
         passphrase: opens encrypted keys; a function is called only where the file has such.
         keys: ``STORED`` accepts a backup, whose keys are as a database stored them.
         on_check: receives the number of rows checked after each 500, and of the last ones.
-        on_progress: receives the number of rows written after each batch.
+        on_progress: receives the number of rows written after each batch; again from the start
+            where another transaction's rollback forced one.
 
     Raises:
         ValidationError: the file cannot be read, or has problems: a line for each.
         EncryptionError: the passphrase is wrong, or no encryption key is set.
         IntegrityError: another writer was quicker; nothing was kept.
+        ConflictError: it met conflicts for two minutes; nothing was kept.
     """
     problems = Problems(str(path))
     with open_to_read(path) as file, Spool() as spool:
@@ -161,6 +165,12 @@ class _Import:
     def run(self, problems: Problems, on_progress: OnProgress, *, dry_run: bool) -> ImportReport:
         if problems.count:
             self._list_problems(problems)
+        write = partial(self._run_once, problems, on_progress, dry_run=dry_run)
+        return run_again(write, PATIENT_ATTEMPTS, PATIENT_SECONDS)
+
+    def _run_once(
+        self, problems: Problems, on_progress: OnProgress, *, dry_run: bool
+    ) -> ImportReport:
         report = ImportReport(dry_run=dry_run)
         with self._manager.transaction(read_only=False) as transaction:
             gateway = ExchangeGateway(transaction, self._manager.library)

@@ -61,7 +61,8 @@ FROM information_schema.tables
 WHERE table_schema = DATABASE();
 
 -- name: lock :scalar
--- Take the session's lock if it is free; the server frees it when the session ends.
+-- Take the session's lock if it is free; the server frees it when the session ends. It is this
+-- server's own: the other nodes of a cluster know nothing of it.
 SELECT GET_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40)), 0);
 
 -- name: unlock :scalar
@@ -75,6 +76,28 @@ FROM (
   SELECT IS_USED_LOCK(CONCAT('cardlink_migration_', LEFT(SHA2(DATABASE(), 256), 40))) AS id
 ) l
 LEFT JOIN information_schema.processlist p ON p.id = l.id;
+
+-- name: cluster_size :many
+-- The number of nodes of a Galera cluster: 0 on a MariaDB that is in none, no row on MySQL.
+SHOW STATUS LIKE 'wsrep_cluster_size';
+
+-- name: await_cluster :exec
+-- From now on, read what was committed on any node, not what has reached this one.
+SET SESSION wsrep_sync_wait = 15;
+
+-- name: stream :exec
+-- Send each statement to all nodes at once, before the commit; keep an idle connection for long.
+SET SESSION
+wsrep_trx_fragment_unit = 'statements',
+wsrep_trx_fragment_size = 1,
+innodb_lock_wait_timeout = 1,
+wait_timeout = 604800;
+
+-- name: lock_cluster :exec
+-- A change that is never committed: all nodes hold the row's lock, and free it when its session or
+-- its node ends. The lock of an INSERT would keep the gap beside the row, too.
+UPDATE _yoyo_version
+SET installed_at_utc = :now;
 
 -- name: drop_table :exec
 -- Drop a table with all that is in it.
