@@ -95,7 +95,7 @@ wait_timeout = 604800;
 
 -- name: lock_cluster :exec
 -- A change that is never committed: all nodes hold the row's lock, and free it when its session or
--- its node ends. The lock of an INSERT would keep the gap beside the row, too.
+-- its node ends. The lock of an INSERT would lock the gap before the row, too.
 UPDATE _yoyo_version
 SET installed_at_utc = :now;
 
