@@ -320,7 +320,6 @@ def test_the_text_of_a_query_is_no_html() -> None:
 
 
 def test_the_same_files_give_the_same_bytes(files: Mapping[str, str], tmp_path: Path) -> None:
-    assert render(gather()) == files
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     command = "from cardlink_sql.cli import main; main(['sql', 'report', '--output', 'made/it'])"
     subprocess.run([sys.executable, "-c", command], cwd=tmp_path, env=environment, check=True)
