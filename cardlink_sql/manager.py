@@ -111,7 +111,7 @@ class DatabaseManager:
         self.publisher: Final = Publisher(self.pool)
         self._listeners: WeakSet[Listener] = WeakSet()
         # Whether a unit of work has warned that it holds up an event loop; once is enough.
-        self.warned_of_loop = False
+        self._warned_of_loop = False
         _MANAGERS.add(self)
 
     @property
@@ -356,7 +356,7 @@ class DatabaseManager:
             threads.shutdown(wait=False)
         self.pool.close()
 
-    def forget_connections(self) -> None:
+    def _forget_connections(self) -> None:
         """Leave the connections to the parent process, which goes on using them."""
         self._lock = Lock()
         self.events.after_fork()
@@ -391,7 +391,7 @@ _MANAGERS: Final[WeakSet[DatabaseManager]] = WeakSet()
 
 def _after_fork() -> None:
     for manager in _MANAGERS:
-        manager.forget_connections()
+        manager._forget_connections()
 
 
 if hasattr(os, "register_at_fork"):

@@ -58,7 +58,7 @@ _GATEWAYS: Final = {
 class Database(Protocol):
     """The part that a unit of work needs of its :class:`~cardlink_sql.DatabaseManager`."""
 
-    warned_of_loop: bool
+    _warned_of_loop: bool
 
     @property
     def library(self) -> Library:
@@ -136,7 +136,7 @@ class UnitOfWork:
     def __enter__(self) -> "UnitOfWork":
         if self._transaction.is_open:
             raise QueryError("this unit of work is open already", remedy="make another one")
-        if not self._transaction.read_only and not self._manager.warned_of_loop:
+        if not self._transaction.read_only and not self._manager._warned_of_loop:
             _look_for_event_loop(self._manager)
         self._transaction.open()
         self.has_committed = False
@@ -308,5 +308,5 @@ def _refuse_unfinished(result: object) -> None:
 def _look_for_event_loop(manager: Database) -> None:
     """Warn, once for each manager, where this thread runs an event loop."""
     if event_loop.is_running():
-        manager.warned_of_loop = True
+        manager._warned_of_loop = True
         warnings.warn(_IN_EVENT_LOOP, RuntimeWarning, stacklevel=3)

@@ -263,7 +263,7 @@ def test_a_full_recorder_is_awaited_and_the_loop_goes_on(manager: DatabaseManage
             assert recorder.figures().written == 21
 
     with pytest.warns(RuntimeWarning, match="on the thread of a running event loop"):
-        manager.warned_of_loop = False
+        manager._warned_of_loop = False
         in_loop(main)
 
 
