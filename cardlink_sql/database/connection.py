@@ -182,7 +182,7 @@ class Connection:
             sql,
             lambda: self._cursor.execute(sql, values),
             self._new_key,
-            count=_is_key,
+            count=lambda key: int(bool(key)),
         )
 
     def write_many(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -227,7 +227,7 @@ class Connection:
                 again = False
             else:
                 return
-        self._run(sql, sql, lambda: self._cursor.execute(sql), int, count=int, again=again)
+        self._run(sql, sql, lambda: self._cursor.execute(sql), _no_rows, count=int, again=again)
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -253,7 +253,7 @@ class Connection:
         self._ahead.clear()
         if self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
-            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, int, count=int)
+            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, _no_rows, count=int)
         self._leave_queue()
 
     def abandon(self) -> None:
@@ -392,5 +392,5 @@ class Connection:
             self.pooled.invalidate()
 
 
-def _is_key(found: int) -> int:
-    return int(bool(found))
+def _no_rows() -> int:
+    return 0
