@@ -23,10 +23,12 @@ from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.grants import Role
 from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.target import live, scratch
 from cardlink_sql.schema.migrator import Migrator
 from tests.conftest import server_url
+from tests.roles import manager_as
 from tests.test_schema import edited_migrations
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
@@ -326,3 +328,15 @@ def test_a_database_says_whether_it_has_what_a_query_needs(manager: DatabaseMana
     missing = [f"{schema}.devices.colour", f"{schema}.phones", "nowhere.devices", "phones"]
     with describing(manager) as asked:
         assert [name for name in found + missing if asked.has(name)] == found
+
+
+@pytest.mark.parametrize("dialect", [MYSQL], ids=str, indirect=True)
+def test_queries_that_a_role_may_not_run_are_noted_and_no_fault(
+    dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]
+) -> None:
+    with manager_as(owners(dialect), Role.READER) as reader, describing(reader) as asked:
+        checked = check_queries(load_library(dialect), asked)
+    assert checked.faults == []
+    assert "for this role may not run them: cards." in checked.notes[-1]
+    assert "sessions.complete_session" in checked.notes[-1]
+    assert checked.queries < len(load_library(dialect).all()) - 40

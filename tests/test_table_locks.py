@@ -241,6 +241,25 @@ def told(statement: str, dialect: Dialect) -> str:
     return sentence
 
 
+@pytest.mark.parametrize(
+    ("length", "word"), [(64, "reads no row"), (32, "rewrites every row")], ids=str
+)
+def test_postgresql_keeps_the_files_of_a_longer_varchar(
+    length: int, word: str, postgresql: Engine
+) -> None:
+    made = 'CREATE TABLE words (w VARCHAR(48) COLLATE "C" PRIMARY KEY)'
+    alter = f'ALTER TABLE words ALTER w TYPE VARCHAR({length}) COLLATE "C", ADD x VARCHAR(9)'
+    assert word in locks([alter], Dialect.POSTGRESQL, {}, [made])[0]
+    assert "rewrites every row" in locks([alter], Dialect.POSTGRESQL, {})[0]
+    files = text("SELECT relfilenode FROM pg_class WHERE relname IN ('words', 'words_pkey')")
+    with postgresql.connect() as connection, connection.begin() as transaction:
+        connection.execute(text(made))
+        before = connection.execute(files).all()
+        connection.execute(text(alter))
+        assert (connection.execute(files).all() == before) is (length > 48)
+        transaction.rollback()
+
+
 @pytest.mark.parametrize(("statement", "kind"), ON_POSTGRESQL)
 def test_postgresql_locks_what_is_told(statement: str, kind: str, postgresql: Engine) -> None:
     sentence = told(statement, Dialect.POSTGRESQL)

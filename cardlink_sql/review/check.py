@@ -1,6 +1,6 @@
 """Checks of the queries against a database, and of their columns against the records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -53,7 +53,7 @@ def check_queries(library: Library, asked: Describer) -> CheckResult:
         faults += {(fault.where, fault.what): fault for fault in refused}.values()
         if not refused:
             faults += _described(query, asked)
-    return CheckResult(len(library.all()) - len(notes), count, faults, notes)
+    return CheckResult(_count(library, queries), count, faults, notes)
 
 
 def prepare_queries(library: Library, asked: Describer) -> CheckResult:
@@ -67,7 +67,7 @@ def prepare_queries(library: Library, asked: Describer) -> CheckResult:
     all_variants = [variant for query in queries for variant in variants(query)]
     refused = [fault for variant in all_variants for fault in _prepared(variant, asked)]
     faults = {(fault.query, fault.where, fault.what): fault for fault in refused}
-    count = len(library.all()) - len(notes)
+    count = _count(library, queries)
     return CheckResult(count, len(all_variants), list(faults.values()), notes)
 
 
@@ -83,7 +83,17 @@ def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[s
         for query in queries
         if query.source.needs in missing
     ]
-    return [query for query in queries if query.source.needs not in missing], notes
+    present = [query for query in queries if query.source.needs not in missing]
+    denied = [query.title for query in present if asked.is_denied(as_written(query))]
+    if denied:
+        listed = ", ".join(denied)
+        notes.append(f"{len(denied)} are not checked, for this role may not run them: {listed}")
+    return [query for query in present if query.title not in denied], notes
+
+
+def _count(library: Library, prepared: Sequence[Query]) -> int:
+    """Return the number of queries that are checked, COPY with its batch included."""
+    return len(prepared) + sum(query.rows is Rows.COPY for query in library.all())
 
 
 def _prepared(variant: Variant, asked: Describer) -> Iterator[Finding]:

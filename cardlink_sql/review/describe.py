@@ -1,5 +1,6 @@
 """A database's description of a statement that it prepares but does not run."""
 
+import re
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -78,6 +79,9 @@ class Describer(Protocol):
     def has(self, needs: str) -> bool:
         """Return whether the role can read the tables that a query declares it needs."""
 
+    def is_denied(self, variant: Variant) -> bool:
+        """Return whether the role lacks only the rights to write that a statement needs."""
+
     def prepare(self, variant: Variant) -> None:
         """Prepare a statement.
 
@@ -124,6 +128,10 @@ class _Preparing(ABC):
         except Refused:
             return False
         return True
+
+    def is_denied(self, variant: Variant) -> bool:
+        del variant
+        return False
 
     def prepare(self, variant: Variant) -> None:
         self._prepare(variant.sql(), len(variant.names))
@@ -229,6 +237,15 @@ class _MySQL(_Preparing):
             except self._connection.Error as error:
                 raise _refused_by_mysql(error, sql) from error
 
+    def is_denied(self, variant: Variant) -> bool:
+        try:
+            self.prepare(variant)
+        except Refused as refused:
+            # The same error is that of a table that is not there; one that it may read is.
+            is_right = _WRITING_DENIED.match(refused.what)
+            return bool(is_right and refused.word and self.has(refused.word))
+        return False
+
     def describe(self, variant: Variant) -> Description:
         parameters = tuple(Typed(name) for name in variant.names)
         statement = ParsedStatement(variant)
@@ -249,6 +266,9 @@ class _MySQL(_Preparing):
             for (column, field), is_case in zip(described, cases, strict=False)
         )
         return Description(parameters, tuple(columns))
+
+
+_WRITING_DENIED: Final = re.compile(r"(INSERT|UPDATE|DELETE)\b.* command denied to user ")
 
 
 def _stand_ins(tokens: Sequence[Token]) -> Callable[[int], str]:

@@ -14,7 +14,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import Lock, read_lock
-from cardlink_sql.review.schema_dump import committed_schema
+from cardlink_sql.review.schema_dump import place_in_schema
 from cardlink_sql.schema.migrator import driver
 
 _NO_READER: Final = "drop it by a migration, for each row written pays for it, or add its query"
@@ -80,19 +80,17 @@ def index_uses() -> list[IndexUse]:
 
 def check_indexes() -> list[Finding]:
     """Return the indexes that neither a query nor a key needs. Needs no database."""
-    dialect = Dialect.SQLITE
-    lines = committed_schema(dialect).splitlines()
-    unused = (one for one in index_uses() if not one.reason and not one.all_queries)
     return [
         Finding(
             "indexes",
-            f"migrations/schema/{dialect}.sql:{_line_of(one.name, lines)}",
+            place_in_schema(Dialect.SQLITE, f"{one.table}: {one.name}"),
             None,
             None,
             f"no query needs the index {one.name} of {one.table}, by the plans in sql/lock/",
             _NO_READER,
         )
-        for one in unused
+        for one in index_uses()
+        if not one.reason and not one.all_queries
     ]
 
 
@@ -169,7 +167,3 @@ def _indexes(table: Table) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
     for unique_key in _unique(table):
         names = tuple(column.name for column in unique_key.columns)
         yield str(unique_key.name), names, "it refuses equal values"
-
-
-def _line_of(name: str, lines: list[str]) -> int:
-    return next((n for n, line in enumerate(lines, 1) if re.search(rf"\b{name}\b", line)), 1)

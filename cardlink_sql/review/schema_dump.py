@@ -1,5 +1,8 @@
 """The canonical DDL of the schema: the committed file, and a fresh one from the migrations."""
 
+import re
+from typing import Final
+
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.manager import DatabaseManager
@@ -11,6 +14,22 @@ from cardlink_sql.schema.ddl.reflect import read_tables
 def committed_schema(dialect: Dialect) -> str:
     """Return the DDL in the package: ``migrations/schema/<dialect>.sql``."""
     return folder("migrations").joinpath("schema", f"{dialect}.sql").read_text(encoding="utf-8")
+
+
+def place_in_schema(dialect: Dialect, sentence: str) -> str:
+    """Return ``file:line`` of the index, constraint or else table that a sentence begins with.
+
+    Args:
+        dialect: of the committed schema.
+        sentence: such as ``devices: the index ix_devices_iccid is missing``.
+    """
+    lines = committed_schema(dialect).splitlines()
+    table = sentence.partition(":")[0]
+    for name in (*_NAMES.findall(sentence), f"CREATE TABLE {table}"):
+        for number, line in enumerate(lines, 1):
+            if re.search(rf"\b{re.escape(name)}\b", line):
+                return f"migrations/schema/{dialect}.sql:{number}"
+    return f"migrations/schema/{dialect}.sql"
 
 
 def fresh_schema(manager: DatabaseManager) -> str:
@@ -35,6 +54,7 @@ def fresh_schema(manager: DatabaseManager) -> str:
     ) + ddl(tables, manager.dialect)
 
 
+_NAMES: Final = re.compile(r"\b(?:ix|uq|pk|fk|ck)_\w+")
 _HEADER = """\
 -- The schema on {server} as the migrations up to {current} make it.
 --

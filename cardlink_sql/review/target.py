@@ -14,6 +14,7 @@ from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.schema_dump import place_in_schema
 from cardlink_sql.review.scratch import schema_in_memory, scratch_database, sqlite_in_memory
 from cardlink_sql.schema.drift import differences
 
@@ -129,6 +130,6 @@ def _migration_faults(manager: DatabaseManager) -> Iterator[Finding]:
 def _differences(engine: Engine, dialect: Dialect) -> list[Finding]:
     remedy = "reconcile cardlink_sql/model/tables.py, the migrations and the database"
     return [
-        Finding("schema", f"migrations/{dialect}", None, dialect, sentence, remedy)
+        Finding("schema", place_in_schema(dialect, sentence), None, dialect, sentence, remedy)
         for sentence in differences(engine)
     ]

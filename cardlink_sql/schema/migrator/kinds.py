@@ -35,6 +35,7 @@ class Action(Enum):
     DROP_COLUMN = "a column dropped"
     RENAME_COLUMN = "a column renamed"
     CHANGE_TYPE = "a column's type changed"
+    LENGTHEN = "a VARCHAR made longer"
     CHANGE_DEFAULT = "a column's default changed"
     SET_NOT_NULL = "NULL no longer allowed"
     DROP_NOT_NULL = "NULL now allowed"
@@ -169,6 +170,23 @@ def tables_of_indexes(statements: Iterable[str], dialect: Dialect) -> dict[str, 
         and change.name
         and change.table
     }
+
+
+# The length of each VARCHAR, by table and column.
+Lengths = dict[tuple[str, str], int]
+# In the plain text of CREATE TABLE, ADD COLUMN and ALTER COLUMN.
+_LENGTH: Final = re.compile(
+    r"(?P<column>\w+) (?:(?:SET DATA )?TYPE )?(?:VARCHAR|CHARACTER VARYING) \( (?P<length>\d+) \)",
+    re.IGNORECASE,
+)
+
+
+def lengths(statement: str, dialect: Dialect) -> Lengths:
+    """Return the length of each VARCHAR that a statement makes."""
+    text = _plain(statement, dialect)
+    table = _unqualified(_read(text)[0], dialect).table
+    found = _LENGTH.finditer(text) if table else ()
+    return {(str(table), one["column"].lower()): int(one["length"]) for one in found}
 
 
 def _compiled(

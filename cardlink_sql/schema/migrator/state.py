@@ -206,7 +206,9 @@ class State:
             file.id,
             direction,
             statements,
-            table_locks.locks(statements, file.dialect, self._tables_of_indexes),
+            table_locks.locks(
+                statements, file.dialect, self._tables_of_indexes, self._before(file, direction)
+            ),
             table_locks.note(file.dialect, is_atomic=file.use_transactions),
         )
 
@@ -219,6 +221,11 @@ class State:
         first = 0 if start == "base" else self.files.index(self.resolve(start)) + 1
         going = [file for file in self.to_apply(revision) if self.files.index(file) >= first]
         return [self.planned(file, "apply") for file in going]
+
+    def _before(self, file: SQLMigration, direction: Direction) -> list[str]:
+        """Return the statements that have made what a migration finds."""
+        end = self.files.index(file) + (direction == "rollback")
+        return [one.text for before in self.files[:end] for one in before.apply_statements]
 
     @cached_property
     def _tables_of_indexes(self) -> dict[str, str]:

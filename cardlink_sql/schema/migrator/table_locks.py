@@ -9,13 +9,13 @@ Operations" (15.12.1); MariaDB, "InnoDB Online DDL Overview"; SQLite, "Write-Ahe
 versions differ, the strongest lock comes first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.schema.migrator.kinds import Action, Change, changes
+from cardlink_sql.schema.migrator.kinds import Action, Change, Lengths, changes, lengths
 
 
 class Work(StrEnum):
@@ -54,6 +54,7 @@ POSTGRESQL: Final[dict[Action, TableLock]] = {
     Action.DROP_COLUMN: TableLock(_EXCLUSIVE, Work.NONE),
     Action.RENAME_COLUMN: TableLock(_EXCLUSIVE, Work.NONE),
     Action.CHANGE_TYPE: TableLock(_EXCLUSIVE, Work.REWRITE),
+    Action.LENGTHEN: TableLock(_EXCLUSIVE, Work.NONE),
     Action.CHANGE_DEFAULT: TableLock(_EXCLUSIVE, Work.NONE),
     Action.SET_NOT_NULL: TableLock(_EXCLUSIVE, Work.SCAN),
     Action.DROP_NOT_NULL: TableLock(_EXCLUSIVE, Work.NONE),
@@ -75,6 +76,7 @@ POSTGRESQL: Final[dict[Action, TableLock]] = {
     Action.SELECT: TableLock("ACCESS SHARE", Work.OWN),
     Action.COMMENT: TableLock(_BESIDE, Work.NONE),
 }
+_LENGTHENED: Final = {Action.CHANGE_TYPE: Action.LENGTHEN}
 _WAITS: Final = {
     _EXCLUSIVE: "reads and writes wait",
     _REFERRED: "writes wait",
@@ -162,7 +164,10 @@ def note(dialect: Dialect, *, is_atomic: bool) -> str:
 
 
 def locks(
-    statements: list[str], dialect: Dialect, tables_of_indexes: Mapping[str, str]
+    statements: list[str],
+    dialect: Dialect,
+    tables_of_indexes: Mapping[str, str],
+    before: Iterable[str] = (),
 ) -> list[str]:
     """Return the locks of each statement of one migration, a sentence each.
 
@@ -171,8 +176,12 @@ def locks(
             creates block nobody.
         dialect: the dialect of the statements.
         tables_of_indexes: the table of an index, which DROP INDEX does not name.
+        before: the statements of the migrations before it, for the lengths of their VARCHARs.
     """
     new = set[str]()
+    known = Lengths()
+    for statement in before:
+        known |= lengths(statement, dialect)
     lines = list[str]()
     for statement in statements:
         made = [
@@ -181,11 +190,22 @@ def locks(
             else change
             for change in changes(statement, dialect)
         ]
+        now = lengths(statement, dialect)
+        if dialect is Dialect.POSTGRESQL and _lengthens(made, now, known):
+            made = [replace(one, kind=_LENGTHENED.get(one.kind, one.kind)) for one in made]
         lines.append("; ".join(dict.fromkeys(_sentences(made, new, dialect))))
+        known |= now
         new |= {
             change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
         }
     return lines
+
+
+def _lengthens(made: list[Change], now: Lengths, known: Lengths) -> bool:
+    """Return whether a statement changes the types of VARCHARs only, to longer ones."""
+    changed = {column: length for column, length in now.items() if column in known}
+    types = sum(change.kind is Action.CHANGE_TYPE for change in made)
+    return types == len(changed) and all(known[one] <= now[one] for one in changed)
 
 
 def _sentences(made: list[Change], new: set[str], dialect: Dialect) -> Iterator[str]:
