@@ -23,7 +23,6 @@ from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.times import from_text
 from cardlink_sql.queries import Library, Query
 from cardlink_sql.review.bindings import Binding, bindings
-from cardlink_sql.review.describe import ValueKind
 from cardlink_sql.review.edge_rows import insert_edge_rows
 from cardlink_sql.review.expected import expected_fields
 from cardlink_sql.review.explain import WRITING
@@ -31,6 +30,7 @@ from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.samples import kinds_of
 from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.statement import ParsedStatement
+from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import as_written
 from cardlink_sql.schema.migrator import driver
 

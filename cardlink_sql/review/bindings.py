@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
-from cardlink_sql.review.describe import ValueKind
 from cardlink_sql.review.edge_rows import EDGE_ROWS, MOMENTS, Row
 from cardlink_sql.review.samples import kinds_of
 from cardlink_sql.review.statement import ParsedStatement
+from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import as_written
 
 ALL: Final = 1_000

@@ -11,10 +11,11 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.describe import Describer, Description, Refused, Typed, ValueKind
+from cardlink_sql.review.describe import Describer, Description, Refused, Typed
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
 from cardlink_sql.review.findings import Finding, nearest
 from cardlink_sql.review.statement import ParsedStatement
+from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import Variant, as_written, variants
 
 

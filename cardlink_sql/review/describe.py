@@ -5,28 +5,22 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
 from cardlink_sql.review.statement import ParsedStatement
+from cardlink_sql.review.value_kinds import (
+    MYSQL_NAMES,
+    POSTGRESQL_KINDS,
+    ValueKind,
+    mysql_kinds,
+    sqlite_kind,
+)
 from cardlink_sql.review.variants import Variant
-
-
-class ValueKind(StrEnum):
-    """The kind of a value, whatever a backend calls its type."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    FLOAT = "float"
-    DECIMAL = "decimal"
-    BOOLEAN = "boolean"
-    TIME = "time"
-    JSON = "json"
-    BYTES = "bytes"
 
 
 @dataclass(frozen=True)
@@ -70,17 +64,32 @@ class Refused(Exception):  # noqa: N818 - a signal inside the package, never rai
         self.word = word
 
 
-class Describer(Protocol):
+class Describer(ABC):
     """Asks one backend about statements."""
+
+    dialect: Dialect
+    product: str
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._statements = InternalStatements(self.dialect, connection)
 
     def server(self) -> str:
         """Return the server's product name: SQLite, PostgreSQL, MariaDB or MySQL."""
+        return self.product
 
     def has(self, needs: str) -> bool:
         """Return whether the role can read the tables that a query declares it needs."""
+        try:
+            self._prepare(_reading(needs))
+        except Refused:
+            return False
+        return True
 
     def is_denied(self, variant: Variant) -> bool:
         """Return whether the role lacks only the rights to write that a statement needs."""
+        del variant
+        return False
 
     def prepare(self, variant: Variant) -> None:
         """Prepare a statement.
@@ -88,13 +97,19 @@ class Describer(Protocol):
         Raises:
             Refused: the database refuses it.
         """
+        self._prepare(variant.sql(), len(variant.names))
 
+    @abstractmethod
     def describe(self, variant: Variant) -> Description:
         """Return the parameters and columns of a statement that was prepared before.
 
         Raises:
             Refused: the database refuses it.
         """
+
+    @abstractmethod
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
+        """Prepare a statement with a number of placeholders."""
 
 
 def describer(dialect: Dialect, connection: Any) -> Describer:
@@ -104,8 +119,7 @@ def describer(dialect: Dialect, connection: Any) -> Describer:
         dialect: the dialect of the connection.
         connection: to an in-memory database on SQLite; elsewhere in autocommit mode.
     """
-    made: Describer = _DESCRIBERS[dialect](connection)
-    return made
+    return _DESCRIBERS[dialect](connection)
 
 
 def _reading(needs: str) -> str:
@@ -116,36 +130,11 @@ def _reading(needs: str) -> str:
     return f"SELECT {column} FROM {'.'.join(table)}"  # noqa: S608 - the parser accepts only names
 
 
-class _Preparing(ABC):
-    """The common part of the three describers."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def has(self, needs: str) -> bool:
-        try:
-            self._prepare(_reading(needs))
-        except Refused:
-            return False
-        return True
-
-    def is_denied(self, variant: Variant) -> bool:
-        del variant
-        return False
-
-    def prepare(self, variant: Variant) -> None:
-        self._prepare(variant.sql(), len(variant.names))
-
-    @abstractmethod
-    def _prepare(self, sql: str, parameters: int = 0) -> None:
-        """Prepare a statement with a number of placeholders."""
-
-
-class _SQLite(_Preparing):
+class _SQLite(Describer):
     """Uses EXPLAIN to prepare, and a short-lived view to find the declared types."""
 
-    def server(self) -> str:
-        return "SQLite"
+    dialect = Dialect.SQLITE
+    product = "SQLite"
 
     def _prepare(self, sql: str, parameters: int = 0) -> None:
         try:
@@ -162,17 +151,17 @@ class _SQLite(_Preparing):
         try:
             self._connection.execute(f"CREATE TEMP VIEW described AS {sql}")
             try:
-                rows = self._connection.execute("PRAGMA temp.table_info(described)").fetchall()
+                rows = self._statements.rows("review.described_columns")
             finally:
-                self._connection.execute("DROP VIEW temp.described")
+                self._statements.rows("review.drop_described")
         except sqlite3.Error as error:
             raise _refused_by_sqlite(error, variant.sql()) from error
         origins = statement.selected or [None] * len(rows)
         columns = []
-        for (_, name, declared, *_), origin in zip(rows, origins, strict=False):
+        for (name, declared), origin in zip(rows, origins, strict=False):
             # For an expression, some versions of SQLite report the affinity, others nothing.
             kind = declared if origin is not None and declared else None
-            columns.append(Typed(name, kind, _sqlite_kind(kind or ""), self._is_nullable(origin)))
+            columns.append(Typed(name, kind, sqlite_kind(kind or ""), self._is_nullable(origin)))
         return Description(parameters, tuple(columns))
 
     def _returned(self, variant: Variant) -> tuple[Typed, ...]:
@@ -181,7 +170,7 @@ class _SQLite(_Preparing):
             return ()
         self._connection.execute("BEGIN")
         try:
-            self._connection.execute("PRAGMA ignore_check_constraints = ON")
+            self._statements.rows("review.ignore_checks")
             cursor = self._connection.execute(variant.sql(), [None] * len(variant.names))
             return tuple(Typed(column[0]) for column in cursor.description)
         except sqlite3.Error:
@@ -192,8 +181,8 @@ class _SQLite(_Preparing):
     def _is_nullable(self, origin: tuple[str | None, str] | None) -> bool | None:
         if origin is None or origin[0] is None:
             return None
-        rows = self._connection.execute(f"PRAGMA table_info({origin[0]})").fetchall()
-        return next((not notnull for _, name, _, notnull, *_ in rows if name == origin[1]), None)
+        rows = self._statements.rows("review.columns", table=origin[0])
+        return next((not notnull for name, notnull in rows if name == origin[1]), None)
 
 
 def _refused_by_sqlite(error: sqlite3.Error, sql: str) -> Refused:
@@ -208,34 +197,20 @@ def _refused_by_sqlite(error: sqlite3.Error, sql: str) -> Refused:
     return Refused(message, offset if offset >= 0 else None)
 
 
-_SQLITE_KINDS: Final = (
-    ("CHAR", ValueKind.TEXT),
-    ("TEXT", ValueKind.TEXT),
-    ("INT", ValueKind.INTEGER),
-    ("BOOL", ValueKind.BOOLEAN),
-    ("DOUB", ValueKind.FLOAT),
-    ("REAL", ValueKind.FLOAT),
-    ("BLOB", ValueKind.BYTES),
-)
-
-
-def _sqlite_kind(declared: str) -> ValueKind | None:
-    return next((kind for part, kind in _SQLITE_KINDS if part in declared.upper()), None)
-
-
-class _MySQL(_Preparing):
+class _MySQL(Describer):
     """Uses PREPARE, and a derived table without rows to find the columns."""
+
+    dialect = Dialect.MYSQL
 
     def server(self) -> str:
         return "MariaDB" if "MariaDB" in self._connection.get_server_info() else "MySQL"
 
     def _prepare(self, sql: str, parameters: int = 0) -> None:
-        with self._connection.cursor() as cursor:
-            try:
-                cursor.execute("PREPARE described FROM %s", (sql,))
-                cursor.execute("DEALLOCATE PREPARE described")
-            except self._connection.Error as error:
-                raise _refused_by_mysql(error, sql) from error
+        try:
+            self._statements.rows("review.prepare", statement=sql)
+            self._statements.rows("review.forget_prepared")
+        except self._connection.Error as error:
+            raise _refused_by_mysql(error, sql) from error
 
     def is_denied(self, variant: Variant) -> bool:
         try:
@@ -289,10 +264,10 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     from pymysql.constants import FIELD_TYPE
 
     names = {number: name for name, number in vars(FIELD_TYPE).items() if isinstance(number, int)}
-    kind, bytes_a_sign = _mysql_kinds().get(field.type_code), 4
+    kind, bytes_a_sign = mysql_kinds().get(field.type_code), 4
     is_binary = field.charsetnr == 63
     shown = names.get(field.type_code, str(field.type_code))
-    shown = _MYSQL_NAMES.get(shown, shown)
+    shown = MYSQL_NAMES.get(shown, shown)
     if kind is ValueKind.TEXT and is_binary:
         kind, bytes_a_sign = ValueKind.BYTES, 1
     if kind in (ValueKind.TEXT, ValueKind.BYTES) and shown in ("VAR_STRING", "VARCHAR", "STRING"):
@@ -301,34 +276,6 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     elif shown.endswith("BLOB"):
         shown = shown if is_binary else shown.replace("BLOB", "TEXT")
     return Typed(name, shown, kind, nullable)
-
-
-# Type names of the protocol, and of SQL.
-_MYSQL_NAMES: Final = {
-    "TINY": "TINYINT",
-    "SHORT": "SMALLINT",
-    "INT24": "MEDIUMINT",
-    "LONG": "INT",
-    "LONGLONG": "BIGINT",
-    "NEWDECIMAL": "DECIMAL",
-}
-
-
-def _mysql_kinds() -> dict[int, ValueKind]:
-    from pymysql.constants import FIELD_TYPE as TYPE
-
-    text = (TYPE.VARCHAR, TYPE.VAR_STRING, TYPE.STRING, TYPE.BLOB, TYPE.TINY_BLOB)
-    return {
-        **dict.fromkeys((*text, TYPE.MEDIUM_BLOB, TYPE.LONG_BLOB), ValueKind.TEXT),
-        **dict.fromkeys((TYPE.TINY, TYPE.SHORT, TYPE.INT24, TYPE.LONG), ValueKind.INTEGER),
-        TYPE.LONGLONG: ValueKind.INTEGER,
-        TYPE.FLOAT: ValueKind.FLOAT,
-        TYPE.DOUBLE: ValueKind.FLOAT,
-        TYPE.NEWDECIMAL: ValueKind.DECIMAL,
-        TYPE.DATETIME: ValueKind.TIME,
-        TYPE.TIMESTAMP: ValueKind.TIME,
-        TYPE.JSON: ValueKind.JSON,
-    }
 
 
 def _refused_by_mysql(error: Exception, sql: str) -> Refused:
@@ -344,11 +291,11 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
     return Refused(message, offset if offset >= 0 else None)
 
 
-class _PostgreSQL(_Preparing):
+class _PostgreSQL(Describer):
     """Uses the server's description of a prepared statement: types and source columns."""
 
-    def server(self) -> str:
-        return "PostgreSQL"
+    dialect = Dialect.POSTGRESQL
+    product = "PostgreSQL"
 
     def describe(self, variant: Variant) -> Description:
         self._prepare(variant.sql())
@@ -389,24 +336,11 @@ class _PostgreSQL(_Preparing):
 
     @cached_property
     def _nullable(self) -> dict[tuple[int, int], bool]:
-        rows = self._connection.execute(
-            "SELECT attrelid, attnum, NOT attnotnull FROM pg_catalog.pg_attribute WHERE attnum > 0"
-        )
-        return {(relation, number): nullable for relation, number, nullable in rows.fetchall()}
+        rows = self._statements.rows("review.nullable_columns")
+        return {(relation, number): nullable for relation, number, nullable in rows}
 
 
-POSTGRESQL_KINDS: Final = {
-    **dict.fromkeys(("text", "varchar", "bpchar", "name"), ValueKind.TEXT),
-    **dict.fromkeys(("int2", "int4", "int8"), ValueKind.INTEGER),
-    **dict.fromkeys(("float4", "float8"), ValueKind.FLOAT),
-    **dict.fromkeys(("json", "jsonb"), ValueKind.JSON),
-    "numeric": ValueKind.DECIMAL,
-    "bool": ValueKind.BOOLEAN,
-    "timestamptz": ValueKind.TIME,
-    "bytea": ValueKind.BYTES,
-}
-
-_DESCRIBERS: Final[dict[Dialect, Callable[[Any], Any]]] = {
+_DESCRIBERS: Final[dict[Dialect, type[Describer]]] = {
     Dialect.SQLITE: _SQLite,
     Dialect.MYSQL: _MySQL,
     Dialect.POSTGRESQL: _PostgreSQL,

@@ -24,7 +24,7 @@ from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.describe import ValueKind
+from cardlink_sql.review.value_kinds import ValueKind
 
 GATEWAYS: Final[tuple[type[Any], ...]] = (
     CardGateway,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Query, Rows
@@ -151,27 +152,24 @@ _SQLITE: Final = "EXPLAIN QUERY PLAN"
 
 
 @contextmanager
-def explainer(
-    manager: DatabaseManager, settings: Mapping[str, str] | None = None
-) -> Iterator[Explainer]:
+def explainer(manager: DatabaseManager, *, by_indexes: bool = False) -> Iterator[Explainer]:
     """Yield an explainer for a database.
 
     Args:
         manager: of the database.
-        settings: of PostgreSQL's planner, in effect until the block ends.
+        by_indexes: let PostgreSQL's planner use an index wherever there is one.
     """
     pooled = manager.take_connection()
     cursor = pooled.cursor()
-    changed: list[str] = []
     try:
-        for name, value in (settings or {}).items():
-            cursor.execute(f"SET {name} = {value}")
-            changed.append(name)
+        if by_indexes:
+            statements = InternalStatements(manager.dialect, pooled.driver_connection)
+            statements.rows("review.plan_by_indexes")
         yield Explainer(manager, cursor)
     finally:
-        for name in changed:
-            cursor.execute(f"RESET {name}")
         cursor.close()
+        if by_indexes:
+            pooled.invalidate()  # and with it the settings
         pooled.close()
 
 

@@ -14,7 +14,7 @@ from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.dataset import NOW
-from cardlink_sql.review.describe import Describer, Refused, ValueKind, describer
+from cardlink_sql.review.describe import Describer, Refused, describer
 from cardlink_sql.review.explain import Explainer, explainer
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.mysql_plan import read_mysql_plan
@@ -23,22 +23,13 @@ from cardlink_sql.review.samples import kinds_of, placeholders
 from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape
 from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
+from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
 
 _NO_PLAN: Final = "correct the statement; to record a new parameter's type, run scripts/lock"
 
 # Counting all rows obviously has to read them.
 _COUNTS_ALL: Final = re.compile(r"SELECT /\*[^*]*\*/ COUNT\(\*\) FROM \w+( WHERE 1 = 1)?")
-
-# PostgreSQL's defaults, whatever the server has, except that it uses an index if there is one and
-# does not run in parallel.
-_PLANNER: Final = {
-    "enable_seqscan": "off",
-    "max_parallel_workers_per_gather": "0",
-    "random_page_cost": "4",
-    "effective_cache_size": "'4GB'",
-    "work_mem": "'4MB'",
-}
 
 
 class Planner:
@@ -141,7 +132,7 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
             case Dialect.POSTGRESQL:
                 pooled = stack.enter_context(closing(manager.take_connection()))
                 types = describer(manager.dialect, pooled.driver_connection)
-                asked = stack.enter_context(explainer(manager, _PLANNER))
+                asked = stack.enter_context(explainer(manager, by_indexes=True))
                 yield Planner(asked, types=types)
 
 

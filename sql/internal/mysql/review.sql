@@ -27,3 +27,11 @@ WHERE database_name = DATABASE() AND stat_name = 'size';
 SELECT index_name, count_read
 FROM performance_schema.table_io_waits_summary_by_index_usage
 WHERE object_schema = DATABASE() AND index_name IS NOT NULL;
+
+-- name: prepare :exec
+-- Prepare a query under review, which is not run.
+PREPARE described FROM :statement;
+
+-- name: forget_prepared :exec
+-- Forget it.
+DEALLOCATE PREPARE described;

@@ -43,3 +43,19 @@ WHERE schemaname = CURRENT_SCHEMA();
 SELECT indexrelname, idx_scan
 FROM pg_catalog.pg_stat_user_indexes
 WHERE schemaname = CURRENT_SCHEMA();
+
+-- name: nullable_columns :many
+-- Whether each column of each table may be NULL.
+SELECT attrelid, attnum, NOT attnotnull AS nullable
+FROM pg_catalog.pg_attribute
+WHERE attnum > 0;
+
+-- name: plan_by_indexes :one
+-- PostgreSQL's own planner, whatever the server has, except that it uses an index if there is one
+-- and does not run in parallel.
+SELECT
+  SET_CONFIG('enable_seqscan', 'off', FALSE),
+  SET_CONFIG('max_parallel_workers_per_gather', '0', FALSE),
+  SET_CONFIG('random_page_cost', '4', FALSE),
+  SET_CONFIG('effective_cache_size', '4GB', FALSE),
+  SET_CONFIG('work_mem', '4MB', FALSE);

@@ -24,3 +24,21 @@ FROM sqlite_master m
 JOIN dbstat s ON s.name = m.name
 WHERE m.type = 'index'
 GROUP BY m.name;
+
+-- name: described_columns :many
+-- The columns of the view that a query is described by, with their declared types.
+SELECT name, type
+FROM PRAGMA_TABLE_INFO('described', 'temp');
+
+-- name: drop_described :exec
+-- Drop that view.
+DROP VIEW described;
+
+-- name: ignore_checks :exec
+-- Let a statement run with NULL for each parameter, to learn what it returns.
+PRAGMA ignore_check_constraints = ON;
+
+-- name: columns :many
+-- The columns of a table, and whether each is NOT NULL.
+SELECT name, "notnull"
+FROM PRAGMA_TABLE_INFO(:table);
