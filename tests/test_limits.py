@@ -1,5 +1,6 @@
 """No wait without an end: a host that stops answering, on connections old and new."""
 
+import asyncio
 import socket
 import sqlite3
 import threading
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from cardlink_sql import (
@@ -20,6 +22,7 @@ from cardlink_sql import (
     DatabaseError,
     DatabaseManager,
     Dialect,
+    IntegrityError,
     KeyStore,
     UnitOfWork,
     ValidationError,
@@ -123,10 +126,32 @@ def test_a_unit_of_work_that_writes_may_have_a_limit(
             assert uow.devices.count() in (0, 1)
 
 
+@on_servers
+def test_an_answer_that_takes_too_long_names_the_query(manager: DatabaseManager) -> None:
+    with DatabaseManager(manager.config) as other, UnitOfWork(other) as holder:
+        holder.settings.set_value("lab.port", 1)
+        with UnitOfWork(manager, timeout=0.3) as uow, pytest.raises(ConnectionError) as caught:
+            uow.settings.set_value("lab.port", 2)
+    assert "did not answer in time" in caught.value.what
+    assert "settings." in str(caught.value.where)
+
+
+def test_an_error_means_the_same_while_the_caller_handles_a_time_out(
+    manager: DatabaseManager,
+) -> None:
+    try:
+        asyncio.run(asyncio.wait_for(asyncio.Event().wait(), 0))
+    except TimeoutError:
+        with UnitOfWork(manager) as uow:
+            uow.devices.create(device(1))
+            with pytest.raises(IntegrityError):
+                uow.devices.create(device(1))
+
+
 def test_a_commit_after_the_limit_is_not_sent(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager, timeout=0.2) as uow:
+    with UnitOfWork(manager, timeout=0.5) as uow:
         uow.devices.create(device(1))
-        over = time.monotonic() + 0.2
+        over = time.monotonic() + 0.5
         wait_until(lambda: time.monotonic() > over)
         with pytest.raises(ConnectionError) as raised:
             uow.commit()
@@ -196,6 +221,25 @@ def test_warm_up_opens_what_the_pool_keeps(manager: DatabaseManager) -> None:
         assert cold.warm_up() == 3
         assert cold.warm_up(50) == 3
         assert cold.engine.pool.checkedin() == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("end", ["discard", "close"])
+def test_no_connection_outlasts_the_end_of_its_pool(manager: DatabaseManager, end: str) -> None:
+    config = replace(manager.config, pool_size=1, max_overflow=1, pool_timeout=0.1)
+    with DatabaseManager(config) as one:
+        closed: list[object] = []
+        event.listen(one.engine, "close", lambda connection, _: closed.append(connection))
+        before = [one.take_connection(), one.take_connection()]
+        drivers = [pooled.driver_connection for pooled in before]
+        getattr(one.pool, end)()
+        if end == "discard":
+            with pytest.raises(ConnectionError, match="in use"):
+                one.take_connection()
+        for pooled in before:
+            pooled.close()
+        assert closed == drivers
+        with UnitOfWork(one, read_only=True) as uow:
+            assert uow.devices.count() == 0
 
 
 def test_limits_come_from_the_url_or_the_arguments() -> None:

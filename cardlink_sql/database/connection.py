@@ -10,7 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.pipeline import Ahead, send_together
+from cardlink_sql.database.pipeline import Ahead, report_ahead, report_sent, send_together
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import ConnectionError, DatabaseError
@@ -58,13 +58,13 @@ class Connection:
         self._backend: Final = pool.backend
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
-        self._is_unusable = False
         self._ahead: list[Ahead] = []
         self._take()
 
     def _take(self) -> None:
         self.pooled: PoolProxiedConnection = self._pool.take(self._deadline)
         self._cursor: Any = self.pooled.cursor()
+        self._is_unusable = False
         self._limit()
 
     def _limit(self) -> None:
@@ -206,7 +206,7 @@ class Connection:
         return self._run(
             query,
             sql,
-            lambda: self._backend.copy(self.pooled.driver_connection, whole, rows),
+            lambda: self._backend.copy(self._cursor.connection, whole, rows),
             lambda: len(rows),
             count=int,
             again=bool(waiting),
@@ -322,39 +322,30 @@ class Connection:
     ) -> T:
         ahead, self._ahead = self._ahead, []
         observer = self._observer
-        if observer is not None:
-            for one in ahead:
-                one.sent = observer.begin(one.sql)
-        sent = None if observer is None else observer.begin(sql)
+        sent = report_sent(observer, ahead, sql)
         try:
             if ahead:
-                send_together(self.pooled.driver_connection, ahead, send)
+                send_together(self._cursor.connection, ahead, send)
             else:
                 send()
             found = result()
         except BaseException as error:
-            failed = self._report_ahead(ahead, error)
+            failed = report_ahead(ahead, observer, error)
             if observer is not None and sent is not None and failed is None:
                 observer.end(sent, 0, error)
             # Nothing was committed where the transaction was to begin with it.
             again = again or bool(ahead and ahead[0].is_command)
-            self._recover(error, failed.what if failed else what, again=again)
+            refused = failed.what if failed else what
+            if isinstance(error, self._errors) and self._backend.is_timeout(error):
+                # A query takes the server's time, and not the BEGIN in the same message.
+                refused = next((one.what for one in ahead if not one.is_command), what)
+            self._recover(error, refused, again=again)
             self._ahead = ahead
             return self._run(what, sql, send, result, count=count)
-        self._report_ahead(ahead)
+        report_ahead(ahead, observer)
         if observer is not None and sent is not None:
             observer.end(sent, count(found))
         return found
-
-    def _report_ahead(self, ahead: list[Ahead], error: BaseException | None = None) -> Ahead | None:
-        """Report statements that were sent ahead; return the one that failed."""
-        observer = self._observer
-        for one in ahead:
-            if observer is not None and one.sent is not None:
-                observer.end(one.sent, one.rows, None if one.is_answered else error)
-            if not one.is_answered:
-                return one
-        return None
 
     def _recover(self, error: BaseException, what: Query | str, *, again: bool) -> None:
         """Return only where the statement may be sent again, over a new connection."""
@@ -381,6 +372,7 @@ class Connection:
         """Take another connection if the error means that this one is dead."""
         if not self._pool.is_disconnect(error, self.pooled, self._cursor):
             return False
+        self._is_unusable = True
         self._drop()
         self._pool.discard()
         self._take()

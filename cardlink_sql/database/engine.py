@@ -7,7 +7,7 @@ would make it three.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import local
 from time import monotonic
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.util.queue import Empty
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend, backend_of
@@ -76,6 +77,23 @@ class LimitedPool(QueuePool):
     # SQLite's; the servers' drivers keep nothing in the process that a fork could tear.
     gate: "ForkGate | None" = None
 
+    # Counts the calls of discard(); a connection has the count of the moment it was made.
+    generation = 0
+    _is_disposed = False
+
+    def discard(self) -> None:
+        """Close the idle connections now, and each one in use when it is returned."""
+        self.generation += 1
+        with suppress(Empty):
+            while True:
+                self._pool.get(block=False).close()
+                self._dec_overflow()
+
+    def dispose(self) -> None:
+        """Close every connection, as :meth:`discard` does, and keep none from now on."""
+        self._is_disposed = True
+        self.discard()
+
     def _do_get(self) -> ConnectionPoolEntry:
         if self.gate is None:
             return super()._do_get()
@@ -84,6 +102,8 @@ class LimitedPool(QueuePool):
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         try:
+            if self._is_disposed or record.generation != self.generation:  # type: ignore[attr-defined]
+                record.close()  # and not dropped: a thread may be waiting for its place
             super()._do_return_conn(record)
         finally:
             if self.gate is not None:
@@ -193,7 +213,8 @@ def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_on
 
     # Before SQLAlchemy's own look at the connection: it remembers the sql_mode that it finds.
     @event.listens_for(engine, "connect", insert=True)
-    def settle(connection: Any, _record: Any) -> None:
+    def settle(connection: Any, record: Any) -> None:
+        record.generation = engine.pool.generation  # type: ignore[attr-defined]
         backend.settle(connection, config, read_only=read_only)
         backend.limit(connection, None)
 

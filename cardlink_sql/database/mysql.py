@@ -111,7 +111,10 @@ class MySQL(Backend):
         connection.deadline = deadline
 
     def is_timeout(self, error: Exception) -> bool:
-        return isinstance(error.__context__, TimeoutError)
+        # Any error has a context where the caller is handling another one.
+        reason = error.__context__
+        quoted = (f"({reason})", f"({reason!r})")
+        return isinstance(reason, TimeoutError) and str(error.args[-1]).endswith(quoted)
 
     def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
         super().settle(connection, config, read_only=read_only)

@@ -102,7 +102,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             self._write_timeout = self._seconds_left()
             super()._write_bytes(data)
         except TimeoutError as error:
-            raise self._lost() from error
+            raise self._lost(error) from error
         finally:
             self._write_timeout = configured
 
@@ -114,14 +114,14 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             self._sock.settimeout(self._current_timeout)
             return max(1, len(self._rfile.peek(1)))
         except OSError as error:
-            raise self._lost() from error
+            raise self._lost(error) from error
 
     def _seconds_left(self) -> float:
         left = (self.deadline or 0.0) - monotonic()
         if left <= 0:
-            raise TimeoutError
+            raise TimeoutError("timed out")
         return left
 
-    def _lost(self) -> OperationalError:
+    def _lost(self, error: OSError) -> OperationalError:
         self._force_close()
-        return OperationalError(CR.CR_SERVER_LOST, "timed out waiting for the server")
+        return OperationalError(CR.CR_SERVER_LOST, f"no answer from the server ({error})")

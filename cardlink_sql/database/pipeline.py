@@ -1,10 +1,10 @@
 """Statements that go out together with the next one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cardlink_sql.database.observation import Sent
+from cardlink_sql.database.observation import Sent, StatementBus
 from cardlink_sql.queries import Query
 
 
@@ -34,7 +34,7 @@ class Ahead:
         return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
 
 
-def send_together(connection: Any, ahead: Iterable[Ahead], send: Callable[[], object]) -> None:
+def send_together(connection: Any, ahead: list[Ahead], send: Callable[[], object]) -> None:
     """Send statements in one round trip.
 
     Args:
@@ -47,6 +47,27 @@ def send_together(connection: Any, ahead: Iterable[Ahead], send: Callable[[], ob
             one.cursor = connection.cursor()
             one.cursor.execute(one.sql, one.values)
         send()
+
+
+def report_sent(observer: StatementBus | None, ahead: list[Ahead], sql: str) -> Sent | None:
+    """Report statements that go out now; return what the report of the last one's answer takes."""
+    if observer is None:
+        return None
+    for one in ahead:
+        one.sent = observer.begin(one.sql)
+    return observer.begin(sql)
+
+
+def report_ahead(
+    ahead: list[Ahead], observer: StatementBus | None, error: BaseException | None = None
+) -> Ahead | None:
+    """Report statements that were sent ahead; return the one that failed."""
+    for one in ahead:
+        if observer is not None and one.sent is not None:
+            observer.end(one.sent, one.rows, None if one.is_answered else error)
+        if not one.is_answered:
+            return one
+    return None
 
 
 class Pending(Protocol):

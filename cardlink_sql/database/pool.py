@@ -136,8 +136,11 @@ class Pool:
         return self.backend.leaves_answers and not refused
 
     def discard(self) -> None:
-        """Close the idle connections: one died, and the others may have died with it."""
-        self.engine.dispose()
+        """Close the idle connections, and those in use when they are returned.
+
+        One died, and the others may have died with it.
+        """
+        self.engine.pool.discard()  # type: ignore[attr-defined]
 
     def is_disconnect(
         self, error: Exception, connection: PoolProxiedConnection, cursor: Any
@@ -150,7 +153,10 @@ class Pool:
         return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Close every idle connection. A later use opens new ones."""
+        """Close the idle connections, and those in use when they are returned.
+
+        A later use opens new ones.
+        """
         with self._lock:
             engine, self._engine = self._engine, None
             self._identity, self._next_look = None, 0.0

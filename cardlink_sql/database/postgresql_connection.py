@@ -43,6 +43,10 @@ class RowCursor(Cursor[Any]):
             return without_odd(rows, [column.name for column in self.description or ()])
 
 
+class DeadlineError(OperationalError):
+    """The deadline passed before the answer was complete."""
+
+
 class LimitedConnection(Connection[Any]):
     """A connection that is made by the deadline of its thread.
 
@@ -66,7 +70,12 @@ def limit(connection: Any, deadline: float | None) -> None:
 def _wait(wait: Any, connection: Any, deadline: float, generator: Any, *_: Any, **__: Any) -> Any:
     """Wait for an answer as psycopg does, until the deadline."""
     interval = min(0.1, max(0.001, (deadline - monotonic()) / 10))
-    return wait(connection, _until(deadline, generator), interval=interval)
+    try:
+        return wait(connection, _until(deadline, generator), interval=interval)
+    except DeadlineError:
+        # A pipeline over an open connection would report that it is busy, and nothing else.
+        connection.close()
+        raise
 
 
 def _until(deadline: float, generator: Any) -> Generator[Any, Any, Any]:
@@ -78,6 +87,6 @@ def _until(deadline: float, generator: Any) -> Generator[Any, Any, Any]:
             wanted = generator.send(ready)
             # A server may send a byte at a time: the time ends although there is something to read.
             if monotonic() >= deadline:
-                raise OperationalError("timed out waiting for the server")
+                raise DeadlineError("timed out waiting for the server")
     except StopIteration as done:
         return done.value
