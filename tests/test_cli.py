@@ -19,7 +19,7 @@ import cardlink_sql
 from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, Keyring
 from cardlink_sql.cli import commands
 from cardlink_sql.schema.migrator.files import read_migrations
-from tests.conftest import Run, iccid
+from tests.conftest import Run, iccid, on_sqlite
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
@@ -137,6 +137,7 @@ def test_the_url_comes_from_before_the_command_after_it_or_the_environment(
     assert made == {"a.db", "b.db", "c.db", "cardlink.db"}
 
 
+@on_sqlite
 def test_a_quiet_command_prints_only_errors(empty_url: str, run: Run) -> None:
     for words, code in [
         (["migrate"], 0), (["status", "--json"], 0), (["sessions", "list"], 0), (["export"], 0),

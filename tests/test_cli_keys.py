@@ -1,4 +1,4 @@
-"""``cardlink-db keys`` and ``import-keys`` as an operator uses them, on each backend."""
+"""``cardlink-db keys`` and ``import-keys`` as an operator uses them."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from cardlink_sql import UnitOfWork
+from cardlink_sql import Dialect, UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from tests.conftest import Run, dump, iccid
 from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
+
+
+@pytest.fixture
+def dialect() -> Dialect:
+    """SQLite: the tests of the gateways hold what a command asks of the database, on each."""
+    return Dialect.SQLITE
 
 
 @pytest.fixture

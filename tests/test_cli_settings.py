@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cardlink_sql import UnitOfWork
+from cardlink_sql import Dialect, UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import declared_settings as registry
-from tests.conftest import Run, dump, on_sqlite
+from tests.conftest import Run, dump
 from tests.test_settings import DEFAULTS
 
 COMMAND = Path(sys.executable).parent / "cardlink-db"
+
+
+@pytest.fixture
+def dialect() -> Dialect:
+    """SQLite: the tests of the gateways hold what a command asks of the database, on each."""
+    return Dialect.SQLITE
 
 
 @pytest.fixture
@@ -239,7 +245,6 @@ def test_reset_asks_and_gives_the_defaults_again(
     assert run("settings", "get", "lab.x", "-d", url).stdout == "1\n"
 
 
-@on_sqlite
 def test_reset_asks_on_a_terminal_and_takes_no_for_an_answer(run: Run, url: str) -> None:
     run("settings", "set", "server.port", "1", "-d", url)
     controller, terminal = pty.openpty()

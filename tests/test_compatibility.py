@@ -15,6 +15,7 @@ from cardlink_sql.queries import load_library
 from cardlink_sql.review.compatibility import compatible
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.release import find_release
+from tests.conftest import on_sqlite
 from tests.test_review_check import describing
 
 ROOT = Path(__file__).parent.parent
@@ -97,6 +98,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return int(ended.value.code or 0), printed.out, printed.err
 
 
+@on_sqlite
 def test_the_command(
     manager: DatabaseManager,
     tmp_path: Path,

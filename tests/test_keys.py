@@ -19,7 +19,7 @@ from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
-from tests.conftest import Migrated, card, dump, iccid
+from tests.conftest import Migrated, card, dump, iccid, on_sqlite
 
 NEW, OLD, LOST = Keyring.generate(), Keyring.generate(), Keyring.generate()
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -275,6 +275,7 @@ def hold(uow: UnitOfWork, number: int) -> None:
     uow.cards.update(held)
 
 
+@on_sqlite
 def test_a_killed_rotation_is_gone_on_with(manager: DatabaseManager) -> None:
     batch = 4
     count = 30 if manager.dialect is not Dialect.SQLITE else 400

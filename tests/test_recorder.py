@@ -38,7 +38,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.live.batch import Item, in_phases
-from tests.conftest import MOMENT, card, iccid, session_id, wait_until
+from tests.conftest import MOMENT, card, iccid, on_sqlite, session_id, wait_until
 from tests.cutting_proxy import CuttingProxy
 from tests.roles import execute
 from tests.test_manager import kill_connections
@@ -730,6 +730,7 @@ def start_process(what: str, url: str, interval: float) -> "subprocess.Popen[str
     )  # fmt: skip
 
 
+@on_sqlite
 def test_a_process_that_forgets_to_close_it_loses_nothing(manager: DatabaseManager) -> None:
     with start_process("print(record_session(recorder))", manager.config.url, 60) as process:
         assert process.stdout is not None
