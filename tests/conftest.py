@@ -181,6 +181,12 @@ on_sqlite = pytest.mark.parametrize("dialect", [Dialect.SQLITE], ids=str, indire
 
 
 @pytest.fixture
+def sqlite() -> Dialect:
+    """The ``dialect`` of a file of commands, whose queries the tests of the gateways hold."""
+    return Dialect.SQLITE
+
+
+@pytest.fixture
 def make_database(tmp_path: Path) -> Iterator[Callable[[Dialect], str]]:
     """Makes empty databases for this test; returns their URLs."""
     with ExitStack() as stack:

@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import DatabaseManager, Dialect, OTASession, UnitOfWork
+from cardlink_sql import DatabaseManager, OTASession, UnitOfWork
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.times import utc_now
-from tests.conftest import Run, entry, iccid, session_id
+from tests.conftest import Run, entry, iccid, session_id, sqlite
 
 PSK = "00112233445566778899AABBCCDDEEFF"
 
 
-@pytest.fixture
-def dialect() -> Dialect:
-    """SQLite: the tests of the gateways hold what a command asks of the database, on each."""
-    return Dialect.SQLITE
+dialect = sqlite
 
 
 @pytest.fixture

@@ -20,11 +20,14 @@ from tests.conftest import (
     device,
     dump,
     iccid,
-    on_sqlite,
     session_id,
+    sqlite,
 )
 
 PSK = b"\x01" * 16
+
+
+dialect = sqlite
 
 
 @pytest.fixture
@@ -79,7 +82,6 @@ def test_csv(recorded: Run) -> None:
     assert refused.stderr.startswith("error: cards.csv: CSV is for spreadsheets")
 
 
-@on_sqlite
 def test_keys_go_out_when_asked_for_and_come_back_under_another_key(
     manager: DatabaseManager, recorded: Run
 ) -> None:
@@ -170,6 +172,7 @@ def test_bad_arguments_are_one_line_and_code_2(
     assert not Path("a.db").exists()
 
 
+@pytest.mark.parametrize("dialect", Dialect, ids=str)
 def test_a_database_without_tables_says_so(
     make_database: MakeDatabase, dialect: Dialect, run: Run
 ) -> None:
@@ -198,7 +201,6 @@ def test_a_session_is_named_by_enough_of_its_beginning(
     assert (unknown.returncode, "there is no session" in unknown.stderr) == (1, True)
 
 
-@on_sqlite
 def test_a_passphrase_ends_with_its_line_alone(recorded: Run) -> None:
     command = ("export", "-o", "f.json", "--include-keys", "--yes", "--passphrase-file", "secret")
     Path("secret").write_bytes(b"abc\x0bdef\xe2\x80\xa8ghi\r\nmore")

@@ -6,16 +6,12 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from cardlink_sql import Dialect, UnitOfWork
+from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
-from tests.conftest import Run, dump, iccid
+from tests.conftest import Run, dump, iccid, sqlite
 from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
 
-
-@pytest.fixture
-def dialect() -> Dialect:
-    """SQLite: the tests of the gateways hold what a command asks of the database, on each."""
-    return Dialect.SQLITE
+dialect = sqlite
 
 
 @pytest.fixture

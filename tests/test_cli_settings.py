@@ -10,19 +10,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cardlink_sql import Dialect, UnitOfWork
+from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import declared_settings as registry
-from tests.conftest import Run, dump
+from tests.conftest import Run, dump, sqlite
 from tests.test_settings import DEFAULTS
 
 COMMAND = Path(sys.executable).parent / "cardlink-db"
 
 
-@pytest.fixture
-def dialect() -> Dialect:
-    """SQLite: the tests of the gateways hold what a command asks of the database, on each."""
-    return Dialect.SQLITE
+dialect = sqlite
 
 
 @pytest.fixture
