@@ -40,7 +40,7 @@ def backup(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Back up the database into one file, while others use it.
+    """Back up the database while others use it.
 
     The file holds the PSKs as they are stored, encrypted; only its owner may read it. The
     encryption keys are not in it: back them up elsewhere.
@@ -73,7 +73,9 @@ def restore(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Restore a backup: replace an SQLite file, or fill an empty database of a server.
+    """Restore a backup.
+
+    It replaces an SQLite file, or fills an empty database of a server.
 
     The backup is verified first: integrity, migrations, the rows of each table. An SQLite file
     is replaced in one step, and the old one is kept; stop what uses it first. On a server make

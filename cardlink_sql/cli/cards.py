@@ -84,7 +84,9 @@ def show(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show a card profile, with the devices and the sessions that it had. Its PSK is not shown.
+    """Show a card profile, with its devices and sessions.
+
+    Its PSK is not shown.
 
     Example: cardlink-db cards show 89882110000000000312
     """
@@ -116,7 +118,9 @@ def add(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Add a card profile without a PSK; add that with set-psk.
+    """Add a card profile, still without a PSK.
+
+    cards set-psk stores the PSK.
 
     Example: cardlink-db cards add 89882110000000000312 --type USIM
     """
@@ -143,7 +147,7 @@ def edit(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Change the fields of a card profile that are given; '' clears one.
+    """Change fields of a card profile; '' clears one.
 
     Example: cardlink-db cards edit 89882110000000000312 --notes "lab 2"
     """
@@ -170,7 +174,9 @@ def set_psk(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Set the PSK of a card: its key is asked for, or read from a file or from stdin.
+    """Set the PSK of a card.
+
+    Its key is asked for, or read from a file or from stdin.
 
     The key is never an argument, for the system shows arguments to every user.
 
@@ -195,8 +201,10 @@ def clear_psk(iccid: Iccid, *, yes: Yes = False, as_json: AsJson = False, url: U
 
 
 @cards.command()
-def remove(iccid: Iccid, *, yes: Yes = False, url: Url = None) -> None:
-    """Remove a card profile and its PSK; its sessions stay, without a card.
+def remove(iccid: Iccid, *, yes: Yes = False, as_json: AsJson = False, url: Url = None) -> None:
+    """Remove a card profile and its PSK.
+
+    Its sessions stay, without a card.
 
     Example: cardlink-db cards remove 89882110000000000312
     """
@@ -207,7 +215,10 @@ def remove(iccid: Iccid, *, yes: Yes = False, url: Url = None) -> None:
     confirm(f"Remove {iccid} and its PSK? Its {count:,} sessions stay.", yes=yes)
     with open_to_write(url) as uow:
         uow.cards.delete_by_id(iccid)
-    output.print(f"Removed {visible(iccid)}; {count:,} sessions stay.")
+    if as_json:
+        print_json({"removed": iccid, "sessions": count})
+    else:
+        output.print(f"Removed {visible(iccid)}; {count:,} sessions stay.")
 
 
 def _fields(

@@ -82,7 +82,7 @@ def show(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show a device, with the cards and the sessions that it had.
+    """Show a device, with its cards and sessions.
 
     Example: cardlink-db devices show R58M42ABCDE
     """
@@ -155,7 +155,7 @@ def edit(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Change the fields of a device that are given; '' clears one.
+    """Change fields of a device; '' clears one.
 
     Example: cardlink-db devices edit R58M42ABCDE --inactive --notes "display broken"
     """
@@ -186,6 +186,7 @@ def remove(
         bool, typer.Option("--with-sessions", help="With its sessions and their APDUs.")
     ] = False,
     yes: Yes = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Remove a device; its sessions stay, without a device.
@@ -203,7 +204,11 @@ def remove(
             uow.devices.delete_with_sessions(device_id)
         else:
             uow.devices.delete_by_id(device_id)
-    output.print(f"Removed {visible(device_id)}; {count:,} sessions {fate}.")
+    if as_json:
+        removed = count if with_sessions else 0
+        print_json({"removed": device_id, "sessions": count, "sessions_removed": removed})
+    else:
+        output.print(f"Removed {visible(device_id)}; {count:,} sessions {fate}.")
 
 
 def _existing(uow: UnitOfWork, device_id: str) -> Device:

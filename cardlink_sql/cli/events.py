@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.options import Url, argument, group
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, argument, group
 from cardlink_sql.cli.output import output, visible
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.model import validation
@@ -18,24 +19,24 @@ events = group(
 
 
 @events.command()
-def on(url: Url = None) -> None:
-    """Let every process that writes to the database publish its events.
+def on(*, as_json: AsJson = False, url: Url = None) -> None:
+    """Let every process publish its events.
 
     Processes that run already learn of it within 10 seconds.
     The guide to events says what that costs.
 
     Example: cardlink-db events on
     """
-    _publish(url, is_on=True)
+    _publish(url, is_on=True, as_json=as_json)
 
 
 @events.command()
-def off(url: Url = None) -> None:
+def off(*, as_json: AsJson = False, url: Url = None) -> None:
     """Let no process publish its events any more.
 
     Example: cardlink-db events off
     """
-    _publish(url, is_on=False)
+    _publish(url, is_on=False, as_json=as_json)
 
 
 @events.command()
@@ -59,7 +60,9 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
     url: Url = None,
 ) -> None:
-    """Show the events that other processes commit, until Ctrl-C.
+    """Show events as other processes commit them.
+
+    It ends with Ctrl-C.
 
     Example: cardlink-db events listen --timeout 60
     """
@@ -74,11 +77,14 @@ def listen(
                 _print_event(event)
 
 
-def _publish(url: str | None, *, is_on: bool) -> None:
+def _publish(url: str | None, *, is_on: bool, as_json: bool) -> None:
     with open_manager(url) as manager:
         manager.publish_events(on=is_on)
-        state = "publishes events" if is_on else "publishes no events"
-        output.print(f"{manager.config.safe_url} {state}.")
+        place = manager.config.safe_url
+    if as_json:
+        print_json({"url": place, "publishes": is_on})
+    else:
+        output.print(f"{place} {'publishes events' if is_on else 'publishes no events'}.")
 
 
 def _print_event(event: DatabaseEvent) -> None:

@@ -132,7 +132,7 @@ def export_(
     yes: Yes = False,
     url: Url = None,
 ) -> None:
-    """Write tables to a file: json, yaml, jsonl, or csv for a spreadsheet.
+    """Write tables to a file: json, yaml, jsonl or csv.
 
     All tables are as they stood at one moment, and no writer waits. jsonl takes a database of
     any size in flat memory. csv holds one table and is not imported.

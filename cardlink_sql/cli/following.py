@@ -1,10 +1,11 @@
 """``cardlink-db sessions follow``: sessions and their APDUs as other processes write them."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -31,8 +32,9 @@ _LATEST: Final = timedelta(minutes=1)
 class _Follower:
     """Remembers what was shown of each session, and shows the rest."""
 
-    def __init__(self, only: str | None) -> None:
+    def __init__(self, only: str | None, *, as_json: bool) -> None:
         self._only = only
+        self._as_json = as_json
         self._status: dict[str, str] = {}
         self._last: dict[str, int] = {}
         self._named: set[str] = set()
@@ -55,7 +57,10 @@ class _Follower:
         for session in self._sessions(uow):
             self._show_head(session)
             for entry in uow.logs.stream_session(session.id, self._last.get(session.id, 0)):
-                print_entry(session, entry, f"{session.id[:8]} ")
+                if self._as_json:
+                    _print_object("apdu", entry.to_dict())
+                else:
+                    print_entry(session, entry, f"{session.id[:8]} ")
                 self._last[session.id] = entry.id or 0
             self._show_end(session)
 
@@ -72,14 +77,21 @@ class _Follower:
     def _show_head(self, session: OTASession) -> None:
         if session.id not in self._status:
             of = " ".join(filter(None, (session.device_id, session.card_iccid)))
-            _print_line(session, f"{session.status} {of}")
+            self._print(session, f"{session.status} {of}")
             self._status[session.id] = session.status
 
     def _show_end(self, session: OTASession) -> None:
         if session.status.is_end and self._status[session.id] != session.status:
             error = session.error_code or session.error_message or ""
-            _print_line(session, f"{session.status} after {session.duration_ms or 0:,} ms {error}")
+            self._print(session, f"{session.status} after {session.duration_ms or 0:,} ms {error}")
         self._status[session.id] = session.status
+
+    def _print(self, session: OTASession, text: str) -> None:
+        if self._as_json:
+            _print_object("session", session.to_dict())
+        else:
+            shown = styled(visible(text.rstrip()), "bold")
+            output.print(Text.assemble(f"{session.id[:8]} ", shown))
 
 
 def follow(
@@ -92,16 +104,19 @@ def follow(
         ),
     ] = None,
     *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
     url: Url = None,
 ) -> None:
-    """Show sessions and their APDUs as they are written, until Ctrl-C.
+    """Show sessions and APDUs as they are written.
+
+    It ends with Ctrl-C, or with the one session.
 
     It looks once a second, and at once where events are published: cardlink-db events on.
 
     Example: cardlink-db sessions follow
     """
     with open_manager(url) as manager:
-        follower = _Follower(_whole_id(manager, session))
+        follower = _Follower(_whole_id(manager, session), as_json=as_json)
         with _listener(manager) as listener:
             while True:
                 with UnitOfWork(manager, read_only=True) as uow:
@@ -138,5 +153,5 @@ def _wait(listener: Listener | None) -> None:
             pass
 
 
-def _print_line(session: OTASession, text: str) -> None:
-    output.print(Text.assemble(f"{session.id[:8]} ", styled(visible(text.rstrip()), "bold")))
+def _print_object(kind: str, values: dict[str, Any]) -> None:
+    typer.echo(json.dumps({kind: values}, ensure_ascii=not output.is_unicode))

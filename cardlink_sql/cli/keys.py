@@ -26,17 +26,23 @@ keys = group("keys", "The keys that PSKs are encrypted with.", "cardlink-db keys
 
 
 @keys.command()
-def generate() -> None:
+def generate(*, as_json: AsJson = False) -> None:
     """Print a new encryption key.
 
     Example: export CARDLINK_ENCRYPTION_KEY=$(cardlink-db keys generate)
     """
-    typer.echo(Keyring.generate())
+    key = Keyring.generate()
+    if as_json:
+        print_json({"key": key})
+    else:
+        typer.echo(key)
 
 
 @keys.command()
 def check(*, as_json: AsJson = False, url: Url = None) -> None:
-    """Count the PSKs under each key of CARDLINK_ENCRYPTION_KEY; change nothing.
+    """Count the PSKs under each encryption key.
+
+    The keys are those of CARDLINK_ENCRYPTION_KEY. Nothing is changed.
 
     Keys are named by their position. The exit code is 1 where no key opens a card's PSK.
 
@@ -72,7 +78,9 @@ def rotate(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Encrypt every PSK again under the first key of CARDLINK_ENCRYPTION_KEY.
+    """Encrypt every PSK again under the first key.
+
+    It is the first of CARDLINK_ENCRYPTION_KEY.
 
     Interrupt it at any time; run it again to continue. The exit code is 1 if no key opens a card's
     PSK; the other PSKs are still rotated.
@@ -108,7 +116,9 @@ def import_keys(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Give cards the PSKs of the admin server's YAML file, all or none.
+    """Store the PSKs of the admin server's YAML file.
+
+    All of them, or none.
 
     A key goes to the card that claims its identity; one that no card claims is an error, unless its
     entry names the card (iccid: and key:), which is then made. PSKs are stored encrypted, so

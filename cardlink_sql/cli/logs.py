@@ -49,7 +49,9 @@ def show(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show APDUs: those of a session in the order of writing, else the newest first.
+    """Show APDUs, all or filtered.
+
+    Those of a session in the order of writing, else the newest first.
 
     Example: cardlink-db logs show --status 6A82
     """
@@ -72,7 +74,9 @@ def search(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Find the APDUs that contain these bytes, in the order of writing.
+    """Find the APDUs that contain these bytes.
+
+    They are in the order of writing.
 
     Without --session every APDU is read.
 

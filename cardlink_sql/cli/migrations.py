@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json_list
+from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument
 from cardlink_sql.cli.output import output, seconds
 from cardlink_sql.cli.rows import listing, print_rows
@@ -89,6 +89,7 @@ def new(
             file_okay=False,
         ),
     ] = Path("migrations"),
+    as_json: AsJson = False,
 ) -> None:
     """Write the files of a new migration for each dialect.
 
@@ -98,5 +99,8 @@ def new(
     """
     with argument("NAME"):
         written = create_migration(folder, name)
+    if as_json:
+        print_json([str(file) for file in written])
+        return
     for file in written:
         output.print(f"Wrote {file}")

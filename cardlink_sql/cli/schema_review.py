@@ -46,7 +46,9 @@ def dump(
     ] = False,
     url: Url = None,
 ) -> None:
-    """Print the schema as canonical DDL, the same text from every version of a server.
+    """Print the schema as canonical DDL.
+
+    The text is the same from every version of a server.
 
     Example: cardlink-db schema dump --dialect postgresql
     """
@@ -62,7 +64,9 @@ def dump(
 
 @schema.command()
 def lint(*, form: FormatOption = None, as_json: AsJson = False) -> None:
-    """Hold the migrations of all dialects to the rules for a database that is in use.
+    """Check the migrations for a database in use.
+
+    Those of all dialects, by rules for locks and data.
 
     Exempt a statement in the comment above it: -- allow-lint: rule: the reason.
     The exit code is 1 where something is wrong.
@@ -90,7 +94,7 @@ def compatible(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Prepare the queries of another release on the schema of this one.
+    """Prepare another release's queries on this schema.
 
     So its servers can go on while this release is rolled out. The schema is that of the migrations,
     in a scratch database: SQLite's in memory, a server's next to the database of the URL.

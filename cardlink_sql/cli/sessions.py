@@ -118,7 +118,7 @@ def show(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show a session and its APDUs, as the dialogue that they were.
+    """Show a session and its APDUs as a dialogue.
 
     A command has its name (ETSI TS 102 221, ISO/IEC 7816-4, GlobalPlatform), a response
     with what its status word means and the time from the command to it; in front is the
@@ -185,7 +185,9 @@ def close_stale(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """End the open sessions without a change or an APDU for an hour, as timeout.
+    """End the sessions that have been idle for an hour.
+
+    They end as timeout; a change or an APDU counts as activity.
 
     Example: cardlink-db sessions close-stale --minutes 15
     """

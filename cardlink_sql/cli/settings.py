@@ -62,7 +62,7 @@ def list_settings(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show the settings that hold: the stored ones, and the defaults of the others.
+    """Show the settings that hold, stored or default.
 
     Example: cardlink-db settings list --category server
     """
@@ -88,7 +88,9 @@ def list_settings(
 def get(
     key: Key, *, show_secrets: ShowSecrets = False, as_json: AsJson = False, url: Url = None
 ) -> None:
-    """Print the value that holds for a key: text as it is, anything else as JSON.
+    """Print the value that holds for a key.
+
+    Text as it is, anything else as JSON.
 
     With --json what is known of the setting, too.
 
@@ -126,6 +128,7 @@ def set_setting(
     new: Annotated[
         bool, typer.Option("--new", help="Take a key that its category does not declare.")
     ] = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Store the value of a setting.
@@ -139,8 +142,11 @@ def set_setting(
             check_undeclared(key, category, "settings.key")
         stored = uow.settings.set_value(key, _parsed(value), description, category)
         uow.commit()
-    value = HIDDEN if is_secret(key) else _json(stored.value)
-    output.print(visible(f"{stored.key}: {value}"))
+    kept = HIDDEN if is_secret(key) else stored.value
+    if as_json:
+        print_json({stored.key: kept})
+    else:
+        output.print(visible(f"{stored.key}: {HIDDEN if is_secret(key) else _json(kept)}"))
 
 
 @settings.command()
@@ -153,7 +159,9 @@ def export(
     show_secrets: ShowSecrets = False,
     url: Url = None,
 ) -> None:
-    """Write all settings as YAML; keys with only a default are comments.
+    """Write all settings as YAML.
+
+    Keys with only a default are comments.
 
     Example: cardlink-db settings export --output settings.yaml
     """
@@ -178,7 +186,9 @@ def import_settings(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Store the settings of a YAML file, all or none; what it does not name stays.
+    """Store the settings of a YAML file, all or none.
+
+    Keys that it does not name stay.
 
     Example: cardlink-db settings import settings.yaml --dry-run
     """
@@ -208,9 +218,12 @@ def reset(
         str | None, typer.Option(metavar="NAME", help="Of this category only.")
     ] = None,
     yes: Yes = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Give declared settings their defaults again; other settings stay.
+    """Reset declared settings to their defaults.
+
+    Other settings stay.
 
     Example: cardlink-db settings reset --category server --yes
     """
@@ -219,15 +232,24 @@ def reset(
             found = uow.settings.reset_to_defaults(category)
             uow.rollback()  # only to ask about them
         if not found:
-            output.print("Nothing to reset: the defaults hold.")
+            _print_reset([], as_json=as_json)
             return
         confirm(f"Reset {', '.join(found)}?", yes=yes)
         with UnitOfWork(manager) as uow:
             done = uow.settings.reset_to_defaults(category)
             uow.commit()
-    for key in done:
-        value = HIDDEN if is_secret(key) else _json(declared_settings()[key].default)
-        output.print(f"{key}: {value}")
+    _print_reset(done, as_json=as_json)
+
+
+def _print_reset(keys: list[str], *, as_json: bool) -> None:
+    defaults = {key: HIDDEN if is_secret(key) else declared_settings()[key].default for key in keys}
+    if as_json:
+        print_json(defaults)
+        return
+    for key, value in defaults.items():
+        output.print(f"{key}: {HIDDEN if is_secret(key) else _json(value)}")
+    if not keys:
+        output.print("Nothing to reset: the defaults hold.")
 
 
 @contextmanager

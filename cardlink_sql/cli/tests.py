@@ -201,7 +201,9 @@ def flaky(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """List the tests that both passed and failed, most failures first.
+    """List the tests that both passed and failed.
+
+    Most failures first.
 
     Example: cardlink-db tests flaky --runs 20
     """

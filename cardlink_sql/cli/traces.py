@@ -1,12 +1,14 @@
 """``cardlink-db replay``, and its report of a trace."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.options import Url
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.luhn import luhn_is_right
@@ -26,9 +28,11 @@ def replay(
             exists=True,
         ),
     ],
+    *,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Record a trace of OTA sessions and show what was recorded.
+    """Record a trace of OTA sessions, or a capture.
 
     All of it is recorded, or nothing.
     PSKs are stored encrypted, so CARDLINK_ENCRYPTION_KEY must be set.
@@ -37,7 +41,11 @@ def replay(
     """
     read = read_recording(trace)
     with open_manager(url) as manager:
-        _print_replay(replay_trace(manager, read))
+        done = replay_trace(manager, read)
+        if as_json:
+            print_json(asdict(done) | {"ids": list(read.sessions)})
+            return
+        _print_replay(done)
         _print_doubtful_iccids(read)
         _print_recorded(manager, read)
 

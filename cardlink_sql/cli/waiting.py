@@ -6,7 +6,8 @@ from typing import Annotated, Final
 import typer
 
 from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.options import Url, argument
+from cardlink_sql.cli.json_output import print_json
+from cardlink_sql.cli.options import AsJson, Url, argument
 from cardlink_sql.cli.output import output
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.model import validation
@@ -17,9 +18,12 @@ _PAUSE: Final = 0.5
 def wait(
     *,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Give up after so long.")] = 60,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Wait until the database answers; the exit code is 1 where it does not in time.
+    """Wait until the database answers.
+
+    The exit code is 1 where it does not in time.
 
     Example: cardlink-db wait --timeout 30 -d postgresql://app@db/cardlink
     """
@@ -31,4 +35,7 @@ def wait(
                 what = f"no answer within {timeout:g} s: {health['error']}"
                 raise ConnectionError(what, manager.config.safe_url, health["hint"])
             time.sleep(_PAUSE)
-        output.print(f"{manager.config.safe_url} answers.")
+        if as_json:
+            print_json({"url": manager.config.safe_url, **health})
+        else:
+            output.print(f"{manager.config.safe_url} answers.")

@@ -262,8 +262,9 @@ class Connection:
         self._drop()
 
     def __del__(self) -> None:
-        # A unit of work that nobody left, because its thread died: the pool rolls back.
-        if self._queue is not None:
+        # A unit of work that nobody left, because its thread died: the pool rolls back. An
+        # interrupt may have come before the first attribute was there.
+        if getattr(self, "_queue", None) is not None:
             self._leave_queue()
 
     def _leave_queue(self) -> None:

@@ -63,7 +63,9 @@ def check(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Hold every query against a database, and the dialects' forms against each other.
+    """Check every query against a database.
+
+    The dialects' forms are held against each other, too.
 
     Every query is prepared in every variant and none is executed: parameters, columns, types and
     NULL must agree with the record that it fills; tables, migrations and database with one another.
@@ -104,7 +106,9 @@ def lock(
         ),
     ] = None,
 ) -> None:
-    """Write sql/lock/: each query's parameters, result, reads, writes and plans, for a diff.
+    """Write sql/lock/, what each query reads and writes.
+
+    A diff of it shows what a change does to parameters, results, reads, writes and plans.
 
     SQLite's is made in memory. A server's needs the --url of one, where a scratch database is
     made and dropped again; without it that lock stays, and must be right as it is. scripts/lock

@@ -49,7 +49,9 @@ def diff(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the effects of a change: queries, plans, rights and migrations against another release.
+    """Show the effects of a change on another release.
+
+    Those on queries, plans, rights and migrations.
 
     Both are read from sql/lock/, so write that first: scripts/lock. No database is needed.
 

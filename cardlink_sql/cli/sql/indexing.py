@@ -14,7 +14,9 @@ from cardlink_sql.review.indexes import IndexUse, LiveIndexes, index_uses, live_
 
 @listing
 def indexes(*, as_json: AsJson = False, url: Url = None) -> None:
-    """List the indexes with the queries that need them, by their plans in sql/lock/.
+    """List the indexes with the queries that need them.
+
+    The plans in sql/lock/ say which do.
 
     With --url, also how often each was used on that database, and its bytes: scans on
     PostgreSQL, rows read on MySQL and MariaDB. What a database does not keep is noted. Primary

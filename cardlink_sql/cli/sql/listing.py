@@ -43,7 +43,7 @@ def list_queries(
     internal: Internal = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every query: its parameters and result, what it reads and writes.
+    """List every query, with what it reads and writes.
 
     Parameters in brackets may be left out. A query that differs has a form of its own in the
     dialects named.
@@ -104,7 +104,7 @@ def show(
     dialect: DialectName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a query as it reaches the server, with its documentation, ready to paste.
+    """Show a query as it is sent, ready to paste.
 
     Each form that differs is shown, or that of one dialect. Every optional line is in and marked:
     of those that end in "-- when:" the ones whose parameter is given are sent, of those that end

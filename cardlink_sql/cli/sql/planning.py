@@ -52,7 +52,7 @@ def explain(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show the plan of a query on the live database, in the database's own words.
+    """Show the plan of a query on the live database.
 
     Parameters are bound. Optional lines are in where their --param is given; a parameter that must
     be there and is not given gets a placeholder of its type, which is shown. Nothing is written,

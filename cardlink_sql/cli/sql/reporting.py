@@ -24,7 +24,9 @@ def report(
         ),
     ],
 ) -> None:
-    """Write a report for a browser or a printer: every query, side by side where dialects differ.
+    """Write a report for a browser or a printer.
+
+    It has every query, side by side where dialects differ.
 
     A page for each gateway and each table, a matrix of queries against tables, and an entity
     diagram of the schema; static HTML without scripts. Types and plans are those of sql/lock/. No

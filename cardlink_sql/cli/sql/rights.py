@@ -41,7 +41,9 @@ def grants(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Print the GRANT statements of a role: what the queries need, and no more.
+    """Print the GRANT statements that a role needs.
+
+    What its queries need, and no more.
 
     Each right is given because a query needs it, which is named. Nothing is changed and nothing is
     connected to. The user must exist. Foreign keys need no right: they act with the
