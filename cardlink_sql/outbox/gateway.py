@@ -91,10 +91,10 @@ class OutboxGateway(QueryRunner):
         before = self._days_ago(days)
         most = validation.whole(limit, "limit", least=1)
         parameters = {"before": before, "limit": most}
-        end = self._scalar("find_purge_end", parameters)
-        if end is None:
+        last = self._scalar("find_purge_end", parameters)
+        if last is None:
             return 0
-        return self._execute("purge_old", {"before": before, "end": end})
+        return self._execute("purge_old", {"before": before, "last": last})
 
     def _values(self, number: int, origin: str, event: DatabaseEvent) -> tuple[Any, ...]:
         """An event in the order of the batch's parameters."""

@@ -11,6 +11,7 @@ A query is a header, its documentation, and one statement that ends in ``;``::
     -- allow-scan: why it may read or sort the whole of a table that grows
     -- allow-rows: why a :one or :scalar returns one row, where its keys do not say so
     -- allow-alias: why a column is selected under another column's name
+    -- allow-like: why a LIKE needs no ESCAPE
     SELECT id
     FROM devices
     WHERE device_type = :device_type
@@ -43,7 +44,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DIRECTIVE: Final = re.compile(r"--\s*(?P<word>[a-z_-]+):\s*(?P<value>.*?)\s*$")
 _MARKER: Final = re.compile(r"--\s*(?P<word>when|order)\s*:\s*(?P<value>.*?)\s*$")
 _NEEDS: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}\Z")
-_ALLOWS: Final = ("allow-rows", "allow-alias")
+_ALLOWS: Final = ("allow-rows", "allow-alias", "allow-like")
 _DIRECTIVES: Final = ("list", "differs", "only", "needs", "allow-scan", *_ALLOWS)
 _ORDER: Final = re.compile(r"[a-z][a-z0-9_]*( desc)?\Z")
 # A driver or a server would take these for its own parameters.

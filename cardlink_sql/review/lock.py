@@ -180,6 +180,27 @@ def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
         yield Finding("plan", query.where, query.title, None, what, remedy)
 
 
+def changed_plans(query: Query, plans: Sequence[Planned], lock: Lock | None) -> Iterator[Finding]:
+    """Yield the first plan of a query that differs from the lock; one that it lacks does not.
+
+    Args:
+        query: the query.
+        plans: of its variants, by the planner of the lock.
+        lock: of its dialect.
+    """
+    locked = ((lock or {}).get("queries", {}).get(query.title) or {}).get("plan", {})
+    for planned in plans:
+        label, now = planned.variant.label, _text(planned.shape.lines)
+        before = locked.get(label, now)
+        if before != now:
+            after, then = (
+                one if isinstance(one, str) else " / ".join(one) for one in (now, before)
+            )
+            what = f"the plan ({label}) is {after}, and in the lock {then}"
+            yield Finding("plan", query.where, query.title, query.dialect, what, REMEDY)
+            return
+
+
 def hash_of(query: Query) -> str:
     """Return a hash of a query's meaning, without its documentation, indentation and place."""
     lines = (" ".join(line.split()) for line in query_text(query).splitlines())

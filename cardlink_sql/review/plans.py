@@ -2,9 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from cardlink_sql.database.internal import InternalStatements
@@ -17,12 +18,14 @@ from cardlink_sql.review.dataset import NOW
 from cardlink_sql.review.describe import Describer, Refused, describer
 from cardlink_sql.review.explain import Explainer, explainer
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.lock import changed_plans, read_lock
 from cardlink_sql.review.mysql_plan import read_mysql_plan
 from cardlink_sql.review.postgresql_plan import read_postgresql_plan
 from cardlink_sql.review.samples import kinds_of, placeholders
 from cardlink_sql.review.scratch import sqlite_in_memory
-from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape
+from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape, index_heads
 from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
+from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
 
@@ -180,18 +183,26 @@ def check_plans(
 ) -> list[Finding]:
     """Return the queries that read or sort a whole growing table without a stated reason.
 
+    And those whose plan is another than in the lock, if that was written for this planner.
+
     Args:
         library: the queries.
         manager: of a database of their dialect with the data set in it.
         refused: titles of queries that the database cannot prepare.
     """
     faults: list[Finding] = []
+    lock = read_lock(manager.dialect)
+    is_alike = lock is not None and lock["planner"].split()[-1] == planner_version(manager)
+    locked = lock if is_alike else None
     with planner(manager) as asked:
         for query in library.all():
             if query.title in refused:
                 continue
             try:
-                faults += judge(query, asked.plan(query))
+                plans = asked.plan(query)
+                found = list(judge(query, plans))
+                # A plan that was judged is not reported twice.
+                faults += found or changed_plans(query, plans, locked)
             except QueryError as error:
                 faults.append(
                     Finding("plan", query.where, query.title, query.dialect, error.detail, _NO_PLAN)
@@ -199,27 +210,45 @@ def check_plans(
     return faults
 
 
-def judge(query: Query, plans: list[Planned]) -> Iterator[Finding]:
-    """Yield the faults of a query's plans: one for each table, not for each variant."""
-    if query.source.allow_scan is not None:
-        return
+def judge(query: Query, plans: Sequence[Planned]) -> Iterator[Finding]:
+    """Yield the faults of a query's plans: one for each table, not for each variant.
+
+    A stated reason does not exempt a function around a column that begins an index.
+    """
+    reason = query.source.allow_scan
     scans = _by_table(plans, lambda shape: shape.scans)
-    sorts = _by_table(plans, lambda shape: shape.sorts)
+    sorts = _by_table(plans, lambda shape: shape.sorts) if reason is None else {}
     for found, does in ((scans, "reads the whole of"), (sorts, "sorts a large part of")):
         for table, places in found.items():
             if found is sorts and table in scans:
                 continue  # a whole read is reported once
-            variant, line = places[0]
-            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+            judged = places if reason is None else [one for one in places if _served(table, one)]
+            if not judged:
+                continue
+            variant, line = judged[0]
+            more = f", and {len(judged) - 1} more" if len(judged) > 1 else ""
             is_whole = variant.label == as_written(query).label
             which = "" if is_whole else f" ({variant.label}{more})"
             what = f"{does} {table}{which}: {line}"
+            remedy = NO_REASON if reason is None else _served(table, judged[0])
             where = variant.place_of(table)
-            yield Finding("plan", where, query.title, query.dialect, what, NO_REASON)
+            yield Finding("plan", where, query.title, query.dialect, what, remedy)
+
+
+def _served(table: str, place: tuple[Variant, str]) -> str:
+    """Return the remedy for a scan because of a function around an indexed column, or nothing."""
+    wrapped = sorted(ParsedStatement(place[0]).wrapped & _heads())
+    served = [column for of, column in wrapped if of == table]
+    return f"compare {served[0]}, which begins an index, without a function" if served else ""
+
+
+@cache
+def _heads() -> frozenset[tuple[str, str]]:
+    return frozenset(index_heads().values())
 
 
 def _by_table(
-    plans: list[Planned], of: Callable[[PlanShape], Mapping[str, str]]
+    plans: Sequence[Planned], of: Callable[[PlanShape], Mapping[str, str]]
 ) -> dict[str, list[tuple[Variant, str]]]:
     """Return the variants that scan or sort a table, each with the line of its plan."""
     found: dict[str, list[tuple[Variant, str]]] = defaultdict(list)

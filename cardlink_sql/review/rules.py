@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -10,6 +11,13 @@ from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import as_written, sent_variants
+
+# The operator before each parameter that bounds a range: a range ends before its end.
+BOUNDS: Final = {
+    **dict.fromkeys(("since", "start", "prefix"), ">="),
+    **dict.fromkeys(("until", "end", "before"), "<"),
+    "after": ">",
+}
 
 
 def check_files(libraries: Sequence[Library]) -> list[Finding]:
@@ -80,6 +88,9 @@ def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
     yield from _check_copy(query, statement, library)
     yield from _unless_allowed(query, "allow-rows", _check_rows(query))
     yield from _unless_allowed(query, "allow-alias", _check_aliases(query, statement))
+    yield from _unless_allowed(query, "allow-like", _check_like(query, statement))
+    yield from _check_bounds(query, statement)
+    yield from _check_order(query)
 
 
 def _check_star(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
@@ -118,14 +129,45 @@ def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> I
 
 
 def _check_rows(query: Query) -> Iterator[Finding]:
-    """Check that a :one or :scalar returns at most one row, whatever the tables hold."""
-    if query.rows not in (Rows.ONE, Rows.SCALAR):
+    """Check that a :one or :scalar returns at most one row, and a :many may return more."""
+    if query.rows not in (Rows.ONE, Rows.SCALAR, Rows.MANY):
+        return
+    single = [ParsedStatement(variant).is_single for variant in sent_variants(query)]
+    if query.rows is Rows.MANY and all(single):
+        yield _fault("rows", query, "returns one row at most, and is :many", "declare it :one")
+    elif query.rows is not Rows.MANY and not all(single):
+        what = f"can return two rows, and :{query.rows} is one row"
+        remedy = "compare all columns of a unique key, or end in a full ORDER BY and LIMIT 1"
+        yield _fault("rows", query, what, remedy)
+
+
+def _check_like(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
+    """Check that a LIKE names its escape, which is none on SQLite and a backslash elsewhere."""
+    if statement.has_plain_like:
+        what = "LIKE without ESCAPE takes % and _ of a text for wildcards"
+        where = as_written(query).place_of("LIKE")
+        yield _fault("like", query, what, "write ESCAPE '!'", where)
+
+
+def _check_bounds(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
+    """Check that a parameter that bounds a range bounds it as its name says."""
+    for name, operator in statement.bounds:
+        wanted = BOUNDS.get(name, operator)
+        if operator != wanted:
+            what = f":{name} is compared by {operator}, and by {wanted} in all queries"
+            where = as_written(query).place_of(f":{name}")
+            yield _fault("bounds", query, what, f"write {wanted}, or rename it", where)
+
+
+def _check_order(query: Query) -> Iterator[Finding]:
+    """Check that a list has one order, however many rows are alike."""
+    if query.rows is not Rows.MANY:
         return
     for variant in sent_variants(query):
-        if not ParsedStatement(variant).is_single:
-            what = f"can return two rows, and :{query.rows} is one row"
-            remedy = "compare all columns of a unique key, or end in a full ORDER BY and LIMIT 1"
-            yield _fault("rows", query, what, remedy)
+        if ParsedStatement(variant).has_ties:
+            what = f"its rows may come in another order each time ({variant.label})"
+            where = variant.place_of("ORDER")
+            yield _fault("order", query, what, "end ORDER BY in the key", where)
             return
 
 

@@ -1,4 +1,4 @@
-"""Decides from the unique keys whether a statement can return a second row."""
+"""Decides from the unique keys whether a statement can return a second row, or rows in no order."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -25,6 +25,18 @@ def is_single(node: exp.Expr) -> bool:
     if limit is not None and limit.expression.name == "1":
         return _is_total(node)
     return not _unpinned(node)
+
+
+def has_ties(node: exp.Expr) -> bool:
+    """Return whether ORDER BY leaves rows of one table in no order; other statements have none."""
+    is_plain = isinstance(node, exp.Select) and isinstance(node.args["from_"].this, exp.Table)
+    if not is_plain or not node.args.get("order") or not metadata.tables.keys() & _names(node):
+        return False
+    return not any(node.args.get(part) for part in ("group", "distinct")) and not _is_total(node)
+
+
+def _names(node: exp.Expr) -> set[str]:
+    return {node.args["from_"].this.name}
 
 
 def _is_aggregated(select: exp.Select) -> bool:

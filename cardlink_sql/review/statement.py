@@ -13,12 +13,14 @@ from sqlglot.errors import SqlglotError
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.access import Access, Columns
-from cardlink_sql.review.single_row import is_single
+from cardlink_sql.review.single_row import has_ties, is_single
 from cardlink_sql.review.variants import Variant
 
 SQLGLOT: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
 _WRITES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Copy)
 _SCOPES: Final = (exp.Select, *_WRITES)
+_OPERATORS: Final = {exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_TURNED: Final = str.maketrans("<>", "><")
 _COMPARISONS: Final = (exp.EQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In)
 # A SELECT with one of these reads every row before it returns the first.
 _NEEDS_ALL: Final = ("group", "having", "distinct")
@@ -83,7 +85,7 @@ class ParsedStatement:
         inserted = zip(self.listed, first, strict=False)
         assigned = ((one.this.name, one.expression) for one in _assignments(self._tree))
         return [
-            (column, self._parameters[int(value.name[1:]) - 1])
+            (column, self._name(value))
             for column, value in (*inserted, *assigned)
             if isinstance(value, exp.Placeholder)
         ]
@@ -97,6 +99,19 @@ class ParsedStatement:
     def cases(self) -> list[bool]:
         """Return for each item of the select list whether it is a CASE."""
         return [isinstance(item, exp.Case) for item in self._items]
+
+    @property
+    def wrapped(self) -> set[tuple[str, str]]:
+        """Return the columns that a WHERE has only inside of functions, each with its table."""
+        columns = [
+            c for where in self._tree.find_all(exp.Where) for c in where.find_all(exp.Column)
+        ]
+        bare = [column for column in columns if not isinstance(column.parent, exp.Func)]
+        found, compared = (
+            {(owner, column.name) for column in some for owner in self._owners(column)}
+            for some in (columns, bare)
+        )
+        return found - compared
 
     def is_narrowed(self, column: str) -> bool:
         """Return whether WHERE keeps only rows in which the column is not NULL."""
@@ -147,6 +162,30 @@ class ParsedStatement:
         return [one.this.name for one in order.expressions] if order else []
 
     @property
+    def bounds(self) -> list[tuple[str, str]]:
+        """Return each parameter that bounds a range, and the operator before it, such as ``<``."""
+        found = []
+        for node in self._tree.find_all(*_OPERATORS):
+            operator = _OPERATORS[type(node)]
+            if isinstance(node.expression, exp.Placeholder):
+                found.append((self._name(node.expression), operator))
+            elif isinstance(node.this, exp.Placeholder):
+                found.append((self._name(node.this), operator.translate(_TURNED)))
+        return found
+
+    @property
+    def has_plain_like(self) -> bool:
+        """Return whether a LIKE has no ESCAPE, so that each dialect has its own."""
+        return any(
+            not isinstance(like.parent, exp.Escape) for like in self._tree.find_all(exp.Like)
+        )
+
+    @property
+    def has_ties(self) -> bool:
+        """Return whether ORDER BY leaves rows of a table in no order."""
+        return has_ties(self._tree)
+
+    @property
     def is_single(self) -> bool:
         """Return whether it returns at most one row, by keys, a LIMIT or aggregates."""
         return is_single(self._tree)
@@ -171,6 +210,9 @@ class ParsedStatement:
         ]
 
     # Reading the tree
+
+    def _name(self, value: exp.Expr) -> str:
+        return self._parameters[int(value.name[1:]) - 1]
 
     @property
     def _items(self) -> list[exp.Expr]:

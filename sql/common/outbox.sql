@@ -97,5 +97,5 @@ FROM (
 -- name: purge_old :exec
 -- The events older than a time up to the number that find_purge_end gave, gone.
 DELETE FROM event_outbox
-WHERE id <= :end
+WHERE id <= :last
   AND occurred_at < :before;
