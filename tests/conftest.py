@@ -40,6 +40,7 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import tables
+from cardlink_sql.queries import resources
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
@@ -67,6 +68,12 @@ MakeDatabase = Callable[[Dialect], str]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A copy of sql/ with a planted fault, which a test must see.
+if planted := os.environ.get("CARDLINK_TEST_SQL"):
+    resources.folder = lambda name: (
+        Path(planted) if name == "sql" else resource_folder(name)  # type: ignore[arg-type]
+    )
+
 # The migrations of the layer, in their order.
 MIGRATIONS = sorted(
     file.name.removesuffix(".sql")
@@ -87,6 +94,7 @@ MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)
 # What a file builds for all its tests takes seconds, so one worker runs them; files of one
 # value share what they build.
 BUILT_BY = {
+    "test_mutations": "mutations",
     "test_packaging": "packaging",
     "test_report": "report",
     "test_review_lock": "seeded",
@@ -107,6 +115,11 @@ class Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return BUILT_BY.get(Path(nodeid.partition("::")[0]).stem, nodeid)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take ``--mutations``, which plants every fault of ``test_mutations.py``."""
+    parser.addoption("--mutations", action="store_true", help="plant every fault, not a sample")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:

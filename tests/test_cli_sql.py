@@ -15,7 +15,7 @@ from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.parser import parse
 from cardlink_sql.review import dataset, seeding
 from tests.conftest import Run
-from tests.test_review_check import Mutation, mutated
+from tests.mutations import Mutation, mutated
 
 
 def test_list_has_every_query_with_what_it_takes_and_touches(run: Run) -> None:

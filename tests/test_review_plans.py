@@ -23,7 +23,6 @@ from cardlink_sql.review.scratch import sqlite_in_memory
 from cardlink_sql.review.seeding import gather_statistics
 from cardlink_sql.review.sqlite_plan import read_sqlite_plan
 from cardlink_sql.review.variants import as_written
-from tests.test_review_check import Mutation, mutated
 
 SQLITE = Dialect.SQLITE
 
@@ -83,63 +82,6 @@ def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Pat
 RUNS_AND_SUITES = {
     "tests.find_flaky", "tests.get_run_ids", "tests.get_runs", "tests.get_suite_names",
 }  # fmt: skip
-
-
-MATCHING = """FROM ota_sessions
-WHERE 1 = 1
-  AND status = :status                         -- when: status
-  AND device_id = :device_id                   -- when: device_id
-  AND card_iccid = :card_iccid                 -- when: card_iccid
-  AND created_at >= :since                     -- when: since"""
-
-# Each fault is in the line of FROM.
-HEAVY = {
-    "a condition that no index serves": Mutation(
-        "common/tests.sql", "find_by_run", "FROM test_results\nWHERE run_id = :run_id",
-        "FROM test_results\nWHERE COALESCE(run_id, '') = :run_id",
-        "plan", "reads the whole of test_results: ",
-    ),
-    "a LIMIT taken away": Mutation(
-        "common/logs.sql", "page_after",
-        "FROM comm_logs\nWHERE 1 = 1\n  AND id > :id                                 -- when: id\n"
-        "ORDER BY id\nLIMIT :limit;",
-        "FROM comm_logs\nWHERE 1 = 1\n  AND id > :id                                 -- when: id\n"
-        "ORDER BY id;",
-        "plan", "reads the whole of comm_logs (without optional lines): ",
-    ),
-    "a filter on the way to a LIMIT": Mutation(
-        "common/logs.sql", "page_after", "FROM comm_logs\nWHERE 1 = 1",
-        "FROM comm_logs\nWHERE direction = 'command'",
-        "plan", "reads the whole of comm_logs (without optional lines): ",
-    ),
-    "a group over all": Mutation(
-        "common/tests.sql", "find_known", "FROM test_results\nWHERE id IN (:keys)",
-        "FROM test_results\nWHERE id IN (:keys) OR status IN (\n"
-        "  SELECT r.status FROM test_results r GROUP BY r.status)",
-        "plan", "reads the whole of test_results: ",
-    ),
-    "an order that no index has": Mutation(
-        "common/sessions.sql", "find_matching", f"{MATCHING}\nORDER BY created_at DESC",
-        f"{MATCHING.replace('1 = 1', 'status = :status')}\nORDER BY updated_at DESC",
-        "plan", "sorts a large part of ota_sessions (without optional lines",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("mutation", HEAVY.values(), ids=HEAVY.keys())
-def test_a_scan_or_a_sort_that_is_put_in_is_seen(
-    mutation: Mutation, seeded: DatabaseManager, tmp_path: Path
-) -> None:
-    folder, line = mutated(tmp_path / "sql", mutation)
-    gateway = Path(mutation.file).stem
-    faults = check_plans(read_library(folder, seeded.dialect), seeded)
-    (fault,) = faults
-    assert fault.check == "plan"
-    assert fault.query == f"{gateway}.{mutation.query}"
-    assert fault.dialect is seeded.dialect
-    assert fault.what.startswith(mutation.said)
-    assert re.fullmatch(rf"sql/{mutation.file}:{line}:\d+", fault.where)
-    assert "-- allow-scan: reason" in fault.remedy
 
 
 def test_what_a_foreign_key_scans_on_sqlite_is_seen() -> None:

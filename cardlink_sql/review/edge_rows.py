@@ -56,7 +56,7 @@ def _devices() -> list[Row]:
     return [
         {
             "id": key,
-            "name": _pick(TEXTS, number),
+            "name": _pick(TEXTS, number + 1),
             "device_type": _pick(("phone", "modem"), number),
             "manufacturer": _pick(("Maker", None, "maker"), number),
             "model": _pick(TEXTS, number + 3),

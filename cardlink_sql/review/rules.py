@@ -89,6 +89,7 @@ def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
     yield from _unless_allowed(query, "allow-rows", _check_rows(query))
     yield from _unless_allowed(query, "allow-alias", _check_aliases(query, statement))
     yield from _unless_allowed(query, "allow-like", _check_like(query, statement))
+    yield from _check_lists(query, statement)
     yield from _check_bounds(query, statement)
     yield from _check_order(query)
 
@@ -147,6 +148,14 @@ def _check_like(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
         what = "LIKE without ESCAPE takes % and _ of a text for wildcards"
         where = as_written(query).place_of("LIKE")
         yield _fault("like", query, what, "write ESCAPE '!'", where)
+
+
+def _check_lists(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
+    """Check that a parameter alone in IN is declared as a list."""
+    for name in statement.listed_parameters:
+        if name not in query.source.lists:
+            what = f":{name} is one value, and IN takes a list"
+            yield _fault("list", query, what, f"write -- list: {name}, or compare by =")
 
 
 def _check_bounds(query: Query, statement: ParsedStatement) -> Iterator[Finding]:

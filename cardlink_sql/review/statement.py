@@ -174,6 +174,13 @@ class ParsedStatement:
         return found
 
     @property
+    def listed_parameters(self) -> list[str]:
+        """Return the parameters that stand alone in the brackets of an IN."""
+        found = [one.expressions for one in self._tree.find_all(exp.In)]
+        alone = [inside[0] for inside in found if len(inside) == 1]
+        return [self._name(one) for one in alone if isinstance(one, exp.Placeholder)]
+
+    @property
     def has_plain_like(self) -> bool:
         """Return whether a LIKE has no ESCAPE, so that each dialect has its own."""
         return any(

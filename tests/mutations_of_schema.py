@@ -1,0 +1,155 @@
+"""Faults to plant in the migrations, and in the SQL where only the tests of behaviour see them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutations import Mutation
+
+
+@dataclass(frozen=True)
+class Migration:
+    """An edit of one file of ``migrations/``, and the check that sees it.
+
+    ``schema`` compares the migrated database with the tables, ``lint`` reads the files alone,
+    ``rollback`` runs each migration and its rollback with rows in the tables.
+    """
+
+    file: str
+    old: str
+    new: str
+    check: str
+    said: str
+
+    def plant(self, folder: Path) -> None:
+        """Make the edit in a copy of the folder."""
+        file = folder / self.file
+        text = file.read_text("utf-8")
+        assert text.count(self.old) >= 1
+        file.write_text(text.replace(self.old, self.new, 1), "utf-8")
+
+
+FIRST = "0001_initial_schema"
+MIGRATIONS = {
+    "an index missing in one dialect": Migration(
+        f"postgresql/{FIRST}.sql", "CREATE INDEX ix_devices_iccid ON devices (iccid);\n", "",
+        "schema", "the index ix_devices_iccid is missing",
+    ),
+    "the columns of an index in another order": Migration(
+        f"mysql/{FIRST}.sql", "_created_at_id (device_id, created_at, id)",
+        "_created_at_id (device_id, id, created_at)", "schema", "(device_id, id, created_at), not",
+    ),
+    "another default": Migration(
+        "sqlite/0005_test_tries.sql", "DEFAULT 1", "DEFAULT 0",
+        "schema", "the default of tries is 0, not 1",
+    ),
+    "a default left out": Migration(
+        f"postgresql/{FIRST}.sql", "NOT NULL DEFAULT 'UICC'", "NOT NULL",
+        "schema", "the default of card_type is missing",
+    ),
+    "a shorter text": Migration(
+        f"mysql/{FIRST}.sql", "imei                VARCHAR(20)", "imei                VARCHAR(15)",
+        "schema", "the type of imei is VARCHAR(15), not VARCHAR(20)",
+    ),
+    "a time without its zone": Migration(
+        f"postgresql/{FIRST}.sql", "last_seen           TIMESTAMPTZ",
+        "last_seen           TIMESTAMP", "schema", "the type of last_seen is",
+    ),
+    "a time without its microseconds": Migration(
+        f"mysql/{FIRST}.sql", "last_seen           DATETIME(6)", "last_seen           DATETIME",
+        "schema", "the type of last_seen is",
+    ),
+    "NULL allowed": Migration(
+        f"sqlite/{FIRST}.sql", "direction      VARCHAR(20)  NOT NULL", "direction      VARCHAR(20)",
+        "schema", "NULL in direction is allowed, not refused",
+    ),
+    "another action of a foreign key": Migration(
+        f"postgresql/{FIRST}.sql", "ON DELETE CASCADE", "ON DELETE RESTRICT",
+        "schema", "on delete RESTRICT, not",
+    ),
+    "a foreign key that does nothing": Migration(
+        f"mysql/{FIRST}.sql", " REFERENCES ota_sessions (id) ON DELETE CASCADE",
+        " REFERENCES ota_sessions (id)", "schema", "the foreign key fk_comm_logs_session_id is",
+    ),
+    "a value that a check lacks": Migration(
+        f"sqlite/{FIRST}.sql", "'skipped', 'error'", "'skipped'",
+        "schema", "the check ck_test_results_status is",
+    ),
+    "a check that allows less": Migration(
+        f"mysql/{FIRST}.sql", "CHECK (duration_ms >= 0)", "CHECK (duration_ms > 0)",
+        "schema", "ck_ota_sessions_duration_ms is",
+    ),
+    "a key that is not unique": Migration(
+        f"postgresql/{FIRST}.sql",
+        ",\n    -- The TLS handshake looks the card up by its PSK identity:"
+        " one card, or none.\n    CONSTRAINT uq_card_profiles_psk_identity UNIQUE (psk_identity)",
+        "",
+        "schema", "the unique constraint uq_card_profiles_psk_identity is missing",
+    ),
+    "a text in the server's order": Migration(
+        f"postgresql/{FIRST}.sql", 'psk_identity      VARCHAR(128) COLLATE "C"',
+        "psk_identity      VARCHAR(128)", "schema", "the collation of psk_identity",
+    ),
+    "a table that another storage holds": Migration(
+        f"mysql/{FIRST}.sql", "(category)\n) ENGINE = InnoDB", "(category)\n) ENGINE = MyISAM",
+        "schema", "its storage is",
+    ),
+    "a rollback that forgets a table": Migration(
+        "postgresql/0002_event_outbox.rollback.sql", "DROP TABLE event_counter;\n", "",
+        "incomplete-rollback", "it leaves a table: event_counter",
+    ),
+    "a rollback that does not bring an index back": Migration(
+        "mysql/0003_test_history.rollback.sql",
+        ",\n    ADD INDEX ix_test_results_run_id (run_id)", "",
+        "incomplete-rollback", "it does not bring back an index: ix_test_results_run_id",
+    ),
+    "a column that old rows have no value for": Migration(
+        "mysql/0005_test_tries.sql", " DEFAULT 1", "",
+        "required-column", "NOT NULL without a default",
+    ),
+    "a rollback that leaves a column": Migration(
+        "postgresql/0005_test_tries.rollback.sql", ",\n    DROP COLUMN tries", "",
+        "rollback", "back to 0004_session_metadata",
+    ),
+    "a rollback that loses a column's values": Migration(
+        "sqlite/0004_session_metadata.rollback.sql", "    error_code,\n    error_message,\n"
+        "    created_at,\n    updated_at\nFROM", "    NULL AS error_code,\n    error_message,\n"
+        "    created_at,\n    updated_at\nFROM", "rollback", "back to 0003_test_history",
+    ),
+}  # fmt: skip
+
+# ``said`` is the test that sees it.
+BEHAVIOUR = {
+    "a session started twice": Mutation(
+        "common/sessions.sql", "start_session", "AND status = 'pending'", "AND status <> 'failed'",
+        "behaviour", "test_sessions.py",
+    ),
+    "a duration in another unit": Mutation(
+        "mysql/sessions.sql", "complete_session", "DIV 1000", "DIV 100",
+        "behaviour", "test_sessions.py",
+    ),
+    "a last_seen that goes back": Mutation(
+        "common/devices.sql", "update_last_seen", "last_seen < :last_seen",
+        "last_seen > :last_seen",
+        "behaviour", "test_devices.py",
+    ),
+    "a memory problem taken for success": Mutation(
+        "common/logs.sql", "find_errors", "    OR status_word = '9240'                    "
+        "-- when: without_normal_endings\n", "", "behaviour", "test_logs.py",
+    ),
+    "a description that stays": Mutation(
+        "sqlite/settings.sql", "set_value", "description = EXCLUDED.description",
+        "description = settings.description", "behaviour", "test_settings.py",
+    ),
+    "a PSK that stays": Mutation(
+        "common/cards.sql", "clear_psk", "  psk_key_encrypted = NULL,\n", "",
+        "behaviour", "test_cards.py",
+    ),
+    "numbers taken while nothing is published": Mutation(
+        "common/outbox.sql", "take_numbers", "\n  AND publishes", "",
+        "behaviour", "test_listener.py",
+    ),
+    "a change named for another": Mutation(
+        "common/tests.sql", "compare_runs", "THEN 'regression'", "THEN 'improvement'",
+        "behaviour", "test_results.py",
+    ),
+}  # fmt: skip
