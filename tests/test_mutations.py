@@ -49,7 +49,7 @@ EVERY: dict[str, Any] = {
 SAMPLE = {
     "a column misspelled for all", "two result columns swapped", "a parameter of another type",
     "two columns under each other's name", "a :one with two rows", "ESCAPE left out in one dialect",
-    "an order that no index has", "a function around an indexed column, where a reason is",
+    "a hint left out", "a header left out",
     "an order turned round in one dialect", "a count without a filter",
     "another action of a foreign key", "a rollback that forgets a table",
 }  # fmt: skip

@@ -151,7 +151,7 @@ def _check_like(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
 
 
 def _check_lists(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
-    """Check that a parameter alone in IN is declared as a list."""
+    """Check that the only parameter of an IN is declared as a list."""
     for name in statement.listed_parameters:
         if name not in query.source.lists:
             what = f":{name} is one value, and IN takes a list"

@@ -175,10 +175,10 @@ class ParsedStatement:
 
     @property
     def listed_parameters(self) -> list[str]:
-        """Return the parameters that stand alone in the brackets of an IN."""
+        """Return each parameter that is all that an IN lists."""
         found = [one.expressions for one in self._tree.find_all(exp.In)]
-        alone = [inside[0] for inside in found if len(inside) == 1]
-        return [self._name(one) for one in alone if isinstance(one, exp.Placeholder)]
+        single = [inside[0] for inside in found if len(inside) == 1]
+        return [self._name(one) for one in single if isinstance(one, exp.Placeholder)]
 
     @property
     def has_plain_like(self) -> bool:
