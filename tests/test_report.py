@@ -16,8 +16,9 @@ from hypothesis import given, settings, strategies as st
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.queries import load_library
+from cardlink_sql.queries import load_internal, load_library
 from cardlink_sql.queries.parser import parse
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import impact
 from cardlink_sql.review.lock import hash_of
@@ -27,6 +28,7 @@ from cardlink_sql.review.report.facts import Facts, QueryFacts, query_facts
 from cardlink_sql.review.report.folder import MANIFEST
 from cardlink_sql.review.report.pages import make_environment
 from cardlink_sql.review.schema_dump import committed_schema
+from cardlink_sql.schema.migrator.files import read_migrations
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of
 
@@ -253,6 +255,29 @@ def test_a_lock_of_another_text_is_told() -> None:
     assert of_class(section(made("SELECT 1")), "warning") == []
     (warning,) = of_class(section(made("SELECT 1", hash="0")), "warning")
     assert "The lock of SQLite was written for another text" in text_of(warning)
+
+
+def test_a_page_has_plans_indexes_and_locks(pages: Mapping[str, Element]) -> None:
+    text = text_of(pages["plans.html"])
+    reason = load_library(Dialect.SQLITE).query("logs", "count_old").source.allow_scan
+    assert re.search(rf"logs\.count_old\s*comm_logs\s*{re.escape(str(reason))}", text)
+    assert "deletes of devices look up its foreign key" in text
+    assert "-- locks: test_results ACCESS EXCLUSIVE (reads and writes wait)" in text
+
+
+def test_everything_is_on_one_page_and_each_page_has_its_stamp(
+    pages: Mapping[str, Element],
+) -> None:
+    text = text_of(pages["everything.html"])
+    for dialect in Dialect:
+        for query in (*load_library(dialect).all(), *load_internal(dialect).all()):
+            assert query_text(query) in text, query.title
+        assert committed_schema(dialect) in text
+    newest = read_migrations(folder("migrations"), Dialect.SQLITE)[-1].id
+    for page in pages.values():
+        footer = page.find(".//footer")
+        assert footer is not None
+        assert re.search(rf"Release \d\S+, migrations up to {newest}\. ", text_of(footer))
 
 
 # Sound HTML

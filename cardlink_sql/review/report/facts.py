@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.queries import Query, Rows, load_library
+from cardlink_sql.queries import Query, Rows, load_internal, load_library
 from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.footprint import Footprint, footprints
@@ -26,6 +26,7 @@ from cardlink_sql.schema.ddl.model import Table
 ResultShape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
 
 STATEMENT: Final = "statement"
+_HEAVY: Final = ("scans", "sorts")
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,16 @@ class Locked:
         columns: the type of each returned column, in order.
         plans: the plans, each with the labels of the variants that share it.
         is_current: whether the lock was written for the present text.
+        scans: the growing tables that one of the plans reads whole.
+        sorts: those of which one sorts more than a small part.
     """
 
     parameters: Mapping[str, str]
     columns: Mapping[str, str]
     plans: Mapping[tuple[str, ...], list[str]]
     is_current: bool
+    scans: tuple[str, ...] = ()
+    sorts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,16 @@ class QueryFacts:
         lines = [line.when for line in self.first.source.lines if name in line.when]
         others = sorted(frozenset[str]().union(*lines) - {name})
         return f"optional{', with ' + ' and '.join(others) if others else ''}{sort}"
+
+    @property
+    def scans(self) -> list[str]:
+        """Return the growing tables that one of its plans reads whole."""
+        return sorted({table for one in self.locked.values() for table in one.scans})
+
+    @property
+    def sorts(self) -> list[str]:
+        """Return the growing tables that one of its plans sorts."""
+        return sorted({table for one in self.locked.values() for table in one.sorts})
 
     @property
     def reads(self) -> list[str]:
@@ -250,6 +265,15 @@ def gather() -> Facts:
     return Facts(tuple(gateways), tables(), servers, tuple(migrations))
 
 
+def internal_statements() -> dict[str, list[Query]]:
+    """Return the forms of each statement of ``sql/internal``, by title; a shared one once."""
+    found: dict[str, dict[str, Query]] = {}
+    for dialect in Dialect:
+        for query in load_internal(dialect).all():
+            found.setdefault(query.title, {}).setdefault(query.where, query)
+    return {title: list(found[title].values()) for title in sorted(found)}
+
+
 def query_facts(
     forms: Mapping[Dialect, Query],
     seen: Mapping[Dialect, Footprint],
@@ -294,4 +318,6 @@ def _locked(entry: Lock, query: Query) -> Locked:
     for label, lines in entry.get("plan", {}).items():
         plans[(lines,) if isinstance(lines, str) else tuple(lines)].append(label)
     is_current = entry.get("hash") == hash_of(query)
-    return Locked(entry.get("parameters", {}), entry.get("columns", {}), plans, is_current)
+    scans, sorts = (tuple(entry[does].split(", ")) if does in entry else () for does in _HEAVY)
+    parameters, columns = entry.get("parameters", {}), entry.get("columns", {})
+    return Locked(parameters, columns, plans, is_current, scans, sorts)

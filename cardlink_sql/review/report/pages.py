@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from importlib.resources import files
 from operator import contains
 from typing import Any, Final
@@ -12,16 +13,20 @@ from markupsafe import Markup, escape
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries import Rows
+from cardlink_sql.review.indexes import index_uses
 from cardlink_sql.review.lock import REMEDY
+from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.report import layout
-from cardlink_sql.review.report.facts import Facts
+from cardlink_sql.review.report.facts import Facts, internal_statements
 from cardlink_sql.review.report.folder import INDEX
 from cardlink_sql.review.report.schema import (
     compared_ddl,
     declared_forms,
     key_words,
+    migration_locks,
     references,
 )
+from cardlink_sql.review.schema_dump import committed_schema
 
 _RETURNS: Final = {
     Rows.ONE: "one row or none",
@@ -49,6 +54,14 @@ def render(facts: Facts) -> dict[str, str]:
     pages: dict[str, tuple[str, Mapping[str, Any]]] = {
         INDEX: ("index", {"title": "The SQL of CardLink", "drawing": layout.lay_out(facts.tables)}),
         "matrix.html": ("matrix", {"title": "Queries against tables"}),
+        "plans.html": (
+            "plans",
+            {"title": "Plans and locks", "indexes": index_uses(), "locks": migration_locks()},
+        ),
+        "everything.html": (
+            "everything",
+            {"title": "Everything on one page", "internal": internal_statements()},
+        ),
     }
     for file, gateway in gateways.items():
         pages[file] = "gateway", {"title": gateway.name, "kind": "Gateway", "gateway": gateway}
@@ -59,6 +72,7 @@ def render(facts: Facts) -> dict[str, str]:
     environment = make_environment()
     environment.globals.update(
         facts=facts,
+        release=metadata.version("cardlink-sql"),
         ours=[table.name for table in facts.tables],
         references=references(facts.tables),
         growing=GROWING,
@@ -91,6 +105,8 @@ def make_environment() -> Environment:
         returns=_RETURNS,
         remedy=REMEDY,
         layout=layout,
+        query_text=query_text,
+        committed_schema=committed_schema,
     )
     return environment
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.lexer import tokenize
+from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.schema.ddl.declared import declared_tables
 from cardlink_sql.schema.ddl.model import Column, ForeignKey, Table
 from cardlink_sql.schema.ddl.printer import ddl
+from cardlink_sql.schema.migrator.files import read_migrations
+from cardlink_sql.schema.migrator.state import PlannedMigration, State
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,9 @@ def _unique(table: Table, *, with_primary: bool) -> list[set[str]]:
     if with_primary and table.primary_key:
         keys.append(table.primary_key.columns)
     return [set(columns) for columns in keys]
+
+
+def migration_locks() -> dict[Dialect, list[PlannedMigration]]:
+    """Return the statements of each migration and their locks, by dialect."""
+    states = {d: State(read_migrations(folder("migrations"), d)) for d in Dialect}
+    return {d: [one.planned(file, "apply") for file in one.files] for d, one in states.items()}
