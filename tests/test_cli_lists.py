@@ -526,7 +526,7 @@ def test_completion_gives_the_values_of_the_database(
 
 def test_completion_needs_no_database(run: Run, tmp_path: Path) -> None:
     for dialect in Dialect:
-        load_library(dialect)  # may take longer than a completion waits, on a busy machine
+        load_library(dialect).all()  # may take longer than a completion waits, on a busy machine
     profiles = tmp_path / "cardlink-db.toml"
     profiles.write_text('[lab]\nurl = "sqlite:///a.db"\n[farm]\nurl = "sqlite:///b.db"\n', "utf-8")
     for words, expected in [
