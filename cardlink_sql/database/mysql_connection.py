@@ -37,10 +37,12 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         """Close the connection where its server does not let everybody write.
 
         Raises:
-            OperationalError: it is a replica, or a node of Galera that is not in step.
+            OperationalError: it is a replica, or a node of Galera that is not ready.
         """
+        statements = InternalStatements(Dialect.MYSQL, self)
         try:
-            found = InternalStatements(Dialect.MYSQL, self).value("connection.is_read_only")
+            statements.rows("connection.is_ready")
+            found = statements.value("connection.is_read_only")
         except OperationalError:
             self._force_close()
             raise

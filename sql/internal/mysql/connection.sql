@@ -33,7 +33,10 @@ SELECT @@max_allowed_packet AS largest_packet;
 -- Refuse to write.
 SET SESSION TRANSACTION READ ONLY;
 
+-- name: is_ready :exec
+-- Do nothing, which a node of Galera that is not ready refuses; it lets SELECT and SET pass.
+DO 0;
+
 -- name: is_read_only :scalar
--- Whether the server is read-only, which it is too where super_read_only is on. A node of Galera
--- that is not ready refuses the statement.
+-- Whether the server is read-only, which it is too where super_read_only is on.
 SELECT @@global.read_only AS is_read_only;
