@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -184,19 +183,6 @@ def test_a_server_that_became_read_only_is_left_and_the_work_may_run_again(
         assert len(closed) == 2
         execute(several, demote[several.dialect])
         several.run(lambda uow: uow.devices.create(device(1)))
-
-
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], ids=str, indirect=True)
-def test_a_connection_in_use_is_closed_after_it_where_the_others_were_dropped(
-    manager: DatabaseManager,
-) -> None:
-    with DatabaseManager(manager.config) as remote:
-        pooled = remote.take_connection()
-        connection: Any = pooled.driver_connection
-        remote.pool.discard()
-        assert not connection.closed
-        pooled.close()
-        assert connection.closed
 
 
 @on_servers
