@@ -17,16 +17,15 @@ import pytest
 
 from cardlink_sql import (
     DatabaseManager,
-    Dialect,
     Direction,
     OTASession,
     SessionStatus,
     UnitOfWork,
 )
+from cardlink_sql.cli import completion
 from cardlink_sql.cli.output import visible
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now
-from cardlink_sql.queries import load_library
 from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id, sqlite
 
 CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"
@@ -509,6 +508,13 @@ def test_completion_gives_the_commands(run: Run) -> None:
     assert {"list", "show"} <= set(completed(run, "sessions", ""))
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completion that waits for a busy machine, too."""
+    monkeypatch.setattr(completion, "_LONGEST_S", 30)
+
+
+@pytest.mark.usefixtures("patience")
 def test_completion_gives_the_values_of_the_database(
     manager: DatabaseManager, url: str, run: Run
 ) -> None:
@@ -524,9 +530,8 @@ def test_completion_gives_the_values_of_the_database(
     assert completed(run, "settings", "get", "lab", DATABASE_URL=url) == ["lab.name"]
 
 
+@pytest.mark.usefixtures("patience")
 def test_completion_needs_no_database(run: Run, tmp_path: Path) -> None:
-    for dialect in Dialect:
-        load_library(dialect).all()  # may take longer than a completion waits, on a busy machine
     profiles = tmp_path / "cardlink-db.toml"
     profiles.write_text('[lab]\nurl = "sqlite:///a.db"\n[farm]\nurl = "sqlite:///b.db"\n', "utf-8")
     for words, expected in [
