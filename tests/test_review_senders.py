@@ -1,14 +1,16 @@
 """Which methods of the gateways send a query: the rule, held against the source."""
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.queries import load_library
+from cardlink_sql.queries import load_internal, load_library
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.senders import senders
+from tests.conftest import Run
 
 
 def methods(title: str) -> list[str]:
@@ -44,3 +46,14 @@ def test_a_sender_is_where_it_says() -> None:
     assert file == "cardlink_sql/gateways/sessions.py"
     source = Path(inspect.getfile(gateway_classes()["sessions"])).read_text("utf-8")
     assert "def find_open(" in source.splitlines()[int(line) - 1]
+
+
+def test_every_statement_is_listed_with_what_sends_it(run: Run) -> None:
+    listed = {one["name"]: one for one in json.loads(run("sql", "list", "--all", "--json").stdout)}
+    for dialect in Dialect:
+        for query in (*load_library(dialect).all(), *load_internal(dialect).all()):
+            assert listed[query.title]["sent_by"] or "Never sent" in query.source.doc, query.title
+    assert listed["sessions.find_open"]["sent_by"] == ["SessionGateway.find_open"]
+    assert listed["review.index_uses"]["sent_by"] == ["cardlink_sql/review/indexes.py"]
+    assert listed["connection.read_only"]["sent_by"]
+    assert "SessionGateway.find_open" in run("sql", "list", "--all").stdout

@@ -6,13 +6,14 @@ docstring: "The query is ``set_active``", "The query is ``page_WORD``" for one o
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.queries import load_library
+from cardlink_sql.queries import load_internal, load_library
 from cardlink_sql.review.expected import gateway_classes
 
 
@@ -51,6 +52,29 @@ def senders(gateway: str) -> dict[str, tuple[Sender, ...]]:
         )
         for query in sorted(queries)
     }
+
+
+@cache
+def internal_senders() -> dict[str, tuple[str, ...]]:
+    """Return the modules that send each statement of ``sql/internal``, by its title."""
+    package = Path(__file__).parent.parent
+    files = sorted(package.rglob("*.py"))
+    texts = {f"{file.relative_to(package.parent)}": file.read_text("utf-8") for file in files}
+    titles = {query.title for dialect in Dialect for query in load_internal(dialect).all()}
+    found = {}
+    for title in sorted(titles):
+        file, _, name = title.partition(".")
+        # Some put the name in after the dot, and have it next to them.
+        put_in = _containing(rf'f"{file}\.\{{', texts)
+        rooms = {one.rpartition("/")[0] for one in put_in}
+        near = {one: text for one, text in texts.items() if one.rpartition("/")[0] in rooms}
+        whole = _containing(rf"[\"']{re.escape(title)}[\"']", texts)
+        found[title] = tuple(sorted({*whole, *_containing(f'"{name}"', near)})) or put_in
+    return found
+
+
+def _containing(pattern: str, texts: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, text in texts.items() if re.search(pattern, text))
 
 
 def _named(name: str, doc: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from cardlink_sql.queries import Library, Query, load_internal, load_library
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import Impact, find_query, impact as find_impact
 from cardlink_sql.review.query_text import query_text
+from cardlink_sql.review.senders import internal_senders, senders
 
 # The reasons in the header of a query.
 _REASONS: Final = ("differs", "only", "needs", "allow_scan")
@@ -34,6 +35,7 @@ Internal = Annotated[
         "--internal", help="The statements of migrations, backups and connections instead."
     ),
 ]
+Everything = Annotated[bool, typer.Option("--all", help="Those too, and what sends each.")]
 
 
 @listing
@@ -41,6 +43,7 @@ def list_queries(
     *,
     gateway: GatewayName = None,
     internal: Internal = False,
+    everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
     """List every query, with what it reads and writes.
@@ -50,6 +53,9 @@ def list_queries(
 
     Example: cardlink-db sql list --gateway sessions
     """
+    if everything:
+        _list_all(as_json=as_json)
+        return
     if internal:
         _list_internal(as_json=as_json)
         return
@@ -71,6 +77,32 @@ def list_queries(
         map(_row, listed),
         folding=("Parameters", "Reads", "Differs"),
     )
+
+
+def _list_all(*, as_json: bool) -> None:
+    machinery = internal_senders()
+    libraries = [load(dialect) for load in (load_library, load_internal) for dialect in Dialect]
+    listed = [
+        {
+            "name": title,
+            "sent_by": machinery.get(title) or _methods(forms[0]),
+            "doc": " ".join(forms[0].source.doc.split()),
+            "files": list(dict.fromkeys(form.where for form in forms)),
+        }
+        for title, forms in sorted(_by_title(libraries).items())
+    ]
+    if as_json:
+        print_json(listed)
+        return
+    print_rows(
+        ("Statement", "Sent by", "Purpose", "Files"),
+        ((o["name"], ", ".join(o["sent_by"]), o["doc"], ", ".join(o["files"])) for o in listed),
+        folding=("Sent by", "Purpose", "Files"),
+    )
+
+
+def _methods(query: Query) -> list[str]:
+    return [one.method for one in senders(query.source.gateway)[query.source.name]]
 
 
 def _list_internal(*, as_json: bool) -> None:
