@@ -4,6 +4,13 @@ Each says what happened, where (``file:line`` for SQL, a field path for data)
 and what to do about it. None carries a key, a PSK or a password.
 """
 
+import re
+from typing import Final
+
+# So many hex digits could be a key; digits of one ICCID, IMEI or time could not.
+_MAY_BE_A_KEY: Final = re.compile(r"(?:[0-9A-F]{2}[\s:]?){8,}", re.IGNORECASE)
+_SEPARATORS: Final = re.compile(r"[\s:]")
+
 
 class DatabaseError(Exception):
     """Base of every error that the layer raises.
@@ -91,3 +98,12 @@ class QueryError(DatabaseError):
 
 class ConflictError(DatabaseError):
     """A conflicting transaction forced a rollback. Run the unit of work again."""
+
+
+def shown(value: object, longest: int = 200) -> str:
+    """Return a value's repr, cut to a length, or why it is not shown."""
+    text = repr(value)
+    for found in _MAY_BE_A_KEY.finditer(text):
+        if not _SEPARATORS.sub("", found[0]).isdecimal():
+            return "(not shown, since it may be a key)"
+    return text if len(text) <= longest else f"{text[: longest - 3]}…"

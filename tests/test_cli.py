@@ -1,6 +1,7 @@
 """``cardlink-db`` as an operator runs it: its output and its exit codes."""
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -21,7 +22,7 @@ import cardlink_sql
 from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, Keyring
 from cardlink_sql.cli import commands
 from cardlink_sql.schema.migrator.files import read_migrations
-from tests.conftest import Run, iccid, on_sqlite
+from tests.conftest import Run, add, device, iccid, on_sqlite
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
@@ -227,6 +228,22 @@ def test_status_of_a_file_that_is_not_a_database(run: Run, tmp_path: Path) -> No
     assert report["status"] == "unhealthy"
     assert report["error"]
     assert report["hint"]
+
+
+def test_status_finds_damage_on_request(run: Run, tmp_path: Path) -> None:
+    with DatabaseManager(f"sqlite:///{tmp_path / 'a.db'}") as manager:
+        manager.create_tables()
+        add(manager, *(device(number, notes="x" * 2000) for number in range(20)))
+    assert run("status", "--check", "-d", "sqlite:///a.db").returncode == 0
+    with (tmp_path / "a.db").open("rb+") as file:
+        file.seek(-4096 * 2, os.SEEK_END)
+        file.write(os.urandom(4096 * 2))
+    assert run("status", "-d", "sqlite:///a.db").returncode == 0
+    done = run("status", "--check", "--json", "-d", "sqlite:///a.db")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["status"]) == (1, "unhealthy")
+    assert report["error"].startswith("the file is damaged: ")
+    assert "restore" in report["hint"]
 
 
 def test_drift_has_an_exit_code_of_its_own(run: Run, tmp_path: Path) -> None:

@@ -630,6 +630,18 @@ class TestKeys:
             import_file(manager, path)
         assert dump(manager) == before
 
+    @pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+    @pytest.mark.parametrize("given", [{"n": 2**16, "r": 1}, {"n": 2**40}, {"p": 9}, {"r": 0}])
+    def test_parameters_of_scrypt_have_bounds(
+        self, put: Callable[[Keys], Path], manager: DatabaseManager, given: dict[str, int]
+    ) -> None:
+        path = put(Keys.ENCRYPTED)
+        document = json.loads(path.read_text())
+        document["header"]["keys"] |= given
+        path.write_text(json.dumps(document))
+        with pytest.raises(ValidationError, match=rf"keys\.{min(given)}: "):
+            import_file(manager, path, passphrase="correct horse")
+
     @pytest.mark.parametrize("keys", [Keys.PLAIN, Keys.ENCRYPTED, Keys.STORED])
     def test_keys_come_back(
         self, manager: DatabaseManager, put: Callable[[Keys], Path], keys: Keys

@@ -24,11 +24,12 @@ from cardlink_sql import (
     Dialect,
     IntegrityError,
     KeyStore,
+    QueryError,
     UnitOfWork,
     ValidationError,
 )
 from cardlink_sql.database.driver_errors import translate
-from tests.conftest import device, wait_until
+from tests.conftest import add, device, wait_until
 
 PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
 on_servers = pytest.mark.parametrize(
@@ -298,3 +299,14 @@ def test_a_file_that_another_program_reads_in_another_mode_can_be_read(tmp_path:
             assert uow.devices.count() == 0
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def test_a_full_disk_says_so_and_keeps_nothing_of_the_unit(tmp_path: Path) -> None:
+    with DatabaseManager(f"sqlite:///{tmp_path / 'a.db'}") as manager:
+        manager.create_tables()
+        with closing(manager.take_connection()) as pooled:
+            pooled.driver_connection.execute("PRAGMA max_page_count = 1")  # no page more
+        with pytest.raises(QueryError, match=r"disk of the database is full.*make room"):
+            add(manager, *(device(number, notes="x" * 1000) for number in range(100)))
+        with UnitOfWork(manager, read_only=True) as uow:
+            assert uow.devices.count() == 0

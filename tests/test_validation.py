@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -402,3 +403,15 @@ def test_a_check_raises_nothing_but_a_validation_error(check: validation.Check, 
         check(value, WHERE)
     except ValidationError as refused:
         assert str(refused)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}zz", "id-{}", "{}" * 9])
+@pytest.mark.parametrize("check", ALL_CHECKS)
+def test_no_check_shows_what_may_be_a_key(check: validation.Check, form: str) -> None:
+    for key in ("deadbeefcafe00112233445566778899", "DE AD BE EF CA FE 00 11 22 33 44 55"):
+        with suppress(ValidationError):
+            check(form.format(*[key] * 9), WHERE)
+            continue
+        with pytest.raises(ValidationError) as refused:
+            check(form.format(*[key] * 9), WHERE)
+        assert key[:8] not in str(refused.value)

@@ -1,5 +1,6 @@
 """The commands of ``cardlink-db``, and the handling of their errors."""
 
+import errno
 import logging
 import os
 import re
@@ -242,7 +243,10 @@ def run(arguments: list[str] | None) -> None:
     except OSError as error:
         # Such as a full disk under the output. A second failure there has nowhere to go.
         with suppress(OSError):
-            _print_error(f"the output cannot be written: {error.strerror}", None)
+            is_full = error.errno == errno.ENOSPC
+            room = "make room for the output and in the folder of temporary files (TMPDIR)"
+            what = f"a file or the output cannot be written: {error.strerror}"
+            _print_error(what, room if is_full else None)
         sys.exit(Exit.ERROR)
     except WorkInterruptedError as error:
         _end_interrupted(f"interrupted: {error}")

@@ -1,5 +1,6 @@
 """``cardlink-db init``, ``migrate`` and ``status``."""
 
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -111,6 +112,9 @@ def status(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Rows and bytes of each table, too.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read a whole SQLite file, and look for damage.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -119,13 +123,13 @@ def status(
     Migrations are applied or pending. Drift is where the database does not agree with the
     migration files or with the tables that the layer expects.
 
-    Exit code: 0 fine, 1 the database does not answer, 3 migrations are pending (as where an SQLite
-    file is missing), 4 drift.
+    Exit code: 0 fine, 1 the database does not answer or is damaged, 3 migrations are pending (as
+    where an SQLite file is missing), 4 drift.
 
     Example: cardlink-db status --verbose
     """
     with open_manager(url, read_only=True, may_be_missing=True) as manager:
-        report = _status(manager, verbose=verbose)
+        report = _status(manager, verbose=verbose, check=check)
     if as_json:
         print_json(report)
     else:
@@ -172,9 +176,12 @@ def print_plan(plan: list[PlannedMigration]) -> None:
             typer.echo(f"-- locks: {locked}\n{statement.strip().rstrip(';')};\n")
 
 
-def _status(manager: DatabaseManager, *, verbose: bool) -> dict[str, Any]:
+def _status(manager: DatabaseManager, *, verbose: bool, check: bool) -> dict[str, Any]:
     """The report: the form that ``--json`` prints."""
     health = manager.health_check()
+    if check and health["status"] == "healthy" and (damage := _damage(manager)):
+        health["status"], health["error"] = "unhealthy", f"the file is damaged: {damage}"
+        health["hint"] = "restore a backup: cardlink-db restore FILE; the damaged file is kept"
     report: dict[str, Any] = {**health}
     if health["status"] != "healthy" and not manager.config.is_missing:
         return report
@@ -188,6 +195,11 @@ def _status(manager: DatabaseManager, *, verbose: bool) -> dict[str, Any]:
     if verbose and migrations.is_current:
         report["tables"] = [asdict(size) for size in manager.table_sizes()]
     return report
+
+
+def _damage(manager: DatabaseManager) -> str | None:
+    with closing(manager.take_connection()) as pooled:
+        return manager.pool.backend.find_damage(pooled.driver_connection)
 
 
 def _migrations(migrations: MigrationStatus) -> dict[str, Any]:

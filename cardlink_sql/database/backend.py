@@ -115,6 +115,10 @@ class Backend(ABC):
         """Return why the database cannot keep all text; ``None`` where it can."""
         return None
 
+    def find_damage(self, connection: Any) -> str | None:
+        """Read the whole database and return the first damage; ``None`` on a server."""
+        return None
+
     @abstractmethod
     def in_transaction(self, connection: Any) -> bool:
         """Return whether a driver connection has a transaction open."""

@@ -32,6 +32,7 @@ class Fault(Enum):
     READ_ONLY = auto()
     RIGHTS = auto()
     DAMAGED = auto()
+    FULL = auto()
     OTHER = auto()
 
 
@@ -71,6 +72,11 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
         QueryError,
         "the file is damaged, or not an SQLite database",
         "restore it from a backup, or name another file",
+    ),
+    Fault.FULL: (
+        QueryError,
+        "the disk of the database is full, and nothing of this was written",
+        "make room there, then run it again; cardlink-db purge makes room inside the database",
     ),
     Fault.OTHER: (QueryError, "the database refused the statement", None),
 }

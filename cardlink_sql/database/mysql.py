@@ -31,6 +31,7 @@ _FAULTS: Final = {
     ),
     **dict.fromkeys((1264, 1292, 1366, 1406, 3140), Fault.VALUE),
     1153: Fault.TOO_LARGE,
+    **dict.fromkeys((1021, 1114), Fault.FULL),
     **dict.fromkeys((1054, 1146), Fault.NO_TABLE),
     **dict.fromkeys((1290, 1792, 1836), Fault.READ_ONLY),
     # 1044 is met in connecting, too: connection_error() handles that.

@@ -14,8 +14,7 @@ from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault, sentence
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import IntegrityError
-from cardlink_sql.model.identities import shown_identity
+from cardlink_sql.errors import IntegrityError, shown
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 
@@ -98,8 +97,7 @@ def _sentence(fault: Fault, table: Table, name: str, value: Any) -> str:
         parent = _PARENTS[key.column.table.name]
         if value is _SEVERAL:
             return f"a row refers to a {parent} that does not exist ({column})"
-        return f"there is no {parent} {value!r} ({column})"
+        return f"there is no {parent} {shown(value)} ({column})"
     if fault is Fault.NOT_NULL or value is _SEVERAL:
         return f"{sentence(fault)}: {column}"
-    shown = shown_identity(value) if name == "psk_identity" else repr(value)[:200]
-    return f"{sentence(fault)}: {column} {shown}"
+    return f"{sentence(fault)}: {column} {shown(value)}"

@@ -31,6 +31,7 @@ _FAULTS: Final = {
     "SQLITE_CORRUPT": Fault.DAMAGED,
     "SQLITE_NOTADB": Fault.DAMAGED,
     "SQLITE_READONLY": Fault.READ_ONLY,
+    "SQLITE_FULL": Fault.FULL,
 }
 
 _MISSING: Final = re.compile(r"^no such (table|column)|has no column named")
@@ -109,6 +110,15 @@ class SQLite(Backend):
                 raise
         finally:
             statements.rows("connection.busy_timeout", milliseconds=milliseconds)
+
+    def find_damage(self, connection: Any) -> str | None:
+        try:
+            found = InternalStatements(Dialect.SQLITE, connection).value("connection.quick_check")
+        except sqlite3.DatabaseError as error:
+            if self.diagnose(error)[0] is not Fault.DAMAGED:
+                raise
+            found = str(error)
+        return None if found == "ok" else str(found).splitlines()[-1]
 
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.in_transaction)

@@ -3,6 +3,7 @@
 Each is locked for as long as its process works on it, so that one without a lock is nobody's.
 """
 
+import errno
 import os
 import secrets
 import shutil
@@ -14,11 +15,14 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
 
+from cardlink_sql.errors import DatabaseError
+
 if sys.platform != "win32":
     import fcntl
 
 PREFIX: Final = ".cardlink-"
 _SUFFIX: Final = ".part"
+MAKE_ROOM: Final = "make room there; TMPDIR names another folder for temporary files"
 
 
 def temporary_name(folder: Path) -> Path:
@@ -57,6 +61,9 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
 
     Args:
         parent: where; the system's folder for temporary files, if none is given.
+
+    Raises:
+        DatabaseError: the disk is full.
     """
     place = Path(gettempdir()) if parent is None else parent
     while True:
@@ -66,6 +73,10 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
             break
     try:
         yield folder
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DatabaseError("the disk is full", str(place), MAKE_ROOM) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

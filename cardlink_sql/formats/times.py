@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import ValidationError, shown
 from cardlink_sql.model import validation
 
 
@@ -22,6 +22,6 @@ def parse_time(value: Any, where: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        what = f"{text!r} is not a time in ISO 8601"
+        what = f"{shown(text)} is not a time in ISO 8601"
         raise ValidationError(what, where, "write 2026-11-22T22:17:13.668544+00:00") from None
     return validation.moment(moment, where)

@@ -3,10 +3,9 @@
 import logging
 from typing import Final
 
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import DatabaseError, shown
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.model.identities import shown_identity
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _log: Final = logging.getLogger(__name__)
@@ -72,10 +71,10 @@ class KeyStore:
         try:
             key = self.get_key(identity) if isinstance(identity, str) else None
         except DatabaseError as error:
-            _log.error("the PSK of %s cannot be read: %s", shown_identity(identity), error)
+            _log.error("the PSK of %s cannot be read: %s", shown(identity), error)
             return _NO_KEY
         if key is None:
-            _log.warning("no card has the PSK identity %s", shown_identity(identity))
+            _log.warning("no card has the PSK identity %s", shown(identity))
             return _NO_KEY
         return key
 

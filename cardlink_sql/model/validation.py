@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import ValidationError, shown
 
 E = TypeVar("E", bound=StrEnum)
 Check = Callable[[Any, str], Any]
@@ -392,5 +392,4 @@ def _kind(value: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 128:
         return "a number of so many digits"
-    shown = repr(value) if isinstance(value, str | int | float) else _kind(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}…"
+    return shown(value, 60) if isinstance(value, str | int | float) else _kind(value)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
-from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError
+from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError, shown
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.text import decode, read_bytes
 from cardlink_sql.formats.times import parse_time
@@ -147,7 +147,8 @@ def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
             )
         except IntegrityError as error:
             raise IntegrityError(
-                f"card {card.iccid} or its identity {card.psk_identity!r} is taken by another card",
+                f"card {card.iccid} or its identity {shown(card.psk_identity)} is taken by another "
+                "card",
                 card.where,
                 "a replay of the same trace may be under way: try again",
             ) from error
@@ -202,7 +203,7 @@ class _TraceReader:
         event = _parse(line, where)
         kind = event.pop("event", None)
         if not isinstance(kind, str) or kind not in _RULES:
-            raise ValidationError(f"event {kind!r} is none of: {', '.join(_RULES)}", where)
+            raise ValidationError(f"event {shown(kind)} is none of: {', '.join(_RULES)}", where)
         fields = _check(event, _RULES[kind], where)
         handle: Callable[[Fields, str], None] = getattr(self, f"_{kind}")
         try:
@@ -217,7 +218,7 @@ class _TraceReader:
         if card.iccid in self.trace.cards:
             raise ValidationError(f"card {card.iccid} is there twice", where)
         if card.psk_identity in self._identities:
-            raise ValidationError(f"two cards claim the identity {card.psk_identity!r}", where)
+            raise ValidationError(f"two cards claim the identity {shown(card.psk_identity)}", where)
         self.trace.cards[card.iccid] = card
         self._identities.add(card.psk_identity)
 
@@ -226,7 +227,7 @@ class _TraceReader:
         if session_id in self.trace.sessions:
             raise ValidationError(f"session {session_id} started before", where)
         if identity not in self._identities:
-            raise ValidationError(f"no card of the trace has the identity {identity!r}", where)
+            raise ValidationError(f"no card of the trace has the identity {shown(identity)}", where)
         self.trace.sessions[session_id] = TraceSession(
             where,
             session_id,
@@ -314,7 +315,7 @@ def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:
             raise ValidationError(f"the field {name!r} is missing", where)
     for name in event:
         if name not in rules:
-            raise ValidationError(f"the field {name!r} is unknown", where)
+            raise ValidationError(f"the field {shown(name)} is unknown", where)
     checked = {}
     for name, rule in rules.items():
         try:

@@ -7,6 +7,7 @@ each part; the manifest holds the payload's size and SHA-256, too.
 import hashlib
 import io
 import json
+import shutil
 import struct
 import zipfile
 import zlib
@@ -15,7 +16,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.formats.leftovers import MAKE_ROOM
 from cardlink_sql.transfer.backup.manifest import (
     PAYLOAD_NAMES,
     Manifest,
@@ -143,7 +145,16 @@ class Container:
 
         Raises:
             ValidationError: it is damaged; the file then holds a part of it.
+            DatabaseError: the disk has not enough room for it.
         """
+        folder = Path(target.name).parent
+        free = shutil.disk_usage(folder).free
+        if self.manifest.size > free:
+            raise DatabaseError(
+                f"unpacking the backup takes {self.manifest.size:,} bytes, and {free:,} are free",
+                str(folder),
+                MAKE_ROOM,
+            )
         for chunk in self.chunks(on_progress):
             target.write(chunk)
 

@@ -1,11 +1,10 @@
 """Checks the rows of a file, each for itself and against each other; the database comes later."""
 
 import base64
-import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import ValidationError, shown
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import declared_settings
 from cardlink_sql.transfer.exchange.file_rows import FileRow
@@ -116,7 +115,7 @@ class Checker:
         if name == PSK_KEY and entry.shape.word == "cards":
             self._note(entry, name, "a key is here, but the header says that there is none")
         else:
-            self._note(entry, None, f"the field {reprlib.repr(name)} is unknown")
+            self._note(entry, None, f"the field {shown(name, 60)} is unknown")
 
     def _read_key(self, entry: FileRow, values: Values) -> None:
         value, iccid = entry.row[PSK_KEY], values.get("iccid")
@@ -146,7 +145,9 @@ class Checker:
         known = self.checked.keys[entry.shape.name]
         first = known.setdefault(key, entry.position)
         if first != entry.position:
-            self._note(entry, entry.shape.key, f"{key!r} is {entry.shape.name}[{first}] already")
+            self._note(
+                entry, entry.shape.key, f"{shown(key)} is {entry.shape.name}[{first}] already"
+            )
 
     def _rules(self, entry: FileRow, values: Values) -> None:
         rule = _RULES.get(entry.shape.word)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cardlink_sql.errors import ValidationError
+from cardlink_sql.errors import ValidationError, shown
 from cardlink_sql.formats.times import parse_time, time_text
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -84,7 +84,7 @@ def read_header(value: Any, where: str) -> Header:
         )
     for name in value:
         if name not in _FIELDS:
-            raise ValidationError(f"the field {name!r} is unknown", where)
+            raise ValidationError(f"the field {shown(name)} is unknown", where)
     if "exported_at" in value:
         parse_time(value["exported_at"], f"{where}.exported_at")
     keys = value.get("keys", {})
@@ -108,7 +108,7 @@ def check_schema(manager: DatabaseManager, header: Header, where: str) -> None:
         return
     pending = header.schema_version in status.pending
     raise ValidationError(
-        f"the file has the schema {header.schema_version}, and the database "
+        f"the file has the schema {shown(header.schema_version)}, and the database "
         + (f"has {status.current}" if status.current else "has none"),
         f"{where}.schema_version",
         "run: cardlink-db migrate"

@@ -186,8 +186,10 @@ def _cipher(header: Mapping[str, Any], passphrase: str | None, where: str) -> AE
     n = validation.whole(header["n"], f"{where}.n", least=2, most=_LARGEST_N)
     r = validation.whole(header["r"], f"{where}.r", least=1, most=8)
     p = validation.whole(header["p"], f"{where}.p", least=1, most=4)
-    if n & (n - 1):
-        raise ValidationError(f"{n} is not a power of two", f"{where}.n")
+    if n & (n - 1) or n >= 1 << 16 * r:
+        raise ValidationError(
+            f"{n} is not a power of two below 2**(16 * r), with r = {r}", f"{where}.n"
+        )
     salt = _decode(header["salt"], f"{where}.salt")
     check = _decode(header["check"], f"{where}.check")
     if passphrase is None:

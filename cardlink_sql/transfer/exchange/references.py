@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import shown
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.transfer.exchange.checking import CheckedRows, RowReference
@@ -39,7 +40,7 @@ def find_missing(gateway: ExchangeGateway, checked: CheckedRows, problems: Probl
 
 def _note_missing(shape: Shape, key: str, reference: RowReference, problems: Problems) -> None:
     more = f"; {reference.count - 1} more rows refer to it" if reference.count > 1 else ""
-    what = f"neither the file nor the database has {key!r} in {shape.name}{more}"
+    what = f"neither the file nor the database has {shown(key)} in {shape.name}{more}"
     problems.add(what, reference.place, reference.line)
 
 
@@ -94,8 +95,8 @@ class Identities:
         if known[STORED_KEY] is not None and PSK_KEY not in values:
             self._note(
                 values["iccid"],
-                f"the card has a PSK under the identity {known['psk_identity']!r}, and the file "
-                "holds no key for another one",
+                f"the card has a PSK under the identity {shown(known['psk_identity'])}, and the "
+                "file holds no key for another one",
             )
         return identity is not None
 
@@ -113,7 +114,9 @@ class Identities:
             if gives_up:
                 yield holder
             else:
-                self._note(claimed[identity], f"card {holder} of the database has {identity!r}")
+                self._note(
+                    claimed[identity], f"card {holder} of the database has {shown(identity)}"
+                )
 
     def _note(self, iccid: str, what: str) -> None:
         index = self._checked.keys["card_profiles"][iccid]

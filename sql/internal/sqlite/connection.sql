@@ -33,6 +33,10 @@ PRAGMA query_only = ON;
 SELECT COUNT(*)
 FROM sqlite_master;
 
+-- name: quick_check :scalar
+-- The first damage that is found, or ok; the indexes' order is not compared with their tables.
+PRAGMA quick_check (1);
+
 -- name: busy_timeout :scalar
 -- How long to wait for a lock of another connection.
 PRAGMA busy_timeout = "{milliseconds}";
