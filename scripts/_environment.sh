@@ -8,6 +8,16 @@
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 venv_python=$root/.venv/bin/python
 
+# Prints the comment at the head of a command, and ends it, where $1 asks for help.
+show_help() {
+    case ${1:-} in
+    -h | --help)
+        sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$0"
+        exit
+        ;;
+    esac
+}
+
 say() {
     printf '%s\n' "$*" >&2
 }

@@ -803,3 +803,20 @@ def test_an_exit_in_the_callback_does_not_end_the_recorder(manager: DatabaseMana
         recorder.flush()
     with UnitOfWork(manager, read_only=True) as uow:
         assert uow.logs.count_by_session(session) == 1
+
+
+def test_an_exit_after_a_close_that_failed_does_not_wait_again() -> None:
+    program = """
+import contextlib, time
+from cardlink_sql import ConnectionError, DatabaseManager, Recorder
+recorder = Recorder(DatabaseManager("postgresql://nobody@127.0.0.1:9/none"))
+recorder.create_session()
+with contextlib.suppress(ConnectionError):
+    recorder.close(0.1)
+print(time.time())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert time.time() - float(done.stdout) < 9
+    assert "the process ends before all was recorded" in done.stderr

@@ -194,8 +194,11 @@ def clear_psk(iccid: Iccid, *, yes: Yes = False, as_json: AsJson = False, url: U
 
     Example: cardlink-db cards clear-psk 89882110000000000312
     """
+    with open_to_read(url) as uow, fields_of(_OPTIONS):
+        if not uow.cards.exists(iccid):
+            raise _missing(iccid)
     confirm(f"Remove the PSK of {iccid}?", yes=yes)
-    with open_to_write(url) as uow, fields_of(_OPTIONS):
+    with open_to_write(url) as uow:
         changed = uow.cards.clear_psk(iccid)
     print_changed("Removed the PSK of", changed.iccid, changed, as_json=as_json)
 

@@ -95,6 +95,7 @@ class Recorder(Calls):
         # The number of the last item that somebody waits for.
         self._wanted = 0
         self._is_closed = False
+        self._exit_timeout = _EXIT_TIMEOUT
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
 
@@ -137,7 +138,11 @@ class Recorder(Calls):
             self._changed.notify_all()
         if threading.current_thread() is self._thread:
             return
-        self.flush(timeout)
+        try:
+            self.flush(timeout)
+        except ConnectionError:
+            self._exit_timeout = 0.001  # it was waited for: the exit only logs what is left
+            raise
         if self._thread is not None:
             self._thread.join()
         atexit.unregister(self._at_exit)
@@ -225,7 +230,7 @@ class Recorder(Calls):
 
     def _at_exit(self) -> None:
         try:
-            self.close(_EXIT_TIMEOUT)
+            self.close(self._exit_timeout)
         except DatabaseError:
             _log.exception("the process ends before all was recorded")
 
