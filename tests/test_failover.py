@@ -151,7 +151,7 @@ def mariadb(servers: ModuleType, *homes: Any) -> Iterator[Pair]:
         execute(
             second,
             f"CHANGE MASTER TO {follow} MASTER_USER='app', MASTER_PASSWORD='{password}',"
-            " MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos",
+            " MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos, MASTER_SSL=0",
             "START SLAVE",
         )
         wait_until(lambda: ask(second, "SELECT 1 FROM mysql.user WHERE user = 'app'"))

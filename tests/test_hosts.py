@@ -234,3 +234,17 @@ def test_the_primary_serves_readers_while_no_replica_answers(
         assert 0.4 < time.monotonic() - started < 1
     assert dead.met == 1
     assert caplog.text.count("no replica answers") == 1
+
+
+@on_servers
+def test_a_reader_goes_on_at_the_primary_where_its_replica_dies(manager: DatabaseManager) -> None:
+    proxy = CuttingProxy(manager)
+    with (
+        DatabaseManager(replace(manager.config, replica_url=proxy.url)) as both,
+        UnitOfWork(both, read_only=True, prefer_replica=True) as uow,
+    ):
+        assert uow.devices.count() == 0
+        proxy.is_down = True
+        proxy.cut()
+        assert uow.devices.count() == 0
+    proxy.close()
