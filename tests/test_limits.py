@@ -149,14 +149,16 @@ def test_an_error_means_the_same_while_the_caller_handles_a_time_out(
                 uow.devices.create(device(1))
 
 
-def test_a_commit_after_the_limit_is_not_sent(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager, timeout=0.5) as uow:
+def test_nothing_is_sent_after_the_limit(manager: DatabaseManager) -> None:
+    reader = UnitOfWork(manager, read_only=True, timeout=0.5)
+    with UnitOfWork(manager, timeout=0.5) as uow, reader:
         uow.devices.create(device(1))
         over = time.monotonic() + 0.5
         wait_until(lambda: time.monotonic() > over)
-        with pytest.raises(ConnectionError) as raised:
-            uow.commit()
-    assert not isinstance(raised.value, CommitInDoubtError)
+        for late in (uow.commit, reader.devices.count):
+            with pytest.raises(ConnectionError, match="longer than its timeout") as raised:
+                late()
+            assert not isinstance(raised.value, CommitInDoubtError)
     with UnitOfWork(manager, read_only=True) as uow:
         assert uow.devices.count() == 0
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -155,6 +156,30 @@ def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
         signal.signal(signal.SIGALRM, before)
     with manager.transaction(read_only=True) as transaction:
         assert transaction.scalar(query(manager, "scalar", "SELECT 'mine';"), {}) == "mine"
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_a_limit_ends_a_long_statement_of_sqlite(tmp_path: Path, place: str) -> None:
+    url = "sqlite://" if place == "memory" else f"sqlite:///{tmp_path / 'cards.db'}"
+    with DatabaseManager(url) as manager:
+        manager.create_tables()
+        count = (
+            "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n LIMIT :rows)"
+            " SELECT COUNT(*) FROM n;"
+        )
+        counting = query(manager, "scalar", count)
+        for read_only in (True, False):
+            began = time.monotonic()
+            with (
+                manager.transaction(read_only=read_only, timeout=0.3) as transaction,
+                pytest.raises(ConnectionError, match="did not answer in time"),
+            ):
+                transaction.scalar(counting, {"rows": 50_000_000})
+            assert time.monotonic() - began < 1.5
+        # A database in memory lasts, and the limit is gone.
+        with manager.transaction(read_only=True) as transaction:
+            assert transaction.scalar(counting, {"rows": 50_000}) == 50_000
+        assert manager.run(lambda uow: uow.devices.count()) == 0
 
 
 def test_a_missing_column_hints_at_the_migrations(manager: DatabaseManager) -> None:

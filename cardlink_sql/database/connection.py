@@ -10,7 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.pipeline import Ahead, report_ahead, report_sent, send_together
+from cardlink_sql.database.pipeline import Ahead, place_of, report_ahead, report_sent, send_together
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import ConnectionError, DatabaseError
@@ -84,8 +84,7 @@ class Connection:
             elif self._deadline is not None and self.pooled.is_valid:
                 self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
-            if self._queue is not None:
-                self._leave_queue()
+            self._leave_queue()
 
     def begin(self) -> None:
         """Open a transaction; a connection that died in the pool is replaced, once.
@@ -112,6 +111,11 @@ class Connection:
         except BaseException:
             self._leave_queue()
             raise
+
+    def _refuse_late(self, what: Query | str) -> None:
+        """Refuse a statement after the time is over; a rollback is always sent."""
+        if self._deadline is not None and monotonic() >= self._deadline:
+            raise refusals.too_late(place_of(what))
 
     def _seconds_left(self) -> float:
         """Return how long to wait for a lock."""
@@ -156,6 +160,8 @@ class Connection:
                 count=len,
                 again=again,
             )
+        if self._deadline is not None:
+            self._refuse_late(query)
         try:
             cursor = self._cursor
             cursor.execute(sql, values)
@@ -237,8 +243,7 @@ class Connection:
                 committed. SQLite answers within the process, so it never leaves that open.
             ConnectionError: the time was over before, so nothing was committed.
         """
-        if self._deadline is not None and monotonic() >= self._deadline:
-            raise refusals.too_late()
+        self._refuse_late("COMMIT")
         try:
             self.command("COMMIT")
             if self._queue is not None:
@@ -258,7 +263,7 @@ class Connection:
 
     def abandon(self) -> None:
         """Roll back for a thread that ended; its unit of work cannot be used any more."""
-        self._queue, self._is_unusable = None, True
+        self._queue = None
         self._drop()
 
     def __del__(self) -> None:
@@ -302,6 +307,8 @@ class Connection:
             count: returns the number of rows in the answer.
             again: send it once more where the connection turns out to be dead.
         """
+        if self._deadline is not None and not isinstance(what, str):
+            self._refuse_late(what)
         if self._observer is None and not self._ahead:
             try:
                 send()
@@ -354,11 +361,12 @@ class Connection:
             # An interrupt, say: the answer may still be on its way.
             self._is_unusable = self._backend.leaves_answers
             raise error
-        where = what if isinstance(what, str) else f"{what.where} {what.title}"
+        where = place_of(what)
         if self._backend.is_timeout(error):
             # Not sent again, not even a read: it would wait as long once more.
-            self._is_unusable = True
-            self._pool.discard()
+            if self._backend.leaves_answers:
+                self._is_unusable = True
+                self._pool.discard()
             raise refusals.silent(where) from error
         if again and self._is_replaced(error):
             return
@@ -373,13 +381,13 @@ class Connection:
         """Take another connection if the error means that this one is dead."""
         if not self._pool.is_disconnect(error, self.pooled, self._cursor):
             return False
-        self._is_unusable = True
         self._drop()
         self._pool.discard()
         self._take()
         return True
 
     def _drop(self) -> None:
+        self._is_unusable = True
         # It is gone already where no other could be made in its place.
         if self.pooled.is_valid:
             self.pooled.invalidate()

@@ -34,6 +34,11 @@ class Ahead:
         return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
 
 
+def place_of(what: Query | str) -> str:
+    """Return where an error is that a query met, or a statement that belongs to none."""
+    return what if isinstance(what, str) else f"{what.where} {what.title}"
+
+
 def send_together(connection: Any, ahead: list[Ahead], send: Callable[[], object]) -> None:
     """Send statements in one round trip.
 

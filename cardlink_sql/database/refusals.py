@@ -59,11 +59,11 @@ def named(error: IntegrityError, backend: Backend, *rest: Any) -> IntegrityError
     return with_column_and_value(error, backend, *rest)
 
 
-def too_late() -> ConnectionError:
-    """Return the error for a commit after the unit of work's time is over."""
+def too_late(where: str) -> ConnectionError:
+    """Return the error for a statement after the unit of work's time is over."""
     return ConnectionError(
-        "the unit of work took longer than its timeout, and was rolled back",
-        "COMMIT",
+        "not sent, because the unit of work took longer than its timeout",
+        where,
         "raise the timeout, or do less in one unit of work",
     )
 

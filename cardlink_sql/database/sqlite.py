@@ -20,6 +20,9 @@ from cardlink_sql.queries import Query
 # Rows in one VALUES: more gain little, and an SQLite before 3.32 takes 999 parameters.
 _BATCH_ROWS: Final = 100
 
+# How many steps of SQLite's machine are between two looks at the time; a look-up takes fewer.
+_LOOK_EVERY: Final = 1000
+
 _FAULTS: Final = {
     "SQLITE_CONSTRAINT_UNIQUE": Fault.DUPLICATE,
     "SQLITE_CONSTRAINT_PRIMARYKEY": Fault.DUPLICATE,
@@ -81,12 +84,18 @@ class SQLite(Backend):
 
     def limit(self, connection: Any, deadline: float | None) -> None:
         seconds = LOCK_TIMEOUT_MS / 1000
-        if deadline is not None:
+        if deadline is None:
+            connection.set_progress_handler(None, 0)
+        else:
             seconds = min(seconds, max(0.0, deadline - monotonic()))
+            connection.set_progress_handler(lambda: monotonic() >= deadline, _LOOK_EVERY)
         milliseconds = str(round(seconds * 1000))
         InternalStatements(Dialect.SQLITE, connection).rows(
             "connection.busy_timeout", milliseconds=milliseconds
         )
+
+    def is_timeout(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT"
 
     def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
         add_functions(connection)
