@@ -291,14 +291,14 @@ class DatabaseManager:
         with closing(self.take_connection()) as pooled:
             return self.pool.backend.encoding_note(pooled.driver_connection)
 
-    def table_sizes(self) -> "list[TableSize]":
-        """Return the rows and bytes of each table; on a large database counting takes its time.
+    def table_sizes(self, *, exact: bool = True) -> "list[TableSize]":
+        """Return rows and bytes of each table; unless ``exact``, large ones are estimated.
 
         Raises:
             QueryError: a table is missing.
         """
         with self.transaction(read_only=True) as transaction:
-            return self._server(transaction).table_sizes()
+            return self._server(transaction).table_sizes(exact=exact)
 
     def publish_events(self, *, on: bool = True) -> None:
         """Turn publishing of events on or off for every process that writes to this database.

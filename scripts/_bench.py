@@ -37,6 +37,7 @@ from _bench_contenders import (
     Undeciphered,
 )
 from _bench_rows import PAGE, QUICK, Rows, Sizes, completed, plain, plain_value
+from _bench_scale import measure_growth
 from _servers import BACKENDS, ServerError, catch_signals, exit_by_signal, throwaway_servers
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
@@ -503,6 +504,12 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--backend", action="append", choices=names, help="only this one")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it")
     parser.add_argument("--rounds", type=int, default=7, help="alternating rounds (7)")
+    parser.add_argument("--scale", action="store_true", help="instead, how reads grow with the log")
+    parser.add_argument(
+        "--entries", type=int, action="append", help="with --scale, a size of the log"
+    )
+    parser.add_argument("--query", action="append", help="with --scale, only such reads, or purge")
+    parser.add_argument("--folder", default="build/scale", help="with --scale, of the SQLite files")
     parser.add_argument("--stream", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.rounds < 1:
@@ -520,15 +527,19 @@ def main(arguments: Sequence[str]) -> int:
     sizes = QUICK if chosen.quick else Sizes()
     catch_signals(exit_by_signal)
     needs_server = any(dialect is not Dialect.SQLITE for dialect in dialects)
-    print(header(sizes, chosen.rounds), flush=True)
+    if not chosen.scale:
+        print(header(sizes, chosen.rounds), flush=True)
     with throwaway_servers(counting=False) if needs_server else nullcontext() as servers:
         urls = servers.urls if servers else {}
         variables = {backend.name: backend.variable for backend in BACKENDS}
         for dialect in dialects:
             server = urls.get(variables.get(dialect.value, ""))
-            if dialect is Dialect.SQLITE or server:
+            if chosen.scale and (dialect is Dialect.SQLITE or server):
+                measure_growth(dialect, server, chosen, TITLES[dialect])
+            elif dialect is Dialect.SQLITE or server:
                 measure(dialect, server, sizes, chosen.rounds)
-    print(f"\n{FOOTNOTES}")
+    if not chosen.scale:
+        print(f"\n{FOOTNOTES}")
     return 0
 
 

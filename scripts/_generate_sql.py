@@ -32,9 +32,11 @@ SCOPES = {
     "cards": {
         "session_id": "iccid = (SELECT s.card_iccid FROM ota_sessions s WHERE s.id = :session_id)"
     },
+    "sessions": {"session_id": "id = :session_id"},
     "logs": {"session_id": "session_id = :session_id", "since": "timestamp >= :since"},
-    "tests": {"since": "created_at >= :since"},
 }
+# The tables whose rows since a time an export finds by an index.
+TIMED = ("sessions", "tests")
 # Fields of a record that are not columns.
 COMPUTED = {"has_psk": "psk_key_encrypted IS NOT NULL AS has_psk"}
 
@@ -208,6 +210,17 @@ def exchange(entity: Entity) -> Iterator[str]:
         f"-- name: page_{word} :many\n-- The {many} after a key, in its order: all{scoped}.\n"
         f"{select}\n{where}\nORDER BY {own}\nLIMIT :limit;"
     )
+    if word in TIMED:
+        page = [
+            marked("  AND created_at >= :created_at", "when: created_at, id"),
+            marked("  AND (created_at > :created_at OR id > :id)", "when: created_at, id"),
+        ]
+        yield (
+            f"-- name: page_{word}_since :many\n-- The {many} created from a time on, in the order"
+            f"\n-- of their creation: the first, or those after the last one found.\n{select}\n"
+            f"WHERE created_at >= :since\n{chr(10).join(page)}\n"
+            "ORDER BY created_at, id\nLIMIT :limit;"
+        )
     yield (
         f"-- name: find_{word} :many\n-- The {many} with these keys.\n-- list: keys\n"
         f"{select}\nWHERE {own} IN (:keys);"

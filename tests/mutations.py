@@ -238,7 +238,7 @@ PLANS = {
     "a condition that no index serves": Mutation(
         "common/tests.sql", "find_by_run", "FROM test_results\nWHERE run_id = :run_id",
         "FROM test_results\nWHERE COALESCE(run_id, '') = :run_id",
-        "plan", "reads the whole of test_results: ",
+        "plan", "reads the whole of test_results (without optional lines",
     ),
     "a LIMIT taken away": Mutation(
         "common/logs.sql", "page_after",
@@ -287,8 +287,7 @@ ANSWERS = {
         "answers", "returns the rows in another order than SQLite",
     ),
     "an order turned round": Mutation(
-        "common/tests.sql", "find_failures", "started_at IS NULL, started_at DESC, created_at",
-        "started_at IS NULL, started_at, created_at",
+        "common/logs.sql", "find_errors", "  id DESC,   ", "  id,   ",
         "answers", "is not the reverse of the order without a name",
     ),
     "NULL without a place": Mutation(

@@ -151,13 +151,13 @@ def test_check_judges_no_plan_where_the_data_set_does_not_fit(
 
 
 def test_list_and_show_tell_why_a_query_may_scan(run: Run) -> None:
-    reason = load_library(Dialect.SQLITE).query("logs", "count_old").source.allow_scan
+    reason = load_library(Dialect.SQLITE).query("logs", "find_by_status").source.allow_scan
     listed = {one["name"]: one for one in json.loads(run("sql", "list", "--json").stdout)}
-    assert listed["logs.count_old"]["allow_scan"] == reason
+    assert listed["logs.find_by_status"]["allow_scan"] == reason
     assert listed["logs.get_by_id"]["allow_scan"] is None
-    (shown,) = json.loads(run("sql", "show", "logs.count_old", "--json").stdout)
+    (shown,) = json.loads(run("sql", "show", "logs.find_by_status", "--json").stdout)
     assert shown["allow_scan"] == reason
-    assert f"-- allow-scan: {reason}\n" in run("sql", "show", "logs.count_old").stdout
+    assert f"-- allow-scan: {reason}\n" in run("sql", "show", "logs.find_by_status").stdout
 
 
 def test_check_lists_every_fault_of_a_database_that_was_left_behind(

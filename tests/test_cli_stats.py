@@ -28,7 +28,7 @@ KEYS = {
         "newest_session_at", "p95_duration_ms", "session_days", "status_words", "commands",
         "slowest", "test_runs",
     },
-    "tables": {"name", "rows", "bytes"},
+    "tables": {"name", "rows", "bytes", "is_estimate"},
     "cards": {"total", "with_psk", "without_psk"},
     "sessions": {
         "total_sessions", "pending", "active", "completed", "failed", "timeout", "avg_duration_ms",

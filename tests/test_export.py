@@ -24,7 +24,7 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.records.test_result import TestResult
-from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
+from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, pages
 from cardlink_sql.transfer.exchange.writers import harmless
 from tests.conftest import MOMENT, add, card, device, entry, iccid, session_id
 
@@ -134,10 +134,38 @@ def test_since_takes_sessions_of_which_anything_is_that_young(
     document = written(filled, tmp_path / "f.json", since=MOMENT)
     assert document["header"]["since"] == MOMENT.isoformat()
     found = keys_of(document)
-    assert found["ota_sessions"] == [session_id(2), session_id(3)]
+    assert sorted(found["ota_sessions"]) == [session_id(2), session_id(3)]
     assert found["comm_logs"] == ["03", "04"]
     assert found["test_results"] == ["r1"]
     assert len(found["devices"]) == len(found["card_profiles"]) == 2
+
+
+def test_pages_since_a_time_go_by_it_and_lose_no_row(
+    filled: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal times on the edges of pages, late entries, and sessions of which one is recent."""
+    monkeypatch.setattr(pages, "PAGE", 2)
+    numbers = range(10, 17)
+    with UnitOfWork(filled) as uow:
+        for number in numbers:
+            at = MOMENT + timedelta(seconds=number // 4)
+            uow.sessions.create(OTASession(session_id(number), created_at=at))
+            uow.tests.create_results(
+                [TestResult(f"r{number}", "run", "s", "t", TestStatus.PASSED, created_at=at)]
+            )
+            late = OLD if number % 2 else at
+            uow.logs.add_log_batch(
+                [
+                    entry(session_id(number), f"{number}", timestamp=late),
+                    entry(session_id(1 + number % 2), f"{number}AA", timestamp=late),
+                ]
+            )
+        uow.commit()
+    found = keys_of(written(filled, tmp_path / "f.json", since=MOMENT))
+    assert sorted(found["ota_sessions"]) == [session_id(n) for n in (1, 2, 3, *numbers)]
+    even = [f"{number}{end}" for number in numbers if number % 2 == 0 for end in ("", "AA")]
+    assert found["comm_logs"] == ["03", "04", *even]
+    assert found["test_results"] == ["r1", *(f"r{number}" for number in numbers)]
 
 
 def test_one_session_comes_with_its_log_its_device_and_its_card(

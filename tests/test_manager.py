@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -28,9 +28,12 @@ from cardlink_sql import (
     QueryError,
     UnitOfWork,
 )
+from cardlink_sql.gateways import server
 from cardlink_sql.model import tables
+from cardlink_sql.model.records.session import OTASession
 from tests.conftest import (
     MIGRATIONS,
+    add,
     device,
     dump,
     empty_database,
@@ -540,6 +543,22 @@ def test_the_sizes_of_the_tables_are_reported(manager: DatabaseManager) -> None:
     assert set(sizes) == set(tables.metadata.tables)
     assert (sizes["devices"].rows, sizes["card_profiles"].rows) == (2, 0)
     assert all(size.bytes is None or size.bytes >= 0 for size in sizes.values())
+    assert manager.table_sizes(exact=False) == manager.table_sizes()
+
+
+def test_the_rows_of_a_large_table_are_estimated(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_FEW", 3)
+    add(manager, OTASession(session_id()), *[entry() for _ in range(40)])
+    if manager.dialect is Dialect.MYSQL:
+        with closing(manager.take_connection()) as pooled:
+            pooled.cursor().execute("ANALYZE TABLE comm_logs")
+    sizes = {size.name: size for size in manager.table_sizes(exact=False)}
+    assert sizes["comm_logs"].rows == pytest.approx(40, rel=0.5)
+    # PostgreSQL has no estimate before VACUUM or ANALYZE, so it counts.
+    assert sizes["comm_logs"].is_estimate is (manager.dialect is not Dialect.POSTGRESQL)
+    assert (sizes["ota_sessions"].rows, sizes["ota_sessions"].is_estimate) == (1, False)
 
 
 # The password

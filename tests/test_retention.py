@@ -23,6 +23,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.database.backend import backend_of
+from cardlink_sql.gateways import log_retention, sessions
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
@@ -42,7 +43,9 @@ NAMES = {
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Batches of seven rows."""
+    """Batches of seven rows, and counts by two or three."""
+    monkeypatch.setattr(log_retention, "_COUNTED", 3)
+    monkeypatch.setattr(sessions, "_COUNTED", 2)
     for dialect in Dialect:
         monkeypatch.setattr(backend_of(dialect), "batch_rows", 7)
     yield

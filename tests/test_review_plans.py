@@ -42,7 +42,7 @@ def test_the_data_set_has_its_size_and_the_rows_that_placeholders_name(
             (uow.cards, ("get_by_id", "find_by_type")),
             (uow.sessions, ("get_by_id", "find_matching")),
             (uow.logs, ("find_by_session", "find_by_status", "find_by_direction")),
-            (uow.tests, ("get_by_id", "find_by_run", "history")),
+            (uow.tests, ("get_by_id", "find_by_run")),
         ):
             for name in finds:
                 query = seeded.library.query(gateway.name, name)
@@ -70,12 +70,13 @@ def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Pat
     # What only some planners scan or sort has its reason in the form that all share.
     assert allowed - found <= {
         "tests.find_by_filters",
-        "tests.find_failures",
+        "exchange.find_first_log",
+        "server.few_rows",
         *RUNS_AND_SUITES,
     }
     by_query = {fault.query: fault for fault in faults}
-    assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.count_old"].where)
-    assert "-- allow-scan: reason" in by_query["logs.count_old"].remedy
+    assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.find_by_status"].where)
+    assert "-- allow-scan: reason" in by_query["logs.find_by_status"].remedy
 
 
 # MySQL and MariaDB skip from one to the next on the index.
@@ -102,7 +103,7 @@ def test_what_a_foreign_key_scans_on_sqlite_is_seen() -> None:
             "ix_ota_sessions_created_at_id_status_duration_ms",
             {"sessions.page_after", "sessions.find_matching"},
         ),
-        ("ix_test_results_suite_name_test_name_started_at", {"tests.history"}),
+        ("ix_test_results_run_id_started_at", {"tests.find_by_run"}),
         ("ix_ota_sessions_status_created_at_id", {"sessions.find_matching"}),
     ],
 )

@@ -46,6 +46,17 @@ Url = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Count the rows of large tables, too: ~ marks an estimate."),
+]
+
+
+def rows_text(rows: int, is_estimate: bool) -> str:  # noqa: FBT001
+    """Return a number of rows as it is shown."""
+    return f"{'~' if is_estimate else ''}{rows:,}"
+
+
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

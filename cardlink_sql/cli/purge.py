@@ -54,7 +54,7 @@ def purge(
     with open_manager(url) as manager:
         days = _ages(manager, names, older_than)
         if dry_run:
-            _report(days, count_old(manager, days), dry_run=True, as_json=as_json)
+            _report(days, _counted(manager, days), dry_run=True, as_json=as_json)
             return
         if not yes:
             _ask(manager, days)
@@ -85,9 +85,14 @@ def _names(tables: str) -> list[str]:
 
 
 def _ask(manager: DatabaseManager, days: Mapping[str, float]) -> None:
-    counts = count_old(manager, days)
+    counts = _counted(manager, days)
     listed = ", ".join(f"{rows:,} of {name}" for name, rows in counts.items())
     confirm(f"Delete {listed} from {manager.config.safe_url}?", yes=not any(counts.values()))
+
+
+def _counted(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
+    with progress("Counting", unit="log entries") as advance:
+        return count_old(manager, days, advance)
 
 
 def _purged(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import typer
 from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, Yes, confirm
+from cardlink_sql.cli.options import AsJson, Exact, Url, Yes, confirm, rows_text
 from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.stamp import stamp as record_applied
@@ -115,6 +115,7 @@ def status(
     check: Annotated[
         bool, typer.Option("--check", help="Read a whole SQLite file, and look for damage.")
     ] = False,
+    exact: Exact = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -129,7 +130,7 @@ def status(
     Example: cardlink-db status --verbose
     """
     with open_manager(url, read_only=True, may_be_missing=True) as manager:
-        report = _status(manager, verbose=verbose, check=check)
+        report = _status(manager, verbose=verbose, check=check, exact=exact)
     if as_json:
         print_json(report)
     else:
@@ -176,7 +177,7 @@ def print_plan(plan: list[PlannedMigration]) -> None:
             typer.echo(f"-- locks: {locked}\n{statement.strip().rstrip(';')};\n")
 
 
-def _status(manager: DatabaseManager, *, verbose: bool, check: bool) -> dict[str, Any]:
+def _status(manager: DatabaseManager, *, verbose: bool, check: bool, exact: bool) -> dict[str, Any]:
     """The report: the form that ``--json`` prints."""
     health = manager.health_check()
     if check and health["status"] == "healthy" and (damage := _damage(manager)):
@@ -192,8 +193,8 @@ def _status(manager: DatabaseManager, *, verbose: bool, check: bool) -> dict[str
         if migrations.is_current and health["status"] == "healthy"
         else []
     )
-    if verbose and migrations.is_current:
-        report["tables"] = [asdict(size) for size in manager.table_sizes()]
+    if (verbose or exact) and migrations.is_current:
+        report["tables"] = [asdict(size) for size in manager.table_sizes(exact=exact)]
     return report
 
 
@@ -261,5 +262,5 @@ def _print_tables(tables: list[dict[str, Any]]) -> None:
     shown = table("Table", "rows", "bytes", right=("rows", "bytes"))
     for one in tables:
         size = None if one["bytes"] is None else f"{one['bytes']:,}"
-        shown.add_row(*row(one["name"], f"{one['rows']:,}", size))
+        shown.add_row(*row(one["name"], rows_text(one["rows"], one["is_estimate"]), size))
     output.print(shown)

@@ -10,7 +10,7 @@ from rich.text import Text
 from cardlink_sql.cli.bars import bar, sparkline
 from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, argument
+from cardlink_sql.cli.options import AsJson, Exact, Url, argument, rows_text
 from cardlink_sql.cli.output import facts, output, seconds, styled
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
@@ -64,6 +64,7 @@ def stats(
     queries: Queries = False,
     limit: QueryLimit = None,
     snapshot: Snapshot = None,
+    exact: Exact = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -92,7 +93,7 @@ def stats(
             show_query_statistics(manager, limit, snapshot, as_json=as_json)
             return
         with progress("Reading the log", STEPS, unit="steps") as advance:
-            figures = take_statistics(manager, window, advance)
+            figures = take_statistics(manager, window, advance, exact=exact)
         if as_json:
             print_json({"days": window, **figures.to_dict()})
             return
@@ -125,7 +126,7 @@ def _print_tables(figures: Statistics) -> None:
         [
             (
                 one.name,
-                _count(one.rows),
+                rows_text(one.rows, one.is_estimate) if one.rows else None,
                 None if one.bytes is None else _size(one.bytes),
                 _bar(one.bytes or 0 if one.rows else 0, most),
             )

@@ -32,6 +32,9 @@ class ExchangeGateway(QueryRunner):
         **{f"page_{word}": table for word, table in _TABLES.items()},
         **{f"find_{word}": table for word, table in _TABLES.items()},
         "find_psk_identities": {"psk_identity": str, "iccid": str},
+        **{f"page_{word}_since": _TABLES[word] for word in ("sessions", "tests")},
+        "find_first_log": {"id": int},
+        "find_earlier_sessions": {"id": int, "session_id": str},
         "find_taken_numbers": {"id": int},
     }
 
@@ -50,6 +53,19 @@ class ExchangeGateway(QueryRunner):
         query = self._query(f"page_{word}")
         given = {name: value for name, value in scope.items() if name in query.conditions}
         return self._transaction.many(query, {**given, "after": after, "limit": limit})
+
+    def page_since(
+        self, word: str, since: Any, after: Mapping[str, Any], limit: int
+    ) -> Sequence[Row]:
+        """Return the rows created from a time on, in that order. The query is ``page_WORD_since``.
+
+        Args:
+            word: ``sessions`` or ``tests``.
+            since: the time in the driver's form.
+            after: ``created_at`` and ``id`` of the last row before; empty for the first page.
+            limit: rows at most.
+        """
+        return self._rows(f"page_{word}_since", {**after, "since": since, "limit": limit})
 
     def find(self, word: str, keys: Sequence[str]) -> Sequence[Row]:
         """Return the rows with these keys, at most a few thousand, in no order.
@@ -84,6 +100,21 @@ class ExchangeGateway(QueryRunner):
         self._execute("release_psk_identity", {"iccid": iccid})
 
     # Log entries
+
+    def find_first_log(self, since: Any) -> int | None:
+        """Return the number of the first entry since a time, which may read the whole log."""
+        row = self._transaction.one(self._query("find_first_log"), {"since": since})
+        return None if row is None else int(row[0])
+
+    def find_earlier_sessions(self, since: Any, after: int, limit: int) -> Sequence[Row]:
+        """Return number and session of entries since a time whose session was created before.
+
+        Args:
+            since: the time in the driver's form.
+            after: the number before the first entry to look at.
+            limit: entries at most.
+        """
+        return self._rows("find_earlier_sessions", {"since": since, "after": after, "limit": limit})
 
     def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
         """Return the log entries with these numbers."""

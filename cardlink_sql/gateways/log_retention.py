@@ -1,15 +1,17 @@
 """Old log entries: finding, counting and deleting them, in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from cardlink_sql.gateways.base import Gateway
+from cardlink_sql.gateways.base import Gateway, ignore_rows
 from cardlink_sql.model import validation
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.queries.query import MAX_LIST
 
 # Entries that purge_old finds by one query.
 _FOUND: Final = 10_000
+# Entries that count_old reads by one query.
+_COUNTED: Final = 50_000
 
 
 class LogRetention(Gateway[CommLog, int]):
@@ -65,6 +67,17 @@ class LogRetention(Gateway[CommLog, int]):
         }
         return self._firsts("find_of_sessions", parameters)
 
-    def count_old(self, days: float) -> int:
-        """Return the number of entries older than ``days``; this reads the whole table."""
-        return int(self._scalar("count_old", {"before": self._days_ago(days)}))
+    def count_old(self, days: float, on_rows: Callable[[int], None] = ignore_rows) -> int:
+        """Return the number of entries older than ``days``; this reads the whole log, in pages.
+
+        Args:
+            days: since their timestamp.
+            on_rows: called with the number of entries read, after each page.
+        """
+        parameters = {"before": self._days_ago(days), "after": 0, "limit": _COUNTED}
+        counted, entries = 0, _COUNTED
+        while entries == _COUNTED:
+            ((entries, old, parameters["after"]),) = self._rows("count_old", parameters)
+            counted += old
+            on_rows(entries)
+        return counted

@@ -47,8 +47,8 @@ class LogGateway(LogRetention):
     default_order = "id"
     gives: ClassVar[Gives] = {
         "get_session_summary": SessionSummary,
-        "find_old": {"id": int},
-        "find_of_sessions": {"id": int},
+        **{name: {"id": int} for name in ("find_old", "find_of_sessions")},
+        "count_old": {"entries": int, "old_entries": int, "last_id": int | None},
     }
     not_written = frozenset({"id"})
     not_updated = frozenset()

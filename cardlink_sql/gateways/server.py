@@ -1,11 +1,16 @@
 """The server's view of itself: ``sql/*/server.sql``."""
 
-from typing import ClassVar
+from decimal import Decimal
+from typing import ClassVar, Final
 
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
+from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.records.server import CountedStatement, TableSize
+
+# A table with as many rows is not counted for an estimate.
+_FEW: Final = 10_000
 
 
 class ServerGateway(QueryRunner):
@@ -15,6 +20,8 @@ class ServerGateway(QueryRunner):
     name = "server"
     gives: ClassVar[Gives] = {
         "table_rows": {"name": str, "row_count": int},
+        "few_rows": {"name": str, "row_count": int},
+        "estimate_rows": {"name": str, "row_count": int | Decimal},
         "table_sizes": {"name": str, "bytes": int | None},
         "read_pg_stat_statements": CountedStatement,
         "read_digest_samples": CountedStatement,
@@ -25,17 +32,37 @@ class ServerGateway(QueryRunner):
         """Return the server's version, as the server writes it."""
         return str(self._scalar("version", {}))
 
-    def table_sizes(self) -> list[TableSize]:
+    def table_sizes(self, *, exact: bool = True) -> list[TableSize]:
         """Return rows and bytes of each table. The queries are ``table_rows`` and ``table_sizes``.
 
-        Bytes are ``None`` on an SQLite that was built without ``dbstat``.
+        Args:
+            exact: count all rows. Otherwise a table of 10,000 or more has the server's estimate;
+                the queries are then ``few_rows`` and ``estimate_rows``.
+
+        Returns:
+            The tables. Bytes are ``None`` on an SQLite that was built without ``dbstat``, and,
+            for want of a count that is quick, in an estimate of a large SQLite database.
 
         Raises:
             QueryError: a table is missing.
         """
-        counted = self._rows("table_rows", {})
-        sizes = self._bytes()
-        return [TableSize(name, int(rows), sizes.get(name)) for name, rows in counted]
+        few = {} if exact else dict(map(tuple, self._rows("few_rows", {"limit": _FEW})))
+        large = {name for name, rows in few.items() if rows == _FEW}
+        estimated = dict(map(tuple, self._rows("estimate_rows", {}))) if large else {}
+        # Before its first VACUUM or ANALYZE a table has no estimate.
+        if exact or any(estimated.get(name, 0) < _FEW for name in large):
+            few, large = dict(map(tuple, self._rows("table_rows", {}))), set()
+        is_slow = large and self._transaction.dialect is Dialect.SQLITE
+        sizes = {} if is_slow else self._bytes()
+        return [
+            TableSize(
+                name,
+                int(estimated[name] if name in large else rows),
+                sizes.get(name),
+                name in large,
+            )
+            for name, rows in few.items()
+        ]
 
     @property
     def is_mariadb(self) -> bool:

@@ -2,13 +2,14 @@
 :mod:`cardlink_sql.gateways.session_lifecycle`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives, columns_of, reader
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.gateways.filters import SessionFilter, SessionOrder
 from cardlink_sql.gateways.session_lifecycle import SessionLifecycle
 from cardlink_sql.model import validation
@@ -21,6 +22,8 @@ from cardlink_sql.model.times import utc_now
 # The columns of get_statistics; the window is the caller's.
 _FIGURES: Final = columns_of(SessionStatistics)
 del _FIGURES["period_days"]
+# Sessions whose entries count_old_logs counts by one query.
+_COUNTED: Final = 1_000
 
 
 class SessionGateway(SessionLifecycle):
@@ -36,7 +39,7 @@ class SessionGateway(SessionLifecycle):
     default_order = "created_at desc"
     gives: ClassVar[Gives] = {
         "get_statistics": _FIGURES,
-        "find_old": {"id": str},
+        "find_old": {"id": str, "created_at": datetime},
         "hold": {"id": str},
     }
 
@@ -191,17 +194,32 @@ class SessionGateway(SessionLifecycle):
         parameters = {"before": self._days_ago(days)}
         return int(self._scalar("count_old", parameters))
 
-    def count_old_logs(self, days: float, within_days: float | None = None) -> int:
+    def count_old_logs(
+        self,
+        days: float,
+        within_days: float | None = None,
+        on_rows: Callable[[int], None] = ignore_rows,
+    ) -> int:
         """Return the number of log entries of the sessions of :meth:`count_old`.
+
+        It looks at a thousand sessions at a time. The queries are ``find_old`` and
+        ``count_old_logs``.
 
         Args:
             days: as there.
             within_days: only the entries of the last so many days; without it, all.
+            on_rows: called with the number of entries counted, after each look.
         """
-        parameters = {"before": self._days_ago(days)}
-        if within_days is not None:
-            parameters["since"] = self._days_ago(within_days)
-        return int(self._scalar("count_old_logs", parameters))
+        page: dict[str, Any] = {"before": self._days_ago(days), "limit": _COUNTED}
+        since = {} if within_days is None else {"since": self._days_ago(within_days)}
+        counted = 0
+        while found := self._rows("find_old", page):
+            ids = [row[0] for row in found]
+            entries = int(self._scalar("count_old_logs", {"session_ids": ids, **since}))
+            counted += entries
+            on_rows(entries)
+            page["id"], page["created_at"] = found[-1]
+        return counted
 
     def delete_many(self, ids: Sequence[str]) -> int:
         """Delete those of these sessions that have ended, with their logs; return the number.

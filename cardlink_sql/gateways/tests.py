@@ -207,7 +207,7 @@ class TestGateway(RunFigures):
 
     def find_by_run(self, run_id: str) -> list[TestResult]:
         """Return the results of a run, in the order of their start."""
-        return self._many("find_by_run", {"run_id": self._given("run_id", run_id)})
+        return self._of_run(self._given("run_id", run_id))
 
     def find_by_suite(self, suite_name: str, limit: int | None = 100) -> list[TestResult]:
         """Return the results of a suite, newest first. The query is ``find_by_filters``."""
@@ -228,10 +228,7 @@ class TestGateway(RunFigures):
     def find_by_date_range(
         self, start: datetime, end: datetime, limit: int | None = None
     ) -> list[TestResult]:
-        """Return the results that started from ``start`` to before ``end``, newest first.
-
-        The query is ``find_by_filters``.
-        """
+        """Return the results of a range of starts as :meth:`find_by_filters` does."""
         return self.find_by_filters(
             start=validation.moment(start, "start"), end=validation.moment(end, "end"), limit=limit
         )
@@ -277,23 +274,19 @@ class TestGateway(RunFigures):
     def find_failures(
         self, run_id: str | None = None, limit: int | None = None
     ) -> list[TestResult]:
-        """Return failures and errors: of a run in its order, or the newest of all."""
-        parameters: dict[str, Any] = {"limit": validation.limit(limit)}
+        """Return failures: of a run by ``find_by_run``, or the newest by ``find_by_filters``."""
         if run_id is None:
-            return self._many("find_failures", parameters, "started_at desc")
-        return self._many("find_failures", {**parameters, "run_id": self._bind["run_id"](run_id)})
+            return self._filtered(limit, failures=True)
+        return self._of_run(self._bind["run_id"](run_id), limit, failures=True)
 
     def history(
         self, suite_name: str, test_name: str, limit: int | None = None
     ) -> list[TestResult]:
-        """Return past results of a test, newest first."""
-        return self._many(
-            "history",
-            {
-                "suite_name": self._given("suite_name", suite_name),
-                "test_name": self._given("test_name", test_name),
-                "limit": validation.limit(limit),
-            },
+        """Return past results of a test, newest first. The query is ``find_by_filters``."""
+        return self._filtered(
+            limit,
+            suite_name=self._given("suite_name", suite_name),
+            test_name=self._given("test_name", test_name),
         )
 
     def get_run_ids(self, limit: int | None = None) -> list[str]:
@@ -385,8 +378,18 @@ class TestGateway(RunFigures):
             raise ValidationError("the range ends before it starts", "end")
         return {name: self._time(moment) for name, moment in dates.items()}
 
+    def _of_run(self, run_id: str, limit: int | None = None, **filters: Any) -> list[TestResult]:
+        parameters = {**filters, "run_id": run_id, "limit": validation.limit(limit)}
+        return self._many("find_by_run", parameters)
+
     def _filtered(self, limit: int | None, **filters: Any) -> list[TestResult]:
-        return self._many("find_by_filters", {**filters, "limit": validation.limit(limit)})
+        """Return the newest results; those without a start, of which servers differ, come last."""
+        most = validation.limit(limit)
+        found = self._many("find_by_filters", {**filters, "limit": most})
+        if len(found) == most or not filters.keys().isdisjoint(("start", "end")):
+            return found
+        left = {**filters, "limit": most - len(found)}
+        return found + self._many("find_without_start", left)
 
     def _note_key(self, action: str, key: str) -> None:
         # A removed result was not added.

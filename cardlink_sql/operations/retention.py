@@ -19,6 +19,7 @@ from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.unit_of_work import UnitOfWork
@@ -65,16 +66,30 @@ def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> 
         }
 
 
-def count_old(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
-    """Count the rows that :func:`purge` would delete, by table; old logs need a full scan."""
+def count_old(
+    manager: DatabaseManager,
+    days: Mapping[str, float],
+    on_rows: Callable[[int], None] = ignore_rows,
+) -> dict[str, int]:
+    """Count the rows that :func:`purge` would delete, by table.
+
+    It reads the whole log, in pages.
+
+    Args:
+        manager: the database.
+        days: as for :func:`purge`.
+        on_rows: called with a number of log entries as often as so many are read.
+    """
     _checked(days)
     counts: dict[str, int] = {}
     with UnitOfWork(manager, read_only=True) as uow:
         if "sessions" in days:
-            counts["logs"] = uow.sessions.count_old_logs(days["sessions"], days.get("logs"))
+            counts["logs"] = uow.sessions.count_old_logs(
+                days["sessions"], days.get("logs"), on_rows
+            )
             counts["sessions"] = uow.sessions.count_old(days["sessions"])
         if "logs" in days:
-            counts["logs"] = counts.get("logs", 0) + uow.logs.count_old(days["logs"])
+            counts["logs"] = counts.get("logs", 0) + uow.logs.count_old(days["logs"], on_rows)
         if "tests" in days:
             counts["tests"] = uow.tests.count_old(days["tests"])
         if "events" in days:

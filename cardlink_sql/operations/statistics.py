@@ -91,21 +91,26 @@ def _tell_nobody(_done: int, /) -> None:
 
 
 def take_statistics(
-    manager: DatabaseManager, days: float = 30, on_step: Callable[[int], None] = _tell_nobody
+    manager: DatabaseManager,
+    days: float = 30,
+    on_step: Callable[[int], None] = _tell_nobody,
+    *,
+    exact: bool = True,
 ) -> Statistics:
-    """Return a database's figures. Each is exact, but others may write between two of them.
+    """Return a database's figures. Others may write between two of them.
 
     Args:
         manager: the database.
         days: the window: sessions created within so many days, and their APDUs.
         on_step: called with 1 after each of :data:`STEPS` steps.
+        exact: count the rows of all tables; otherwise those of large ones are estimates.
 
     Raises:
         ValidationError: ``days`` is not above 0.
     """
     until = utc_now()
     since = until - timedelta(days=validation.days(days))
-    tables = manager.table_sizes()
+    tables = manager.table_sizes(exact=exact)
     with UnitOfWork(manager, read_only=True) as uow:
         known = {day.day: day for day in uow.statistics.get_session_days(days)}
         on_step(1)

@@ -101,7 +101,8 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     for index in table.indexes:
         where = f" where {readable(index.where)}" if index.where else ""
         unique_word = " unique" if index.is_unique else ""
-        yield f"the index {index.name}", f"{_list(index.parts)}{unique_word}{where}"
+        using = f" using {index.method}" if index.method else ""
+        yield f"the index {index.name}", f"{_list(index.parts)}{unique_word}{using}{where}"
 
 
 def _column_facts(column: Column) -> Iterator[tuple[str, str]]:

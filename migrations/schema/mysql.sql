@@ -1,4 +1,4 @@
--- The schema on MySQL and MariaDB as the migrations up to 0005_test_tries make it.
+-- The schema on MySQL and MariaDB as the migrations up to 0006_time_order make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/mysql.sql
@@ -157,12 +157,13 @@ CREATE TABLE test_results (
         FOREIGN KEY (device_id) REFERENCES devices (id) ON DELETE SET NULL,
     CONSTRAINT ck_test_results_duration_ms CHECK (duration_ms >= 0),
     CONSTRAINT ck_test_results_status CHECK (status IN ('passed', 'failed', 'skipped', 'error')),
-    INDEX ix_test_results_card_iccid (card_iccid),
-    INDEX ix_test_results_created_at (created_at),
-    INDEX ix_test_results_device_id (device_id),
+    INDEX ix_test_results_card_iccid_started_at_created_at (card_iccid, started_at, created_at),
+    INDEX ix_test_results_created_at_id (created_at, id),
+    INDEX ix_test_results_device_id_started_at_created_at (device_id, started_at, created_at),
     INDEX ix_test_results_run_id_started_at (run_id, started_at),
-    INDEX ix_test_results_started_at (started_at),
-    INDEX ix_test_results_status (status),
+    INDEX ix_test_results_started_at_created_at_id (started_at, created_at, id),
+    INDEX ix_test_results_status_started_at_created_at (status, started_at, created_at),
+    INDEX ix_test_results_suite_name_started_at_created_at (suite_name, started_at, created_at),
     INDEX ix_test_results_suite_name_test_name_started_at (suite_name, test_name, started_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
     /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100206 COLLATE = utf8mb4_nopad_bin */;

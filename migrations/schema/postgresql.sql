@@ -1,4 +1,4 @@
--- The schema on PostgreSQL as the migrations up to 0005_test_tries make it.
+-- The schema on PostgreSQL as the migrations up to 0006_time_order make it.
 --
 -- Generated, to be read and compared, not edited:
 --   cardlink-db schema dump --fresh > migrations/schema/postgresql.sql
@@ -119,6 +119,7 @@ CREATE TABLE comm_logs (
 );
 
 CREATE INDEX ix_comm_logs_session_id_id ON comm_logs (session_id, id);
+CREATE INDEX ix_comm_logs_timestamp ON comm_logs USING brin (timestamp);
 
 CREATE TABLE settings (
     key         VARCHAR(128) COLLATE "C" NOT NULL,
@@ -158,11 +159,16 @@ CREATE TABLE test_results (
     CONSTRAINT ck_test_results_status CHECK (status IN ('passed', 'failed', 'skipped', 'error'))
 );
 
-CREATE INDEX ix_test_results_card_iccid ON test_results (card_iccid);
-CREATE INDEX ix_test_results_created_at ON test_results (created_at);
-CREATE INDEX ix_test_results_device_id ON test_results (device_id);
+CREATE INDEX ix_test_results_card_iccid_started_at_created_at
+    ON test_results (card_iccid, started_at, created_at);
+CREATE INDEX ix_test_results_created_at_id ON test_results (created_at, id);
+CREATE INDEX ix_test_results_device_id_started_at_created_at
+    ON test_results (device_id, started_at, created_at);
 CREATE INDEX ix_test_results_run_id_started_at ON test_results (run_id, started_at);
-CREATE INDEX ix_test_results_started_at ON test_results (started_at);
-CREATE INDEX ix_test_results_status ON test_results (status);
+CREATE INDEX ix_test_results_started_at_created_at_id ON test_results (started_at, created_at, id);
+CREATE INDEX ix_test_results_status_started_at_created_at
+    ON test_results (status, started_at, created_at);
+CREATE INDEX ix_test_results_suite_name_started_at_created_at
+    ON test_results (suite_name, started_at, created_at);
 CREATE INDEX ix_test_results_suite_name_test_name_started_at
     ON test_results (suite_name, test_name, started_at);

@@ -16,39 +16,26 @@ SELECT
 FROM card_profiles
 WHERE psk_identity IN (:identities);
 
--- name: page_sessions :many
--- The sessions after a key, in its order: all, one, or those since a time. A session that began
--- before and has entries since is one of them, so that no entry is without its session. Its log
--- is asked for by a value: for EXISTS PostgreSQL would read the whole log again for each page.
+-- name: find_first_log :one
+-- The number of the first log entry that is not older than a time, by which the pages begin.
+-- It walks the primary key up to there, once for an export.
+-- allow-scan: the log has no index on its timestamp: what is older is read once, for all pages
+SELECT id
+FROM comm_logs
+WHERE timestamp >= :since
+ORDER BY id
+LIMIT 1;
+
+-- name: find_earlier_sessions :many
+-- The log entries since a time whose session was created before it, after a number. The session is
+-- looked up by its key for each entry, so that no planner begins with all sessions.
 SELECT
   id,
-  device_id,
-  card_iccid,
-  session_type,
-  status,
-  started_at,
-  ended_at,
-  duration_ms,
-  tls_cipher_suite,
-  tls_psk_identity,
-  error_code,
-  error_message,
-  created_at,
-  updated_at,
-  metadata
-FROM ota_sessions
+  session_id
+FROM comm_logs
 WHERE id > :after
-  AND id = :session_id                         -- when: session_id
-  AND (                                        -- when: since
-    created_at >= :since                       -- when: since
-    OR (                                       -- when: since
-      SELECT 1 FROM comm_logs l                -- when: since
-      WHERE l.session_id = ota_sessions.id     -- when: since
-        AND l.timestamp >= :since              -- when: since
-      ORDER BY l.id                            -- when: since
-      LIMIT 1                                  -- when: since
-    ) = 1                                      -- when: since
-  )                                            -- when: since
+  AND timestamp >= :since
+  AND NOT (SELECT s.created_at FROM ota_sessions s WHERE s.id = comm_logs.session_id) >= :since
 ORDER BY id
 LIMIT :limit;
 
@@ -267,6 +254,56 @@ SET
   updated_at = :updated_at
 WHERE iccid = :iccid;
 
+-- name: page_sessions :many
+-- The sessions after a key, in its order: all, or of them those of :session_id.
+SELECT
+  id,
+  device_id,
+  card_iccid,
+  session_type,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at,
+  metadata
+FROM ota_sessions
+WHERE id > :after
+  AND id = :session_id                         -- when: session_id
+ORDER BY id
+LIMIT :limit;
+
+-- name: page_sessions_since :many
+-- The sessions created from a time on, in the order
+-- of their creation: the first, or those after the last one found.
+SELECT
+  id,
+  device_id,
+  card_iccid,
+  session_type,
+  status,
+  started_at,
+  ended_at,
+  duration_ms,
+  tls_cipher_suite,
+  tls_psk_identity,
+  error_code,
+  error_message,
+  created_at,
+  updated_at,
+  metadata
+FROM ota_sessions
+WHERE created_at >= :since
+  AND created_at >= :created_at                -- when: created_at, id
+  AND (created_at > :created_at OR id > :id)   -- when: created_at, id
+ORDER BY created_at, id
+LIMIT :limit;
+
 -- name: find_sessions :many
 -- The sessions with these keys.
 -- list: keys
@@ -430,7 +467,7 @@ VALUES (
 );
 
 -- name: page_tests :many
--- The test results after a key, in its order: all, or of them those of :since.
+-- The test results after a key, in its order: all.
 SELECT
   id,
   run_id,
@@ -450,8 +487,34 @@ SELECT
   tries
 FROM test_results
 WHERE id > :after
-  AND created_at >= :since                     -- when: since
 ORDER BY id
+LIMIT :limit;
+
+-- name: page_tests_since :many
+-- The test results created from a time on, in the order
+-- of their creation: the first, or those after the last one found.
+SELECT
+  id,
+  run_id,
+  suite_name,
+  test_name,
+  device_id,
+  card_iccid,
+  started_at,
+  ended_at,
+  duration_ms,
+  status,
+  error_message,
+  assertions,
+  metadata,
+  created_at,
+  updated_at,
+  tries
+FROM test_results
+WHERE created_at >= :since
+  AND created_at >= :created_at                -- when: created_at, id
+  AND (created_at > :created_at OR id > :id)   -- when: created_at, id
+ORDER BY created_at, id
 LIMIT :limit;
 
 -- name: find_tests :many

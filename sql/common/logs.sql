@@ -161,12 +161,23 @@ LEFT JOIN comm_logs l ON l.session_id = s.id
 WHERE s.id = :session_id
 GROUP BY s.id;
 
--- name: count_old :scalar
--- How many entries are older than a time.
--- allow-scan: counting needs the whole table; an index on the time would slow each APDU written
-SELECT COUNT(*)
-FROM comm_logs
-WHERE timestamp < :before;
+-- name: count_old :one
+-- How many of the next entries after a number are older than a time, how many were read, and the
+-- last of them. Counting reads the whole log, for an index on the time would slow each APDU written;
+-- page by page, no statement is long.
+SELECT
+  COUNT(*) AS entries,
+  COUNT(CASE WHEN page.timestamp < :before THEN 1 END) AS old_entries,
+  MAX(page.id) AS last_id
+FROM (
+  SELECT
+    id,
+    timestamp
+  FROM comm_logs
+  WHERE id > :after
+  ORDER BY id
+  LIMIT :limit
+) page;
 
 -- name: find_old :many
 -- The numbers of the first entries after a number that are older than a time.

@@ -197,13 +197,17 @@ WHERE status IN ('pending', 'active')
 ORDER BY created_at DESC, id DESC;
 
 -- name: find_old :many
--- The ids of the first sessions that were created and have ended before a time. A session that
--- ended without saying when is as old as its last change.
-SELECT id
+-- The first sessions that were created and have ended before a time, or the next after the last
+-- found. A session that ended without saying when is as old as its last change.
+SELECT
+  id,
+  created_at
 FROM ota_sessions
 WHERE status IN ('completed', 'failed', 'timeout')
   AND created_at < :before
   AND COALESCE(ended_at, updated_at) < :before
+  AND created_at >= :created_at                -- when: created_at, id
+  AND (created_at > :created_at OR id > :id)   -- when: created_at, id
 ORDER BY created_at, id
 LIMIT :limit;
 
@@ -216,14 +220,12 @@ WHERE status IN ('completed', 'failed', 'timeout')
   AND COALESCE(ended_at, updated_at) < :before;
 
 -- name: count_old_logs :scalar
--- How many log entries those sessions have; with :since, only those not older than that.
+-- How many log entries some of those sessions have; with :since, only those not older than that.
+-- list: session_ids
 SELECT COUNT(*)
-FROM ota_sessions s
-JOIN comm_logs l ON l.session_id = s.id
-WHERE s.status IN ('completed', 'failed', 'timeout')
-  AND s.created_at < :before
-  AND COALESCE(s.ended_at, s.updated_at) < :before
-  AND l.timestamp >= :since                    -- when: since
+FROM comm_logs
+WHERE session_id IN (:session_ids)
+  AND timestamp >= :since                      -- when: since
 ;
 
 -- name: delete_many :exec

@@ -3,7 +3,8 @@
 -- end is open. Within a run the order is that of the starts, then that of writing.
 
 -- name: find_by_run :many
--- The results of a run in their order. export_junit_xml sends it too.
+-- The results of a run in their order; with :failures, the tests whose last try failed or broke off
+-- with an error. export_junit_xml and find_failures send it too.
 SELECT
   id,
   run_id,
@@ -23,12 +24,16 @@ SELECT
   updated_at
 FROM test_results
 WHERE run_id = :run_id
-ORDER BY started_at IS NOT NULL, started_at, created_at, id;
+  AND status NOT IN ('passed', 'skipped') AND tries > 0 -- when: failures
+ORDER BY started_at IS NOT NULL, started_at, created_at, id
+LIMIT :limit;
 
 -- name: find_by_filters :many
--- The results that match all that is given, newest first, those without a start last.
--- find_by_suite, find_by_status, find_by_device, find_by_card and find_by_date_range send it too.
--- allow-scan: it sorts whatever matches, because no index has NULL after the newest: name a run, or a range of time
+-- The results with a start that match all that is given, newest first: the end of an index, with no
+-- sort. NOT IN keeps SQLite from the index on the status, which would sort all failures.
+-- find_by_suite, find_by_status, find_by_device, find_by_card, find_by_date_range, find_failures and
+-- history send it too.
+-- allow-scan: it walks the index on the start until the limit: where few match it reads far
 SELECT
   id,
   run_id,
@@ -47,21 +52,21 @@ SELECT
   created_at,
   updated_at
 FROM test_results
-WHERE 1 = 1
+WHERE started_at IS NOT NULL
   AND run_id = :run_id                         -- when: run_id
   AND suite_name = :suite_name                 -- when: suite_name
+  AND test_name = :test_name                   -- when: suite_name, test_name
   AND status = :status                         -- when: status
+  AND status NOT IN ('passed', 'skipped') AND tries > 0 -- when: failures
   AND device_id = :device_id                   -- when: device_id
   AND card_iccid = :card_iccid                 -- when: card_iccid
   AND started_at >= :start                     -- when: start
   AND started_at < :end                        -- when: end
-ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
+ORDER BY started_at DESC, created_at DESC, id DESC
 LIMIT :limit;
 
--- name: find_failures :many
--- The tests whose last try failed or broke off with an error: of one run in its order, or the newest
--- of all.
--- allow-scan: of all runs it sorts the failures, which are few
+-- name: find_without_start :many
+-- The same without a start, which come last, newest first.
 SELECT
   id,
   run_id,
@@ -80,12 +85,15 @@ SELECT
   created_at,
   updated_at
 FROM test_results
-WHERE status IN ('failed', 'error')
-  AND tries > 0
+WHERE started_at IS NULL
   AND run_id = :run_id                         -- when: run_id
-ORDER BY
-  started_at IS NULL, started_at DESC, created_at DESC, id DESC, -- order: started_at desc
-  started_at IS NOT NULL, started_at, created_at, id
+  AND suite_name = :suite_name                 -- when: suite_name
+  AND test_name = :test_name                   -- when: suite_name, test_name
+  AND status = :status                         -- when: status
+  AND status NOT IN ('passed', 'skipped') AND tries > 0 -- when: failures
+  AND device_id = :device_id                   -- when: device_id
+  AND card_iccid = :card_iccid                 -- when: card_iccid
+ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
 -- name: get_run_ids :many
@@ -103,31 +111,6 @@ LIMIT :limit;
 SELECT DISTINCT suite_name
 FROM test_results
 ORDER BY suite_name;
-
--- name: history :many
--- How one test ended, newest first, off the index (suite_name, test_name, started_at).
-SELECT
-  id,
-  run_id,
-  suite_name,
-  test_name,
-  status,
-  device_id,
-  card_iccid,
-  started_at,
-  ended_at,
-  duration_ms,
-  error_message,
-  assertions,
-  metadata,
-  tries,
-  created_at,
-  updated_at
-FROM test_results
-WHERE suite_name = :suite_name
-  AND test_name = :test_name
-ORDER BY started_at IS NULL, started_at DESC, created_at DESC, id DESC
-LIMIT :limit;
 
 -- name: find_known :many
 -- Which of the keys are taken: the results of a report that was imported before.

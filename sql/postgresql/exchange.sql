@@ -31,6 +31,18 @@ COPY comm_logs (
 )
 FROM STDIN;
 
+-- name: find_first_log :one
+-- The number of the first log entry that is not older than a time, by which the pages begin.
+-- differs: OFFSET keeps the planner from walking the primary key where the BRIN index finds the time
+SELECT MIN(late.id) AS id
+FROM (
+  SELECT l.id
+  FROM comm_logs l
+  WHERE l.timestamp >= :since
+  OFFSET 0 -- noqa: AM09
+) late
+HAVING MIN(late.id) IS NOT NULL;
+
 -- name: may_reserve_numbers :scalar
 -- Whether the role may set the sequence that numbers log entries.
 -- only: the other backends continue after the highest number by themselves

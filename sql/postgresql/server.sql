@@ -19,6 +19,20 @@ WHERE c.relname IN (
   AND c.relkind = 'r'
   AND PG_TABLE_IS_VISIBLE(c.oid);
 
+-- name: estimate_rows :many
+-- The rows of each table, as VACUUM or ANALYZE last counted or estimated them.
+-- differs: each server has its own catalog
+SELECT
+  c.relname AS name,
+  CAST(GREATEST(c.reltuples, 0) AS BIGINT) AS row_count
+FROM pg_catalog.pg_class c
+WHERE c.relname IN (
+    'devices', 'card_profiles', 'ota_sessions', 'comm_logs', 'test_results', 'settings',
+    'event_counter', 'event_outbox'
+  )
+  AND c.relkind = 'r'
+  AND PG_TABLE_IS_VISIBLE(c.oid);
+
 -- name: may_read_statements :scalar
 -- Whether the role sees the statements of others with their text, and not only its own.
 -- only: MySQL has no such role; there the right to read the table says it

@@ -18,3 +18,23 @@ WHERE m.tbl_name IN (
     'event_counter', 'event_outbox'
   )
 GROUP BY m.tbl_name;
+
+-- name: estimate_rows :many
+-- The rows of the tables that grow: the numbers from the first row to the last, as though none
+-- between them were deleted.
+-- differs: SQLite keeps no figures of its tables
+SELECT
+  'ota_sessions' AS name,
+  COALESCE((SELECT MAX(rowid) FROM ota_sessions) - (SELECT MIN(rowid) FROM ota_sessions) + 1, 0) AS row_count
+UNION ALL
+SELECT
+  'comm_logs' AS name,
+  COALESCE((SELECT MAX(rowid) FROM comm_logs) - (SELECT MIN(rowid) FROM comm_logs) + 1, 0) AS row_count
+UNION ALL
+SELECT
+  'test_results' AS name,
+  COALESCE((SELECT MAX(rowid) FROM test_results) - (SELECT MIN(rowid) FROM test_results) + 1, 0) AS row_count
+UNION ALL
+SELECT
+  'event_outbox' AS name,
+  COALESCE((SELECT MAX(rowid) FROM event_outbox) - (SELECT MIN(rowid) FROM event_outbox) + 1, 0) AS row_count;

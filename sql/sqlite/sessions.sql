@@ -145,14 +145,18 @@ WHERE status IN ('pending', 'active')
 ORDER BY created_at DESC, id DESC;
 
 -- name: find_old :many
--- The ids of the first sessions that were created and have ended before a time. A session that
--- ended without saying when is as old as its last change.
+-- The first sessions that were created and have ended before a time, or the next after the last
+-- found. A session that ended without saying when is as old as its last change.
 -- differs: + keeps SQLite off the index on status, where it would sort all that have ended
-SELECT id
+SELECT
+  id,
+  created_at
 FROM ota_sessions
 WHERE +status IN ('completed', 'failed', 'timeout')
   AND created_at < :before
   AND COALESCE(ended_at, updated_at) < :before
+  AND created_at >= :created_at                -- when: created_at, id
+  AND (created_at > :created_at OR id > :id)   -- when: created_at, id
 ORDER BY created_at, id
 LIMIT :limit;
 

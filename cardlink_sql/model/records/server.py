@@ -7,11 +7,15 @@ from cardlink_sql.model.json_value import Record
 
 @dataclass(frozen=True, slots=True)
 class TableSize(Record):
-    """A table's rows and, where the database knows them, its bytes with all indexes."""
+    """A table's rows and, where the database knows them, its bytes with all indexes.
+
+    ``is_estimate`` says that the rows are the server's estimate, not a count.
+    """
 
     name: str
     rows: int
     bytes: int | None
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,14 @@ def _table(table: Table, dialect: Dialect) -> model.Table:
             if isinstance(one, CheckConstraint)
         ),
         tuple(
-            model.Index(str(index.name), tuple(index.columns.keys()), bool(index.unique))
+            model.Index(
+                str(index.name),
+                tuple(index.columns.keys()),
+                bool(index.unique),
+                method=index.info.get("method"),
+            )
             for index in indexes
+            if dialect is Dialect.POSTGRESQL or "method" not in index.info
         ),
         MYSQL_OPTIONS if is_mysql else None,
     )

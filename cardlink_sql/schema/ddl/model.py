@@ -45,12 +45,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index: its columns or expressions in order, each with DESC where it descends."""
+    """An index: its columns or expressions in order, each with DESC where it descends.
+
+    ``method`` is PostgreSQL's, where it is no B-tree.
+    """
 
     name: str
     parts: tuple[str, ...]
     is_unique: bool = False
     where: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ class _Printer:
             return f"INDEX {index.name} ({parts})"
         unique = "UNIQUE " if index.is_unique else ""
         where = f" WHERE {index.where}" if index.where else ""
-        on = f"ON {self._quote(table.name)} ({parts}){where}"
+        using = f"USING {index.method} " if index.method else ""
+        on = f"ON {self._quote(table.name)} {using}({parts}){where}"
         return _broken(f"CREATE {unique}INDEX {index.name}", on, indent=0)
 
     def _list(self, parts: Iterable[str]) -> str:

@@ -28,7 +28,8 @@ BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
 
 # Matches only the form of the indexes that the layer creates.
 _POSTGRESQL_INDEX: Final = re.compile(
-    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING btree \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?"
+    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING (?P<method>btree|brin)"
+    r" \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?"
 )
 _SQLITE_INDEX: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?",
@@ -190,7 +191,10 @@ class _TableReader:
             self.unknown.append((name, sql))
             return
         parts = (_part(part.strip()) for part in re.split(r",(?![^(]*\))", found["parts"]))
-        yield Index(name, tuple(parts), is_unique, found["where"])
+        method = found.groupdict().get("method")
+        yield Index(
+            name, tuple(parts), is_unique, found["where"], None if method == "btree" else method
+        )
 
 
 class _SQLite(_TableReader):

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.odd_rows import row_name, skip, skipped_keys
+from cardlink_sql.database.odd_rows import row_name, skip
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.times import time_text
@@ -20,6 +20,7 @@ from cardlink_sql.queries import Row
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import make_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_writer
+from cardlink_sql.transfer.exchange.pages import Pages
 from cardlink_sql.transfer.exchange.shapes import (
     BY_WORD,
     PSK_KEY,
@@ -32,7 +33,6 @@ from cardlink_sql.transfer.exchange.values import Values, from_row
 from cardlink_sql.transfer.exchange.writers import Writer, writer
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
-PAGE: Final = 1000
 # What belongs to one session.
 _OF_SESSION: Final = ("devices", "cards", "sessions", "logs")
 
@@ -175,10 +175,11 @@ class _Export:
         with manager.transaction(read_only=True, snapshot=True) as transaction:
             gateway = ExchangeGateway(transaction, manager.library)
             self._refuse_missing_session(gateway)
+            pages = Pages(gateway, self._scope())
             out.begin(header)
             for shape in selection.shapes:
                 out.table(shape)
-                rows[shape.name] = self._write_table(out, gateway, shape)
+                rows[shape.name] = self._write_table(out, pages, shape)
         out.end(rows)
         return rows
 
@@ -187,10 +188,10 @@ class _Export:
         if session is not None and not gateway.find("sessions", [session]):
             raise NotFoundError(f"there is no session {session!r}", "ota_sessions")
 
-    def _write_table(self, out: Writer, gateway: ExchangeGateway, shape: Shape) -> int:
+    def _write_table(self, out: Writer, pages: Pages, shape: Shape) -> int:
         count = 0
         write = out.row
-        for page in self._pages(gateway, shape):
+        for page in self._pages(pages, shape):
             for values in page:
                 if shape.word == "cards":
                     self._put_key(values)
@@ -201,21 +202,11 @@ class _Export:
             self._on_progress(len(page))
         return count
 
-    def _pages(self, gateway: ExchangeGateway, shape: Shape) -> Iterator[list[Values]]:
-        """Yield the rows of a table by key."""
+    def _pages(self, pages: Pages, shape: Shape) -> Iterator[list[Values]]:
+        """Yield the rows of a table."""
         convert = from_row(shape, self._manager.dialect)
-        position = shape.columns.index(shape.key)
-        scope = self._scope()
-        after: str | int = 0 if shape.word == "logs" else ""
-        while True:
-            with skipped_keys() as keys:
-                rows = gateway.page(shape.word, after, PAGE, scope)
-                before = len(keys)
-                page = [values for row in rows for values in _converted(convert, row, shape)]
-            yield page
-            if len(rows) + before < PAGE:
-                return
-            after = max([*keys, *(row[position] for row in rows[-1:])])
+        for rows in pages.of(shape):
+            yield [values for row in rows for values in _converted(convert, row, shape)]
 
     def _is_left_out(self, key: str) -> bool:
         return is_secret(key) and not self._selection.secrets
