@@ -181,7 +181,7 @@ class _SQLite(Describer):
     def _is_nullable(self, origin: tuple[str | None, str] | None) -> bool | None:
         if origin is None or origin[0] is None:
             return None
-        rows = self._statements.rows("review.columns", table=origin[0])
+        rows = self._statements.rows("review.columns_of_table", table=origin[0])
         return next((not notnull for name, notnull in rows if name == origin[1]), None)
 
 
@@ -207,7 +207,7 @@ class _MySQL(Describer):
 
     def _prepare(self, sql: str, parameters: int = 0) -> None:
         try:
-            self._statements.rows("review.prepare", statement=sql)
+            self._statements.rows("review.prepare_query", statement=sql)
             self._statements.rows("review.forget_prepared")
         except self._connection.Error as error:
             raise _refused_by_mysql(error, sql) from error

@@ -25,7 +25,7 @@ def place_in_schema(dialect: Dialect, sentence: str) -> str:
     """
     lines = committed_schema(dialect).splitlines()
     table = sentence.partition(":")[0]
-    for name in (*_NAMES.findall(sentence), f"CREATE TABLE {table}"):
+    for name in (*_NAMES.findall(sentence), f"TABLE {table}"):
         for number, line in enumerate(lines, 1):
             if re.search(rf"\b{re.escape(name)}\b", line):
                 return f"migrations/schema/{dialect}.sql:{number}"

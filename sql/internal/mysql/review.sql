@@ -28,7 +28,7 @@ SELECT index_name, count_read
 FROM performance_schema.table_io_waits_summary_by_index_usage
 WHERE object_schema = DATABASE() AND index_name IS NOT NULL;
 
--- name: prepare :exec
+-- name: prepare_query :exec
 -- Prepare a query under review, which is not run.
 PREPARE described FROM :statement;
 

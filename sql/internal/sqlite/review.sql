@@ -38,7 +38,7 @@ DROP VIEW described;
 -- Let a statement run with NULL for each parameter, to learn what it returns.
 PRAGMA ignore_check_constraints = ON;
 
--- name: columns :many
+-- name: columns_of_table :many
 -- The columns of a table, and whether each is NOT NULL.
 SELECT name, "notnull"
 FROM PRAGMA_TABLE_INFO(:table);
