@@ -336,6 +336,8 @@ def test_the_columns_of_a_list_are_chosen_and_sorted(url: str, run: Run) -> None
         "name,Device", "pixel 7,device-0003", r"\x1b[2J\x9b1m\u202e,device-0002",
         "Pixel 8,device-0001",
     ]  # fmt: skip
+    empty = run("sessions", "list", "--columns", "session,metadata,type", "-d", url, COLUMNS="60")
+    assert empty.stdout.splitlines()[1].split() == ["Session", "metadata", "type"]
     refused = run("devices", "list", "--columns", "nmae", "-d", url)
     assert (refused.returncode, "no column 'nmae'; there are: device, type" in refused.stderr) == (
         2,

@@ -158,8 +158,11 @@ def print_rows(
         return
     if not cells:
         return
-    used = [at for at in wanted if any(len(line[at]) for line in cells)]
-    gone = _too_many(columns, cells, used, folding, leaving)
+    if shape.columns is not None:  # who chose them sees them
+        used, gone = wanted, []
+    else:
+        used = [at for at in wanted if any(len(line[at]) for line in cells)]
+        gone = _too_many(columns, cells, used, folding, leaving)
     _print_table(columns, cells, [at for at in used if columns[at] not in gone], right, folding)
     if gone:
         output.print(f"Not shown: {', '.join(gone)}; --columns chooses.")
