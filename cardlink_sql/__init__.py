@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         QueryError as QueryError,
         RecorderFullError as RecorderFullError,
         StateError as StateError,
+        StorageFullError as StorageFullError,
         ValidationError as ValidationError,
     )
     from cardlink_sql.live.batch import RefusedItem as RefusedItem
@@ -102,7 +103,7 @@ _MODULES = {
     "errors": (
         "CommitInDoubtError ConflictError ConnectionError DatabaseError DriftError "
         "EncryptionError IntegrityError MigrationError NotFoundError QueryError "
-        "RecorderFullError StateError ValidationError"
+        "RecorderFullError StateError StorageFullError ValidationError"
     ),
     "live.batch": "RefusedItem",
     "live.key_store": "KeyStore",

@@ -17,6 +17,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.errors import ConnectionError, QueryError, RecorderFullError
+from cardlink_sql.live.calls import PUTS
 from cardlink_sql.live.key_store import KeyStore
 from cardlink_sql.live.recorder import Recorder
 from cardlink_sql.manager import DatabaseManager
@@ -99,7 +100,7 @@ async def get_all_identities(store: KeyStore) -> list[str]:
 
 
 async def put(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a recorder's method, such as ``recorder.add_log``; await room where it is full.
+    """Call a recorder's method that puts something in, and await room where it is full.
 
     The call itself never waits, so a coroutine may also make it without this function and treat
     a full recorder as an error.
@@ -109,8 +110,11 @@ async def put(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T
             made to refuse.
     """
     recorder = getattr(method, "__self__", None)
-    if not isinstance(recorder, Recorder):
-        raise QueryError("expected a method of a Recorder", remedy="await put(recorder.add_log, …)")
+    if not isinstance(recorder, Recorder) or getattr(method, "__name__", "") not in PUTS:
+        raise QueryError(
+            "expected a method of a Recorder that puts something in",
+            remedy="await put(recorder.add_log, …), flush(recorder) or close(recorder)",
+        )
     deadline = monotonic() + recorder.full_timeout
     while True:
         try:
@@ -124,6 +128,11 @@ async def put(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T
 async def flush(recorder: Recorder, timeout: float = 30.0) -> None:
     """Return when all that was put in before is committed, as :meth:`Recorder.flush`."""
     await asyncio.to_thread(recorder.flush, timeout)
+
+
+async def close(recorder: Recorder, timeout: float = 30.0) -> None:
+    """Take nothing more, and return when all is committed, as :meth:`Recorder.close`."""
+    await asyncio.to_thread(recorder.close, timeout)
 
 
 def listen(

@@ -8,8 +8,12 @@ import re
 from typing import Final
 
 # So many hex digits could be a key; digits of one ICCID, IMEI or time could not.
-_MAY_BE_A_KEY: Final = re.compile(r"(?:[0-9A-F]{2}[\s:]?){8,}", re.IGNORECASE)
-_SEPARATORS: Final = re.compile(r"[\s:]")
+_MAY_BE_A_KEY: Final = re.compile(r"(?:(?:0x)?[0-9A-F]{2}[\s:._-]*){8,}", re.IGNORECASE)
+_SEPARATORS: Final = re.compile(r"0x|[\s:._-]", re.IGNORECASE)
+_MOST_DIGITS: Final = 22
+_UUID: Final = re.compile(r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE)
+_MAY_BE_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{22,}=")
+_SHORTEST_KEY: Final = 8
 
 
 class DatabaseError(Exception):
@@ -60,6 +64,10 @@ class RecorderFullError(DatabaseError):
     """The recorder is full, so the item was not accepted."""
 
 
+class StorageFullError(DatabaseError):
+    """The disk or the tablespace of the database is full; what was written is not kept."""
+
+
 class NotFoundError(DatabaseError):
     """The row that was named does not exist."""
 
@@ -103,7 +111,25 @@ class ConflictError(DatabaseError):
 def shown(value: object, longest: int = 200) -> str:
     """Return a value's repr, cut to a length, or why it is not shown."""
     text = repr(value)
-    for found in _MAY_BE_A_KEY.finditer(text):
-        if not _SEPARATORS.sub("", found[0]).isdecimal():
-            return "(not shown, since it may be a key)"
+    if _may_be_raw(value) or _MAY_BE_BASE64.search(text) or any(map(_may_be_a_key, _hex(text))):
+        return "(not shown, since it may be a key)"
     return text if len(text) <= longest else f"{text[: longest - 3]}…"
+
+
+def _hex(text: str) -> list[str]:
+    return [found[0] for found in _MAY_BE_A_KEY.finditer(text)]
+
+
+def _may_be_a_key(digits: str) -> bool:
+    plain = _SEPARATORS.sub("", digits)
+    is_long = not plain.isdecimal() or len(plain) > _MOST_DIGITS
+    return is_long and not _UUID.fullmatch(digits)
+
+
+def _may_be_raw(value: object) -> bool:
+    """Whether it could be the octets of a key as they are."""
+    if not isinstance(value, str | bytes | bytearray) or len(value) < _SHORTEST_KEY:
+        return False
+    if not isinstance(value, str):
+        return True
+    return not all(char.isprintable() or char.isspace() for char in value)

@@ -239,6 +239,9 @@ def test_the_recorder_is_put_into_and_flushed(manager: DatabaseManager) -> None:
                 await aio.put(recorder.add_log, session, "command", "zz")
             with pytest.raises(QueryError, match="expected a method of a Recorder"):
                 await aio.put(print, "x")
+            with pytest.raises(QueryError, match="that puts something in"):
+                await aio.put(recorder.flush)
+            await aio.close(recorder)
 
     in_loop(main)
 

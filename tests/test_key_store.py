@@ -141,6 +141,30 @@ def test_the_log_tells_an_unknown_identity_from_a_database_that_fails(
     assert failed.getMessage().startswith("the PSK of 'card_1' cannot be read: ")
 
 
+@pytest.mark.parametrize(
+    ("identity", "is_shown"),
+    [
+        ("card_77", True),
+        ("89882110000000000312", True),
+        ("nobody\n", True),
+        ("urn:imei:490154203237518", True),
+        ("00112233445566778899AABBCCDDEEFF", False),
+        ("DE:AD:BE:EF:0A:1B:2C:3D:4E:5F:60:71:82:93:A4:B5", False),
+        ("0xDE 0xAD 0xBE 0xEF 0x0A 0x1B 0x2C 0x3D", False),
+        ("DEADBEEF-0A1B2C3D-4E5F6071-8293A4B5", False),
+        ("12345678901234567890123456789012", False),
+        ("3q2+7wobLD1OX2BxgpOktQ==", False),
+        ('\x00\x11"3DUfw\x08\x19*;L]n\x7f', False),
+    ],
+)
+def test_the_log_shows_no_identity_that_may_be_a_key(
+    store: KeyStore, caplog: pytest.LogCaptureFixture, identity: str, is_shown: bool
+) -> None:
+    assert store.ssl_callback(identity) == b""
+    assert (repr(identity) in caplog.text) is is_shown
+    assert ("may be a key" in caplog.text) is not is_shown
+
+
 def test_a_database_that_fails_is_an_error_to_who_asks_for_a_key(broken: KeyStore) -> None:
     with pytest.raises(ConnectionError):
         broken.get_key("card_1")

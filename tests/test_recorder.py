@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import event
 
 from cardlink_sql import (
     ConnectionError,
@@ -37,10 +38,11 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.live.batch import Item, in_phases
+from cardlink_sql.live import persistent_writer
+from cardlink_sql.live.batch import BatchWriter, Item, in_phases
 from tests.conftest import MOMENT, card, iccid, on_sqlite, session_id, wait_until
 from tests.cutting_proxy import CuttingProxy
-from tests.roles import execute
+from tests.roles import ask, execute
 from tests.test_manager import kill_connections
 from tests.test_threads import at_once
 
@@ -545,6 +547,121 @@ def test_apdus_of_a_session_that_another_opened_are_not_doubled(
 
 
 @on_servers
+@pytest.mark.parametrize("what", ["lose", "answer"])
+def test_a_lost_commit_is_judged_by_more_than_one_session(
+    manager: DatabaseManager, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    took_place = BatchWriter._took_place
+
+    def touch(writer: BatchWriter, attempt: Any) -> bool:
+        """Change one session of the batch before it is looked at, as another program may."""
+        with UnitOfWork(manager) as uow:
+            if what == "answer":
+                uow.sessions.delete_by_id(touched)
+            else:
+                uow.sessions.timeout_session(touched)
+            uow.commit()
+        return took_place(writer, attempt)
+
+    with through(proxy, manager) as recorder:
+        touched, kept = recorder.open_session(), recorder.open_session()
+        recorder.flush()
+        monkeypatch.setattr(BatchWriter, "_took_place", touch)
+        recorder.complete_session(touched)
+        recorder.add_log(kept, "command", "00A4")
+        recorder.complete_session(kept)
+        new = recorder.open_session()
+        proxy.at_commit = what
+        recorder.flush()
+        assert recorder.figures().refused == (what == "lose")
+    assert apdus(manager, kept) == ["00A4"]
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.sessions.exists(new)
+
+
+# Handlers of "checkout" that let a connection wait only a moment for another's lock.
+SHORT_WAITS = {
+    Dialect.POSTGRESQL: lambda one, *_: one.cursor().execute("SET lock_timeout = '200ms'"),
+    Dialect.MYSQL: lambda one, *_: one.cursor().execute("SET innodb_lock_wait_timeout = 1"),
+}
+
+
+@on_servers
+def test_a_locked_session_does_not_stop_the_others(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persistent_writer, "_LONG_WAIT", 0.1)
+    with (
+        DatabaseManager(manager.config) as own,
+        Recorder(own, interval=0.01) as recorder,
+        UnitOfWork(manager) as locker,
+    ):
+        event.listen(own.pool.engine, "checkout", SHORT_WAITS[own.dialect])
+        locked, free = recorder.open_session(), recorder.open_session()
+        recorder.flush()
+        assert locker.sessions.hold(locked)
+        recorder.add_log(free, "command", "00A4")
+        recorder.complete_session(locked)
+        recorder.complete_session(free)
+        wait_until(lambda: recorder.figures().queued == 1)
+        recorder.add_log(locked, "command", "00A4")
+        later = record_session(recorder)
+        wait_until(lambda: recorder.figures().queued == 2)
+        assert is_whole(manager, later)
+        with pytest.raises(ConnectionError, match="2 items"):
+            recorder.flush(0.1)
+        locker.rollback()
+        recorder.flush()
+        assert apdus(manager, locked) == apdus(manager, free) == ["00A4"]
+
+
+@on_servers
+def test_an_outage_that_ends_during_the_probe_refuses_nothing(
+    manager: DatabaseManager, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes_writes = BatchWriter.takes_writes
+    probes: list[bool] = []
+
+    def end_outage(writer: BatchWriter) -> bool:
+        proxy.is_down = False
+        probes.append(takes_writes(writer))
+        return probes[-1]
+
+    monkeypatch.setattr(BatchWriter, "takes_writes", end_outage)
+    with through(proxy, manager) as recorder:
+        session = recorder.open_session()
+        proxy.is_down = True
+        proxy.cut()
+        recorder.flush()
+        assert probes == [True]
+        assert recorder.figures().refused == 0
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.sessions.exists(session)
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+def test_a_full_disk_refuses_no_item(own_database: DatabaseManager) -> None:
+    pages = 0
+
+    def limit(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}")
+
+    event.listen(own_database.pool.engine, "checkout", limit)
+    with Recorder(own_database, interval=FOREVER) as recorder:
+        session = recorder.open_session()
+        recorder.flush()
+        pages = ask(own_database, "PRAGMA page_count")[0][0]
+        for number in range(300):
+            recorder.add_log(session, "command", f"{number:04X}" * 50)
+        with pytest.raises(ConnectionError):
+            recorder.flush(3)
+        assert recorder.figures().refused == 0
+        pages = 0
+        recorder.flush()
+    assert len(apdus(own_database, session)) == 300
+
+
+@on_servers
 def test_holding_a_session_waits_for_the_apdus_under_way(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
@@ -789,6 +906,35 @@ def test_a_second_creation_is_refused_and_the_session_goes_on(manager: DatabaseM
         assert recorder.figures().refused == 1
     with UnitOfWork(manager, read_only=True) as uow:
         assert uow.logs.count_by_session(session) == 1
+
+
+def test_an_exit_in_a_handler_does_not_end_the_recorder(manager: DatabaseManager) -> None:
+    def leave(_event: object) -> None:
+        raise SystemExit
+
+    manager.events.on("session_changed", leave)
+    with Recorder(manager) as recorder:
+        session = recorder.open_session()
+        recorder.flush()
+        recorder.add_log(session, "command", "00A4")
+        recorder.flush()
+    assert apdus(manager, session) == ["00A4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"manager": "sqlite:///x.db"}, "manager"),
+        ({"interval": 1e300}, "interval"),
+        ({"full_timeout": 4e7}, "full_timeout"),
+        ({"on_refused": 5}, "on_refused"),
+    ],
+)
+def test_a_wrong_argument_is_refused(arguments: dict[str, Any], place: str) -> None:
+    arguments.setdefault("manager", DatabaseManager("sqlite://"))
+    with pytest.raises(ValidationError) as refused:
+        Recorder(**arguments)
+    assert refused.value.where == place
 
 
 def test_an_exit_in_the_callback_does_not_end_the_recorder(manager: DatabaseManager) -> None:

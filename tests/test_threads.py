@@ -127,6 +127,7 @@ USES: dict[str, Callable[[UnitOfWork], Any]] = {
     "count": lambda uow: uow.devices.count(),
     "exists": lambda uow: uow.devices.exists("device-0001"),
     "write": lambda uow: uow.devices.create(device(2)),
+    "discard": lambda uow: uow.logs.discard(),
     "buffer": lambda uow: uow.logs.add_log(entry().session_id, "command", "00A4"),
     "flush": lambda uow: uow.logs.flush_batch(),
     "batch": lambda uow: uow.logs.add_log_batch([entry()]),
@@ -167,6 +168,16 @@ def test_another_thread_cannot_take_a_buffer_or_a_half_read_stream(uow: UnitOfWo
     with closing(uow.logs.stream_session(session)) as stream:
         assert next(stream).raw_data == "00A4"
     assert list(stream) == []
+
+
+def test_a_thread_with_the_ident_of_a_dead_one_is_another(manager: DatabaseManager) -> None:
+    work = UnitOfWork(manager, read_only=True)
+    opener = threading.Thread(target=work.__enter__)
+    opener.start()
+    opener.join()
+    # Most systems hand the ident out again at once.
+    errors = [in_thread(work.devices.count) for _ in range(20)]
+    assert {type(error) for error in errors} == {QueryError}
 
 
 def test_a_unit_of_work_may_be_opened_again_by_another_thread(manager: DatabaseManager) -> None:

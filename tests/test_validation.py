@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -15,6 +16,16 @@ from cardlink_sql.model.luhn import luhn_is_right
 
 WHERE = "table.column"
 MESSY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+
+
+class Name(str, Enum):  # noqa: UP042 - not a StrEnum, whose str() is its value
+    CARD = "card_1"
+
+
+def test_text_that_is_a_member_of_an_enumeration_is_its_value() -> None:
+    for check in (validation.psk_identity, validation.text):
+        assert type(check(Name.CARD, "place")) is str
+        assert check(Name.CARD, "place") == "card_1"
 
 
 def test_a_refusal_is_a_value_error_that_names_the_place() -> None:

@@ -251,7 +251,9 @@ class EventBus:
                 continue
             try:
                 handler(event)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # not even SystemExit: what was written is committed
                 _log.exception("the handler %s of %s raised", name_of_handler(handler), kind)
 
 

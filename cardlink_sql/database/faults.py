@@ -13,6 +13,7 @@ from cardlink_sql.errors import (
     DatabaseError,
     IntegrityError,
     QueryError,
+    StorageFullError,
     ValidationError,
 )
 
@@ -74,7 +75,7 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
         "restore it from a backup, or name another file",
     ),
     Fault.FULL: (
-        QueryError,
+        StorageFullError,
         "the disk of the database is full, and nothing of this was written",
         "make room there, then run it again; cardlink-db purge makes room inside the database",
     ),

@@ -33,8 +33,8 @@ _FAULTS: Final = {
     "42P01": Fault.NO_TABLE,
     "42703": Fault.NO_TABLE,
     "25006": Fault.READ_ONLY,
-    "53100": Fault.FULL,
     "42501": Fault.RIGHTS,
+    "53100": Fault.FULL,
 }
 
 

@@ -1,12 +1,21 @@
 """The refusals of a transaction, and their remedies."""
 
-from threading import current_thread
+from threading import current_thread, local
 from typing import Any
 
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.errors import CommitInDoubtError, ConnectionError, IntegrityError, QueryError
 
 _REMEDY = "with UnitOfWork(manager) as uow: …"
+
+
+class _Thread(local):
+    def __init__(self) -> None:
+        self.token = object()
+
+
+# Its ``token`` tells threads apart, even one that got the ident of a thread that has ended.
+this_thread = _Thread()
 
 
 def outside() -> QueryError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from threading import current_thread, get_ident
+from threading import current_thread
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from cardlink_sql.database import refusals
@@ -10,6 +10,7 @@ from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
 from cardlink_sql.database.pipeline import Pending
 from cardlink_sql.database.pool import Pool
+from cardlink_sql.database.refusals import this_thread
 from cardlink_sql.errors import DatabaseError, IntegrityError
 from cardlink_sql.queries import Query, Row
 
@@ -79,8 +80,7 @@ class Transaction:
         self._timeout = timeout
         self._hooks = hooks
         self._connection: Connection | None = None
-        # The ident of the thread that opened it; 0, which no thread has, while it is closed.
-        self._owner = 0
+        self._owner: object = None  # the token of the thread that opened it
         self._owner_name = ""
         self._begun = False
         self._has_written = False
@@ -105,7 +105,7 @@ class Transaction:
             ConnectionError: none is free, or the database does not answer.
         """
         self._connection = Connection(self._pool, self._timeout)
-        self._owner = get_ident()
+        self._owner = this_thread.token
         self._owner_name = current_thread().name
         self._begun = self._autocommit
         self._has_written = False
@@ -123,7 +123,7 @@ class Transaction:
         self.check_owner()
         self._discard_pending()
         connection, self._connection = self._connection, None
-        self._owner = 0
+        self._owner = None
         connection.close(roll_back=self._begun and not self._autocommit)
 
     def __enter__(self) -> "Transaction":
@@ -256,8 +256,7 @@ class Transaction:
             self._failed = None
         self._refuse_failed()
         self._flush_pending()
-        if not self._begun:
-            self._begin()
+        self.begin()
         try:
             connection.command(f"{verb} {name}")
         except BaseException as error:
@@ -286,13 +285,10 @@ class Transaction:
     def check_owner(self) -> None:
         """Refuse a thread other than the one that opened the transaction.
 
-        A driver's connection has one answer under way at a time, so a second thread would read
-        the rows of the first.
-
         Raises:
             QueryError: the transaction is closed, or another thread opened it.
         """
-        if get_ident() != self._owner:
+        if this_thread.token is not self._owner:
             self._refuse_thread()
 
     def _fetch(
@@ -305,7 +301,7 @@ class Transaction:
             values = statement.pick(parameters)
         except KeyError:  # the right number, and one is misnamed
             raise query.wrong_parameters(parameters) from None
-        if get_ident() != self._owner or (connection := self._connection) is None:
+        if this_thread.token is not self._owner or (connection := self._connection) is None:
             self._refuse_thread()
         if self._failed is not None:
             self._refuse_failed()
@@ -328,8 +324,7 @@ class Transaction:
         return self._attempt(query, lambda: send(connection, query, sql, bound), [values])
 
     def _attempt(self, query: Query, write: Callable[[], T], rows: Sequence[Any]) -> T:
-        if not self._begun:
-            self._begin()
+        self.begin()
         try:
             return write()
         except IntegrityError as error:
@@ -340,6 +335,11 @@ class Transaction:
         except BaseException as error:
             self._fail(query.title, error)
             raise
+
+    def begin(self) -> None:
+        """Begin before a read whose locks are to last; writes begin by themselves."""
+        if not self._begun:
+            self._begin()
 
     def _begin(self) -> None:
         """Open the transaction; a connection that died in the pool is replaced, once."""
@@ -395,6 +395,6 @@ class Transaction:
         raise refusals.other_thread(self._owner_name)
 
     def _check_open(self) -> Connection:
-        if get_ident() != self._owner or self._connection is None:
+        if this_thread.token is not self._owner or self._connection is None:
             self._refuse_thread()
         return self._connection

@@ -164,6 +164,7 @@ class LogGateway(LogRetention):
 
     def discard(self) -> None:
         """Forget the buffer; the transaction calls it at a rollback."""
+        self._transaction.check_owner()
         self._buffer = []
 
     def create(self, record: CommLog) -> CommLog:

@@ -187,6 +187,7 @@ class SessionGateway(SessionLifecycle):
         Raises:
             ConflictError: they took longer than the lock timeout.
         """
+        self._transaction.begin()
         return self._transaction.one(self._query("hold"), {"id": self._key(session_id)}) is not None
 
     def count_old(self, days: float) -> int:

@@ -1,6 +1,7 @@
 """Writes what a recorder has gathered: one transaction, and nothing twice or lost by it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -14,25 +15,23 @@ from cardlink_sql.errors import (
     ValidationError,
 )
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.choices import Direction
+from cardlink_sql.model.choices import Direction, SessionStatus
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
 
 # What the database says about one item. Any other error is about the database itself.
 _REFUSALS: Final = (IntegrityError, NotFoundError, StateError, ValidationError)
-# A session takes each of these once, so the second try shows that the first was committed.
-_ONCE: Final = frozenset(
-    {
-        "create_session",
-        "open_session",
-        "start_session",
-        "complete_session",
-        "fail_session",
-        "timeout_session",
-    }
-)
+# A session takes each of these once, and keeps the time that it had.
 _BEGINS: Final = frozenset({"create_session", "open_session"})
-_ENDS: Final = frozenset({"complete_session", "fail_session", "timeout_session"})
+_ENDS: Final = {
+    "complete_session": SessionStatus.COMPLETED,
+    "fail_session": SessionStatus.FAILED,
+    "timeout_session": SessionStatus.TIMEOUT,
+}
+_ONCE: Final = _BEGINS | {"start_session"} | _ENDS.keys()
 _KIB: Final = 1024
+# Sessions that are asked whether a COMMIT took place.
+_WITNESSES: Final = 3
 # Sessions that are isolated together at first, where the database refused an item.
 _TOGETHER: Final = 32
 # Sessions that are remembered, each with a number.
@@ -87,6 +86,19 @@ class Item:
                 raise
             call(**{**values, "at": start})
 
+    def is_seen_in(self, session: OTASession) -> bool:
+        """Return whether the session, as stored, shows that this call was committed.
+
+        Somebody else may have created, started or ended it: at another time.
+        """
+        at: datetime = self.values["at"]
+        if self.method in _BEGINS:
+            return session.created_at == at
+        if self.method == "start_session":
+            return session.started_at == at
+        times = (at, session.started_at) if self.is_now else (at,)
+        return session.status is _ENDS[self.method] and session.ended_at in times
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedItem:
@@ -133,8 +145,12 @@ class BatchWriter:
         """Return whether the answer to the last COMMIT was lost: the same batch must come again."""
         return self._doubt is not None
 
-    def write(self, items: list[Item]) -> list[RefusedItem]:
+    def write(self, items: list[Item], timeout: float | None = None) -> list[RefusedItem]:
         """Write the items in one transaction; returns those that the database refused.
+
+        Args:
+            items: of any sessions.
+            timeout: seconds that the transaction may take; ``None`` sets no limit of its own.
 
         Raises:
             CommitInDoubtError: call it again with the same items; it looks first whether they
@@ -149,10 +165,10 @@ class BatchWriter:
                 return self._finish(doubt)
         attempt = _Attempt()
         try:
-            self._commit(items, attempt, isolating=False)
+            self._commit(items, attempt, timeout, isolating=False)
         except _REFUSALS:
             attempt = _Attempt()
-            self._commit(items, attempt, isolating=True)
+            self._commit(items, attempt, timeout, isolating=True)
         return self._finish(attempt)
 
     def takes_writes(self) -> bool:
@@ -187,8 +203,10 @@ class BatchWriter:
             if uow.sessions.exists(session_id):
                 del self._refused_sessions[session_id]
 
-    def _commit(self, items: list[Item], attempt: _Attempt, *, isolating: bool) -> None:
-        with UnitOfWork(self._manager) as uow:
+    def _commit(
+        self, items: list[Item], attempt: _Attempt, timeout: float | None, *, isolating: bool
+    ) -> None:
+        with UnitOfWork(self._manager, timeout=timeout) as uow:
             if self._refused_sessions:
                 self._forget_refusals(uow, items)
                 items = self._without_refused_sessions(items, attempt)
@@ -271,28 +289,36 @@ class BatchWriter:
     def _count(
         self, uow: UnitOfWork, items: list[Item], attempt: _Attempt, *, all_sessions: bool
     ) -> None:
-        """Note how many APDUs sessions have, where nothing else may show the commit later."""
-        if not all_sessions and any(item.method in _ONCE for item in items):
-            return
+        """Note how many APDUs sessions have; ask, where nothing else may show the commit later."""
+        asks = all_sessions or not any(item.method in _ONCE for item in items)
         for item in items:
             session_id = item.session_id
             if item.is_log and session_id not in attempt.counted:
                 if session_id not in self._logged:
+                    if not asks:
+                        continue
                     self._logged[session_id] = uow.logs.count_by_session(session_id)
                 attempt.counted[session_id] = self._logged[session_id]
-                if not all_sessions:
+                if not all_sessions and len(attempt.counted) == _WITNESSES:
                     return
+                asks = all_sessions
 
     def _took_place(self, attempt: _Attempt) -> bool:
-        """Return whether an attempt was committed: all of it was, or nothing."""
+        """Return whether an attempt was committed: all of it was, or nothing.
+
+        Several sessions are asked, since somebody else may have ended or deleted one meanwhile.
+        If none can tell, what is written twice, if anything, sets the same values again.
+        """
+        once: dict[str, Item] = {}
         for item in attempt.written:
             if item.method in _ONCE:
-                return self._was_done(item)
-        for item in attempt.written:
-            if item.session_id in attempt.counted:
-                return self._has_more(item.session_id, attempt.counted[item.session_id])
-        # What is written twice then, if anything, sets the same values again.
-        return False
+                once.setdefault(item.session_id, item)
+        first = sorted(once.values(), key=lambda item: item.method not in _BEGINS)
+        logged = {item.session_id for item in attempt.written if item.is_log}
+        counted = [pair for pair in attempt.counted.items() if pair[0] in logged]
+        return any(map(self._was_done, first[:_WITNESSES])) or any(
+            self._has_more(session_id, before) for session_id, before in counted[:_WITNESSES]
+        )
 
     def _has_more(self, session_id: str, before: int) -> bool:
         """Return whether a session has got APDUs, after a COMMIT that is still under way."""
@@ -303,18 +329,15 @@ class BatchWriter:
         return count > before
 
     def _was_done(self, item: Item) -> bool:
-        """Try the item again, and keep nothing: it waits for a COMMIT that is still under way."""
         try:
+            # Tried again, it waits for a COMMIT that is still under way.
             with UnitOfWork(self._manager) as uow:
                 item.apply(uow)
                 uow.rollback()
-        except StateError:
-            return True
-        except IntegrityError:
+        except _REFUSALS:
             with UnitOfWork(self._manager, read_only=True) as uow:
-                return uow.sessions.exists(item.session_id)
-        except NotFoundError:
-            pass
+                session = uow.sessions.get_by_id(item.session_id)
+            return session is not None and item.is_seen_in(session)
         return False
 
 

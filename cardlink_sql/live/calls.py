@@ -4,7 +4,7 @@ import uuid
 from abc import ABC, abstractmethod
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Table
 
@@ -170,6 +170,10 @@ class Calls(ABC):
         is_now: bool = False,
     ) -> None:
         """Take one call, whose values are checked."""
+
+
+# The methods that put something in.
+PUTS: Final = frozenset(name for name in vars(Calls) if not name.startswith("_"))
 
 
 def _moment(at: datetime | None) -> datetime:

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from cardlink_sql.errors import DatabaseError, shown
+from cardlink_sql.errors import DatabaseError, ValidationError, shown
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.unit_of_work import UnitOfWork
@@ -26,7 +26,7 @@ class KeyStore:
             missing or old for seconds.
 
     Raises:
-        ValidationError: ``timeout`` is not a number of seconds above 0.
+        ValidationError: no manager, or ``timeout`` is not a number of seconds above 0.
     """
 
     def __init__(
@@ -36,6 +36,10 @@ class KeyStore:
         timeout: float | None = 2.0,
         prefer_replica: bool = False,
     ) -> None:
+        if not isinstance(manager, DatabaseManager):
+            raise ValidationError(
+                f"expected a DatabaseManager, got {type(manager).__name__}", "manager"
+            )
         self.manager = manager
         self._prefer_replica = prefer_replica
         self._timeout = None if timeout is None else validation.seconds(timeout, "timeout")

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -79,23 +80,30 @@ class Recorder(Calls):
         full_timeout: float = 30.0,
         on_refused: Callable[[RefusedItem], object] | None = None,
     ) -> None:
+        if not isinstance(manager, DatabaseManager):
+            raise ValidationError(
+                f"expected a DatabaseManager, got {type(manager).__name__}", "manager"
+            )
         if when_full not in ("wait", "refuse"):
             raise ValidationError(f"expected wait or refuse, got {when_full!r}", "when_full")
         self.interval: Final = validation.waiting_time(interval, "interval")
         self._capacity = validation.whole(capacity, "capacity", least=1)
         self.full_timeout = validation.waiting_time(full_timeout, "full_timeout")
         self.waits_when_full = when_full == "wait"
+        if on_refused is not None and not callable(on_refused):
+            raise ValidationError(f"{on_refused!r} cannot be called", "on_refused")
         self._on_refused = on_refused
         self._writer = PersistentWriter(manager)
         self._changed = threading.Condition()
         self._queue: deque[Item] = deque()
-        self._in_hand: list[Item] = []
+        self._in_hand: dict[int, Item] = {}
         self._weight = 0
         self._taken = self._written = self._refused = 0
         # The number of the last item that somebody waits for.
         self._wanted = 0
         self._is_closed = False
         self._exit_timeout = _EXIT_TIMEOUT
+        self._stopped_by: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
 
@@ -114,9 +122,11 @@ class Recorder(Calls):
         with self._changed:
             self._wanted = target = self._taken
             self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._done >= target, limit)
+            self._changed.wait_for(lambda: self._done >= target or self._stopped_by, limit)
             left = target - self._done
-        if not done:
+        if left > 0 and self._stopped_by is not None:
+            raise self._stopped()
+        if left > 0:
             raise ConnectionError(
                 f"{left} items are not committed after {limit:g} s",
                 remedy="the recorder keeps trying; its log names the cause",
@@ -151,8 +161,8 @@ class Recorder(Calls):
         """Return how far the recorder is."""
         self._check_process()
         with self._changed:
-            waiting = self._in_hand or self._queue
-            behind = (monotonic() - waiting[0].put_at) * 1000 if waiting else 0.0
+            oldest = next(chain(self._in_hand.values(), self._queue), None)
+            behind = 0.0 if oldest is None else (monotonic() - oldest.put_at) * 1000
             queued = len(self._in_hand) + len(self._queue)
             return RecorderFigures(queued, self._written, self._refused, round(behind, 3))
 
@@ -209,7 +219,9 @@ class Recorder(Calls):
         limit = self.full_timeout
         if not may_wait or threading.current_thread() is self._thread:
             limit = 0.0
-        if not self._changed.wait_for(lambda: self._has_room(weight) or self._is_closed, limit):
+        if not self._changed.wait_for(
+            lambda: self._has_room(weight) or self._is_closed or self._stopped_by, limit
+        ):
             raise RecorderFullError(
                 f"the recorder is full: unwritten items take {self._weight}"
                 f" of {self._capacity} places",
@@ -222,6 +234,14 @@ class Recorder(Calls):
     def _refuse_closed(self) -> None:
         if self._is_closed:
             raise StateError("the recorder is closed", remedy="make another one")
+        if self._stopped_by is not None:
+            raise self._stopped()
+
+    def _stopped(self) -> StateError:
+        return StateError(
+            f"the recorder's thread ended: {type(self._stopped_by).__name__}",
+            remedy="make another one; what was not committed is lost, and the log names the cause",
+        )
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="cardlink-recorder", daemon=True)
@@ -237,32 +257,46 @@ class Recorder(Calls):
     # On the recorder's thread
 
     def _run(self) -> None:
-        while batch := self._take():
-            for part, refused in self._writer.write_all(batch):
-                self._settle(part, refused)
+        try:
+            while (batch := self._take()) is not None:
+                for part, refused in self._writer.write_all(batch):
+                    self._settle(part, refused)
+        except BaseException as error:
+            _log.critical("the recorder has stopped", exc_info=True)
+            with self._changed:
+                self._stopped_by = error
+                self._changed.notify_all()
 
-    def _take(self) -> list[Item]:
-        """Wait until a batch is due; returns none when the recorder is closed and empty."""
+    def _take(self) -> list[Item] | None:
+        """Wait until a batch is due; returns ``None`` when the recorder is closed and empty."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._is_closed)
-            if self._queue:
-                due = self._queue[0].put_at + self.interval
-                self._changed.wait_for(self._is_urgent, max(0.0, due - monotonic()))
-            self._in_hand = list(self._queue)
+            while True:
+                times = [self._queue[0].put_at + self.interval] if self._queue else []
+                if self._writer.due is not None:
+                    times.append(self._writer.due)
+                if not times and self._is_closed:
+                    return None
+                wait = min(times) - monotonic() if times else None
+                if (wait is not None and wait <= 0) or (self._queue and self._is_urgent()):
+                    break
+                self._changed.wait(wait)
+            batch = list(self._queue)
+            self._in_hand.update((id(item), item) for item in batch)
             self._queue.clear()
-            return list(self._in_hand)
+            return batch
 
     def _is_urgent(self) -> bool:
         return self._is_closed or self._wanted > self._done or self._weight * 2 >= self._capacity
 
     def _settle(self, part: list[Item], refused: list[RefusedItem]) -> None:
-        for item in refused:
-            self._report_refusal(item)
+        for refusal in refused:
+            self._report_refusal(refusal)
         with self._changed:
             self._written += len(part) - len(refused)
             self._refused += len(refused)
             self._weight -= sum(item.weight for item in part)
-            del self._in_hand[: len(part)]
+            for item in part:
+                del self._in_hand[id(item)]
             self._changed.notify_all()
 
     def _report_refusal(self, item: RefusedItem) -> None:

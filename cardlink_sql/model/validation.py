@@ -30,6 +30,7 @@ _FIRST_INEXACT_FLOAT: Final = 1e16
 _HEX_REMEDY: Final = "write whole bytes as hex digits"
 _MAX_PSK_OCTETS: Final = 64
 _MAX_IDENTITY_OCTETS: Final = 128
+_YEAR_SECONDS: Final = 366 * 86_400
 
 # Some operators print hex letters in the account number of an ICCID, never in its first digits.
 _ICCID: Final = re.compile(r"[0-9]{6}[0-9A-F]{11,15}[0-9]", re.ASCII)
@@ -61,7 +62,7 @@ def text(value: Any, where: str, longest: int = MAX_TEXT) -> str:
             value.encode()
         except UnicodeEncodeError:
             raise ValidationError("the text holds a lone surrogate", where) from None
-    return str(value)
+    return str.__str__(value)
 
 
 def identifier(value: Any, where: str, longest: int = 128) -> str:
@@ -149,15 +150,18 @@ def latency(value: Any, where: str) -> float:
 
 def seconds(value: Any, where: str) -> float:
     """Return a finite number of seconds above 0: a limit that work has to meet."""
-    limit = _measure(value, where, "seconds above 0")
+    limit = waiting_time(value, where)
     if not limit:
         raise ValidationError(f"expected seconds above 0, got {_shown(value)}", where)
     return limit
 
 
 def waiting_time(value: Any, where: str) -> float:
-    """Return a finite number of seconds, 0 or more; 0 does not wait."""
-    return _measure(value, where, "seconds, 0 or more")
+    """Return a number of seconds, 0 or more, within a year; 0 does not wait."""
+    limit = _measure(value, where, "seconds, 0 or more")
+    if limit > _YEAR_SECONDS:
+        raise ValidationError(f"{_shown(value)} seconds are more than a year", where)
+    return limit
 
 
 def _measure(value: Any, where: str, wanted: str) -> float:
@@ -263,7 +267,7 @@ def imei(value: Any, where: str = "imei") -> str:
 def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValidationError(f"{_shown(text(value, where))} is not {wanted}", where)
-    return str(value)
+    return str.__str__(value)
 
 
 def hex_bytes(value: Any, where: str, longest: int = MAX_HEX) -> str:
@@ -344,7 +348,7 @@ def psk_identity(value: Any, where: str = "psk_identity") -> str:
     """Return a PSK identity: UTF-8, 1 to 128 octets (RFC 4279 §5.1, §5.3)."""
     is_usual = isinstance(value, str) and value.isascii() and value.isprintable()
     if is_usual and 0 < len(value) <= _MAX_IDENTITY_OCTETS:  # one octet a character
-        return str(value)
+        return str.__str__(value)
     name = text(value, where, _MAX_IDENTITY_OCTETS)
     if not 1 <= len(name.encode()) <= _MAX_IDENTITY_OCTETS:
         raise ValidationError("a PSK identity has 1 to 128 octets", where)
