@@ -158,9 +158,8 @@ class LogGateway(LogRetention):
             self._write(rows)
         return len(rows)
 
-    def flush(self) -> int:
-        """Flush before another statement; the transaction calls it: :meth:`flush_batch`."""
-        return self.flush_batch()
+    # The transaction's name for it, before another statement.
+    flush = flush_batch
 
     def discard(self) -> None:
         """Forget the buffer; the transaction calls it at a rollback."""
