@@ -24,7 +24,7 @@ from cardlink_sql import (
     Dialect,
     IntegrityError,
     KeyStore,
-    QueryError,
+    StorageFullError,
     UnitOfWork,
     ValidationError,
 )
@@ -308,7 +308,7 @@ def test_a_full_disk_says_so_and_keeps_nothing_of_the_unit(tmp_path: Path) -> No
         manager.create_tables()
         with closing(manager.take_connection()) as pooled:
             pooled.driver_connection.execute("PRAGMA max_page_count = 1")  # no page more
-        with pytest.raises(QueryError, match=r"disk of the database is full.*make room"):
+        with pytest.raises(StorageFullError, match=r"disk of the database is full.*make room"):
             add(manager, *(device(number, notes="x" * 1000) for number in range(100)))
         with UnitOfWork(manager, read_only=True) as uow:
             assert uow.devices.count() == 0
