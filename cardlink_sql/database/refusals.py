@@ -14,7 +14,7 @@ class _Thread(local):
         self.token = object()
 
 
-# Its ``token`` tells threads apart, even one that got the ident of a thread that has ended.
+# Its ``token`` differs for each thread, even one that got the ident of a thread that has ended.
 this_thread = _Thread()
 
 

@@ -150,7 +150,7 @@ class BatchWriter:
 
         Args:
             items: of any sessions.
-            timeout: seconds that the transaction may take; ``None`` sets no limit of its own.
+            timeout: seconds that the transaction may take; without a limit if ``None``.
 
         Raises:
             CommitInDoubtError: call it again with the same items; it looks first whether they
@@ -307,7 +307,7 @@ class BatchWriter:
         """Return whether an attempt was committed: all of it was, or nothing.
 
         Several sessions are asked, since somebody else may have ended or deleted one meanwhile.
-        If none can tell, what is written twice, if anything, sets the same values again.
+        If none shows it, what is written twice, if anything, sets the same values again.
         """
         once: dict[str, Item] = {}
         for item in attempt.written:
