@@ -314,7 +314,8 @@ def _check_seconds(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value <= _LONGEST_WAIT:  # type: ignore[operator]
         raise ValidationError(
-            f"must be a number of seconds above 0, got {value!r}", f"config.{name}"
+            f"must be a number of seconds above 0 and at most {_LONGEST_WAIT:.0f}, got {value!r}",
+            f"config.{name}",
         )
 
 

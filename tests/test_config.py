@@ -182,6 +182,8 @@ def test_a_bad_value_is_refused_and_the_field_named() -> None:
             DatabaseConfig("sqlite://", **{field: value})
 
         assert refused.value.where == f"config.{field}"
+    with pytest.raises(ValidationError, match="above 0 and at most 31536000, got 1000000000"):
+        DatabaseConfig("sqlite://", pool_timeout=1e9)
 
 
 def test_a_configuration_does_not_change() -> None:

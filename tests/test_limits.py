@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from enum import IntEnum
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,17 @@ def test_a_long_statement_is_not_cut_short(manager: DatabaseManager) -> None:
     wait = "SELECT SLEEP(1.5)" if config.is_mysql else "SELECT PG_SLEEP(1.5)"
     with DatabaseManager(config) as impatient, impatient.engine.connect() as connection:
         assert connection.exec_driver_sql(wait).all()
+
+
+def test_the_longest_limits_and_any_whole_number_are_taken(manager: DatabaseManager) -> None:
+    year = 365 * 24 * 3600
+    config = replace(manager.config, network_timeout=year, connect_timeout=year, pool_timeout=year)
+    three = IntEnum("Number", {"THREE": 3}).THREE  # type: ignore[attr-defined]
+    with DatabaseManager(config) as patient, UnitOfWork(patient, timeout=1e12) as uow:
+        for number in range(7):
+            uow.devices.create(device(number))
+        found = uow.devices.get_all(limit=three)
+        assert len(found) == 3
 
 
 @on_servers

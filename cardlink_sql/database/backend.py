@@ -4,6 +4,7 @@ Each subclass is in the module named as its dialect; its driver is imported on f
 """
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
@@ -19,6 +20,9 @@ from cardlink_sql.queries import Query
 Converters: TypeAlias = dict[Any, Callable[[Any], Any]]
 # How long a statement waits for a lock that another transaction holds, on every backend.
 LOCK_TIMEOUT_MS: Final = 10_000
+# An operating system refuses more.
+_LONGEST_USER_TIMEOUT_MS: Final = 2**31 - 1
+_LONGEST_KEEPALIVE_S: Final = 32_767
 
 
 class Backend(ABC):
@@ -134,6 +138,20 @@ class Backend(ABC):
     def copy(self, connection: Any, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Send rows by COPY, which only PostgreSQL has."""
         raise NotImplementedError
+
+
+def socket_limits(seconds: float) -> tuple[int, int, int, int]:
+    """Return the options of TCP that end a connection whose host acknowledges nothing.
+
+    Args:
+        seconds: after which it ends.
+
+    Returns:
+        TCP_USER_TIMEOUT in milliseconds, TCP_KEEPIDLE and TCP_KEEPINTVL in seconds, TCP_KEEPCNT.
+    """
+    milliseconds = min(_LONGEST_USER_TIMEOUT_MS, math.ceil(seconds * 1000))
+    idle, interval = (min(_LONGEST_KEEPALIVE_S, max(1, round(seconds / part))) for part in (2, 8))
+    return milliseconds, idle, interval, 4
 
 
 @cache

@@ -2,14 +2,14 @@
 
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
 from time import monotonic
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import TARGET, DatabaseConfig
-from cardlink_sql.database.backend import Backend
+from cardlink_sql.database.backend import Backend, socket_limits
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
@@ -47,6 +47,7 @@ _SHOWS_A_NAME: Final = (
 )
 # PyMySQL's options, and the entries of its TLS dictionary that mean the same.
 _VERIFY: Final = {"ssl_verify_identity": "check_hostname", "ssl_verify_cert": "verify_mode"}
+_OPTIONS: Final = ("TCP_USER_TIMEOUT", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
 _NAME: Final = re.compile(r"(?:for key|CONSTRAINT|Column|column)\s+[`'](?P<name>[^`']+)[`']")
 
 
@@ -121,8 +122,10 @@ class MySQL(Backend):
         super().settle(connection, config, read_only=read_only)
         # A long statement may be silent for long; a host that is gone acknowledges nothing.
         if connection._sock.family in (socket.AF_INET, socket.AF_INET6):
-            for option, value in _socket_options(config.network_timeout):
-                connection._sock.setsockopt(socket.IPPROTO_TCP, option, value)
+            for name, value in zip(_OPTIONS, socket_limits(config.network_timeout), strict=True):
+                if hasattr(socket, name):
+                    option = getattr(socket, name)
+                    connection._sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:
         """Send one INSERT where the driver's own, which fills in row by row, would."""
@@ -155,18 +158,6 @@ class MySQL(Backend):
 def is_true(value: object) -> bool:
     """Return whether an option of a URL says yes."""
     return str(value).lower() in ("1", "true", "yes")
-
-
-def _socket_options(seconds: float) -> Iterator[tuple[int, int]]:
-    """Return the options that end a connection without acknowledgements."""
-    for name, value in (
-        ("TCP_USER_TIMEOUT", seconds * 1000),
-        ("TCP_KEEPIDLE", seconds / 2),
-        ("TCP_KEEPINTVL", seconds / 8),
-        ("TCP_KEEPCNT", 4),
-    ):
-        if hasattr(socket, name):
-            yield getattr(socket, name), max(1, round(value))
 
 
 BACKEND: Final = MySQL()

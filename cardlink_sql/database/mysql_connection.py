@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pymysql.connections import Connection
 from pymysql.constants import CR, ER, FIELD_TYPE
+from pymysql.converters import escape_str
 from pymysql.err import OperationalError
 
 from cardlink_sql.database.internal import InternalStatements
@@ -15,6 +16,8 @@ from cardlink_sql.dialect import Dialect
 
 # Characters, of at most four bytes: no server's default is smaller.
 _SMALL: Final = 1 << 18
+# What a socket takes as its timeout on every platform.
+_LONGEST_WAIT_S: Final = 1_000_000.0
 
 
 class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no types
@@ -32,6 +35,8 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         self._has_odd = False
         super().__init__(**options)
         self.decoders[FIELD_TYPE.DATETIME] = self._read_datetime
+        # For values of a type that PyMySQL does not know: it would send them all as text.
+        self.encoders[str] = _encode_other
 
     def refuse_read_only(self) -> None:
         """Close the connection where its server does not let everybody write.
@@ -119,7 +124,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             raise self._lost(error) from error
 
     def _seconds_left(self) -> float:
-        left = (self.deadline or 0.0) - monotonic()
+        left = min(_LONGEST_WAIT_S, (self.deadline or 0.0) - monotonic())
         if left <= 0:
             raise TimeoutError("timed out")
         return left
@@ -127,3 +132,8 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
     def _lost(self, error: OSError) -> OperationalError:
         self._force_close()
         return OperationalError(CR.CR_SERVER_LOST, f"no answer from the server ({error})")
+
+
+def _encode_other(value: Any, mapping: Any) -> str:
+    """Return a value of another type as SQL: a number of a subclass of ``int`` is one."""
+    return str(int(value)) if isinstance(value, int) else str(escape_str(value, mapping))

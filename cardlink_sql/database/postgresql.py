@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.backend import Backend
+from cardlink_sql.database.backend import Backend, socket_limits
 from cardlink_sql.database.faults import Fault
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
@@ -62,17 +62,17 @@ class PostgreSQL(Backend):
         return Pipeline.is_supported()  # libpq has it since PostgreSQL 14
 
     def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
-        seconds = config.network_timeout
+        user_timeout, idle, interval, count = socket_limits(config.network_timeout)
         return {
             "autocommit": True,
             "client_encoding": "utf8",
             "application_name": "cardlink-sql",
             "connect_timeout": math.ceil(config.connect_timeout),
             # A long statement may be silent for long; a host that is gone acknowledges nothing.
-            "tcp_user_timeout": math.ceil(seconds * 1000),
-            "keepalives_idle": max(1, round(seconds / 2)),
-            "keepalives_interval": max(1, round(seconds / 8)),
-            "keepalives_count": 4,
+            "tcp_user_timeout": user_timeout,
+            "keepalives_idle": idle,
+            "keepalives_interval": interval,
+            "keepalives_count": count,
         }
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
