@@ -32,7 +32,6 @@ CORE: Final = (
 PROGRAMS: Final = (
     *("usr/sbin/mysqld", "usr/sbin/mariadbd", "usr/bin/mysql*", "usr/bin/mariadb*"),
     *("usr/bin/my_*", "usr/lib/postgresql/*/bin/*", "usr/bin/python3.*"),
-    *("usr/bin/wsrep_*", "usr/bin/rsync"),
 )
 
 
@@ -51,7 +50,7 @@ ROWS: Final = {
     # Its tools ask for TLS, which Debian's server of the release before does not have.
     "mariadb-11.8": Row("mysql", "trixie", ("mariadb-server", "mariadb-client-core"), "--skip-ssl"),
     "mariadb-own": Row("mysql"),
-    "galera": Row("galera", "trixie", ("mariadb-server", "mariadb-client-core", "rsync")),
+    "galera": Row("galera"),
     "postgresql-13": Row("postgresql", "bullseye", ("postgresql-13",), "-c jit=off"),
     "postgresql-17": Row("postgresql", "trixie", ("postgresql-17",)),
     "postgresql-18": Row("postgresql", "sid", ("postgresql-18",)),
