@@ -6,6 +6,7 @@ without root and without a service; elsewhere PostgreSQL comes as a wheel into t
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,33 @@ FINDERS: Final[dict[str, Callable[[], Program | None]]] = {
     POSTGRESQL: find_postgresql,
     MARIADB: find_mysql,
 }
+TOOLS: Final = {
+    POSTGRESQL: ("pg_dump", "pg_restore", "psql"),
+    MARIADB: ("mariadb-dump", "mariadb"),
+}
+
+
+def tools_folder() -> Path | None:
+    """Return a folder for the PATH with scripts that start the unpacked tools of the servers.
+
+    They find the libraries that were unpacked with them; ``None`` where nothing was unpacked.
+    """
+    folder = None
+    for title, names in TOOLS.items():
+        program = FINDERS[title]()
+        if program is None or not program.environment:
+            continue
+        folder = UNPACKED / "tools"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            tool = program.tool(name)
+            if tool is not None and tool.parent != folder:
+                settings = [f"{key}={value}" for key, value in program.environment.items()]
+                words = shlex.join(["exec", "env", *settings, str(tool)])
+                script = folder / name
+                script.write_text(f'#!/bin/sh\n{words} "$@"\n', encoding="utf-8")
+                script.chmod(0o755)
+    return folder
 
 
 def provide(titles: Iterable[str]) -> Iterator[str]:

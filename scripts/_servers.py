@@ -43,6 +43,7 @@ from _programs import (
     advice,
     is_mariadb,
     provide,
+    tools_folder,
 )
 
 START_SECONDS: Final = 60
@@ -231,7 +232,7 @@ def run(command: list[str]) -> int:
     with throwaway_servers(counting=True) as servers:
         early: list[int] = []
         catch_signals(lambda number, _frame: early.append(number))
-        process = subprocess.Popen(command, env={**os.environ, **servers.urls})
+        process = subprocess.Popen(command, env={**os.environ, **servers.urls, **tools_path()})
         catch_signals(lambda number, _frame: pass_on(number, process))
         servers.keeper.watch(process.pid)
         for number in early:
@@ -239,6 +240,12 @@ def run(command: list[str]) -> int:
         status = process.wait()
         servers.keeper.watch(0)
     return status if status >= 0 else 128 - status
+
+
+def tools_path() -> dict[str, str]:
+    """Return the PATH with the tools of unpacked servers before all others, if there are any."""
+    folder = tools_folder()
+    return {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"} if folder else {}
 
 
 def catch_signals(handler: Callable[[int, FrameType | None], None]) -> None:

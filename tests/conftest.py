@@ -64,9 +64,11 @@ Restore = Callable[[Dialect, Path], DatabaseManager]
 Migrated = Callable[[Dialect], DatabaseManager]
 MakeDatabase = Callable[[Dialect], str]
 
-# A script may start the tests in the background with SIGINT ignored, and interrupts are tested.
+# A script may start the tests in the background with these ignored, and interrupts are tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A copy of sql/ with a planted fault, which a test must see.
 if planted := os.environ.get("CARDLINK_TEST_SQL"):

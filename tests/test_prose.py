@@ -60,7 +60,11 @@ def prose_of(file: Path) -> Iterator[str]:
 def files() -> list[Path]:
     """The files whose prose people read; a migration that was applied does not change."""
     package = [*(ROOT / "cardlink_sql").rglob("*.py"), *(ROOT / "cardlink_sql").rglob("*.md")]
-    scripts = [file for file in (ROOT / "scripts").iterdir() if file.suffix in {"", ".py", ".sh"}]
+    scripts = [
+        file
+        for file in (ROOT / "scripts").iterdir()
+        if file.is_file() and file.suffix in {"", ".py", ".sh"}
+    ]
     queries = (ROOT / "sql").rglob("*.sql")
     return sorted([ROOT / "README.md", *package, *scripts, *queries])
 

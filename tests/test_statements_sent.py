@@ -32,6 +32,8 @@ ELSEWHERE = [
     r"SHOW (standard_conforming_strings|transaction isolation level)",
     r"PRAGMA read_uncommitted",
     r"SELECT typname AS name, oid, .* FROM pg_type t .*",
+    # psycopg, with the libpq of PostgreSQL 17.
+    r"DEALLOCATE ALL",
     # SQLAlchemy's inspector.
     r"SHOW (CREATE TABLE|FULL TABLES FROM) `\w+`",
     r"SELECT (attr|pg_catalog\.pg_(attribute|class|constraint|index|type))\..* pg_catalog\..*",
