@@ -319,6 +319,17 @@ def run_together(*work: Any) -> None:
         thread.join(60)
 
 
+def test_a_session_that_has_not_ended_is_not_deleted_with_others(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        ended, active = (uow.sessions.open_session().id for _ in range(2))
+        pending = uow.sessions.create_session().id
+        uow.sessions.complete_session(ended)
+        assert uow.sessions.delete_many([ended, active, pending]) == 1
+        uow.commit()
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert set(uow.sessions.get_many([ended, active, pending])) == {active, pending}
+
+
 def test_what_cannot_be_deleted_is_not_tried_for_ever(
     manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
