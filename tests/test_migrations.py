@@ -317,25 +317,35 @@ def test_a_failed_migration_without_transaction_is_resumed(site: Site) -> None:
     assert site.status().is_current
 
 
-def test_a_first_statement_that_fails_leaves_nothing_unfinished(site: Site) -> None:
-    site.write({"0001_one.sql": _without_transaction(site.dialect, "DROP TABLE none;")})
+def test_a_first_statement_that_fails_is_unfinished_too(site: Site) -> None:
+    bad = _without_transaction(site.dialect, "DROP TABLE none;")
+    site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);", "0002_two.sql": bad})
     with pytest.raises(MigrationError):
         site.migrate()
-    assert site.status() == MigrationStatus(pending=["0001_one"])
-    site.remove("0001_one.sql")
-    site.write({"0001_other.sql": "CREATE TABLE one (a INTEGER);"})
-    assert site.migrate() == ["0001_other"]
+    half = "0002_two is half applied: 0 of 1 statements are committed; statement 1 failed"
+    assert half in str(site.status().unfinished)
+    for revision in ("base", "0001"):
+        with pytest.raises(MigrationError, match=half):
+            site.migrator().rollback(revision)
+    assert site.tables() == {"one"}
+    site.write({"0002_two.sql": "CREATE TABLE two (a INTEGER);"})
+    assert site.migrate() == ["0002_two"]
+    assert site.status().is_current
 
 
-def test_a_first_statement_that_fails_to_roll_back_leaves_it_applied(make_site: SiteMaker) -> None:
-    site = make_site(MYSQL)
-    site.write({**THREE, "0002_two.rollback.sql": "DROP TABLE none;"})
-    site.migrate("0002")
+def test_a_first_statement_that_fails_to_roll_back_is_unfinished_too(site: Site) -> None:
+    made = _without_transaction(site.dialect, "CREATE TABLE one (a INTEGER);")
+    site.write({"0001_one.sql": made, "0001_one.rollback.sql": "DROP TABLE none;"})
+    site.migrate()
     with pytest.raises(MigrationError):
-        site.migrator().rollback("0001")
-    assert site.status().unfinished is None
-    assert site.status().drift == []
-    assert site.migrate() == ["0003_three"]
+        site.migrator().rollback("base")
+    half = "0001_one is half rolled back: 0 of 1 statements are committed; statement 1 failed"
+    assert half in str(site.status().unfinished)
+    with pytest.raises(MigrationError, match=half):
+        site.migrate()
+    site.write({"0001_one.rollback.sql": "DROP TABLE one;"})
+    assert site.migrator().rollback("base") == ["0001_one"]
+    assert site.status() == MigrationStatus(pending=["0001_one"])
 
 
 @pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str)

@@ -143,17 +143,9 @@ class _ByStatement:
         try:
             # The statement stays uncertain: this error may not be about its first run.
             if not is_uncertain:
-                self._note_failure(statement, what)
+                self._journal.failed(self._migration, statement, what)
         except self._backend.connection.Error:
             advice = f"the connection is lost; {again} again to find out whether it took effect"
         else:
             advice = f"correct this one and {again} again: it continues at this statement"
         return MigrationError(what, statement.where, kept + advice)
-
-    def _note_failure(self, statement: MigrationStatement, what: str) -> None:
-        if statement.number > 1:
-            self._journal.failed(self._migration, statement, what)
-        elif self._direction == "apply":
-            self._journal.forget(self._migration)  # nothing is done, so nothing is unfinished
-        else:
-            self._journal.record(self._migration)

@@ -13,6 +13,8 @@ from cardlink_sql.schema.migrator.files import Direction, SQLMigration
 from cardlink_sql.schema.migrator.journal import Journal, JournalEntry
 from cardlink_sql.schema.migrator.kinds import tables_of_indexes
 
+_UNDO = f"or undo its statements by hand and delete its row from {bookkeeping.JOURNAL_TABLE}"
+
 
 @dataclass(frozen=True)
 class AppliedMigration:
@@ -120,7 +122,8 @@ class State:
             raise DriftError(
                 "; ".join(drift),
                 remedy="restore the files as they were applied; "
-                "a change to the schema is a new migration",
+                "a change to the schema is a new migration"
+                + (f"; of the half-run one: restore it, {_UNDO}" if self.unfinished else ""),
             )
         entry = self.unfinished
         if entry is None or entry.direction == direction:
@@ -128,8 +131,7 @@ class State:
         finish = "migrate" if entry.direction == "apply" else "roll back"
         raise MigrationError(
             _describe(entry),
-            remedy=f"{finish} first, to finish it; or undo its statements by hand and delete "
-            f"its row from {bookkeeping.JOURNAL_TABLE}",
+            remedy=f"{finish} first, to finish it; {_UNDO}",
         )
 
     def resolve(self, revision: str) -> SQLMigration:
