@@ -12,7 +12,7 @@ from cardlink_sql.model.records.session import CardCount, ExchangeCount, Session
 class StatisticsGateway(QueryRunner):
     """Figures over several tables, of the sessions within a window of time.
 
-    APDUs are reached through the sessions of the window, for the log has no index on its
+    APDUs are reached through the sessions of the window, for the log has no B-tree on its
     timestamp: the cost grows with the entries of those sessions, not with the whole log.
     """
 

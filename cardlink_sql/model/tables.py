@@ -224,7 +224,7 @@ comm_logs = Table(
     ForeignKeyConstraint(["session_id"], ["ota_sessions.id"], ondelete="CASCADE"),
     _one_of("direction", "command", "response"),
     # A session's log in the order of writing. Every further B-tree would slow the writing of APDUs
-    # by a third or more; only PostgreSQL's BRIN, a range of times for each hundred pages, is nearly
+    # by a third or more; only PostgreSQL's BRIN, a range of times for each 128 pages, is nearly
     # free.
     Index(None, "session_id", "id"),
     Index(None, "timestamp", info={"method": "brin"}),  # postgresql_using= would load its dialect

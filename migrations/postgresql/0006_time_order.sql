@@ -1,11 +1,12 @@
 -- transactional: false
 -- Test results newest first, of all and by suite, status, device and card, without a sort; and keyset
 -- pages of them since a time. And the log by time: a BRIN index holds the first and the last time of
--- each hundred pages, so that writing pays one or two percent for it.
+-- each 128 pages, so that writing pays little for it; autovacuum adds new ranges as they fill.
 --
 -- What is dropped goes last: until then readers go on while the others are built.
 
-CREATE INDEX CONCURRENTLY ix_comm_logs_timestamp ON comm_logs USING brin (timestamp);
+CREATE INDEX CONCURRENTLY ix_comm_logs_timestamp ON comm_logs USING brin (timestamp)
+    WITH (autosummarize = on);
 CREATE INDEX CONCURRENTLY ix_test_results_suite_name_started_at_created_at
     ON test_results (suite_name, started_at, created_at);
 CREATE INDEX CONCURRENTLY ix_test_results_status_started_at_created_at

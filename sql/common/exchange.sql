@@ -18,8 +18,8 @@ WHERE psk_identity IN (:identities);
 
 -- name: find_first_log :one
 -- The number of the first log entry that is not older than a time, by which the pages begin.
--- It walks the primary key up to there, once for an export.
--- allow-scan: the log has no index on its timestamp: what is older is read once, for all pages
+-- PostgreSQL has a BRIN for it; MySQL walks the primary key up to there, once for an export.
+-- allow-scan: the log has no B-tree on its timestamp: what is older is read once, for all pages
 SELECT id
 FROM comm_logs
 WHERE timestamp >= :since

@@ -1,5 +1,5 @@
 -- Figures for cardlink-db stats, read only. Gateway: cardlink_sql/gateways/statistics.py
--- The log is reached through the sessions of a window of time: it has no index on its timestamp,
+-- The log is reached through the sessions of a window of time: it has no B-tree on its timestamp,
 -- and another one would slow the writing of APDUs by a third.
 
 -- name: get_session_days :many

@@ -26,10 +26,10 @@ from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
 
-# Matches only the form of the indexes that the layer creates.
+# Matches only the form of the indexes that the layer creates. Storage parameters are the DBA's.
 _POSTGRESQL_INDEX: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING (?P<method>btree|brin)"
-    r" \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?"
+    r" \((?P<parts>.*?)\)(?: WITH \(.*?\))?(?: WHERE (?P<where>.*))?"
 )
 _SQLITE_INDEX: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?",

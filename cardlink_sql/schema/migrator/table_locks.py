@@ -153,7 +153,10 @@ _NOTES: Final = {
         "readers still see the last committed state"
     ),
 }
-_NOTE_OF_STATEMENTS: Final = "no transaction: each statement commits and releases its locks"
+_NOTE_OF_STATEMENTS: Final = (
+    "no transaction: each statement commits and releases its locks; CONCURRENTLY waits 10 s for "
+    "every older transaction of the database to end"
+)
 
 
 def note(dialect: Dialect, *, is_atomic: bool) -> str:
