@@ -221,7 +221,7 @@ def test_a_database_without_the_extension_is_told_how_to_get_it(
     assert first.endswith(
         'shows no counts of statements here: relation "pg_stat_statements" does not exist'
     )
-    assert "shared_preload_libraries = 'pg_stat_statements' into postgresql.conf" in second
+    assert "add pg_stat_statements to shared_preload_libraries in postgresql.conf" in second
     assert "CREATE EXTENSION pg_stat_statements" in second
 
 

@@ -101,7 +101,7 @@ class ServerGateway(QueryRunner):
     def _read_pg_stat_statements(self) -> list[CountedStatement]:
         counted = self._counted(
             "read_pg_stat_statements",
-            "write shared_preload_libraries = 'pg_stat_statements' into postgresql.conf, restart "
+            "add pg_stat_statements to shared_preload_libraries in postgresql.conf, restart "
             "the server, and as superuser in this database: CREATE EXTENSION pg_stat_statements",
         )
         if not self._scalar("may_read_statements", {}):

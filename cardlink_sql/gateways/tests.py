@@ -247,6 +247,8 @@ class TestGateway(RunFigures):
     ) -> list[TestResult]:
         """Return the results that match every filter, newest first, those without a start last.
 
+        The queries are ``find_by_filters`` and ``find_without_start``.
+
         Args:
             run_id: of this run.
             suite_name: of this suite.
@@ -388,12 +390,10 @@ class TestGateway(RunFigures):
         found = self._many("find_by_filters", {**filters, "limit": most})
         if len(found) == most or not filters.keys().isdisjoint(("start", "end")):
             return found
-        left = {**filters, "limit": most - len(found)}
-        return found + self._many("find_without_start", left)
+        return found + self._many("find_without_start", {**filters, "limit": most - len(found)})
 
     def _note_key(self, action: str, key: str) -> None:
-        # A removed result was not added.
-        self._note_batch("delete_by_id", 1)
+        self._note_batch("delete_by_id", 1)  # a removed result was not added
 
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
