@@ -28,7 +28,7 @@ def test_indexes_are_listed_with_the_queries_that_need_them(run: Run) -> None:
     unique = listed["uq_card_profiles_psk_identity"]
     assert "cards.get_psk_key_by_identity" in unique["queries"]["sqlite"]
     assert unique["reason"] == "it refuses equal values"
-    key = listed["ix_test_results_device_id"]
+    key = listed["ix_test_results_device_id_started_at_created_at"]
     assert key["reason"] == "deletes of devices look up its foreign key"
     # A count of all rows walks the smallest index.
     assert "server.table_rows" not in str(listed)
@@ -56,13 +56,24 @@ def test_a_live_database_tells_uses_and_bytes(empty_url: str, run: Run) -> None:
             uow.devices.create(device(1))
             uow.commit()
         dialect = manager.dialect
+        of = " ON devices" if dialect is Dialect.MYSQL else ""
+        execute(manager, f"DROP INDEX ix_devices_last_seen{of}")
+        if dialect is Dialect.POSTGRESQL:
+            iccid = "CAST('ix_devices_iccid' AS REGCLASS)"
+            execute(manager, f"UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = {iccid}")
     done = run("sql", "indexes", "-d", empty_url)
     listed = shown(run, "-d", empty_url)
     assert listed["ix_devices_iccid"]["bytes"] > 0
-    assert listed["ix_of_someone"]["table"] is None
+    assert [name for name, one in listed.items() if one["table"] is None] == ["ix_of_someone"]
+    assert listed["ix_of_someone"]["state"] == "valid"
+    missing = {name for name, one in listed.items() if one["state"] == "missing"}
+    assert missing == {"ix_devices_last_seen"}
+    assert all(list(one["queries"]) in ([], [dialect]) for one in listed.values())
+    assert ("ix_comm_logs_timestamp" in listed) is (dialect is Dialect.POSTGRESQL)
     assert "ix_of_someone" in run("status", "-d", empty_url).stdout
     if dialect is Dialect.POSTGRESQL:
         assert listed["ix_devices_iccid"]["uses"] == 0
+        assert listed["ix_devices_iccid"]["state"] == "invalid"
         assert not done.stderr
     if dialect is Dialect.SQLITE:
         assert listed["ix_devices_iccid"]["uses"] is None

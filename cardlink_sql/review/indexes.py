@@ -1,7 +1,7 @@
 """The indexes, and the queries that need each by their plans in the lock."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +17,7 @@ from cardlink_sql.review.lock import Lock, read_lock
 from cardlink_sql.review.schema_dump import place_in_schema
 from cardlink_sql.schema.migrator import driver
 
+_INDEXES: Final = "review.secondary_indexes"
 _NO_READER: Final = "drop it by a migration, for each row written pays for it, or add its query"
 # SQLite numbers the keys of a table; the primary key is the first of those that are text.
 _SQLITE_KEY: Final = re.compile(r"\bsqlite_autoindex_(\w+)_([2-9])\b")
@@ -48,33 +49,46 @@ class IndexUse:
 
 @dataclass(frozen=True)
 class LiveIndexes:
-    """The figures of a live database's indexes, by name.
+    """The indexes of a live database, by name, primary keys left out.
 
     Attributes:
+        valid: each index of the database, and whether the server uses it.
         bytes: the sizes.
         uses: scans on PostgreSQL, rows read on MySQL and MariaDB, since the server counts.
         notes: a sentence for each of the two that the database does not have.
     """
 
+    valid: Mapping[str, bool]
     bytes: Mapping[str, int]
     uses: Mapping[str, int]
     notes: tuple[str, ...]
 
+    def state(self, name: str) -> str:
+        """Return ``valid``, ``invalid`` or ``missing``."""
+        if name not in self.valid:
+            return "missing"
+        return "valid" if self.valid[name] else "invalid"
 
-def index_uses() -> list[IndexUse]:
-    """Return the indexes and unique constraints of the schema, by table. Needs no database."""
-    locks = {dialect: read_lock(dialect) or {"queries": {}} for dialect in Dialect}
+
+def index_uses(*dialects: Dialect) -> list[IndexUse]:
+    """Return the indexes and unique constraints of the schema, by table. Needs no database.
+
+    Args:
+        dialects: only those that one of these has; of all if none is named.
+    """
+    of = dialects or tuple(Dialect)
+    locks = {dialect: read_lock(dialect) or {"queries": {}} for dialect in of}
     needed = {dialect: _needed(lock["queries"]) for dialect, lock in locks.items()}
     return [
         IndexUse(
             name,
             table.name,
             columns,
-            {dialect: needed[dialect].get(name, ()) for dialect in Dialect},
+            {dialect: needed[dialect].get(name, ()) for dialect in of},
             reason,
         )
         for table in metadata.sorted_tables
-        for name, columns, reason in sorted(_indexes(table))
+        for name, columns, reason in sorted(_indexes(table, of))
     ]
 
 
@@ -102,6 +116,7 @@ def live_indexes(manager: DatabaseManager) -> LiveIndexes:
     """
     with closing(manager.take_connection()) as pooled:
         statements = InternalStatements(manager.dialect, pooled.driver_connection)
+        valid = {_name(index): bool(is_valid) for index, is_valid in statements.rows(_INDEXES)}
         sizes, notes = _figures(manager, statements, "index_sizes")
         if manager.dialect is Dialect.SQLITE:
             uses, more = dict[str, int](), ["SQLite does not count how often an index is used"]
@@ -109,7 +124,7 @@ def live_indexes(manager: DatabaseManager) -> LiveIndexes:
             uses, more = _figures(manager, statements, "index_uses")
     if manager.dialect is Dialect.MYSQL and not uses and not more:
         more = ["the server counts no use of indexes: start it with performance_schema = ON"]
-    return LiveIndexes(sizes, uses, (*notes, *more))
+    return LiveIndexes(valid, sizes, uses, (*notes, *more))
 
 
 def _figures(
@@ -155,9 +170,13 @@ def _unique(table: Table) -> list[UniqueConstraint]:
     return [one for one in table.constraints if isinstance(one, UniqueConstraint)]
 
 
-def _indexes(table: Table) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
+def _indexes(
+    table: Table, dialects: Collection[Dialect] = tuple(Dialect)
+) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
     keys = {tuple(key.column_keys): key for key in table.foreign_key_constraints}
     for one in table.indexes:
+        if "method" in one.info and Dialect.POSTGRESQL not in dialects:
+            continue
         columns = tuple(column.name for column in one.columns)
         beginnings = (columns[:length] for length in range(1, len(columns) + 1))
         key = next((keys[begins] for begins in beginnings if begins in keys), None)

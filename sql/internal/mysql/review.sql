@@ -16,6 +16,12 @@ ALTER TABLE `{table}` STATS_PERSISTENT = 1, STATS_AUTO_RECALC = 0, STATS_SAMPLE_
 -- Gather them.
 ANALYZE TABLE `{table}`;
 
+-- name: secondary_indexes :many
+-- The indexes other than primary keys; InnoDB keeps no invalid one.
+SELECT DISTINCT index_name, TRUE AS is_valid
+FROM information_schema.statistics
+WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY';
+
 -- name: index_sizes :many
 -- The bytes of each index, as its statistics last had them.
 SELECT index_name, CAST(stat_value * @@innodb_page_size AS SIGNED) AS bytes

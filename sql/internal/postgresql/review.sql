@@ -32,6 +32,13 @@ RESET default_statistics_target;
 -- As it was.
 RESET synchronous_commit;
 
+-- name: secondary_indexes :many
+-- The indexes other than primary keys, and whether each is valid: an interrupted build's is not.
+SELECT c.relname, i.indisvalid
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE c.relnamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE) AND NOT i.indisprimary;
+
 -- name: index_sizes :many
 -- The bytes of each index.
 SELECT indexrelname, PG_RELATION_SIZE(indexrelid) AS bytes

@@ -17,6 +17,13 @@ FROM sqlite_master
 WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
 ORDER BY type <> 'table', rowid;
 
+-- name: secondary_indexes :many
+-- The indexes other than primary keys; SQLite keeps no invalid one.
+SELECT i.name, TRUE AS is_valid
+FROM sqlite_master m
+JOIN PRAGMA_INDEX_LIST(m.name) i ON i.origin <> 'pk'
+WHERE m.type = 'table';
+
 -- name: index_sizes :many
 -- The bytes of each index; an SQLite that was built without dbstat refuses the statement.
 SELECT m.name, SUM(s.pgsize) AS bytes
