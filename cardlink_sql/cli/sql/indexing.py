@@ -19,8 +19,8 @@ def indexes(*, as_json: AsJson = False, url: Url = None) -> None:
     The plans in sql/lock/ say which do.
 
     With --url, only those of its dialect: whether the database has each, how often each was used
-    (scans on PostgreSQL, rows read on MySQL and MariaDB), and its bytes. What a database does not
-    keep is noted. Primary keys are left out.
+    (scans on PostgreSQL, rows read on MySQL and MariaDB), and its bytes. Figures that a
+    database does not keep are noted. Primary keys are left out.
 
     Example: cardlink-db sql indexes -d postgresql://me@localhost/cardlink
     """
