@@ -13,7 +13,7 @@ _SEPARATORS: Final = re.compile(r"0x|[\s:._-]", re.IGNORECASE)
 _MOST_DIGITS: Final = 22
 _UUID: Final = re.compile(r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE)
 _MAY_BE_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{22,}=")
-_SHORTEST_KEY: Final = 8
+_SHORTEST_KEY: Final = 14
 
 
 class DatabaseError(Exception):
@@ -128,8 +128,8 @@ def _may_be_a_key(digits: str) -> bool:
 
 def _may_be_raw(value: object) -> bool:
     """Whether it could be the octets of a key as they are."""
-    if not isinstance(value, str | bytes | bytearray) or len(value) < _SHORTEST_KEY:
+    if isinstance(value, bytes | bytearray):
+        return len(value) >= _SHORTEST_KEY
+    if not isinstance(value, str) or len(value.encode("utf-8", "replace")) < _SHORTEST_KEY:
         return False
-    if not isinstance(value, str):
-        return True
     return not all(char.isprintable() or char.isspace() for char in value)

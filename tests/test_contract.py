@@ -47,8 +47,8 @@ def test_every_query_is_sent_by_its_gateway_and_every_name_exists() -> None:
             modules = {inspect.getmodule(one) for one in ours}
             source = "".join(inspect.getsource(module) for module in modules if module)
             for query in library.gateway(name):
-                # Or the exchange's one method for all tables: f"page_{word}".
-                shared = f'f"{query.rpartition("_")[0]}_{{word}}"'
+                # Or the exchange's one method for all tables: f"page_{word}", f"page_{word}_since".
+                shared = f'f"{query.split("_")[0]}_{{word}}{"_since" * query.endswith("_since")}"'
                 assert f'"{query}"' in source or shared in source, f"nothing sends {name}.{query}"
 
 

@@ -59,7 +59,11 @@ def lines(file: Path) -> list[dict[str, Any]]:
     """What the lines of an export say of the rows; JSON escapes the line breaks in a value."""
     found = [json.loads(line) for line in file.read_text("utf-8").split("\n")[:-1]]
     rows = [line.get("header", line) for line in found]
-    return [{key: row[key] for key in row.keys() - VARYING} for row in rows]
+    kept = [{key: row[key] for key in row.keys() - VARYING} for row in rows]
+    for row in kept:
+        if row.get("table") == "comm_logs":
+            del row["id"]  # the server numbers on from the tests before
+    return kept
 
 
 @pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], ids=str)

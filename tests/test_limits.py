@@ -209,7 +209,7 @@ def test_the_longest_limits_and_any_whole_number_are_taken(manager: DatabaseMana
     year = 365 * 24 * 3600
     config = replace(manager.config, network_timeout=year, connect_timeout=year, pool_timeout=year)
     three = IntEnum("Number", {"THREE": 3}).THREE  # type: ignore[attr-defined]
-    with DatabaseManager(config) as patient, UnitOfWork(patient, timeout=1e12) as uow:
+    with DatabaseManager(config) as patient, UnitOfWork(patient, timeout=366 * 86_400) as uow:
         for number in range(7):
             uow.devices.create(device(number))
         found = uow.devices.get_all(limit=three)

@@ -259,8 +259,8 @@ def test_a_lock_of_another_text_is_told() -> None:
 
 def test_a_page_has_plans_indexes_and_locks(pages: Mapping[str, Element]) -> None:
     text = text_of(pages["plans.html"])
-    reason = load_library(Dialect.SQLITE).query("logs", "count_old").source.allow_scan
-    assert re.search(rf"logs\.count_old\s*comm_logs\s*{re.escape(str(reason))}", text)
+    reason = load_library(Dialect.SQLITE).query("exchange", "find_first_log").source.allow_scan
+    assert re.search(rf"exchange\.find_first_log\s*comm_logs\s*{re.escape(str(reason))}", text)
     assert "deletes of devices look up its foreign key" in text
     assert "-- locks: test_results ACCESS EXCLUSIVE (reads and writes wait)" in text
 

@@ -55,7 +55,11 @@ def script(monkeypatch_module: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def variables(script: ModuleType) -> list[str]:
     """The variables of the servers that can be started here, with nothing to install."""
-    startable = [backend.variable for backend in script.BACKENDS if backend.find()]
+    startable = [
+        backend.variable
+        for backend in script.BACKENDS
+        if backend.title != script.GALERA and backend.find()
+    ]
     if not startable:
         pytest.skip("no PostgreSQL or MariaDB server program on this machine")
     return startable

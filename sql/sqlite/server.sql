@@ -29,7 +29,7 @@ SELECT
 UNION ALL
 SELECT
   'comm_logs' AS name,
-  COALESCE((SELECT MAX(rowid) FROM comm_logs) - (SELECT MIN(rowid) FROM comm_logs) + 1, 0) AS row_count
+  COALESCE((SELECT MAX(id) FROM comm_logs) - (SELECT MIN(id) FROM comm_logs) + 1, 0) AS row_count
 UNION ALL
 SELECT
   'test_results' AS name,
@@ -37,4 +37,4 @@ SELECT
 UNION ALL
 SELECT
   'event_outbox' AS name,
-  COALESCE((SELECT MAX(rowid) FROM event_outbox) - (SELECT MIN(rowid) FROM event_outbox) + 1, 0) AS row_count;
+  COALESCE((SELECT MAX(id) FROM event_outbox) - (SELECT MIN(id) FROM event_outbox) + 1, 0) AS row_count;
