@@ -155,6 +155,12 @@ SCHEMA = (
     "INSERT INTO child VALUES (1, 1, 1, 'a'), (2, 1, 2, 'b')",
     "INSERT INTO heap VALUES (1)",
 )
+# The same foreign key, written in other ways.
+SCHEMA_ENDS = (
+    SCHEMA[1],
+    'CREATE TABLE child (id INTEGER, "parent_id" INTEGER NOT NULL REFERENCES public.parent)',
+    f"{ALTER} ADD b INTEGER, ADD FOREIGN KEY (parent_id) REFERENCES parent (id)",
+)
 # What a spatial index needs, on MySQL and MariaDB.
 PLACE = f"{ALTER} ADD COLUMN place POINT NOT NULL"
 ROWS = SCHEMA[5].replace("')", "', POINT(0, 0))")
@@ -169,7 +175,7 @@ def test_each_action_is_a_change() -> None:
     statement = "ALTER TABLE ONLY t ADD a NUMERIC(10, 2), DROP b, ADD FOREIGN KEY (a) REFERENCES u"
     assert changes(statement, Dialect.POSTGRESQL) == [
         Change(Action.ADD_COLUMN, "t"),
-        Change(Action.DROP_COLUMN, "t"),
+        Change(Action.DROP_COLUMN, "t", name="b"),
         Change(Action.ADD_FOREIGN_KEY, "t", "u"),
     ]
     assert [change.table for change in changes("DROP TABLE a, b CASCADE", Dialect.MYSQL)] == [
@@ -288,6 +294,29 @@ def test_postgresql_locks_what_is_told(statement: str, kind: str, postgresql: En
         assert after == before
     elif work is Work.REWRITE:
         assert after != before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"{ALTER} ALTER COLUMN parent_id TYPE BIGINT",
+        f"{ALTER} DROP COLUMN parent_id",
+        "ALTER TABLE parent ALTER COLUMN id TYPE BIGINT",
+    ],
+)
+@pytest.mark.parametrize("made", SCHEMA_ENDS)
+def test_postgresql_locks_both_ends_of_a_foreign_key(
+    statement: str, made: str, postgresql: Engine
+) -> None:
+    (sentence,) = locks([statement], Dialect.POSTGRESQL, {}, [made])
+    with postgresql.connect() as connection, connection.begin() as transaction:
+        tables = {row.oid: row.relname for row in connection.execute(TABLES)}
+        connection.execute(text(statement))
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        held = strongest(connection, pid, tables)
+        transaction.rollback()
+    assert set(held) == {"child", "parent"}
+    assert all(f"{name} {level}" in sentence for name, level in held.items()), (sentence, held)
 
 
 @pytest.mark.parametrize(("statement", "kind"), CONCURRENTLY)

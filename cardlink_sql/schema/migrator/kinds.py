@@ -65,8 +65,8 @@ class Change:
     """One change of a statement; an ALTER TABLE has one for each of its actions.
 
     ``table`` is the table that changes, if the statement names it; ``refers_to`` the table
-    that a foreign key refers to; ``name`` the index that is created or dropped, or the new name of
-    a renamed object.
+    that a foreign key refers to; ``name`` the index that is created or dropped, the column that is
+    dropped or gets a type, or the new name of a renamed object.
     """
 
     kind: Action
@@ -145,8 +145,8 @@ _ACTIONS: Final = (
     (Action.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
     (Action.DROP_INDEX, rf"DROP (?:INDEX|KEY)\b(?: {_IF}{_INDEX})?"),
     (Action.UNKNOWN, r"DROP (?:PRIMARY KEY|PARTITION|PERIOD|SYSTEM)\b"),
-    (Action.DROP_COLUMN, rf"DROP {_COLUMN}"),
-    (Action.CHANGE_TYPE, rf"ALTER {_COLUMN}\S+ (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
+    (Action.DROP_COLUMN, rf"DROP {_COLUMN}{_IF}(?P<name>\S+)"),
+    (Action.CHANGE_TYPE, rf"ALTER {_COLUMN}(?P<name>\S+) (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
     (Action.CHANGE_DEFAULT, rf"ALTER {_COLUMN}\S+ (?:SET|DROP) DEFAULT"),
     (Action.SET_NOT_NULL, rf"ALTER {_COLUMN}\S+ SET NOT NULL"),
     (Action.DROP_NOT_NULL, rf"ALTER {_COLUMN}\S+ DROP NOT NULL"),
@@ -187,6 +187,34 @@ def lengths(statement: str, dialect: Dialect) -> Lengths:
     table = _unqualified(_read(text)[0], dialect).table
     found = _LENGTH.finditer(text) if table else ()
     return {(str(table), one["column"].lower()): int(one["length"]) for one in found}
+
+
+# The tables at the other ends of each column's foreign keys, by table and column. One that refers
+# to a table without naming columns counts for all of that table's: their name is "".
+OtherEnds = dict[tuple[str, str], set[str]]
+_FOREIGN_KEY: Final = re.compile(
+    rf"(?:.*\bFOREIGN KEY \( (?P<columns>[^)]+) \)|(?:ADD )?{_COLUMN}{_IF}(?P<column>\w+) .*)"
+    r" ?\bREFERENCES (?P<other>\S+)(?: \( (?P<referred>[^)]+) \))?",
+    re.IGNORECASE,
+)
+
+
+def other_ends(statements: Iterable[str], dialect: Dialect) -> OtherEnds:
+    """Return the tables at the other ends of the foreign keys that the statements make."""
+    ends: OtherEnds = {}
+    for text in (_plain(statement, dialect) for statement in statements):
+        table = _unqualified(_read(text)[0], dialect).table
+        altered = _ALTER_TABLE.fullmatch(text)
+        body = altered["actions"] if altered else text.partition(" ( ")[2]
+        for found in filter(None, map(_FOREIGN_KEY.match, _split(body) if table else ())):
+            other = found["other"].lower().removeprefix(_DEFAULT_SCHEMA[dialect])
+            columns = found["columns"] or found["column"]
+            for one, column, end in (
+                *((table, column, other) for column in columns.split(" , ")),
+                *((other, column, table) for column in (found["referred"] or "").split(" , ")),
+            ):
+                ends.setdefault((str(one), column.lower()), set()).add(str(end))
+    return ends
 
 
 def _compiled(

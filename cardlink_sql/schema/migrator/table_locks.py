@@ -15,7 +15,15 @@ from enum import StrEnum
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.schema.migrator.kinds import Action, Change, Lengths, changes, lengths
+from cardlink_sql.schema.migrator.kinds import (
+    Action,
+    Change,
+    Lengths,
+    OtherEnds,
+    changes,
+    lengths,
+    other_ends,
+)
 
 
 class Work(StrEnum):
@@ -76,6 +84,8 @@ POSTGRESQL: Final[dict[Action, TableLock]] = {
     Action.SELECT: TableLock("ACCESS SHARE", Work.OWN),
     Action.COMMENT: TableLock(_BESIDE, Work.NONE),
 }
+# They drop the foreign keys of their column; a change of type makes them again.
+_REBUILDS: Final = (Action.CHANGE_TYPE, Action.LENGTHEN, Action.DROP_COLUMN)
 _LENGTHENED: Final = {Action.CHANGE_TYPE: Action.LENGTHEN}
 _WAITS: Final = {
     _EXCLUSIVE: "reads and writes wait",
@@ -179,10 +189,13 @@ def locks(
             creates block nobody.
         dialect: the dialect of the statements.
         tables_of_indexes: the table of an index, which DROP INDEX does not name.
-        before: the statements of the migrations before it, for the lengths of their VARCHARs.
+        before: the statements of the migrations before it, for the lengths of their VARCHARs and
+            their foreign keys.
     """
     new = set[str]()
     known = Lengths()
+    before = list(before)
+    ends = other_ends([*before, *statements], dialect)
     for statement in before:
         known |= lengths(statement, dialect)
     lines = list[str]()
@@ -196,7 +209,7 @@ def locks(
         now = lengths(statement, dialect)
         if dialect is Dialect.POSTGRESQL and _lengthens(made, now, known):
             made = [replace(one, kind=_LENGTHENED.get(one.kind, one.kind)) for one in made]
-        lines.append("; ".join(dict.fromkeys(_sentences(made, new, dialect))))
+        lines.append("; ".join(dict.fromkeys(_sentences(made, new, dialect, ends))))
         known |= now
         new |= {
             change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
@@ -211,7 +224,9 @@ def _lengthens(made: list[Change], now: Lengths, known: Lengths) -> bool:
     return types == len(changed) and all(known[one] <= now[one] for one in changed)
 
 
-def _sentences(made: list[Change], new: set[str], dialect: Dialect) -> Iterator[str]:
+def _sentences(
+    made: list[Change], new: set[str], dialect: Dialect, ends: OtherEnds
+) -> Iterator[str]:
     for change in made:
         if change.kind is Action.UNKNOWN:
             yield "unknown: assume the strongest lock, on every table that it names"
@@ -225,6 +240,17 @@ def _sentences(made: list[Change], new: set[str], dialect: Dialect) -> Iterator[
             yield (_postgresql if dialect is Dialect.POSTGRESQL else _mysql)(change)
         if change.refers_to and change.refers_to not in new | {change.table}:
             yield from _referred(change, dialect)
+        if dialect is Dialect.POSTGRESQL and change.kind in _REBUILDS:
+            for other in sorted(_other_ends(change, ends) - new - {change.table}):
+                yield f"{other} {_EXCLUSIVE} ({_WAITS[_EXCLUSIVE]}): the foreign key between them"
+
+
+def _other_ends(change: Change, ends: OtherEnds) -> set[str]:
+    return {
+        other
+        for column in (change.name or "", "")
+        for other in ends.get((change.table or "", column), ())
+    }
 
 
 def _sqlite(change: Change) -> str:
