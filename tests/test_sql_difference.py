@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.review import release
+from cardlink_sql.review import lock, release
 from cardlink_sql.review.lock import read_lock, write_lock
 from tests.conftest import Run
 
@@ -71,6 +71,26 @@ def test_diff_is_printed_in_words_and_as_markdown(older: Path, run: Run) -> None
     assert "\n#### Changed plans\n\n- `logs.count_by_session (" in markdown
     assert "\n  ```diff\n  - another one\n  + " in markdown
     assert "\n  ```sql\n  -- locks: " in markdown
+
+
+def test_diff_compares_the_texts_of_internal_statements(older: Path, run: Run) -> None:
+    file = older / "sql" / "internal" / "postgresql" / "connection.sql"
+    file.write_text(file.read_text().replace("10000", "60000"))
+    found = json.loads(run("sql", "diff", str(older), "--json").stdout)
+    (changed,) = found["internal"]
+    assert changed["dialects"] == ["postgresql"]
+    assert changed["effects"] == ["another text"]
+    shutil.rmtree(older / "sql" / "internal")
+    words = run("sql", "diff", str(older)).stdout
+    assert f"\n  {changed['query']} (" in words
+
+
+def test_diff_by_a_lock_that_lacks_changes_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "hash_of", lambda query: query.title)
+    done = run("sql", "diff", str(ROOT))
+    assert done.returncode == 1
+    assert "sql/lock/ is the same, but lacks changes" in done.stdout
+    assert "scripts/lock" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git")

@@ -1,6 +1,7 @@
 """The effects of a change of the SQL: this release against another, by the locks of both.
 
-Needs no database. A query is changed if the hash in its lock is; documentation does not count.
+Needs no database. A query is changed if the hash in its lock is; documentation does not count. The
+locks leave ``sql/internal`` out: its texts are compared.
 """
 
 from collections import defaultdict
@@ -10,10 +11,11 @@ from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.queries import Query, load_internal
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.grants import Role, required_rights
-from cardlink_sql.review.lock import Lock, read_lock
+from cardlink_sql.review.lock import Lock, hash_of, read_lock
 from cardlink_sql.review.release import Release
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.state import State
@@ -77,7 +79,11 @@ class ChangedMigration:
 
 @dataclass(frozen=True)
 class Difference:
-    """The differences between this release and another."""
+    """The differences between this release and another.
+
+    Attributes:
+        internal: the statements of ``sql/internal`` that are new, gone or changed.
+    """
 
     new: list[ChangedQuery]
     gone: list[ChangedQuery]
@@ -85,6 +91,7 @@ class Difference:
     plans: list[ChangedPlan]
     rights: list[ChangedRight]
     migrations: list[ChangedMigration]
+    internal: list[ChangedQuery]
 
 
 def difference(base: Release) -> Difference:
@@ -114,7 +121,21 @@ def difference(base: Release) -> Difference:
             (one for dialect, pair in pairs.items() for one in _migrations(dialect, *pair)),
             key=lambda one: one.id,
         ),
+        internal=_grouped(
+            {d: _internal(base.internal(d), load_internal(d).all()) for d in Dialect}
+        ),
     )
+
+
+def _internal(before: Iterable[Query], now: Iterable[Query]) -> dict[str, tuple[str, ...]]:
+    """Return the statements whose texts differ, by title. The lock does not have them."""
+    old, new = ({query.title: hash_of(query) for query in queries} for queries in (before, now))
+    words = {
+        title: "new" if title not in old else "another text" if title in new else "gone"
+        for title in old.keys() | new.keys()
+        if old.get(title) != new.get(title)
+    }
+    return {title: (word,) for title, word in words.items()}
 
 
 def _locks(base: Release, dialect: Dialect) -> tuple[Lock, Lock]:

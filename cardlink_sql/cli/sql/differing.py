@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, argument
 from cardlink_sql.dialect import Dialect
@@ -51,25 +52,35 @@ def diff(
 ) -> None:
     """Show the effects of a change on another release.
 
-    Those on queries, plans, rights and migrations.
+    Those on queries, plans, rights and migrations, and the statements of sql/internal/.
 
-    Both are read from sql/lock/, so write that first: scripts/lock. No database is needed.
+    Both are read from sql/lock/, so write that first: scripts/lock. The exit code is 1 if that of
+    this release lacks changes. No database is needed.
 
     Example: cardlink-db sql diff main --markdown
     """
     with argument("BASE"):
         release = find_release(base)
         found = difference(release)
+    is_stale = False
     for dialect in Dialect:
         if faults := check_lock(load_library(dialect), read_lock(dialect)):
-            said = f"note: sql/lock/{dialect} lacks {len(faults)} changes; {REMEDY}"
+            is_stale = True
+            said = f"sql/lock/{dialect} lacks changes, {len(faults)} in number; {REMEDY}"
             typer.echo(said, err=True)
     if as_json:
         print_json(asdict(found))
-        return
+    else:
+        _print(release.name, found, is_stale=is_stale, markdown=markdown)
+    if is_stale:
+        raise typer.Exit(Exit.ERROR)
+
+
+def _print(name: str, found: Difference, *, is_stale: bool, markdown: bool) -> None:
     shown = {title: items for title, items in _sections(found) if items}
     counts = ", ".join(f"{title.lower()}: {len(items)}" for title, items in shown.items())
-    head = f"Against {release.name}: {counts or 'the SQL is the same'}"
+    same = "sql/lock/ is the same, but lacks changes" if is_stale else "the SQL is the same"
+    head = f"Against {name}: {counts or same}"
     typer.echo("\n".join((_markdown if markdown else _plain)(head, shown)))
 
 
@@ -80,6 +91,7 @@ def _sections(found: Difference) -> Iterator[tuple[str, list[_Item]]]:
     yield "Changed plans", list(map(_plan, found.plans))
     yield "Changed rights", list(map(_right, found.rights))
     yield "Migrations", list(map(_migration, found.migrations))
+    yield "Internal statements", list(map(_query, found.internal))
 
 
 def _query(one: ChangedQuery) -> _Item:
