@@ -312,6 +312,10 @@ class TestCsv:
         assert (second["status_word"], first["status_word"]) == ("'6E00", "")
         assert third["raw_data"] == "'0084000008"
         assert third["decoded_data"] == f"'{formula}"
+        raw = io.BytesIO()
+        export(manager, raw, file_format=Format.CSV, selection=Selection(("logs",), raw=True))
+        assert b',"6E00",' in raw.getvalue()
+        assert b"'6E00" not in raw.getvalue()
 
     def test_documents_are_text(self, filled: DatabaseManager) -> None:
         rows = self.cells(filled, "cards")

@@ -108,6 +108,10 @@ UnencryptedKeys = Annotated[
 IncludeSecrets = Annotated[
     bool, typer.Option("--include-secrets", help="The settings that are secrets, too, as text.")
 ]
+Raw = Annotated[
+    bool,
+    typer.Option("--raw", help="csv without the ' that keeps a spreadsheet from changing text."),
+]
 OnConflict = Annotated[
     Conflict,
     typer.Option(
@@ -128,6 +132,7 @@ def export_(
     include_keys: IncludeKeys = False,
     unencrypted_keys: UnencryptedKeys = False,
     include_secrets: IncludeSecrets = False,
+    raw: Raw = False,
     passphrase_file: PassphraseFile = None,
     yes: Yes = False,
     url: Url = None,
@@ -140,7 +145,7 @@ def export_(
     Example: cardlink-db export --tables devices,cards --output cards.yaml
     """
     load_components()
-    selection = replace(_selection(tables, since, session), secrets=include_secrets)
+    selection = replace(_selection(tables, since, session), secrets=include_secrets, raw=raw)
     chosen = _format(file, file_format)
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
     with argument("--tables" if keys is Keys.NONE else "--include-keys"):

@@ -11,6 +11,7 @@ from cardlink_sql.errors import EncryptionError
 
 VARIABLE: Final = "CARDLINK_ENCRYPTION_KEY"
 _MAKE_ONE: Final = f"make one with: export {VARIABLE}=$(cardlink-db keys generate)"
+_USE_IT: Final = f"set the key that the PSKs are stored under; for a new database, {_MAKE_ONE}"
 
 
 class Keyring:
@@ -90,5 +91,5 @@ def _fernet(key: str, position: int) -> Fernet:
         return Fernet(key if key.isascii() else "")
     except ValueError:
         raise EncryptionError(
-            f"key {position} is not 32 bytes in URL-safe base64", VARIABLE, _MAKE_ONE
+            f"key {position} is not 32 bytes in URL-safe base64", VARIABLE, _USE_IT
         ) from None

@@ -371,7 +371,7 @@ def psk_key(value: Any, where: str = "psk_key") -> bytes:
 
 def hours(value: Any, where: str = "hours") -> float:
     """Return a length of time back from now: finite, above 0, at most a thousand years."""
-    length = _measure(value, where, "hours above 0")
+    length = _measure(value, where, "a length of time above 0")
     if not 0 < length <= 24 * 365 * 1000:
         raise ValidationError(
             f"must be above 0 and at most a thousand years, got {length:g}", where

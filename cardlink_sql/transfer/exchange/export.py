@@ -49,6 +49,8 @@ class Selection:
             left open.
         session_id: one session with its log, its device and its card.
         secrets: the settings declared as secrets, too, in the clear.
+        raw: the text of CSV as it is, without the ``'`` that keeps a spreadsheet from reading it
+            as a number or a formula.
 
     Raises:
         ValidationError: a table is unknown, ``since`` has no time zone, the id is not a UUID, or
@@ -59,6 +61,7 @@ class Selection:
     since: datetime | None = None
     session_id: str | None = None
     secrets: bool = False
+    raw: bool = False
 
     def __post_init__(self) -> None:
         if self.since is not None and self.session_id is not None:
@@ -141,7 +144,7 @@ def export(
     rows.check(chosen, keys)
     work = _Export(manager, rows, key_writer(manager, keys, passphrase), on_progress)
     with _opened(target, private=keys is not Keys.NONE or rows.secrets) as file:
-        return work.write(writer(chosen, file))
+        return work.write(writer(chosen, file, raw=rows.raw))
 
 
 def _opened(target: Path | IO[bytes], *, private: bool) -> AbstractContextManager[IO[bytes]]:

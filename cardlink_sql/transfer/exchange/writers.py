@@ -14,7 +14,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any, Final, Protocol
 
 from cardlink_sql.formats.strict_yaml import write_yaml
@@ -40,9 +40,9 @@ class Writer(Protocol):
         """Write what comes last; ``rows`` counts those of each table."""
 
 
-def writer(chosen: Format, file: IO[bytes]) -> Writer:
-    """Return the writer of a format."""
-    made: Writer = _WRITERS[chosen](file)
+def writer(chosen: Format, file: IO[bytes], *, raw: bool = False) -> Writer:
+    """Return the writer of a format; ``raw`` leaves the text of CSV as it is."""
+    made: Writer = CsvWriter(file, raw=raw) if chosen is Format.CSV else _WRITERS[chosen](file)
     return made
 
 
@@ -144,11 +144,12 @@ class CsvWriter:
 
     A number is a number and a time, without its zone, a time in UTC. Text that a spreadsheet
     would run as a formula or turn into a number or a time (``=A1``, ``9000``, ``6E00``, an
-    ICCID) has a ``'`` before it. JSON is text; NULL is an empty cell.
+    ICCID) has a ``'`` before it, unless ``raw``. JSON is text; NULL is an empty cell.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, raw: bool) -> None:
         self._file = file
+        self._text_of = str if raw else harmless
         self._buffer = io.StringIO(newline="")
         self._csv = csv.writer(self._buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
         self._forms: dict[str, Any] = {}
@@ -157,7 +158,9 @@ class CsvWriter:
         self._file.write(b"\xef\xbb\xbf")
 
     def table(self, shape: Shape) -> None:
-        forms = {column.name: _cell_of(column.type) for column in shape.table.columns}
+        forms = {
+            column.name: _cell_of(column.type, self._text_of) for column in shape.table.columns
+        }
         self._forms = {name: forms[name] for name in shape.fields}
         self._line(list(self._forms))
 
@@ -179,12 +182,12 @@ class CsvWriter:
         self._buffer.truncate()
 
 
-def _cell_of(kind: Any) -> Any:
+def _cell_of(kind: Any, text_of: Callable[[str], str]) -> Any:
     if isinstance(kind, UTCDateTime):
         return lambda text: text[:26].replace("T", " ")
     if isinstance(kind, JSONDocument):
-        return lambda value: harmless(to_json(value))
-    return lambda value: harmless(value) if isinstance(value, str) else value
+        return lambda value: text_of(to_json(value))
+    return lambda value: text_of(value) if isinstance(value, str) else value
 
 
 def harmless(text: str) -> str:
@@ -198,5 +201,4 @@ _WRITERS: Final[Mapping[Format, Any]] = {
     Format.JSON: JsonWriter,
     Format.YAML: YamlWriter,
     Format.JSONL: JsonLinesWriter,
-    Format.CSV: CsvWriter,
 }
