@@ -243,7 +243,9 @@ class _MySQL(Describer):
         return Description(parameters, tuple(columns))
 
 
-_WRITING_DENIED: Final = re.compile(r"(INSERT|UPDATE|DELETE)\b.* command denied to user ")
+_WRITING_DENIED: Final = re.compile(
+    r"(INSERT|UPDATE|DELETE|SELECT with locking clause)\b.* command denied to user "
+)
 
 
 def _stand_ins(tokens: Sequence[Token]) -> Callable[[int], str]:
