@@ -7,7 +7,7 @@ from cardlink_sql.errors import ValidationError
 
 _MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _DECLARED: Final = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)[\"']")
-_VERSION: Final = re.compile(r"(\s*<\?xml\s+version\s*=\s*[\"'])1\.\d+")
+_VERSION: Final = re.compile(r"\A(\s*<\?xml\s+version\s*=\s*[\"'])1\.\d+")
 # XML 1.0 §2.2 has no form for these, not even an escaped one, yet some tools write both.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _REFERENCE: Final = re.compile(r"&#(?:x0*([0-9a-fA-F]{1,6})|0*(\d{1,7}));")
