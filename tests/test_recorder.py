@@ -548,8 +548,13 @@ def test_apdus_of_a_session_that_another_opened_are_not_doubled(
 
 @on_servers
 @pytest.mark.parametrize("what", ["lose", "answer"])
+@pytest.mark.parametrize("begins", [True, False], ids=["begins", "ends"])
 def test_a_lost_commit_is_judged_by_more_than_one_session(
-    manager: DatabaseManager, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch, what: str
+    manager: DatabaseManager,
+    proxy: CuttingProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    begins: bool,
 ) -> None:
     took_place = BatchWriter._took_place
 
@@ -570,7 +575,7 @@ def test_a_lost_commit_is_judged_by_more_than_one_session(
         recorder.complete_session(touched)
         recorder.add_log(kept, "command", "00A4")
         recorder.complete_session(kept)
-        new = recorder.open_session()
+        new = recorder.open_session() if begins else kept
         proxy.at_commit = what
         recorder.flush()
         assert recorder.figures().refused == (what == "lose")
@@ -651,6 +656,7 @@ def test_a_full_disk_refuses_no_item(own_database: DatabaseManager) -> None:
         session = recorder.open_session()
         recorder.flush()
         pages = ask(own_database, "PRAGMA page_count")[0][0]
+        recorder.add_log(session, "command", "00A4" * 15_000)  # a smaller one may have room
         for number in range(300):
             recorder.add_log(session, "command", f"{number:04X}" * 50)
         with pytest.raises(ConnectionError):
@@ -658,7 +664,7 @@ def test_a_full_disk_refuses_no_item(own_database: DatabaseManager) -> None:
         assert recorder.figures().refused == 0
         pages = 0
         recorder.flush()
-    assert len(apdus(own_database, session)) == 300
+    assert len(apdus(own_database, session)) == 301
 
 
 @on_servers
