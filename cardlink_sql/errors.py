@@ -12,7 +12,7 @@ _MAY_BE_A_KEY: Final = re.compile(r"(?:(?:0x)?[0-9A-F]{2}[\s:._-]*){8,}", re.IGN
 _SEPARATORS: Final = re.compile(r"0x|[\s:._-]", re.IGNORECASE)
 _MOST_DIGITS: Final = 22
 _UUID: Final = re.compile(r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE)
-_MAY_BE_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{22,}=")
+_MAY_BE_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{22,}=")
 _SHORTEST_KEY: Final = 14
 
 
@@ -111,13 +111,10 @@ class ConflictError(DatabaseError):
 def shown(value: object, longest: int = 200) -> str:
     """Return a value's repr, cut to a length, or why it is not shown."""
     text = repr(value)
-    if _may_be_raw(value) or _MAY_BE_BASE64.search(text) or any(map(_may_be_a_key, _hex(text))):
+    is_hex = any(_may_be_a_key(found[0]) for found in _MAY_BE_A_KEY.finditer(text))
+    if is_hex or _may_be_raw(value) or _MAY_BE_BASE64.search(text):
         return "(not shown, since it may be a key)"
     return text if len(text) <= longest else f"{text[: longest - 3]}…"
-
-
-def _hex(text: str) -> list[str]:
-    return [found[0] for found in _MAY_BE_A_KEY.finditer(text)]
 
 
 def _may_be_a_key(digits: str) -> bool:

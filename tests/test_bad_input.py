@@ -20,6 +20,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
+from cardlink_sql.errors import shown
 from cardlink_sql.model import tables
 from cardlink_sql.model.validation import MAX_TEXT
 from tests.conftest import (
@@ -393,3 +394,9 @@ def test_a_refused_row_is_named_by_column_and_value(filled: DatabaseManager) -> 
         for number in (8, 9):
             uow.cards.create_with_psk(card(number), key, psk_identity=key.hex())
     assert key.hex() not in str(refused.value)
+
+
+@pytest.mark.parametrize("char", "zA1 -")
+def test_a_value_of_any_length_is_shown_at_once(char: str) -> None:
+    # A peer may send it as its PSK identity: a search that is quadratic in it would take minutes.
+    assert len(shown(char * 1_000_000)) <= 200
