@@ -199,9 +199,9 @@ class BatchWriter:
 
     def _forget_refusals(self, uow: UnitOfWork, items: list[Item]) -> None:
         """Forget the refusal of sessions that somebody else has created since."""
-        for session_id in {item.session_id for item in items} & self._refused_sessions.keys():
-            if uow.sessions.exists(session_id):
-                del self._refused_sessions[session_id]
+        refused = {item.session_id for item in items} & self._refused_sessions.keys()
+        for session_id in uow.sessions.get_many(refused) if refused else ():
+            del self._refused_sessions[session_id]
 
     def _commit(
         self, items: list[Item], attempt: _Attempt, timeout: float | None, *, isolating: bool
@@ -211,10 +211,10 @@ class BatchWriter:
                 self._forget_refusals(uow, items)
                 items = self._without_refused_sessions(items, attempt)
             items = in_phases(items)
-            self._count(uow, items, attempt, all_sessions=isolating)
             if isolating:
                 self._isolate(uow, items, attempt)
             else:
+                self._count(uow, items, attempt, all_sessions=False)
                 for item in items:
                     item.apply(uow)
                 attempt.written = items
@@ -226,11 +226,11 @@ class BatchWriter:
 
     def _isolate(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
         """Write what can be written: some sessions, each session, then halves of a session."""
-        sessions: dict[str, list[Item]] = {}
-        for item in items:
-            sessions.setdefault(item.session_id, []).append(item)
+        sessions = by_session(items)
         self._refuse_missing(uow, sessions, attempt)
         waiting = list(sessions.values())
+        left = [item for one in waiting for item in one]
+        self._count(uow, left, attempt, all_sessions=True)
         for start in range(0, len(waiting), _TOGETHER):
             some = waiting[start : start + _TOGETHER]
             together = in_phases([item for one in some for item in one])
@@ -368,6 +368,14 @@ def in_phases(items: list[Item]) -> list[Item]:
         keyed.append((phase, item))
     keyed.sort(key=lambda pair: pair[0])
     return [item for _, item in keyed]
+
+
+def by_session(items: list[Item]) -> dict[str, list[Item]]:
+    """Return the items of each session, in their order."""
+    sessions: dict[str, list[Item]] = {}
+    for item in items:
+        sessions.setdefault(item.session_id, []).append(item)
+    return sessions
 
 
 def _forget_oldest(remembered: dict[str, Any]) -> None:

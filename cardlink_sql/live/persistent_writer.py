@@ -13,7 +13,7 @@ from cardlink_sql.errors import (
     DatabaseError,
     StorageFullError,
 )
-from cardlink_sql.live.batch import BatchWriter, Item, RefusedItem
+from cardlink_sql.live.batch import BatchWriter, Item, RefusedItem, by_session
 from cardlink_sql.manager import DatabaseManager
 
 _log: Final = logging.getLogger(__name__)
@@ -79,10 +79,7 @@ class PersistentWriter:
             if outcome is _Next.SMALLER_PARTS:
                 size, items = len(part) // 2, part + items
             elif outcome is _Next.EACH_SESSION:
-                sessions: dict[str, list[Item]] = {}
-                for item in part:
-                    sessions.setdefault(item.session_id, []).append(item)
-                yield from self._write_sessions(sessions)
+                yield from self._write_sessions(by_session(part))
                 items = self._set_aside(items)
             else:
                 yield part, outcome
@@ -122,17 +119,16 @@ class PersistentWriter:
     def _write_sessions(self, sessions: dict[str, list[Item]]) -> Iterator[Outcome]:
         """Write each session by itself; those that somebody has locked are held."""
         for session_id, items in sessions.items():
+            self._held.pop(session_id, None)
             try:
                 refused = self._batches.write(items, timeout=_SHORT_WAIT)
             except Exception as error:
                 is_locked = isinstance(error, ConflictError | ConnectionError)
                 if is_locked and not self._batches.is_in_doubt:
                     self._held[session_id] = items
-                    continue
-                self._held.pop(session_id, None)
-                yield from self._write_parts(items)
+                else:
+                    yield from self._write_parts(items)
             else:
-                self._held.pop(session_id, None)
                 yield items, refused
         self._rounds = self._rounds + 1 if self._held else 0
         self.due = monotonic() + pause_after(self._rounds + 4) if self._held else None
