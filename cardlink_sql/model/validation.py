@@ -150,15 +150,15 @@ def latency(value: Any, where: str) -> float:
 
 def seconds(value: Any, where: str) -> float:
     """Return a finite number of seconds above 0: a limit that work has to meet."""
-    limit = waiting_time(value, where)
+    limit = waiting_time(value, where, "seconds above 0")
     if not limit:
         raise ValidationError(f"expected seconds above 0, got {_shown(value)}", where)
     return limit
 
 
-def waiting_time(value: Any, where: str) -> float:
+def waiting_time(value: Any, where: str, wanted: str = "seconds, 0 or more") -> float:
     """Return a number of seconds, 0 or more, within a year; 0 does not wait."""
-    limit = _measure(value, where, "seconds, 0 or more")
+    limit = _measure(value, where, wanted)
     if limit > _YEAR_SECONDS:
         raise ValidationError(f"{_shown(value)} seconds are more than a year", where)
     return limit
