@@ -1,10 +1,8 @@
 """The refusals of a transaction, and their remedies."""
 
 from threading import current_thread, local
-from typing import Any
 
-from cardlink_sql.database.backend import Backend
-from cardlink_sql.errors import CommitInDoubtError, ConnectionError, IntegrityError, QueryError
+from cardlink_sql.errors import CommitInDoubtError, ConnectionError, QueryError
 
 _REMEDY = "with UnitOfWork(manager) as uow: …"
 
@@ -59,13 +57,6 @@ def forked_while_writing() -> QueryError:
 def read_only() -> QueryError:
     """Return the error for a write where nothing may be written."""
     return QueryError("the unit of work is read-only", remedy="open one without read_only")
-
-
-def named(error: IntegrityError, backend: Backend, *rest: Any) -> IntegrityError:
-    """Return the error with the column and the value that were refused."""
-    from cardlink_sql.database.refused_rows import with_column_and_value  # few processes need it
-
-    return with_column_and_value(error, backend, *rest)
 
 
 def too_late(where: str) -> ConnectionError:

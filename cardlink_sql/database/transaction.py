@@ -308,7 +308,7 @@ class Transaction:
         if self._pending is not None:
             self._flush_pending()
         if not self._begun and self._begins_before_reading:
-            self._begin()
+            self.begin()
         try:
             return connection.fetch(
                 query, statement.sql, values, again=self._autocommit or not self._begun
@@ -328,8 +328,11 @@ class Transaction:
         try:
             return write()
         except IntegrityError as error:
+            # Few processes need it.
+            from cardlink_sql.database.refused_rows import with_column_and_value
+
             driver = self._check_open().pooled.driver_connection
-            named = refusals.named(error, self.backend, driver, query, rows)
+            named = with_column_and_value(error, self.backend, driver, query, rows)
             self._fail(query.title, named)
             raise named from error.__cause__
         except BaseException as error:
@@ -337,12 +340,9 @@ class Transaction:
             raise
 
     def begin(self) -> None:
-        """Begin before a read whose locks are to last; writes begin by themselves."""
-        if not self._begun:
-            self._begin()
-
-    def _begin(self) -> None:
-        """Open the transaction; a connection that died in the pool is replaced, once."""
+        """Begin unless it has begun; a connection that died in the pool is replaced, once."""
+        if self._begun:
+            return
         connection = self._check_open()
         try:
             if not self.read_only:
