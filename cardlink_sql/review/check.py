@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, get_args
+from typing import Any, Final
 
+from cardlink_sql.database.rows import JSON_TYPES
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
-from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.describe import Describer, Description, Refused, Typed
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
@@ -206,13 +206,10 @@ def _check_null(
         yield "nullability", what, "remove None from the field's type"
 
 
-_JSON_TYPES: Final = frozenset(get_args(JSONValue))
-
-
 def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
     """Return the kinds of columns that fill a field of this type; empty if any kind does."""
     is_postgresql, is_sqlite = dialect is Dialect.POSTGRESQL, dialect is Dialect.SQLITE
-    if hint in _JSON_TYPES:
+    if hint in JSON_TYPES:
         # MariaDB's JSON is text with a CHECK.
         return frozenset({ValueKind.JSON} if is_postgresql else {ValueKind.JSON, ValueKind.TEXT})
     if not isinstance(hint, type):
