@@ -99,6 +99,19 @@ def test_a_change_of_a_query_is_seen_and_one_of_its_looks_is_not(
         assert fault.check == "lock"
 
 
+def test_a_change_of_an_internal_statement_is_seen() -> None:
+    lock = read_lock(SQLITE)
+    assert lock is not None
+    lock["internal"]["review.gather"] = "another"
+    lock["internal"]["review.gone"] = lock["internal"].pop("review.averages")
+    faults = check_lock(load_library(SQLITE), lock)
+    assert [(fault.where, fault.what) for fault in faults] == [
+        ("sql/internal", "the statement review.averages is not in the lock"),
+        ("sql/internal", "the statement review.gather differs from the lock"),
+        ("sql/internal", "the statement review.gone is gone"),
+    ]
+
+
 def libraries(folder: Path) -> list[Library]:
     """The queries of each dialect."""
     return [read_library(folder, dialect) for dialect in Dialect]

@@ -73,16 +73,19 @@ def test_diff_is_printed_in_words_and_as_markdown(older: Path, run: Run) -> None
     assert "\n  ```sql\n  -- locks: " in markdown
 
 
-def test_diff_compares_the_texts_of_internal_statements(older: Path, run: Run) -> None:
-    file = older / "sql" / "internal" / "postgresql" / "connection.sql"
-    file.write_text(file.read_text().replace("10000", "60000"))
-    found = json.loads(run("sql", "diff", str(older), "--json").stdout)
-    (changed,) = found["internal"]
-    assert changed["dialects"] == ["postgresql"]
-    assert changed["effects"] == ["another text"]
-    shutil.rmtree(older / "sql" / "internal")
+def test_diff_compares_the_internal_statements(older: Path, run: Run) -> None:
+    file = older / "sql" / "lock" / "postgresql" / "migrations.json"
+    kept = json.loads(file.read_text())
+    kept["internal"]["connection.settings"] = "another"
+    del kept["internal"]["review.drop_database"]
+    file.write_text(json.dumps(kept))
+    found = json.loads(run("sql", "diff", str(older), "--json").stdout)["internal"]
+    assert {(one["query"], *one["dialects"], *one["effects"]) for one in found} == {
+        ("connection.settings", "postgresql", "another text"),
+        ("review.drop_database", "postgresql", "new"),
+    }
     words = run("sql", "diff", str(older)).stdout
-    assert f"\n  {changed['query']} (" in words
+    assert "\n  connection.settings (postgresql)\n    another text" in words
 
 
 def test_diff_by_a_lock_that_lacks_changes_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ _log: Final = logging.getLogger(__name__)
 # Editors and file managers leave .#logs.sql, ._logs.sql and logs.sql~ there.
 _IS_QUERY_FILE: Final = re.compile(r"[a-z][a-z0-9_]*\.sql\Z")
 COMMON: Final = "common"
-INTERNAL: Final = "internal"
 
 
 class Library:
@@ -89,29 +88,21 @@ def load_internal(dialect: Dialect) -> Library:
 
     It is read as :func:`load_library` reads the gateways' files.
     """
-    folder = resources.folder("sql").joinpath(INTERNAL)
-    return Library(dialect, _Files(folder, dialect, f"sql/{INTERNAL}", needs_reason=False))
+    folder = resources.folder("sql").joinpath("internal")
+    return Library(dialect, _Files(folder, dialect, "sql/internal", needs_reason=False))
 
 
-def read_library(
-    folder: Traversable,
-    dialect: Dialect,
-    *,
-    path: str = "sql",
-    needs_reason: bool = True,
-) -> Library:
+def read_library(folder: Traversable, dialect: Dialect) -> Library:
     """Read and parse the library of a dialect from a folder laid out as ``sql/`` is.
 
     Args:
         folder: the folder.
         dialect: whose queries to read.
-        path: how errors name the folder.
-        needs_reason: a dialect's query must say why it has a separate form.
 
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
     """
-    library = Library(dialect, _Files(folder, dialect, path, needs_reason=needs_reason))
+    library = Library(dialect, _Files(folder, dialect, "sql", needs_reason=True))
     library.all()
     return library
 

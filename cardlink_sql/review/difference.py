@@ -1,7 +1,6 @@
 """The effects of a change of the SQL: this release against another, by the locks of both.
 
-Needs no database. A query is changed if the hash in its lock is; documentation does not count. The
-locks leave ``sql/internal`` out: its texts are compared.
+Needs no database. A query is changed if the hash in its lock is; documentation does not count.
 """
 
 from collections import defaultdict
@@ -11,11 +10,10 @@ from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.queries import Query, load_internal
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.grants import Role, required_rights
-from cardlink_sql.review.lock import Lock, hash_of, read_lock
+from cardlink_sql.review.lock import Lock, read_lock
 from cardlink_sql.review.release import Release
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.state import State
@@ -122,18 +120,17 @@ def difference(base: Release) -> Difference:
             key=lambda one: one.id,
         ),
         internal=_grouped(
-            {d: _internal(base.internal(d), load_internal(d).all()) for d in Dialect}
+            {d: _internal(*(lock.get("internal", {}) for lock in pairs[d])) for d in Dialect}
         ),
     )
 
 
-def _internal(before: Iterable[Query], now: Iterable[Query]) -> dict[str, tuple[str, ...]]:
-    """Return the statements whose texts differ, by title. The lock does not have them."""
-    old, new = ({query.title: hash_of(query) for query in queries} for queries in (before, now))
+def _internal(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
+    """Return the statements whose hashes differ, by title."""
     words = {
-        title: "new" if title not in old else "another text" if title in new else "gone"
-        for title in old.keys() | new.keys()
-        if old.get(title) != new.get(title)
+        title: "new" if title not in before else "another text" if title in now else "gone"
+        for title in before.keys() | now.keys()
+        if before.get(title) != now.get(title)
     }
     return {title: (word,) for title, word in words.items()}
 

@@ -1,8 +1,9 @@
 """The lock: each query's parameters, columns, reads, writes and plans, in files that diff well.
 
 ``sql/lock/<dialect>/`` is written from a database that the migrations made: a file for each
-gateway, and ``migrations.json`` for what they share. Rewrite it after changing a query, so that
-the diff shows the effect of the change.
+gateway, and ``migrations.json`` for what they share: the server, the hashes of the migrations and
+of ``sql/internal``. Rewrite it after changing a query, so that the diff shows the effect of the
+change.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.queries import Library, Query, Rows, load_library, resources
+from cardlink_sql.queries import Library, Query, Rows, load_internal, load_library, resources
 from cardlink_sql.review.describe import Description, Refused, Typed
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.footprint import footprints
@@ -29,7 +30,7 @@ Lock = dict[str, Any]
 
 REMEDY: Final = "review the change, then rewrite the lock: scripts/lock"
 
-# The file for everything outside the gateways: the server, the planner and the migrations.
+# The file for everything outside the gateways.
 _SCHEMA: Final = "migrations"
 
 
@@ -54,6 +55,7 @@ def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned
         "server": target.asked.server(),
         "planner": planner,
         "migrations": _migrations(target.dialect),
+        "internal": _internal(target.dialect),
         "queries": queries,
     }
 
@@ -126,7 +128,11 @@ def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
         return [Finding("lock", place, None, dialect, "there is no lock", REMEDY)]
     faults = [
         Finding("lock", f"migrations/{dialect}", None, dialect, what, REMEDY)
-        for what in _changed(lock.get("migrations", {}), _migrations(dialect))
+        for what in _changed("migration", lock.get("migrations", {}), _migrations(dialect))
+    ]
+    faults += [
+        Finding("lock", "sql/internal", None, dialect, what, REMEDY)
+        for what in _changed("statement", lock.get("internal", {}), _internal(dialect))
     ]
     now = {query.title: query for query in library.all()}
     for title in sorted(now.keys() | lock["queries"].keys()):
@@ -209,11 +215,11 @@ def hash_of(query: Query) -> str:
     return sha256("\n".join([query.rows, lists, *needs, *lines]).encode()).hexdigest()[:16]
 
 
-def _changed(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+def _changed(sort: str, before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             is_there = "differs from the lock" if name in before else "is not in the lock"
-            yield f"the migration {name} {is_there if name in now else 'is gone'}"
+            yield f"the {sort} {name} {is_there if name in now else 'is gone'}"
 
 
 def _migrations(dialect: Dialect) -> dict[str, str]:
@@ -221,6 +227,10 @@ def _migrations(dialect: Dialect) -> dict[str, str]:
         migration.id: statements_checksum(migration.statements("apply"))[:16]
         for migration in read_migrations(resources.folder("migrations"), dialect)
     }
+
+
+def _internal(dialect: Dialect) -> dict[str, str]:
+    return {query.title: hash_of(query) for query in load_internal(dialect).all()}
 
 
 def _entry(query: Query) -> Lock:

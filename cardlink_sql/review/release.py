@@ -10,8 +10,7 @@ from pathlib import Path
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.queries.library import COMMON, INTERNAL, Library, read_library
-from cardlink_sql.queries.query import Query
+from cardlink_sql.queries.library import COMMON, Library, read_library
 from cardlink_sql.queries.resources import folder
 
 
@@ -34,17 +33,6 @@ class Release:
             QueryError: a file of it is malformed.
         """
         return read_library(self.sql, dialect)
-
-    def internal(self, dialect: Dialect) -> list[Query]:
-        """Return its statements of ``sql/internal``; none if it has no such folder.
-
-        Raises:
-            QueryError: a file of it is malformed.
-        """
-        place = self.sql.joinpath(INTERNAL)
-        if not place.joinpath(COMMON).is_dir():
-            return []
-        return read_library(place, dialect, path=f"sql/{INTERNAL}", needs_reason=False).all()
 
 
 def find_release(text: str) -> Release:
