@@ -531,13 +531,46 @@ def test_an_index_built_concurrently(make_site: SiteMaker) -> None:
     site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1), (1);"})
     index = "-- transactional: false\n\nCREATE UNIQUE INDEX CONCURRENTLY ix ON one (a);\n"
     site.write({"0002_two.sql": index})
-    with pytest.raises(MigrationError, match="could not create unique index"):
+    undo = r'its invalid index is left, .*: DROP INDEX CONCURRENTLY "public"."ix";'
+    with pytest.raises(MigrationError, match=f"could not create unique index.*{undo}"):
         site.migrate()
     is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass"
     assert site.run(is_valid) == [(False,)]
     site.run("DELETE FROM one")
     assert site.migrate() == ["0002_two"]
     assert site.run(is_valid) == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "statements"),
+    [
+        (POSTGRESQL, "SET LOCAL lock_timeout = 100;\nALTER TABLE one ADD COLUMN b INTEGER;"),
+        (
+            POSTGRESQL,
+            "-- transactional: false\nSET lock_timeout = 100;\n"
+            "CREATE INDEX CONCURRENTLY ix ON one (a);",
+        ),
+        (MYSQL, "SET lock_wait_timeout = 1;\nALTER TABLE one ADD COLUMN b INTEGER;"),
+    ],
+)
+def test_a_lock_that_others_hold_is_named_with_its_holder(
+    dialect: Dialect, statements: str, make_site: SiteMaker
+) -> None:
+    site = make_site(dialect)
+    site.run("CREATE TABLE one (a INTEGER)")
+    site.write({"0001_one.sql": statements})
+    with site.engine.connect() as other:
+        number = other.scalar(text(SESSION[dialect]))
+        other.execute(text("INSERT INTO one VALUES (1)"))
+        with pytest.raises(MigrationError, match="is not at fault") as refused:
+            site.migrate()
+    assert f"session {number} of " in str(refused.value)
+    assert f"({ENDS[dialect].format(number)})" in str(refused.value)
+    assert site.migrate() == ["0001_one"]
+
+
+SESSION = {POSTGRESQL: "SELECT pg_backend_pid()", MYSQL: "SELECT CONNECTION_ID()"}
+ENDS = {POSTGRESQL: "SELECT pg_terminate_backend({});", MYSQL: "KILL {};"}
 
 
 def test_a_commit_hidden_in_a_string_ends_no_transaction(make_site: SiteMaker) -> None:

@@ -177,6 +177,24 @@ def test_a_condition_is_one_however_a_server_writes_it(written: str) -> None:
     assert _squeezed(readable(written)) != _squeezed("status IN ('new', 'euicc')")
 
 
+def test_an_invalid_index_is_named_as_such(make_database: Callable[[Dialect], str]) -> None:
+    with migrated(make_database(Dialect.POSTGRESQL)) as engine:
+        with engine.begin() as connection:
+            for name in ("leftover", "ix_devices_iccid"):
+                connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON devices (imei)"))
+                spoil = f"indisvalid = FALSE WHERE indexrelid = '{name}'::regclass"
+                connection.execute(text(f"UPDATE pg_index SET {spoil}"))
+        found = differences(engine)
+    assert found == [
+        *(
+            f"devices: the index {name} is invalid, left by a build that broke off; "
+            f"drop it: DROP INDEX CONCURRENTLY {name};"
+            for name in ("ix_devices_iccid", "leftover")
+        ),
+        "devices: the index ix_devices_iccid is missing; it should be (iccid)",
+    ]
+
+
 def test_tables_of_others_are_no_difference(empty_url: str) -> None:
     with migrated(empty_url) as engine:
         with engine.begin() as connection:

@@ -70,6 +70,12 @@ def _compared(expected: Table, found: Table | None) -> Iterator[str]:
     if found is None:
         yield f"the table {expected.name} is missing"
         return
+    for index in found.indexes:
+        if not index.is_valid:
+            yield (
+                f"{expected.name}: the index {index.name} is invalid, left by a build that broke "
+                f"off; drop it: DROP INDEX CONCURRENTLY {index.name};"
+            )
     wanted, live = dict(_facts(expected)), dict(_facts(found))
     for what in sorted(wanted.keys() | live.keys()):
         if what not in live:
@@ -98,7 +104,7 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
         yield f"the unique constraint {unique.name}", _list(unique.columns)
     for check in table.checks:
         yield f"the check {check.name}", readable(check.condition)
-    for index in table.indexes:
+    for index in filter(lambda one: one.is_valid, table.indexes):
         where = f" where {readable(index.where)}" if index.where else ""
         unique_word = " unique" if index.is_unique else ""
         using = f" using {index.method}" if index.method else ""

@@ -11,4 +11,5 @@ ALTER TABLE test_results
     DROP INDEX ix_test_results_card_iccid_started_at_created_at,
     DROP INDEX ix_test_results_device_id_started_at_created_at,
     DROP INDEX ix_test_results_status_started_at_created_at,
-    DROP INDEX ix_test_results_suite_name_started_at_created_at;
+    DROP INDEX ix_test_results_suite_name_started_at_created_at,
+    ALGORITHM = INPLACE, LOCK = NONE;

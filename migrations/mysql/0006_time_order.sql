@@ -1,5 +1,6 @@
 -- Test results newest first, of all and by suite, status, device and card, without a sort; and keyset
--- pages of them since a time. One statement, which is done whole or not at all.
+-- pages of them since a time. One statement, which is done whole or not at all, and refused where it
+-- would have writers wait.
 
 ALTER TABLE test_results
     ADD INDEX ix_test_results_suite_name_started_at_created_at (suite_name, started_at, created_at),
@@ -12,4 +13,5 @@ ALTER TABLE test_results
     DROP INDEX ix_test_results_device_id,
     DROP INDEX ix_test_results_card_iccid,
     DROP INDEX ix_test_results_started_at,
-    DROP INDEX ix_test_results_created_at;
+    DROP INDEX ix_test_results_created_at,
+    ALGORITHM = INPLACE, LOCK = NONE;

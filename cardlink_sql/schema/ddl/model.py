@@ -47,7 +47,8 @@ class Check:
 class Index:
     """An index: its columns or expressions in order, each with DESC where it descends.
 
-    ``method`` is PostgreSQL's, where it is no B-tree.
+    ``method`` is PostgreSQL's, where it is not a B-tree. An index that is not valid is what a
+    CREATE INDEX CONCURRENTLY left that did not end.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Index:
     is_unique: bool = False
     where: str | None = None
     method: str | None = None
+    is_valid: bool = True
 
 
 @dataclass(frozen=True, slots=True)

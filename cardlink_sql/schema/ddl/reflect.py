@@ -9,6 +9,7 @@ dump, so that it never omits anything silently, and listed for a comparison.
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect
@@ -231,8 +232,9 @@ class _PostgreSQL(_TableReader):
         return f"GENERATED {'ALWAYS' if identity['always'] else 'BY DEFAULT'} AS IDENTITY"
 
     def _indexes(self, table: str) -> Iterator[Index]:
-        for name, is_unique, sql in self._rows("indexes", table):
-            yield from self._parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique)
+        for name, is_unique, sql, is_valid in self._rows("indexes", table):
+            for one in self._parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique):
+                yield replace(one, is_valid=is_valid)
 
 
 class _MySQL(_TableReader):

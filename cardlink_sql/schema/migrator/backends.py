@@ -23,6 +23,8 @@ from cardlink_sql.schema.migrator import bookkeeping, driver
 from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
 
 _NAME_LENGTH: Final = 255
+# How many sessions to name; the one in its transaction for longest is the likeliest.
+_HOLDERS: Final = 3
 
 
 class MigrationBackend:
@@ -34,6 +36,7 @@ class MigrationBackend:
 
     dialect: ClassVar[Dialect]
     has_transactional_ddl: ClassVar[bool] = True
+    ends_a_session: ClassVar[str] = ""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -88,6 +91,22 @@ class MigrationBackend:
             )
         else:
             self.send("unmark_applied", migration_hash=migration.hash)
+
+    def lock_holders(self) -> str:
+        """Return who may hold the lock that a statement waited for, and how to end each session."""
+        if not self.ends_a_session:
+            return "another program holds it"
+        try:
+            rows = self.send("open_transactions").fetchall()
+        except self.connection.Error:
+            return "see who with the PROCESS privilege: SHOW FULL PROCESSLIST"
+        if not rows:
+            return "no transaction is open now: whoever held it has ended"
+        return "; ".join(
+            f"session {number} of {user} from {host}, in a transaction for {seconds} s"
+            f"{f', last query {query}' if query else ''} ({self.ends_a_session.format(number)})"
+            for number, user, host, seconds, query in rows[:_HOLDERS]
+        )
 
     def prepare(self) -> None:
         """Prepare the connection for migrations, before any transaction."""
@@ -222,6 +241,7 @@ class MySQL(MigrationBackend):
 
     dialect = Dialect.MYSQL
     has_transactional_ddl = False
+    ends_a_session = "KILL {};"
 
     def join_cluster(self) -> bool:
         """Read what all nodes of a Galera cluster committed; return whether there is one."""
@@ -235,6 +255,7 @@ class PostgreSQL(MigrationBackend):
     """PostgreSQL."""
 
     dialect = Dialect.POSTGRESQL
+    ends_a_session = "SELECT pg_terminate_backend({});"
     _own_path = _path = ""
 
     def prepare(self) -> None:

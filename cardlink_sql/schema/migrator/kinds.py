@@ -158,6 +158,8 @@ _ACTIONS: Final = (
 _ALTER_TABLE: Final = re.compile(
     rf"ALTER TABLE {_IF}(?:ONLY )?{_NAME} (?P<actions>.*)", re.IGNORECASE
 )
+# MySQL refuses the statement where it would lock more.
+_ONLINE: Final = re.compile(r"(?:ALGORITHM|LOCK)\b", re.IGNORECASE)
 
 
 def tables_of_indexes(statements: Iterable[str], dialect: Dialect) -> dict[str, str]:
@@ -239,7 +241,7 @@ def changes(statement: str, dialect: Dialect) -> list[Change]:
 
 def _read(text: str) -> list[Change]:
     if altered := _ALTER_TABLE.fullmatch(text):
-        actions = _split(altered["actions"])
+        actions = [one for one in _split(altered["actions"]) if not _ONLINE.match(one)]
         return [_action(action, altered["table"]) for action in actions]
     for kind, pattern in _STATEMENT_PATTERNS:
         if found := pattern.match(text):

@@ -1,8 +1,9 @@
 """Statements that cannot be undone, and how to continue after an interrupted one."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
+from cardlink_sql.database.internal import text_to_paste
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.schema.migrator import driver
@@ -106,13 +107,25 @@ def took_effect(statement: MigrationStatement, error: BaseException | None) -> b
 
 def clear_away(backend: MigrationBackend, statement: MigrationStatement) -> None:
     """Drop the invalid index that a failed CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
-    if backend.dialect is not Dialect.POSTGRESQL:
-        return
-    if match := _CONCURRENT_INDEX.search(statement.text):
-        name = match[1]
-        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        for schema, index in backend.send("invalid_indexes", name=plain).fetchall():
-            backend.send("drop_index", schema=schema, index=index)
+    for schema, index in _invalid_indexes(backend, statement):
+        backend.send("drop_index", schema=schema, index=index)
+
+
+def leftovers(backend: MigrationBackend, statement: MigrationStatement) -> list[str]:
+    """Return the statements that drop what :func:`clear_away` would."""
+    return [
+        text_to_paste(backend.dialect, "migrations.drop_index", schema=schema, index=index)
+        for schema, index in _invalid_indexes(backend, statement)
+    ]
+
+
+def _invalid_indexes(backend: MigrationBackend, statement: MigrationStatement) -> list[Any]:
+    match = _CONCURRENT_INDEX.search(statement.text)
+    if backend.dialect is not Dialect.POSTGRESQL or match is None:
+        return []
+    name = match[1]
+    plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+    return list(backend.send("invalid_indexes", name=plain).fetchall())
 
 
 def _is_repeatable(statement: MigrationStatement) -> bool:

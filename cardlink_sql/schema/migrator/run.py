@@ -55,11 +55,24 @@ def _in_one_transaction(
             if direction == "apply":
                 Journal(backend).record(migration)
     except StatementFailed as failure:
+        kept = "nothing of this migration was kept"
+        again = f"{_AGAIN[direction]} again"
+        advice = _advice(backend, failure, again) or f"correct the file and {again}"
+        what = driver.message(failure.__cause__ or failure)
         raise MigrationError(
-            driver.message(failure.__cause__ or failure),
-            failure.statement.where,
-            f"nothing of this migration was kept; correct the file and {_AGAIN[direction]} again",
+            what, failure.statement.where, f"{kept}; {advice}"
         ) from failure.__cause__
+
+
+def _advice(backend: MigrationBackend, failure: StatementFailed, again: str) -> str | None:
+    """Return what to do about a lock that others hold; None if the statement is at fault."""
+    cause: Any = failure.__cause__
+    if backend_of(backend.dialect).diagnose(cause)[0] is not Fault.CONFLICT:
+        return None
+    return (
+        f"the statement waited for a lock, and is not at fault: {backend.lock_holders()}; "
+        f"end that session or wait for it, and {again}"
+    )
 
 
 def _record(backend: MigrationBackend, migration: SQLMigration, direction: Direction) -> None:
@@ -147,5 +160,12 @@ class _ByStatement:
         except self._backend.connection.Error:
             advice = f"the connection is lost; {again} again to find out whether it took effect"
         else:
-            advice = f"correct this one and {again} again: it continues at this statement"
+            advice = _advice(self._backend, failure, f"{again} again") or (
+                f"correct this one and {again} again"
+            )
+            advice += ": it continues at this statement"
+            for undo in resume.leftovers(self._backend, statement):
+                advice += (
+                    f"; its invalid index is left, which {again} drops first, as does: {undo};"
+                )
         return MigrationError(what, statement.where, kept + advice)

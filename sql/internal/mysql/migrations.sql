@@ -77,6 +77,18 @@ FROM (
 ) l
 LEFT JOIN information_schema.processlist p ON p.id = l.id;
 
+-- name: open_transactions :many
+-- Who may hold a lock that a statement waits for, the longest first: each session in a transaction.
+-- It needs the PROCESS privilege.
+SELECT
+  t.trx_mysql_thread_id, p.user, p.host,
+  TIMESTAMPDIFF(SECOND, t.trx_started, NOW()) AS seconds,
+  NULL AS query
+FROM information_schema.innodb_trx t
+JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
+WHERE t.trx_mysql_thread_id <> CONNECTION_ID()
+ORDER BY t.trx_started;
+
 -- name: cluster_size :many
 -- The number of nodes of a Galera cluster: 0 on a MariaDB that is in none, no row on MySQL.
 SHOW STATUS LIKE 'wsrep_cluster_size';

@@ -32,8 +32,8 @@ JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
 WHERE a.attrelid = CAST(:name AS REGCLASS) AND a.attnum > 0 AND c.collname <> 'default';
 
 -- name: indexes :many
--- The indexes of a table that belong to no constraint.
-SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid) AS definition
+-- The indexes of a table that belong to no constraint; an interrupted build's is not valid.
+SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid) AS definition, i.indisvalid
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = CAST(:name AS REGCLASS)

@@ -33,6 +33,19 @@ WHERE l.locktype = 'advisory' AND l.granted
     WHERE d.datname = pg_catalog.current_database()
   );
 
+-- name: open_transactions :many
+-- Who may hold a lock that a statement waits for, the longest first: each session of the database in
+-- a transaction, with the name of its last query.
+SELECT
+  a.pid, a.usename,
+  COALESCE(pg_catalog.host(a.client_addr), 'the local socket') AS host,
+  CAST(EXTRACT(EPOCH FROM CLOCK_TIMESTAMP() - a.xact_start) AS INTEGER) AS seconds,
+  SUBSTRING(a.query FROM '/\* cardlink:([a-z_.]+) \*/') AS query
+FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = pg_catalog.current_database()
+  AND a.pid <> pg_catalog.pg_backend_pid() AND a.xact_start IS NOT NULL
+ORDER BY a.xact_start;
+
 -- name: notice_dead_client :many
 -- Stop a statement, and free its locks, within a second of the client's death. PostgreSQL 13 has no
 -- such setting, and finds no row.
