@@ -109,6 +109,8 @@ class Query:
             name for line in lines if not line.when for name in line.parameters
         )
         self._variants: dict[tuple[Any, ...], Statement] = {}
+        # The last text of many rows: of some kilobytes, and most batches are of one size.
+        self._last_rows = (0, "")
         is_plain = not (self.conditions or self.orders or source.lists)
         self.plain = self._render(frozenset(), None, {}) if is_plain else None
 
@@ -154,8 +156,12 @@ class Query:
         """Return a ``:batch`` statement whose VALUES holds ``count`` rows."""
         if self.plain is None:
             raise self.fault("a :batch query has no optional lines")
-        head, opening, row = self.plain.sql.rpartition("(")
-        return head + ", ".join([opening + row] * count)
+        last, sql = self._last_rows
+        if last != count:
+            head, opening, row = self.plain.sql.rpartition("(")
+            sql = head + ", ".join([opening + row] * count)
+            self._last_rows = (count, sql)
+        return sql
 
     def fault(self, what: str, remedy: str | None = None) -> QueryError:
         """Return an error that names this query and its place."""
