@@ -38,7 +38,7 @@ async def run(
     *,
     read_only: bool = False,
     prefer_replica: bool = False,
-    attempts: int = 5,
+    attempts: int = 20,
     within: float = 30.0,
 ) -> T:
     """Run ``work(uow)`` as :meth:`DatabaseManager.run` does, on a thread.

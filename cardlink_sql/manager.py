@@ -224,7 +224,7 @@ class DatabaseManager:
         *,
         read_only: bool = False,
         prefer_replica: bool = False,
-        attempts: int = 5,
+        attempts: int = 20,
         within: float = 30.0,
     ) -> T:
         """Run ``work(uow)`` in a unit of work, commit it and return its result.

@@ -126,10 +126,16 @@ class UnitOfWork:
                 "a replica only reads", "prefer_replica", "open the unit of work with read_only"
             )
         limit = None if timeout is None else validation.seconds(timeout, "timeout")
+        try:
+            make = db_manager.transaction
+        except AttributeError:
+            raise ValidationError(
+                f"expected a DatabaseManager, got {type(db_manager).__name__}",
+                "db_manager",
+                "write UnitOfWork(DatabaseManager(url))",
+            ) from None
         self._manager = db_manager
-        self._transaction = db_manager.transaction(
-            read_only=read_only, timeout=limit, prefer_replica=prefer_replica
-        )
+        self._transaction = make(read_only=read_only, timeout=limit, prefer_replica=prefer_replica)
         self._depth = 0
         self.has_committed = False
 
@@ -274,6 +280,8 @@ def run_once(
     prefer_replica: bool,  # noqa: FBT001
 ) -> T:
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
+    if not callable(work):
+        raise ValidationError(f"expected a function, got {type(work).__name__}", "work")
     with UnitOfWork(manager, read_only=read_only, prefer_replica=prefer_replica) as uow:
         try:
             result = work(uow)

@@ -120,6 +120,11 @@ def test_no_attempt_begins_after_the_time(manager: DatabaseManager) -> None:
     assert work.runs == 1
 
 
+def test_what_is_no_function_is_refused(manager: DatabaseManager) -> None:
+    with pytest.raises(ValidationError, match="work: expected a function, got NoneType"):
+        manager.run(None)  # type: ignore[arg-type]
+
+
 def test_a_wrong_number_of_attempts_is_refused(manager: DatabaseManager) -> None:
     for attempts in [0, -1, 1.5, True]:
         with pytest.raises(ValidationError, match="attempts"):

@@ -165,6 +165,12 @@ def test_outside_the_with_block_it_is_an_error(manager: DatabaseManager, read_on
     assert names(manager) == []
 
 
+@pytest.mark.parametrize("database", ["sqlite:///x.db", None], ids=["a URL", "nothing"])
+def test_a_unit_of_work_is_of_a_manager(database: Any) -> None:
+    with pytest.raises(ValidationError, match="db_manager: expected a DatabaseManager, got"):
+        UnitOfWork(database)
+
+
 def test_a_unit_of_work_is_not_entered_twice(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.devices.create(device())
