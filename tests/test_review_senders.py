@@ -31,6 +31,13 @@ def test_every_query_has_a_sender() -> None:
         ("devices.set_active", ["activate", "deactivate"]),
         ("exchange.page_cards", ["page"]),
         ("outbox.take_numbers", ["add"]),
+        (
+            "tests.find_without_start",
+            [
+                *("find_by_card", "find_by_date_range", "find_by_device", "find_by_filters"),
+                *("find_by_status", "find_by_suite", "find_failures", "history"),
+            ],
+        ),
     ],
 )
 def test_a_method_sends_its_namesake_and_what_its_docstring_names(

@@ -68,8 +68,12 @@ def test_diff_is_printed_in_words_and_as_markdown(older: Path, run: Run) -> None
     assert words.startswith("Against v0.9: new queries: 1, queries gone: 1, changed queries: 1, ")
     assert "\n  app needs DELETE on settings (postgresql) for settings." in words
     markdown = run("sql", "diff", str(older), "--markdown").stdout
-    assert "\n#### Changed plans\n\n- `logs.count_by_session (" in markdown
-    assert "\n  ```diff\n  - another one\n  + " in markdown
+    assert "\n- `logs.count_by_session (mysql: 1, postgresql: 1, sqlite: 1)`\n" in markdown
+    assert "another one" in words
+    assert "another one" not in markdown
+    assert (
+        "\n<details open><summary>Queries gone: 1</summary>\n\n- `devices.find_gone`\n" in markdown
+    )
     assert "\n  ```sql\n  -- locks: " in markdown
 
 

@@ -228,7 +228,7 @@ class TestGateway(RunFigures):
     def find_by_date_range(
         self, start: datetime, end: datetime, limit: int | None = None
     ) -> list[TestResult]:
-        """Return the results of a range of starts as :meth:`find_by_filters` does."""
+        """Return the results of a range of starts. The query is ``find_by_filters``."""
         return self.find_by_filters(
             start=validation.moment(start, "start"), end=validation.moment(end, "end"), limit=limit
         )
@@ -276,7 +276,7 @@ class TestGateway(RunFigures):
     def find_failures(
         self, run_id: str | None = None, limit: int | None = None
     ) -> list[TestResult]:
-        """Return failures: of a run by ``find_by_run``, or the newest by ``find_by_filters``."""
+        """Return failures. The query is ``find_by_run`` for a run, else ``find_by_filters``."""
         if run_id is None:
             return self._filtered(limit, failures=True)
         return self._of_run(self._bind["run_id"](run_id), limit, failures=True)

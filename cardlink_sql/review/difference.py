@@ -119,18 +119,18 @@ def difference(base: Release) -> Difference:
             (one for dialect, pair in pairs.items() for one in _migrations(dialect, *pair)),
             key=lambda one: one.id,
         ),
-        internal=_grouped(
-            {d: _internal(*(lock.get("internal", {}) for lock in pairs[d])) for d in Dialect}
-        ),
+        internal=_grouped({d: _internal(*pairs[d]) for d in Dialect}),
     )
 
 
 def _internal(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
-    """Return the statements whose hashes differ, by title."""
+    """Return the statements whose hashes differ, by title; none where a lock does not have them."""
+    new: dict[str, str] = now.get("internal", {})
+    old: dict[str, str] = before.get("internal", new)
     words = {
-        title: "new" if title not in before else "another text" if title in now else "gone"
-        for title in before.keys() | now.keys()
-        if before.get(title) != now.get(title)
+        title: "new" if title not in old else "another text" if title in new else "gone"
+        for title in old.keys() | new.keys()
+        if old.get(title) != new.get(title)
     }
     return {title: (word,) for title, word in words.items()}
 

@@ -139,11 +139,14 @@ class _PostgreSQL:
         return Grant(name, needs, _why(name, needs), statement)
 
     def migrates(self) -> list[Grant]:
-        # The role that creates the tables owns them, with every right.
         rights = ("USAGE", "CREATE")
         statement = f"GRANT {', '.join(rights)} ON SCHEMA public TO {self._user};"
         needs = {right: list[str]() for right in rights}
-        return [Grant("schema public", needs, "to migrate", statement)]
+        why = (
+            "to migrate; the role that ran init owns the tables. "
+            f"If another did, make it the owner of each: ALTER TABLE devices OWNER TO {self._user};"
+        )
+        return [Grant("schema public", needs, why, statement)]
 
 
 class _MySQL:

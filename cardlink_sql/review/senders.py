@@ -1,7 +1,8 @@
 """The gateway methods that send each query.
 
 A method sends the query of its own name. One that sends another, or several, names them in its
-docstring: "The query is ``set_active``", "The query is ``page_WORD``" for one of each table.
+docstring: "The query is ``set_active``", "The query is ``page_WORD``" for one of each table. It
+also sends what the method of that name sends.
 """
 
 import inspect
@@ -38,16 +39,19 @@ def senders(gateway: str) -> dict[str, tuple[Sender, ...]]:
         gateway: the name of its SQL file.
     """
     made = gateway_classes()[gateway]
-    methods = [
-        (method, set(_named(name, method.__doc__ or "")))
+    methods = {
+        name: method
         for name, method in inspect.getmembers(made, inspect.isfunction)
         if not name.startswith("_")
-    ]
+    }
+    named = {name: {*_named(name, method.__doc__ or "")} for name, method in methods.items()}
     queries = {name for dialect in Dialect for name in load_library(dialect).gateway(gateway)}
     return {
         query: tuple(
             Sender(f"{made.__name__}.{method.__name__}", _where(method))
-            for method, patterns in methods
+            for name, method in methods.items()
+            # A namesake of a query brings all that it sends.
+            for patterns in [named[name].union(*(named.get(one, ()) for one in named[name]))]
             if any(re.fullmatch(pattern, query) for pattern in patterns)
         )
         for query in sorted(queries)

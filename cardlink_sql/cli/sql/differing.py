@@ -26,6 +26,8 @@ _WHAT: Final = {
     "edited": "Edited: a database that has applied it refuses to migrate further",
     "gone": "Gone: a database that has applied it refuses to migrate further",
 }
+# In Markdown, a section of more lines is folded.
+_SHORT: Final = 20
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ def diff(
     ],
     *,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="As Markdown, for a pull request.")
+        bool,
+        typer.Option(
+            "--markdown", help="As Markdown, for a pull request: without the plans themselves."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -77,18 +82,18 @@ def diff(
 
 
 def _print(name: str, found: Difference, *, is_stale: bool, markdown: bool) -> None:
-    shown = {title: items for title, items in _sections(found) if items}
+    shown = {title: items for title, items in _sections(found, short=markdown) if items}
     counts = ", ".join(f"{title.lower()}: {len(items)}" for title, items in shown.items())
     same = "sql/lock/ is the same, but lacks changes" if is_stale else "the SQL is the same"
     head = f"Against {name}: {counts or same}"
     typer.echo("\n".join((_markdown if markdown else _plain)(head, shown)))
 
 
-def _sections(found: Difference) -> Iterator[tuple[str, list[_Item]]]:
+def _sections(found: Difference, *, short: bool) -> Iterator[tuple[str, list[_Item]]]:
     yield "New queries", list(map(_query, found.new))
     yield "Queries gone", list(map(_query, found.gone))
     yield "Changed queries", list(map(_query, found.changed))
-    yield "Changed plans", list(map(_plan, found.plans))
+    yield "Changed plans", list(_in_short(found.plans) if short else map(_plan, found.plans))
     yield "Changed rights", list(map(_right, found.rights))
     yield "Migrations", list(map(_migration, found.migrations))
     yield "Internal statements", list(map(_query, found.internal))
@@ -105,6 +110,17 @@ def _plan(one: ChangedPlan) -> _Item:
     before, now = (lines or () for lines in (one.before, one.now))
     lines = (*(f"- {line}" for line in before), *(f"+ {line}" for line in now))
     return _Item(f"{one.query} ({one.dialect}; {one.variant})", (), lines)
+
+
+def _in_short(plans: list[ChangedPlan]) -> Iterator[_Item]:
+    """Yield the queries whose plans changed; the text form has the plans."""
+    changed: dict[str, list[Dialect]] = {}
+    for one in plans:
+        changed.setdefault(one.query, []).append(one.dialect)
+    for query, of in changed.items():
+        yield _Item(
+            f"{query} ({', '.join(f'{name}: {of.count(name)}' for name in sorted(set(of)))})"
+        )
 
 
 def _right(one: ChangedRight) -> _Item:
@@ -136,13 +152,18 @@ def _plain(head: str, sections: dict[str, list[_Item]]) -> Iterator[str]:
 def _markdown(head: str, sections: dict[str, list[_Item]]) -> Iterator[str]:
     yield f"### {head}"
     for title, items in sections.items():
-        yield f"\n#### {title}\n"
-        for item in items:
-            yield f"- `{item.name}`"
-            yield from (f"  - {_escaped(said)}" for said in item.said)
-            if item.lines:
-                language = "sql" if title == "Migrations" else "diff"
-                yield from _indented("  ", ("", f"```{language}", *item.lines, "```"))
+        lines = [line for item in items for line in _bullets(item)]
+        is_open = " open" if len(lines) <= _SHORT else ""
+        yield f"\n<details{is_open}><summary>{title}: {len(items)}</summary>\n"
+        yield from lines
+        yield "\n</details>"
+
+
+def _bullets(item: _Item) -> Iterator[str]:
+    yield f"- `{item.name}`"
+    yield from (f"  - {_escaped(said)}" for said in item.said)
+    if item.lines:
+        yield from _indented("  ", ("", "```sql", *item.lines, "```"))
 
 
 def _indented(by: str, texts: Sequence[str]) -> Iterator[str]:
