@@ -17,10 +17,6 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.review.conditions import canonical
-from cardlink_sql.review.schema_dump import committed_schema
-from cardlink_sql.schema.ddl.printer import ddl
-from cardlink_sql.schema.ddl.reflect import read_tables
 from cardlink_sql.schema.drift import _squeezed, differences, readable
 from cardlink_sql.schema.migrator import Migrator
 
@@ -140,7 +136,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("dialect", "old", "new", "said"), CASES)
-def test_a_difference_is_seen_and_does_not_escape_the_dump(
+def test_a_difference_is_seen(
     dialect: Dialect,
     old: str,
     new: str,
@@ -149,12 +145,9 @@ def test_a_difference_is_seen_and_does_not_escape_the_dump(
     make_database: Callable[[Dialect], str],
 ) -> None:
     folder = edited_migrations(tmp_path / "edited", dialect, old, new)
-    with migrated(make_database(dialect), folder) as engine, engine.connect() as connection:
+    with migrated(make_database(dialect), folder) as engine:
         found = differences(engine)
-        tables = [canonical(one, dialect) for one in read_tables(connection)]
     assert any(said in sentence for sentence in found), found
-    committed = committed_schema(dialect)
-    assert ddl(tables, dialect) != committed[committed.index("CREATE TABLE") :]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.lint import lint as lint_migrations
-from cardlink_sql.review.schema_dump import committed_schema, fresh_schema
-from cardlink_sql.review.scratch import scratch_database
+from cardlink_sql.review.schema_dump import printed_schema
 
 if TYPE_CHECKING:
     from cardlink_sql.review.check import CheckResult
@@ -36,30 +35,17 @@ DialectOption = Annotated[
 def dump(
     *,
     dialect: DialectOption = None,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh",
-            help="Write it again: migrate a scratch database on the URL's server, read it and "
-            "drop it.",
-        ),
-    ] = False,
     url: Url = None,
 ) -> None:
     """Print the schema as canonical DDL.
 
-    The text is the same from every version of a server.
+    It is that of the declared tables. No database is needed.
 
     Example: cardlink-db schema dump --dialect postgresql
     """
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     chosen = dialect or config.dialect
-    if not fresh:
-        typer.echo(committed_schema(chosen), nl=False)
-        return
-    with scratch_database(_config_of(chosen, config)) as manager:
-        manager.create_tables()
-        typer.echo(fresh_schema(manager), nl=False)
+    typer.echo(printed_schema(chosen), nl=False)
 
 
 @schema.command()

@@ -1,14 +1,13 @@
-"""The canonical DDL of the schema: the committed file, and a fresh one from the migrations."""
+"""The DDL of the schema: the committed file, and a new one from the declared tables."""
 
 import re
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import MigrationError
-from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries.resources import folder
+from cardlink_sql.schema.ddl.declared import declared_tables
 from cardlink_sql.schema.ddl.printer import ddl
-from cardlink_sql.schema.ddl.reflect import read_tables
+from cardlink_sql.schema.migrator.files import read_migrations
 
 
 def committed_schema(dialect: Dialect) -> str:
@@ -32,34 +31,22 @@ def place_in_schema(dialect: Dialect, sentence: str) -> str:
     return f"migrations/schema/{dialect}.sql"
 
 
-def fresh_schema(manager: DatabaseManager) -> str:
-    """Return the DDL of a database that the migrations made.
+def printed_schema(dialect: Dialect) -> str:
+    """Return the DDL of the declared tables, which is the committed file of the next release.
 
-    Args:
-        manager: of a migrated database with no other tables in it, such as
-            :func:`cardlink_sql.review.scratch.scratch_database` creates.
-
-    Raises:
-        MigrationError: nothing is applied, or the database holds something unknown to the DDL.
+    The drift check holds the tables against what the migrations make.
     """
-    from cardlink_sql.review.conditions import canonical  # the committed schema needs no sqlglot
-
-    current = manager.migrator.status().current
-    if current is None:
-        raise MigrationError("no migration is applied", manager.config.safe_url, "migrate first")
-    with manager.engine.connect() as connection:
-        tables = [canonical(table, manager.dialect) for table in read_tables(connection)]
-    return _HEADER.format(
-        server=manager.dialect.servers, current=current, dialect=manager.dialect
-    ) + ddl(tables, manager.dialect)
+    newest = read_migrations(folder("migrations"), dialect)[-1].id
+    header = _HEADER.format(server=dialect.servers, newest=newest, dialect=dialect)
+    return header + ddl(declared_tables(dialect), dialect)
 
 
 _NAMES: Final = re.compile(r"\b(?:ix|uq|pk|fk|ck)_\w+")
 _HEADER = """\
--- The schema on {server} as the migrations up to {current} make it.
+-- The schema on {server} as the migrations up to {newest} make it.
 --
 -- Generated, to be read and compared, not edited:
---   cardlink-db schema dump --fresh > migrations/schema/{dialect}.sql
+--   cardlink-db schema dump --dialect {dialect} > migrations/schema/{dialect}.sql
 -- A database is made by cardlink-db migrate, which also records what it applied.
 
 """

@@ -1,7 +1,7 @@
 -- The schema on MySQL and MariaDB as the migrations up to 0006_time_order make it.
 --
 -- Generated, to be read and compared, not edited:
---   cardlink-db schema dump --fresh > migrations/schema/mysql.sql
+--   cardlink-db schema dump --dialect mysql > migrations/schema/mysql.sql
 -- A database is made by cardlink-db migrate, which also records what it applied.
 
 CREATE TABLE card_profiles (

@@ -1,7 +1,7 @@
 -- The schema on PostgreSQL as the migrations up to 0006_time_order make it.
 --
 -- Generated, to be read and compared, not edited:
---   cardlink-db schema dump --fresh > migrations/schema/postgresql.sql
+--   cardlink-db schema dump --dialect postgresql > migrations/schema/postgresql.sql
 -- A database is made by cardlink-db migrate, which also records what it applied.
 
 CREATE TABLE card_profiles (

@@ -1,7 +1,7 @@
 -- The schema on SQLite as the migrations up to 0006_time_order make it.
 --
 -- Generated, to be read and compared, not edited:
---   cardlink-db schema dump --fresh > migrations/schema/sqlite.sql
+--   cardlink-db schema dump --dialect sqlite > migrations/schema/sqlite.sql
 -- A database is made by cardlink-db migrate, which also records what it applied.
 
 CREATE TABLE card_profiles (

@@ -1,9 +1,8 @@
-"""Reads the tables of a database into the model that is printed and compared.
+"""Reads the tables of a database into the model that is compared.
 
 SQLAlchemy's inspector returns what all servers have in common; what it leaves out (the direction of
 an index's columns, the conditions of partial indexes, table options) comes from the server itself.
-Conditions stay as the server writes them. Anything that the model cannot express is refused for a
-dump, so that it never omits anything silently, and listed for a comparison.
+Conditions stay as the server writes them. Anything that the model cannot express is listed.
 """
 
 import re
@@ -18,11 +17,9 @@ from sqlalchemy.exc import SAWarning
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.ddl.declared import MYSQL_OPTIONS
 from cardlink_sql.schema.ddl.model import Check, Column, ForeignKey, Index, Key, Table
 from cardlink_sql.schema.ddl.types import type_name
-from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
@@ -44,25 +41,6 @@ _SQLITE_UNKNOWN: Final = re.compile(
 _COMMENT: Final = "a comment"
 
 
-def read_tables(connection: Connection) -> list[Table]:
-    """Return the tables of a database by name, except the migrator's.
-
-    Raises:
-        MigrationError: the database holds what the model cannot express.
-    """
-    dialect = Dialect(connection.dialect.name)
-    rows = _statements(connection).rows("catalog.other_objects")
-    others = sorted(name for (name,) in rows)
-    if others:
-        raise _not_expressible(others[0], "an object other than a table or an index")
-    names = set(inspect(connection).get_table_names()) - set(BOOKKEEPING_TABLES)
-    reader = _READERS[dialect](connection)
-    tables = [reader.table(name) for name in sorted(names)]
-    for where, what in reader.unknown:
-        raise _not_expressible(where, what)
-    return tables
-
-
 def read_some(
     connection: Connection, names: Iterable[str]
 ) -> tuple[dict[str, Table], list[tuple[str, str]]]:
@@ -76,12 +54,6 @@ def read_some(
     there = set(inspect(connection).get_table_names())
     found = {name: reader.table(name) for name in names if name in there}
     return found, [(where, what) for where, what in reader.unknown if what != _COMMENT]
-
-
-def _not_expressible(where: str, what: str) -> MigrationError:
-    return MigrationError(
-        f"the schema dump cannot express {what}", where, "extend cardlink_sql/schema/ddl for it"
-    )
 
 
 def _statements(connection: Connection) -> InternalStatements:

@@ -1,29 +1,5 @@
 -- Reads of PostgreSQL's catalog that SQLAlchemy's inspector lacks.
 
--- name: other_objects :many
--- Everything else than tables and indexes that a migration may make.
-SELECT CAST(c.relname AS TEXT)
-FROM pg_catalog.pg_class c
-WHERE c.relnamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE)
-  AND c.relkind NOT IN ('r', 'i', 't')
-  AND NOT EXISTS (
-    SELECT
-    FROM pg_catalog.pg_depend d
-    WHERE d.objid = c.oid AND d.deptype = 'i'
-  )
-UNION ALL
-SELECT CAST(tgname AS TEXT)
-FROM pg_catalog.pg_trigger
-WHERE NOT tgisinternal
-UNION ALL
-SELECT CAST(proname AS TEXT)
-FROM pg_catalog.pg_proc
-WHERE pronamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE)
-UNION ALL
-SELECT CAST(typname AS TEXT)
-FROM pg_catalog.pg_type
-WHERE typnamespace = CAST(CURRENT_SCHEMA() AS REGNAMESPACE) AND typtype IN ('d', 'e');
-
 -- name: collations :many
 -- The columns of a table whose collation is not the database's.
 SELECT a.attname, c.collname

@@ -1,11 +1,5 @@
 -- Reads of SQLite's catalog that SQLAlchemy's inspector lacks, and what its errors leave out.
 
--- name: other_objects :many
--- Everything else than tables and indexes that a migration may make.
-SELECT name
-FROM sqlite_master
-WHERE type NOT IN ('table', 'index');
-
 -- name: indexes :many
 -- The indexes of a table that a CREATE INDEX made.
 SELECT i.name, i."unique", m.sql
