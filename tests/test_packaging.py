@@ -7,7 +7,6 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,28 +106,14 @@ def wheel_installed(
     distributions: Distributions, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Environment]:
     """An environment that holds the wheel and what it requires, no more."""
-    with make_environment(tmp_path_factory.mktemp("wheel"), str(distributions.wheel)) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def editable_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """An environment with an editable install of this tree, without what it requires."""
-    what = ("--no-deps", "--editable", str(ROOT))
-    with make_environment(tmp_path_factory.mktemp("editable"), *what) as made:
-        yield made
-
-
-@contextmanager
-def make_environment(folder: Path, *what: str) -> Iterator[Environment]:
-    """A virtual environment with only this installed in it."""
-    environment = Environment(folder)
-    run_python(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    environment = Environment(tmp_path_factory.mktemp("wheel"))
+    run_python(sys.executable, "-m", "venv", "--without-pip", str(environment.folder))
     pip = ("-m", "pip", "--python", environment.interpreter, "--disable-pip-version-check")
-    run_python(sys.executable, *pip, "install", "--quiet", "--no-compile", *what)
+    what = ("install", "--quiet", "--no-compile", str(distributions.wheel))
+    run_python(sys.executable, *pip, *what)
     yield environment
     # Else pytest would keep those of the last three runs.
-    shutil.rmtree(folder)
+    shutil.rmtree(environment.folder)
 
 
 def run_python(interpreter: str, *arguments: str, cwd: Path | None = None) -> str:
@@ -202,10 +187,8 @@ def test_an_installed_wheel_finds_its_files(wheel_installed: Environment, tmp_pa
     assert files == files_of_the_tree()
 
 
-def test_an_editable_install_finds_the_files_of_the_tree(
-    editable_installed: Environment, tmp_path: Path
-) -> None:
-    package, files = found_files(editable_installed, tmp_path)
+def test_the_editable_install_of_the_tests_finds_the_files_of_the_tree(tmp_path: Path) -> None:
+    package, files = found_files(Environment(Path(sys.prefix)), tmp_path)
 
     assert package == ROOT / "cardlink_sql"
     assert files == files_of_the_tree()

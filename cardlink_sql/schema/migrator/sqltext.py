@@ -1,6 +1,7 @@
 """Checks of a migration file's code, with strings and comments blanked out."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -19,6 +20,7 @@ _TRANSACTION: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def code(text: str, dialect: Dialect) -> str:
     """Return the text with each character of a string, comment or quoted name as a space.
 
