@@ -1,10 +1,6 @@
 """``cardlink-db tests``."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +8,7 @@ import pytest
 
 from cardlink_sql import DatabaseManager, TestStatus, UnitOfWork
 from tests.conftest import MOMENT, Run, card, device, dump, iccid, result, sqlite
+from tests.test_cli_lists import on_a_terminal
 
 REPORTS = Path(__file__).parent / "junit_reports"
 SECOND = timedelta(seconds=1)
@@ -219,25 +216,6 @@ def test_an_unknown_device_is_refused(url: str, run: Run) -> None:
 
 
 def test_statuses_are_coloured_on_a_terminal_only(url: str, run: Run) -> None:
-    assert "\x1b[" not in run("tests", "show", "b", "-d", url).stdout
-    command = [str(Path(sys.executable).parent / "cardlink-db"), "tests", "show", "b", "-d", url]
-    colours = {"TERM": "xterm-256color", "COLUMNS": "120"}
-    shown = {}
-    for name, extra in (("plain", {"NO_COLOR": "1"}), ("coloured", {})):
-        master, slave = pty.openpty()
-        environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | colours | extra
-        process = subprocess.Popen(command, stdout=slave, env=environment)
-        os.close(slave)
-        shown[name] = b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            shown[name] += piece
-        assert process.wait() == 0
-        os.close(master)
-    assert b"\x1b[31mfailed" in shown["coloured"]
-    assert b"\x1b[31m" not in shown["plain"]
+    command = ("tests", "show", "b", "-d", url)
+    assert "\x1b[" not in run(*command).stdout
+    assert "\x1b[31mfailed" in on_a_terminal(*command)

@@ -56,30 +56,30 @@ def test_a_misspelled_name_is_told_with_the_nearest(tmp_path: Path) -> None:
     assert str(fault).startswith(f"{fault.where}: devices.find_by_type (sqlite): no such column")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said", "breaks"),
-    [
-        (r"(?m)^( +)imei( +VARCHAR)", r"\1imai\2", "the type of imei is missing", "imei"),
-        (r'model( +)VARCHAR\(64\)( COLLATE "C")?', r"model\1INTEGER", "the type of model is", None),
-        (r"(?m)^.*INDEX ix_devices_iccid.*\n", "", "ix_devices_iccid is missing", None),
-        (r"(?m)^( +model .*\n)( +firmware_version .*\n)", r"\2\1", "order of columns", None),
-    ],
-)
-def test_a_schema_that_drifts_is_seen_in_a_live_database(
-    old: str, new: str, said: str, breaks: str | None, empty_url: str, tmp_path: Path
-) -> None:
+# An edit of the migrations, and what is said of it.
+DRIFT = [
+    (r"(?m)^( +)imei( +VARCHAR)", r"\1imai\2", "the type of imei is missing"),
+    (r'model( +)VARCHAR\(64\)( COLLATE "C")?', r"model\1INTEGER", "the type of model is"),
+    (r"(?m)^.*INDEX ix_devices_iccid.*\n", "", "ix_devices_iccid is missing"),
+    (r"(?m)^( +model .*\n)( +firmware_version .*\n)", r"\2\1", "order of columns"),
+]
+
+
+def test_a_schema_that_drifts_is_seen_in_a_live_database(empty_url: str, tmp_path: Path) -> None:
     config = DatabaseConfig(empty_url)
-    edited = edited_migrations(tmp_path / "migrations", config.dialect, old, new)
+    edited = tmp_path / "migrations"
+    for old, new, _ in DRIFT:
+        edited_migrations(edited, config.dialect, old, new)
     with DatabaseManager(config) as manager:
         Migrator(manager.engine, config.dialect, folder=edited).migrate()
     with live(config) as target:
-        found = target.faults
+        drift = [fault.what for fault in target.faults if fault.check == "schema"]
+        assert any(fault.check == "migrations" for fault in target.faults)
         refused = check_queries(load_library(config.dialect), target.asked).faults
-    assert any(said in fault.what for fault in found if fault.check == "schema"), found
-    assert any(fault.check == "migrations" for fault in found), found
-    if breaks is not None:
-        assert refused
-        assert all(breaks in fault.what for fault in refused)
+    for _, _, said in DRIFT:
+        assert any(said in what for what in drift), drift
+    assert refused
+    assert all("imei" in fault.what for fault in refused)
 
 
 def test_a_live_database_is_left_as_it_is(empty_url: str) -> None:

@@ -35,12 +35,12 @@ def migrated(url: str, folder: Traversable | None = None) -> Iterator[Engine]:
 
 
 def edited_migrations(target: Path, dialect: Dialect, old: str, new: str) -> Path:
-    """A copy of the migrations with one edit, which must find its place.
+    """A copy of the migrations with one more edit, which must find its place.
 
     On SQLite a later migration rebuilds the table of the sessions, so both get the edit.
     """
-    source = Path(str(resource_folder("migrations")))
-    shutil.copytree(source, target)
+    if not target.exists():
+        shutil.copytree(Path(str(resource_folder("migrations"))), target)
     edits = 0
     rebuild = ["0004_session_metadata"] if dialect is SQLITE else []
     for name in ("0001_initial_schema", *rebuild):
