@@ -1,6 +1,8 @@
 """The canonical DDL: what was committed is what the migrations make, and it leaves nothing out."""
 
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 
@@ -17,6 +19,7 @@ from cardlink_sql.review.schema_dump import committed_schema, printed_schema
 from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.schema.ddl.reflect import _default
 from cardlink_sql.schema.drift import differences
+from tests.conftest import wait_until
 from tests.roles import execute
 from tests.test_review_check import databases
 
@@ -91,6 +94,38 @@ def test_a_scratch_database_is_dropped_even_after_an_error(manager: DatabaseMana
         raise RuntimeError
     assert not names & databases(manager.config)
     assert len(names) == (manager.dialect is not SQLITE)
+
+
+KILLED = """
+import os, signal, sys
+from cardlink_sql import DatabaseConfig
+from cardlink_sql.review.scratch import scratch_database
+
+with scratch_database(DatabaseConfig(sys.argv[1])) as made:
+    print(made.config.engine_url.database, made.create_tables(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str, indirect=True)
+def test_the_next_command_that_writes_drops_what_a_killed_one_left(
+    manager: DatabaseManager,
+) -> None:
+    url, config = manager.config.url, manager.config
+    with scratch_database(config) as living:
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, url], capture_output=True, text=True, check=False
+        )
+        left, kept = killed.stdout.split()[0], living.config.engine_url.database
+        assert left in databases(config)
+
+        def is_dropped() -> bool:
+            with pytest.raises(SystemExit):
+                main(["migrate", "--url", url])
+            return left not in databases(config)
+
+        wait_until(is_dropped)
+        assert kept in databases(config)
 
 
 def test_a_user_who_may_make_no_database_is_told(manager: DatabaseManager) -> None:

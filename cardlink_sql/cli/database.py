@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cardlink_sql.cli.options import argument
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.dead_scratch import clear_dead_scratch
 from cardlink_sql.database.odd_rows import none_skipped
 from cardlink_sql.database.sqlite_file import scratch_file
 from cardlink_sql.errors import DatabaseError, NotFoundError
@@ -30,7 +31,10 @@ def open_manager(
     _clear_leftovers(config)
     if not may_be_missing:
         refuse_missing(config)
-    return DatabaseManager(config, read_only=read_only)
+    manager = DatabaseManager(config, read_only=read_only)
+    if not (config.is_sqlite or read_only):
+        clear_dead_scratch(manager.engine, config.dialect)
+    return manager
 
 
 def _clear_leftovers(config: DatabaseConfig) -> None:

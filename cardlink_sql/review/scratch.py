@@ -3,15 +3,11 @@
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
-
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.driver_errors import connection_error
-from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.dead_scratch import clear_dead_scratch
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.sqlite import add_functions
 from cardlink_sql.database.sqlite_file import open_read_only
@@ -74,34 +70,26 @@ def scratch_database(config: DatabaseConfig) -> Iterator[DatabaseManager]:
         with DatabaseManager(DatabaseConfig("sqlite:///:memory:")) as manager:
             yield manager
         return
-    name = f"cardlink_scratch_{secrets.token_hex(6)}"
-    server = make_engine(config)
-    try:
-        _run(server, config, "review.create_database", name)
-        try:
-            url = config.engine_url.set(database=name)
-            with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as made:
-                yield made
-        finally:
-            _run(server, config, "review.drop_database", name)
-    finally:
-        server.dispose()
+    with DatabaseManager(config) as server:
+        clear_dead_scratch(server.engine, config.dialect)
+        with closing(server.take_connection()) as pooled:
+            session = InternalStatements(config.dialect, pooled.driver_connection)
+            name = session.value("review.claim_database", token=secrets.token_hex(6))
+            _run(session, config, "review.create_database", name)
+            try:
+                url = config.engine_url.set(database=name).render_as_string(hide_password=False)
+                with DatabaseManager(DatabaseConfig(url)) as made:
+                    yield made
+            finally:
+                _run(session, config, "review.drop_database", name)
 
 
-def _run(server: Engine, config: DatabaseConfig, title: str, name: str) -> None:
-    refused = server.dialect.loaded_dbapi.Error
+def _run(session: InternalStatements, config: DatabaseConfig, title: str, name: str) -> None:
     try:
-        connection = server.raw_connection()
-    except (refused, SQLAlchemyError) as error:
-        raise connection_error(config.dialect, error, config.engine_url) from error
-    try:
-        statements = InternalStatements(config.dialect, connection.driver_connection)
-        statements.rows(title, database=name)
-    except refused as error:
+        session.rows(title, database=name)
+    except session.connection.Error as error:
         raise DatabaseError(
             f"no scratch database: {driver.message(error)}",
             config.safe_url,
             "connect as a user with CREATE DATABASE, on a test server",
         ) from error
-    finally:
-        connection.close()

@@ -1,12 +1,30 @@
 -- What the review of queries does to its scratch databases.
 
+-- name: claim_database :scalar
+-- Return a name for a database, and take a lock of that name until the session ends. The nodes of a
+-- cluster share their databases but not their locks, so the name identifies the node.
+SELECT n.name
+FROM (
+  SELECT CONCAT('cardlink_scratch_', LEFT(SHA1(CONCAT(@@hostname, ':', @@port)), 8), '_', :token) AS name
+) n
+WHERE GET_LOCK(n.name, 0) = 1;
+
+-- name: find_dead_databases :many
+-- The scratch databases of this node whose session has ended.
+SELECT s.schema_name
+FROM information_schema.schemata s
+WHERE s.schema_name LIKE CONCAT(
+    'cardlink\_scratch\_', LEFT(SHA1(CONCAT(@@hostname, ':', @@port)), 8), '\_%'
+  )
+  AND IS_USED_LOCK(s.schema_name) IS NULL;
+
 -- name: create_database :exec
 -- Make an empty database.
 CREATE DATABASE `{database}`;
 
 -- name: drop_database :exec
 -- Drop it.
-DROP DATABASE `{database}`;
+DROP DATABASE IF EXISTS `{database}`;
 
 -- name: freeze_statistics :exec
 -- Take statistics from every row and only when asked: the plans are to be the same each time.

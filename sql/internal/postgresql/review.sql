@@ -1,12 +1,28 @@
 -- What the review of queries does to its scratch databases.
 
+-- name: claim_database :scalar
+-- Return a name for a database; pg_stat_activity shows it until the session ends.
+SELECT SET_CONFIG('application_name', CONCAT('cardlink_scratch_', CAST(:token AS TEXT)), FALSE);
+
+-- name: find_dead_databases :many
+-- The role's scratch databases whose session has ended, and that no other is connected to.
+SELECT d.datname
+FROM pg_catalog.pg_database d
+WHERE d.datname LIKE 'cardlink\_scratch\_%'
+  AND PG_GET_USERBYID(d.datdba) = CURRENT_USER
+  AND NOT EXISTS (
+    SELECT 1
+    FROM pg_catalog.pg_stat_activity a
+    WHERE d.datname IN (a.application_name, a.datname)
+  );
+
 -- name: create_database :exec
 -- Make an empty database.
 CREATE DATABASE "{database}";
 
 -- name: drop_database :exec
 -- Drop it.
-DROP DATABASE "{database}";
+DROP DATABASE IF EXISTS "{database}";
 
 -- name: wait_for_disk :exec
 -- VACUUM notes only rows whose commit is on the disk, which the next commit ensures.
