@@ -452,6 +452,24 @@ def test_a_manifest_that_lies_is_refused_and_nothing_changes(
     assert names(tmp_path) == {"small.backup", "forged.backup", file_of(sqlite_manager).name}
 
 
+def test_a_small_file_that_unpacks_to_one_endless_line_is_given_up(
+    small_backup: Path, tmp_path: Path
+) -> None:
+    bomb, size, read = tmp_path / "bomb.backup", 2**29, list[int]()
+    with zipfile.ZipFile(small_backup) as old:
+        document = json.loads(old.read("manifest.json"))
+    payload = {"name": "cardlink.sql", "size": size, "sha256": "0" * 64}
+    document |= {"kind": "mysqldump", "dialect": "mysql", "payload": payload, "migrations": []}
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+        with new.open("cardlink.sql", "w") as dump:
+            for _ in range(size >> 20):
+                dump.write(bytes(2**20))
+        new.writestr("manifest.json", json.dumps(document))
+    with pytest.raises(ValidationError, match="longer than 67,108,864 bytes"):
+        check_backup(bomb, on_progress=read.append)
+    assert sum(read) <= 2**26 + 2**20
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip" * 50, b"\0" * 9999])
 def test_what_is_no_backup_is_refused(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "any.file"

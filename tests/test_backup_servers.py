@@ -441,9 +441,11 @@ def test_a_kill_while_a_dump_is_loaded_leaves_no_migrated_database(
     made = create_backup(filled, tmp_path / "one.backup", method=Method.NATIVE)
     child = os.fork()
     if child == 0:
-        kill_at_line(line)
-        restore_backup(new, made.file)
-        os._exit(0)
+        try:
+            kill_at_line(line)
+            restore_backup(new, made.file)
+        finally:
+            os._exit(1)
     assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
     if new.dialect is Dialect.POSTGRESQL:
         assert table_names(new) == set()
@@ -465,4 +467,4 @@ def kill_at_line(last: int) -> None:
     script = postgresql.without_unknown_settings
     postgresql.without_unknown_settings = lambda lines, known: cut(script(lines, known))
     load = mysql.load
-    mysql.load = lambda *given: load(*given[:-1], cut(mysql.lines(given[-1])))
+    mysql.load = lambda *given: load(*given[:-1], cut(mysql.lines(given[-1], "")))

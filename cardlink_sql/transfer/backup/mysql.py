@@ -120,7 +120,7 @@ def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
     Raises:
         ValidationError: its end is missing, or it is not what the manifest says.
     """
-    found = count_inserted_rows(lines(dump))
+    found = count_inserted_rows(lines(dump, where))
     if found is None:
         raise ValidationError("the dump has no end", where, "use another backup")
     tables = {**dict.fromkeys(manifest.contents.tables, 0), **found}
@@ -192,7 +192,7 @@ def _dump(
     with _connecting(tool, manager, server) as (connecting, options):
         try:
             pieces = connecting.output([options, *_OPTIONS, *names])
-            counted = count_inserted_rows(lines(kept(pieces)))
+            counted = count_inserted_rows(lines(kept(pieces), manager.config.safe_url))
         except ToolFailed as failed:
             raise failed.error(LET_READ) from None
     if counted is None:

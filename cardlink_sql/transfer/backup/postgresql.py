@@ -122,7 +122,7 @@ def examine(dump: Path, manifest: Manifest, where: str) -> None:
     if tool is None:
         return
     try:
-        rows = count_copied_rows(lines(tool.output([*_SCRIPT, str(dump)])))
+        rows = count_copied_rows(lines(tool.output([*_SCRIPT, str(dump)]), where))
     except ToolFailed as failed:
         said = f"the dump cannot be read: {failed.said.strip()}"
         raise ValidationError(said, where, missing("pg_restore").remedy) from None
@@ -149,7 +149,8 @@ def load(
             "set the role's search_path, or use a backup by --method jsonl",
         )
     known = {name for (name,) in server.rows("backup.settings")}
-    script = without_unknown_settings(lines(reader.output([*_SCRIPT, str(dump)])), known)
+    made = lines(reader.output([*_SCRIPT, str(dump)]), str(dump))
+    script = without_unknown_settings(made, known)
     try:
         # The COMMIT comes last, and a process that is killed sends none: all is rolled back then.
         psql.feed(_PSQL, chain([b"BEGIN;\n"], script, [b"COMMIT;\n"]))

@@ -10,6 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from cardlink_sql.errors import ValidationError
+
+# A row that an import of JSON lines takes, each of its characters escaped.
+_LONGEST_LINE: Final = 2**26
 _COPY: Final = re.compile(rb"COPY (?:.*\.)?(?P<table>\w+) \(.*\) FROM stdin;\n")
 _COPY_END: Final = b"\\.\n"
 _SETTING: Final = re.compile(rb"SET (?P<name>\w+) = .*;\n")
@@ -18,11 +22,22 @@ _STRING: Final = re.compile(rb"'(?:[^'\\]|\\.)*'")
 _TRAILER: Final = b"-- Dump completed"
 
 
-def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Return the lines, with their ends, of a text that comes in pieces."""
+def lines(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Return the lines, with their ends, of a text that comes in pieces.
+
+    Args:
+        pieces: of the text.
+        where: it comes from, for an error.
+
+    Raises:
+        ValidationError: a line is longer than any row.
+    """
     rest = b""
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            what = f"a line of the dump is longer than {_LONGEST_LINE:,} bytes"
+            raise ValidationError(what, where, "use a backup by --method jsonl")
         for line in whole:
             yield line + b"\n"
     if rest:
