@@ -43,12 +43,14 @@ class Health(TypedDict):
 
     ``status`` is ``healthy`` or ``unhealthy``; then ``error`` and ``hint`` say why. A ``hint``
     alone is :meth:`DatabaseManager.encoding_note`.
-    ``latency_ms`` is the time of one round trip, connecting not counted.
+    ``latency_ms`` is the time of one round trip, connecting not counted. ``host`` is the one in use
+    of several.
     """
 
     status: Literal["healthy", "unhealthy"]
     backend: str
     url: str
+    host: str | None
     server_version: str | None
     latency_ms: float | None
     error: str | None
@@ -258,6 +260,7 @@ class DatabaseManager:
             status="unhealthy",
             backend=self.dialect.value,
             url=self.config.safe_url,
+            host=None,
             server_version=None,
             latency_ms=None,
             error=None,
@@ -275,6 +278,10 @@ class DatabaseManager:
                 server.version()
                 latency = (time.perf_counter() - started) * 1000
             health["hint"] = self.encoding_note()
+            if self.config.has_several_hosts:
+                with closing(self.take_connection()) as pooled:
+                    host, port = self.pool.backend.host_of(pooled.driver_connection)
+                health["host"] = f"{host}:{port}"
         except DatabaseError as error:
             health["error"], health["hint"] = error.what, error.remedy
             return health

@@ -1,5 +1,6 @@
 """Several hosts in one URL, and reading from a replica."""
 
+import re
 import socket
 import threading
 import time
@@ -22,7 +23,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
-from tests.conftest import MakeDatabase, card, delete_rows, device
+from tests.conftest import MakeDatabase, Run, card, delete_rows, device
 from tests.cutting_proxy import CuttingProxy
 from tests.roles import execute
 
@@ -198,6 +199,20 @@ def test_a_backup_and_a_restore_reach_the_host_that_answers(
             assert target.run(lambda uow: uow.devices.count()) == 1
     finally:
         delete_rows(owner)
+
+
+@on_servers
+def test_the_status_names_the_host_in_use_of_several(
+    manager: DatabaseManager, dead: DeadHost, run: Run
+) -> None:
+    with DatabaseManager(at(manager.config.url, dead.host, "")) as several:
+        used = several.health_check()["host"]
+    assert used is not None
+    assert used in at(manager.config.url, "")
+    shown = run("status", "-d", several.config.url).stdout
+    assert re.search(rf"^\W*Host\W+{used}\s", shown, re.MULTILINE), shown
+    assert manager.health_check()["host"] is None
+    assert "Host" not in run("status", "-d", manager.config.url).stdout
 
 
 def test_a_reader_that_prefers_the_replica_goes_there(

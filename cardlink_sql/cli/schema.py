@@ -229,6 +229,7 @@ def _print_status(report: dict[str, Any]) -> None:
     for name, value in (
         ("Database", report["url"]),
         ("Connection", report["status"]),
+        ("Host", report["host"]),
         ("Server", _server(report)),
         ("Error", report["error"]),
         ("Hint", report["hint"]),

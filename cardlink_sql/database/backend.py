@@ -115,6 +115,10 @@ class Backend(ABC):
         for name in (*self.settings, *(["read_only"] if read_only else [])):
             statements.rows(f"connection.{name}")
 
+    def host_of(self, connection: Any) -> tuple[str, int]:
+        """Return the host and the port that a connection goes to; SQLite has none."""
+        raise NotImplementedError
+
     def encoding_note(self, connection: Any) -> str | None:
         """Return why the database cannot keep all text; ``None`` where it can."""
         return None

@@ -127,6 +127,9 @@ class MySQL(Backend):
                     option = getattr(socket, name)
                     connection._sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
+    def host_of(self, connection: Any) -> tuple[str, int]:
+        return connection.host, connection.port
+
     def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:
         """Send one INSERT where the driver's own, which fills in row by row, would."""
         for start in range(0, len(rows), _BATCH_ROWS):

@@ -103,6 +103,9 @@ class PostgreSQL(Backend):
         elif calls is not None:
             connection.prepare_threshold = calls
 
+    def host_of(self, connection: Any) -> tuple[str, int]:
+        return connection.info.host, connection.info.port
+
     def encoding_note(self, connection: Any) -> str | None:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding in ("UTF8", "SQL_ASCII"):  # SQL_ASCII keeps bytes as they come

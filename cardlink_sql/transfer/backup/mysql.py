@@ -240,7 +240,8 @@ def _connecting(
     """
     parameters = _parameters(manager)
     if manager.config.has_several_hosts:
-        parameters |= {"host": server.connection.host, "port": server.connection.port}
+        host, port = manager.pool.backend.host_of(server.connection)
+        parameters |= {"host": host, "port": port}
     with tempfile.TemporaryFile("w", encoding="utf-8") as file:
         file.write("[client]\n")
         file.writelines(

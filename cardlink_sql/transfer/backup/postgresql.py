@@ -186,8 +186,8 @@ def _tool(
     variables = _variables()
     parameters = _parameters(manager)
     if server is not None and manager.config.has_several_hosts:
-        info = server.connection.info
-        parameters |= {"host": info.host, "port": str(info.port)}
+        host, port = manager.pool.backend.host_of(server.connection)
+        parameters |= {"host": host, "port": str(port)}
     environment = {
         variables[keyword]: value for keyword, value in parameters.items() if variables[keyword]
     }
