@@ -127,9 +127,9 @@ def tools_folder() -> Path | None:
             tool = program.tool(name)
             if tool is not None and tool.parent != folder:
                 settings = [f"{key}={value}" for key, value in program.environment.items()]
-                words = shlex.join(["exec", "env", *settings, str(tool)])
+                export, run = shlex.join(["export", *settings]), shlex.join(["exec", str(tool)])
                 script = folder / name
-                script.write_text(f'#!/bin/sh\n{words} "$@"\n', encoding="utf-8")
+                script.write_text(f'#!/bin/sh\n{export}\n{run} "$@"\n', encoding="utf-8")
                 script.chmod(0o755)
     return folder
 

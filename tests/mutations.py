@@ -274,7 +274,7 @@ PLANS = {
     ),
     "a hint left out": Mutation(
         "sqlite/sessions.sql", "find_open", " INDEXED BY ix_ota_sessions_status_created_at_id", "",
-        "plan", "", (SQLITE,),
+        "plan", "the plan (", (SQLITE,),
     ),
     "a plus left out": Mutation(
         "sqlite/sessions.sql", "find_old", "WHERE +status", "WHERE status", "plan", "", (SQLITE,),

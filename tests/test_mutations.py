@@ -27,7 +27,8 @@ from cardlink_sql.review.answers import Respondent, answers_of, compare_answers,
 from cardlink_sql.review.consistency import check_answers
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lint import lint
-from cardlink_sql.review.plans import check_plans
+from cardlink_sql.review.lock import read_lock
+from cardlink_sql.review.plans import check_plans, planner_version
 from cardlink_sql.review.seeding import seeded_database
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import Migrator
@@ -133,7 +134,13 @@ def test_a_plan_that_gets_worse_is_seen(
 ) -> None:
     folder, line = mutated(tmp_path / "sql", plan)
     for dialect in plan.only:
-        (fault,) = check_plans(read_library(folder, dialect), filled(dialect))
+        lock, manager = read_lock(dialect), filled(dialect)
+        assert lock is not None
+        # Only the lock's planner is held to its plans.
+        is_locked = lock["planner"].split()[-1] == planner_version(manager)
+        if plan.said.startswith("the plan (") and not is_locked:
+            continue
+        (fault,) = check_plans(read_library(folder, dialect), manager)
         assert (fault.check, fault.dialect) == ("plan", dialect)
         assert fault.query == f"{Path(plan.file).stem}.{plan.query}"
         assert plan.said in fault.what

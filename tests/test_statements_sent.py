@@ -24,7 +24,9 @@ LABEL = re.compile(r"\w+ /\* cardlink:(\w+\.\w+) \*/")
 # The table of the DBA's guide, in its order; each matches a whole statement.
 ELSEWHERE = [
     r"BEGIN( IMMEDIATE| DEFERRED|( ISOLATION LEVEL REPEATABLE READ)? READ ONLY)?",
-    r"COMMIT", r"ROLLBACK( TO SAVEPOINT cardlink_\d+)?", r"(RELEASE )?SAVEPOINT cardlink_\d+",
+    # PostgreSQL from 17 on has $1 for the name.
+    r"COMMIT", r"ROLLBACK( TO SAVEPOINT (cardlink_\d+|\$1))?",
+    r"(RELEASE )?SAVEPOINT (cardlink_\d+|\$1)",
     r"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     r"START TRANSACTION( WITH CONSISTENT SNAPSHOT,)?( READ ONLY)?",
     r"SET NAMES utf8mb4", r"SET AUTOCOMMIT ?= ?[01]", r"SELECT @@\w+",
