@@ -160,7 +160,7 @@ def _sessions(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
         yield {
             "id": session_id(number),
             # A few devices and cards have most of the sessions.
-            "device_id": device_id(1 + int(DEVICES * random.random() ** 2)),
+            "device_id": device_id(1 + int(DEVICES * random.random() ** 1.5)),
             "card_iccid": iccid(1 + int(CARDS * random.random() ** 2)) if number % 50 else None,
             "session_type": "polled" if number % 3 else "triggered",
             "status": ("active" if has_started else "pending") if is_open else status,
