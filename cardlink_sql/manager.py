@@ -42,9 +42,8 @@ class Health(TypedDict):
     """The state of the database, ready for JSON.
 
     ``status`` is ``healthy`` or ``unhealthy``; then ``error`` and ``hint`` say why. A ``hint``
-    alone is :meth:`DatabaseManager.encoding_note`.
-    ``latency_ms`` is the time of one round trip, connecting not counted. ``host`` is the one in use
-    of several.
+    alone is :meth:`DatabaseManager.encoding_note`. ``latency_ms`` is the time of one round trip,
+    connecting not counted; ``host`` is the one in use of several.
     """
 
     status: Literal["healthy", "unhealthy"]
@@ -277,11 +276,7 @@ class DatabaseManager:
                 started = time.perf_counter()
                 server.version()
                 latency = (time.perf_counter() - started) * 1000
-            health["hint"] = self.encoding_note()
-            if self.config.has_several_hosts:
-                with closing(self.take_connection()) as pooled:
-                    host, port = self.pool.backend.host_of(pooled.driver_connection)
-                health["host"] = f"{host}:{port}"
+            health["hint"], health["host"] = self.encoding_note(), self.pool.host_in_use()
         except DatabaseError as error:
             health["error"], health["hint"] = error.what, error.remedy
             return health

@@ -1,5 +1,6 @@
 """The connections of one manager to its database."""
 
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -100,6 +101,18 @@ class Pool:
         if self._identity is None and self._file is not None:
             self._identity = identity(self._file)
         return connection
+
+    def host_in_use(self) -> str | None:
+        """Return the host and port of the last connection, if the URL names several.
+
+        Raises:
+            ConnectionError: no connection.
+        """
+        if not self.config.has_several_hosts:
+            return None
+        with closing(self.take()) as pooled:
+            host, port = self.backend.host_of(pooled.driver_connection)
+        return f"{host}:{port}"
 
     def _check_file(self, file: Path) -> None:
         """Look, once a second at most, whether the SQLite file is still the one connected to."""
