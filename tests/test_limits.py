@@ -132,8 +132,10 @@ def test_a_unit_of_work_that_writes_may_have_a_limit(
 def test_an_answer_that_takes_too_long_names_the_query(manager: DatabaseManager) -> None:
     with DatabaseManager(manager.config) as other, UnitOfWork(other) as holder:
         holder.settings.set_value("lab.port", 1)
-        with UnitOfWork(manager, timeout=0.3) as uow, pytest.raises(ConnectionError) as caught:
-            uow.settings.set_value("lab.port", 2)
+        with UnitOfWork(manager, timeout=0.3) as uow:
+            with pytest.raises(ConnectionError) as caught:
+                uow.settings.set_value("lab.port", 2)
+            uow.rollback()  # the connection is gone, and with it the transaction
     assert "did not answer in time" in caught.value.what
     assert "settings." in str(caught.value.where)
 

@@ -256,7 +256,9 @@ class Connection:
     def roll_back(self) -> None:
         """Roll back the transaction, if one is open."""
         self._ahead.clear()
-        if self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
+        if self._is_unusable:
+            self._drop()  # the server rolls back what a closed connection began
+        elif self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
             self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, _no_rows, count=int)
         self._leave_queue()
