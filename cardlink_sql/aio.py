@@ -154,7 +154,7 @@ class EventStream(AsyncIterator[DatabaseEvent]):
     ``async with`` begins to listen and ends it; without the block the first event asked for
     begins, and :meth:`aclose` ends. Cancelling a task that waits for an event loses none: the
     next one asked for is the one that it waited for. An error of :meth:`Listener.get` is raised
-    once, then the stream goes on.
+    once, then the stream goes on. One task at a time asks for events.
     """
 
     def __init__(self, make: Callable[[], Listener]) -> None:
@@ -163,8 +163,21 @@ class EventStream(AsyncIterator[DatabaseEvent]):
         self._is_closed = False
         self._thread = ThreadPoolExecutor(1, "cardlink-listen")
         self._next: asyncio.Future[DatabaseEvent | None] | None = None
+        self._is_awaited = False
 
     async def __anext__(self) -> DatabaseEvent:
+        if self._is_awaited:
+            raise QueryError(
+                "another task awaits the next event of this stream",
+                remedy="call listen() once for each task",
+            )
+        self._is_awaited = True
+        try:
+            return await self._event()
+        finally:
+            self._is_awaited = False
+
+    async def _event(self) -> DatabaseEvent:
         while not self._is_closed:
             if self._next is None:
                 self._next = asyncio.get_running_loop().run_in_executor(self._thread, self._look)

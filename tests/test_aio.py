@@ -369,6 +369,21 @@ def test_a_task_that_listens_can_be_cancelled_and_loses_no_event(
     in_loop(main)
 
 
+def test_a_stream_of_events_is_for_one_task(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async def main() -> None:
+        async with aio.listen(manager, interval=0.02) as stream:
+            waiting = asyncio.create_task(stream.__anext__())
+            await asyncio.sleep(0)  # it begins
+            with pytest.raises(QueryError, match="another task awaits the next event"):
+                await anext(stream)
+            await asyncio.to_thread(create, published, 1)
+            assert (await waiting).entity_id == "device-0001"
+
+    in_loop(main)
+
+
 def test_a_cancelled_loop_over_events_leaves_no_thread(
     manager: DatabaseManager, published: DatabaseManager
 ) -> None:
