@@ -3,9 +3,11 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
@@ -13,7 +15,7 @@ from cardlink_sql.queries import Query, load_library
 from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.footprint import footprint, footprints
-from cardlink_sql.review.scratch import sqlite_in_memory
+from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import PLACEHOLDERS, as_written, bare, variants
 
@@ -24,8 +26,10 @@ QUERIES = load_library(SQLITE).all()
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[sqlite3.Connection]:
     """A migrated database in memory."""
-    with sqlite_in_memory() as connection:
-        yield connection
+    with scratch_database(DatabaseConfig("sqlite:///:memory:")) as manager:
+        manager.create_tables()
+        with closing(manager.take_connection()) as pooled:
+            yield pooled.driver_connection
 
 
 def query_of(statement: str, dialect: Dialect = POSTGRESQL) -> Query:

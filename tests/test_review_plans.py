@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from cardlink_sql import DatabaseManager, UnitOfWork
+from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, load_library
@@ -19,7 +20,7 @@ from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review import dataset
 from cardlink_sql.review.plans import check_plans
 from cardlink_sql.review.samples import placeholders
-from cardlink_sql.review.scratch import sqlite_in_memory
+from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.seeding import gather_statistics
 from cardlink_sql.review.sqlite_plan import read_sqlite_plan
 from cardlink_sql.review.variants import as_written
@@ -88,8 +89,9 @@ RUNS_AND_SUITES = {
 def test_what_a_foreign_key_scans_on_sqlite_is_seen() -> None:
     query = load_library(SQLITE).query("sessions", "delete_by_id")
     explain = f"EXPLAIN QUERY PLAN {as_written(query).sql()}"
-    with sqlite_in_memory() as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
+    with scratch_database(DatabaseConfig("sqlite:///:memory:")) as manager:
+        manager.create_tables()
+        connection = manager.take_connection().driver_connection
         connection.execute("DROP INDEX ix_comm_logs_session_id_id")
         rows = connection.execute(explain, ["x"]).fetchall()
     nodes = [{"id": row[0], "parent": row[1], "detail": row[3]} for row in rows]

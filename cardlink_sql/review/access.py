@@ -1,6 +1,6 @@
 """Tables and columns that are read and written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Final
@@ -40,6 +40,18 @@ class Access:
 
     def __bool__(self) -> bool:
         return bool(self.reads or self.inserts or self.updates or self.deletes)
+
+    def effects(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Yield each effect (``reads``, ``inserts``, …), its table and its columns."""
+        for does, columns in (
+            ("reads", self.reads),
+            ("inserts", self.inserts),
+            ("updates", self.updates),
+        ):
+            for table in columns:
+                yield does, table, tuple(sorted(columns[table]))
+        for table in self.deletes:
+            yield "deletes", table, ()
 
     def as_json(self) -> dict[str, object]:
         """Return the columns as sorted JSON values, without empty entries."""

@@ -26,7 +26,7 @@ from cardlink_sql.review.bindings import Binding, bindings
 from cardlink_sql.review.edge_rows import insert_edge_rows
 from cardlink_sql.review.expected import expected_fields
 from cardlink_sql.review.explain import WRITING
-from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.samples import kinds_of
 from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.statement import ParsedStatement
@@ -155,7 +155,7 @@ def answers_of(
         try:
             answers[query.title] = {str(one): asked.ask(query, one) for one in bindings(query)}
         except QueryError as error:
-            faults.append(fault_of(query, error.detail, "see: cardlink-db sql check"))
+            faults.append(fault_of("answers", query, error.detail, "see: cardlink-db sql check"))
     return answers, faults
 
 
@@ -175,7 +175,7 @@ def compare_answers(library: Library, answers: Answers, others: Answers) -> list
             said = _difference(here[different[0]], there[different[0]])
             more = f", and {len(different) - 1} more" if len(different) > 1 else ""
             what = f"{said}, with {different[0]}{more}"
-            faults.append(fault_of(query, what, _SAME))
+            faults.append(fault_of("answers", query, what, _SAME))
     return faults
 
 
@@ -211,8 +211,3 @@ def _difference(here: Sequence[tuple[Any, ...]], there: Sequence[tuple[Any, ...]
             if mine != its:
                 return f"returns {mine!r}, where SQLite returns {its!r}"
     return "returns other columns than SQLite"
-
-
-def fault_of(query: Query, what: str, remedy: str) -> Finding:
-    """Return a finding about the rows of a query."""
-    return Finding("answers", query.where, query.title, query.dialect, what, remedy)

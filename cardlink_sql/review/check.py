@@ -13,7 +13,7 @@ from cardlink_sql.errors import QueryError
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.describe import Describer, Description, Refused, Typed
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
-from cardlink_sql.review.findings import Finding, nearest
+from cardlink_sql.review.findings import Finding, fault_of, nearest
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import Variant, as_written, variants
@@ -33,7 +33,9 @@ class CheckResult:
     notes: list[str]
 
 
-def check_queries(library: Library, asked: Describer) -> CheckResult:
+def check_queries(
+    library: Library, asked: Describer, *, against_records: bool = True
+) -> CheckResult:
     """Prepare every query in every variant, and check its parameters and columns.
 
     Nothing is executed.
@@ -41,6 +43,7 @@ def check_queries(library: Library, asked: Describer) -> CheckResult:
     Args:
         library: the queries.
         asked: the database of their dialect.
+        against_records: false for another release's queries, which are only prepared.
     """
     faults: list[Finding] = []
     count = 0
@@ -52,24 +55,9 @@ def check_queries(library: Library, asked: Describer) -> CheckResult:
             refused += _prepared(variant, asked)
         # A fault on a line that every variant has counts once.
         faults += {(fault.where, fault.what): fault for fault in refused}.values()
-        if not refused:
+        if against_records and not refused:
             faults += _described(query, asked)
     return CheckResult(_count(library, queries), count, faults, notes)
-
-
-def prepare_queries(library: Library, asked: Describer) -> CheckResult:
-    """Prepare every query in every variant, without other checks: for another release's queries.
-
-    Args:
-        library: the queries.
-        asked: the database of their dialect.
-    """
-    queries, notes = _to_prepare(library, asked)
-    all_variants = [variant for query in queries for variant in variants(query)]
-    refused = [fault for variant in all_variants for fault in _prepared(variant, asked)]
-    faults = {(fault.query, fault.where, fault.what): fault for fault in refused}
-    count = _count(library, queries)
-    return CheckResult(count, len(all_variants), list(faults.values()), notes)
 
 
 def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[str]]:
@@ -108,7 +96,7 @@ def _prepared(variant: Variant, asked: Describer) -> Iterator[Finding]:
         else:
             where = variant.place_of(word) if word else query.where
         remedy = nearest(word) if word else "correct the statement"
-        yield Finding("prepare", where, query.title, query.dialect, refused.what, remedy)
+        yield fault_of("prepare", query, refused.what, remedy, where)
 
 
 def _described(query: Query, asked: Describer) -> Iterator[Finding]:
@@ -118,10 +106,10 @@ def _described(query: Query, asked: Describer) -> Iterator[Finding]:
         statement = ParsedStatement(variant)
         wanted = expected_fields(query)
     except Refused as refused:
-        yield _fault("columns", query, refused.what, "correct the statement")
+        yield fault_of("columns", query, refused.what, "correct the statement")
         return
     except QueryError as error:
-        yield _fault("columns", query, error.detail, error.remedy or "")
+        yield fault_of("columns", query, error.detail, error.remedy or "")
         return
     yield from _check_parameters(variant, found)
     if wanted is not None:
@@ -129,7 +117,7 @@ def _described(query: Query, asked: Describer) -> Iterator[Finding]:
     # SQLite reports the columns of RETURNING only while the statement runs.
     elif query.rows is Rows.SCALAR and len(found.columns) != 1:
         what = f"returns {len(found.columns)} columns, and :scalar is one value"
-        yield _fault("columns", query, what, "select one column, or declare it :one")
+        yield fault_of("columns", query, what, "select one column, or declare it :one")
 
 
 def _check_parameters(variant: Variant, found: Description) -> Iterator[Finding]:
@@ -145,7 +133,7 @@ def _check_parameters(variant: Variant, found: Description) -> Iterator[Finding]
         if first.kind is not parameter.kind:
             what = f":{parameter.name} is {first.type} in one place, {parameter.type} in another"
             remedy = "CAST it in one of them, or use two names"
-            yield Finding("types", where, query.title, query.dialect, what, remedy)
+            yield fault_of("types", query, what, remedy, where)
         elif table is not None and parameter.name in table.columns:
             kind = kind_of(table.columns[parameter.name])
             if kind is not parameter.kind:
@@ -154,7 +142,7 @@ def _check_parameters(variant: Variant, found: Description) -> Iterator[Finding]
                     f"{kind} of {table.name}.{parameter.name}"
                 )
                 remedy = "compare it with a column of that type, CAST it, or rename the parameter"
-                yield Finding("types", where, query.title, query.dialect, what, remedy)
+                yield fault_of("types", query, what, remedy, where)
 
 
 def _check_columns(
@@ -165,7 +153,7 @@ def _check_columns(
     if given != names:
         where, what = _difference(variant, given, names)
         remedy = "put the columns in the order of the record's fields, under their names"
-        yield Finding("columns", where, query.title, query.dialect, what, remedy)
+        yield fault_of("columns", query, what, remedy, where)
         return
     for column, field in zip(found.columns, wanted, strict=True):
         where = variant.place_of(field.name)
@@ -173,7 +161,7 @@ def _check_columns(
             *_check_type(column, field, query.dialect),
             *_check_null(column, field, statement),
         ):
-            yield Finding(check, where, query.title, query.dialect, what, remedy)
+            yield fault_of(check, query, what, remedy, where)
 
 
 def _difference(variant: Variant, given: list[str], wanted: list[str]) -> tuple[str, str]:
@@ -208,7 +196,7 @@ def _check_null(
 
 def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
     """Return the kinds of columns that fill a field of this type; empty if any kind does."""
-    is_postgresql, is_sqlite = dialect is Dialect.POSTGRESQL, dialect is Dialect.SQLITE
+    is_postgresql = dialect is Dialect.POSTGRESQL
     if hint in JSON_TYPES:
         # MariaDB's JSON is text with a CHECK.
         return frozenset({ValueKind.JSON} if is_postgresql else {ValueKind.JSON, ValueKind.TEXT})
@@ -221,7 +209,7 @@ def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
     if issubclass(hint, str | StrEnum):
         return frozenset({ValueKind.TEXT})
     if issubclass(hint, datetime):
-        return frozenset({ValueKind.TEXT if is_sqlite else ValueKind.TIME})
+        return frozenset({ValueKind.TIME})
     return _PLAIN.get(hint, frozenset())
 
 
@@ -231,7 +219,3 @@ _PLAIN: Final = {
     Decimal: frozenset({ValueKind.DECIMAL}),
     bytes: frozenset({ValueKind.BYTES}),
 }
-
-
-def _fault(check: str, query: Query, what: str, remedy: str) -> Finding:
-    return Finding(check, query.where, query.title, query.dialect, what, remedy)

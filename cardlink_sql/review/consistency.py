@@ -16,12 +16,11 @@ from cardlink_sql.review.answers import (
     answers_of,
     compare_answers,
     facts_of,
-    fault_of,
     is_compared,
     respondent,
 )
 from cardlink_sql.review.bindings import ALL, Binding, bindings, widest
-from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.findings import Finding, fault_of
 
 _PAIR: Final = "write the same conditions in both"
 
@@ -81,7 +80,10 @@ def _check_count(query: Query, library: Library, asked: Respondent) -> Iterator[
         listed = own[name]
         if unknown := query.conditions - listed.conditions:
             yield fault_of(
-                query, f"has lines that {listed.title} lacks: {', '.join(unknown)}", _PAIR
+                "answers",
+                query,
+                f"has lines that {listed.title} lacks: {', '.join(unknown)}",
+                _PAIR,
             )
             return
         for one in bindings(query):
@@ -89,7 +91,7 @@ def _check_count(query: Query, library: Library, asked: Respondent) -> Iterator[
             rows = asked.ask(listed, Binding(widest(listed, one.values)))
             if count != len(rows):
                 what = f"is {count}, and {listed.title} returns {len(rows)} rows, with {one}"
-                yield fault_of(query, what, _PAIR)
+                yield fault_of("answers", query, what, _PAIR)
                 return
 
 
@@ -110,7 +112,7 @@ def _check_pages(query: Query, asked: Respondent) -> Iterator[Finding]:
         what = f"pages of 2 rows return {len(found)} rows one after the other, all {len(whole)}"
         if len(found) == len(whole):
             what = "pages of 2 rows return the rows in another order than a page of all"
-        yield fault_of(query, what, "compare with the key, in the direction of ORDER BY")
+        yield fault_of("answers", query, what, "compare with the key, in the direction of ORDER BY")
 
 
 def _cursor_of(query: Query) -> dict[str, str] | None:
@@ -131,7 +133,10 @@ def _check_limit(query: Query, asked: Respondent) -> Iterator[Finding]:
     few, every = (asked.ask(query, Binding({**given, "limit": n})) for n in (2, ALL))
     if few != every[:2]:
         yield fault_of(
-            query, "with a limit of 2 it does not return the first 2 rows", "end in LIMIT"
+            "answers",
+            query,
+            "with a limit of 2 it does not return the first 2 rows",
+            "end in LIMIT",
         )
 
 
@@ -149,7 +154,7 @@ def _check_orders(query: Query, asked: Respondent) -> Iterator[Finding]:
             what = f"the order {order!r} is not the reverse of the order without a name"
         else:
             continue
-        yield fault_of(query, what, "turn each column round, NULL and the key included")
+        yield fault_of("answers", query, what, "turn each column round, NULL and the key included")
         return
 
 
@@ -172,7 +177,7 @@ def _check_filters(query: Query, asked: Respondent) -> Iterator[Finding]:
         kept = [row for row in every if row[at] == wanted]
         if asked.ask(query, one) != kept:
             what = f"with {one} it does not return the {len(kept)} rows whose {column} is {wanted}"
-            yield fault_of(query, what, f"compare {column} with it")
+            yield fault_of("answers", query, what, f"compare {column} with it")
             return
 
 
@@ -182,7 +187,9 @@ def _check_repeats(query: Query, asked: Respondent) -> Iterator[Finding]:
         return
     rows = asked.ask(query, Binding(widest(query, {})))
     if len({repr(row) for row in rows}) != len(rows):
-        yield fault_of(query, "returns a row twice", "join by a key, or write DISTINCT or GROUP BY")
+        yield fault_of(
+            "answers", query, "returns a row twice", "join by a key, or write DISTINCT or GROUP BY"
+        )
 
 
 _CHECKS: Final = (_check_pages, _check_limit, _check_orders, _check_filters, _check_repeats)

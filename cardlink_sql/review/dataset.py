@@ -54,49 +54,17 @@ _COMMANDS: Final = (
 _ANSWERS: Final = (("9000", 94), ("6A82", 3), ("6985", 2), ("6283", 1))
 
 
-def device_id(number: int) -> str:
-    """Return the key of a device, counted from 1."""
+def _device_id(number: int) -> str:
     return f"device-{number:04d}"
 
 
-def iccid(number: int) -> str:
-    """Return the key of a card, counted from 1."""
+def _iccid(number: int) -> str:
     return f"8949{number:015d}"
 
 
-def session_id(number: int) -> str:
-    """Return the key of a session, counted from 1, the oldest: unordered, like random UUIDs."""
+def _session_id(number: int) -> str:
+    # Unordered, like random UUIDs.
     return str(uuid5(NAMESPACE_OID, f"session {number}"))
-
-
-def result_id(number: int) -> str:
-    """Return the key of a test result, counted from 1, the oldest: unordered."""
-    return str(uuid5(NAMESPACE_OID, f"result {number}"))
-
-
-def run_id(number: int) -> str:
-    """Return the name of a run, counted from 1, the oldest."""
-    return f"run-{number:04d}"
-
-
-def suite_name(number: int) -> str:
-    """Return the name of a suite, counted from 1."""
-    return f"suite-{number:02d}"
-
-
-def test_name(number: int) -> str:
-    """Return the name of a test of a suite, counted from 1."""
-    return f"test-{number:03d}"
-
-
-def setting_key(number: int) -> str:
-    """Return the key of a setting, counted from 1."""
-    return f"group{number % 5}.setting{number:02d}"
-
-
-def psk_identity(number: int) -> str:
-    """Return the PSK identity of a card, counted from 1."""
-    return f"card_{number:04d}"
 
 
 def rows(table: str, dialect: Dialect) -> Iterator[Row]:
@@ -113,7 +81,7 @@ def _devices(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
     for number in range(1, DEVICES + 1):
         is_phone = number % 4 != 0
         yield {
-            "id": device_id(number),
+            "id": _device_id(number),
             "name": f"Device {number}",
             "device_type": "phone" if is_phone else "modem",
             "manufacturer": "Maker" if is_phone else "Modems",
@@ -121,7 +89,7 @@ def _devices(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
             "firmware_version": f"1.{number % 3}",
             "imei": f"49{number:013d}",
             "imsi": f"26201{number:010d}",
-            "iccid": iccid(number),
+            "iccid": _iccid(number),
             "connection_settings": None,
             "last_seen": at(NOW - timedelta(minutes=number)),
             "is_active": number % 10 != 0,
@@ -134,11 +102,11 @@ def _cards(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
     for number in range(1, CARDS + 1):
         has_psk = number % 10 != 0
         yield {
-            "iccid": iccid(number),
+            "iccid": _iccid(number),
             "imsi": f"26201{number:010d}",
             "card_type": ("UICC", "USIM", "USIM", "eUICC")[number % 4],
             "atr": f"3B9F96801FC78031E073FE2113{number % 7:02X}",
-            "psk_identity": psk_identity(number) if has_psk else None,
+            "psk_identity": f"card_{number:04d}" if has_psk else None,
             # The length of a Fernet token of a 16-byte PSK, but not a real token.
             "psk_key_encrypted": b"g" * 120 if has_psk else None,
             "admin_url": f"https://admin{number % 3}.example.com:8443/ota",
@@ -158,17 +126,17 @@ def _sessions(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
         duration = random.randrange(500, 20_000)
         ended = None if is_open else created + timedelta(milliseconds=duration)
         yield {
-            "id": session_id(number),
+            "id": _session_id(number),
             # A few devices and cards have most of the sessions.
-            "device_id": device_id(1 + int(DEVICES * random.random() ** 1.5)),
-            "card_iccid": iccid(1 + int(CARDS * random.random() ** 2)) if number % 50 else None,
+            "device_id": _device_id(1 + int(DEVICES * random.random() ** 1.5)),
+            "card_iccid": _iccid(1 + int(CARDS * random.random() ** 2)) if number % 50 else None,
             "session_type": "polled" if number % 3 else "triggered",
             "status": ("active" if has_started else "pending") if is_open else status,
             "started_at": at(created) if has_started else None,
             "ended_at": None if ended is None else at(ended),
             "duration_ms": None if is_open else duration,
             "tls_cipher_suite": "PSK-AES128-GCM-SHA256" if has_started else None,
-            "tls_psk_identity": psk_identity(number % CARDS + 1) if has_started else None,
+            "tls_psk_identity": f"card_{number % CARDS + 1:04d}" if has_started else None,
             "error_code": "TLS_ALERT" if status == "failed" and not is_open else None,
             "error_message": "the card closed the connection" if status == "failed" else None,
             "metadata": None,
@@ -182,7 +150,7 @@ def _logs(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
     commands = cycle(_COMMANDS)
     sessions = zip(count(1), cycle(ENTRIES), _moments(SESSIONS))
     for number, entries, created in sessions:
-        session = session_id(number)
+        session = _session_id(number)
         for place in range(entries // 2):
             sent = at(created + timedelta(milliseconds=100 * place))
             latency = random.randrange(5_000, 80_000) / 1000
@@ -217,12 +185,12 @@ def _results(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
         # A skipped test has no start.
         started = None if status == "skipped" else at(created)
         yield {
-            "id": result_id(number + 1),
-            "run_id": run_id(run + 1),
-            "suite_name": suite_name(test // TESTS_OF_A_SUITE + 1),
-            "test_name": test_name(test % TESTS_OF_A_SUITE + 1),
-            "device_id": device_id(run % DEVICES + 1),
-            "card_iccid": iccid(run % CARDS + 1),
+            "id": str(uuid5(NAMESPACE_OID, f"result {number + 1}")),
+            "run_id": f"run-{run + 1:04d}",
+            "suite_name": f"suite-{test // TESTS_OF_A_SUITE + 1:02d}",
+            "test_name": f"test-{test % TESTS_OF_A_SUITE + 1:03d}",
+            "device_id": _device_id(run % DEVICES + 1),
+            "card_iccid": _iccid(run % CARDS + 1),
             "started_at": started,
             "ended_at": at(created + timedelta(milliseconds=duration)),
             "duration_ms": None if started is None else duration,
@@ -238,7 +206,7 @@ def _results(random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
 def _settings(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
     for number in range(1, SETTINGS + 1):
         yield {
-            "key": setting_key(number),
+            "key": f"group{number % 5}.setting{number:02d}",
             "value": str(number),
             "description": None,
             "category": f"group{number % 5}",
@@ -248,10 +216,10 @@ def _settings(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
 
 def _events(_random: Random, at: Callable[[datetime], Any]) -> Iterator[Row]:
     for number, moment in enumerate(_moments(EVENTS), 1):
-        session = session_id(SESSIONS - EVENTS + number)
+        session = _session_id(SESSIONS - EVENTS + number)
         yield {
             "id": number,
-            "origin": session_id(number % 3 + 1),
+            "origin": _session_id(number % 3 + 1),
             "event_type": "session_status_changed",
             "entity_type": "OTASession",
             "entity_id": session,

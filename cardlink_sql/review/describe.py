@@ -11,16 +11,18 @@ from typing import Any, Final
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
+from cardlink_sql.review.expected import kind_of
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.value_kinds import (
     MYSQL_NAMES,
     POSTGRESQL_KINDS,
     ValueKind,
     mysql_kinds,
-    sqlite_kind,
 )
 from cardlink_sql.review.variants import Variant
+from cardlink_sql.schema.ddl.types import SQLALCHEMY, type_name
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def describer(dialect: Dialect, connection: Any) -> Describer:
 
     Args:
         dialect: the dialect of the connection.
-        connection: to an in-memory database on SQLite; elsewhere in autocommit mode.
+        connection: in autocommit mode.
     """
     return _DESCRIBERS[dialect](connection)
 
@@ -131,7 +133,7 @@ def _reading(needs: str) -> str:
 
 
 class _SQLite(Describer):
-    """Uses EXPLAIN to prepare, and a short-lived view to find the declared types."""
+    """Uses EXPLAIN to prepare, and the declared tables for the types."""
 
     dialect = Dialect.SQLITE
     product = "SQLite"
@@ -146,43 +148,25 @@ class _SQLite(Describer):
         parameters = tuple(Typed(name) for name in variant.names)
         statement = ParsedStatement(variant)
         if not statement.returns_rows:
-            return Description(parameters, self._returned(variant))
-        sql = variant.sql(lambda _number: "NULL")
+            return Description(parameters, tuple(map(Typed, statement.returned)))
+        sql = variant.sql(lambda _number: "1")
         try:
-            self._connection.execute(f"CREATE TEMP VIEW described AS {sql}")
-            try:
-                rows = self._statements.rows("review.described_columns")
-            finally:
-                self._statements.rows("review.drop_described")
+            # The text is the query's, with 1 for each parameter.
+            asked = self._connection.execute(f"SELECT * FROM ({sql}) LIMIT 0")  # noqa: S608
         except sqlite3.Error as error:
             raise _refused_by_sqlite(error, variant.sql()) from error
-        origins = statement.selected or [None] * len(rows)
-        columns = []
-        for (name, declared), origin in zip(rows, origins, strict=False):
-            # For an expression, some versions of SQLite report the affinity, others nothing.
-            kind = declared if origin is not None and declared else None
-            columns.append(Typed(name, kind, sqlite_kind(kind or ""), self._is_nullable(origin)))
-        return Description(parameters, tuple(columns))
+        names = [column[0] for column in asked.description]
+        origins = statement.selected or [None] * len(names)
+        return Description(parameters, tuple(map(_sqlite_column, names, origins)))
 
-    def _returned(self, variant: Variant) -> tuple[Typed, ...]:
-        """Run a statement to learn the columns of its RETURNING, and undo it at once."""
-        if not any(token.text.upper() == "RETURNING" for token in variant.tokens):
-            return ()
-        self._connection.execute("BEGIN")
-        try:
-            self._statements.rows("review.ignore_checks")
-            cursor = self._connection.execute(variant.sql(), [None] * len(variant.names))
-            return tuple(Typed(column[0]) for column in cursor.description)
-        except sqlite3.Error:
-            return ()
-        finally:
-            self._connection.execute("ROLLBACK")
 
-    def _is_nullable(self, origin: tuple[str | None, str] | None) -> bool | None:
-        if origin is None or origin[0] is None:
-            return None
-        rows = self._statements.rows("review.columns_of_table", table=origin[0])
-        return next((not notnull for name, notnull in rows if name == origin[1]), None)
+def _sqlite_column(name: str, origin: tuple[str | None, str] | None) -> Typed:
+    """Return a column with the declared type of the table's column that it is."""
+    if origin is None or origin[0] is None:
+        return Typed(name)
+    column = metadata.tables[origin[0]].columns[origin[1]]
+    kind = type_name(column.type, SQLALCHEMY[Dialect.SQLITE]())
+    return Typed(name, kind, kind_of(column), bool(column.nullable))
 
 
 def _refused_by_sqlite(error: sqlite3.Error, sql: str) -> Refused:

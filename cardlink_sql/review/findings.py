@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
+from cardlink_sql.queries import Query
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Finding:
     def __str__(self) -> str:
         of = " ".join(filter(None, [self.query, self.dialect and f"({self.dialect})"]))
         return f"{self.where}: {of}: {self.what}" if of else f"{self.where}: {self.what}"
+
+
+def fault_of(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Finding:
+    """Return a fault of a query; it is at the query's header if no place is named."""
+    return Finding(check, where or query.where, query.title, query.dialect, what, remedy)
 
 
 def nearest(name: str) -> str:

@@ -1,15 +1,18 @@
 """The queries that read or write a table or a column."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
-from cardlink_sql.review.access import Access
 from cardlink_sql.review.footprint import Footprint, footprints
+
+STATEMENT: Final = "statement"
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Impact:
     Attributes:
         query: the query's title.
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
+        table: the table.
         columns: the columns; empty if whole rows are counted or deleted.
         by: ``statement`` or ``foreign key``.
         dialects: the dialects whose form has this effect.
@@ -26,9 +30,15 @@ class Impact:
 
     query: str
     does: str
+    table: str
     columns: tuple[str, ...]
     by: str
     dialects: tuple[Dialect, ...]
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Return whether whole rows are inserted, deleted or counted."""
+        return self.does in ("inserts", "deletes") or not self.columns
 
 
 def impact(table: str, column: str | None = None) -> list[Impact]:
@@ -40,13 +50,33 @@ def impact(table: str, column: str | None = None) -> list[Impact]:
         ValidationError: the schema has no such table or column; the error lists similar names.
     """
     check_names(table, column)
-    found: dict[tuple[str, str, tuple[str, ...], str], list[Dialect]] = {}
-    for dialect in Dialect:
-        for title, footprint in footprints(dialect).items():
-            for does, columns, by in effects(footprint, table):
-                if column is None or column in columns or does in ("inserts", "deletes"):
-                    found.setdefault((title, does, columns, by), []).append(dialect)
-    return [Impact(*key, tuple(dialects)) for key, dialects in sorted(found.items())]
+    seen = {dialect: footprints(dialect) for dialect in Dialect}
+    titles = sorted({title for of in seen.values() for title in of})
+    return [
+        one
+        for title in titles
+        for one in impacts(title, {d: of[title] for d, of in seen.items() if title in of})
+        if one.table == table
+        and (column is None or column in one.columns or one.does in ("inserts", "deletes"))
+    ]
+
+
+def impacts(title: str, seen: Mapping[Dialect, Footprint]) -> list[Impact]:
+    """Return the effects of a query by table, those of its statement first.
+
+    Args:
+        title: the query's.
+        seen: its footprint in each dialect that has it.
+    """
+    found: dict[tuple[bool, str, str, tuple[str, ...]], list[Dialect]] = defaultdict(list)
+    for dialect, footprint in seen.items():
+        for is_own, access in ((True, footprint.own), (False, footprint.by_foreign_key)):
+            for does, table, columns in access.effects():
+                found[not is_own, table, does, columns].append(dialect)
+    return [
+        Impact(title, does, table, columns, "foreign key" if is_key else STATEMENT, tuple(dialects))
+        for (is_key, table, does, columns), dialects in sorted(found.items())
+    ]
 
 
 def check_names(table: str, column: str | None) -> None:
@@ -81,24 +111,3 @@ def _near(name: str, names: list[str]) -> str:
     if near:
         return f"near: {', '.join(near)}"
     return f"there are: {', '.join(names)}" if len(names) < 20 else "cardlink-db sql list shows all"
-
-
-def effects(footprint: Footprint, table: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Yield each effect on a table (``reads``, ``inserts``, …), its columns, and its cause."""
-    for by, access in (
-        ("statement", footprint.own),
-        ("foreign key", footprint.by_foreign_key),
-    ):
-        yield from ((does, columns, by) for does, columns in _done(access, table))
-
-
-def _done(access: Access, table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for does, columns in (
-        ("reads", access.reads),
-        ("inserts", access.inserts),
-        ("updates", access.updates),
-    ):
-        if table in columns:
-            yield does, tuple(sorted(columns[table]))
-    if table in access.deletes:
-        yield "deletes", ()

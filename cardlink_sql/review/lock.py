@@ -18,7 +18,7 @@ from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.queries import Library, Query, Rows, load_internal, load_library, resources
 from cardlink_sql.review.describe import Description, Refused, Typed
-from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.shapes import NO_REASON, Planned
@@ -203,7 +203,7 @@ def changed_plans(query: Query, plans: Sequence[Planned], lock: Lock | None) -> 
                 one if isinstance(one, str) else " / ".join(one) for one in (now, before)
             )
             what = f"the plan ({label}) is {after}, and in the lock {then}"
-            yield Finding("plan", query.where, query.title, query.dialect, what, REMEDY)
+            yield fault_of("plan", query, what, REMEDY)
             return
 
 

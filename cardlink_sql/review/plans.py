@@ -17,12 +17,12 @@ from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.dataset import NOW
 from cardlink_sql.review.describe import Describer, Refused, describer
 from cardlink_sql.review.explain import Explainer, explainer
-from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.lock import changed_plans, read_lock
 from cardlink_sql.review.mysql_plan import read_mysql_plan
 from cardlink_sql.review.postgresql_plan import read_postgresql_plan
 from cardlink_sql.review.samples import kinds_of, placeholders
-from cardlink_sql.review.scratch import sqlite_in_memory
+from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape, index_heads
 from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
 from cardlink_sql.review.statement import ParsedStatement
@@ -125,9 +125,9 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
                 averages = _averages(manager)
                 # No component gathers statistics, so most files have none. Plans are then the same
                 # whatever the rows are.
-                empty = stack.enter_context(sqlite_in_memory())
-                InternalStatements(Dialect.SQLITE, empty).rows("connection.check_foreign_keys")
-                without = Explainer(manager, empty.cursor())
+                empty = stack.enter_context(scratch_database(manager.config))
+                empty.create_tables()
+                without = stack.enter_context(explainer(empty))
                 asked = stack.enter_context(explainer(manager))
                 yield Planner(asked, averages=averages, without=without)
             case Dialect.MYSQL:
@@ -204,9 +204,7 @@ def check_plans(
                 # A plan that was judged is not reported twice.
                 faults += found or changed_plans(query, plans, locked)
             except QueryError as error:
-                faults.append(
-                    Finding("plan", query.where, query.title, query.dialect, error.detail, _NO_PLAN)
-                )
+                faults.append(fault_of("plan", query, error.detail, _NO_PLAN))
     return faults
 
 
@@ -232,7 +230,7 @@ def judge(query: Query, plans: Sequence[Planned]) -> Iterator[Finding]:
             what = f"{does} {table}{which}: {line}"
             remedy = NO_REASON if reason is None else _served(table, judged[0])
             where = variant.place_of(table)
-            yield Finding("plan", where, query.title, query.dialect, what, remedy)
+            yield fault_of("plan", query, what, remedy, where)
 
 
 def _served(table: str, place: tuple[Variant, str]) -> str:

@@ -8,7 +8,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.findings import Finding
+from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import as_written, sent_variants
 
@@ -42,10 +42,10 @@ def _check_dialects(libraries: Sequence[Library]) -> Iterator[Finding]:
             if missing and not form.source.only:
                 what = f"there is no form of it for {' and '.join(missing)}"
                 remedy = "is its name misspelled here? else say why in a line: -- only: the reason"
-                yield _fault("dialects", form, what, remedy)
+                yield fault_of("dialects", form, what, remedy)
             elif form.source.only and len(forms) > 1:
                 remedy = "say why its form differs: -- differs: the reason"
-                yield _fault("dialects", form, "is declared for one dialect only", remedy)
+                yield fault_of("dialects", form, "is declared for one dialect only", remedy)
         for form in forms[1:]:
             yield from _compare(forms[0], form)
 
@@ -60,7 +60,7 @@ def _compare(first: Query, form: Query) -> Iterator[Finding]:
         if here != there:
             shown, other = (", ".join(sorted(names)) or "nothing" for names in (here, there))
             said = f"{what} {shown}, but {other} in {first.where}"
-            yield _fault("dialects", form, said, "make both forms agree")
+            yield fault_of("dialects", form, said, "make both forms agree")
 
 
 def _check_quotes(query: Query) -> Iterator[Finding]:
@@ -71,11 +71,11 @@ def _check_quotes(query: Query) -> Iterator[Finding]:
         where = variant.place_of(token.text)
         if query.dialect is Dialect.SQLITE:
             what = f"SQLite reads {token.text} as a string if no column has that name"
-            yield _fault("quotes", query, what, "write the name without quotes, or in […]", where)
+            yield fault_of("quotes", query, what, "write the name without quotes, or in […]", where)
         elif query.dialect is Dialect.MYSQL:
             what = f"MySQL reads {token.text} as a string"
             remedy = "write a name in `…`, a string in '…'"
-            yield _fault("quotes", query, what, remedy, where)
+            yield fault_of("quotes", query, what, remedy, where)
 
 
 def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
@@ -98,7 +98,7 @@ def _check_star(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
     if statement.has_star:
         what = "* returns other columns after each migration"
         remedy = "list the columns, in the order of the record"
-        yield _fault("star", query, what, remedy, as_written(query).place_of("*"))
+        yield fault_of("star", query, what, remedy, as_written(query).place_of("*"))
 
 
 def _check_pairs(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def _check_pairs(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
         if name != column and name in table.columns and (name, name) not in statement.bound:
             what = f"the parameter :{name} is written to the column {column}"
             remedy = "put columns and parameters in the same order, or rename the parameter"
-            yield _fault("pairs", query, what, remedy, as_written(query).place_of(f":{name}"))
+            yield fault_of("pairs", query, what, remedy, as_written(query).place_of(f":{name}"))
 
 
 def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> I
     if all(as_written(batch).names != statement.listed for batch in batches):
         titles = ", ".join(batch.title for batch in batches) or "any :batch query"
         what = f"its columns are not the parameters of {titles}, in their order"
-        yield _fault("copy", query, what, "list the same columns in the same order")
+        yield fault_of("copy", query, what, "list the same columns in the same order")
 
 
 def _check_rows(query: Query) -> Iterator[Finding]:
@@ -135,11 +135,11 @@ def _check_rows(query: Query) -> Iterator[Finding]:
         return
     single = [ParsedStatement(variant).is_single for variant in sent_variants(query)]
     if query.rows is Rows.MANY and all(single):
-        yield _fault("rows", query, "returns one row at most, and is :many", "declare it :one")
+        yield fault_of("rows", query, "returns one row at most, and is :many", "declare it :one")
     elif query.rows is not Rows.MANY and not all(single):
         what = f"can return two rows, and :{query.rows} is one row"
         remedy = "compare all columns of a unique key, or end in a full ORDER BY and LIMIT 1"
-        yield _fault("rows", query, what, remedy)
+        yield fault_of("rows", query, what, remedy)
 
 
 def _check_like(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
@@ -147,7 +147,7 @@ def _check_like(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
     if statement.has_plain_like:
         what = "LIKE without ESCAPE takes % and _ of a text for wildcards"
         where = as_written(query).place_of("LIKE")
-        yield _fault("like", query, what, "write ESCAPE '!'", where)
+        yield fault_of("like", query, what, "write ESCAPE '!'", where)
 
 
 def _check_lists(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
@@ -155,7 +155,7 @@ def _check_lists(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
     for name in statement.listed_parameters:
         if name not in query.source.lists:
             what = f":{name} is one value, and IN takes a list"
-            yield _fault("list", query, what, f"write -- list: {name}, or compare by =")
+            yield fault_of("list", query, what, f"write -- list: {name}, or compare by =")
 
 
 def _check_bounds(query: Query, statement: ParsedStatement) -> Iterator[Finding]:
@@ -165,7 +165,7 @@ def _check_bounds(query: Query, statement: ParsedStatement) -> Iterator[Finding]
         if operator != wanted:
             what = f":{name} is compared by {operator}, and by {wanted} in all queries"
             where = as_written(query).place_of(f":{name}")
-            yield _fault("bounds", query, what, f"write {wanted}, or rename it", where)
+            yield fault_of("bounds", query, what, f"write {wanted}, or rename it", where)
 
 
 def _check_order(query: Query) -> Iterator[Finding]:
@@ -176,7 +176,7 @@ def _check_order(query: Query) -> Iterator[Finding]:
         if ParsedStatement(variant).has_ties:
             what = f"its rows may come in another order each time ({variant.label})"
             where = variant.place_of("ORDER")
-            yield _fault("order", query, what, "end ORDER BY in the key", where)
+            yield fault_of("order", query, what, "end ORDER BY in the key", where)
             return
 
 
@@ -185,7 +185,7 @@ def _check_aliases(query: Query, statement: ParsedStatement) -> Iterator[Finding
     for column, alias in statement.misnamed:
         what = f"the column {column} is selected as {alias}, which is another column"
         where = as_written(query).place_of(alias)
-        yield _fault("alias", query, what, "select each column under its own name", where)
+        yield fault_of("alias", query, what, "select each column under its own name", where)
 
 
 def _unless_allowed(query: Query, word: str, found: Iterator[Finding]) -> Iterator[Finding]:
@@ -196,8 +196,4 @@ def _unless_allowed(query: Query, word: str, found: Iterator[Finding]) -> Iterat
             yield replace(one, remedy=f"{one.remedy}, or say why: -- {word}: reason")
     elif not findings:
         remedy = f"remove its line -- {word}:"
-        yield _fault(word, query, "states a reason that nothing here needs", remedy)
-
-
-def _fault(check: str, query: Query, what: str, remedy: str, where: str | None = None) -> Finding:
-    return Finding(check, where or query.where, query.title, query.dialect, what, remedy)
+        yield fault_of(word, query, "states a reason that nothing here needs", remedy)

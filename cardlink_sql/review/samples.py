@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
@@ -20,49 +21,18 @@ from cardlink_sql.review.variants import as_written
 
 Values = dict[str, Any]
 
-# Values from the data set of the plan check, and words that a column accepts.
+# Other values are those of the first rows of the data set, to whom most of the traffic belongs.
 _TEXTS: Final = {
-    "after": dataset.session_id(1),
-    "card_iccid": dataset.iccid(1),
     "card_type": "UICC",
-    "device_id": dataset.device_id(1),
-    "device_type": "phone",
     "direction": "response",
-    "end": f"{dataset.session_id(1)[:8]}g",
-    "iccid": dataset.iccid(1),
-    "id": dataset.session_id(1),
-    "prefix": dataset.session_id(1)[:8],
-    "psk_identity": dataset.psk_identity(1),
-    "run_id": dataset.run_id(1),
-    "session_id": dataset.session_id(1),
     "session_type": "triggered",
+    "status": "failed",
     "status_word": "6A82",
-    "suite_name": dataset.suite_name(1),
-    "test_name": dataset.test_name(1),
 }
-# Names that have another meaning in one gateway's queries.
-_TEXTS_OF: Final = {
-    "devices": {"id": dataset.device_id(1)},
-    "sessions": {"status": "failed"},
-    "tests": {
-        "after": dataset.run_id(2),
-        "before": dataset.run_id(1),
-        "id": dataset.result_id(1),
-        "status": "failed",
-    },
-}
-# The keys in each list; session keys if it is not here.
-_KEYS: Final = {
-    "exchange.find_cards": dataset.iccid,
-    "exchange.find_devices": dataset.device_id,
-    "exchange.find_psk_identities": dataset.psk_identity,
-    "exchange.find_settings": dataset.setting_key,
-    "exchange.find_tests": dataset.result_id,
-    "tests.find_known": dataset.result_id,
-    "tests.find_known_cards": dataset.iccid,
-    "tests.find_known_devices": dataset.device_id,
-}
-_LIST: Final = range(1, 4)
+# Two runs to compare.
+_RUNS: Final = {"before": "run-0001", "after": "run-0002"}
+# The columns of lists that are not of keys.
+_LISTED: Final = {"identities": "psk_identity", "session_ids": "session_id"}
 _NUMBERS: Final = {
     "after": dataset.SIZES["comm_logs"] // 2,
     "limit": 100,
@@ -159,8 +129,8 @@ def _likely_kind(query: Query, name: str) -> ValueKind:
 
 def _placeholder(query: Query, name: str, kind: ValueKind | None, at: datetime) -> Any:
     if name in query.source.lists:
-        key_of = int if kind is ValueKind.INTEGER else _KEYS.get(query.title, dataset.session_id)
-        return [key_of(number) for number in _LIST]
+        is_number = kind is ValueKind.INTEGER
+        return [1, 2, 3] if is_number else _of_rows(query, _LISTED.get(name))
     value: Any
     match kind:
         case None | ValueKind.BOOLEAN:
@@ -174,8 +144,34 @@ def _placeholder(query: Query, name: str, kind: ValueKind | None, at: datetime) 
         case ValueKind.BYTES:
             value = b"\x00"
         case ValueKind.TEXT:
-            value = (_TEXTS | _TEXTS_OF.get(query.source.gateway, {})).get(name, name)
+            value = _text(query, name)
     return value
+
+
+def _text(query: Query, name: str) -> str:
+    if name in _TEXTS:
+        return _TEXTS[name]
+    if name in ("prefix", "end", "after", "before"):
+        if query.source.gateway == "tests":
+            return _RUNS[name]
+        key = str(_of_rows(query)[0])
+        return {"prefix": key[:8], "end": f"{key[:8]}g"}.get(name, key)
+    if name == "session_id":
+        return str(next(dataset.rows("ota_sessions", query.dialect))["id"])
+    tables = ParsedStatement(as_written(query)).tables.values()
+    if any(name in metadata.tables[table].columns for table in tables):
+        return str(_of_rows(query, name)[0])
+    return name
+
+
+def _of_rows(query: Query, name: str | None = None) -> list[Any]:
+    """Return the values of a column, by default the key, in the first rows of its table."""
+    tables = [metadata.tables[t] for t in ParsedStatement(as_written(query)).tables.values()]
+    wanted = name or tables[0].primary_key.columns.keys()[0]
+    column = next(table.columns[wanted] for table in tables if wanted in table.columns)
+    for key in column.foreign_keys:
+        column = key.column
+    return [row[column.name] for row in islice(dataset.rows(column.table.name, query.dialect), 3)]
 
 
 def _read(query: Query, name: str, kind: ValueKind, text: str) -> Any:

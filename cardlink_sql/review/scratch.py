@@ -1,58 +1,16 @@
 """Temporary databases to try queries on, dropped afterwards."""
 
 import secrets
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.dead_scratch import clear_dead_scratch
 from cardlink_sql.database.internal import InternalStatements
-from cardlink_sql.database.sqlite import add_functions
-from cardlink_sql.database.sqlite_file import open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.queries.resources import folder
 from cardlink_sql.schema.migrator import driver
-from cardlink_sql.schema.migrator.files import read_migrations
-
-
-@contextmanager
-def sqlite_in_memory() -> Iterator[sqlite3.Connection]:
-    """Yield an in-memory SQLite database, created by the migrations."""
-    connection = _in_memory()
-    try:
-        for migration in read_migrations(folder("migrations"), Dialect.SQLITE):
-            for statement in migration.statements("apply"):
-                statement.run(connection)
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextmanager
-def schema_in_memory(file: Path) -> Iterator[sqlite3.Connection]:
-    """Yield an in-memory SQLite database with the schema of a file, which is only read.
-
-    Raises:
-        ConnectionError: the file cannot be read.
-    """
-    source, connection = open_read_only(file), _in_memory()
-    try:
-        for (sql,) in InternalStatements(Dialect.SQLITE, source).rows("review.definitions"):
-            connection.execute(sql)
-        yield connection
-    finally:
-        connection.close()
-        source.close()
-
-
-def _in_memory() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    add_functions(connection)
-    return connection
 
 
 @contextmanager

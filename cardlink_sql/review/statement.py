@@ -96,6 +96,12 @@ class ParsedStatement:
         return [self._origin(item) for item in self._items]
 
     @property
+    def returned(self) -> list[str]:
+        """Return the names of the columns of RETURNING."""
+        returning = self._tree.args.get("returning")
+        return [one.alias_or_name for one in returning.expressions] if returning else []
+
+    @property
     def cases(self) -> list[bool]:
         """Return for each item of the select list whether it is a CASE."""
         return [isinstance(item, exp.Case) for item in self._items]

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Engine
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
@@ -15,7 +13,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.schema_dump import place_in_schema
-from cardlink_sql.review.scratch import schema_in_memory, scratch_database, sqlite_in_memory
+from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.schema.drift import differences
 
 
@@ -54,18 +52,9 @@ def live(config: DatabaseConfig) -> Iterator[Target]:
     # In a read-only session, MySQL refuses even to PREPARE a statement that writes.
     with DatabaseManager(config, read_only=not config.is_mysql) as manager:
         faults = [*_migration_faults(manager), *_differences(manager.engine, config.dialect)]
-        if config.is_sqlite:
-            file = Path(config.engine_url.database or "")
-            with schema_in_memory(file) as connection:
-                asked = describer(config.dialect, connection)
-                yield Target(config.dialect, config.safe_url, asked, faults)
-            return
-        pooled = manager.take_connection()
-        try:
+        with closing(manager.take_connection()) as pooled:
             asked = describer(config.dialect, pooled.driver_connection)
             yield Target(config.dialect, config.safe_url, asked, faults)
-        finally:
-            pooled.close()
 
 
 @contextmanager
@@ -81,9 +70,7 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
         DatabaseError: the server cannot be reached, or a migration failed.
     """
     if dialect is Dialect.SQLITE or server is None:
-        with _scratch_in_memory() as target:
-            yield target
-        return
+        server = DatabaseConfig("sqlite:///:memory:")
     with ExitStack() as stack:
         manager, note = None, None
         try:
@@ -99,18 +86,9 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
         faults = _differences(manager.engine, dialect)
         pooled = stack.enter_context(closing(manager.take_connection()))
         asked = describer(dialect, pooled.driver_connection)
-        name = f"a scratch database on {server.safe_url}"
+        place = "in memory" if server.is_memory else f"on {server.safe_url}"
+        name = f"a scratch database {place}"
         yield Target(dialect, name, asked, faults, is_scratch=True)
-
-
-@contextmanager
-def _scratch_in_memory() -> Iterator[Target]:
-    with sqlite_in_memory() as connection:
-        engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-        faults = _differences(engine, Dialect.SQLITE)
-        asked = describer(Dialect.SQLITE, connection)
-        name = "a scratch database in memory"
-        yield Target(Dialect.SQLITE, name, asked, faults, is_scratch=True)
 
 
 def _migration_faults(manager: DatabaseManager) -> Iterator[Finding]:

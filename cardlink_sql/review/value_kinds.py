@@ -17,22 +17,6 @@ class ValueKind(StrEnum):
     BYTES = "bytes"
 
 
-_SQLITE_KINDS: Final = (
-    ("CHAR", ValueKind.TEXT),
-    ("TEXT", ValueKind.TEXT),
-    ("INT", ValueKind.INTEGER),
-    ("BOOL", ValueKind.BOOLEAN),
-    ("DOUB", ValueKind.FLOAT),
-    ("REAL", ValueKind.FLOAT),
-    ("BLOB", ValueKind.BYTES),
-)
-
-
-def sqlite_kind(declared: str) -> ValueKind | None:
-    """Return the kind of a declared type."""
-    return next((kind for part, kind in _SQLITE_KINDS if part in declared.upper()), None)
-
-
 # Type names of the protocol, and of SQL.
 MYSQL_NAMES: Final = {
     "TINY": "TINYINT",

@@ -32,10 +32,11 @@ GatewayName = Annotated[
 Internal = Annotated[
     bool,
     typer.Option(
-        "--internal", help="The statements of migrations, backups and connections instead."
+        "--internal",
+        help="The statements of migrations, backups and connections, and what sends each.",
     ),
 ]
-Everything = Annotated[bool, typer.Option("--all", help="Those too, and what sends each.")]
+Everything = Annotated[bool, typer.Option("--all", help="All statements, and what sends each.")]
 
 
 @listing
@@ -53,11 +54,8 @@ def list_queries(
 
     Example: cardlink-db sql list --gateway sessions
     """
-    if everything:
-        _list_all(as_json=as_json)
-        return
-    if internal:
-        _list_internal(as_json=as_json)
+    if everything or internal:
+        _list_with_senders(as_json=as_json, only_internal=internal)
         return
     queries = _queries()
     gateways = sorted({title.partition(".")[0] for title in queries})
@@ -79,9 +77,10 @@ def list_queries(
     )
 
 
-def _list_all(*, as_json: bool) -> None:
+def _list_with_senders(*, as_json: bool, only_internal: bool) -> None:
     machinery = internal_senders()
-    libraries = [load(dialect) for load in (load_library, load_internal) for dialect in Dialect]
+    loads = (load_internal,) if only_internal else (load_library, load_internal)
+    libraries = [load(dialect) for load in loads for dialect in Dialect]
     listed = [
         {
             "name": title,
@@ -103,26 +102,6 @@ def _list_all(*, as_json: bool) -> None:
 
 def _methods(query: Query) -> list[str]:
     return [one.method for one in senders(query.source.gateway)[query.source.name]]
-
-
-def _list_internal(*, as_json: bool) -> None:
-    forms = _by_title(load_internal(dialect) for dialect in Dialect)
-    listed = [
-        {
-            "name": title,
-            "doc": " ".join(same[0].source.doc.split()),
-            "files": list(dict.fromkeys(query.where for query in same)),
-        }
-        for title, same in sorted(forms.items())
-    ]
-    if as_json:
-        print_json(listed)
-        return
-    print_rows(
-        ("Statement", "Purpose", "Files"),
-        ((one["name"], one["doc"], ", ".join(one["files"])) for one in listed),
-        folding=("Purpose", "Files"),
-    )
 
 
 def show(

@@ -17,7 +17,6 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            "-o",
             metavar="DIR",
             help="The folder to write: new, empty, or with an older report, which is replaced.",
             show_default=False,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -14,7 +14,7 @@ from cardlink_sql.queries import Query, Rows, load_internal, load_library
 from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.footprint import Footprint, footprints
-from cardlink_sql.review.impact import effects
+from cardlink_sql.review.impact import STATEMENT, Impact, impacts
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
 from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.report.comparison import Part, compare
@@ -25,7 +25,6 @@ from cardlink_sql.schema.ddl.model import Table
 # Some dialects, and for each column that a query returns its name and its type in each of them.
 ResultShape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
 
-STATEMENT: Final = "statement"
 _HEAVY: Final = ("scans", "sorts")
 
 
@@ -35,28 +34,6 @@ class Form:
 
     query: Query
     dialects: tuple[Dialect, ...]
-
-
-@dataclass(frozen=True)
-class Touch:
-    """The effect of a query on a table.
-
-    Attributes:
-        does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
-        columns: empty where whole rows are counted or deleted.
-        by: ``statement`` or ``foreign key``.
-    """
-
-    does: str
-    table: str
-    columns: tuple[str, ...]
-    by: str
-    dialects: tuple[Dialect, ...]
-
-    @property
-    def is_of_rows(self) -> bool:
-        """Return whether whole rows are inserted, deleted or counted."""
-        return self.does in ("inserts", "deletes") or not self.columns
 
 
 @dataclass(frozen=True)
@@ -85,7 +62,7 @@ class QueryFacts:
     """A query with all its forms; dialects that share a text share a form."""
 
     forms: tuple[Form, ...]
-    touches: tuple[Touch, ...]
+    touches: tuple[Impact, ...]
     locked: Mapping[Dialect, Locked]
     senders: tuple[Sender, ...]
 
@@ -289,8 +266,9 @@ def query_facts(
         for dialect, query in forms.items()
         if (entry := locks.get(dialect, {}).get("queries", {}).get(query.title)) is not None
     }
+    title = next(iter(forms.values())).title
     made = tuple(Form(forms[dialects[0]], tuple(dialects)) for dialects in shared.values())
-    return QueryFacts(made, tuple(_touches(seen)), locked, sent)
+    return QueryFacts(made, tuple(impacts(title, seen)), locked, sent)
 
 
 def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
@@ -299,18 +277,6 @@ def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
         for name, query in load_library(dialect).gateway(gateway).items():
             forms[name][dialect] = query
     return forms
-
-
-def _touches(seen: Mapping[Dialect, Footprint]) -> Iterator[Touch]:
-    found: dict[tuple[str, str, tuple[str, ...], str], list[Dialect]] = defaultdict(list)
-    for dialect, footprint in seen.items():
-        for table in {*footprint.all.tables_read, *footprint.all.tables_written}:
-            for does, columns, by in effects(footprint, table):
-                found[by, table, columns, does].append(dialect)
-    # The statement's own touches come first.
-    by_table = sorted(found.items(), key=lambda one: (one[0][0] != STATEMENT, one[0][1]))
-    for (by, table, columns, does), dialects in by_table:
-        yield Touch(does, table, columns, by, tuple(dialects))
 
 
 def _locked(entry: Lock, query: Query) -> Locked:
