@@ -287,7 +287,7 @@ ANSWERS = {
         "answers", "returns the rows in another order than SQLite",
     ),
     "an order turned round": Mutation(
-        "common/logs.sql", "find_errors", "  id DESC,   ", "  id,   ",
+        "common/logs.sql", "find_matching", "  id DESC,   ", "  id,   ",
         "answers", "is not the reverse of the order without a name",
     ),
     "NULL without a place": Mutation(

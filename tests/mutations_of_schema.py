@@ -133,7 +133,7 @@ BEHAVIOUR = {
         "behaviour", "test_devices.py",
     ),
     "a memory problem taken for success": Mutation(
-        "common/logs.sql", "find_errors", "    OR status_word = '9240'                    "
+        "common/logs.sql", "find_matching", "    OR status_word = '9240'                    "
         "-- when: without_normal_endings\n", "", "behaviour", "test_logs.py",
     ),
     "a description that stays": Mutation(

@@ -89,8 +89,8 @@ def test_the_newest_migrations_are_listed_and_rolled_back(empty_url: str, run: R
     before = json.loads(run("migrate", "history", "--json", "-d", empty_url).stdout)
     assert all(one["applied_at"] and one["applied_by"] for one in before)
 
-    planned = run("migrate", "down", "-n", "2", "--dry-run", "-d", empty_url)
-    done = run("migrate", "down", "-n", "2", "--yes", "-d", empty_url)
+    planned = run("migrate", "down", "--count", "2", "--dry-run", "-d", empty_url)
+    done = run("migrate", "down", "--count", "2", "--yes", "-d", empty_url)
 
     newest = [one["id"] for one in before[:-3:-1]]
     assert re.findall("^-- rollback (.*)$", planned.stdout, re.MULTILINE) == newest
@@ -186,6 +186,7 @@ ARGUMENTS = {
     "sessions show": "00",
     "settings get": "x",
     "settings import": "given",
+    "settings remove": "x --yes",
     "settings reset": "--yes",
     "settings set": "x 1",
     "sql explain": "devices.get_by_id",
@@ -368,3 +369,7 @@ def test_no_summary_is_cut_and_data_is_json_where_it_is_asked_for(run: Run) -> N
     options = {name: {o for one in c.params for o in one.opts} for name, c in found.items()}
     assert {name for name in found if "--json" not in options[name]} == WITHOUT_JSON
     assert not [n for n, of in options.items() if "--output" in of and "-o" not in of]
+    # These replace their own: an older report, which they know, or nothing.
+    folders = {"sql report", "migrate new"}
+    writing = {name for name, of in options.items() if "-o" in of} - folders
+    assert not {name for name in writing if "--force" not in options[name]}

@@ -67,6 +67,7 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(recorded: Run, tmp_
     cut = recorded("restore", "--yes", "cut.backup")
     assert cut.returncode == 1
     assert cut.stderr.startswith("error: cut.backup: not a whole backup: ")
+    assert recorded("restore", "cut.backup").stderr == cut.stderr  # before it asks
     assert recorded("restore", "--yes", "none.backup").returncode == 2
     assert recorded("restore", "--yes", ".").returncode == 2
     assert recorded("backup").returncode == 2

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import DatabaseManager, OTASession, UnitOfWork
+from cardlink_sql import DatabaseManager, OTASession, TestResult, TestStatus, UnitOfWork
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.times import utc_now
-from tests.conftest import Run, entry, iccid, session_id, sqlite
+from tests.conftest import MOMENT, Run, entry, iccid, session_id, sqlite
 
 PSK = "00112233445566778899AABBCCDDEEFF"
 
@@ -51,7 +51,7 @@ def test_a_device_is_added_changed_and_removed(
     refused = run("devices", "remove", "R58", "-d", url)
     assert (refused.returncode, "add --yes" in refused.stderr) == (1, True)
     removed = run("devices", "remove", "R58", "--yes", "-d", url)
-    assert removed.stdout == "Removed R58; 2 sessions stay.\n"
+    assert removed.stdout == "Removed R58; kept 2 sessions.\n"
     with UnitOfWork(manager) as uow:
         assert (uow.devices.count(), uow.sessions.count_by(device_id=None)) == (0, 2)
 
@@ -64,7 +64,7 @@ def test_a_device_is_removed_with_its_sessions(
         uow.logs.add_log(uow.sessions.create_session("R58").id, "command", "00A40004")
         uow.commit()
     removed = run("devices", "remove", "R58", "--with-sessions", "--yes", "-d", url)
-    assert removed.stdout == "Removed R58; 1 sessions go with it.\n"
+    assert removed.stdout == "Removed R58; removed 1 session.\n"
     with UnitOfWork(manager) as uow:
         assert (uow.devices.count(), uow.sessions.count(), uow.logs.count()) == (0, 0, 0)
 
@@ -84,12 +84,20 @@ def test_a_card_gets_a_psk_that_is_shown_nowhere(
     monkeypatch.setenv(*next(iter(keys.items())))
     with DatabaseManager(manager.config) as own, UnitOfWork(own, read_only=True) as uow:
         assert uow.cards.get_psk_key(iccid(1)) == bytes.fromhex(PSK)
+    again = ("cards", "set-psk", iccid(1), "card_1", "--key-file", str(file), "-d", url)
+    unasked = run(*again, **keys)
+    assert (unasked.returncode, "confirmation needed" in unasked.stderr) == (1, True)
+    assert run(*again, "--yes", **keys).returncode == 0
     file.write_text(PSK[:-1])
-    refused = run("cards", "set-psk", iccid(1), "c", "--key-file", str(file), "-d", url, **keys)
+    short = ("cards", "set-psk", iccid(1), "c", "--key-file", str(file), "--yes", "-d", url)
+    refused = run(*short, **keys)
     assert refused.returncode == 2
     assert PSK[:8] not in refused.stdout + refused.stderr + done.stdout
     assert run("cards", "clear-psk", iccid(1), "--yes", "-d", url).returncode == 0
-    assert run("cards", "remove", iccid(1), "--yes", "-d", url).returncode == 0
+    none_left = run("cards", "clear-psk", iccid(1), "--yes", "-d", url)
+    assert none_left.stderr.startswith(f"error: the card {iccid(1)} has no PSK\nhint: run: ")
+    removed = run("cards", "remove", iccid(1), "--yes", "-d", url)
+    assert removed.stdout == f"Removed {iccid(1)}; kept 0 sessions.\n"
     with UnitOfWork(manager) as uow:
         assert uow.cards.count() == 0
 
@@ -105,9 +113,15 @@ def test_a_card_gets_a_psk_that_is_shown_nowhere(
         (("cards", "add", "12"), 2, "for ICCID:"),
         (("cards", "edit", iccid(1), "--imsi", "x"), 1, f"there is no card {iccid(1)}"),
         (("cards", "remove", iccid(1), "--yes"), 1, f"there is no card {iccid(1)}"),
+        (("cards", "set-psk", iccid(1), "x"), 1, "hint: run: cardlink-db cards list"),
+        (("cards", "edit", iccid(1)), 2, "error: name a field to change"),
+        (("devices", "edit", "R58"), 2, "error: name a field to change"),
+        (("cards", "add", "8988A1A0ABCDEF000312"), 2, "the first 6 and the last decimal"),
+        (("tests", "show", "none"), 1, "hint: run: cardlink-db tests runs"),
+        (("settings", "get", "lab.x"), 1, "hint: run: cardlink-db settings list"),
         (("logs", "search", "0"), 2, "for HEX:"),
         (("logs", "show", "--status", "90"), 2, "for --status:"),
-        (("logs", "show", "--errors", "--status", "9000"), 2, "exclude each other"),
+        (("logs", "show", "--since", "2026-12-01T10"), 2, "'2026-12-01T10' has no time zone"),
         (("logs", "show", "--session", "abc"), 1, "there is no session 'abc'"),
         (("sessions", "close-stale", "--minutes", "-1"), 2, "for --minutes:"),
     ],
@@ -118,6 +132,17 @@ def test_what_is_refused_names_its_option(
     done = run(*arguments, "-d", url)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
+
+
+def test_what_is_there_already_is_to_be_edited(url: str, run: Run) -> None:
+    for command, key in ((("devices", "add", "R 58", "--type", "phone"), "'R 58'"),
+                         (("cards", "add", iccid(1)), iccid(1))):  # fmt: skip
+        assert run(*command, "-d", url).returncode == 0
+        again = run(*command, "-d", url)
+        assert again.stderr == (
+            f"error: there is a {command[0][:-1]} {key} already\n"
+            f"hint: run: cardlink-db {command[0]} edit {key}\n"
+        )
 
 
 def test_apdus_are_shown_filtered_and_found_by_their_bytes(
@@ -141,7 +166,36 @@ def test_apdus_are_shown_filtered_and_found_by_their_bytes(
     assert shown("show") == ["6A82", select] * 2
     assert shown("search", "a0000000871002", "--session", session_id(1)) == [select]
     assert shown("search", "00A0") == []
+    assert shown("show", "--errors", "--status", "9000") == []
+    responses = ("show", "--direction", "response", "--status", "6a82")
+    assert shown(*responses, "--session", session_id(1)) == ["6A82"]
     assert "File or application not found" in run("logs", "show", "-d", url).stdout
+
+
+def test_lists_of_what_has_a_time_take_since(url: str, run: Run, manager: DatabaseManager) -> None:
+    key, day = session_id(1), timedelta(days=1)
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create(OTASession(key, created_at=MOMENT))
+        for number in range(3):
+            at = MOMENT + number * day
+            uow.logs.add_log(key, "command", f"00A{number}", timestamp=at)
+            uow.tests.create_result(f"run-{number}", "suite", "test", "passed", at, duration_ms=1)
+        uow.tests.create_result("begun earlier", "suite", "other", "passed", MOMENT, duration_ms=1)
+        uow.tests.create_result("begun earlier", "suite", "test", "passed", at, duration_ms=1)
+        uow.tests.create(TestResult("x", "no start", "suite", "test", TestStatus.PASSED))
+        uow.commit()
+    since = ("--since", (MOMENT + day).isoformat(), "--json", "-d", url)
+    for arguments, name, expected in (
+        (("logs", "show"), "raw_data", ["00A2", "00A1"]),
+        (("logs", "show", "--session", key), "raw_data", ["00A1", "00A2"]),
+        (("logs", "search", "00"), "raw_data", ["00A1", "00A2"]),
+        (("tests", "runs"), "run_id", ["run-2", "run-1"]),
+        (("sessions", "list"), "id", []),
+    ):
+        found = json.loads(run(*arguments, *since).stdout)
+        assert [one[name] for one in found] == expected, arguments
+    found = json.loads(run("tests", "history", "suite", "test", *since).stdout)
+    assert sorted(one["run_id"] for one in found) == ["begun earlier", "run-1", "run-2"]
 
 
 def test_stale_sessions_are_closed(url: str, run: Run, manager: DatabaseManager) -> None:

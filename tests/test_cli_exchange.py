@@ -208,7 +208,29 @@ def test_a_passphrase_ends_with_its_line_alone(recorded: Run) -> None:
     Path("secret").write_bytes(b"abc\x0bdef\xe2\x80\xa8ghi")
     assert recorded("import", "f.json", "--passphrase-file", "secret").returncode == 0
     Path("secret").write_bytes(b"abc")
+    Path("f.json").unlink()
     assert "less than 8 characters" in recorded(*command).stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["export --tables cards", "sessions export {session}", "settings export", "tests junit r"],
+)
+def test_a_file_that_is_there_is_replaced_only_by_force(
+    recorded: Run, manager: DatabaseManager, command: str
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.tests.create_result("r", "suite", "test", "passed")
+        session = uow.sessions.create_session(session_id=session_id()).id
+        uow.commit()
+    file = Path("there.json")
+    file.write_text("mine")
+    words = (*command.format(session=session).split(), "-o", "there.json")
+    refused = recorded(*words)
+    assert (refused.returncode, file.read_text()) == (1, "mine")
+    assert "there already\nhint: name another, or replace it: --force" in refused.stderr
+    assert recorded(*words, "--force").returncode == 0
+    assert file.read_bytes() != b"mine"
 
 
 def test_a_closed_stdout_is_an_error(recorded: Run, monkeypatch: pytest.MonkeyPatch) -> None:

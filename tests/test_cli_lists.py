@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.cli import completion
 from cardlink_sql.cli.output import visible
+from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now
 from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id, sqlite
@@ -316,12 +318,28 @@ def test_control_characters_are_shown_as_escapes() -> None:
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
-@pytest.mark.parametrize("kind", ["devices", "cards", "sessions"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "devices list", "cards list", "sessions list", "settings list", "logs show",
+        "logs search 00", "tests runs", "tests flaky", "tests history suite test",
+        "migrate history",
+    ],
+)  # fmt: skip
 def test_a_narrow_list_is_a_table_of_the_columns_that_fit(
-    url: str, run: Run, kind: str, columns: str
+    url: str, run: Run, kind: str, columns: str, manager: DatabaseManager
 ) -> None:
-    wide = run(kind, "list", "-d", url, COLUMNS="300").stdout
-    done = run(kind, "list", "-d", url, COLUMNS=columns).stdout
+    with UnitOfWork(manager) as uow:
+        uow.logs.add_log(session_id(16), "command", "00A4" * 40)
+        for number, status in enumerate(("failed", "error", "skipped", "passed")):
+            name = f"build-of-the-main-branch-{number}"
+            uow.tests.create_result(name, "suite", "test", status, error_message="x" * 99)
+            uow.tests.create_result(name, "suite", "slow", "passed", duration_ms=9_999_999)
+            uow.tests.create_result(name, "suite", "again", "passed", tries=3)
+            uow.tests.create_result(name, "suite", "open", "passed", started_at=MOMENT)
+        uow.commit()
+    wide = run(*kind.split(), "-d", url, COLUMNS="300").stdout
+    done = run(*kind.split(), "-d", url, COLUMNS=columns).stdout
     assert "─" in done
     assert max(map(len, done.splitlines())) <= int(columns)
     left_out = done.partition("Not shown: ")[2].partition(";")[0].split(", ")
@@ -343,6 +361,29 @@ def test_the_columns_of_a_list_are_chosen_and_sorted(url: str, run: Run) -> None
         2,
         True,
     )
+
+
+def test_a_list_is_json_or_csv(url: str, run: Run) -> None:
+    refused = run("devices", "list", "--json", "--csv", "-d", url)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "for --csv: it excludes --json" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "devices show device-0001", f"sessions show {session_id(16)}", "status --verbose",
+        "purge --dry-run", "stats", "import all.jsonl --dry-run", "replay quickstart-trace.jsonl",
+    ],
+)  # fmt: skip
+def test_a_pipe_gets_no_padding(url: str, run: Run, arguments: str, tmp_path: Path) -> None:
+    run("export", "-o", str(tmp_path / "all.jsonl"), "-d", url)
+    shutil.copy(Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl", tmp_path)
+    key = Keyring.generate()
+    piped = run(*arguments.split(), "-d", url, COLUMNS="", CARDLINK_ENCRYPTION_KEY=key).stdout
+    assert "\t" in piped
+    assert "─" not in piped
+    assert not re.search(r"  +$|^ |\w {3,}\w", piped, re.M)
 
 
 def test_a_pipe_gets_whole_ids_between_tabs(url: str, run: Run) -> None:
@@ -402,7 +443,10 @@ def test_bad_arguments_are_one_line_and_a_hint(run: Run) -> None:
         (["sessions", "list", "--days", "nan"], "--days"),
         (["sessions", "list", "--limit", "many"], "for --limit: not a whole number"),
         (["sessions", "list", "--since", "2026-13-01"], "for --since: '2026-13-01' is not a time"),
-        (["sessions", "list", "--since", "2026-12-01T10:00"], "--since: the time has no time zone"),
+        (
+            ["sessions", "list", "--since", "2026-12-01T10:00"],
+            "'2026-12-01T10:00' has no time zone",
+        ),
         (["sessions", "list", "--since", "2026-12-01", "--days", "1"], "--since: it excludes"),
         (["sessions", "show", "xyz"], "ID"),
         (["sessions", "show", session_id(), "--limit", "0"], "--limit"),
@@ -529,6 +573,11 @@ def test_completion_gives_the_values_of_the_database(
     assert completed(run, "sessions", "show", newest[1][:-1], DATABASE_URL=url) == newest
     assert completed(run, "sessions", "show", newest[1], DATABASE_URL=url) == [newest[1]]
     assert completed(run, "--url", url, "tests", "show", "n") == ["nightly"]
+    for words in (["devices", "show"], ["sessions", "list", "--device"]):
+        found = completed(run, *words, "device-000", DATABASE_URL=url)
+        assert found == ["device-0001", "device-0002", "device-0003"]
+    for words in (["cards", "remove"], ["sessions", "list", "--card"]):
+        assert completed(run, *words, iccid(1)[:-1], DATABASE_URL=url) == [iccid(1), iccid(2)]
     assert completed(run, "settings", "get", "lab", DATABASE_URL=url) == ["lab.name"]
 
 

@@ -28,6 +28,8 @@ def test_a_profile_names_the_database(run: Run, file: Path) -> None:
     assert run("--profile", "lab", "init").returncode == 0
     assert (file.parent / "lab.db").exists()
     assert run("cards", "list", CARDLINK_PROFILE="lab").stdout == "No cards.\n"
+    after = run("cards", "list", "--profile", "lab", CARDLINK_PROFILE="odd")
+    assert after.stdout == "No cards.\n", after.stderr
     assert (
         "sqlite:///other.db" in run("--profile", "lab", "status", "-d", "sqlite:///other.db").stdout
     )

@@ -117,7 +117,11 @@ def test_wrong_use_is_one_clear_line(run: Run, url: str, manager: DatabaseManage
 def test_an_undeclared_key_of_a_declared_category_needs_new(run: Run, url: str) -> None:
     refused = run("settings", "set", "server.prot", "1", "-d", url)
     assert refused.returncode == 2
-    assert "in the category server: it has server.port; add --new" in refused.stderr
+    assert "no setting 'server.prot' is declared; there is server.port; add --new" in refused.stderr
+    for key, near in (("sever.port", "server.port"), ("server.colour", "server.cipher_suites, ")):
+        refused = run("settings", "set", key, "1", "-d", url)
+        assert (refused.returncode, f"there is {near}" in refused.stderr) == (2, True)
+    assert run("settings", "set", "report.port", "1", "-d", url).returncode == 0
     assert run("settings", "set", "server.prot", "1", "--new", "-d", url).returncode == 0
     assert run("settings", "set", "server.prot", "2", "-d", url).stdout == "server.prot: 2\n"
 
@@ -156,7 +160,22 @@ def test_a_secret_of_an_installed_component_is_hidden(
 def test_an_absent_key_is_an_error(run: Run, url: str) -> None:
     done = run("settings", "get", "lab.none", "-d", url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no setting 'lab.none' is stored or declared" in done.stderr
+    assert "no setting 'lab.none' is stored or declared\n" in done.stderr
+    mistyped = run("settings", "get", "server.prot", "-d", url)
+    assert "no setting 'server.prot' is stored or declared; there is server.port" in mistyped.stderr
+
+
+def test_a_stored_setting_is_removed(run: Run, url: str, manager: DatabaseManager) -> None:
+    for key, is_declared in (("server.port", True), ("lab.x", False)):
+        run("settings", "set", key, "1", "-d", url)
+        refused = run("settings", "remove", key, "-d", url)
+        assert (refused.returncode, "add --yes" in refused.stderr) == (1, True)
+        done = run("settings", "remove", key, "--yes", "-d", url)
+        assert (done.returncode, done.stdout) == (0, f"Removed {key}\n"), done.stderr
+        assert run("settings", "get", key, "-d", url).returncode == (0 if is_declared else 1)
+        again = run("settings", "remove", key, "--yes", "-d", url)
+        assert (again.returncode, f"no setting '{key}' is stored" in again.stderr) == (1, True)
+    assert dump(manager)["settings"] == []
 
 
 def test_export_and_import_carry_settings_over(

@@ -72,7 +72,7 @@ def test_impact_names_who_touches_a_column_and_how(run: Run) -> None:
     taken_along = json.loads(run("sql", "impact", "comm_logs", "--json").stdout)
     assert ("sessions.delete_by_id", "foreign key") in {(o["query"], o["by"]) for o in taken_along}
     shown = run("sql", "impact", "comm_logs.status_word").stdout
-    assert "logs.find_errors" in shown
+    assert "logs.find_matching" in shown
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_check_judges_no_plan_where_the_data_set_does_not_fit(
 
 
 def test_list_and_show_tell_why_a_query_may_scan(run: Run) -> None:
-    reason = load_library(Dialect.SQLITE).query("logs", "find_by_status").source.allow_scan
+    reason = load_library(Dialect.SQLITE).query("logs", "find_matching").source.allow_scan
     listed = {one["name"]: one for one in json.loads(run("sql", "list", "--json").stdout)}
-    assert listed["logs.find_by_status"]["allow_scan"] == reason
+    assert listed["logs.find_matching"]["allow_scan"] == reason
     assert listed["logs.get_by_id"]["allow_scan"] is None
-    (shown,) = json.loads(run("sql", "show", "logs.find_by_status", "--json").stdout)
+    (shown,) = json.loads(run("sql", "show", "logs.find_matching", "--json").stdout)
     assert shown["allow_scan"] == reason
-    assert f"-- allow-scan: {reason}\n" in run("sql", "show", "logs.find_by_status").stdout
+    assert f"-- allow-scan: {reason}\n" in run("sql", "show", "logs.find_matching").stdout
 
 
 def test_check_lists_every_fault_of_a_database_that_was_left_behind(

@@ -130,7 +130,7 @@ class TestFaults:
             "f.json: 20 problems",
             "  devices[1].device_type: 'tablet' is not phone or modem",
             "  devices[2]: the field 'colour' is unknown",
-            "  devices[3].last_seen: the time has no time zone",
+            "  devices[3].last_seen: '2026-11-22T10:00:00' has no time zone",
             "  devices[3].id: the field is missing",
             "  devices[4].connection_settings.a[1]: 1e+300 is too large for a float",
             "  devices[5]: the row is not an object",

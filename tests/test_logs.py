@@ -336,6 +336,14 @@ def test_normal_endings_are_not_errors_where_they_are_left_out(logs: LogGateway)
     assert [word for word in words if is_error(word)] == errors
 
 
+def test_entries_are_found_from_a_time_on(logs: LogGateway) -> None:
+    times = [MOMENT + timedelta(microseconds=number) for number in range(3)]
+    logs.add_log_batch([entry(raw_data=f"00A{n}", timestamp=at) for n, at in enumerate(times)])
+    assert raw(logs.find_matching(since=times[1])) == ["00A2", "00A1"]
+    assert raw(logs.find_matching(since=times[1], session_id=KEY, limit=1)) == ["00A1"]
+    assert raw(logs.search_hex("00", since=times[2])) == ["00A2"]
+
+
 @pytest.mark.parametrize("pattern", ["A482", "a482", "a4 82", " A4\t82 ", "A 4 8 2"])
 def test_hex_is_searched_by_whole_bytes_in_any_case(logs: LogGateway, pattern: str) -> None:
     matching = ["A482", "00A482FF", "0A4820A482", "A4A482", "A400A482"]

@@ -163,15 +163,15 @@ def test_close_ends_every_connection(manager: DatabaseManager) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "module", "extra"),
-    [(Dialect.MYSQL, "pymysql", "mysql"), (Dialect.POSTGRESQL, "psycopg", "postgresql")],
+    ("dialect", "module", "wanted"),
+    [(Dialect.MYSQL, "pymysql", "pymysql"), (Dialect.POSTGRESQL, "psycopg", "psycopg[binary]")],
 )
 def test_a_missing_driver_gives_the_pip_command(
-    monkeypatch: pytest.MonkeyPatch, dialect: Dialect, module: str, extra: str
+    monkeypatch: pytest.MonkeyPatch, dialect: Dialect, module: str, wanted: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
 
-    with pytest.raises(ConnectionError, match=re.escape(f"pip install 'cardlink-sql[{extra}]'")):
+    with pytest.raises(ConnectionError, match=re.escape(f"run: pip install '{wanted}'")):
         DatabaseManager(DatabaseConfig(unreachable(dialect))).initialize()
 
 

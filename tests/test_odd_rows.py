@@ -48,7 +48,7 @@ def test_an_odd_row_is_named_and_the_others_are_shown(
         assert "Not shown: the row with id device-0002" in listed.stderr
         shown = run("devices", "show", "device-0002", "-d", manager.config.url)
         assert (shown.returncode, "the row with id device-0002" in shown.stderr) == (1, True)
-        exported = run("export", "--output", str(file), "-d", manager.config.url)
+        exported = run("export", "-o", str(file), "--force", "-d", manager.config.url)
         assert exported.returncode == 1
         assert "Left out: the row with id device-0002" in exported.stderr
         written = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
@@ -91,6 +91,6 @@ def test_odd_apdus_are_named_and_the_dialogue_goes_on(
     capture = ("sessions", "export", session, "-o", str(tmp_path / "one.pcapng"))
     done = run(*capture, "-d", manager.config.url)
     assert f"Not shown: the row with id {keys[2]}: raw_data is not hex" in done.stderr
-    assert "Exported 1 packets" in done.stdout
+    assert "Exported 1 packet " in done.stdout
     whole = ("export", "--tables", "logs", "-o", str(tmp_path / "logs.csv"))
     assert "Exported 2 logs" in run(*whole, "-d", manager.config.url).stdout

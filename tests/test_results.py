@@ -426,6 +426,7 @@ def test_runs_are_given_in_figures(runs: UnitOfWork) -> None:
         assert all(getattr(run, f.name) == getattr(summary, f.name) for f in fields(run))
     assert runs.tests.get_runs(1) == [third]
     assert runs.tests.get_runs(0) == []
+    assert runs.tests.get_runs(since=second.started_at) == [third, second]
 
 
 def kinds(comparison: RunComparison) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_the_data_set_has_its_size_and_the_rows_that_placeholders_name(
             (uow.devices, ("get_by_id", "find_by_type")),
             (uow.cards, ("get_by_id", "find_by_type")),
             (uow.sessions, ("get_by_id", "find_matching")),
-            (uow.logs, ("find_by_session", "find_by_status", "find_by_direction")),
+            (uow.logs, ("find_by_session", "find_matching")),
             (uow.tests, ("get_by_id", "find_by_run")),
         ):
             for name in finds:
@@ -76,8 +76,8 @@ def test_a_reason_that_is_missing_is_seen(seeded: DatabaseManager, tmp_path: Pat
         *RUNS_AND_SUITES,
     }
     by_query = {fault.query: fault for fault in faults}
-    assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.find_by_status"].where)
-    assert "-- allow-scan: reason" in by_query["logs.find_by_status"].remedy
+    assert re.fullmatch(r"sql/common/logs\.sql:\d+:6", by_query["logs.find_matching"].where)
+    assert "-- allow-scan: reason" in by_query["logs.find_matching"].remedy
 
 
 # MySQL and MariaDB skip from one to the next on the index.

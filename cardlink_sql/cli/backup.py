@@ -10,8 +10,8 @@ import typer
 
 from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, Yes, confirm
-from cardlink_sql.cli.output import output
+from cardlink_sql.cli.options import AsJson, Force, Url, Yes, confirm
+from cardlink_sql.cli.output import counted, output
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.transfer.backup import (
     Backup,
@@ -36,7 +36,7 @@ def backup(
             "restores into every backend. auto: native where the tool is there."
         ),
     ] = Method.AUTO,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -89,8 +89,10 @@ def restore(
         _print_checked(file, manifest, as_json=as_json)
         return
     with open_manager(url, may_be_missing=True) as manager:
-        if manager.config.is_sqlite:
-            confirm(f"Replace {manager.config.safe_url} by {file}?", yes=yes)
+        if manager.config.is_sqlite and not yes:
+            with _megabytes("Checking") as on_progress:
+                new = check_backup(file, on_progress=on_progress)
+            confirm(f"Replace {manager.config.safe_url} by {file}, {_rows(new)}?", yes=False)
         with _megabytes("Restoring") as on_progress:
             done = restore_backup(manager, file, on_progress=on_progress)
     _print_restored(file, done, as_json=as_json)
@@ -129,7 +131,7 @@ def _backup_document(made: Backup) -> dict[str, Any]:
 
 def _rows(manifest: Manifest) -> str:
     rows = sum(manifest.contents.tables[name] for name in manifest.contents.own_tables)
-    return f"{rows:,} rows in {len(manifest.contents.own_tables)} tables"
+    return f"{counted(rows, 'row')} in {counted(len(manifest.contents.own_tables), 'table')}"
 
 
 def _origin(manifest: Manifest) -> str:

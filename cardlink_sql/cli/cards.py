@@ -8,21 +8,33 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from cardlink_sql.cli.completion import complete_card
 from cardlink_sql.cli.database import open_to_read, open_to_write
-from cardlink_sql.cli.editing import Notes, fields_of, given, json_value, print_changed
+from cardlink_sql.cli.editing import (
+    Notes,
+    fields_of,
+    given,
+    json_value,
+    print_changed,
+    refuse_no_fields,
+)
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
 from cardlink_sql.cli.rows import listing, note_limit, print_rows
-from cardlink_sql.errors import NotFoundError
+from cardlink_sql.errors import NotFoundError, StateError
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.choices import CardType
 from cardlink_sql.model.records.card import CardProfile
+from cardlink_sql.unit_of_work import UnitOfWork
 
 cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
 
-Iccid = Annotated[str, typer.Argument(metavar="ICCID", help="18 to 22 digits.")]
+Iccid = Annotated[
+    str,
+    typer.Argument(metavar="ICCID", help="18 to 22 digits.", autocompletion=complete_card),
+]
 Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMSI.")]
 Atr = Annotated[str | None, typer.Option(metavar="HEX", help="Its answer to reset.")]
 AdminUrl = Annotated[str | None, typer.Option(metavar="URL", help="Its admin server.")]
@@ -91,10 +103,7 @@ def show(
     Example: cardlink-db cards show 89882110000000000312
     """
     with open_to_read(url) as uow:
-        with argument("ICCID"):
-            card = uow.cards.get_by_id(iccid)
-        if card is None:
-            raise _missing(iccid)
+        card = _existing(uow, iccid)
         devices = [device.id for device in uow.devices.find_by_card(card.iccid)]
         count = uow.sessions.count_by(card_iccid=card.iccid)
     if as_json:
@@ -126,6 +135,10 @@ def add(
     """
     fields = _fields(imsi, atr, admin_url, trigger, bip, security_domains, notes)
     with open_to_write(url) as uow, fields_of(_OPTIONS):
+        if uow.cards.exists(iccid):
+            raise StateError(
+                f"there is a card {iccid} already", remedy=f"run: cardlink-db cards edit {iccid}"
+            )
         added = uow.cards.create(CardProfile(iccid, card_type=card_type, **fields))
     print_changed("Added", added.iccid, added, as_json=as_json)
 
@@ -152,11 +165,10 @@ def edit(
     Example: cardlink-db cards edit 89882110000000000312 --notes "lab 2"
     """
     fields = _fields(imsi, atr, admin_url, trigger, bip, security_domains, notes)
-    with open_to_write(url) as uow, fields_of(_OPTIONS):
-        card = uow.cards.get_by_id(iccid)
-        if card is None:
-            raise _missing(iccid)
-        changed = uow.cards.update(replace(card, **given(card_type=card_type), **fields))
+    fields |= given(card_type=card_type)
+    refuse_no_fields(fields)
+    with open_to_write(url) as uow:
+        changed = uow.cards.update(replace(_existing(uow, iccid), **fields))
     print_changed("Changed", changed.iccid, changed, as_json=as_json)
 
 
@@ -171,17 +183,21 @@ def set_psk(
             metavar="FILE", help="A file with the key as hex; without it you are prompted."
         ),
     ] = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Set the PSK of a card.
 
-    Its key is asked for, or read from a file or from stdin.
+    Its key is asked for, or read from a file or from stdin. Replacing a PSK is confirmed.
 
     The key is never an argument, for the system shows arguments to every user.
 
     Example: cardlink-db cards set-psk 89882110000000000312 card_0100 --key-file psk.hex
     """
+    with open_to_read(url) as uow:
+        has_psk = _existing(uow, iccid).has_psk
+    confirm(f"Replace the PSK of {iccid}?", yes=yes or not has_psk)
     key = _read_key(key_file)
     with open_to_write(url) as uow, fields_of(_OPTIONS):
         changed = uow.cards.update_psk(iccid, identity, key)
@@ -194,9 +210,9 @@ def clear_psk(iccid: Iccid, *, yes: Yes = False, as_json: AsJson = False, url: U
 
     Example: cardlink-db cards clear-psk 89882110000000000312
     """
-    with open_to_read(url) as uow, fields_of(_OPTIONS):
-        if not uow.cards.exists(iccid):
-            raise _missing(iccid)
+    with open_to_read(url) as uow:
+        if not _existing(uow, iccid).has_psk:
+            raise StateError(f"the card {iccid} has no PSK", remedy="run: cardlink-db cards list")
     confirm(f"Remove the PSK of {iccid}?", yes=yes)
     with open_to_write(url) as uow:
         changed = uow.cards.clear_psk(iccid)
@@ -211,17 +227,17 @@ def remove(iccid: Iccid, *, yes: Yes = False, as_json: AsJson = False, url: Url 
 
     Example: cardlink-db cards remove 89882110000000000312
     """
-    with open_to_read(url) as uow, fields_of(_OPTIONS):
-        if not uow.cards.exists(iccid):
-            raise _missing(iccid)
+    with open_to_read(url) as uow:
+        _existing(uow, iccid)
         count = uow.sessions.count_by(card_iccid=iccid)
-    confirm(f"Remove {iccid} and its PSK? Its {count:,} sessions stay.", yes=yes)
+    kept = counted(count, "session")
+    confirm(f"Remove {iccid} and its PSK? This keeps {kept}.", yes=yes)
     with open_to_write(url) as uow:
         uow.cards.delete_by_id(iccid)
     if as_json:
         print_json({"removed": iccid, "sessions": count})
     else:
-        output.print(f"Removed {visible(iccid)}; {count:,} sessions stay.")
+        output.print(f"Removed {visible(iccid)}; kept {kept}.")
 
 
 def _fields(
@@ -253,8 +269,12 @@ def _read_key(file: Path | None) -> str:
     return sys.stdin.read(_LONGEST_KEY).strip()
 
 
-def _missing(iccid: str) -> NotFoundError:
-    return NotFoundError(f"there is no card {iccid}", remedy="run: cardlink-db cards list")
+def _existing(uow: UnitOfWork, iccid: str) -> CardProfile:
+    with argument("ICCID"):
+        card = uow.cards.get_by_id(iccid)
+    if card is None:
+        raise NotFoundError(f"there is no card {iccid}", remedy="run: cardlink-db cards list")
+    return card
 
 
 def _print_list(found: list[CardProfile], limit: int) -> None:
@@ -279,24 +299,22 @@ def _print_list(found: list[CardProfile], limit: int) -> None:
 
 
 def _print_card(card: CardProfile, devices: list[str], count: int) -> None:
-    output.print(
-        facts(
-            ("ICCID", card.iccid),
-            ("Type", card.card_type.value),
-            ("IMSI", card.imsi),
-            ("ATR", card.atr),
-            ("PSK", _has_psk(card)),
-            ("PSK identity", card.psk_identity),
-            ("Admin server", card.admin_url),
-            ("Trigger", card.trigger_config),
-            ("BIP", card.bip_config),
-            ("Security domains", card.security_domains),
-            ("Notes", card.notes),
-            ("Created", seconds(card.created_at)),
-            ("Updated", seconds(card.updated_at)),
-            ("Devices", ", ".join(devices) or "none"),
-            ("Sessions", f"{count:,}"),
-        )
+    print_facts(
+        ("ICCID", card.iccid),
+        ("Type", card.card_type.value),
+        ("IMSI", card.imsi),
+        ("ATR", card.atr),
+        ("PSK", _has_psk(card)),
+        ("PSK identity", card.psk_identity),
+        ("Admin server", card.admin_url),
+        ("Trigger", card.trigger_config),
+        ("BIP", card.bip_config),
+        ("Security domains", card.security_domains),
+        ("Notes", card.notes),
+        ("Created", seconds(card.created_at)),
+        ("Updated", seconds(card.updated_at)),
+        ("Devices", ", ".join(devices) or "none"),
+        ("Sessions", f"{count:,}"),
     )
 
 

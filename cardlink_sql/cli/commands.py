@@ -137,7 +137,7 @@ def _everywhere(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Accept --url before the command, too; it comes before --profile."""
+    """Accept --url and --profile before the command, too; --url is taken before --profile."""
 
 
 @cache
@@ -156,16 +156,19 @@ def _command(name: str) -> Any:
     else:
         holder.command(name)(found)
     command = typer.main.get_group(holder).commands[name]
-    _add_quiet(command)
+    _add_common(command)
     return command
 
 
-def _add_quiet(command: Any) -> None:
-    """Give a command, or each one of a group, the option ``-q``."""
+def _add_common(command: Any) -> None:
+    """Give a command, or each one of a group, ``-q``, and ``--profile`` where it takes a URL."""
     for one in getattr(command, "commands", {}).values():
-        _add_quiet(one)
-    if not getattr(command, "no_args_is_help", False):
-        command.params.insert(-1, _quiet_option())
+        _add_common(one)
+    if getattr(command, "no_args_is_help", False):
+        return
+    has_url = any(option.name == "url" for option in command.params)
+    quiet, profile = _common_options()
+    command.params[-1:-1] = [quiet, profile] if has_url else [quiet]
 
 
 def _be_quiet(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - as typer calls it
@@ -173,9 +176,14 @@ def _be_quiet(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - as
         context.with_resource(silenced())
 
 
+def _use_profile(context: typer.Context, value: str | None) -> None:
+    if value is not None:
+        context.find_root().params["profile"] = value
+
+
 @cache
-def _quiet_option() -> Any:
-    """Make the option as typer makes it for a command."""
+def _common_options() -> Any:
+    """Make the options as typer makes them for a command."""
     holder = typer.Typer(add_completion=False, **_SETTINGS)
 
     @holder.command()
@@ -191,17 +199,29 @@ def _quiet_option() -> Any:
                 help="Print nothing but errors.",
             ),
         ] = False,
+        profile: Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME",
+                callback=_use_profile,
+                is_eager=True,  # before the URL, which asks for it
+                expose_value=False,
+                help="The database with this name in ~/.config/cardlink-db.toml.",
+                autocompletion=complete_profile,
+                show_default=False,
+            ),
+        ] = None,
     ) -> None:
         pass
 
-    return typer.main.get_command(holder).params[0]
+    return typer.main.get_command(holder).params[:2]
 
 
 def _missing_library(error: ModuleNotFoundError) -> Any:
     """Make a command that has help, and raises the error when it is called."""
 
     def command() -> None:
-        """Not installed: pip install 'cardlink-sql[review]'."""
+        """Not installed: pip install sqlglot jinja2."""
         raise error
 
     return command
@@ -231,7 +251,7 @@ def run(arguments: list[str] | None) -> None:
         if error.name not in _REVIEW:
             raise
         what = f"this command needs {error.name}, which is not installed"
-        _print_error(what, "run: pip install 'cardlink-sql[review]'")
+        _print_error(what, f"run: pip install {' '.join(_REVIEW)}")
         sys.exit(Exit.ERROR)
     except MemoryError:
         _print_error("there is not enough memory for this", "use a smaller file, or --limit")

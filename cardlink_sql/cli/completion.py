@@ -1,4 +1,4 @@
-"""Values that the shell offers after Tab: ids, runs, keys, tables, queries and profiles.
+"""Values that the shell offers after Tab: ids, cards, runs, keys, tables, queries and profiles.
 
 A callback returns nothing rather than fail, and waits a second at most: what a slow or missing
 database would offer is left out. Modules are imported when a value is asked for, since every
@@ -32,6 +32,28 @@ def complete_session(context: typer.Context, incomplete: str) -> list[str]:
         return [session.id for session in found]
 
     return _of_database(context, incomplete, ids)
+
+
+def complete_device(context: typer.Context, incomplete: str) -> list[str]:
+    """Return ids of devices."""
+    return _of_database(
+        context,
+        incomplete,
+        lambda uow: [
+            one.id for one in uow.devices.find_matching(text=incomplete or None, limit=_MOST)
+        ],
+    )
+
+
+def complete_card(context: typer.Context, incomplete: str) -> list[str]:
+    """Return ICCIDs."""
+    return _of_database(
+        context,
+        incomplete,
+        lambda uow: [
+            one.iccid for one in uow.cards.find_matching(text=incomplete or None, limit=_MOST)
+        ],
+    )
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:

@@ -1,18 +1,27 @@
 """``cardlink-db devices``."""
 
+import shlex
 from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
+from cardlink_sql.cli.completion import complete_card, complete_device
 from cardlink_sql.cli.database import open_to_read, open_to_write
-from cardlink_sql.cli.editing import Notes, fields_of, given, json_value, print_changed
+from cardlink_sql.cli.editing import (
+    Notes,
+    fields_of,
+    given,
+    json_value,
+    print_changed,
+    refuse_no_fields,
+)
 from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
 from cardlink_sql.cli.rows import listing, note_limit, print_rows
-from cardlink_sql.errors import NotFoundError
+from cardlink_sql.errors import NotFoundError, StateError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.choices import DeviceType
 from cardlink_sql.model.records.device import Device
@@ -20,7 +29,10 @@ from cardlink_sql.unit_of_work import UnitOfWork
 
 devices = group("devices", "Phones and modems.", "cardlink-db devices list --type phone")
 
-DeviceId = Annotated[str, typer.Argument(metavar="ID", help="ADB serial or serial port.")]
+DeviceId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="ADB serial or serial port.", autocompletion=complete_device),
+]
 Name = Annotated[str | None, typer.Option(metavar="TEXT", help="Its name.")]
 Manufacturer = Annotated[str | None, typer.Option(metavar="TEXT", help="Its manufacturer.")]
 Model = Annotated[str | None, typer.Option(metavar="TEXT", help="Its model.")]
@@ -29,7 +41,10 @@ Firmware = Annotated[
 ]
 Imei = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMEI.")]
 Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="The IMSI of its card.")]
-Iccid = Annotated[str | None, typer.Option(metavar="ICCID", help="The card that it holds.")]
+Iccid = Annotated[
+    str | None,
+    typer.Option(metavar="ICCID", help="The card that it holds.", autocompletion=complete_card),
+]
 Connection = Annotated[
     str | None, typer.Option(metavar="JSON", help="How it is reached, such as '{\"baud\": 9600}'.")
 ]
@@ -87,8 +102,7 @@ def show(
     Example: cardlink-db devices show R58M42ABCDE
     """
     with open_to_read(url) as uow:
-        with argument("ID"):
-            device = _existing(uow, device_id)
+        device = _existing(uow, device_id)
         cards = [card.iccid for card in uow.cards.find_by_device(device.id)]
         count = uow.sessions.count_by(device_id=device.id)
     if as_json:
@@ -131,6 +145,11 @@ def add(
         notes=notes,
     )
     with open_to_write(url) as uow, fields_of(_OPTIONS):
+        if uow.devices.exists(device_id):
+            raise StateError(
+                f"there is a device {device_id!r} already",
+                remedy=f"run: cardlink-db devices edit {shlex.quote(device_id)}",
+            )
         added = uow.devices.create(Device(device_id, device_type, is_active=not inactive, **fields))
     print_changed("Added", added.id, added, as_json=as_json)
 
@@ -172,9 +191,9 @@ def edit(
         is_active=active,
         notes=notes,
     )
+    refuse_no_fields(fields)
     with open_to_write(url) as uow, fields_of(_OPTIONS):
-        device = _existing(uow, device_id)
-        changed = uow.devices.update(replace(device, **fields))
+        changed = uow.devices.update(replace(_existing(uow, device_id), **fields))
     print_changed("Changed", changed.id, changed, as_json=as_json)
 
 
@@ -193,12 +212,13 @@ def remove(
 
     Example: cardlink-db devices remove R58M42ABCDE
     """
-    with open_to_read(url) as uow, fields_of(_OPTIONS):
-        if not uow.devices.exists(device_id):
-            raise _missing(device_id)
+    with open_to_read(url) as uow:
+        _existing(uow, device_id)
         count = uow.sessions.count_by(device_id=device_id)
-    fate = "go with it" if with_sessions else "stay"
-    confirm(f"Remove {device_id}? Its {count:,} sessions {fate}.", yes=yes)
+    of_it = counted(count, "session")
+    confirm(
+        f"Remove {device_id}? This {'also removes' if with_sessions else 'keeps'} {of_it}.", yes=yes
+    )
     with open_to_write(url) as uow:
         if with_sessions:
             uow.devices.delete_with_sessions(device_id)
@@ -208,20 +228,18 @@ def remove(
         removed = count if with_sessions else 0
         print_json({"removed": device_id, "sessions": count, "sessions_removed": removed})
     else:
-        output.print(f"Removed {visible(device_id)}; {count:,} sessions {fate}.")
+        fate = "removed" if with_sessions else "kept"
+        output.print(f"Removed {visible(device_id)}; {fate} {of_it}.")
 
 
 def _existing(uow: UnitOfWork, device_id: str) -> Device:
-    device = uow.devices.get_by_id(device_id)
+    with argument("ID"):
+        device = uow.devices.get_by_id(device_id)
     if device is None:
-        raise _missing(device_id)
+        raise NotFoundError(
+            f"there is no device {device_id!r}", remedy="run: cardlink-db devices list"
+        )
     return device
-
-
-def _missing(device_id: str) -> NotFoundError:
-    return NotFoundError(
-        f"there is no device {device_id!r}", remedy="run: cardlink-db devices list"
-    )
 
 
 def _print_list(found: list[Device], limit: int) -> None:
@@ -247,25 +265,23 @@ def _print_list(found: list[Device], limit: int) -> None:
 
 
 def _print_device(device: Device, cards: list[str], count: int) -> None:
-    output.print(
-        facts(
-            ("Device", device.id),
-            ("Type", device.device_type.value),
-            ("Name", device.name),
-            ("Model", _model(device)),
-            ("Firmware", device.firmware_version),
-            ("IMEI", device.imei),
-            ("IMSI", device.imsi),
-            ("Holds card", device.iccid),
-            ("In use", _in_use(device)),
-            ("Last seen", seconds(device.last_seen)),
-            ("Connection", device.connection_settings),
-            ("Notes", device.notes),
-            ("Created", seconds(device.created_at)),
-            ("Updated", seconds(device.updated_at)),
-            ("Cards", ", ".join(cards) or "none"),
-            ("Sessions", f"{count:,}"),
-        )
+    print_facts(
+        ("Device", device.id),
+        ("Type", device.device_type.value),
+        ("Name", device.name),
+        ("Model", _model(device)),
+        ("Firmware", device.firmware_version),
+        ("IMEI", device.imei),
+        ("IMSI", device.imsi),
+        ("Holds card", device.iccid),
+        ("In use", _in_use(device)),
+        ("Last seen", seconds(device.last_seen)),
+        ("Connection", device.connection_settings),
+        ("Notes", device.notes),
+        ("Created", seconds(device.created_at)),
+        ("Updated", seconds(device.updated_at)),
+        ("Cards", ", ".join(cards) or "none"),
+        ("Sessions", f"{count:,}"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from cardlink_sql.cli.json_output import print_json_with_list
-from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.cli.output import output, print_facts, seconds, styled, visible
 from cardlink_sql.database.odd_rows import none_skipped
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.apdu_names import name_of
@@ -33,7 +33,7 @@ def print_dialogue_json(uow: UnitOfWork, session: OTASession, limit: int | None)
 def print_dialogue(uow: UnitOfWork, session: OTASession, limit: int | None) -> None:
     """Print the session's facts, then its APDUs as they are read."""
     summary = _summary(uow, session)
-    output.print(_facts(session, summary))
+    _print_facts(session, summary)
     output.print()
     for entry in _entries(uow, session, limit):
         print_entry(session, entry)
@@ -68,10 +68,10 @@ def _offset(session: OTASession, entry: CommLog) -> float:
     return (entry.timestamp - (session.started_at or session.created_at)).total_seconds()
 
 
-def _facts(session: OTASession, summary: SessionSummary | None) -> Any:
+def _print_facts(session: OTASession, summary: SessionSummary | None) -> None:
     tls = " as ".join(filter(None, (session.tls_cipher_suite, session.tls_psk_identity)))
     error = ": ".join(filter(None, (session.error_code, session.error_message)))
-    return facts(
+    print_facts(
         ("Session", session.id),
         ("Status", session.status.value),
         ("Type", session.session_type),

@@ -22,6 +22,16 @@ def given(**fields: Any) -> dict[str, Any]:
     }
 
 
+def refuse_no_fields(fields: Mapping[str, Any]) -> None:
+    """Refuse an edit without a field.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    if not fields:
+        raise typer.BadParameter("name a field to change")
+
+
 def json_value(option: str, text: str | None) -> Any:
     """Return the value of an option that takes JSON; ``""`` stays, and clears the field.
 

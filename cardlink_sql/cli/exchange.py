@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Annotated, Final
 
@@ -14,11 +15,13 @@ from cardlink_sql.cli.completion import complete_session, complete_tables
 from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import TIME_FORM, AsJson, Url, Yes, argument, confirm, start_of
-from cardlink_sql.cli.output import output, row, table
+from cardlink_sql.cli.options import TIME_FORM, AsJson, Force, Url, Yes, argument, confirm, start_of
+from cardlink_sql.cli.output import output
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.database.odd_rows import skipped
 from cardlink_sql.errors import DatabaseError
+from cardlink_sql.formats.files import refuse_existing
 from cardlink_sql.formats.text import decode, open_to_read
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -79,9 +82,10 @@ Tables = Annotated[
     ),
 ]
 Since = Annotated[
-    str | None,
+    datetime | None,
     typer.Option(
         metavar="TIME",
+        parser=start_of,
         help=f"Sessions, logs and tests from then on; the other tables are whole. {TIME_FORM}.",
         show_default=False,
     ),
@@ -134,6 +138,7 @@ def export_(
     include_secrets: IncludeSecrets = False,
     raw: Raw = False,
     passphrase_file: PassphraseFile = None,
+    force: Force = False,
     yes: Yes = False,
     url: Url = None,
 ) -> None:
@@ -147,6 +152,7 @@ def export_(
     load_components()
     selection = replace(_selection(tables, since, session), secrets=include_secrets, raw=raw)
     chosen = _format(file, file_format)
+    refuse_existing(file, force=force)
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
     with argument("--tables" if keys is Keys.NONE else "--include-keys"):
         selection.check(chosen, keys)
@@ -272,24 +278,27 @@ class _ImportProgress:
 
 def _print_report(report: ImportReport) -> None:
     columns = ("created", "updated", "skipped", "unchanged")
-    shown = table("Table", *columns, right=columns)
-    for name, counts in report.tables.items():
-        shown.add_row(*row(BY_NAME[name].word, *(f"{n:,}" for n in asdict(counts).values())))
-    output.print(shown)
+    print_rows(
+        ("Table", *columns),
+        [
+            (BY_NAME[name].word, *(f"{number:,}" for number in asdict(counts).values()))
+            for name, counts in report.tables.items()
+        ],
+        right=columns,
+    )
     if report.dry_run:
         output.print("Nothing was changed: this is what an import would do.")
 
 
-def _selection(tables: str | None, since: str | None, session: str | None) -> Selection:
-    start = None if since is None else start_of(since)
-    if start is not None and session is not None:
+def _selection(tables: str | None, since: datetime | None, session: str | None) -> Selection:
+    if since is not None and session is not None:
         raise typer.BadParameter("it excludes --session", param_hint="--since")
     with argument("--session"):
         if session is not None:
             validation.uuid_prefix(session, "session")
     words = () if tables is None else tuple(word.strip() for word in tables.split(","))
     with argument("--tables"):
-        return Selection(words, start)
+        return Selection(words, since)
 
 
 def _of_session(manager: DatabaseManager, selection: Selection, prefix: str) -> Selection:

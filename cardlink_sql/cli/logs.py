@@ -7,9 +7,8 @@ import typer
 from cardlink_sql.cli.completion import complete_session
 from cardlink_sql.cli.database import find_session, open_to_read
 from cardlink_sql.cli.json_output import print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
+from cardlink_sql.cli.options import AsJson, Limit, Since, Url, argument, group
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
-from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.records.log import CommLog
@@ -45,6 +44,7 @@ def show(
     errors: Annotated[
         bool, typer.Option("--errors", help="With an error or a warning as status word.")
     ] = False,
+    since: Since = None,
     limit: Limit = 100,
     as_json: AsJson = False,
     url: Url = None,
@@ -55,12 +55,16 @@ def show(
 
     Example: cardlink-db logs show --status 6A82
     """
-    if sum((direction is not None, status_word is not None, errors)) > 1:
-        raise typer.BadParameter("--direction, --status and --errors exclude each other")
-    with open_to_read(url) as uow:
-        within = _session_id(uow, session)
-        with argument("--status"):
-            found = _found(uow.logs, within, direction, status_word, limit, errors=errors)
+    with open_to_read(url) as uow, argument("--status"):
+        found = uow.logs.find_matching(
+            session_id=_session_id(uow, session),
+            direction=direction,
+            status_word=status_word,
+            errors=errors,
+            normal_endings=False,
+            since=since,
+            limit=limit,
+        )
     _print(found, limit, as_json=as_json)
 
 
@@ -70,6 +74,7 @@ def search(
     pattern: Annotated[str, typer.Argument(metavar="HEX", help="Whole bytes, in any case.")],
     *,
     session: InSession = None,
+    since: Since = None,
     limit: Limit = 100,
     as_json: AsJson = False,
     url: Url = None,
@@ -85,32 +90,12 @@ def search(
     with open_to_read(url) as uow:
         within = _session_id(uow, session)
         with argument("HEX"):
-            found = uow.logs.search_hex(pattern, within, limit)
+            found = uow.logs.search_hex(pattern, within, limit, since=since)
     _print(found, limit, as_json=as_json)
 
 
 def _session_id(uow: UnitOfWork, text: str | None) -> str | None:
     return None if text is None else find_session(uow, text, "--session").id
-
-
-def _found(
-    gateway: LogGateway,
-    session_id: str | None,
-    direction: Direction | None,
-    status_word: str | None,
-    limit: int,
-    *,
-    errors: bool,
-) -> list[CommLog]:
-    if status_word is not None:
-        return gateway.find_by_status(session_id, status_word, limit)
-    if errors:
-        return gateway.find_errors(session_id, limit, normal_endings=False)
-    if direction is not None:
-        return gateway.find_by_direction(session_id, direction, limit)
-    if session_id is not None:
-        return gateway.find_by_session(session_id, limit)
-    return gateway.paginate(per_page=limit, order_by="id", descending=True).items
 
 
 def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -66,6 +67,15 @@ TIME_FORM: Final = "ISO 8601 with a zone, or a date: its midnight in UTC"
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Rows at most.")]
 
 
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write this file, not the terminal."),
+]
+
+
+Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")]
+
+
 @contextmanager
 def argument(name: str) -> Iterator[None]:
     """Turn a value that is refused inside the block into wrong usage of this option.
@@ -91,6 +101,17 @@ def start_of(text: str) -> datetime:
         except ValueError:
             return parse_time(text, "since")
         return validation.moment(datetime(day.year, day.month, day.day, tzinfo=UTC), "since")
+
+
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar="TIME",
+        parser=start_of,
+        help=f"From then on. {TIME_FORM}.",
+        show_default=False,
+    ),
+]
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from rich import box
 from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
@@ -102,15 +101,6 @@ def styled(text: object, style: str) -> Text:
     return Text(visible(text), style)
 
 
-def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table; the columns in ``right`` hold numbers."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        is_right = column in right
-        made.add_column(column, justify="right" if is_right else "left", overflow="fold")
-    return made
-
-
 def row(*values: Any) -> tuple[str | Text, ...]:
     """Return the cells of a table's row; ``None`` is empty, and a JSON document is JSON."""
     return tuple(map(_cell, values))
@@ -124,15 +114,23 @@ def _cell(value: Any) -> str | Text:
     return "" if value is None else visible(value)
 
 
-def facts(*pairs: tuple[str, Any]) -> Table:
-    """Return a table of names and values, without those whose value is ``None``."""
-    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(overflow="fold")
-    for name, value in pairs:
-        if value is not None:
-            made.add_row(*row(name, value))
-    return made
+def print_facts(*pairs: tuple[str, Any]) -> None:
+    """Print names and values, without those whose value is ``None``; into a pipe with a tab."""
+    cells = [row(name, value) for name, value in pairs if value is not None]
+    if output.is_piped:
+        output.file.writelines(f"{name}\t{value}\n" for name, value in cells)
+        return
+    shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in cells:
+        shown.add_row(name, value)
+    output.print(shown)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts: ``1 session``, ``1,200 sessions``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def seconds(moment: datetime | None) -> str | None:

@@ -11,8 +11,8 @@ from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.exits import WorkInterruptedError
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
-from cardlink_sql.cli.output import output, row, table
 from cardlink_sql.cli.progress import progress
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -145,8 +145,11 @@ def _report(
         print_json({"dry_run": dry_run, "tables": listed})
         return
     heading = "would be deleted" if dry_run else "deleted"
-    shown = table("Table", "older than", heading, right=(heading,))
-    for name, number in rows.items():
-        age = f"{days[name]:g} days" if name in days else "with their sessions"
-        shown.add_row(*row(name, age, f"{number:,}"))
-    output.print(shown)
+    print_rows(
+        ("Table", "older than", heading),
+        [
+            (name, f"{days[name]:g} days" if name in days else "with their sessions", f"{number:,}")
+            for name, number in rows.items()
+        ],
+        right=(heading,),
+    )

@@ -15,10 +15,12 @@ from functools import wraps
 from typing import Annotated, Any, Final
 
 import typer
+from rich import box
 from rich.cells import cell_len
+from rich.table import Table
 from rich.text import Text
 
-from cardlink_sql.cli.output import facts, output, row, table
+from cardlink_sql.cli.output import output, print_facts, row
 from cardlink_sql.database.odd_rows import skipped
 
 # A column of free text is folded to no less.
@@ -55,6 +57,8 @@ def listing(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def shaped(**given: Any) -> None:
+        if given.get("as_json") and given["as_csv"]:
+            raise typer.BadParameter("it excludes --json", param_hint="--csv")
         no_pager = given.pop("no_pager")
         shape = Shape(**{name: given.pop(name) for name in ("columns", "sort", "as_csv")})
         with _shaped(shape), paged(wanted=not no_pager), naming_skipped():
@@ -139,13 +143,14 @@ def print_rows(
         rows: a value for each column; what may be folded is cut nowhere else.
         right: the columns of numbers.
         folding: the columns of free text, which may be folded to fit.
-        leaving: the columns to leave out where a terminal is too narrow, the first one first.
+        leaving: the columns to leave out where a terminal is too narrow, the first one first;
+            a list leaves out the last of the others after them.
         empty: what to print where there are no rows.
 
     Raises:
         typer.BadParameter: an option names a column that the list does not have.
     """
-    shape = _shape.get(Shape())
+    shape, is_list = _shape.get(Shape()), _shape.get(None) is not None
     cells = [row(*values) for values in rows]
     if shape.sort is not None:
         cells = _sorted(columns, cells, shape.sort)
@@ -162,10 +167,12 @@ def print_rows(
         used, gone = wanted, []
     else:
         used = [at for at in wanted if any(len(line[at]) for line in cells)]
-        gone = _too_many(columns, cells, used, folding, leaving)
+        others = reversed(columns[1:]) if is_list else ()
+        gone = _too_many(columns, cells, used, folding, tuple(dict.fromkeys((*leaving, *others))))
     _print_table(columns, cells, [at for at in used if columns[at] not in gone], right, folding)
     if gone:
-        output.print(f"Not shown: {', '.join(gone)}; --columns chooses.")
+        chooses = "; --columns chooses" if is_list else ""
+        output.print(f"Not shown: {', '.join(filter(None, gone))}{chooses}.")
 
 
 def note(text: str) -> None:
@@ -235,12 +242,17 @@ def _print_table(
     """Print a table; where the terminal is too narrow for it, one row below the other."""
     if _least_width(columns, cells, used, folding) > output.width:
         for line in cells:
-            output.print(facts(*((columns[at], line[at]) for at in used if line[at])))
+            print_facts(*((columns[at], line[at]) for at in used if line[at]))
             output.print()
         return
-    shown = table(*(columns[at] for at in used), right=right)
-    for column in shown.columns:
-        column.no_wrap = column.header not in folding
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in (columns[at] for at in used):
+        shown.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column not in folding,
+        )
     for line in cells:
         shown.add_row(*(line[at] for at in used))
     output.print(shown)

@@ -10,7 +10,8 @@ from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Exact, Url, Yes, confirm, rows_text
-from cardlink_sql.cli.output import output, row, table
+from cardlink_sql.cli.output import output, print_facts
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.stamp import stamp as record_applied
 from cardlink_sql.schema.drift import differences
@@ -224,33 +225,31 @@ def _exit_code(report: dict[str, Any]) -> Exit:
 
 
 def _print_status(report: dict[str, Any]) -> None:
-    facts = table("", "")
-    facts.show_header = False
-    for name, value in (
+    print_facts(
         ("Database", report["url"]),
         ("Connection", report["status"]),
         ("Host", report["host"]),
         ("Server", _server(report)),
         ("Error", report["error"]),
         ("Hint", report["hint"]),
-    ):
-        if value is not None:
-            facts.add_row(name, str(value))
-    output.print(facts)
+    )
     if "pending" not in report:
         return
-    for one in report["applied"]:
-        by = f" by {one['applied_by']}" if one["applied_by"] else ""
-        output.print(f"applied  {one['id']}  {one['applied_at']}{by}")
-    for name in report["pending"]:
-        output.print(f"pending  {name}")
-    for sentence in (report["unfinished"], *report["drift"], *report["schema_differences"]):
-        if sentence:
-            output.print(f"drift    {sentence}")
+    drift = (report["unfinished"], *report["drift"], *report["schema_differences"])
+    print_facts(
+        *(("applied", _applied(one)) for one in report["applied"]),
+        *(("pending", name) for name in report["pending"]),
+        *(("drift", sentence) for sentence in drift),
+    )
     if "tables" in report:
         _print_tables(report["tables"])
     if report["pending"] and report["status"] == "healthy":
         output.print("Run: cardlink-db migrate")
+
+
+def _applied(one: dict[str, Any]) -> str:
+    by = f" by {one['applied_by']}" if one["applied_by"] else ""
+    return f"{one['id']}  {one['applied_at']}{by}"
 
 
 def _server(report: dict[str, Any]) -> str | None:
@@ -260,8 +259,15 @@ def _server(report: dict[str, Any]) -> str | None:
 
 
 def _print_tables(tables: list[dict[str, Any]]) -> None:
-    shown = table("Table", "rows", "bytes", right=("rows", "bytes"))
-    for one in tables:
-        size = None if one["bytes"] is None else f"{one['bytes']:,}"
-        shown.add_row(*row(one["name"], rows_text(one["rows"], one["is_estimate"]), size))
-    output.print(shown)
+    print_rows(
+        ("Table", "rows", "bytes"),
+        [
+            (
+                one["name"],
+                rows_text(one["rows"], one["is_estimate"]),
+                None if one["bytes"] is None else f"{one['bytes']:,}",
+            )
+            for one in tables
+        ],
+        right=("rows", "bytes"),
+    )

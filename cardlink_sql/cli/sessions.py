@@ -10,22 +10,13 @@ import typer
 from cardlink_sql.cli.completion import complete_session
 from cardlink_sql.cli.database import find_session, open_to_read, open_to_write, shown_ids
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
+from cardlink_sql.cli.filters import Card, Device, check_device_and_card
 from cardlink_sql.cli.following import follow
 from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import (
-    TIME_FORM,
-    AsJson,
-    Limit,
-    Url,
-    Yes,
-    argument,
-    confirm,
-    group,
-    start_of,
-)
-from cardlink_sql.cli.output import output, seconds, styled
+from cardlink_sql.cli.options import AsJson, Force, Limit, Since, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.output import counted, output, seconds, styled
 from cardlink_sql.cli.rows import is_for_programs, listing, naming_skipped, note_limit, print_rows
-from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import SessionStatus
 from cardlink_sql.model.records.session import OTASession
@@ -34,6 +25,16 @@ from cardlink_sql.transfer.capture import write_session
 sessions = group(
     "sessions", "OTA sessions and their APDUs.", "cardlink-db sessions list --status failed"
 )
+
+
+SessionId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A session's UUID, or enough of its beginning.",
+        autocompletion=complete_session,
+    ),
+]
 
 
 class SessionFormat(StrEnum):
@@ -51,12 +52,6 @@ STATUS_STYLES = {
 }
 
 
-Since = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help=f"Created from then on. {TIME_FORM}.", show_default=False),
-]
-
-
 @sessions.command("list")
 @listing
 def list_sessions(
@@ -64,12 +59,8 @@ def list_sessions(
     status: Annotated[
         SessionStatus | None, typer.Option(help="Only these.", show_default=False)
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="ID", help="Of this device.", show_default=False)
-    ] = None,
-    card: Annotated[
-        str | None, typer.Option(metavar="ICCID", help="Of this card.", show_default=False)
-    ] = None,
+    device: Device = None,
+    card: Card = None,
     days: Annotated[
         float | None,
         typer.Option(metavar="N", help="Created within so many days.", show_default=False),
@@ -86,13 +77,15 @@ def list_sessions(
 
     Example: cardlink-db sessions list --status failed --days 7
     """
-    _check_filters(device, card, days)
+    check_device_and_card(device, card)
+    if days is not None:
+        with argument("--days"):
+            validation.days(days)
     if days is not None and since is not None:
         raise typer.BadParameter("it excludes --days", param_hint="--since")
-    start = None if since is None else start_of(since)
     with open_to_read(url) as uow:
         found = uow.sessions.find_matching(
-            status=status, device_id=device, card_iccid=card, days=days, since=start, limit=limit
+            status=status, device_id=device, card_iccid=card, days=days, since=since, limit=limit
         )
     if as_json:
         print_json_list(one.to_dict() for one in found)
@@ -102,14 +95,7 @@ def list_sessions(
 
 @sessions.command()
 def show(
-    session: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="A session's UUID, or enough of its beginning.",
-            autocompletion=complete_session,
-        ),
-    ],
+    session: SessionId,
     *,
     limit: Annotated[
         int | None,
@@ -139,14 +125,7 @@ sessions.command()(follow)
 
 @sessions.command("export")
 def export_session(
-    session: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="A session's UUID, or enough of its beginning.",
-            autocompletion=complete_session,
-        ),
-    ],
+    session: SessionId,
     *,
     file: Annotated[
         Path,
@@ -155,6 +134,7 @@ def export_session(
     file_format: Annotated[
         SessionFormat, typer.Option("--format", help="What to write.")
     ] = SessionFormat.PCAP,
+    force: Force = False,
     url: Url = None,
 ) -> None:
     """Write a session's APDUs as a capture for Wireshark.
@@ -165,6 +145,7 @@ def export_session(
 
     Example: cardlink-db sessions export 6f0c7a1e --format pcap --output session.pcapng
     """
+    refuse_existing(file, force=force)
     with open_to_read(url) as uow, naming_skipped():
         found = find_session(uow, session)
         entries = uow.logs.stream_session(found.id)
@@ -174,18 +155,20 @@ def export_session(
         else:
             with write_atomically(file, binary=True, private=True) as out:
                 count = write_session(out, found, entries)
-    typer.echo(f"Exported {count:,} packets of session {found.id}", err=file == Path("-"))
+    typer.echo(f"Exported {counted(count, 'packet')} of session {found.id}", err=file == Path("-"))
 
 
 @sessions.command("close-stale")
 def close_stale(
     *,
-    minutes: Annotated[float, typer.Option(metavar="N", help="Idle for so many minutes.")] = 60,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", help="Those idle for so many minutes or longer.")
+    ] = 60,
     yes: Yes = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """End the sessions that have been idle for an hour.
+    """End the sessions that have long been idle.
 
     They end as timeout; a change or an APDU counts as activity.
 
@@ -194,25 +177,13 @@ def close_stale(
     with open_to_read(url) as uow, argument("--minutes"):
         count = len(uow.sessions.find_stale(minutes))
     if count:
-        confirm(f"End {count:,} sessions as timeout?", yes=yes)
+        confirm(f"End {counted(count, 'session')} as timeout?", yes=yes)
         with open_to_write(url) as uow:
             count = uow.sessions.close_stale(minutes)
     if as_json:
         print_json({"closed": count})
     else:
-        output.print(f"{count:,} sessions ended as timeout.")
-
-
-def _check_filters(device: str | None, card: str | None, days: float | None) -> None:
-    if device is not None:
-        with argument("--device"):
-            validation.identifier(device, "device", 255)
-    if card is not None:
-        with argument("--card"):
-            validation.iccid(card)
-    if days is not None:
-        with argument("--days"):
-            validation.days(days)
+        output.print(f"{counted(count, 'session')} ended as timeout.")
 
 
 def _print_list(found: list[OTASession], limit: int) -> None:

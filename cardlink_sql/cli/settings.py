@@ -11,13 +11,13 @@ import typer
 
 from cardlink_sql.cli.completion import complete_setting
 from cardlink_sql.cli.components import load_components
-from cardlink_sql.cli.database import open_manager, open_to_read
+from cardlink_sql.cli.database import open_manager, open_to_read, open_to_write
 from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.options import AsJson, Force, Output, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import output, seconds, visible
 from cardlink_sql.cli.rows import listing, print_rows
-from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.errors import NotFoundError, ValidationError
+from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.declared_settings import (
     HIDDEN,
@@ -81,6 +81,7 @@ def list_settings(
             for one in shown
         ],
         folding=("value", "description"),
+        leaving=("description", "set (UTC)"),
     )
 
 
@@ -150,12 +151,32 @@ def set_setting(
 
 
 @settings.command()
+def remove(key: Key, *, yes: Yes = False, as_json: AsJson = False, url: Url = None) -> None:
+    """Remove a stored setting.
+
+    A declared one has its default again.
+
+    Example: cardlink-db settings remove lab.operator
+    """
+    with open_to_read(url) as uow, _arguments():
+        if not uow.settings.exists(key):
+            raise NotFoundError(
+                f"no setting {key!r} is stored", remedy="run: cardlink-db settings list"
+            )
+    confirm(f"Remove {key}?", yes=yes)
+    with open_to_write(url) as uow:
+        uow.settings.delete(key)
+    if as_json:
+        print_json({"removed": key})
+    else:
+        output.print(f"Removed {visible(key)}")
+
+
+@settings.command()
 def export(
     *,
-    file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write this file, not the terminal."),
-    ] = None,
+    file: Output = None,
+    force: Force = False,
     show_secrets: ShowSecrets = False,
     url: Url = None,
 ) -> None:
@@ -165,6 +186,7 @@ def export(
 
     Example: cardlink-db settings export --output settings.yaml
     """
+    refuse_existing(file, force=force)
     with open_to_read(url) as uow:
         text = uow.settings.export_yaml(show_secrets=show_secrets)
     if file is None:

@@ -11,7 +11,7 @@ from cardlink_sql.cli.bars import bar, sparkline
 from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Exact, Url, argument, rows_text
-from cardlink_sql.cli.output import facts, output, seconds, styled
+from cardlink_sql.cli.output import output, print_facts, seconds, styled
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
 from cardlink_sql.cli.rows import print_rows
@@ -101,7 +101,7 @@ def stats(
 
 
 def _print(figures: Statistics, url: str, days: float) -> None:
-    output.print(facts(("Database", url), ("Size", _size(figures.database_bytes))))
+    print_facts(("Database", url), ("Size", _size(figures.database_bytes)))
     _print_tables(figures)
     _print_cards(figures)
     if figures.sessions.total_sessions:
@@ -177,13 +177,11 @@ def _print_sessions(figures: Statistics) -> None:
         ],
         right=("sessions", "share"),
     )
-    output.print(
-        facts(
-            ("Sessions", f"{sessions.total_sessions:,}"),
-            ("Success rate", _percent(sessions.success_rate)),
-            ("Average duration", _milliseconds(sessions.avg_duration_ms)),
-            ("95th percentile", _milliseconds(figures.p95_duration_ms)),
-        )
+    print_facts(
+        ("Sessions", f"{sessions.total_sessions:,}"),
+        ("Success rate", _percent(sessions.success_rate)),
+        ("Average duration", _milliseconds(sessions.avg_duration_ms)),
+        ("95th percentile", _milliseconds(figures.p95_duration_ms)),
     )
     _print_days(figures)
     output.print()
@@ -193,19 +191,17 @@ def _print_days(figures: Statistics) -> None:
     days = figures.session_days
     width = max(min(_SPARKLINE, output.width - 20), 10)
     rows = [("A day", [day.total for day in days]), ("Failed", [_failed(day) for day in days])]
-    output.print(
-        facts(
-            *(
-                (
-                    name,
-                    f"{sparkline(values, width, is_unicode=output.is_unicode)}  "
-                    f"at most {max(values):,}",
-                )
-                for name, values in rows
-                if any(values)
-            ),
-            ("Days", f"{days[0].day} to {days[-1].day}, UTC"),
-        )
+    print_facts(
+        *(
+            (
+                name,
+                f"{sparkline(values, width, is_unicode=output.is_unicode)}  "
+                f"at most {max(values):,}",
+            )
+            for name, values in rows
+            if any(values)
+        ),
+        ("Days", f"{days[0].day} to {days[-1].day}, UTC"),
     )
 
 

@@ -16,19 +16,26 @@ from cardlink_sql.cli.comparison import (
 from cardlink_sql.cli.completion import complete_run
 from cardlink_sql.cli.database import open_manager, open_to_read
 from cardlink_sql.cli.exits import Exit
+from cardlink_sql.cli.filters import Card, Device, check_device_and_card
 from cardlink_sql.cli.json_output import (
     print_json,
     print_json_list,
     print_json_with_list,
 )
-from cardlink_sql.cli.options import AsJson, Limit, Url, argument, group
-from cardlink_sql.cli.output import facts, output, seconds, styled, visible
+from cardlink_sql.cli.options import AsJson, Force, Limit, Output, Since, Url, argument, group
+from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
-from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.model import validation
-from cardlink_sql.model.records.test_result import SuiteSummary, TestResult, TestRun, TestRunSummary
+from cardlink_sql.model.records.test_result import (
+    JUnitImport,
+    SuiteSummary,
+    TestResult,
+    TestRun,
+    TestRunSummary,
+)
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _OPEN: Final = ("open", "cyan")
@@ -36,6 +43,7 @@ _COUNTS: Final = (
     *("tests", "passed", "failed", "error", "skipped", "open", "flaky", "tries", "pass rate"),
     "duration",
 )
+_LEAVING: Final = ("duration", "tries", "skipped", "open", "flaky", "pass rate")
 
 tests = group("tests", "Test results, by run.", "cardlink-db tests runs")
 Run = Annotated[
@@ -48,7 +56,9 @@ Run = Annotated[
 
 @tests.command("runs")
 @listing
-def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) -> None:
+def list_runs(
+    *, since: Since = None, limit: Limit = 20, as_json: AsJson = False, url: Url = None
+) -> None:
     """List runs in figures, newest first.
 
     A test that was tried again counts by its last try; flaky ones passed after another. The pass
@@ -57,7 +67,7 @@ def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) ->
     Example: cardlink-db tests runs --limit 5
     """
     with open_to_read(url) as uow:
-        found = uow.tests.get_runs(limit)
+        found = uow.tests.get_runs(limit, since)
     if as_json:
         print_json_list(one.to_dict() for one in found)
     elif not found:
@@ -67,6 +77,8 @@ def list_runs(*, limit: Limit = 20, as_json: AsJson = False, url: Url = None) ->
             ("Run", "started (UTC)", *_COUNTS),
             [(run.run_id, seconds(run.started_at), *_counts(run)) for run in found],
             right=_COUNTS,
+            folding=("Run",),
+            leaving=_LEAVING,
         )
         note_limit(len(found), limit, "newest")
 
@@ -151,6 +163,7 @@ def history(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="The suite.")],
     test: Annotated[str, typer.Argument(metavar="TEST", help="The test.")],
     *,
+    since: Since = None,
     limit: Limit = 20,
     as_json: AsJson = False,
     url: Url = None,
@@ -164,7 +177,7 @@ def history(
     with argument("TEST"):
         validation.filled(test, "TEST", 256)
     with open_to_read(url) as uow:
-        found = uow.tests.history(suite, test, limit)
+        found = uow.tests.history(suite, test, limit, since)
     if as_json:
         print_json_list(one.to_dict() for one in found)
     elif not found:
@@ -215,7 +228,7 @@ def flaky(
         output.print("No flaky tests.")
     else:
         print_rows(
-            ("Suite", "test", "runs", "passed", "failed", "last failure (UTC)"),
+            ("Suite", "test", "runs", "passes", "failures", "last failure (UTC)"),
             [
                 (
                     one.suite_name,
@@ -227,7 +240,7 @@ def flaky(
                 )
                 for one in found
             ],
-            right=("runs", "passed", "failed"),
+            right=("runs", "passes", "failures"),
             folding=("Suite", "test"),
         )
 
@@ -236,10 +249,8 @@ def flaky(
 def junit(
     run: Run,
     *,
-    file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write this file, not the terminal."),
-    ] = None,
+    file: Output = None,
+    force: Force = False,
     url: Url = None,
 ) -> None:
     """Write a run as JUnit XML.
@@ -247,6 +258,7 @@ def junit(
     Example: cardlink-db tests junit build-4711 --output report.xml
     """
     _check_run(run, "RUN")
+    refuse_existing(file, force=force)
     with open_to_read(url) as uow:
         text = uow.tests.export_junit_xml(run)
     if file is None:
@@ -261,12 +273,8 @@ def import_reports(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JUnit XML.", exists=True)],
     *,
     run: Annotated[str, typer.Option("--run", metavar="RUN", help="The run that they are of.")],
-    device: Annotated[
-        str | None, typer.Option(metavar="ID", help="The device of all.", show_default=False)
-    ] = None,
-    card: Annotated[
-        str | None, typer.Option(metavar="ICCID", help="The card of all.", show_default=False)
-    ] = None,
+    device: Device = None,
+    card: Card = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -278,35 +286,33 @@ def import_reports(
     Example: cardlink-db tests import target/surefire-reports/TEST-*.xml --run build-4711
     """
     _check_run(run, "--run")
-    if device is not None:
-        with argument("--device"):
-            validation.identifier(device, "device", 255)
-    if card is not None:
-        with argument("--card"):
-            validation.iccid(card)
-    created = unchanged = unread = missing = 0
+    check_device_and_card(device, card)
+    total = JUnitImport(0, 0)
     with (
         open_manager(url) as manager,
         UnitOfWork(manager) as uow,
         progress("Importing", len(files), unit="reports") as done,
     ):
         for file in files:
-            report = uow.tests.import_junit_xml(file, run, device_id=device, card_iccid=card)
-            created += report.created
-            unchanged += report.unchanged
-            unread += report.unread
-            missing += report.missing
+            total += uow.tests.import_junit_xml(file, run, device_id=device, card_iccid=card)
             done(1)
         uow.commit()
     if as_json:
-        figures = {"created": created, "unchanged": unchanged, "unread": unread, "missing": missing}
-        print_json({"run_id": run, **figures})
-        return
-    output.print(f"Run {visible(run)}: {created:,} recorded, {unchanged:,} known already.")
-    if unread:
-        output.print(f"{unread:,} times could not be read; they are unknown.")
-    if missing:
-        output.print(f"The suites count {missing:,} more failures or errors than the reports hold.")
+        print_json({"run_id": run, **total.to_dict()})
+    else:
+        _print_imported(run, total)
+
+
+def _print_imported(run: str, total: JUnitImport) -> None:
+    output.print(
+        f"Run {visible(run)}: {total.created:,} recorded, {total.unchanged:,} known already."
+    )
+    if total.unread:
+        output.print(f"{counted(total.unread, 'time')} could not be read: unknown.")
+    if total.missing:
+        output.print(
+            f"The suites count {total.missing:,} more failures or errors than the reports hold."
+        )
 
 
 def _check_run(run: str, name: str) -> None:
@@ -330,12 +336,10 @@ def _counts(figures: TestRun | SuiteSummary) -> tuple[Any, ...]:
 
 
 def _print_summary(summary: TestRunSummary) -> None:
-    output.print(
-        facts(
-            ("Run", summary.run_id),
-            ("Started", seconds(summary.started_at)),
-            ("Ended", seconds(summary.ended_at)),
-        )
+    print_facts(
+        ("Run", summary.run_id),
+        ("Started", seconds(summary.started_at)),
+        ("Ended", seconds(summary.ended_at)),
     )
     print_rows(
         ("Suite", *_COUNTS),
@@ -345,6 +349,7 @@ def _print_summary(summary: TestRunSummary) -> None:
         ],
         right=_COUNTS,
         folding=("Suite",),
+        leaving=_LEAVING,
     )
 
 
@@ -368,6 +373,7 @@ def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
         ],
         right=("duration",),
         folding=("Suite", "test", "message"),
+        leaving=("device", "card", "duration"),
     )
     for one in results if with_messages else ():
         if one.error_message:

@@ -9,7 +9,8 @@ import typer
 from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url
-from cardlink_sql.cli.output import output, row, table
+from cardlink_sql.cli.output import counted, output
+from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.luhn import luhn_is_right
 from cardlink_sql.model.records.log import CommLog
@@ -52,9 +53,11 @@ def replay(
 
 def _print_replay(done: Replay) -> None:
     output.print(
-        f"Recorded {done.cards} cards, {done.sessions} sessions, {done.entries} APDUs."
+        f"Recorded {counted(done.cards, 'card')}, {counted(done.sessions, 'session')}, "
+        f"{counted(done.entries, 'APDU')}."
         + (
-            f" In the database already: {done.known_cards} cards, {done.known_sessions} sessions."
+            f" In the database already: {counted(done.known_cards, 'card')}, "
+            f"{counted(done.known_sessions, 'session')}."
             if done.known_cards or done.known_sessions
             else ""
         )
@@ -65,7 +68,7 @@ def _print_doubtful_iccids(trace: Trace) -> None:
     wrong = [iccid for iccid in trace.cards if not luhn_is_right(iccid)]
     if wrong:
         output.print(
-            f"{len(wrong)} ICCIDs have a wrong Luhn check digit, as test cards may: "
+            f"{counted(len(wrong), 'ICCID')} with a wrong Luhn check digit, as test cards may: "
             f"{', '.join(wrong[:3])}{', …' if len(wrong) > 3 else ''}"
         )
 
@@ -86,12 +89,13 @@ def _print_recorded(manager: DatabaseManager, trace: Trace) -> None:
 
 
 def _print_outcomes(outcomes: dict[str, list[int | None]]) -> None:
-    shown = table("Sessions", "count", "mean duration ms", right=("count", "mean duration ms"))
+    columns = ("Sessions", "count", "mean duration ms")
+    rows = []
     for status, durations in sorted(outcomes.items()):
         known = [duration for duration in durations if duration is not None]
         mean = f"{sum(known) / len(known):.0f}" if known else None
-        shown.add_row(*row(status, len(durations), mean))
-    output.print(shown)
+        rows.append((status, len(durations), mean))
+    print_rows(columns, rows, right=columns[1:])
 
 
 def _print_apdus(summaries: list[SessionSummary]) -> None:
@@ -99,29 +103,33 @@ def _print_apdus(summaries: list[SessionSummary]) -> None:
     count = sum(summary.responses for summary in responses)
     total = sum((summary.average_latency_ms or 0) * summary.responses for summary in responses)
     longest = max((summary.maximum_latency_ms or 0 for summary in responses), default=0)
-    shown = table("APDUs", "count", right=("count",))
-    for name, value in (
-        ("commands", sum(summary.commands for summary in summaries)),
-        ("responses", sum(summary.responses for summary in summaries)),
-        ("errors", sum(summary.errors for summary in summaries)),
-    ):
-        shown.add_row(*row(name, value))
-    output.print(shown)
+    print_rows(
+        ("APDUs", "count"),
+        [
+            ("commands", sum(summary.commands for summary in summaries)),
+            ("responses", sum(summary.responses for summary in summaries)),
+            ("errors", sum(summary.errors for summary in summaries)),
+        ],
+        right=("count",),
+    )
     if count:
         output.print(f"Latency: {total / count:.3f} ms on average, {longest:.3f} ms at most.\n")
 
 
 def _print_log(session_id: str, entries: list[CommLog]) -> None:
     output.print(f"Session {session_id}")
-    shown = table("time (UTC)", "direction", "APDU", "ms", "status word", right=("ms",))
-    for entry in entries:
-        shown.add_row(
-            *row(
+    print_rows(
+        ("time (UTC)", "direction", "APDU", "ms", "status word"),
+        [
+            (
                 f"{entry.timestamp:%H:%M:%S.%f}",
                 entry.direction.value,
                 entry.raw_data,
                 f"{entry.latency_ms:.3f}" if entry.latency_ms is not None else None,
                 f"{entry.status_word} {entry.status_message or ''}" if entry.status_word else None,
             )
-        )
-    output.print(shown)
+            for entry in entries
+        ],
+        right=("ms",),
+        folding=("APDU", "status word"),
+    )

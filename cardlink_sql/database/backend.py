@@ -30,7 +30,7 @@ class Backend(ABC):
 
     Attributes:
         dialect: the dialect.
-        package: the driver, and the extra of cardlink-sql that installs it.
+        package: the driver, and what pip installs it by.
         begin: opens a transaction that writes.
         read_only_mode: added to ``BEGIN`` by a manager that only reads, where nothing else keeps
             the server from writing.

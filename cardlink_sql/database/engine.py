@@ -163,10 +163,10 @@ def _refused_settings(config: DatabaseConfig, backend: Backend) -> Iterator[None
     try:
         yield
     except ModuleNotFoundError as error:
-        package, extra = backend.package
+        package, wanted = backend.package
         raise ConnectionError(
             f"the driver for {config.dialect} is not installed: {package}",
-            remedy=f"pip install 'cardlink-sql[{extra}]'",
+            remedy=f"run: pip install '{wanted}'",
         ) from error
     except TypeError as error:
         raise ConnectionError(

@@ -60,7 +60,7 @@ class MySQL(Backend):
     """MySQL and MariaDB, by PyMySQL."""
 
     dialect = Dialect.MYSQL
-    package = ("PyMySQL", "mysql")
+    package = ("PyMySQL", "pymysql")
     begin = "BEGIN"
     begin_snapshot = (
         # Under READ COMMITTED, which the sessions have, MySQL would take no snapshot.

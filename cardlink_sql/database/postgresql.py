@@ -42,7 +42,7 @@ class PostgreSQL(Backend):
     """PostgreSQL, by psycopg."""
 
     dialect = Dialect.POSTGRESQL
-    package = ("psycopg 3", "postgresql")
+    package = ("psycopg 3", "psycopg[binary]")
     begin = "BEGIN"
     read_only_mode = " READ ONLY"
     begin_snapshot = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)

@@ -48,6 +48,18 @@ def write_atomically(
     return _file(path, binary=binary, private=private)
 
 
+def refuse_existing(path: Path | None, *, force: bool) -> None:
+    """Refuse to replace a file unless it is forced; a pipe or ``/dev/stdout`` is never refused.
+
+    Raises:
+        DatabaseError: the file is there.
+    """
+    if path is not None and path.is_file() and not force:
+        raise DatabaseError(
+            "the file is there already", str(path), "name another, or replace it: --force"
+        )
+
+
 @contextmanager
 def _file(path: Path, *, binary: bool, private: bool) -> Iterator[IO[Any]]:
     try:

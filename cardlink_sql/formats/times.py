@@ -24,4 +24,6 @@ def parse_time(value: Any, where: str) -> datetime:
     except ValueError:
         what = f"{shown(text)} is not a time in ISO 8601"
         raise ValidationError(what, where, "write 2026-11-22T22:17:13.668544+00:00") from None
+    if moment.tzinfo is None:
+        raise ValidationError(f"{shown(text)} has no time zone", where, "add one, such as Z")
     return validation.moment(moment, where)

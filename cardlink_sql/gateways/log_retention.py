@@ -1,7 +1,8 @@
-"""Old log entries: finding, counting and deleting them, in batches."""
+"""Walks through the log, page by page: bytes found, old entries counted and deleted."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from cardlink_sql.gateways.base import Gateway, ignore_rows
 from cardlink_sql.model import validation
@@ -12,10 +13,12 @@ from cardlink_sql.queries.query import MAX_LIST
 _FOUND: Final = 10_000
 # Entries that count_old reads by one query.
 _COUNTED: Final = 50_000
+# Entries that search_hex reads by one query.
+_SEARCHED: Final = 2_000
 
 
 class LogRetention(Gateway[CommLog, int]):
-    """The part of the log's gateway that deletes what is old."""
+    """The part of the log's gateway that searches bytes and deletes what is old."""
 
     __slots__ = ()
 
@@ -81,3 +84,44 @@ class LogRetention(Gateway[CommLog, int]):
             counted += old
             on_rows(entries)
         return counted
+
+    def search_hex(
+        self,
+        pattern: str,
+        session_id: str | None = None,
+        limit: int = 1000,
+        *,
+        since: datetime | None = None,
+    ) -> list[CommLog]:
+        """Return the entries whose bytes contain ``pattern``, in the order of writing.
+
+        Args:
+            pattern: whole bytes as hex, any case, blanks allowed. ``A482`` is found in
+                ``00A482`` and not in ``0A4820``: bytes match bytes.
+            session_id: within this session, which is quick; without one, all logs are read.
+            limit: entries at most.
+            since: sent or received then or later.
+        """
+        wanted = validation.hex_pattern(pattern, "pattern")
+        most = validation.whole(limit, "limit", least=0)
+        parameters: dict[str, Any] = {"pattern": f"%{wanted}%", "after": 0, "limit": _SEARCHED}
+        if session_id is not None:
+            parameters["session_id"] = self._bind["session_id"](session_id)
+        if since is not None:
+            parameters["since"] = self._time(since)
+        found: list[CommLog] = []
+        while len(found) < most:
+            page = self._many("search_hex", parameters)
+            found += [entry for entry in page if _holds(entry.raw_data, wanted)]
+            if len(page) < _SEARCHED:
+                break
+            parameters["after"] = page[-1].id
+        return found[:most]
+
+
+def _holds(raw_data: str, wanted: str) -> bool:
+    """Return whether the bytes contain the others: an odd offset in the hex splits a byte."""
+    at = raw_data.find(wanted)
+    while at > 0 and at % 2:
+        at = raw_data.find(wanted, at + 1)
+    return at >= 0

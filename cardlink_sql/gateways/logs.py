@@ -250,31 +250,67 @@ class LogGateway(LogRetention):
         """Yield every entry one by one, in constant memory. The query is ``stream_session``."""
         return OwnedIterator(self._transaction, self._stream({}))
 
+    def find_matching(
+        self,
+        *,
+        session_id: str | None = None,
+        direction: AnyDirection | None = None,
+        status_word: str | None = None,
+        errors: bool = False,
+        normal_endings: bool = True,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[CommLog]:
+        """Return the entries that match every filter, of one session or the newest of all.
+
+        Args:
+            session_id: the session, whose entries come in the order of writing.
+            direction: commands or responses.
+            status_word: with this status word.
+            errors: the responses with a status word other than 9000.
+            normal_endings: whether 61xx, 91xx, 92xx and 9Fxx are among the errors, which end a
+                command normally; 9240, a memory problem, always is.
+            since: sent or received then or later.
+            limit: entries at most.
+        """
+        asked = {"session_id": session_id, "direction": direction, "status_word": status_word}
+        parameters: dict[str, Any] = {
+            name: self._bind[name](value) for name, value in asked.items() if value is not None
+        }
+        if errors:
+            parameters["errors"] = True
+            if not normal_endings:
+                parameters["without_normal_endings"] = True
+        if since is not None:
+            parameters["since"] = self._time(since)
+        parameters["limit"] = validation.limit(limit)
+        return self._many("find_matching", parameters, "id desc" if session_id is None else None)
+
     def find_by_direction(
         self, session_id: str | None, direction: AnyDirection, limit: int | None = None
     ) -> list[CommLog]:
-        """Return the commands or the responses of one session; ``None``: the newest of all."""
-        value = self._bind["direction"](direction)
-        return self._found("find_by_direction", {"direction": value}, session_id, limit)
+        """Return the commands or the responses. The query is ``find_matching``."""
+        value = self._given("direction", direction)
+        return self.find_matching(session_id=session_id, direction=value, limit=limit)
 
     def find_commands(
         self, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
-        """Return the commands. The query is ``find_by_direction``."""
+        """Return the commands. The query is ``find_matching``."""
         return self.find_by_direction(session_id, Direction.COMMAND, limit)
 
     def find_responses(
         self, session_id: str | None = None, limit: int | None = None
     ) -> list[CommLog]:
-        """Return the responses. The query is ``find_by_direction``."""
+        """Return the responses. The query is ``find_matching``."""
         return self.find_by_direction(session_id, Direction.RESPONSE, limit)
 
     def find_by_status(
         self, session_id: str | None, status_word: str, limit: int | None = None
     ) -> list[CommLog]:
-        """Return the entries with a status word of one session; ``None``: the newest of all."""
+        """Return the entries with a status word. The query is ``find_matching``."""
         value = self._given("status_word", status_word)
-        return self._found("find_by_status", {"status_word": value}, session_id, limit)
+        return self.find_matching(session_id=session_id, status_word=value, limit=limit)
 
     def find_errors(
         self,
@@ -283,41 +319,16 @@ class LogGateway(LogRetention):
         *,
         normal_endings: bool = True,
     ) -> list[CommLog]:
-        """Return the responses with a status word other than 9000, of one session or the newest.
+        """Return the responses with a status word other than 9000. The query is ``find_matching``.
 
         Args:
             session_id: the session; without one, of all sessions, the newest first.
             limit: entries at most.
-            normal_endings: whether 61xx, 91xx, 92xx and 9Fxx are among them, which end a command
-                normally; 9240, a memory problem, always is.
+            normal_endings: whether 61xx, 91xx, 92xx and 9Fxx are among them.
         """
-        values = {} if normal_endings else {"without_normal_endings": True}
-        return self._found("find_errors", values, session_id, limit)
-
-    def search_hex(
-        self, pattern: str, session_id: str | None = None, limit: int = 1000
-    ) -> list[CommLog]:
-        """Return the entries whose bytes contain ``pattern``, in the order of writing.
-
-        Args:
-            pattern: whole bytes as hex, any case, blanks allowed. ``A482`` is found in
-                ``00A482`` and not in ``0A4820``: bytes match bytes.
-            session_id: within this session, which is quick; without one, all logs are read.
-            limit: entries at most.
-        """
-        wanted = validation.hex_pattern(pattern, "pattern")
-        most = validation.whole(limit, "limit", least=0)
-        parameters: dict[str, Any] = {"pattern": f"%{wanted}%", "after": 0, "limit": _PAGE}
-        if session_id is not None:
-            parameters["session_id"] = self._bind["session_id"](session_id)
-        found: list[CommLog] = []
-        while len(found) < most:
-            page = self._many("search_hex", parameters)
-            found += [entry for entry in page if _holds(entry.raw_data, wanted)]
-            if len(page) < _PAGE:
-                break
-            parameters["after"] = page[-1].id
-        return found[:most]
+        return self.find_matching(
+            session_id=session_id, errors=True, normal_endings=normal_endings, limit=limit
+        )
 
     def count_by_session(self, session_id: str) -> int:
         """Return the number of a session's entries."""
@@ -373,15 +384,6 @@ class LogGateway(LogRetention):
         self._check_kind(record)
         return complete(replace(record), self._row(record))
 
-    def _found(
-        self, name: str, values: dict[str, Any], session_id: str | None, limit: int | None
-    ) -> list[CommLog]:
-        parameters = {**values, "limit": validation.limit(limit)}
-        if session_id is None:
-            return self._many(name, parameters, "id desc")
-        session = self._bind["session_id"](session_id)
-        return self._many(name, {**parameters, "session_id": session})
-
     def _stream(self, scope: dict[str, Any], after: int = 0) -> Iterator[CommLog]:
         while True:
             with skipped_keys() as keys:
@@ -390,11 +392,3 @@ class LogGateway(LogRetention):
             if len(page) + len(keys) < _PAGE:
                 return
             after = max([*keys, *(entry.id for entry in page[-1:])])
-
-
-def _holds(raw_data: str, wanted: str) -> bool:
-    """Return whether the bytes contain the others: an odd offset in the hex splits a byte."""
-    at = raw_data.find(wanted)
-    while at > 0 and at % 2:
-        at = raw_data.find(wanted, at + 1)
-    return at >= 0

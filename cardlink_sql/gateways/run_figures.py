@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from cardlink_sql.errors import NotFoundError, ValidationError
@@ -39,9 +40,16 @@ class RunFigures(Gateway[TestResult, str]):
         del figures["suite_name"]
         return TestRunSummary(run_id=run, suites=tuple(suites), **figures)
 
-    def get_runs(self, limit: int = 20) -> list[TestRun]:
-        """Return the figures of the latest runs, newest first, in one statement."""
-        parameters = {"limit": validation.whole(limit, "limit", least=0)}
+    def get_runs(self, limit: int = 20, since: datetime | None = None) -> list[TestRun]:
+        """Return the figures of the latest runs, newest first, in one statement.
+
+        Args:
+            limit: runs at most.
+            since: started then or later.
+        """
+        parameters: dict[str, Any] = {"limit": validation.whole(limit, "limit", least=0)}
+        if since is not None:
+            parameters["since"] = self._time(since)
         return self._durations("get_runs", TestRun, parameters)
 
     def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
@@ -92,4 +100,6 @@ class RunFigures(Gateway[TestResult, str]):
         return [replace(one, duration_ms=int(one.duration_ms)) for one in figures]
 
     def _no_run(self, run_id: str) -> NotFoundError:
-        return NotFoundError(f"there is no run {run_id!r}", self.table.name)
+        return NotFoundError(
+            f"there is no run {run_id!r}", self.table.name, "run: cardlink-db tests runs"
+        )

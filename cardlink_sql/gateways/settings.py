@@ -24,6 +24,7 @@ from cardlink_sql.model.declared_settings import (
     declared_categories,
     declared_settings,
     is_secret,
+    nearest_declared,
 )
 from cardlink_sql.model.records.page import Page
 from cardlink_sql.model.records.setting import Setting, SettingInForce, SettingsImport
@@ -326,10 +327,11 @@ class SettingGateway(Gateway[Setting, str]):
 
 
 def _absent(key: str) -> NotFoundError:
+    near = "".join(f"; there is {name}" for name in nearest_declared(key))
     return NotFoundError(
-        f"no setting {key!r} is stored or declared",
+        f"no setting {key!r} is stored or declared{near}",
         "settings",
-        "store it, or pass a default where it is read",
+        "run: cardlink-db settings list",
     )
 
 

@@ -259,13 +259,8 @@ class TestGateway(RunFigures):
             end: started before.
             limit: results at most.
         """
-        equal = {
-            "run_id": run_id,
-            "suite_name": suite_name,
-            "status": status,
-            "device_id": device_id,
-            "card_iccid": card_iccid,
-        }
+        equal = {"run_id": run_id, "suite_name": suite_name, "status": status}
+        equal |= {"device_id": device_id, "card_iccid": card_iccid}
         filters = {
             column: self._bind[column](value)
             for column, value in equal.items()
@@ -282,13 +277,18 @@ class TestGateway(RunFigures):
         return self._of_run(self._bind["run_id"](run_id), limit, failures=True)
 
     def history(
-        self, suite_name: str, test_name: str, limit: int | None = None
+        self,
+        suite_name: str,
+        test_name: str,
+        limit: int | None = None,
+        since: datetime | None = None,
     ) -> list[TestResult]:
         """Return past results of a test, newest first. The query is ``find_by_filters``."""
         return self._filtered(
             limit,
             suite_name=self._given("suite_name", suite_name),
             test_name=self._given("test_name", test_name),
+            **self._range(since, None),
         )
 
     def get_run_ids(self, limit: int | None = None) -> list[str]:

@@ -16,6 +16,8 @@ from cardlink_sql.model.validation import Check
 # Stands for a secret where it is not asked for; no secret may be it.
 HIDDEN: Final = "***"
 _MAX_TEXT: Final = 65_536
+# How alike two keys are that probably mean one; unrelated ones of one ending are below.
+_LIKENESS: Final = 0.8
 
 Default = int | float | bool | str | None
 
@@ -289,18 +291,24 @@ def check_undeclared(key: str, category: str | None, where: str) -> None:
         where: the key's path, for the error.
 
     Raises:
-        ValidationError: the key is named as a category that has declared settings, or is in it.
+        ValidationError: the key is named as a category that has declared settings, or is in it, or
+            it resembles a declared key.
     """
     check_is_no_category(key, where)
     chosen = category_of(key) if category is None else category
-    if chosen in declared_categories():
-        of_category = [name for name in sorted(declared_settings()) if category_of(name) == chosen]
-        near = get_close_matches(key, of_category, n=1) or of_category
+    of_category = [name for name in sorted(declared_settings()) if category_of(name) == chosen]
+    near = nearest_declared(key) or of_category
+    if near:
         raise ValidationError(
-            f"no setting {key!r} is declared in the category {chosen}: it has {', '.join(near)}; "
+            f"no setting {key!r} is declared; there is {', '.join(near)}; "
             "add --new for an undeclared key",
             where,
         )
+
+
+def nearest_declared(key: str) -> list[str]:
+    """Return the declared key that a mistyped one probably means, or nothing."""
+    return get_close_matches(key, declared_settings(), n=1, cutoff=_LIKENESS)
 
 
 def check_is_no_category(key: str, where: str) -> None:

@@ -249,7 +249,8 @@ def iccid(value: Any, where: str = "iccid") -> str:
     """
     if isinstance(value, str) and not value.isdecimal() and _ICCID_FILLED.fullmatch(value):
         value = value.upper().rstrip("F")
-    return _digits(value, where, _ICCID, "an ICCID of 18 to 22 digits")
+    rule = "an ICCID of 18 to 22 digits, the first 6 and the last decimal"
+    return _digits(value, where, _ICCID, rule)
 
 
 def imsi(value: Any, where: str = "imsi") -> str:

@@ -35,10 +35,12 @@ WHERE id > :after
 ORDER BY id
 LIMIT :limit;
 
--- name: find_by_direction :many
--- The commands or the responses: of one session in the order of writing, or the newest of all.
--- find_commands and find_responses send it too.
--- allow-scan: of all sessions it walks the primary key until the limit, and every second row matches
+-- name: find_matching :many
+-- The entries that have everything asked for: of one session in the order of writing, or the newest
+-- of all. Errors are responses whose status word is not 9000 (ISO/IEC 7816-4). 61, 91, 92 and 9F end
+-- a command normally, too (ETSI TS 102 221 §10.2.1.1, 3GPP TS 51.011 §9.4), but 9240 is a memory
+-- problem. find_by_direction, find_commands, find_responses, find_by_status and find_errors send it too.
+-- allow-scan: of all sessions it walks the primary key until the limit: where few match it reads far
 SELECT
   session_id,
   direction,
@@ -50,57 +52,16 @@ SELECT
   timestamp,
   id
 FROM comm_logs
-WHERE direction = :direction
+WHERE 1 = 1
   AND session_id = :session_id                 -- when: session_id
-ORDER BY
-  id DESC,                                     -- order: id desc
-  id
-LIMIT :limit;
-
--- name: find_by_status :many
--- The entries with one status word: of one session, or the newest of all.
--- allow-scan: of all sessions it walks the primary key until the limit: a rare word reads far
-SELECT
-  session_id,
-  direction,
-  raw_data,
-  latency_ms,
-  decoded_data,
-  status_word,
-  status_message,
-  timestamp,
-  id
-FROM comm_logs
-WHERE status_word = :status_word
-  AND session_id = :session_id                 -- when: session_id
-ORDER BY
-  id DESC,                                     -- order: id desc
-  id
-LIMIT :limit;
-
--- name: find_errors :many
--- The responses whose status word is not 9000 (ISO/IEC 7816-4): of one session, or the newest
--- of all. 61, 91, 92 and 9F end a command normally, too (ETSI TS 102 221 §10.2.1.1, 3GPP TS 51.011
--- §9.4), but 9240 is a memory problem.
--- allow-scan: of all sessions it walks the primary key until the limit: where errors are rare it reads far
-SELECT
-  session_id,
-  direction,
-  raw_data,
-  latency_ms,
-  decoded_data,
-  status_word,
-  status_message,
-  timestamp,
-  id
-FROM comm_logs
-WHERE direction = 'response'
-  AND status_word <> '9000'
+  AND direction = :direction                   -- when: direction
+  AND status_word = :status_word               -- when: status_word
+  AND direction = 'response' AND status_word <> '9000' -- when: errors
   AND (                                        -- when: without_normal_endings
     SUBSTR(status_word, 1, 2) NOT IN ('61', '91', '92', '9F') -- when: without_normal_endings
     OR status_word = '9240'                    -- when: without_normal_endings
   )                                            -- when: without_normal_endings
-  AND session_id = :session_id                 -- when: session_id
+  AND timestamp >= :since                      -- when: since
 ORDER BY
   id DESC,                                     -- order: id desc
   id
@@ -125,6 +86,7 @@ FROM comm_logs
 WHERE id > :after
   AND raw_data LIKE :pattern
   AND session_id = :session_id                 -- when: session_id
+  AND timestamp >= :since                      -- when: since
 ORDER BY id
 LIMIT :limit;
 

@@ -220,6 +220,7 @@ FROM (
   SELECT run_id
   FROM test_results
   GROUP BY run_id
+  HAVING MIN(started_at) >= :since             -- when: since
   ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
   LIMIT :limit
 ) latest

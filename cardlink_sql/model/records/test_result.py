@@ -1,8 +1,9 @@
 """Test results, and the runs and suites that they form."""
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from operator import add
 
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.json_value import JSONValue, Record
@@ -210,3 +211,7 @@ class JUnitImport(Record):
     unchanged: int
     unread: int = 0
     missing: int = 0
+
+    def __add__(self, other: "JUnitImport") -> "JUnitImport":
+        """Return the numbers of two reports together."""
+        return JUnitImport(*map(add, astuple(self), astuple(other)))

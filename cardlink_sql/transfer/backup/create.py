@@ -7,7 +7,7 @@ from typing import IO, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
-from cardlink_sql.formats.files import write_atomically
+from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite_copy
@@ -80,22 +80,15 @@ def create_backup(
         DatabaseError: the file is there already, or it cannot be written; the dump tool is
             missing, or failed.
     """
-    _refuse_existing(file, force=force)
+    if file.exists() and not file.is_file():
+        raise DatabaseError("not a file", str(file), "name a file to make")
+    refuse_existing(file, force=force)
     kind, obstacle = _choose(manager, method)
     with write_atomically(file, binary=True, private=True) as part:
         manifest = _write(manager, kind, part, on_progress)
         with Container(Path(part.name)) as written:
             written.verify(on_progress)
     return Backup(file, file.stat().st_size, manifest, obstacle)
-
-
-def _refuse_existing(file: Path, *, force: bool) -> None:
-    if file.exists() and not file.is_file():
-        raise DatabaseError("not a file", str(file), "name a file to make")
-    if file.exists() and not force:
-        raise DatabaseError(
-            "the file is there already", str(file), "name another, or replace it: --force"
-        )
 
 
 def _choose(manager: DatabaseManager, method: Method) -> tuple[PayloadKind, str | None]:
