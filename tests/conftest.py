@@ -113,10 +113,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadScopeScheduling):
-    """Gives each worker test by test, and whole files where :data:`BUILT_BY` says so."""
+    """Gives a worker a test with all its parameters, or whole files of :data:`BUILT_BY`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return BUILT_BY.get(Path(nodeid.partition("::")[0]).stem, nodeid)
+        return BUILT_BY.get(Path(nodeid.partition("::")[0]).stem, nodeid.partition("[")[0])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
