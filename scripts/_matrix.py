@@ -134,8 +134,8 @@ def run_row(name: str, row: Row, *, core: bool) -> str:
         (FOLDER / f"{name}.log").open("w+", encoding="utf-8") as log,
     ):
         report = Path(folder) / "report.xml"
-        files = [f"tests/test_{part}.py" for part in CORE] if core else []
-        files = ["tests/test_galera.py"] if row.dialect == "galera" else files
+        parts = ("galera",) if row.dialect == "galera" else CORE if core else ()
+        files = [f"tests/test_{part}.py" for part in parts]
         tests = [python, "-m", "pytest", "-n", "auto", "-k", row.dialect]
         run([*around, *tests, f"--junitxml={report}", *files], environment, log)
         if row.dialect == "sqlite":
@@ -149,7 +149,7 @@ def run_row(name: str, row: Row, *, core: bool) -> str:
     refused = sum(kind == "failed" for kind, _ in said)
     count = int(found.attrib["tests"]) - int(found.attrib["skipped"])
     faults = int(found.attrib["failures"]) + int(found.attrib["errors"])
-    what = f"{count}{', the core' if core else ''}"
+    what = f"{count}{', the core' if parts is CORE else ''}"
     return f"| {version} | {what} | {faults} | {refused} | {datetime.now(UTC):%Y-%m-%d} |"
 
 
