@@ -8,14 +8,11 @@ The listener polls the counter.
 import logging
 import math
 import os
-import selectors
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
-from types import TracebackType
 from typing import Final, TypeVar
 
 from cardlink_sql.database.event_bus import DatabaseEvent
@@ -40,8 +37,6 @@ T = TypeVar("T")
 # Events read at a time.
 _PAGE: Final = 500
 _GONE: Final = "purged before they were read, or lost when the database was restored"
-# epoll would be shared with a forked child.
-_Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Listener:
@@ -74,6 +69,7 @@ class Listener:
         self._is_lost = False
         self._process = os.getpid()
         self._reading = Lock()
+        self._open = _held()
         last_id, publishes = self._ask(OutboxGateway.get_counter)
         if not publishes:
             raise StateError(
@@ -83,7 +79,6 @@ class Listener:
             )
         self._position = last_id if after is None else validation.whole(after, "after", least=0)
         self._next = self._position
-        self._waker = _Waker()
 
     @property
     def position(self) -> int:
@@ -115,12 +110,8 @@ class Listener:
         """
         wait = math.inf if timeout is None else validation.waiting_time(timeout, "timeout")
         self._adopt()
-        try:
-            with self._reading:
-                return self._next_until(time.monotonic() + wait)
-        finally:
-            if self._closed:
-                self._free()
+        with self._reading:
+            return self._next_until(time.monotonic() + wait)
 
     def close(self) -> None:
         """End it: whoever waits for an event at this moment gets ``None``, an iteration ends.
@@ -129,8 +120,8 @@ class Listener:
         """
         self._adopt()
         self._closed = True
-        self._waker.wake()
-        self._free()
+        with suppress(RuntimeError):  # it is closed already
+            self._open.release()
 
     def __iter__(self) -> "Listener":
         return self
@@ -144,12 +135,7 @@ class Listener:
     def __enter__(self) -> "Listener":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def _next_until(self, deadline: float) -> DatabaseEvent | None:
@@ -168,22 +154,15 @@ class Listener:
                 if fault is not None:
                     raise fault
                 return None
-            self._waker.wait(min(rest, self._interval))
+            self._open.acquire(timeout=min(rest, self._interval))
         return None
-
-    def _free(self) -> None:
-        # A waiting thread holds the lock, and frees the waker when it wakes up.
-        if self._reading.acquire(blocking=False):
-            self._waker.free()
-            self._reading.release()
 
     def _adopt(self) -> None:
         """In a forked child: leave to the parent what is its own."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._reading = Lock()
-            self._waker.free()
-            self._waker = _Waker()
+            self._open = _held()
 
     def _look(self) -> DatabaseError | None:
         """Read what there is; return the error if the database cannot be reached now."""
@@ -233,28 +212,14 @@ class Listener:
             return question(OutboxGateway(transaction, self._library))
 
 
-class _Waker:
-    """Ends the wait of another thread."""
+def _held() -> Lock:
+    """Return a lock that is held while the listener is open: to wait for it is to wait for the end.
 
-    def __init__(self) -> None:
-        self._receiver, self._sender = socket.socketpair()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until somebody calls :meth:`wake`, or ``seconds`` are over."""
-        with _Selector() as selector:
-            selector.register(self._receiver.fileno(), selectors.EVENT_READ)
-            selector.select(seconds)
-
-    def wake(self) -> None:
-        """End the waiting, and every later one; from any thread."""
-        # A byte: closing the socket would not be seen while a forked child has it open.
-        with suppress(OSError):
-            self._sender.send(b"!")
-
-    def free(self) -> None:
-        """Close the sockets."""
-        self._receiver.close()
-        self._sender.close()
+    A signal's handler may release a lock; it may not set an event.
+    """
+    lock = Lock()
+    lock.acquire()
+    return lock
 
 
 def _check_database(pool: Pool) -> None:
