@@ -10,10 +10,11 @@ other, a batch holds the database for a few hundredths of a second, then pauses 
 that other writers can proceed. Purging twice at once does no harm.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
@@ -39,15 +40,8 @@ _SESSIONS: Final = 200
 _LONGEST_PAUSE: Final = 0.05  # seconds
 
 
-class OnBatch(Protocol):
-    """A callback that a purge calls after each batch."""
-
-    def __call__(self, rows: Mapping[str, int], /) -> None:
-        """So many rows of each table are gone for good."""
-
-
-def _tell_nobody(_rows: Mapping[str, int], /) -> None:
-    pass
+# Called after each batch with the rows of each table that are gone for good.
+OnBatch = Callable[[Mapping[str, int]], object]
 
 
 def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> dict[str, float]:
@@ -98,7 +92,9 @@ def count_old(
 
 
 def purge(
-    manager: DatabaseManager, days: Mapping[str, float], on_batch: OnBatch = _tell_nobody
+    manager: DatabaseManager,
+    days: Mapping[str, float],
+    on_batch: OnBatch = lambda _rows: None,
 ) -> dict[str, int]:
     """Delete rows older than so many days; return the number deleted in each table.
 
@@ -124,10 +120,9 @@ def purge(
         work.sessions(days["sessions"])
     if "logs" in days:
         work.logs(days["logs"])
-    if "tests" in days:
-        work.tests(days["tests"])
-    if "events" in days:
-        work.events(days["events"])
+    for table in ("tests", "events"):
+        if table in days:
+            work.counted(table, days[table])
     return _in_order(work.purged)
 
 
@@ -163,27 +158,19 @@ class _Purge:
             self._write(partial(self._delete_logs, ids=ids))
             after = ids[-1]
 
-    def tests(self, days: float) -> None:
-        self._count(tests=0)
-        stuck = 0
-        while True:
-            if self._write(partial(self._delete_tests, days=days)):
-                stuck = 0
-                continue
-            # Where another purge deleted the same rows first, there may be more.
-            left = self._read(partial(self._count_tests, days=days))
-            if left in (0, stuck):
-                return
-            stuck = left
-
-    def events(self, days: float) -> None:
-        self._count(events=0)
-        remaining = self._read(partial(self._count_events, days=days))
-        while remaining:
-            # Not more than there are, or the last batch would read the table to its end.
-            wanted = min(self._batch, remaining)
-            gone = self._write(partial(self._delete_events, days=days, limit=wanted))
-            remaining = remaining - gone if gone else 0
+    def counted(self, table: str, days: float) -> None:
+        """Purge a table whose old rows are quick to count."""
+        self._count(**{table: 0})
+        count = partial(self._count_old, table=table, days=days)
+        before: float = math.inf
+        # Where another purge deletes the same rows first, a round leaves some.
+        while 0 < (left := self._read(count)) < before:
+            before = left
+            while left > 0:
+                # Not more than there are, or the last batch would read the table to its end.
+                limit = min(self._batch, left)
+                gone = self._write(partial(self._purge_old, table=table, days=days, limit=limit))
+                left = left - gone if gone else 0
 
     def _next_sessions(self, uow: UnitOfWork, days: float) -> tuple[list[str], list[int]]:
         """As many old sessions as fit a batch with their logs, or one, and so much of the log."""
@@ -209,17 +196,12 @@ class _Purge:
     def _delete_logs(self, uow: UnitOfWork, ids: list[int]) -> dict[str, int]:
         return {"logs": uow.logs.delete_many(ids)}
 
-    def _delete_tests(self, uow: UnitOfWork, days: float) -> dict[str, int]:
-        return {"tests": uow.tests.purge_old(days, self._batch)}
+    def _count_old(self, uow: UnitOfWork, table: str, days: float) -> int:
+        return (uow.tests if table == "tests" else uow.outbox).count_old(days)
 
-    def _count_tests(self, uow: UnitOfWork, days: float) -> int:
-        return uow.tests.count_old(days)
-
-    def _count_events(self, uow: UnitOfWork, days: float) -> int:
-        return uow.outbox.count_old(days)
-
-    def _delete_events(self, uow: UnitOfWork, days: float, limit: int) -> dict[str, int]:
-        return {"events": uow.outbox.purge_old(days, limit)}
+    def _purge_old(self, uow: UnitOfWork, table: str, days: float, limit: int) -> dict[str, int]:
+        gateway = uow.tests if table == "tests" else uow.outbox
+        return {table: gateway.purge_old(days, limit)}
 
     def _read(self, work: Callable[[UnitOfWork], T]) -> T:
         with UnitOfWork(self._manager, read_only=True) as uow:

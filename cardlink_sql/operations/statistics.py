@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
+from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import command_name
@@ -86,14 +87,10 @@ class Statistics(Record):
     test_runs: list[TestRun]
 
 
-def _tell_nobody(_done: int, /) -> None:
-    pass
-
-
 def take_statistics(
     manager: DatabaseManager,
     days: float = 30,
-    on_step: Callable[[int], None] = _tell_nobody,
+    on_step: Callable[[int], None] = ignore_rows,
     *,
     exact: bool = True,
 ) -> Statistics:
