@@ -249,7 +249,7 @@ def test_a_database_that_another_process_has_open_is_not_replaced(
     made = create_backup(sqlite_manager, tmp_path / "one.backup")
     change(sqlite_manager)
     before = content(sqlite_manager)
-    monkeypatch.setattr(sqlite_replacement, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite_replacement, "_LOCK_TIMEOUT", 0.05)
     file = file_of(sqlite_manager)
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(file), statement],

@@ -11,8 +11,8 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -68,44 +68,33 @@ class Payload(io.RawIOBase):
         return len(data)
 
 
-class NewContainer:
-    """A backup that is being written."""
-
-    def __init__(self, file: IO[bytes], kind: PayloadKind) -> None:
-        self._file = file
-        self._kind = kind
-        # pg_dump has compressed its own.
-        method = zipfile.ZIP_STORED if kind is PayloadKind.PG_DUMP else zipfile.ZIP_DEFLATED
-        self._zip = zipfile.ZipFile(file, "w", method, compresslevel=_LEVEL)
-
-    def __enter__(self) -> "NewContainer":
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        # After an error the file goes away, and a full disk would only speak again.
-        with suppress(OSError) if error is not None else nullcontext():
-            self._zip.close()
-
-    @contextmanager
-    def payload(self, on_progress: OnProgress = no_progress) -> Iterator[Payload]:
-        """Open the payload, to be written in the block."""
-        with self._zip.open(PAYLOAD_NAMES[self._kind], "w", force_zip64=True) as file:
-            yield Payload(file, on_progress)
-
-    def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and the zip's directory."""
+def write_container(
+    file: IO[bytes],
+    kind: PayloadKind,
+    write: Callable[[Payload], Manifest],
+    on_progress: OnProgress,
+) -> Manifest:
+    """Write a backup; ``write`` fills the payload and describes it."""
+    # pg_dump has compressed its own.
+    method = zipfile.ZIP_STORED if kind is PayloadKind.PG_DUMP else zipfile.ZIP_DEFLATED
+    container = zipfile.ZipFile(file, "w", method, compresslevel=_LEVEL)
+    try:
+        with container.open(PAYLOAD_NAMES[kind], "w", force_zip64=True) as payload:
+            manifest = write(Payload(payload, on_progress))
         text = json.dumps(manifest.to_document(), indent=2, ensure_ascii=False)
-        self._zip.writestr(MANIFEST_NAME, f"{text}\n")
-        self._zip.close()
-        self._file.flush()
+        container.writestr(MANIFEST_NAME, f"{text}\n")
+    except BaseException:
+        # The file goes away, and a full disk would only speak again.
+        with suppress(OSError):
+            container.close()
+        raise
+    container.close()
+    file.flush()
+    return manifest
 
 
 class Container:
-    """A backup that is read.
-
-    Raises:
-        ValidationError: it is not a backup, or it is damaged.
-    """
+    """A backup that is read; what is none, or damaged, raises ``ValidationError``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -125,11 +114,7 @@ class Container:
         self._zip.close()
 
     def chunks(self, on_progress: OnProgress = no_progress) -> Iterator[bytes]:
-        """Return the payload piece by piece; after the last one it is known to be whole.
-
-        Raises:
-            ValidationError: it is damaged, or not what the manifest says.
-        """
+        """Return the payload piece by piece; after the last one it is known to be whole."""
         digest, size = hashlib.sha256(), 0
         with self._refused(), self._zip.open(self._payload) as file:
             while chunk := file.read(CHUNK):
@@ -141,12 +126,7 @@ class Container:
             raise self._damaged("its payload is not the one that the manifest describes")
 
     def unpack(self, target: IO[bytes], on_progress: OnProgress = no_progress) -> None:
-        """Write the payload to a file.
-
-        Raises:
-            ValidationError: it is damaged; the file then holds a part of it.
-            DatabaseError: the disk has not enough room for it.
-        """
+        """Write the payload to a file."""
         folder = Path(target.name).parent
         free = shutil.disk_usage(folder).free
         if self.manifest.size > free:
@@ -157,15 +137,6 @@ class Container:
             )
         for chunk in self.chunks(on_progress):
             target.write(chunk)
-
-    def verify(self, on_progress: OnProgress = no_progress) -> None:
-        """Read everything once.
-
-        Raises:
-            ValidationError: it is damaged.
-        """
-        for _ in self.chunks(on_progress):
-            pass
 
     def _read_manifest(self) -> Manifest:
         info = self._zip.getinfo(MANIFEST_NAME)

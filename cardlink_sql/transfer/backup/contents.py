@@ -21,11 +21,7 @@ LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role r
 
 
 def read_contents(statements: InternalStatements) -> Contents:
-    """Return what a database holds.
-
-    Args:
-        statements: over its connection, in a transaction where the figures must agree.
-    """
+    """Return what a database holds; in a transaction the figures agree."""
     backend = BACKENDS[statements.dialect](statements.connection)
     present = backend.table_names()
     migrations: tuple[str, ...] = ()
@@ -40,11 +36,7 @@ def read_contents(statements: InternalStatements) -> Contents:
 
 
 def refuse_nothing(contents: Contents, where: str) -> None:
-    """Refuse to back up a database without a schema.
-
-    Raises:
-        MigrationError: no migration is applied there.
-    """
+    """Refuse to back up a database without a schema."""
     if not contents.migrations:
         raise MigrationError(
             "there is nothing to back up: no migration is applied to this database",
@@ -54,11 +46,7 @@ def refuse_nothing(contents: Contents, where: str) -> None:
 
 
 def refuse_unseen(contents: Contents, dialect: Dialect, where: str) -> None:
-    """Refuse to back up less than there is: a server does not show a table to who has no right.
-
-    Raises:
-        DatabaseError: the schema is current, and a table is not to be seen.
-    """
+    """Refuse to back up less than there is: a server hides a table from who has no right."""
     is_current = set(contents.migrations) >= _known_migrations(dialect)
     unseen = [name for name in TABLES if name not in contents.tables]
     if is_current and unseen:
@@ -66,11 +54,7 @@ def refuse_unseen(contents: Contents, dialect: Dialect, where: str) -> None:
 
 
 def refuse_newer(contents: Contents, dialect: Dialect, where: str) -> None:
-    """Refuse a backup whose migrations this version does not know.
-
-    Raises:
-        MigrationError: a newer version of cardlink-sql wrote it, or another project.
-    """
+    """Refuse a backup whose migrations this version does not know."""
     known = _known_migrations(dialect)
     unknown = [name for name in contents.migrations if name not in known]
     if unknown:
@@ -86,24 +70,17 @@ def _known_migrations(dialect: Dialect) -> set[str]:
 
 
 def refuse_difference(found: Contents, expected: Contents, where: str) -> None:
-    """Refuse what was unpacked where it is not what the manifest says.
-
-    Raises:
-        ValidationError: the migrations, the tables or the rows of one differ.
-    """
-    for what, there, said in _compared(found, expected):
+    """Refuse what was unpacked where it is not what the manifest says."""
+    names = sorted(found.tables.keys() | expected.tables.keys())
+    compared: list[tuple[str, object, object]] = [
+        ("migrations", ", ".join(found.migrations), ", ".join(expected.migrations)),
+        *((f"rows of {name}", found.tables.get(name), expected.tables.get(name)) for name in names),
+        ("rows that refer to none", found.orphans, expected.orphans),
+    ]
+    for what, there, said in compared:
         if there != said:
             raise ValidationError(
                 f"the backup holds {what}: {there}, but its manifest says {said}",
                 where,
                 "use another backup; nothing was changed",
             )
-
-
-def _compared(found: Contents, expected: Contents) -> list[tuple[str, object, object]]:
-    names = sorted(found.tables.keys() | expected.tables.keys())
-    return [
-        ("migrations", ", ".join(found.migrations), ", ".join(expected.migrations)),
-        *((f"rows of {name}", found.tables.get(name), expected.tables.get(name)) for name in names),
-        ("rows that refer to none", found.orphans, expected.orphans),
-    ]

@@ -11,7 +11,7 @@ from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite_copy
-from cardlink_sql.transfer.backup.container import Container, NewContainer, Payload
+from cardlink_sql.transfer.backup.container import Container, Payload, write_container
 from cardlink_sql.transfer.backup.manifest import Manifest, Origin, PayloadKind
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
@@ -87,7 +87,8 @@ def create_backup(
     with write_atomically(file, binary=True, private=True) as part:
         manifest = _write(manager, kind, part, on_progress)
         with Container(Path(part.name)) as written:
-            written.verify(on_progress)
+            for _ in written.chunks(on_progress):
+                pass  # each is checked
     return Backup(file, file.stat().st_size, manifest, obstacle)
 
 
@@ -107,10 +108,9 @@ def _choose(manager: DatabaseManager, method: Method) -> tuple[PayloadKind, str 
 def _write(
     manager: DatabaseManager, kind: PayloadKind, part: IO[bytes], on_progress: OnProgress
 ) -> Manifest:
-    with NewContainer(part, kind) as container:
-        with container.payload(on_progress) as payload:
-            origin = _write_payload(manager, kind, payload, Path(part.name).parent)
-        manifest = Manifest(
+    def write(payload: Payload) -> Manifest:
+        origin = _write_payload(manager, kind, payload, Path(part.name).parent)
+        return Manifest(
             **vars(origin),
             kind=kind,
             dialect=manager.dialect,
@@ -118,8 +118,8 @@ def _write(
             sha256=payload.sha256,
             created_at=times.utc_now(),
         )
-        container.finish(manifest)
-    return manifest
+
+    return write_container(part, kind, write, on_progress)
 
 
 def _write_payload(

@@ -21,11 +21,7 @@ from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, impo
 
 
 def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
-    """Write every table as JSON lines, the PSKs as they are stored.
-
-    Raises:
-        MigrationError: its schema is not the one of this version.
-    """
+    """Write every table as JSON lines, the PSKs as they are stored."""
     where = manager.config.safe_url
     status = manager.migrator.status()
     applied = tuple(one.id for one in status.applied)
@@ -53,9 +49,6 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
     """Load JSON lines into an empty database, whose schema is made first, and count its rows.
 
     The counter of the events comes from the manifest.
-
-    Raises:
-        ValidationError: the rows cannot be taken, or are not those of the manifest.
     """
     manager.create_tables()
     try:

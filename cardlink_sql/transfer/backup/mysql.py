@@ -71,11 +71,7 @@ _OPTIONS: Final = (
 
 
 def obstacle(manager: DatabaseManager) -> str | None:
-    """Return why the dump tool cannot be used; None where it can.
-
-    Raises:
-        ConnectionError: the database does not answer.
-    """
+    """Return why the dump tool cannot be used; None where it can."""
     if untold := _untold_parameters(manager):
         return f"mysqldump cannot be given {untold[0]}"
     product = _product(manager)
@@ -88,10 +84,6 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """Write a dump of CardLink's tables, and count its rows as they pass by.
 
     It is of one snapshot; writers go on meanwhile, migrations wait.
-
-    Raises:
-        MigrationError: no migration is applied to the database, or one is under way.
-        DatabaseError: the tool failed, or the role does not see a table.
     """
     with own_connection(manager) as server:
         database = manager.config.engine_url.database or ""
@@ -115,11 +107,7 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
 
 
 def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
-    """Read a dump from end to end and compare it with the manifest, without a database.
-
-    Raises:
-        ValidationError: its end is missing, or it is not what the manifest says.
-    """
+    """Read a dump from end to end and compare it with the manifest, without a database."""
     found = count_inserted_rows(lines(dump, where))
     if found is None:
         raise ValidationError("the dump has no end", where, "use another backup")
@@ -128,12 +116,7 @@ def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
 
 
 def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
-    """Return the client that loads a dump: the one of the dump's product and the server's.
-
-    Raises:
-        ValidationError: the dump is of the other product.
-        DatabaseError: there is no such client.
-    """
+    """Return the client that loads a dump: the one of the dump's product and the server's."""
     product = _product(manager)
     if manifest.product != product:
         raise ValidationError(
@@ -154,9 +137,6 @@ def load(
 
     The bookkeeping of the migrations is the last table of a dump, so a database that is loaded
     in part has no migration applied, and nothing mistakes it for a whole one.
-
-    Raises:
-        DatabaseError: the server refused something.
     """
     database = manager.config.engine_url.database or ""
     commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()

@@ -37,11 +37,7 @@ _DISPENSABLE: Final = ("keepalives", "tcp_user_timeout")
 
 
 def obstacle(manager: DatabaseManager) -> str | None:
-    """Return why ``pg_dump`` cannot be used; None where it can.
-
-    Raises:
-        ConnectionError: the database does not answer.
-    """
+    """Return why ``pg_dump`` cannot be used; None where it can."""
     if untold := _untold_parameters(manager):
         return f"pg_dump cannot be given {untold[0]}"
     tool = _tool(manager, "pg_dump")
@@ -61,10 +57,6 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """Write a dump of CardLink's tables, in the custom format, and count their rows.
 
     Both are of one snapshot; writers go on meanwhile, changes to the schema wait.
-
-    Raises:
-        MigrationError: no migration is applied to the database.
-        DatabaseError: ``pg_dump`` failed, or the role does not see a table.
     """
     with own_connection(manager) as server:
         tool = _tool(manager, "pg_dump", server)
@@ -114,9 +106,6 @@ def examine(dump: Path, manifest: Manifest, where: str) -> None:
     """Read a dump from end to end and compare it with the manifest, without a database.
 
     Nothing is compared where there is no ``pg_restore``, which it takes to read one.
-
-    Raises:
-        ValidationError: it cannot be read, or is not what the manifest says.
     """
     tool = find_tool("pg_restore")
     if tool is None:
@@ -133,12 +122,7 @@ def examine(dump: Path, manifest: Manifest, where: str) -> None:
 def load(
     manager: DatabaseManager, server: InternalStatements, dump: Path, manifest: Manifest
 ) -> None:
-    """Load a dump into an empty database.
-
-    Raises:
-        ValidationError: its tables are of another schema.
-        DatabaseError: a tool is missing, or the server refused something.
-    """
+    """Load a dump into an empty database."""
     reader, psql = (_needed(manager, name, server) for name in ("pg_restore", "psql"))
     schema = server.value("backup.schema")
     if schema != manifest.schema:
@@ -176,12 +160,8 @@ def _tool(
 ) -> Tool | None:
     """Return one of PostgreSQL's programs, ready to reach a database.
 
-    Each parameter of the connection goes by libpq's variable for it, the password among them.
-
-    Args:
-        manager: of the database.
-        name: ``pg_dump``, ``pg_restore`` or ``psql``.
-        server: a connection; of several hosts the program reaches that one.
+    Each parameter of the connection goes by libpq's variable for it, the password among them. Of
+    several hosts it reaches the one of ``server``.
     """
     variables = _variables()
     parameters = _parameters(manager)

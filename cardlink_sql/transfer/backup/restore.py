@@ -16,10 +16,9 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.transfer.backup import jsonl, mysql, postgresql
-from cardlink_sql.transfer.backup.connections import own_connection
+from cardlink_sql.transfer.backup.connections import go_on, own_connection
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.contents import read_contents, refuse_difference, refuse_newer
-from cardlink_sql.transfer.backup.event_numbers import go_on
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.sqlite_copy import examine
 from cardlink_sql.transfer.backup.sqlite_replacement import Replaced, Replacement, replacement_for
@@ -227,7 +226,7 @@ def _unpacked(backup: Container, on_progress: OnProgress) -> Iterator[Path]:
 
 
 def _examine_sqlite(backup: Container, target: Path, on_progress: OnProgress) -> None:
+    where = str(backup.path)
     with target.open("xb") as file:
         backup.unpack(file, on_progress)
-    found = examine(target, str(backup.path))
-    refuse_difference(found, backup.manifest.contents, str(backup.path))
+    refuse_difference(examine(target, where), backup.manifest.contents, where)

@@ -54,12 +54,7 @@ def count_copied_rows(script: Iterable[bytes]) -> dict[str, int]:
 
 
 def without_unknown_settings(script: Iterable[bytes], known: set[str]) -> Iterator[bytes]:
-    """Return a script of ``pg_restore`` without the settings that an older server does not know.
-
-    Args:
-        script: its lines.
-        known: the names of the server's settings.
-    """
+    """Return a script of ``pg_restore`` without the settings that the server does not know."""
     for table, line in _copied(script):
         setting = None if table is not None else _SETTING.fullmatch(line)
         if setting is None or setting["name"].decode() in known:

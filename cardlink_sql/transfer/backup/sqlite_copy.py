@@ -21,22 +21,8 @@ from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Origi
 _PAGES: Final = 4096
 
 
-def write_payload(
-    manager: DatabaseManager,
-    payload: Payload,
-    folder: Path,
-) -> Origin:
-    """Write a copy of the database, once it is found whole.
-
-    Args:
-        manager: of the database.
-        payload: where to.
-        folder: of the backup; the copy is there for as long as this takes.
-
-    Raises:
-        ValidationError: the database is damaged.
-        MigrationError: no migration is applied to it.
-    """
+def write_payload(manager: DatabaseManager, payload: Payload, folder: Path) -> Origin:
+    """Write a copy of the database, once it is found whole; ``folder`` holds it meanwhile."""
     with temporary_folder(folder) as aside:
         copy = aside / PAYLOAD_NAMES[PayloadKind.SQLITE]
         copy_database(manager, copy)
@@ -54,10 +40,6 @@ def copy_database(manager: DatabaseManager, target: Path) -> None:
     The copy is of one moment, and takes as long as the reading: SQLite begins again whenever
     another process has written, unless the source is inside a read transaction, as it is
     here. In WAL mode writers go on meanwhile; their log grows until the copy is done.
-
-    Raises:
-        ConflictError: the database stayed locked.
-        QueryError: the database cannot be read.
     """
     connection = manager.take_connection()
     source: Any = connection.driver_connection
@@ -81,11 +63,7 @@ def _heed_interrupts(_status: int, _remaining: int, _total: int) -> None:
 
 
 def examine(file: Path, where: str) -> Contents:
-    """Check a database file from end to end and return its contents. Nobody else has it open.
-
-    Raises:
-        ValidationError: the file is damaged.
-    """
+    """Check a database file from end to end and return its contents. Nobody else has it open."""
     try:
         with connected(file, "ro") as statements:
             found = statements.value("backup.check_integrity")
@@ -99,13 +77,7 @@ def examine(file: Path, where: str) -> Contents:
 
 @contextmanager
 def connected(file: Path, mode: str = "rw", timeout: float = 0) -> Iterator[InternalStatements]:
-    """Open a database file that is there and close it after the block.
-
-    Args:
-        file: an SQLite database.
-        mode: ``rw`` or ``ro``.
-        timeout: seconds to wait for a lock.
-    """
+    """Open a database file that is there and close it after the block."""
     uri = f"{file.resolve().as_uri()}?mode={mode}"
     with closing(
         sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)

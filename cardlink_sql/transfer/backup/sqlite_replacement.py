@@ -26,9 +26,10 @@ from cardlink_sql.formats.files import sync_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import locks
-from cardlink_sql.transfer.backup.event_numbers import go_on
+from cardlink_sql.transfer.backup.connections import go_on
 from cardlink_sql.transfer.backup.sqlite_copy import connected
 
+_LOCK_TIMEOUT: Final = LOCK_TIMEOUT_MS / 1000
 _REPLACED: Final = ".replaced-"
 _LOGS: Final = ("-wal", "-journal")
 # A file that SQLite cannot make sense of has no log to write back, and nobody works with it.
@@ -49,16 +50,10 @@ class Replaced:
 
 
 class Replacement:
-    """The file next to the database.
+    """The file next to the database, which need not be there."""
 
-    Args:
-        target: the database's file; it need not be there.
-        lock_timeout: seconds to wait for others to close it.
-    """
-
-    def __init__(self, target: Path, lock_timeout: float) -> None:
+    def __init__(self, target: Path) -> None:
         self._target = target
-        self._lock_timeout = lock_timeout
         # One name, so that what a killed restore has left is used up by the next.
         self.file: Final = scratch_file(target)
 
@@ -78,17 +73,13 @@ class Replacement:
                 other.unlink()
 
     def replace(self) -> Replaced | None:
-        """Put the file in the place of the database, which is kept under another name.
-
-        Returns:
-            Where it is kept; None where there was none.
+        """Put the file in the place of the database; return where that is kept, if there was one.
 
         Raises:
             ConflictError: a process has the database open.
-            DatabaseError: a file cannot be written.
         """
         self.manager.close()
-        with _alone(self._target, self._lock_timeout):
+        with _alone(self._target):
             self._finish()
             kept = self._free_name()
             is_there = self._target.exists()
@@ -102,7 +93,7 @@ class Replacement:
 
     def _finish(self) -> None:
         """Let the numbers of the events go on, and have all of it on the disk, in one file."""
-        with _translated(self.file), connected(self.file, timeout=self._lock_timeout) as statements:
+        with _translated(self.file), connected(self.file, timeout=_LOCK_TIMEOUT) as statements:
             statements.value("backup.use_one_file")
             go_on(statements)
         with self.file.open("rb+") as file:
@@ -127,23 +118,16 @@ class Replacement:
 
 @contextmanager
 def replacement_for(manager: DatabaseManager) -> Iterator[Replacement]:
-    """Make a file next to the database of a manager, whose connections are closed first.
-
-    Raises:
-        ValidationError: the database lives in memory.
-        MigrationError: a migration or another restore is under way.
-        DatabaseError: the folder cannot be written.
-    """
+    """Make a file next to the database of a manager, whose connections are closed first."""
     target = database_file(manager.engine)
     if target is None:
         raise ValidationError(
             "a database in memory cannot be replaced", "config.url", "name a file in the URL"
         )
-    lock_timeout = LOCK_TIMEOUT_MS / 1000
     manager.close()
     make_parent_folder(target)
-    new = Replacement(target.resolve(), lock_timeout)
-    with locks.held(locks.FileLock(target), lock_timeout), _written(target.parent):
+    new = Replacement(target.resolve())
+    with locks.held(locks.FileLock(target), _LOCK_TIMEOUT), _written(target.parent):
         new.clear()
         try:
             yield new
@@ -154,41 +138,37 @@ def replacement_for(manager: DatabaseManager) -> Iterator[Replacement]:
 def clear_scratch(target: Path) -> None:
     """Remove what a killed restore left next to a database; a living one is left in peace."""
     with suppress(DatabaseError, OSError), locks.held(locks.FileLock(target), 0):
-        Replacement(target.resolve(), 0).clear()
+        Replacement(target.resolve()).clear()
 
 
 @contextmanager
-def _alone(file: Path, timeout: float) -> Iterator[None]:
+def _alone(file: Path) -> Iterator[None]:
     """Hold a database that nobody else has open, its log written back, until the block's end.
 
     One that is missing or damaged is held by nobody.
     """
     with _translated(file):
-        if not file.exists() or not _write_log_back(file, timeout):
+        if not file.exists() or not _write_log_back(file):
             yield
             return
-        with connected(file, timeout=timeout) as statements:
+        with connected(file, timeout=_LOCK_TIMEOUT) as statements:
             statements.execute("backup.lock")
             if statements.value("backup.journal_mode") == "wal":
                 raise _in_use(file)  # opened since, by a component that has started
             yield
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    return (error.sqlite_errorname or "").startswith(_DAMAGED)
-
-
-def _write_log_back(file: Path, timeout: float) -> bool:
+def _write_log_back(file: Path) -> bool:
     """Return whether it could be: SQLite cannot read a damaged file."""
     # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
     # be exclusive is to have the file to ourselves, not to be its only writer.
     try:
-        with connected(file, timeout=timeout) as statements:
+        with connected(file, timeout=_LOCK_TIMEOUT) as statements:
             statements.value("backup.exclude_others")
             statements.value("backup.read_schema")
             statements.value("backup.use_one_file")
     except sqlite3.DatabaseError as error:
-        if _is_damage(error):
+        if (error.sqlite_errorname or "").startswith(_DAMAGED):
             return False
         raise
     return True

@@ -49,11 +49,7 @@ class Tool:
     def output(self, arguments: Iterable[str]) -> Iterator[bytes]:
         """Run it and return what it prints, piece by piece.
 
-        Args:
-            arguments: of its command line, which everybody on the machine can read.
-
-        Raises:
-            ToolFailed: it ended with an error.
+        Everybody on the machine can read the arguments.
         """
         with self._running(arguments, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None  # noqa: S101 - it was asked for
@@ -61,15 +57,7 @@ class Tool:
                 yield piece
 
     def feed(self, arguments: Iterable[str], pieces: Iterable[bytes]) -> None:
-        """Run it and write to it, piece by piece; what it prints is thrown away.
-
-        Args:
-            arguments: of its command line, which everybody on the machine can read.
-            pieces: its input.
-
-        Raises:
-            ToolFailed: it ended with an error.
-        """
+        """Run it and write to it, piece by piece; what it prints is thrown away."""
         with self._running(arguments, stdin=subprocess.PIPE) as process:
             assert process.stdin is not None  # noqa: S101 - it was asked for
             process.stdin.writelines(pieces)
