@@ -261,7 +261,6 @@ class Samples:
             "logs.count_old": {"after": middle, "limit": 50_000},
             "exchange.page_logs": {"after": traffic.entries - CHUNK},
             "exchange.find_earlier_sessions": {"after": traffic.entries - CHUNK},
-            "exchange.find_logs": {"keys": [middle]},
             "tests.compare_runs": {"before": run_key(newest // RUN - 1),
                                    "after": run_key(newest // RUN)},
         }  # fmt: skip

@@ -221,10 +221,11 @@ def exchange(entity: Entity) -> Iterator[str]:
             f"WHERE created_at >= :since\n{chr(10).join(page)}\n"
             "ORDER BY created_at, id\nLIMIT :limit;"
         )
-    yield (
-        f"-- name: find_{word} :many\n-- The {many} with these keys.\n-- list: keys\n"
-        f"{select}\nWHERE {own} IN (:keys);"
-    )
+    if "id" not in entity.gateway.not_written:
+        yield (
+            f"-- name: find_{word} :many\n-- The {many} with these keys.\n-- list: keys\n"
+            f"{select}\nWHERE {own} IN (:keys);"
+        )
     yield (
         f"-- name: insert_{word} :batch\n-- New {many}, many in one statement.\n"
         f"{inserted(table, columns)}"

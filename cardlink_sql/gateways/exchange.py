@@ -30,7 +30,7 @@ class ExchangeGateway(QueryRunner):
     name = "exchange"
     gives: ClassVar[Gives] = {
         **{f"page_{word}": table for word, table in _TABLES.items()},
-        **{f"find_{word}": table for word, table in _TABLES.items()},
+        **{f"find_{word}": table for word, table in _TABLES.items() if word != "logs"},
         "find_psk_identities": {"psk_identity": str, "iccid": str},
         **{f"page_{word}_since": _TABLES[word] for word in ("sessions", "tests")},
         "find_first_log": {"id": int},
@@ -115,10 +115,6 @@ class ExchangeGateway(QueryRunner):
             limit: entries at most.
         """
         return self._rows("find_earlier_sessions", {"since": since, "after": after, "limit": limit})
-
-    def find_logs(self, numbers: Sequence[int]) -> Sequence[Row]:
-        """Return the log entries with these numbers."""
-        return self._rows("find_logs", {"keys": numbers})
 
     def find_taken_numbers(self, numbers: Sequence[int]) -> set[int]:
         """Return those of the numbers that log entries already have."""

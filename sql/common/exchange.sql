@@ -402,22 +402,6 @@ WHERE id > :after
 ORDER BY id
 LIMIT :limit;
 
--- name: find_logs :many
--- The log entries with these keys.
--- list: keys
-SELECT
-  id,
-  session_id,
-  timestamp,
-  latency_ms,
-  direction,
-  raw_data,
-  decoded_data,
-  status_word,
-  status_message
-FROM comm_logs
-WHERE id IN (:keys);
-
 -- name: insert_logs :batch
 -- New log entries, many in one statement.
 INSERT INTO comm_logs (

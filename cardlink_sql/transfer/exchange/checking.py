@@ -1,17 +1,60 @@
 """Checks the rows of a file, each for itself and against each other; the database comes later."""
 
 import base64
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import Any, Final
 
 from cardlink_sql.errors import ValidationError, shown
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import declared_settings
-from cardlink_sql.transfer.exchange.file_rows import FileRow
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys
-from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES
-from cardlink_sql.transfer.exchange.spool import Spool
+from cardlink_sql.transfer.exchange.readers import FileRow
+from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES, Shape
 from cardlink_sql.transfer.exchange.values import Values, accepted
+
+_ROWS: Final = 500
+_IN_MEMORY: Final = 2**20
+
+
+class Spool(ExitStack):
+    """Rows of each table, written once and then read in batches, in flat memory.
+
+    The files have no name, so that nobody else reads them and nothing is left of them. PSKs
+    are in them only as the database stores them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._files = {
+            shape.name: self.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
+            for shape in SHAPES
+        }
+        self._batches: dict[str, list[Any]] = {shape.name: [] for shape in SHAPES}
+
+    def add(self, shape: Shape, row: Any) -> None:
+        """Keep a row, which is JSON."""
+        batch = self._batches[shape.name]
+        batch.append(row)
+        if len(batch) >= _ROWS:
+            self._write(shape.name)
+
+    def batches(self, shape: Shape) -> Iterator[list[Any]]:
+        """Yield the rows of a table in the order of the file, up to 500 at a time."""
+        self._write(shape.name)
+        file = self._files[shape.name]
+        file.seek(0)
+        for line in file:
+            yield json.loads(line)
+
+    def _write(self, name: str) -> None:
+        if self._batches[name]:
+            text = json.dumps(self._batches[name], ensure_ascii=False)
+            self._files[name].write(f"{text}\n".encode())
+            self._batches[name] = []
 
 
 @dataclass(slots=True)
@@ -49,12 +92,8 @@ class CheckedRows:
 class Checker:
     """Takes the rows of a file one by one; the good ones go into the spool.
 
-    Args:
-        spool: where they go: a log entry as a list by column, any other row as an object.
-        problems: where the others are noted.
-        keys: what reads the cards' keys, where the file holds any.
-        form: how it holds them. A backup is put back as it is: that a session ended before it
-            started is its own affair then.
+    A log entry goes there as a list by column, any other row as an object. A backup, whose keys
+    are stored ones, is put back as it is: that a session ended before it started is its own affair.
     """
 
     def __init__(self, spool: Spool, problems: Problems, keys: FileKeys | None, form: Keys) -> None:

@@ -1,6 +1,6 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -153,31 +153,26 @@ def _opened(target: Path | IO[bytes], *, private: bool) -> AbstractContextManage
     return nullcontext(target)
 
 
+@dataclass(frozen=True, slots=True)
 class _Export:
     """An export that is about to be written."""
 
-    def __init__(
-        self,
-        manager: DatabaseManager,
-        selection: Selection,
-        keys: FileKeys | None,
-        on_progress: OnProgress,
-    ) -> None:
-        self._manager = manager
-        self._selection = selection
-        self._keys = keys
-        self._on_progress = on_progress
+    manager: DatabaseManager
+    selection: Selection
+    keys: FileKeys | None
+    on_progress: OnProgress
 
     def write(self, out: Writer) -> dict[str, int]:
         """Write it; return the rows of each table."""
-        manager, selection = self._manager, self._selection
-        keys = self._keys.header if self._keys else {}
+        manager, selection = self.manager, self.selection
+        keys = self.keys.header if self.keys else {}
         names = [shape.name for shape in selection.shapes]
         header = make_header(manager, names, selection.described, keys)
         rows: dict[str, int] = {}
         with manager.transaction(read_only=True, snapshot=True) as transaction:
             gateway = ExchangeGateway(transaction, manager.library)
-            self._refuse_missing_session(gateway)
+            if selection.session_id and not gateway.find("sessions", [selection.session_id]):
+                raise NotFoundError(f"there is no session {selection.session_id!r}", "ota_sessions")
             pages = Pages(gateway, self._scope())
             out.begin(header)
             for shape in selection.shapes:
@@ -186,44 +181,33 @@ class _Export:
         out.end(rows)
         return rows
 
-    def _refuse_missing_session(self, gateway: ExchangeGateway) -> None:
-        session = self._selection.session_id
-        if session is not None and not gateway.find("sessions", [session]):
-            raise NotFoundError(f"there is no session {session!r}", "ota_sessions")
-
     def _write_table(self, out: Writer, pages: Pages, shape: Shape) -> int:
         count = 0
         write = out.row
-        for page in self._pages(pages, shape):
+        convert = from_row(shape, self.manager.dialect)
+        hides_secrets = shape.word == "settings" and not self.selection.secrets
+        for rows in pages.of(shape):
+            page = [values for row in rows for values in _converted(convert, row, shape)]
             for values in page:
                 if shape.word == "cards":
                     self._put_key(values)
-                elif shape.word == "settings" and self._is_left_out(values["key"]):
+                elif hides_secrets and is_secret(values["key"]):
                     continue
                 write(values)
                 count += 1
-            self._on_progress(len(page))
+            self.on_progress(len(page))
         return count
-
-    def _pages(self, pages: Pages, shape: Shape) -> Iterator[list[Values]]:
-        """Yield the rows of a table."""
-        convert = from_row(shape, self._manager.dialect)
-        for rows in pages.of(shape):
-            yield [values for row in rows for values in _converted(convert, row, shape)]
-
-    def _is_left_out(self, key: str) -> bool:
-        return is_secret(key) and not self._selection.secrets
 
     def _put_key(self, values: Values) -> None:
         token = values.pop(STORED_KEY)
-        if self._keys is not None:
+        if self.keys is not None:
             iccid = values["iccid"]
-            values[PSK_KEY] = None if token is None else self._keys.write(token, iccid)
+            values[PSK_KEY] = None if token is None else self.keys.write(token, iccid)
 
     def _scope(self) -> dict[str, Any]:
-        selection = self._selection
+        selection = self.selection
         if selection.since is not None:
-            return {"since": driver_time(self._manager.dialect)(selection.since)}
+            return {"since": driver_time(self.manager.dialect)(selection.since)}
         return {} if selection.session_id is None else {"session_id": selection.session_id}
 
 

@@ -37,17 +37,7 @@ def make_header(
     scope: Mapping[str, str],
     keys: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the header of an export.
-
-    Args:
-        manager: the database that it comes from.
-        tables: the names of the tables in the file.
-        scope: ``since`` or ``session``, where the export is a part.
-        keys: how the file holds the cards' keys.
-
-    Raises:
-        MigrationError: the record of migrations cannot be read, or is not to be seen.
-    """
+    """Return the header of an export; ``scope`` has ``since`` or ``session`` of a part."""
     made = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -61,11 +51,7 @@ def make_header(
 
 
 def read_header(value: Any, where: str) -> Header:
-    """Check the header of a file.
-
-    Raises:
-        ValidationError: it is none, of another version, or malformed.
-    """
+    """Check the header of a file."""
     if not isinstance(value, dict):
         raise ValidationError(
             "the file has no header of an export", where, "its first part is the header"
@@ -97,11 +83,7 @@ def read_header(value: Any, where: str) -> Header:
 
 
 def check_schema(manager: DatabaseManager, header: Header, where: str) -> None:
-    """Refuse a file whose schema the database does not have.
-
-    Raises:
-        ValidationError: the file comes from a newer schema, or one that is not known.
-    """
+    """Refuse a file whose schema the database does not have."""
     status = manager.migrator.status()
     known = {migration.id for migration in status.applied}
     if header.schema_version is None or header.schema_version in known:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,18 +14,15 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.exchange.applying import RowWriter
-from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker
-from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
-from cardlink_sql.transfer.exchange.file_rows import RowSource
+from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker, Spool
+from cardlink_sql.transfer.exchange.conflict import Conflict, RowWriter, TableReport
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import check_schema, read_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_form, key_reader
 from cardlink_sql.transfer.exchange.log_entries import LogWriter
-from cardlink_sql.transfer.exchange.readers import open_source
+from cardlink_sql.transfer.exchange.readers import RowSource, open_source
 from cardlink_sql.transfer.exchange.references import Identities, find_missing
 from cardlink_sql.transfer.exchange.shapes import SHAPES
-from cardlink_sql.transfer.exchange.spool import Spool
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 Passphrase = Callable[[], str | None] | str | None
@@ -89,8 +85,8 @@ def import_file(
         source = open_source(path, file_format or format_of(path), file)
         form, reader = _keys_of(manager, source, keys, passphrase, f"{path}: header")
         checked = _check(source, Checker(spool, problems, reader, form), problems, on_check)
-        work = _Import(manager, spool, checked, conflict, reader)
-        return work.run(problems, on_progress, dry_run=dry_run)
+        work = _Import(manager, spool, checked, conflict, reader, problems, on_progress, dry_run)
+        return work.run()
 
 
 def _keys_of(
@@ -145,88 +141,68 @@ def _note(transaction: Transaction, report: ImportReport) -> None:
         note_batch(transaction, gateway.entity, shape.name, "import", count)
 
 
+@dataclass(frozen=True, slots=True)
 class _Import:
     """The writing of a checked file."""
 
-    def __init__(
-        self,
-        manager: DatabaseManager,
-        spool: Spool,
-        checked: CheckedRows,
-        conflict: Conflict,
-        keys: FileKeys | None,
-    ) -> None:
-        self._manager = manager
-        self._spool = spool
-        self._checked = checked
-        self._conflict = conflict
-        self._keys = keys
+    manager: DatabaseManager
+    spool: Spool
+    checked: CheckedRows
+    conflict: Conflict
+    keys: FileKeys | None
+    problems: Problems
+    on_progress: OnProgress
+    dry_run: bool
 
-    def run(self, problems: Problems, on_progress: OnProgress, *, dry_run: bool) -> ImportReport:
-        if problems.count:
-            self._list_problems(problems)
-        write = partial(self._run_once, problems, on_progress, dry_run=dry_run)
-        return run_again(write, PATIENT_ATTEMPTS, PATIENT_SECONDS)
+    def run(self) -> ImportReport:
+        if self.problems.count:
+            # List what the database would refuse next to the faults of the file.
+            with self.manager.transaction(read_only=True) as transaction:
+                self._hold_against(ExchangeGateway(transaction, self.manager.library))
+        return run_again(self._run_once, PATIENT_ATTEMPTS, PATIENT_SECONDS)
 
-    def _run_once(
-        self, problems: Problems, on_progress: OnProgress, *, dry_run: bool
-    ) -> ImportReport:
-        report = ImportReport(dry_run=dry_run)
-        with self._manager.transaction(read_only=False) as transaction:
-            gateway = ExchangeGateway(transaction, self._manager.library)
-            released = self._hold_against(gateway, problems)
-            for iccid in released:
+    def _run_once(self) -> ImportReport:
+        report = ImportReport(dry_run=self.dry_run)
+        with self.manager.transaction(read_only=False) as transaction:
+            gateway = ExchangeGateway(transaction, self.manager.library)
+            for iccid in self._hold_against(gateway):
                 gateway.release_psk_identity(iccid)
-            self._write(gateway, report, on_progress)
-            if dry_run:
+            self._write(gateway, report)
+            if self.dry_run:
                 transaction.rollback()
             else:
                 _note(transaction, report)
                 transaction.commit()
         return report
 
-    def _list_problems(self, problems: Problems) -> None:
-        """List what the database would refuse next to the faults of the file."""
-        with self._manager.transaction(read_only=True) as transaction:
-            self._hold_against(ExchangeGateway(transaction, self._manager.library), problems)
-
-    def _hold_against(self, gateway: ExchangeGateway, problems: Problems) -> list[str]:
-        find_missing(gateway, self._checked, problems)
-        identities = Identities(
-            gateway, self._manager.dialect, self._checked, self._conflict, problems
-        )
-        released = identities.check(self._spool)
-        problems.refuse()
+    def _hold_against(self, gateway: ExchangeGateway) -> list[str]:
+        """Refuse the problems; return the cards that lose their PSK identity to another."""
+        find_missing(gateway, self.checked, self.problems)
+        dialect = self.manager.dialect
+        identities = Identities(gateway, dialect, self.checked, self.conflict, self.problems)
+        released = identities.check(self.spool)
+        self.problems.refuse()
         return released
 
-    def _write(
-        self, gateway: ExchangeGateway, report: ImportReport, on_progress: OnProgress
-    ) -> None:
-        dialect = self._manager.dialect
-        rows = RowWriter(gateway, dialect, self._conflict, self._keys)
+    def _write(self, gateway: ExchangeGateway, report: ImportReport) -> None:
+        rows = RowWriter(gateway, self.manager.dialect, self.conflict, self.keys)
         created: dict[str, set[str]] = {shape.name: set() for shape in SHAPES}
         for shape in SHAPES:
             counts = report.tables[shape.name]
             logs = (
-                self._log_writer(gateway, created["ota_sessions"], report)
-                if shape.word == "logs"
-                else None
+                self._log_writer(gateway, created["ota_sessions"]) if shape.word == "logs" else None
             )
-            for batch in self._spool.batches(shape):
+            for batch in self.spool.batches(shape):
                 size = len(batch)
                 if logs is not None:
                     logs.write(batch, counts)
                 else:
                     rows.write(shape, batch, counts, created[shape.name])
-                on_progress(size)
+                self.on_progress(size)
 
-    def _log_writer(
-        self, gateway: ExchangeGateway, new_sessions: set[str], report: ImportReport
-    ) -> LogWriter:
-        highest = self._checked.highest
+    def _log_writer(self, gateway: ExchangeGateway, new_sessions: set[str]) -> LogWriter:
+        highest, dialect = self.checked.highest, self.manager.dialect
         # What moves the count of the numbers on a server cannot be rolled back.
-        is_dry = report.dry_run and self._manager.dialect is not Dialect.SQLITE
+        is_dry = self.dry_run and dialect is not Dialect.SQLITE
         may_number = highest > 0 and not is_dry and gateway.reserve_numbers(highest)
-        return LogWriter(
-            gateway, self._manager.dialect, self._conflict, new_sessions, may_number=may_number
-        )
+        return LogWriter(gateway, dialect, self.conflict, new_sessions, may_number)

@@ -11,7 +11,7 @@ import binascii
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -41,32 +41,12 @@ class Keys(StrEnum):
     STORED = "stored"  # as in the database, under its CARDLINK_ENCRYPTION_KEY: for backups
 
 
-class FileKeys(Protocol):
-    """The cards' keys in one form: writes them to a file and reads them from it."""
-
-    header: Mapping[str, Any]
-
-    def write(self, token: bytes, iccid: str) -> str:
-        """Return a stored key in the file's form."""
-
-    def read(self, value: Any, iccid: str, where: str) -> bytes:
-        """Return a key of the file in its stored form."""
-
-    def is_same(self, one: bytes, other: bytes) -> bool:
-        """Return whether two stored forms hold the same key."""
-
-
-def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> FileKeys | None:
-    """Return what writes the keys of an export; ``None`` where it has none.
-
-    Raises:
-        ValidationError: the passphrase is missing or too short.
-        EncryptionError: no encryption key is set.
-    """
+def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> "FileKeys | None":
+    """Return what writes the keys of an export; ``None`` where it has none."""
     if keys is Keys.NONE:
         return None
     if keys is Keys.STORED:
-        return _StoredKeys()
+        return FileKeys()
     if keys is Keys.PLAIN:
         return _PlainKeys(manager.keyring)
     if passphrase is None or len(passphrase) < MIN_PASSPHRASE:
@@ -88,49 +68,45 @@ def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> 
 
 def key_reader(
     manager: DatabaseManager, header: Mapping[str, Any], passphrase: str | None, where: str
-) -> FileKeys | None:
-    """Return what reads the keys of a file; ``None`` where it has none.
-
-    Raises:
-        ValidationError: the header is malformed, or the passphrase is missing.
-        EncryptionError: the passphrase is wrong, or no encryption key is set.
-    """
+) -> "FileKeys | None":
+    """Return what reads the keys of a file; ``None`` where it has none."""
     form = key_form(header, where)
     if form is Keys.NONE:
         return None
     if form is Keys.STORED:
-        return _StoredKeys()
+        return FileKeys()
     if form is Keys.PLAIN:
         return _PlainKeys(manager.keyring)
     return _EncryptedKeys(manager.keyring, _cipher(header, passphrase, where))
 
 
 def key_form(header: Mapping[str, Any], where: str) -> Keys:
-    """Return the form in which a file holds its keys.
-
-    Raises:
-        ValidationError: it says something else.
-    """
+    """Return the form in which a file holds its keys."""
     if not header:
         return Keys.NONE
     form: Keys = validation.choice(Keys)(header.get("form"), f"{where}.form")
     return form
 
 
-class _StoredKeys:
+class FileKeys:
+    """The cards' keys in one form, here as stored: writes them to a file and reads them from it."""
+
     header: Mapping[str, Any] = {"form": Keys.STORED.value}
 
     def write(self, token: bytes, iccid: str) -> str:
+        """Return a stored key in the file's form."""
         return _encode(token)
 
     def read(self, value: Any, iccid: str, where: str) -> bytes:
+        """Return a key of the file in its stored form."""
         return _decode(value, where)
 
     def is_same(self, one: bytes, other: bytes) -> bool:
+        """Return whether two stored forms hold the same key."""
         return one == other
 
 
-class _PlainKeys:
+class _PlainKeys(FileKeys):
     header: Mapping[str, Any] = {"form": Keys.PLAIN.value}
 
     def __init__(self, keyring: Keyring) -> None:

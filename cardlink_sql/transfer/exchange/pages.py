@@ -15,9 +15,7 @@ PAGE: Final = 1000
 class Pages:
     """The pages of each table.
 
-    Args:
-        gateway: in the transaction of the export.
-        scope: ``since`` (a time in the driver's form), ``session_id``, or nothing.
+    The scope is ``since`` (a time in the driver's form), ``session_id``, or nothing.
     """
 
     def __init__(self, gateway: ExchangeGateway, scope: Mapping[str, Any]) -> None:

@@ -1,35 +1,58 @@
 """Reads the rows of a file one after another, in each format; what they hold is checked later."""
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple, Protocol
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.strict_yaml import Author, read_yaml
 from cardlink_sql.formats.text import decode, read_rest
-from cardlink_sql.transfer.exchange.design_export import (
-    DesignSource,
-    end_design_yaml,
-    is_design_export,
-)
-from cardlink_sql.transfer.exchange.file_rows import FileRow, RowSource
 from cardlink_sql.transfer.exchange.formats import Format
-from cardlink_sql.transfer.exchange.shapes import BY_NAME
+from cardlink_sql.transfer.exchange.header import FORMAT, FORMAT_VERSION
+from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
 
 # No row that the checks let pass is longer, however its letters are escaped.
 _MAX_LINE: Final = 2**25
 # JSON and YAML are read whole, into many times their size.
 _MAX_DOCUMENT: Final = 2**28
+_MARK: Final = "exported_at"
+_YAML_MARK: Final = re.compile(rf"^{_MARK}:", re.MULTILINE)
+_YAML_HEADER: Final = re.compile(r"^header:", re.MULTILINE)
+
+
+class FileRow(NamedTuple):
+    """A row of a file: its table, its number there from 0, its line where lines count.
+
+    ``named`` is its place in the file, where that is not the table's name and the number.
+    """
+
+    shape: Shape
+    position: int
+    line: int | None
+    row: Any
+    named: str | None = None
+
+    def place(self, name: str | None = None) -> str:
+        """Return where the row is in its file, or one of its fields, for an error."""
+        place = self.named or f"{self.shape.name}[{self.position}]"
+        return place if name is None else f"{place}.{name}"
+
+
+class RowSource(Protocol):
+    """A file that is open for reading."""
+
+    header: Any
+
+    def entries(self, problems: Problems) -> Iterator[FileRow]:
+        """Yield the rows; report anything else as a problem."""
 
 
 def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
-    """Return the reader of a format.
-
-    Raises:
-        ValidationError: the file cannot be read in this format.
-    """
+    """Return the reader of a format."""
     if file_format is Format.CSV:
         raise ValidationError(
             "CSV is for spreadsheets and is not imported: it mixes up text and numbers",
@@ -44,31 +67,34 @@ def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
         document = load_json(text, str(path))
     else:
         problems = Problems(str(path))
-        document = read_yaml(end_design_yaml(text), problems, Author.PROGRAM)
+        document = read_yaml(_end_design_yaml(text), problems, Author.PROGRAM)
         problems.refuse()
-    return DesignSource(document) if is_design_export(document) else DocumentSource(document, path)
+    if not isinstance(document, dict):
+        raise ValidationError("the file is not an object of tables", str(path))
+    is_design = _MARK in document and "header" not in document
+    return DesignSource(document) if is_design else DocumentSource(document)
 
 
 class DocumentSource:
     """JSON and YAML: read whole."""
 
-    def __init__(self, document: Any, path: Path) -> None:
-        if not isinstance(document, dict):
-            raise ValidationError("the file is not an object of tables", str(path))
+    shapes: Mapping[str, Shape] = BY_NAME
+
+    def __init__(self, document: dict[str, Any]) -> None:
         self.header = document.pop("header", None)
         self._tables = document
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
         """Yield the rows, table by table."""
         for name, rows in self._tables.items():
-            shape = BY_NAME.get(name)
+            shape = self.shapes.get(name)
             if shape is None:
-                problems.add(f"there is no such table, only {', '.join(BY_NAME)}", name)
+                problems.add(f"there is no such table, only {', '.join(self.shapes)}", name)
             elif not isinstance(rows, list):
                 problems.add("this is not a list of rows", name)
             else:
                 for index, row in enumerate(rows):
-                    yield FileRow(shape, index, None, row)
+                    yield FileRow(shape, index, None, row, f"{name}[{index}]")
 
 
 class LinesSource:
@@ -83,11 +109,7 @@ class LinesSource:
         self.header = opening.get("header") if isinstance(opening, dict) else None
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Yield the rows, then check the last line.
-
-        Raises:
-            ValidationError: the last line is missing or does not count the rows.
-        """
+        """Yield the rows, then check the last line, which counts them."""
         counts: dict[str, int] = {}
         while (text := self._next(problems)) is not None:
             if not text.strip():
@@ -156,3 +178,70 @@ class LinesSource:
     @property
     def _where(self) -> str:
         return f"{self._path}:{self._line}"
+
+
+def _end_design_yaml(text: str) -> str:
+    """Return the text with the last line that ours ends in, if it is YAML of the design.
+
+    Its YAML has no mark of its end, so a file that was cut off between two rows is not noticed.
+    """
+    is_design = _YAML_MARK.search(text) and not _YAML_HEADER.search(text)
+    return f"{text}\n...\n" if is_design else text
+
+
+class DesignSource(DocumentSource):
+    """The export of CardLink's design, without PSKs.
+
+    It has no header but ``exported_at``, and its times are in UTC without a zone. Its settings are
+    one object of keys and values, or rows.
+    """
+
+    shapes: Mapping[str, Shape] = {
+        "devices": BY_NAME["devices"],
+        "card_profiles": BY_NAME["card_profiles"],
+        "cards": BY_NAME["card_profiles"],
+        "sessions": BY_NAME["ota_sessions"],
+        "test_results": BY_NAME["test_results"],
+        "settings": BY_NAME["settings"],
+    }
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(document)
+        self.header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            _MARK: _utc(document.pop(_MARK)),
+        }
+        document.pop("version", None)
+        settings = document.get("settings")
+        self._keys: list[str] | None = None
+        if isinstance(settings, dict):
+            self._keys = list(settings)
+            document["settings"] = [{"key": key, "value": settings[key]} for key in settings]
+
+    def entries(self, problems: Problems) -> Iterator[FileRow]:
+        """Yield the rows as ours would have them."""
+        for entry in super().entries(problems):
+            place = entry.named
+            if entry.shape.word == "settings" and self._keys is not None:
+                place = f"settings.{self._keys[entry.position]}"
+            yield entry._replace(row=_row(entry.shape, entry.row), named=place)
+
+
+def _row(shape: Shape, row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    values = {name: _utc(value) if name.endswith("_at") else value for name, value in row.items()}
+    if shape.word == "sessions" and values.get("started_at") is not None:
+        # The design leaves out when a session was created; lists and retention go by it.
+        values.setdefault("created_at", values["started_at"])
+    return values
+
+
+def _utc(value: Any) -> Any:
+    """Return a time with its zone; leave anything else to the checks."""
+    try:
+        is_naive = datetime.fromisoformat(value).tzinfo is None
+    except (TypeError, ValueError):
+        return value
+    return f"{value}+00:00" if is_naive else value

@@ -10,8 +10,8 @@ csv
     One table for a spreadsheet, without a header; see :class:`CsvWriter`.
 """
 
+import codecs
 import csv
-import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -46,12 +46,12 @@ def writer(chosen: Format, file: IO[bytes], *, raw: bool = False) -> Writer:
     return made
 
 
-def to_json(value: Any) -> str:
-    """JSON on one line, all letters as they are."""
-    return _ENCODE(value)
+def _text_writer(file: IO[bytes]) -> Callable[[str], None]:
+    return codecs.getwriter("utf-8")(file).write
 
 
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+# JSON on one line, all letters as they are.
+to_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class JsonLinesWriter:
@@ -81,7 +81,7 @@ class JsonWriter:
     """One JSON object, a row on each line."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._write = file.write
+        self._text = _text_writer(file)
         self._before_row = ""
         self._close = ""
 
@@ -99,19 +99,16 @@ class JsonWriter:
     def end(self, rows: Mapping[str, int]) -> None:
         self._text(f"{self._close}\n}}\n")
 
-    def _text(self, text: str) -> None:
-        self._write(text.encode())
-
 
 class YamlWriter:
     """One YAML mapping in block style."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._write = file.write
+        self._text = _text_writer(file)
         self._empty = ""
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        self._dump({"header": dict(header)})
+        self._text(write_yaml({"header": dict(header)}))
 
     def table(self, shape: Shape) -> None:
         self._text(f"{self._empty}{shape.name}:")
@@ -121,16 +118,10 @@ class YamlWriter:
         if self._empty == " []\n":
             self._text("\n")
         self._empty = ""
-        self._dump([values])
+        self._text(write_yaml([values]))
 
     def end(self, rows: Mapping[str, int]) -> None:
         self._text(f"{self._empty}...\n")
-
-    def _dump(self, value: Any) -> None:
-        self._text(write_yaml(value))
-
-    def _text(self, text: str) -> None:
-        self._write(text.encode())
 
 
 # What a spreadsheet runs as a formula, the wide forms included, and what it drops before one.
@@ -148,24 +139,23 @@ class CsvWriter:
     """
 
     def __init__(self, file: IO[bytes], *, raw: bool) -> None:
-        self._file = file
+        text = codecs.getwriter("utf-8-sig")(file)
+        self._write = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n").writerow
         self._text_of = str if raw else harmless
-        self._buffer = io.StringIO(newline="")
-        self._csv = csv.writer(self._buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
         self._forms: dict[str, Any] = {}
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        self._file.write(b"\xef\xbb\xbf")
+        pass
 
     def table(self, shape: Shape) -> None:
         forms = {
             column.name: _cell_of(column.type, self._text_of) for column in shape.table.columns
         }
         self._forms = {name: forms[name] for name in shape.fields}
-        self._line(list(self._forms))
+        self._write(list(self._forms))
 
     def row(self, values: Values) -> None:
-        self._line(
+        self._write(
             [
                 "" if values[name] is None else form(values[name])
                 for name, form in self._forms.items()
@@ -174,12 +164,6 @@ class CsvWriter:
 
     def end(self, rows: Mapping[str, int]) -> None:
         pass
-
-    def _line(self, cells: list[Any]) -> None:
-        self._csv.writerow(cells)
-        self._file.write(self._buffer.getvalue().encode())
-        self._buffer.seek(0)
-        self._buffer.truncate()
 
 
 def _cell_of(kind: Any, text_of: Callable[[str], str]) -> Any:
