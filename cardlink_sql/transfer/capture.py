@@ -50,17 +50,14 @@ def read_recording(path: Path) -> Trace:
             head = file.read(4)
     except (OSError, ValueError):
         return read_trace(path)  # which says what is wrong with it
-    return read_session(path, path.read_bytes()) if is_capture(head) else read_trace(path)
+    return _read_session(path, path.read_bytes()) if is_capture(head) else read_trace(path)
 
 
-def read_session(path: Path, content: bytes) -> Trace:
+def _read_session(path: Path, content: bytes) -> Trace:
     """Read a capture as a trace of one session.
 
     A capture of another program has no session id; its bytes make one, so that a replay knows
     it again. It begins and ends with its first and its last APDU, and counts as completed.
-
-    Raises:
-        ValidationError: the capture is malformed, holds no APDU, or a note of it breaks a rule.
     """
     capture = read_capture(content, str(path))
     note = _noted(capture.comment)

@@ -78,10 +78,13 @@ def import_keys(
 
     def store(uow: UnitOfWork) -> KeyImport:
         done = KeyImport([], [])
-        cards = [(entry, _target(uow, entry, problems)) for entry in entries]
-        _refuse_repeated(cards, problems)
+        cards: dict[str, KeyEntry] = {}
+        for entry in entries:
+            iccid = _target(uow, entry, problems)
+            if iccid and cards.setdefault(iccid, entry) is not entry:
+                problems.add("another entry names this card", _path(entry.identity), entry.line)
         problems.refuse()
-        for entry, iccid in cards:
+        for iccid, entry in cards.items():
             _store(uow, keyring, entry, iccid, done)
             on_progress(1)
         if dry_run:
@@ -103,23 +106,14 @@ def _store(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str, done:
         done.updated.append(iccid)
 
 
-def _target(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str:
+def _target(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str | None:
     """Return the ICCID of the card that gets the key; note a problem if there is none."""
     card = uow.cards.find_one_by(psk_identity=entry.identity)
     if card is None and entry.iccid is None:
         problems.add("no card claims this identity", _path(entry.identity), entry.line)
     elif card is not None and entry.iccid not in (None, card.iccid):
         problems.add("another card claims this identity", _path(entry.identity), entry.line)
-    return entry.iccid or (card.iccid if card else "")
-
-
-def _refuse_repeated(cards: list[tuple[KeyEntry, str]], problems: Problems) -> None:
-    """Note each entry whose card an earlier entry names."""
-    seen: set[str] = set()
-    for entry, iccid in cards:
-        if iccid and iccid in seen:
-            problems.add("another entry names this card", _path(entry.identity), entry.line)
-        seen.add(iccid)
+    return entry.iccid or (card.iccid if card else None)
 
 
 def _is_stored(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str) -> bool:

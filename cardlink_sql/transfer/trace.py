@@ -165,10 +165,13 @@ def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
 
 def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, str]) -> None:
     sessions = uow.sessions
+    card = iccids.get(session.psk_identity or "")
+    if card is None and session.card_iccid and uow.cards.exists(session.card_iccid):
+        card = session.card_iccid
     sessions.create_session(
         session_id=session.id,
         session_type=SessionType.POLLED,
-        card_iccid=iccids.get(session.psk_identity or "") or _known_card(uow, session.card_iccid),
+        card_iccid=card,
         at=session.created_at,
     )
     facts = (session.cipher_suite, session.psk_identity)
@@ -183,10 +186,6 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
         sessions.timeout_session(session.id, at=session.ended_at)
     elif session.reason is not None:
         sessions.fail_session(session.id, session.reason, session.error_message, session.ended_at)
-
-
-def _known_card(uow: UnitOfWork, iccid: str | None) -> str | None:
-    return iccid if iccid is not None and uow.cards.exists(iccid) else None
 
 
 Fields = dict[str, Any]
