@@ -3,29 +3,18 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Literal, overload
+from typing import IO, Any
 
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.leftovers import PREFIX, hold, temporary_name
 
 
-@overload
-def write_atomically(
-    path: Path, *, binary: Literal[False] = False, private: bool = False
-) -> AbstractContextManager[IO[str]]: ...
-
-
-@overload
-def write_atomically(
-    path: Path, *, binary: Literal[True], private: bool = False
-) -> AbstractContextManager[IO[bytes]]: ...
-
-
+@contextmanager
 def write_atomically(
     path: Path, *, binary: bool = False, private: bool = False
-) -> AbstractContextManager[IO[Any]]:
+) -> Iterator[IO[Any]]:
     """Open a file to write in a ``with`` block, which moves into place at the end, synced to disk.
 
     Until then it is a temporary file in the same folder, and the file at ``path`` does not
@@ -45,23 +34,6 @@ def write_atomically(
     Raises:
         DatabaseError: the file cannot be written; the old file is unchanged.
     """
-    return _file(path, binary=binary, private=private)
-
-
-def refuse_existing(path: Path | None, *, force: bool) -> None:
-    """Refuse to replace a file unless it is forced; a pipe or ``/dev/stdout`` is never refused.
-
-    Raises:
-        DatabaseError: the file is there.
-    """
-    if path is not None and path.is_file() and not force:
-        raise DatabaseError(
-            "the file is there already", str(path), "name another, or replace it: --force"
-        )
-
-
-@contextmanager
-def _file(path: Path, *, binary: bool, private: bool) -> Iterator[IO[Any]]:
     try:
         before = path.stat() if path.exists() else None
         if before is not None and not stat.S_ISREG(before.st_mode):
@@ -81,6 +53,18 @@ def _file(path: Path, *, binary: bool, private: bool) -> Iterator[IO[Any]]:
             str(path),
             "check its folder, the rights there and the room on the disk",
         ) from error
+
+
+def refuse_existing(path: Path | None, *, force: bool) -> None:
+    """Refuse to replace a file unless it is forced; a pipe or ``/dev/stdout`` is never refused.
+
+    Raises:
+        DatabaseError: the file is there.
+    """
+    if path is not None and path.is_file() and not force:
+        raise DatabaseError(
+            "the file is there already", str(path), "name another, or replace it: --force"
+        )
 
 
 @contextmanager

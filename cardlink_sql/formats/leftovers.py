@@ -34,9 +34,8 @@ def temporary_name(folder: Path) -> Path:
 def hold(path: Path) -> int | None:
     """Lock a temporary file or folder that was just made.
 
-    Returns:
-        A descriptor that keeps the lock until it is closed; ``None`` where another process took
-        the file for a dead one's and removed it.
+    Return a descriptor that keeps the lock until it is closed; ``None`` where another process took
+    the file for a dead one's and removed it.
     """
     if sys.platform == "win32":
         return os.open(os.devnull, os.O_RDONLY)
@@ -57,14 +56,7 @@ def hold(path: Path) -> int | None:
 
 @contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder that only this user can read, removed at the end.
-
-    Args:
-        parent: where; the system's folder for temporary files, if none is given.
-
-    Raises:
-        DatabaseError: the disk is full.
-    """
+    """Make a folder that only this user can read, removed at the end."""
     place = Path(gettempdir()) if parent is None else parent
     while True:
         folder = temporary_name(place)
@@ -83,11 +75,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def clear(folder: Path | None = None) -> None:
-    """Remove what dead processes of this user left in a folder.
-
-    Args:
-        folder: the system's folder for temporary files, if none is given.
-    """
+    """Remove what dead processes of this user left in a folder, by default the system's."""
     if sys.platform == "win32":
         return
     with suppress(OSError):

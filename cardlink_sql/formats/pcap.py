@@ -25,7 +25,6 @@ _GSMTAP_SIM: Final = 4
 
 _SECTION: Final = 0x0A0D0D0A
 _INTERFACE: Final = 1
-_SIMPLE: Final = 3
 _PACKET: Final = 6
 _COMMENT: Final = 1
 _TIME_RESOLUTION: Final = 9
@@ -73,15 +72,9 @@ def is_capture(head: bytes) -> bool:
 
 
 def write_capture(file: IO[bytes], packets: Iterable[Packet], comment: str) -> int:
-    """Write packets as pcapng; return their number.
+    """Write packets as pcapng, in the order of their times; return their number.
 
-    Args:
-        file: the file to write to.
-        packets: in the order of their times.
-        comment: of the capture; Wireshark shows it in the capture's properties.
-
-    Raises:
-        ValidationError: an APDU is larger than a datagram.
+    Wireshark shows the comment in the capture's properties.
     """
     file.write(_block(_SECTION, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, -1), _text(comment)))
     microseconds = _option(_TIME_RESOLUTION, b"\x06")
@@ -98,11 +91,7 @@ def write_capture(file: IO[bytes], packets: Iterable[Packet], comment: str) -> i
 
 
 def read_capture(content: bytes, where: str) -> Capture:
-    """Read the GSMTAP packets of a capture that hold APDUs; skip everything else.
-
-    Raises:
-        ValidationError: the file is cut short or malformed, or holds no APDU.
-    """
+    """Read the GSMTAP packets of a capture that hold APDUs; skip everything else."""
     try:
         capture = _read_pcapng(content) if content[:4] == _PCAPNG else _read_pcap(content)
     except (struct.error, IndexError, KeyError, OverflowError) as error:

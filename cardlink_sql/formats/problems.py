@@ -22,12 +22,9 @@ class Problems:
         self.count = 0
 
     def add(self, what: str, path: str | None = None, line: int | None = None) -> None:
-        """Note a problem.
+        """Note a problem, and what to write instead.
 
-        Args:
-            what: the problem, and what to write instead.
-            path: the value's path in the file, such as ``devices[3].device_type``.
-            line: its line, from 1.
+        Its path in the file is such as ``devices[3].device_type``, its line from 1.
         """
         self.count += 1
         if self.count <= _MOST_SHOWN:

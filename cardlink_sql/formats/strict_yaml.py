@@ -99,14 +99,9 @@ def write_yaml(value: Any) -> str:
 def read_yaml(text: str, problems: Problems, author: Author) -> Any:
     """Return the value of a YAML document; ``None`` if it has only comments.
 
-    Args:
-        text: the document, at most a MiB unless a program wrote it.
-        problems: collects values that JSON cannot hold, keys that are not text or appear twice,
-            and aliases: a few lines of them could expand to gigabytes.
-        author: who wrote it.
-
-    Raises:
-        ValidationError: it is not YAML, is nested too deeply, or has a second document or no end.
+    It is at most a MiB unless a program wrote it. The problems are values that JSON cannot hold,
+    keys that are not text or appear twice, and aliases: a few lines of them could expand to
+    gigabytes. Text that is not YAML raises ``ValidationError``.
     """
     name = problems.name
     if author is not Author.PROGRAM and len(text) > MAX_TEXT_BYTES:

@@ -10,11 +10,7 @@ MAX_TEXT_BYTES: Final = 1_048_576
 
 
 def open_to_read(path: Path) -> IO[bytes]:
-    """Open a file.
-
-    Raises:
-        ValidationError: it cannot be read.
-    """
+    """Open a file; one that cannot be read raises ``ValidationError``, here and below."""
     try:
         return path.open("rb")
     except (OSError, ValueError) as error:
@@ -22,21 +18,13 @@ def open_to_read(path: Path) -> IO[bytes]:
 
 
 def read_bytes(path: Path, *, at_most: int) -> bytes:
-    """Read a file.
-
-    Raises:
-        ValidationError: it cannot be read, or is longer.
-    """
+    """Read a file."""
     with open_to_read(path) as file:
         return read_rest(file, path, at_most=at_most)
 
 
 def read_rest(file: IO[bytes], path: Path, *, at_most: int, remedy: str = "split it") -> bytes:
-    """Read the rest of an open file.
-
-    Raises:
-        ValidationError: it cannot be read, or is longer.
-    """
+    """Read the rest of an open file."""
     try:
         data = file.read(at_most + 1)
     except (OSError, ValueError) as error:
@@ -47,25 +35,12 @@ def read_rest(file: IO[bytes], path: Path, *, at_most: int, remedy: str = "split
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file that a person writes.
-
-    Raises:
-        ValidationError: it cannot be read, is not UTF-8, or is longer than a MiB.
-    """
+    """Return the text of a file that a person writes, of at most a MiB."""
     return decode(read_bytes(path, at_most=MAX_TEXT_BYTES), str(path))
 
 
 def decode(data: bytes, where: str, *, is_line: bool = False) -> str:
-    """Decode UTF-8, with or without a byte order mark.
-
-    Args:
-        data: a file, or a line of one.
-        where: the file's name, or its name and the line.
-        is_line: whether ``where`` has the line.
-
-    Raises:
-        ValidationError: the bytes are something else.
-    """
+    """Decode UTF-8, with or without a byte order mark; ``where`` has the line of a line."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

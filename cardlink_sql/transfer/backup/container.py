@@ -94,7 +94,7 @@ def write_container(
 
 
 class Container:
-    """A backup that is read; what is none, or damaged, raises ``ValidationError``."""
+    """A backup that is read; a damaged file raises ``ValidationError``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
