@@ -31,7 +31,7 @@ from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigra
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.journal import Journal
-from cardlink_sql.schema.migrator.splitter import split
+from cardlink_sql.schema.migrator.sqltext import split
 from tests.conftest import MIGRATIONS, wait_until
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL

@@ -25,14 +25,6 @@ def create_migration(folder: Path, name: str) -> list[Path]:
     """Write ``NNNN_name.sql`` and its rollback for each dialect; return the files.
 
     The number is the one after the newest migration of any dialect.
-
-    Args:
-        folder: it holds a folder of migrations for each dialect.
-        name: small letters, digits and underscores.
-
-    Raises:
-        ValidationError: the name has other characters.
-        MigrationError: a folder or one of its files cannot be read, or a file not be written.
     """
     if _NAME.fullmatch(name) is None:
         raise ValidationError(

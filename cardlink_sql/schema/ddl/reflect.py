@@ -44,12 +44,7 @@ _COMMENT: Final = "a comment"
 def read_some(
     connection: Connection, names: Iterable[str]
 ) -> tuple[dict[str, Table], list[tuple[str, str]]]:
-    """Return those of these tables that exist, and what the model cannot express of them.
-
-    Args:
-        connection: of the database.
-        names: of the tables.
-    """
+    """Return those of these tables that exist, and what the model cannot express of them."""
     reader = _READERS[Dialect(connection.dialect.name)](connection)
     there = set(inspect(connection).get_table_names())
     found = {name: reader.table(name) for name in names if name in there}

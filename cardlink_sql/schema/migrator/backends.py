@@ -28,11 +28,7 @@ _HOLDERS: Final = 3
 
 
 class MigrationBackend:
-    """The common part of the three backends: one connection, given and never closed here.
-
-    Args:
-        connection: the driver's, in autocommit mode.
-    """
+    """The common part of the three backends: a driver's connection, never closed here."""
 
     dialect: ClassVar[Dialect]
     has_transactional_ddl: ClassVar[bool] = True
@@ -126,28 +122,18 @@ class MigrationBackend:
         """Begin a migration with the settings of the connection, not those of the one before."""
 
     def run(self, statement: MigrationStatement) -> None:
-        """Run a statement of a migration.
-
-        Raises:
-            StatementFailed: it was refused.
-        """
+        """Run a statement of a migration; one that is refused raises ``StatementFailed``."""
         statement.run(self.connection)
 
     def create_bookkeeping(self) -> None:
-        """Create the bookkeeping tables that are missing.
-
-        Raises:
-            MigrationError: another version of yoyo made its tables.
-        """
+        """Create the bookkeeping tables that are missing."""
         present = self.table_names()
         with self.transaction():
             if not present.issuperset(bookkeeping.BOOKKEEPING_TABLES):
                 # Each can be repeated, so a process killed between two needs no repair.
                 for title in ("make_migrations", "make_log", "make_version", "make_journal"):
                     self.send(title)
-            version = self.send("read_version").fetchone()[0]
-            if version is None:
-                version = self._write_version()
+            version = self._read_version()
         if version != bookkeeping.YOYO_VERSION:
             raise MigrationError(
                 f"the bookkeeping is of yoyo's version {version}, not {bookkeeping.YOYO_VERSION}",
@@ -159,20 +145,18 @@ class MigrationBackend:
         """Create the row that is a cluster's lock, where it is missing."""
         if bookkeeping.VERSION_TABLE not in self.table_names():
             self.send("make_version")
-        if self.send("read_version").fetchone()[0] is None:
-            self._write_version()
+        self._read_version()
 
-    def _write_version(self) -> int:
-        self.send("write_version", version=bookkeeping.YOYO_VERSION, now=times.utc_now())
-        return bookkeeping.YOYO_VERSION
+    def _read_version(self) -> int:
+        """Return the version of yoyo's tables, which is written where none is."""
+        version = self.send("read_version").fetchone()[0]
+        if version is None:
+            version = bookkeeping.YOYO_VERSION
+            self.send("write_version", version=version, now=times.utc_now())
+        return int(version)
 
     def run_whole(self, migration: Any, direction: str) -> None:
-        """Run all statements of a migration inside the transaction that is open.
-
-        Raises:
-            MigrationError: a statement ended the transaction.
-            StatementFailed: a statement was refused.
-        """
+        """Run all statements of a migration inside the transaction that is open."""
         for statement in migration.statements(direction):
             self.run(statement)
         if not backend_of(self.dialect).in_transaction(self.connection):
@@ -183,7 +167,8 @@ class MigrationBackend:
             )
 
     def _bind(self, value: Any) -> Any:
-        return _naive_utc(value) if isinstance(value, datetime) else value
+        is_zoned = isinstance(value, datetime) and value.tzinfo
+        return value.astimezone(UTC).replace(tzinfo=None) if is_zoned else value
 
 
 class SQLite(MigrationBackend):
@@ -204,12 +189,7 @@ class SQLite(MigrationBackend):
         self.send("foreign_keys_on")
 
     def run_whole(self, migration: Any, direction: str) -> None:
-        """Run the statements, then check that every row still has the row that it refers to.
-
-        Raises:
-            MigrationError: a row lost its reference; or as for the other backends.
-            StatementFailed: a statement was refused.
-        """
+        """Run the statements, then check that every row still has the row that it refers to."""
         before = self._orphans(migration)
         super().run_whole(migration, direction)
         if lost := self._orphans(migration) - before:
@@ -270,11 +250,7 @@ class PostgreSQL(MigrationBackend):
         self._path = self._own_path
 
     def run(self, statement: MigrationStatement) -> None:
-        """Run a statement under the migration's search_path, which the bookkeeping does not have.
-
-        Raises:
-            StatementFailed: it was refused.
-        """
+        """Run a statement under the migration's search_path, which is not the bookkeeping's."""
         self._set_search_path(self._path)
         try:
             super().run(statement)
@@ -298,10 +274,6 @@ BACKENDS: Final[dict[Dialect, type[MigrationBackend]]] = {
     Dialect.MYSQL: MySQL,
     Dialect.POSTGRESQL: PostgreSQL,
 }
-
-
-def _naive_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _user_name() -> str:

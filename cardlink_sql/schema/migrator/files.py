@@ -21,7 +21,6 @@ from yoyo.topologicalsort import CycleError
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator import sqltext
-from cardlink_sql.schema.migrator.splitter import split
 
 Direction = Literal["apply", "rollback"]
 
@@ -63,11 +62,7 @@ class MigrationStatement:
         return _checksum(self.text)
 
     def run(self, connection: Any) -> None:
-        """Run it on a driver connection; rows that it returns are discarded.
-
-        Raises:
-            StatementFailed: the driver or the server refused it.
-        """
+        """Run it on a driver connection; rows that it returns are discarded."""
         cursor = connection.cursor()
         try:
             cursor.execute(self.text)
@@ -102,11 +97,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
         """Do nothing: the file is already loaded."""
 
     def resolve(self, by_id: "dict[str, SQLMigration]") -> None:
-        """Find the migrations that this one depends on.
-
-        Raises:
-            MigrationError: one of them does not exist.
-        """
+        """Find the migrations that this one depends on."""
         for name in self.depends_on:
             if name not in by_id:
                 raise MigrationError(
@@ -117,11 +108,7 @@ class SQLMigration(Migration):  # type: ignore[misc]
         self._depends = {by_id[name] for name in self.depends_on}
 
     def statements(self, direction: Direction) -> list[MigrationStatement]:
-        """Return the statements of one direction, in the order in which they run.
-
-        Raises:
-            MigrationError: there is no rollback file.
-        """
+        """Return the statements of one direction, in the order in which they run."""
         if direction == "apply":
             return self.apply_statements
         if self.rollback_statements is None:
@@ -161,29 +148,20 @@ def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]
 def read_each(
     folder: Traversable, dialect: Dialect
 ) -> tuple[list[SQLMigration], list[MigrationError]]:
-    """Return the migrations that can be read, and the errors of the others.
-
-    Args:
-        folder: as :func:`read_migrations`.
-        dialect: as :func:`read_migrations`.
-    """
+    """Return the migrations that can be read, and the errors of the others."""
     migrations: list[SQLMigration] = []
     errors: list[MigrationError] = []
     try:
-        pairs = _pairs(folder, dialect)
+        for pair in _pairs(folder, dialect):
+            try:
+                migrations.append(SQLMigration(*pair))
+            except MigrationError as error:
+                errors.append(error)
+        if not errors:
+            migrations = read_migrations(folder, dialect)
     except MigrationError as error:
-        return [], [error]
-    for pair in pairs:
-        try:
-            migrations.append(SQLMigration(*pair))
-        except MigrationError as error:
-            errors.append(error)
-    if errors:
-        return migrations, errors
-    try:
-        return read_migrations(folder, dialect), []
-    except MigrationError as error:
-        return migrations, [error]
+        errors.append(error)
+    return migrations, errors
 
 
 def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File | None"]]:
@@ -227,7 +205,7 @@ class _File:
         """Return the directives and the leading comment, as yoyo reads them, and the statements."""
         self._check_directives()
         sqltext.check(self.text, self.dialect, self.where)
-        first, *others = split(self.text, self.dialect) or [""]
+        first, *others = sqltext.split(self.text, self.dialect) or [""]
         directives, comment, first = parse_metadata_from_sql_comments(first)
         return directives, comment, [first, *others]
 

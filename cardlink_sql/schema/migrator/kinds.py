@@ -230,12 +230,7 @@ _ACTION_PATTERNS: Final = _compiled(_ACTIONS)
 
 
 def changes(statement: str, dialect: Dialect) -> list[Change]:
-    """Return the changes that a statement makes; at least one.
-
-    Args:
-        statement: one statement, with or without its ``;``.
-        dialect: the dialect of its text.
-    """
+    """Return the changes that a statement makes; at least one."""
     return [_unqualified(change, dialect) for change in _read(_plain(statement, dialect))]
 
 

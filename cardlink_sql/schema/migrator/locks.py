@@ -5,11 +5,10 @@ import os
 import socket
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.faults import Fault
@@ -30,33 +29,22 @@ _OTHERS_WON: Final = (Fault.CONFLICT, Fault.DUPLICATE, Fault.NO_TABLE)
 _WINDOWS_LOCKED_BYTE: Final = 1 << 20
 
 
-class MigrationLock(ABC):
+class MigrationLock(Protocol):
     """A lock that is polled, so that its holder can be named after a timeout."""
 
-    @abstractmethod
     def try_acquire(self) -> bool:
         """Take the lock if it is free."""
 
-    @abstractmethod
     def release(self) -> None:
         """Free the lock."""
 
-    @abstractmethod
     def holder(self) -> str:
         """Return a description of the holder, as far as it is known."""
 
 
 @contextmanager
 def held(lock: MigrationLock, timeout: float) -> Iterator[None]:
-    """Hold a lock.
-
-    Args:
-        lock: the lock.
-        timeout: seconds to wait for it.
-
-    Raises:
-        MigrationError: another migrator held it until the timeout; the message names the holder.
-    """
+    """Hold a lock, after waiting for it for so many seconds at most."""
     deadline = time.monotonic() + timeout
     while not lock.try_acquire():
         if time.monotonic() >= deadline:
@@ -71,7 +59,7 @@ def held(lock: MigrationLock, timeout: float) -> Iterator[None]:
         lock.release()
 
 
-class FileLock(MigrationLock):
+class FileLock:
     """An operating system's lock on a file next to an SQLite database.
 
     Freeing the lock removes the file; a file that a killed process left is not locked.
@@ -83,11 +71,6 @@ class FileLock(MigrationLock):
         self._file: IO[str] | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free.
-
-        Raises:
-            MigrationError: the file cannot be written.
-        """
         try:
             file = self._path.open("a+", encoding="utf-8")
             try:
@@ -107,7 +90,6 @@ class FileLock(MigrationLock):
         return self._file is not None
 
     def release(self) -> None:
-        """Free the lock and remove its file."""
         with suppress(OSError):  # Windows cannot remove an open file; it stays, unlocked
             self._path.unlink()
         if self._file is not None:
@@ -133,19 +115,14 @@ class FileLock(MigrationLock):
         return False
 
 
-class _ServerLock(MigrationLock):
+class _ServerLock:
     """A lock of the connection; the server frees it when the connection ends."""
 
     def __init__(self, backend: MigrationBackend) -> None:
         self._backend = backend
 
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free."""
-        return bool(self._backend.send("lock").fetchone()[0])
-
     def release(self) -> None:
-        """Free the lock; a lost connection has already freed it."""
-        with suppress(self._backend.connection.Error):
+        with suppress(self._backend.connection.Error):  # a lost connection has freed it
             self._backend.send("unlock").fetchone()
 
 
@@ -153,11 +130,6 @@ class PostgreSQLLock(_ServerLock):
     """PostgreSQL's advisory lock."""
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free.
-
-        Raises:
-            MigrationError: the connection goes through a pooler, which would keep the lock.
-        """
         client_pid = self._backend.connection.pgconn.backend_pid
         (is_taken,) = self._backend.send("lock", client_pid=client_pid).fetchone()
         if is_taken is None:
@@ -182,6 +154,9 @@ class PostgreSQLLock(_ServerLock):
 class MySQLLock(_ServerLock):
     """MySQL's named lock."""
 
+    def try_acquire(self) -> bool:
+        return bool(self._backend.send("lock").fetchone()[0])
+
     def holder(self) -> str:
         """Return connection, user, host and time, from the server's process list."""
         number, user, host, seconds, state = self._backend.send("lock_holder").fetchone()
@@ -193,7 +168,7 @@ class MySQLLock(_ServerLock):
         return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
 
 
-class ClusterLock(MigrationLock):
+class ClusterLock:
     """A Galera cluster's lock: a row that a transaction changes on all nodes and never commits.
 
     Args:
@@ -206,7 +181,6 @@ class ClusterLock(MigrationLock):
         self._keeper = keeper
 
     def try_acquire(self) -> bool:
-        """Take the lock if no session of any node holds it."""
         driver, keeper = backend_of(self._backend.dialect), self._keeper
         try:
             self._backend.make_lock_row()
@@ -222,7 +196,6 @@ class ClusterLock(MigrationLock):
         return is_taken
 
     def release(self) -> None:
-        """Free the lock; a lost connection has already freed it."""
         self._keeper.rollback()
 
     def holder(self) -> str:

@@ -65,12 +65,7 @@ def is_setting(statement: MigrationStatement) -> bool:
 
 
 def check(entry: JournalEntry, migration: SQLMigration, direction: Direction) -> None:
-    """Refuse to continue if the file no longer begins with the committed statements.
-
-    Raises:
-        DriftError: the text of a committed or interrupted statement has changed.
-        MigrationError: it is unknown whether a statement took effect.
-    """
+    """Refuse to continue if the file no longer begins with the committed statements."""
     statements = migration.statements(direction)
     done = statements[: entry.statements_done]
     if entry.done_checksum is not None and (
@@ -92,7 +87,8 @@ def check(entry: JournalEntry, migration: SQLMigration, direction: Direction) ->
             cut_off[0].where if cut_off else migration.where,
             "restore it as it was; whether it took effect is found out by running it again",
         )
-    if not _is_repeatable(cut_off[0]):
+    is_repeatable = _REPEATABLE.match(cut_off[0].code) and not _NAMELESS.search(cut_off[0].text)
+    if not is_repeatable:
         raise _undecided(migration, cut_off[0])
 
 
@@ -126,10 +122,6 @@ def _invalid_indexes(backend: MigrationBackend, statement: MigrationStatement) -
     name = match[1]
     plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
     return list(backend.send("invalid_indexes", name=plain).fetchall())
-
-
-def _is_repeatable(statement: MigrationStatement) -> bool:
-    return _REPEATABLE.match(statement.code) is not None and not _NAMELESS.search(statement.text)
 
 
 def _undecided(migration: SQLMigration, statement: MigrationStatement) -> MigrationError:

@@ -26,18 +26,7 @@ def run(
     direction: Direction,
     entry: JournalEntry | None,
 ) -> None:
-    """Apply a migration or roll it back, and record it.
-
-    Args:
-        backend: the connection, under the lock, without a transaction.
-        migration: the migration to run.
-        direction: which of its two files.
-        entry: its row in the journal.
-
-    Raises:
-        MigrationError: a statement failed; it says where, why and what was kept.
-        DriftError: it was half run, and the statements that ran were edited.
-    """
+    """Apply a migration or roll it back, and record it; ``entry`` is its row in the journal."""
     backend.start()
     if backend.has_transactional_ddl and migration.use_transactions:
         _in_one_transaction(backend, migration, direction)

@@ -193,10 +193,8 @@ class Migrator:
         migrations: list[SQLMigration],
         direction: Direction,
     ) -> list[str]:
-        unfinished = state.unfinished
         for migration in migrations:
-            is_resumed = unfinished is not None and unfinished.migration_id == migration.id
-            run(backend, migration, direction, unfinished if is_resumed else None)
+            run(backend, migration, direction, state.unfinished_of(migration))
         return [migration.id for migration in migrations]
 
     def _read_files(self) -> list[SQLMigration]:
@@ -206,24 +204,12 @@ class Migrator:
     def _read_state(self) -> State:
         files = self._read_files()
         file = database_file(self._engine)
-        if file is None:
-            return self._read_pooled(files)
-        if not file.exists():
+        if file is not None and not file.exists():
             return State(files)
-        connection = open_read_only(file)
-        try:
-            with self._translated():
-                return read_state(self._backend(connection), files)
-        finally:
-            connection.close()
-
-    def _read_pooled(self, files: list[SQLMigration]) -> State:
-        pooled = self._connect()
-        try:
-            with self._translated():
-                return read_state(self._backend(pooled.driver_connection), files)
-        finally:
-            pooled.close()
+        opened: Any = self._connect() if file is None else open_read_only(file)
+        with closing(opened), self._translated():
+            connection = opened.driver_connection if file is None else opened
+            return read_state(self._backend(connection), files)
 
     @contextmanager
     def _locked(self) -> Iterator[MigrationBackend]:

@@ -1,6 +1,11 @@
-"""Checks of a migration file's code, with strings and comments blanked out."""
+"""The SQL of a migration file: its statements, each up to a ``;`` outside of brackets and routines.
+
+Sources: MySQL 8.0, "Compound Statements" (15.6); MariaDB, "Programmatic & Compound Statements";
+SQLite, CREATE TRIGGER; PostgreSQL, CREATE FUNCTION (``BEGIN ATOMIC``).
+"""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -18,6 +23,12 @@ _TRANSACTION: Final = re.compile(
     r"|SET\s+(?:@@)?(?:SESSION\s+|SESSION\.)?AUTOCOMMIT)\b",
     re.IGNORECASE,
 )
+_ROUTINES: Final = frozenset({"TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"})
+# CREATE OR REPLACE DEFINER = user @ host AGGREGATE FUNCTION
+_LONGEST_HEAD: Final = 12
+_BLOCKS: Final = frozenset({"CASE", "IF", "LOOP", "WHILE", "REPEAT", "FOR"})
+# After these a statement of a routine's body begins.
+_BEFORE_STATEMENT: Final = frozenset({";", ":", "BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT"})
 
 
 @lru_cache(maxsize=1024)
@@ -25,9 +36,6 @@ def code(text: str, dialect: Dialect) -> str:
     """Return the text with each character of a string, comment or quoted name as a space.
 
     The length and the lines do not change.
-
-    Raises:
-        QueryError: a string, a comment or a quoted name is not closed.
     """
     return "".join(_visible(token, dialect) for token in tokenize(text, dialect))
 
@@ -41,11 +49,7 @@ def _visible(token: Token, dialect: Dialect) -> str:
 
 
 def check(text: str, dialect: Dialect, where: str) -> None:
-    """Refuse text that cannot be split into statements.
-
-    Raises:
-        MigrationError: with ``file:line``.
-    """
+    """Refuse text that cannot be split into statements."""
     try:
         visible = code(text, dialect)
     except QueryError as error:
@@ -60,15 +64,7 @@ def check(text: str, dialect: Dialect, where: str) -> None:
 
 
 def check_statement(visible: str, where: str) -> None:
-    """Refuse a statement that opens or ends a transaction: each migration has one already.
-
-    Args:
-        visible: the statement as :func:`code` returns it.
-        where: ``file:line``, for the error.
-
-    Raises:
-        MigrationError: it is one of these.
-    """
+    """Refuse a statement that opens or ends a transaction: each migration has one already."""
     if _ROUTINE.match(visible):
         return
     if found := _TRANSACTION.search(visible):
@@ -78,3 +74,86 @@ def check_statement(visible: str, where: str) -> None:
             "remove it: a migration is one transaction already; "
             "-- transactional: false in its first line switches that off",
         )
+
+
+def split(text: str, dialect: Dialect) -> list[str]:
+    """Return the statements, each with its ``;`` and the comments before it.
+
+    A comment after the ``;`` on the same line belongs to the statement that ends there.
+    """
+    tokens = tokenize(text, dialect)
+    ends = _Statements([token for token in tokens if token.kind not in BLANK], dialect).ends()
+    statements, is_ended = [""], False
+    end = next(ends, None)
+    for token in tokens:
+        if is_ended and token.kind not in (Kind.SPACE, Kind.LINE_COMMENT):
+            statements.append("")
+            is_ended = False
+        statements[-1] += token.text
+        if token is end:
+            is_ended, end = True, next(ends, None)
+    return [statement.strip() for statement in statements if statement.strip()]
+
+
+class _Statements:
+    """The tokens of a file without its comments, and the places where its statements end."""
+
+    def __init__(self, tokens: list[Token], dialect: Dialect) -> None:
+        self._tokens = tokens
+        self._words = [
+            token.text.upper() if token.kind is Kind.WORD else token.text for token in tokens
+        ]
+        self._has_loops = dialect is Dialect.MYSQL
+
+    def ends(self) -> Iterator[Token]:
+        """Yield each ``;`` that ends a statement."""
+        start, brackets, blocks = 0, 0, 0
+        for position, token in enumerate(self._tokens):
+            if token.kind is Kind.SEMICOLON and brackets == blocks == 0:
+                yield token
+                start = position + 1
+            elif token.text in ("(", ")"):
+                brackets = max(0, brackets + (1 if token.text == "(" else -1))
+            elif token.kind is Kind.WORD and self._is_routine(start):
+                blocks = max(0, blocks + self._change(position, blocks))
+
+    def _is_routine(self, start: int) -> bool:
+        head = self._words[start : start + _LONGEST_HEAD]
+        return head[0] == "CREATE" and not _ROUTINES.isdisjoint(head)
+
+    def _change(self, position: int, blocks: int) -> int:
+        """Return 1 for a word that opens a block, -1 for one that closes it."""
+        word, before = self._words[position], self._words[position - 1]
+        if before == "END" and word in _BLOCKS:
+            return 0
+        if word == "END":
+            return -1
+        if word in ("BEGIN", "CASE"):
+            return 1
+        may_open = self._has_loops and (blocks == 0 or before in _BEFORE_STATEMENT)
+        return int(may_open and self._opens_loop(position))
+
+    def _opens_loop(self, position: int) -> bool:
+        word, after = self._words[position], self._words[position + 1 : position + 3]
+        match word:
+            case "LOOP" | "WHILE":
+                return True
+            case "REPEAT":  # or the function
+                return after[:1] != ["("]
+            case "FOR":  # or FOR EACH ROW, or a handler
+                return after[1:] == ["IN"]
+            case "IF":  # or the function, or IF EXISTS
+                return self._words[position - 1] not in _ROUTINES and self._has_then(position)
+        return False
+
+    def _has_then(self, position: int) -> bool:
+        """Return whether THEN follows in the same statement, outside of a CASE."""
+        cases = 0
+        for word in self._words[position + 1 :]:
+            if word == "CASE":
+                cases += 1
+            elif word == "END" and cases:
+                cases -= 1
+            elif not cases and word in ("THEN", "WHEN", "ELSE", "END", ";"):
+                return word == "THEN"
+        return False

@@ -92,6 +92,11 @@ class State:
                 return entry
         return None
 
+    def unfinished_of(self, file: SQLMigration) -> JournalEntry | None:
+        """Return the journal's row of this migration, if it is half run."""
+        entry = self.unfinished
+        return entry if entry is not None and entry.migration_id == file.id else None
+
     @property
     def drift(self) -> list[str]:
         """Return a sentence for each disagreement."""
@@ -112,12 +117,7 @@ class State:
         )
 
     def check(self, direction: Direction) -> None:
-        """Refuse to run anything if files and database disagree.
-
-        Raises:
-            DriftError: they do.
-            MigrationError: a migration is half run in the other direction.
-        """
+        """Refuse to run anything if files and database disagree, or one is half run backwards."""
         if drift := self.drift:
             raise DriftError(
                 "; ".join(drift),
@@ -135,11 +135,7 @@ class State:
         )
 
     def resolve(self, revision: str) -> SQLMigration:
-        """Return the migration that a revision names.
-
-        Raises:
-            MigrationError: none does, or several do.
-        """
+        """Return the migration that a revision names."""
         found = [file for file in self.files if file.id == revision] or [
             file for file in self.files if revision and file.id.startswith(revision)
         ]
@@ -152,35 +148,21 @@ class State:
         )
 
     def to_apply(self, revision: str | None) -> list[SQLMigration]:
-        """Return the pending migrations up to a revision, in order.
-
-        Raises:
-            MigrationError: the revision names none, or several.
-        """
+        """Return the pending migrations up to a revision, in order."""
         if revision is None:
             return self.pending
         last = self.files.index(self.resolve(revision))
         return [file for file in self.pending if self.files.index(file) <= last]
 
     def to_stamp(self, revision: str | None) -> list[SQLMigration]:
-        """Return the pending migrations up to a revision, to be recorded without running them.
-
-        Raises:
-            DriftError: files and database disagree.
-            MigrationError: the revision names none, or several; or a migration is half run.
-        """
+        """Return the pending migrations up to a revision, to be recorded without running them."""
         self.check("apply")
         if self.unfinished is not None:
             raise MigrationError(_describe(self.unfinished), remedy="migrate first, to finish it")
         return self.to_apply(revision)
 
     def to_roll_back(self, revision: str) -> list[SQLMigration]:
-        """Return the applied migrations after a revision, newest first.
-
-        Raises:
-            MigrationError: the revision names none, several, or one that is not applied; or
-                one of them has no rollback file.
-        """
+        """Return the applied migrations after a revision, newest first; each has a rollback."""
         keep = -1
         if revision != "base":
             target = self.resolve(revision)
@@ -200,9 +182,8 @@ class State:
 
     def planned(self, file: SQLMigration, direction: Direction) -> PlannedMigration:
         """Return the statements that a migration would send; the rest of a half-run one."""
-        entry = self.unfinished
-        is_resumed = entry is not None and entry.migration_id == file.id
-        done = entry.statements_done if entry and is_resumed else 0
+        entry = self.unfinished_of(file)
+        done = 0 if entry is None else entry.statements_done
         statements = [statement.text for statement in file.statements(direction)[done:]]
         return PlannedMigration(
             file.id,
@@ -215,11 +196,7 @@ class State:
         )
 
     def planned_after(self, start: str, revision: str | None) -> list[PlannedMigration]:
-        """Return the plan from a migration, or from ``base``, up to a revision.
-
-        Raises:
-            MigrationError: one of the two names none, or several.
-        """
+        """Return the plan from a migration, or from ``base``, up to a revision."""
         first = 0 if start == "base" else self.files.index(self.resolve(start)) + 1
         going = [file for file in self.to_apply(revision) if self.files.index(file) >= first]
         return [self.planned(file, "apply") for file in going]
@@ -270,7 +247,8 @@ def read_state(backend: MigrationBackend, files: list[SQLMigration]) -> State:
     if bookkeeping.MIGRATION_TABLE not in present:
         refuse_unrecorded(present)
         return State(files)
-    who = _read_who(backend) if bookkeeping.LOG_TABLE in present else {}
+    rows = backend.send("read_who_applied").fetchall() if bookkeeping.LOG_TABLE in present else ()
+    who = {name: f"{user}@{host}" for name, user, host in rows}
     applied = {
         name: AppliedMigration(name, _as_utc(moment), who.get(name))
         for name, moment in backend.send("read_applied").fetchall()
@@ -280,11 +258,7 @@ def read_state(backend: MigrationBackend, files: list[SQLMigration]) -> State:
 
 
 def refuse_unrecorded(present: set[str]) -> None:
-    """Refuse a database that only looks empty.
-
-    Raises:
-        MigrationError: it has tables of the schema, but no visible record of migrations.
-    """
+    """Refuse a database that only looks empty: it has tables, but no record of migrations."""
     known = sorted(present & metadata.tables.keys())
     if known and bookkeeping.MIGRATION_TABLE not in present:
         raise MigrationError(
@@ -292,11 +266,6 @@ def refuse_unrecorded(present: set[str]) -> None:
             remedy=f"let the role read {', '.join(bookkeeping.BOOKKEEPING_TABLES)}; "
             "or, if the tables were created by other means: cardlink-db migrate --stamp ID",
         )
-
-
-def _read_who(backend: MigrationBackend) -> dict[str, str]:
-    rows = backend.send("read_who_applied").fetchall()
-    return {name: f"{user}@{host}" for name, user, host in rows}
 
 
 def _as_utc(moment: Any) -> datetime:

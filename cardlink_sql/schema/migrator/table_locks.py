@@ -184,13 +184,8 @@ def locks(
 ) -> list[str]:
     """Return the locks of each statement of one migration, a sentence each.
 
-    Args:
-        statements: in the order in which they run; later statements on a table that one of them
-            creates block nobody.
-        dialect: the dialect of the statements.
-        tables_of_indexes: the table of an index, which DROP INDEX does not name.
-        before: the statements of the migrations before it, for the lengths of their VARCHARs and
-            their foreign keys.
+    ``tables_of_indexes`` has the tables that DROP INDEX does not name. ``before`` has the earlier
+    migrations' statements, for the lengths of their VARCHARs and their foreign keys.
     """
     new = set[str]()
     known = Lengths()
