@@ -280,8 +280,7 @@ def run_once(
     prefer_replica: bool,  # noqa: FBT001
 ) -> T:
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
-    if not callable(work):
-        raise ValidationError(f"expected a function, got {type(work).__name__}", "work")
+    check_callable(work)
     with UnitOfWork(manager, read_only=read_only, prefer_replica=prefer_replica) as uow:
         try:
             result = work(uow)
@@ -295,6 +294,16 @@ def run_once(
                 remedy="leave the commit to run(), or run the rest in a separate unit",
             ) from error
     return result
+
+
+def check_callable(work: object) -> None:
+    """Refuse work that cannot be called.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not callable(work):
+        raise ValidationError(f"expected a function, got {type(work).__name__}", "work")
 
 
 def _refuse_unfinished(result: object) -> None:

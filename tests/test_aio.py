@@ -384,6 +384,27 @@ def test_a_stream_of_events_is_for_one_task(
     in_loop(main)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda manager: aio.get_key(manager, "card_1"),
+        lambda manager: aio.identity_exists(manager, "card_1"),
+        aio.get_all_identities,
+        aio.flush,
+        aio.close,
+        lambda manager: aio.run(manager.config, lambda uow: None),
+        lambda manager: aio.run(manager, None),
+        lambda manager: anext(aio.listen(manager.config)),
+    ],
+)
+def test_a_wrong_argument_is_refused(manager: DatabaseManager, call: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(ValidationError, match="expected a "):
+            await call(manager)
+
+    in_loop(main)
+
+
 def test_a_cancelled_loop_over_events_leaves_no_thread(
     manager: DatabaseManager, published: DatabaseManager
 ) -> None:
