@@ -18,49 +18,68 @@ if TYPE_CHECKING:
 _LONGEST_S: Final = 1.0
 _MOST: Final = 50
 
+_Complete = Callable[[typer.Context, str], list[str]]
 
-def complete_session(context: typer.Context, incomplete: str) -> list[str]:
+
+def _of_database(read: "Callable[[UnitOfWork, str], Iterable[str]]") -> _Complete:
+    """Return a callback that offers what a read returns for the text typed so far."""
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        def values() -> Iterable[str]:
+            from cardlink_sql.cli.database import open_to_read
+
+            with open_to_read(_url(context)) as uow:
+                return read(uow, incomplete)
+
+        return _matching(incomplete, values)
+
+    return complete
+
+
+def _url(context: typer.Context) -> str | None:
+    from cardlink_sql.cli.profiles import profile_url
+
+    root = context.find_root().params
+    url, profile = context.params.get("url") or root.get("url"), root.get("profile")
+    return profile_url(profile) if url is None and profile else url
+
+
+def _matching(incomplete: str, find: Callable[[], Iterable[str]]) -> list[str]:
+    found: list[str] = []
+
+    def work() -> None:
+        with suppress(Exception):
+            found.extend(sorted(one for one in find() if one.startswith(incomplete)))
+
+    # A thread that still waits for the database does not keep the process.
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(_LONGEST_S)
+    return list(found)
+
+
+def _sessions(uow: "UnitOfWork", typed: str) -> Iterable[str]:
     """Return ids of sessions: the newest, or those that begin as typed."""
-
-    def ids(uow: "UnitOfWork") -> Iterable[str]:
-        gateway = uow.sessions
-        found = (
-            gateway.find_by_prefix(incomplete, _MOST)
-            if incomplete
-            else gateway.find_matching(limit=_MOST)
-        )
-        return [session.id for session in found]
-
-    return _of_database(context, incomplete, ids)
+    gateway = uow.sessions
+    found = gateway.find_by_prefix(typed, _MOST) if typed else gateway.find_matching(limit=_MOST)
+    return [session.id for session in found]
 
 
-def complete_device(context: typer.Context, incomplete: str) -> list[str]:
-    """Return ids of devices."""
-    return _of_database(
-        context,
-        incomplete,
-        lambda uow: [
-            one.id for one in uow.devices.find_matching(text=incomplete or None, limit=_MOST)
-        ],
-    )
+def _devices(uow: "UnitOfWork", typed: str) -> Iterable[str]:
+    return [one.id for one in uow.devices.find_matching(text=typed or None, limit=_MOST)]
 
 
-def complete_card(context: typer.Context, incomplete: str) -> list[str]:
-    """Return ICCIDs."""
-    return _of_database(
-        context,
-        incomplete,
-        lambda uow: [
-            one.iccid for one in uow.cards.find_matching(text=incomplete or None, limit=_MOST)
-        ],
-    )
+def _cards(uow: "UnitOfWork", typed: str) -> Iterable[str]:
+    return [one.iccid for one in uow.cards.find_matching(text=typed or None, limit=_MOST)]
 
 
-def complete_run(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the newest test runs."""
-    return _of_database(
-        context, incomplete, lambda uow: [run.run_id for run in uow.tests.get_runs(_MOST)]
-    )
+complete_session = _of_database(_sessions)
+complete_device = _of_database(_devices)
+complete_card = _of_database(_cards)
+complete_run = _of_database(lambda uow, _typed: [run.run_id for run in uow.tests.get_runs(_MOST)])
+_complete_stored = _of_database(
+    lambda uow, _typed: [setting.key for setting in uow.settings.find_in_force()]
+)
 
 
 def complete_setting(context: typer.Context, incomplete: str) -> list[str]:
@@ -74,12 +93,7 @@ def complete_setting(context: typer.Context, incomplete: str) -> list[str]:
         return declared_settings()
 
     known = _matching(incomplete, declared)
-    return (
-        _of_database(
-            context, incomplete, lambda uow: [one.key for one in uow.settings.find_in_force()]
-        )
-        or known
-    )
+    return _complete_stored(context, incomplete) or known
 
 
 def complete_query(incomplete: str) -> list[str]:
@@ -131,37 +145,3 @@ def complete_profile(incomplete: str) -> list[str]:
         return profile_names()
 
     return _matching(incomplete, names)
-
-
-def _of_database(
-    context: typer.Context, incomplete: str, read: "Callable[[UnitOfWork], Iterable[str]]"
-) -> list[str]:
-    def values() -> Iterable[str]:
-        from cardlink_sql.cli.database import open_to_read
-
-        with open_to_read(_url(context)) as uow:
-            return read(uow)
-
-    return _matching(incomplete, values)
-
-
-def _url(context: typer.Context) -> str | None:
-    from cardlink_sql.cli.profiles import profile_url
-
-    root = context.find_root().params
-    url, profile = context.params.get("url") or root.get("url"), root.get("profile")
-    return profile_url(profile) if url is None and profile else url
-
-
-def _matching(incomplete: str, find: Callable[[], Iterable[str]]) -> list[str]:
-    found: list[str] = []
-
-    def work() -> None:
-        with suppress(Exception):
-            found.extend(sorted(one for one in find() if one.startswith(incomplete)))
-
-    # A thread that still waits for the database does not keep the process.
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(_LONGEST_S)
-    return list(found)
