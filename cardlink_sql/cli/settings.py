@@ -71,9 +71,6 @@ def list_settings(
     if as_json:
         print_json_list(one.to_dict() for one in shown)
         return
-    if not shown:
-        output.print("No setting has this category.")
-        return
     print_rows(
         ("Setting", "value", "set (UTC)", "description"),
         [
@@ -82,6 +79,7 @@ def list_settings(
         ],
         folding=("value", "description"),
         leaving=("description", "set (UTC)"),
+        empty="No setting has this category.",
     )
 
 

@@ -70,8 +70,6 @@ def list_runs(
         found = uow.tests.get_runs(limit, since)
     if as_json:
         print_json_list(one.to_dict() for one in found)
-    elif not found:
-        output.print("No runs.")
     else:
         print_rows(
             ("Run", "started (UTC)", *_COUNTS),
@@ -79,6 +77,7 @@ def list_runs(
             right=_COUNTS,
             folding=("Run",),
             leaving=_LEAVING,
+            empty="No runs.",
         )
         note_limit(len(found), limit, "newest")
 
@@ -180,8 +179,6 @@ def history(
         found = uow.tests.history(suite, test, limit, since)
     if as_json:
         print_json_list(one.to_dict() for one in found)
-    elif not found:
-        output.print("No results.")
     else:
         print_rows(
             ("Run", "started (UTC)", "status", "duration", "message"),
@@ -197,6 +194,7 @@ def history(
             ],
             right=("duration",),
             folding=("message",),
+            empty="No results.",
         )
 
 
@@ -224,8 +222,6 @@ def flaky(
         found = uow.tests.find_flaky(runs, suite)
     if as_json:
         print_json_list(one.to_dict() for one in found)
-    elif not found:
-        output.print("No flaky tests.")
     else:
         print_rows(
             ("Suite", "test", "runs", "passes", "failures", "last failure (UTC)"),
@@ -242,6 +238,7 @@ def flaky(
             ],
             right=("runs", "passes", "failures"),
             folding=("Suite", "test"),
+            empty="No flaky tests.",
         )
 
 
@@ -354,9 +351,6 @@ def _print_summary(summary: TestRunSummary) -> None:
 
 
 def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
-    if not results:
-        output.print("No results.")
-        return
     print_rows(
         ("Suite", "test", "status", "duration", "device", "card", "message"),
         [
@@ -374,6 +368,7 @@ def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
         right=("duration",),
         folding=("Suite", "test", "message"),
         leaving=("device", "card", "duration"),
+        empty="No results.",
     )
     for one in results if with_messages else ():
         if one.error_message:
