@@ -344,12 +344,37 @@ def test_failures_are_what_failed_or_broke_off(runs: UnitOfWork) -> None:
     assert numbers(runs.tests.find_failures(limit=1)) == [6]
 
 
+def test_failures_without_a_start_come_last_and_earlier_tries_not_at_all(uow: UnitOfWork) -> None:
+    create(uow, "error", test_name="late", started_at=MOMENT + SECOND, duration_ms=1)
+    create(uow, "failed", test_name="timeless", ended_at=MOMENT)
+    create(uow, "failed", test_name="early", started_at=MOMENT, duration_ms=1)
+    create(uow, "failed", test_name="tried", started_at=MOMENT, duration_ms=1, tries=0)
+
+    found = [one.test_name for one in uow.tests.find_failures()]
+    assert found == ["late", "early", "timeless"]
+    assert [one.test_name for one in uow.tests.find_failures(limit=2)] == found[:2]
+
+
 def test_runs_are_listed_newest_first_and_suites_by_name(runs: UnitOfWork) -> None:
     runs.tests.create(result(8, run_id="timeless", started_at=None, duration_ms=None))
 
     assert runs.tests.get_run_ids() == ["third", "second", "first", "timeless"]
     assert runs.tests.get_run_ids(2) == ["third", "second"]
     assert runs.tests.get_suite_names() == ["a", "b", "suite"]
+
+
+def test_a_run_is_as_late_as_its_first_result(uow: UnitOfWork) -> None:
+    # The long run began first and goes on; one has two results that began at once.
+    starts = {"long": (0, 9, 20), "twins": (5, 5, 6), "short": (7,), "last": (8,)}
+    for run, seconds in starts.items():
+        for number, second in enumerate(seconds):
+            create(uow, run_id=run, test_name=f"test {number}", duration_ms=1,
+                   started_at=MOMENT + second * SECOND)  # fmt: skip
+
+    for limit in (1, 2, 3, 4, 5, None):
+        latest = ["last", "short", "twins", "long"][:limit]
+        assert uow.tests.get_run_ids(limit) == latest
+        assert [one.run_id for one in uow.tests.get_runs(limit or 9)] == latest
 
 
 def test_the_history_of_a_test_is_newest_first(runs: UnitOfWork) -> None:
@@ -636,6 +661,20 @@ def test_flaky_tests_of_a_suite_are_sought_in_its_own_runs(uow: UnitOfWork) -> N
     assert [one.suite_name for one in uow.tests.find_flaky(3)] == ["hourly"]
     assert [one.suite_name for one in uow.tests.find_flaky(2, "nightly")] == ["nightly"]
     assert uow.tests.find_flaky(1, suite_name="nightly") == []
+
+
+def test_flaky_tests_of_a_suite_are_sought_in_all_of_its_results(uow: UnitOfWork) -> None:
+    create(uow, "passed", run_id="before", duration_ms=1, started_at=MOMENT)
+    uow.tests.create_results(
+        replace(result(number), run_id="large", test_name="test", status="failed",
+                started_at=MOMENT + SECOND, ended_at=None, duration_ms=1)
+        for number in range(1_000)
+    )  # fmt: skip
+
+    assert uow.tests.find_flaky(1, "suite") == []
+    (flaky,) = uow.tests.find_flaky(2, "suite")
+    assert (flaky.runs, flaky.passed, flaky.failed) == (2, 1, 1_000)
+    assert uow.tests.find_flaky(3, "suite") == [flaky]
 
 
 def test_a_test_that_passed_when_it_was_tried_again_is_flaky(uow: UnitOfWork) -> None:

@@ -17,6 +17,7 @@ from cardlink_sql.model.records.test_result import (
     TestRun,
     TestRunSummary,
 )
+from cardlink_sql.queries.query import MAX_LIST
 
 F = TypeVar("F", SuiteSummary, TestRun)
 
@@ -41,16 +42,33 @@ class RunFigures(Gateway[TestResult, str]):
         return TestRunSummary(run_id=run, suites=tuple(suites), **figures)
 
     def get_runs(self, limit: int = 20, since: datetime | None = None) -> list[TestRun]:
-        """Return the figures of the latest runs, newest first, in one statement.
+        """Return the figures of the latest runs, newest first.
+
+        ``find_latest_runs`` or ``get_run_ids`` finds them.
 
         Args:
             limit: runs at most.
             since: started then or later.
         """
-        parameters: dict[str, Any] = {"limit": validation.whole(limit, "limit", least=0)}
-        if since is not None:
-            parameters["since"] = self._time(since)
-        return self._durations("get_runs", TestRun, parameters)
+        start = {} if since is None else {"since": self._time(since)}
+        listed = self._latest_runs(validation.whole(limit, "limit", least=0), **start)
+        figures = {
+            run.run_id: run
+            for start in range(0, len(listed), MAX_LIST)
+            for run in self._durations(
+                "get_runs", TestRun, {"keys": listed[start : start + MAX_LIST]}
+            )
+        }
+        return [figures[run_id] for run_id in listed if run_id in figures]
+
+    def get_run_ids(self, limit: int | None = None) -> list[str]:
+        """Return the runs, the latest start first; those without a known start last.
+
+        With a limit the query is ``find_latest_runs``.
+        """
+        if limit is not None:
+            return self._latest_runs(validation.limit(limit))
+        return self._firsts("get_run_ids", {"limit": validation.limit(None)})
 
     def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
         """Return the differences between two runs, matched by suite and test, in one statement.
@@ -85,14 +103,34 @@ class RunFigures(Gateway[TestResult, str]):
         run is flaky, too. Those with most failures come first.
 
         Args:
-            runs: how many runs, 1 or more.
+            runs: how many runs, 1 to 16,384.
             suite_name: the tests of this suite, within the last runs that it was part of; without
                 it those of all suites, where one that runs often leaves less room for others.
         """
-        parameters: dict[str, Any] = {"runs": validation.whole(runs, "runs", least=1)}
-        if suite_name is not None:
-            parameters["suite_name"] = self._bind["suite_name"](suite_name)
-        return self._figures("find_flaky", FlakyTest, parameters)
+        most = validation.whole(runs, "runs", least=1, most=MAX_LIST)
+        if suite_name is None:
+            return self._figures("find_flaky", FlakyTest, {"keys": self._latest_runs(most)})
+        suite = {"suite_name": self._bind["suite_name"](suite_name)}
+        listed = self._runs_of(suite, most)
+        return self._figures("find_flaky", FlakyTest, {**suite, "keys": listed})
+
+    def _latest_runs(self, limit: int, **since: Any) -> list[str]:
+        found = self._firsts("find_latest_runs", {**since, "limit": limit})
+        if since or len(found) == limit:
+            return found
+        return self._firsts("get_run_ids", {"limit": limit})  # those without a start, too
+
+    def _runs_of(self, suite: Mapping[str, Any], limit: int) -> list[str]:
+        """Return the runs that a suite was last part of, from more and more of its results."""
+        results = 1_000
+        while True:
+            found = self._firsts("find_runs_of_suite", {**suite, "limit": results})
+            runs = list(dict.fromkeys(found))[:limit]
+            if len(runs) == limit:
+                return runs
+            if len(found) < results:
+                return self._firsts("get_run_ids", {**suite, "limit": limit})
+            results *= 4
 
     def _durations(self, name: str, record: type[F], parameters: Mapping[str, Any]) -> list[F]:
         # PostgreSQL and MySQL return the sum of BIGINTs as a Decimal.

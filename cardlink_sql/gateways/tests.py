@@ -65,6 +65,8 @@ class TestGateway(RunFigures):
         "find_known_devices": {"id": str},
         "find_known_cards": {"iccid": str},
         "get_run_ids": {"run_id": str},
+        "find_latest_runs": {"run_id": str},
+        "find_runs_of_suite": {"run_id": str},
         "get_suite_names": {"suite_name": str},
     }
 
@@ -272,9 +274,14 @@ class TestGateway(RunFigures):
         self, run_id: str | None = None, limit: int | None = None
     ) -> list[TestResult]:
         """Return failures. The query is ``find_by_run`` for a run, else ``find_by_filters``."""
-        if run_id is None:
-            return self._filtered(limit, failures=True)
-        return self._of_run(self._bind["run_id"](run_id), limit, failures=True)
+        if run_id is not None:
+            return self._of_run(self._bind["run_id"](run_id), limit, failures=True)
+        found = [
+            result
+            for status in ("failed", "error")  # each is in order on the index on the status
+            for result in self._filtered(limit, status=status, tried=True)
+        ]
+        return sorted(found, key=_recency, reverse=True)[:limit]
 
     def history(
         self,
@@ -290,10 +297,6 @@ class TestGateway(RunFigures):
             test_name=self._given("test_name", test_name),
             **self._range(since, None),
         )
-
-    def get_run_ids(self, limit: int | None = None) -> list[str]:
-        """Return the runs, the latest start first; those without a known start last."""
-        return self._firsts("get_run_ids", {"limit": validation.limit(limit)})
 
     def get_suite_names(self) -> list[str]:
         """Return the names of all suites, in order."""
@@ -398,3 +401,9 @@ class TestGateway(RunFigures):
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
         return super()._values(completed(record), leave)
+
+
+def _recency(result: TestResult) -> tuple[Any, ...]:
+    """Return what puts the results without a start last, and the newest first."""
+    started = result.started_at
+    return (started is not None, started or result.created_at, result.created_at, result.id)

@@ -30,7 +30,7 @@ LIMIT :limit;
 
 -- name: find_by_filters :many
 -- The results with a start that match all that is given, newest first: the end of an index, with no
--- sort. NOT IN keeps SQLite from the index on the status, which would sort all failures.
+-- sort. With :tried, what counts in a run: not a try that another one followed.
 -- find_by_suite, find_by_status, find_by_device, find_by_card, find_by_date_range, find_failures and
 -- history send it too.
 -- allow-scan: it walks the index on the start until the limit: where few match it reads far
@@ -57,7 +57,7 @@ WHERE started_at IS NOT NULL
   AND suite_name = :suite_name                 -- when: suite_name
   AND test_name = :test_name                   -- when: suite_name, test_name
   AND status = :status                         -- when: status
-  AND status NOT IN ('passed', 'skipped') AND tries > 0 -- when: failures
+  AND tries > 0                                -- when: tried
   AND device_id = :device_id                   -- when: device_id
   AND card_iccid = :card_iccid                 -- when: card_iccid
   AND started_at >= :start                     -- when: start
@@ -90,26 +90,72 @@ WHERE started_at IS NULL
   AND suite_name = :suite_name                 -- when: suite_name
   AND test_name = :test_name                   -- when: suite_name, test_name
   AND status = :status                         -- when: status
-  AND status NOT IN ('passed', 'skipped') AND tries > 0 -- when: failures
+  AND tries > 0                                -- when: tried
   AND device_id = :device_id                   -- when: device_id
   AND card_iccid = :card_iccid                 -- when: card_iccid
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
 -- name: get_run_ids :many
--- The runs, the one that began last first. The index (run_id, started_at) holds both columns.
--- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
+-- The runs, the one that began last first, those without a start last. The index
+-- (run_id, started_at) holds both columns.
+-- allow-scan: a run is not a row: all are found by reading the index (run_id, started_at)
 SELECT run_id
 FROM test_results
+WHERE 1 = 1
+  AND suite_name = :suite_name                 -- when: suite_name
 GROUP BY run_id
 ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
 LIMIT :limit;
 
--- name: get_suite_names :many
--- The names of the suites, in their order.
--- allow-scan: a suite is not a row: the index on its name is read; MySQL and MariaDB skip from name to name
-SELECT DISTINCT suite_name
+-- name: find_latest_runs :many
+-- The runs that began last: results are walked from the newest back, and each that is the first of
+-- its run gives one. It reads what started since the last of these runs began.
+-- get_runs, find_flaky and get_run_ids send it too.
+SELECT t.run_id
+FROM test_results t
+WHERE t.started_at IS NOT NULL
+  AND t.started_at >= :since                   -- when: since
+  AND NOT EXISTS (
+    SELECT 1
+    FROM test_results e
+    WHERE e.run_id = t.run_id
+      AND e.started_at <= t.started_at
+      AND (e.started_at < t.started_at OR e.id < t.id)
+  )
+ORDER BY t.started_at DESC, t.created_at DESC, t.id DESC
+LIMIT :limit;
+
+-- name: find_runs_of_suite :many
+-- The runs of the newest results of a suite, one for each result. find_flaky sends it.
+-- allow-scan: SQLite sorts results that have one start, a few at a time
+SELECT run_id
 FROM test_results
+WHERE suite_name = :suite_name
+  AND started_at IS NOT NULL
+ORDER BY started_at DESC, created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: get_suite_names :many
+-- The names of the suites, in their order: from name to name, one step on an index for each.
+WITH RECURSIVE names AS (
+  SELECT MIN(suite_name) AS suite_name
+  FROM test_results
+  UNION ALL
+  SELECT (
+    SELECT t.suite_name
+    FROM test_results t
+    WHERE t.suite_name > names.suite_name
+    ORDER BY t.suite_name
+    LIMIT 1
+  )
+  FROM names
+  WHERE names.suite_name IS NOT NULL
+)
+
+SELECT suite_name
+FROM names
+WHERE suite_name IS NOT NULL
 ORDER BY suite_name;
 
 -- name: find_known :many
@@ -197,36 +243,27 @@ GROUP BY suite_name
 ORDER BY suite_name;
 
 -- name: get_runs :many
--- The figures of the runs that began last, as get_run_summary counts them.
--- The runs are chosen on the index (run_id, started_at), and only their rows are read.
--- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
+-- The figures of some runs, as get_run_summary counts them, in no order.
+-- list: keys
 SELECT
-  r.run_id,
-  COUNT(CASE WHEN r.tries > 0 THEN 1 END) AS total,
-  COUNT(CASE WHEN r.tries > 0 AND r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) AS passed,
-  COUNT(CASE WHEN r.tries > 0 AND r.status = 'failed' AND r.ended_at IS NOT NULL THEN 1 END) AS failed,
-  COUNT(CASE WHEN r.tries > 0 AND r.status = 'error' AND r.ended_at IS NOT NULL THEN 1 END) AS error,
-  COUNT(CASE WHEN r.tries > 0 AND r.status = 'skipped' AND r.ended_at IS NOT NULL THEN 1 END) AS skipped,
-  COUNT(CASE WHEN r.tries > 0 AND r.ended_at IS NULL THEN 1 END) AS open,
+  run_id,
+  COUNT(CASE WHEN tries > 0 THEN 1 END) AS total,
+  COUNT(CASE WHEN tries > 0 AND status = 'passed' AND ended_at IS NOT NULL THEN 1 END) AS passed,
+  COUNT(CASE WHEN tries > 0 AND status = 'failed' AND ended_at IS NOT NULL THEN 1 END) AS failed,
+  COUNT(CASE WHEN tries > 0 AND status = 'error' AND ended_at IS NOT NULL THEN 1 END) AS error,
+  COUNT(CASE WHEN tries > 0 AND status = 'skipped' AND ended_at IS NOT NULL THEN 1 END) AS skipped,
+  COUNT(CASE WHEN tries > 0 AND ended_at IS NULL THEN 1 END) AS open,
   COUNT(*) AS tries,
-  COUNT(CASE WHEN r.tries > 1 AND r.status = 'passed' THEN 1 END) AS flaky,
-  COUNT(CASE WHEN r.tries > 0 AND r.status = 'passed' AND r.ended_at IS NOT NULL THEN 1 END) * 1e0
-  / NULLIF(COUNT(CASE WHEN r.tries > 0 AND r.status <> 'skipped' AND r.ended_at IS NOT NULL THEN 1 END), 0)
+  COUNT(CASE WHEN tries > 1 AND status = 'passed' THEN 1 END) AS flaky,
+  COUNT(CASE WHEN tries > 0 AND status = 'passed' AND ended_at IS NOT NULL THEN 1 END) * 1e0
+  / NULLIF(COUNT(CASE WHEN tries > 0 AND status <> 'skipped' AND ended_at IS NOT NULL THEN 1 END), 0)
     AS pass_rate,
-  COALESCE(SUM(r.duration_ms), 0) AS duration_ms,
-  MIN(r.started_at) AS started_at,
-  MAX(r.ended_at) AS ended_at
-FROM (
-  SELECT run_id
-  FROM test_results
-  GROUP BY run_id
-  HAVING MIN(started_at) >= :since             -- when: since
-  ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
-  LIMIT :limit
-) latest
-JOIN test_results r ON r.run_id = latest.run_id
-GROUP BY r.run_id
-ORDER BY MIN(r.started_at) IS NULL, MIN(r.started_at) DESC, r.run_id;
+  COALESCE(SUM(duration_ms), 0) AS duration_ms,
+  MIN(started_at) AS started_at,
+  MAX(ended_at) AS ended_at
+FROM test_results
+WHERE run_id IN (:keys)
+GROUP BY run_id;
 
 -- name: compare_runs :many
 -- What differs between two runs, test by test, and what fails in both.
@@ -294,33 +331,25 @@ WHERE before_status IS NULL
 ORDER BY suite_name, test_name, place;
 
 -- name: find_flaky :many
--- The tests that both passed and failed within the runs that began last, most failures first.
+-- The tests that both passed and failed within some runs, most failures first.
 -- Every result counts: a test that failed and passed when it was tried again is flaky, too.
--- With :suite_name the runs are those that have results of this suite.
--- allow-scan: a run is not a row: the runs that began last are found by reading the index (run_id, started_at)
+-- MAX of the one suite of a group keeps every planner on the index on the run.
+-- list: keys
 SELECT
-  r.suite_name,
-  r.test_name,
-  COUNT(DISTINCT r.run_id) AS runs,
-  COUNT(CASE WHEN r.status = 'passed' THEN 1 END) AS passed,
-  COUNT(CASE WHEN r.status IN ('failed', 'error') THEN 1 END) AS failed,
-  MAX(CASE WHEN r.status IN ('failed', 'error') THEN r.started_at END) AS last_failure
-FROM (
-  SELECT run_id
-  FROM test_results
-  WHERE 1 = 1
-    AND suite_name = :suite_name               -- when: suite_name
-  GROUP BY run_id
-  ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
-  LIMIT :runs
-) latest
-JOIN test_results r ON r.run_id = latest.run_id
-WHERE r.ended_at IS NOT NULL
-  AND r.suite_name = :suite_name               -- when: suite_name
-GROUP BY r.suite_name, r.test_name
-HAVING COUNT(CASE WHEN r.status = 'passed' THEN 1 END) > 0
-  AND COUNT(CASE WHEN r.status IN ('failed', 'error') THEN 1 END) > 0
-ORDER BY failed DESC, r.suite_name, r.test_name;
+  suite_name,
+  test_name,
+  COUNT(DISTINCT run_id) AS runs,
+  COUNT(CASE WHEN status = 'passed' THEN 1 END) AS passed,
+  COUNT(CASE WHEN status IN ('failed', 'error') THEN 1 END) AS failed,
+  MAX(CASE WHEN status IN ('failed', 'error') THEN started_at END) AS last_failure
+FROM test_results
+WHERE run_id IN (:keys)
+  AND ended_at IS NOT NULL
+GROUP BY suite_name, test_name
+HAVING COUNT(CASE WHEN status = 'passed' THEN 1 END) > 0
+  AND MAX(suite_name) = :suite_name            -- when: suite_name
+  AND COUNT(CASE WHEN status IN ('failed', 'error') THEN 1 END) > 0
+ORDER BY failed DESC, suite_name, test_name;
 
 -- generated from tables.py by scripts/generate-sql; do not edit
 

@@ -1,4 +1,11 @@
--- Test results, where MySQL and MariaDB differ: the purge.
+-- Test results, where MySQL and MariaDB differ.
+
+-- name: get_suite_names :many
+-- The names of the suites, in their order.
+-- differs: here a plain DISTINCT goes from name to name on the index
+SELECT DISTINCT suite_name
+FROM test_results
+ORDER BY suite_name;
 
 -- name: purge_old :exec
 -- The first of the results that were recorded before a time, gone: one range of the index on
