@@ -66,7 +66,7 @@ class TestGateway(RunFigures):
         "find_known_cards": {"iccid": str},
         "get_run_ids": {"run_id": str},
         "find_latest_runs": {"run_id": str},
-        "find_runs_of_suite": {"run_id": str},
+        "find_runs_of_suite": {"run_id": str, "id": str},
         "get_suite_names": {"suite_name": str},
     }
 

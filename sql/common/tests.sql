@@ -127,9 +127,11 @@ ORDER BY t.started_at DESC, t.created_at DESC, t.id DESC
 LIMIT :limit;
 
 -- name: find_runs_of_suite :many
--- The runs of the newest results of a suite, one for each result. find_flaky sends it.
+-- The newest results of a suite and their runs. find_flaky sends it.
 -- allow-scan: SQLite sorts results that have one start, a few at a time
-SELECT run_id
+SELECT
+  run_id,
+  id
 FROM test_results
 WHERE suite_name = :suite_name
   AND started_at IS NOT NULL
