@@ -130,13 +130,8 @@ def take_statistics(
             status_words=_by_status_word(exchanges),
             commands=_by_command(exchanges),
             slowest=slowest,
-            test_runs=_runs_since(uow, since),
+            test_runs=uow.tests.get_runs(_LISTED, since),
         )
-
-
-def _runs_since(uow: UnitOfWork, since: datetime) -> list[TestRun]:
-    runs = uow.tests.get_runs(_LISTED)
-    return [run for run in runs if run.started_at is not None and run.started_at >= since]
 
 
 def _newest(uow: UnitOfWork) -> datetime | None:
