@@ -70,6 +70,10 @@ class RunFigures(Gateway[TestResult, str]):
             return self._latest_runs(validation.limit(limit))
         return self._firsts("get_run_ids", {"limit": validation.limit(None)})
 
+    def get_suite_names(self) -> list[str]:
+        """Return the names of all suites, in order."""
+        return self._firsts("get_suite_names", {})
+
     def compare_runs(self, run_id1: str, run_id2: str, slower_factor: float = 2.0) -> RunComparison:
         """Return the differences between two runs, matched by suite and test, in one statement.
 
@@ -141,3 +145,13 @@ class RunFigures(Gateway[TestResult, str]):
         return NotFoundError(
             f"there is no run {run_id!r}", self.table.name, "run: cardlink-db tests runs"
         )
+
+
+def newest_first(results: list[TestResult]) -> list[TestResult]:
+    """Return the results in the order of their starts, those without one last."""
+
+    def recency(one: TestResult) -> tuple[Any, ...]:
+        at = one.started_at or one.created_at
+        return (one.started_at is not None, at, one.created_at, one.id)
+
+    return sorted(results, key=recency, reverse=True)

@@ -18,7 +18,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.junit import read_report, report_of
 from cardlink_sql.gateways.durations import completed
 from cardlink_sql.gateways.filters import TestFilter, TestOrder
-from cardlink_sql.gateways.run_figures import RunFigures
+from cardlink_sql.gateways.run_figures import RunFigures, newest_first
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import AnyTestStatus, TestStatus
 from cardlink_sql.model.json_value import JSONValue
@@ -281,7 +281,7 @@ class TestGateway(RunFigures):
             for status in ("failed", "error")  # each is in order on the index on the status
             for result in self._filtered(limit, status=status, tried=True)
         ]
-        return sorted(found, key=_recency, reverse=True)[:limit]
+        return newest_first(found)[:limit]
 
     def history(
         self,
@@ -297,10 +297,6 @@ class TestGateway(RunFigures):
             test_name=self._given("test_name", test_name),
             **self._range(since, None),
         )
-
-    def get_suite_names(self) -> list[str]:
-        """Return the names of all suites, in order."""
-        return self._firsts("get_suite_names", {})
 
     # JUnit
 
@@ -401,9 +397,3 @@ class TestGateway(RunFigures):
     def _values(self, record: TestResult, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
         return super()._values(completed(record), leave)
-
-
-def _recency(result: TestResult) -> tuple[Any, ...]:
-    """Return what puts the results without a start last, and the newest first."""
-    started = result.started_at
-    return (started is not None, started or result.created_at, result.created_at, result.id)
