@@ -109,8 +109,8 @@ ORDER BY MIN(started_at) IS NULL, MIN(started_at) DESC, run_id
 LIMIT :limit;
 
 -- name: find_latest_runs :many
--- The runs that began last: results are walked from the newest back, and each that is the first of
--- its run gives one. It reads what started since the last of these runs began.
+-- The runs that began last: results are walked from the newest back, and the first of each run
+-- names it. It reads the results that started since the last of these runs began.
 -- get_runs, find_flaky and get_run_ids send it too.
 SELECT t.run_id
 FROM test_results t
