@@ -1,6 +1,8 @@
 """Sessions as captures for Wireshark, and captures read back."""
 
 import io
+import json
+import os
 import shutil
 import struct
 import subprocess
@@ -11,10 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from cardlink_sql import UnitOfWork, ValidationError
+from cardlink_sql import OTASession, SessionStatus, UnitOfWork, ValidationError
 from cardlink_sql.formats.pcap import MAX_APDU, Packet, read_capture, split_apdu, write_capture
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.capture import read_recording
+from cardlink_sql.transfer.capture import read_recording, write_session
 from cardlink_sql.transfer.trace import read_trace, replay as replay_trace
 from tests.conftest import MOMENT, Run
 
@@ -89,7 +91,7 @@ def test_a_damaged_capture_is_refused_or_read(data: st.DataObject) -> None:
         )
     )
     try:
-        assert read_capture(damaged, "x.pcapng").packets
+        assert len(read_capture(damaged, "x.pcapng").packets) <= 1
     except ValidationError as error:
         assert error.where == "x.pcapng"
 
@@ -161,6 +163,87 @@ def test_a_capture_of_another_program_is_one_session_of_its_own(
         ("00B0000002", None),
         ("01026282", "6282"),
     ]
+
+
+def test_merged_captures_are_read_in_the_order_of_time(tmp_path: Path) -> None:
+    file = tmp_path / "merged.pcapng"
+    apdus = (bytes.fromhex("00A40004029000"), bytes.fromhex("00A40000009000"))
+    late = MOMENT + timedelta(seconds=5)
+    file.write_bytes(captured(Packet(late, apdus[0]), Packet(MOMENT, apdus[1])))
+    (session,) = read_recording(file).sessions.values()
+    assert (session.started_at, session.ended_at) == (MOMENT, late)
+    assert session.entries[0].raw_data == "00A4000000"
+
+
+def test_a_capture_without_an_apdu_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "empty.pcapng"
+    file.write_bytes(captured(comment="of another program"))
+    with pytest.raises(ValidationError, match="the capture holds no APDU"):
+        read_recording(file)
+
+
+def test_a_recording_is_read_from_a_pipe() -> None:
+    for content in (captured(Packet(MOMENT, b"\1" * 8)), TRACE.read_bytes()):
+        reading, writing = os.pipe()
+        os.write(writing, content)
+        os.close(writing)
+        assert read_recording(Path(f"/dev/fd/{reading}")).sessions
+        os.close(reading)
+
+
+def test_a_capture_larger_than_a_trace_may_be_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "huge.pcap"
+    file.write_bytes(captured(Packet(MOMENT, b"\1" * 8)))
+    os.truncate(file, 2**28 + 1)
+    with pytest.raises(ValidationError, match="longer than 268,435,456 bytes"):
+        read_recording(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tls_psk_identity", {"a": 1}),
+        ("tls_cipher_suite", []),
+        ("metadata", "text"),
+        ("card_iccid", 7),
+        ("status", "ended"),
+        ("error_message", [1]),
+    ],
+)
+def test_an_edited_note_of_a_session_is_checked(tmp_path: Path, name: str, value: object) -> None:
+    file = tmp_path / "edited.pcapng"
+    note = json.dumps({"id": ANSWERED, name: value})
+    file.write_bytes(captured(Packet(MOMENT, b"\1" * 8), comment=f"cardlink-db {note}"))
+    with pytest.raises(ValidationError, match=rf"edited\.pcapng: {name}: "):
+        read_recording(file)
+
+
+def test_an_edited_note_of_a_packet_is_checked(tmp_path: Path) -> None:
+    file = tmp_path / "edited.pcapng"
+    note = 'cardlink-db {"command": 5, "latency_ms": "long"}'
+    file.write_bytes(captured(Packet(MOMENT, bytes.fromhex("00A40000009000"), note)))
+    with pytest.raises(ValidationError, match=r"edited\.pcapng: packet 1: latency_ms: "):
+        read_recording(file)
+
+
+def test_a_session_that_a_capture_cannot_hold_is_not_exported() -> None:
+    session = OTASession(ANSWERED, metadata={"a": "x" * 70_000})
+    file = io.BytesIO()
+    with pytest.raises(ValidationError, match="a comment of a capture holds 65,535"):
+        write_session(file, session, [])
+    assert not file.getvalue()
+
+
+def test_a_session_without_apdus_comes_back(tmp_path: Path) -> None:
+    file = tmp_path / "handshake.pcapng"
+    failed = OTASession(
+        ANSWERED, status=SessionStatus.FAILED, ended_at=MOMENT, error_code="51", created_at=MOMENT
+    )
+    with file.open("wb") as out:
+        assert write_session(out, failed, []) == 0
+    (session,) = read_recording(file).sessions.values()
+    assert (session.id, session.reason, session.ended_at) == (ANSWERED, "51", MOMENT)
+    assert not session.entries
 
 
 def test_wireshark_dissects_the_apdus(tmp_path: Path, run: Run) -> None:

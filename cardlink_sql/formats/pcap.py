@@ -27,6 +27,7 @@ _SECTION: Final = 0x0A0D0D0A
 _INTERFACE: Final = 1
 _PACKET: Final = 6
 _COMMENT: Final = 1
+_LONGEST_COMMENT: Final = 65_535
 _TIME_RESOLUTION: Final = 9
 _BYTE_ORDER: Final = 0x1A2B3C4D
 _RAW_IP: Final = 101
@@ -41,6 +42,9 @@ _PCAP: Final = {
     b"\xa1\xb2\x3c\x4d": (">", 10**9),
 }
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
+_AS_JSON_LINES: Final = (
+    "export the session as JSON lines: cardlink-db export --session ID --format jsonl"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,9 @@ def write_capture(file: IO[bytes], packets: Iterable[Packet], comment: str) -> i
 def read_capture(content: bytes, where: str) -> Capture:
     """Read the GSMTAP packets of a capture that hold APDUs; skip everything else."""
     try:
-        capture = _read_pcapng(content) if content[:4] == _PCAPNG else _read_pcap(content)
+        return _read_pcapng(content) if content[:4] == _PCAPNG else _read_pcap(content)
     except (struct.error, IndexError, KeyError, OverflowError) as error:
         raise ValidationError("the capture is cut short or malformed", where) from error
-    if not capture.packets:
-        raise ValidationError(
-            "the capture holds no APDU",
-            where,
-            f"record GSMTAP packets of type SIM (UDP port {_PORT})",
-        )
-    return capture
 
 
 def _block(kind: int, body: bytes, options: bytes) -> bytes:
@@ -116,7 +113,14 @@ def _option(code: int, value: bytes) -> bytes:
 
 
 def _text(comment: str) -> bytes:
-    return _option(_COMMENT, comment.encode()[:65_000]) if comment else b""
+    encoded = comment.encode()
+    if len(encoded) > _LONGEST_COMMENT:
+        raise ValidationError(
+            f"the facts of the session take {len(encoded):,} bytes, and a comment of a capture "
+            f"holds {_LONGEST_COMMENT:,}",
+            remedy=_AS_JSON_LINES,
+        )
+    return _option(_COMMENT, encoded) if comment else b""
 
 
 def _padded(data: bytes) -> bytes:
@@ -129,7 +133,7 @@ def _datagram(packet: Packet) -> bytes:
             f"an APDU of {len(packet.data):,} bytes does not fit into a packet of a capture, "
             f"which holds {MAX_APDU:,}",
             packet.timestamp.isoformat(),
-            "export the session as JSON lines: cardlink-db export --session ID --format jsonl",
+            _AS_JSON_LINES,
         )
     load = _GSMTAP + packet.data
     udp = struct.pack(">HHHH", _PORT, _PORT, 8 + len(load), 0)

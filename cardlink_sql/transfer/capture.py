@@ -7,15 +7,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+from sqlalchemy import Table
+
 from cardlink_sql.database.odd_rows import skip
-from cardlink_sql.errors import QueryError
-from cardlink_sql.formats.pcap import Packet, is_capture, read_capture, split_apdu, write_capture
+from cardlink_sql.errors import QueryError, ValidationError
+from cardlink_sql.formats.pcap import (
+    Packet,
+    is_capture,
+    read_capture,
+    split_apdu,
+    write_capture,
+)
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import Direction, SessionStatus
+from cardlink_sql.model.columns import checks
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.model.records.session import OTASession
-from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
+from cardlink_sql.model.tables import comm_logs, ota_sessions
+from cardlink_sql.transfer.trace import Trace, TraceSession, read_recorded, trace_of
 
 _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
 _NOTE: Final = "cardlink-db "
@@ -45,12 +55,8 @@ def read_recording(path: Path) -> Trace:
     Raises:
         ValidationError: the file cannot be read, or it breaks a rule.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-    except (OSError, ValueError):
-        return read_trace(path)  # which says what is wrong with it
-    return _read_session(path, path.read_bytes()) if is_capture(head) else read_trace(path)
+    content = read_recorded(path)
+    return _read_session(path, content) if is_capture(content) else trace_of(content, path)
 
 
 def _read_session(path: Path, content: bytes) -> Trace:
@@ -61,22 +67,32 @@ def _read_session(path: Path, content: bytes) -> Trace:
     """
     capture = read_capture(content, str(path))
     note = _noted(capture.comment)
+    if not (capture.packets or note):
+        raise ValidationError(
+            "the capture holds no APDU",
+            str(path),
+            "record GSMTAP packets of type SIM (UDP port 4729)",
+        )
+    # Merged captures of other programs are not in the order of time.
+    packets = capture.packets if note else sorted(capture.packets, key=lambda one: one.timestamp)
     session_id = note.get("id") or str(uuid.uuid5(_CAPTURES, content.hex()))
     session = TraceSession(
         str(path), validation.session_id(session_id, f"{path}: id"), started_at=None
     )
-    for number, packet in enumerate(capture.packets, 1):
+    for number, packet in enumerate(packets, 1):
         session.entries += _entries(session.id, packet, f"{path}: packet {number}")
-    first, last = session.entries[0].timestamp, session.entries[-1].timestamp
+    first = session.entries[0].timestamp if session.entries else None
+    last = session.entries[-1].timestamp if session.entries else None
     session.created_at = _time(note, "created_at", path) or first
     session.started_at = _time(note, "started_at", path) or (None if note else first)
     session.ended_at = _time(note, "ended_at", path) or (None if note else last)
-    session.reason = _reason(note) if session.ended_at else None
-    session.error_message = note.get("error_message")
-    session.cipher_suite = note.get("tls_cipher_suite")
-    session.psk_identity = note.get("tls_psk_identity")
-    session.card_iccid = note.get("card_iccid")
-    session.metadata = note.get("metadata")
+    facts = _checked(note, (*_FACTS, *_FAILURE), ota_sessions, str(path))
+    session.reason = _reason(facts) if session.ended_at else None
+    session.error_message = facts["error_message"]
+    session.cipher_suite = facts["tls_cipher_suite"]
+    session.psk_identity = facts["tls_psk_identity"]
+    session.card_iccid = facts["card_iccid"]
+    session.metadata = facts["metadata"]
     return Trace(sessions={session.id: session})
 
 
@@ -136,21 +152,36 @@ def _entries(session_id: str, packet: Packet, where: str) -> Iterator[CommLog]:
             timestamp=packet.timestamp,
         )
     if response:
+        facts = _checked(note, ("latency_ms", "status_word"), comm_logs, where)
         yield CommLog(
             session_id=session_id,
             direction=Direction.RESPONSE,
             raw_data=response.hex().upper(),
-            latency_ms=note.get("latency_ms"),
-            status_word=note.get("status_word"),
+            latency_ms=facts["latency_ms"],
+            status_word=facts["status_word"],
             timestamp=_time(note, "response_at", where) or packet.timestamp,
         )
 
 
-def _reason(note: dict[str, Any]) -> str:
+def _checked(
+    note: dict[str, Any], names: Iterable[str], table: Table, where: str
+) -> dict[str, Any]:
+    """Return values of a note, which anybody may have edited, checked as their columns are."""
+    values = {}
+    for name in names:
+        value = note.get(name)
+        try:
+            values[name] = None if value is None else checks(table)[name](value)
+        except ValidationError as error:
+            raise ValidationError(error.what, f"{where}: {name}", error.remedy) from None
+    return values
+
+
+def _reason(facts: dict[str, Any]) -> str:
     """Return how a trace words the end of a session."""
-    status = note.get("status", SessionStatus.COMPLETED)
+    status = facts["status"] or SessionStatus.COMPLETED
     if status == SessionStatus.FAILED:
-        return str(note.get("error_code") or "failed")
+        return str(facts["error_code"] or "failed")
     return "timeout" if status == SessionStatus.TIMEOUT else "normal"
 
 

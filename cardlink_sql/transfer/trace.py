@@ -99,9 +99,22 @@ def read_trace(path: Path) -> Trace:
     Raises:
         ValidationError: a line is not JSON or breaks the rules: ``file:line: what is wrong``.
     """
-    lines = read_bytes(path, at_most=_MAX_BYTES).split(b"\n")
+    return trace_of(read_recorded(path), path)
+
+
+def read_recorded(path: Path) -> bytes:
+    """Return the bytes of a recorded file, of at most 256 MiB.
+
+    Raises:
+        ValidationError: the file cannot be read, or is larger.
+    """
+    return read_bytes(path, at_most=_MAX_BYTES)
+
+
+def trace_of(content: bytes, path: Path) -> Trace:
+    """Read and check the content of a trace, as :func:`read_trace` does."""
     reader = _TraceReader()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(content.split(b"\n"), 1):
         if line.strip():
             reader.read(line, f"{path}:{number}")
     if not (reader.trace.cards or reader.trace.sessions):
