@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from xml.etree import ElementTree
 
@@ -349,6 +350,15 @@ def test_a_duration_that_cannot_be_read_is_counted_and_unknown(written: str) -> 
     assert ([one.duration_ms for one in report.cases], report.unread) == ([0], 1)
 
 
+@pytest.mark.parametrize("end", ["x", ",."])
+def test_a_duration_of_many_digits_is_refused_at_once(end: str) -> None:
+    began = perf_counter()
+    report = read_report(case(attributes=f'time="{"1" * 20_000}{end}"'))
+
+    assert report.unread == 1
+    assert perf_counter() - began < 1
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -669,6 +679,9 @@ def test_a_bad_report_is_refused_with_its_place(
         b"\x00",
         b"\xff\xfe<",
         b"<?xml version='1.0' encoding='none'?><testsuite/>",
+        b"<?xml version='1.0' encoding='idna'?><testsuite/>",
+        b"<?xml version='1.0' encoding='punycode'?><testsuite/>",
+        b"<?xml version='1.0' encoding='undefined'?><testsuite/>",
     ],
 )
 def test_bytes_that_are_no_xml_are_refused(data: bytes) -> None:

@@ -28,7 +28,7 @@ def text_of(data: bytes, name: str, encoding: str | None = None) -> str:
         encoding = encoding or (declared[1].decode() if declared else "utf-8")
     try:
         text = data.decode(encoding, "backslashreplace")
-    except LookupError:
+    except (LookupError, UnicodeError):  # idna and its kind refuse backslashreplace
         raise ValidationError(f"not XML: unknown encoding {encoding!r}", name) from None
     text = _VERSION.sub(r"\g<1>1.0", text, count=1)
     return _REFERENCE.sub(_referred, visible(text))

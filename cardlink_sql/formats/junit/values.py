@@ -10,12 +10,12 @@ from cardlink_sql.model import validation
 
 _MAX_SECONDS: Final = 10**10
 
-_NUMBER: Final = re.compile(r"([+-]?)(\d*[\d.,]*\d[.,]?)((?:[eE][+-]?\d{1,2})?)", re.ASCII)
+_NUMBER: Final = re.compile(r"([+-]?)(?=[.,]*\d)([\d.,]+)((?:[eE][+-]?\d{1,2})?)", re.ASCII)
 # Surefire groups digits by commas; other locales write a decimal comma, and group by periods.
 _COMMA_GROUPS: Final = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
 _PERIOD_GROUPS: Final = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+", re.ASCII)
 _DECIMAL_COMMA: Final = re.compile(r"\d+,\d+", re.ASCII)
-_DECIMAL_POINT: Final = re.compile(r"\d*\.?\d*", re.ASCII)
+_DECIMAL_POINT: Final = re.compile(r"\d*(?:\.\d*)?", re.ASCII)
 
 _TIME: Final = r"(?P<time>\d{1,2}:\d\d:\d\d)"
 _DAY: Final = r"(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2})"
