@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.sqlite import SQLite
 from tests.conftest import add, device, wait_until
 
 PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
@@ -326,3 +328,18 @@ def test_a_full_disk_says_so_and_keeps_nothing_of_the_unit(tmp_path: Path) -> No
             add(manager, *(device(number, notes="x" * 1000) for number in range(100)))
         with UnitOfWork(manager, read_only=True) as uow:
             assert uow.devices.count() == 0
+
+
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"])
+def test_a_full_disk_met_while_connecting_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = name
+        raise error
+
+    monkeypatch.setattr(SQLite, "_use_wal", refuse)
+    with DatabaseManager(f"sqlite:///{tmp_path / 'a.db'}") as manager:
+        work = partial(manager.run, lambda uow: uow.devices.count())
+        assert seconds_of(work, StorageFullError) < 1

@@ -38,7 +38,7 @@ def is_read_only(dialect: Dialect, error: Exception) -> bool:
     return is_of_driver and backend.diagnose(error)[0] is Fault.READ_ONLY
 
 
-def connection_error(dialect: Dialect, error: Exception, url: URL) -> ConnectionError:
+def connection_error(dialect: Dialect, error: Exception, url: URL) -> DatabaseError:
     """Return the error for a connection that could not be made; the password never shows.
 
     Args:
@@ -58,6 +58,10 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> Connection
             "the user, the password or the host holds a character that cannot be sent", where
         )
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    backend = backend_of(dialect)
+    fault = backend.diagnose(cause)[0] if isinstance(cause, backend.driver_error) else None
+    if fault is Fault.FULL:
+        return error_for(fault, None, where)
     text = " ".join(str(part) for part in cause.args[-1:]).strip() or type(cause).__name__
     line = text.splitlines()[0]
     if url.password:
@@ -65,11 +69,7 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> Connection
     if _NO_DATABASE.search(line):
         return ConnectionError(f"cannot connect: {line}", where, "create the database first")
     is_option = not isinstance(error, DBAPIError) and bool(url.query.keys() - _PLACE)
-    backend = backend_of(dialect)
-    is_locked = isinstance(cause, backend.driver_error) and (
-        backend.diagnose(cause)[0] is Fault.CONFLICT
-    )
-    hint = backend.hint_if_locked if is_locked else backend.hint
+    hint = backend.hint_if_locked if fault is Fault.CONFLICT else backend.hint
     if is_option:
         hint = "check the options after ? in the URL"
     return ConnectionError(f"cannot connect: {line}", where, hint)

@@ -35,6 +35,7 @@ _FAULTS: Final = {
     "SQLITE_NOTADB": Fault.DAMAGED,
     "SQLITE_READONLY": Fault.READ_ONLY,
     "SQLITE_FULL": Fault.FULL,
+    "SQLITE_IOERR_SHMSIZE": Fault.FULL,  # the index of the log could not grow
 }
 
 _MISSING: Final = re.compile(r"^no such (table|column)|has no column named")
