@@ -26,7 +26,7 @@ from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.queries.resources import folder as resource_folder
+from cardlink_sql.queries.resources import folder as resource_folder, warn_skipped
 from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
 from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations
@@ -852,6 +852,21 @@ def test_a_faulty_folder_is_refused(files: Files, message: str, make_site: SiteM
         with pytest.raises(MigrationError, match=message):
             action()
     assert not Path(str(site.config.engine_url.database)).exists()
+
+
+def test_files_of_editors_are_skipped_with_one_warning_each(
+    make_site: SiteMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = make_site(SQLITE)
+    left = (".#0001_one.sql", "._0001_one.sql", "0001_one.sql~")
+    site.write({"0001_one.sql": "SELECT 1;"} | dict.fromkeys(left, "junk"))
+    warn_skipped.cache_clear()
+    site.migrate()
+    site.status()
+    messages = [one.getMessage() for one in caplog.records if "skipped" in one.getMessage()]
+    assert messages == [
+        f"migrations/sqlite/{name} is not a migration file: skipped" for name in left
+    ]
 
 
 def test_what_is_let_pass(make_site: SiteMaker) -> None:

@@ -164,6 +164,8 @@ BAD_TRACES: list[tuple[list[Any], int, str]] = [
     ([*START, {**COMMAND, "data": "00A"}], 3, "data: '00A' is not hex"),
     ([*START, {**COMMAND, "data": "00 A"}], 3, "is not hex"),
     ([*START, {**RESPONSE, "status_word": "9"}], 3, "not a status word"),
+    ([*START, {**RESPONSE, "status_word": ""}], 3, "not a status word"),
+    ([*START, {**COMMAND, "data": ""}], 3, "is not hex"),
     ([*START, {**RESPONSE, "status_word": "6A82"}], 3, "does not end in the status word"),
     ([*START, {**RESPONSE, "latency_ms": -1}], 3, "expected milliseconds, 0 or more, got -1"),
     ([*START, {**COMMAND, "timestamp": "2020-01-01T00:00:00Z"}], 3, "before that of the event"),
@@ -181,6 +183,14 @@ def test_a_line_that_breaks_the_rules_is_named(
     with pytest.raises(ValidationError, match=what) as caught:
         read_trace(path)
     assert caught.value.where == (f"{path}:{number}" if number else str(path))
+
+
+def test_a_response_may_have_no_status_word(write: Callable[..., Path]) -> None:
+    """A mute card's response is empty, and a response script of SCP81 ends in zeros."""
+    for data in ("", "AF802302900000000000"):
+        path = write(*START, {**RESPONSE, "data": data, "status_word": None})
+        (session,) = read_trace(path).sessions.values()
+        assert [(one.raw_data, one.status_word) for one in session.entries] == [(data, None)]
 
 
 def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:

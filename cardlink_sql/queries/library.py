@@ -1,6 +1,5 @@
 """All queries of a dialect: ``sql/common`` and, where it differs, ``sql/<dialect>``."""
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -13,8 +12,6 @@ from cardlink_sql.queries import resources
 from cardlink_sql.queries.parser import outline
 from cardlink_sql.queries.query import Query
 
-_log: Final = logging.getLogger(__name__)
-# Editors and file managers leave .#logs.sql, ._logs.sql and logs.sql~ there.
 _IS_QUERY_FILE: Final = re.compile(r"[a-z][a-z0-9_]*\.sql\Z")
 COMMON: Final = "common"
 
@@ -124,7 +121,7 @@ class _Files(Mapping[str, Mapping[str, Query]]):
                     name = file.name.removesuffix(".sql")
                     self._files.setdefault(name, []).append((part, place, file))
                 else:
-                    _log.warning("%s is not a query file: skipped", place)
+                    resources.warn_skipped(place, "query")
 
     def __getitem__(self, name: str) -> Mapping[str, Query]:
         found = self._read.get(name)

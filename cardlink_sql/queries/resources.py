@@ -1,10 +1,15 @@
 """Where the ``sql/`` and ``migrations/`` folders are: in the wheel, or next to the package."""
 
+import logging
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Final
 
 from cardlink_sql.errors import DatabaseError
+
+_log: Final = logging.getLogger(__name__)
 
 
 def folder(name: str) -> Traversable:
@@ -27,3 +32,12 @@ def folder(name: str) -> Traversable:
         f"the folder {name}/ of cardlink-sql is missing",
         remedy="install the package again: pip install --force-reinstall cardlink-sql",
     )
+
+
+@cache
+def warn_skipped(place: str, kind: str) -> None:
+    """Log that a file is none of a kind, once in a process.
+
+    Editors and file managers leave ``.#logs.sql``, ``._logs.sql`` and ``logs.sql~`` there.
+    """
+    _log.warning("%s is not a %s file: skipped", place, kind)

@@ -15,7 +15,8 @@ A trace is a file of JSON lines. First the cards, then what happened, in order::
 A session ends as completed where the reason is ``normal``, as timeout where it is ``timeout``,
 and else as failed, with the reason as its error code. A failed handshake is a failed session
 without a card, its alert the error code. ``protocol`` and ``handshake_ms`` are the session's
-metadata.
+metadata. The ``status_word`` of a mute card's empty response, and of a response script of SCP81,
+is ``null``.
 
 The whole file is checked before anything is written, and written in one transaction.
 """
@@ -255,10 +256,9 @@ class _TraceReader:
         self._add_entry(fields, where, Direction.COMMAND)
 
     def _response(self, fields: Fields, where: str) -> None:
-        if not fields["data"].endswith(fields["status_word"]):
-            raise ValidationError(
-                f"the data does not end in the status word {fields['status_word']}", where
-            )
+        word = fields["status_word"]
+        if not fields["data"].endswith(word or ""):
+            raise ValidationError(f"the data does not end in the status word {word}", where)
         self._add_entry(fields, where, Direction.RESPONSE)
 
     def _add_entry(self, fields: Fields, where: str, direction: Direction) -> None:
@@ -337,6 +337,10 @@ def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:
     return checked
 
 
+def _status_word(value: Any, where: str) -> str | None:
+    return None if value is None else validation.status_word(value, where)
+
+
 def _short(longest: int) -> Check:
     return lambda value, where: validation.identifier(value, where, longest)
 
@@ -360,8 +364,8 @@ _RULES: Final[dict[str, dict[str, Check]]] = {
     "command": {**_OF_SESSION, "data": validation.hex_bytes},
     "response": {
         **_OF_SESSION,
-        "data": validation.hex_bytes,
-        "status_word": validation.status_word,
+        "data": validation.apdu,
+        "status_word": _status_word,
         "latency_ms": validation.latency,
     },
     "session_ended": {**_OF_SESSION, "reason": _short(32)},

@@ -20,6 +20,7 @@ from yoyo.topologicalsort import CycleError
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
+from cardlink_sql.queries.resources import warn_skipped
 from cardlink_sql.schema.migrator import sqltext
 
 Direction = Literal["apply", "rollback"]
@@ -260,12 +261,15 @@ def _list_files(folder: Traversable, dialect: Dialect) -> list[_File]:
             f"the folder {folder.name}/{dialect} does not exist",
             remedy="name the folder that holds a folder of migrations per dialect",
         )
-    entries = sorted(place.iterdir(), key=lambda entry: entry.name)
-    return [
-        _File(entry, folder, dialect, _decode(entry, f"{folder.name}/{dialect}/{entry.name}"))
-        for entry in entries
-        if entry.is_file() and entry.name.endswith((".sql", ".py"))
-    ]
+    files = []
+    for entry in sorted(place.iterdir(), key=lambda entry: entry.name):
+        where = f"{folder.name}/{dialect}/{entry.name}"
+        is_named_so = entry.name.endswith((".sql", ".py")) and not entry.name.startswith(".")
+        if is_named_so and entry.is_file():
+            files.append(_File(entry, folder, dialect, _decode(entry, where)))
+        else:
+            warn_skipped(where, "migration")
+    return files
 
 
 def _decode(entry: Traversable, where: str) -> str:
