@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from cardlink_sql.cli.json_output import print_json_with_list
-from cardlink_sql.cli.output import output, print_facts, seconds, styled, visible
+from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
 from cardlink_sql.database.odd_rows import none_skipped
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.apdu_names import name_of
@@ -89,8 +89,8 @@ def _print_facts(session: OTASession, summary: SessionSummary | None) -> None:
 
 
 def _counts(summary: SessionSummary) -> str:
-    counts = f"{summary.commands:,} commands, {summary.responses:,} responses"
-    counts += f", {summary.errors:,} of them errors" if summary.errors else ""
+    counts = f"{counted(summary.commands, 'command')}, {counted(summary.responses, 'response')}"
+    counts += f", {counted(summary.errors, 'error')}" if summary.errors else ""
     if summary.average_latency_ms is None:
         return counts
     return (
