@@ -104,7 +104,8 @@ class RunFigures(Gateway[TestResult, str]):
         """Return the tests that both passed and failed within the latest runs.
 
         Every result counts: a test that failed and passed when it was tried again within a
-        run is flaky, too. Those with most failures come first.
+        run is flaky, too. Those with most failures come first. The queries are ``find_flaky``,
+        ``find_latest_runs`` and, for a suite, ``find_runs_of_suite``.
 
         Args:
             runs: how many runs, 1 to 16,384.
