@@ -256,6 +256,18 @@ def test_a_session_is_shown_as_a_dialogue(
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_one_command_and_one_response_are_counted_in_the_singular(
+    manager: DatabaseManager, run: Run
+) -> None:
+    with UnitOfWork(manager) as uow:
+        session = uow.sessions.open_session()
+        uow.logs.add_log(session.id, "command", "00A40400")
+        uow.logs.add_log(session.id, "response", "6A82")
+        uow.commit()
+    shown = run("sessions", "show", session.id, "-d", manager.config.url).stdout
+    assert "1 command, 1 response, 1 error" in shown
+
+
 def test_a_dialogue_is_cut_by_a_limit(manager: DatabaseManager, dialogue: str, run: Run) -> None:
     shown = run("sessions", "show", dialogue, "-n", "2", "-d", manager.config.url).stdout
     assert "STORE DATA" not in shown

@@ -40,6 +40,15 @@ def test_every_command_says_what_it_does_with_an_example() -> None:
         assert " ".join(("cardlink-db", *path)) in example, path
 
 
+def test_a_guide_with_a_command_that_writes_a_file_says_when_it_replaces_one() -> None:
+    writes = re.compile(r"^\$ cardlink-db .*(backup \S|(export|junit) .*--output)", re.MULTILINE)
+    pages = [FOLDER / f"{guide}.md" for guide in GUIDES] + [FOLDER.parents[1] / "README.md"]
+    texts = {page.name: page.read_text("utf-8") for page in pages}
+    showing = {name for name, text in texts.items() if writes.search(text)}
+    assert {"README.md", "backup.md"} < showing
+    assert not {name for name in showing if "only with `--force`" not in texts[name]}
+
+
 def run_command(line: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Run a ``cardlink-db`` line as a shell would; return what it printed."""
     words = shlex.split(line)
