@@ -727,6 +727,21 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_lock_needs_no_room_on_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    lock = locks.FileLock(tmp_path / "x.db")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        assert lock.try_acquire()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not locks.FileLock(tmp_path / "x.db").try_acquire()
+    assert lock.holder() == "it has not identified itself"
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- drift -------------------------------------------------------------------------------
 
 

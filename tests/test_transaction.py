@@ -186,7 +186,7 @@ def test_a_missing_column_hints_at_the_migrations(manager: DatabaseManager) -> N
     insert = query(manager, "exec", "INSERT INTO devices (nope) VALUES (1);")
     with (
         manager.transaction(read_only=False) as transaction,
-        pytest.raises(QueryError, match="run: cardlink-db migrate"),
+        pytest.raises(QueryError, match=r"run: cardlink-db migrate; .*cardlink-db status names"),
     ):
         transaction.execute(insert, {})
 

@@ -65,7 +65,7 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
     Fault.NO_TABLE: (
         QueryError,
         "a table or column of the schema is missing",
-        "run: cardlink-db migrate",
+        "run: cardlink-db migrate; with nothing to apply, cardlink-db status names what is missing",
     ),
     Fault.READ_ONLY: (QueryError, "the database is read-only", None),
     Fault.RIGHTS: (QueryError, "the database role may not do this", "grant it the right"),

@@ -103,10 +103,12 @@ class FileLock:
         return "it has just ended"
 
     def _sign(self, file: IO[str]) -> None:
-        file.truncate(0)
         now = times.to_text(times.utc_now())
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
-        file.flush()
+        text = f"process {os.getpid()} on {socket.gethostname()}, since {now}"
+        # On a full disk the lock holds, and the database says what is wrong.
+        with suppress(OSError):
+            file.truncate(0)
+            os.write(file.fileno(), text.encode())
 
     def _is_still_there(self, file: IO[str]) -> bool:
         # The previous holder may have removed the file after we opened it and before we locked it.
