@@ -48,7 +48,7 @@ def test_a_pipe_takes_the_rows_and_stderr_the_summary(
     recorded: Run, output: tuple[str, ...]
 ) -> None:
     out = recorded("export", *output, "--tables", "devices")
-    assert (out.returncode, out.stderr) == (0, "Exported 1 devices\n")
+    assert (out.returncode, out.stderr) == (0, "Exported 1 device\n")
     lines = [json.loads(line) for line in out.stdout.splitlines()]
     assert [line.get("table") for line in lines] == [None, "devices", None]
 
@@ -57,7 +57,7 @@ def test_a_pipe_takes_the_rows_and_stderr_the_summary(
 def test_there_and_back(manager: DatabaseManager, recorded: Run, name: str) -> None:
     out = recorded("export", "--output", name)
     assert (out.returncode, out.stderr) == (0, "")
-    assert out.stdout == "Exported 1 devices, 1 cards, 0 sessions, 0 logs, 0 tests, 0 settings\n"
+    assert out.stdout == "Exported 1 device, 1 card, 0 sessions, 0 logs, 0 tests, 0 settings\n"
     delete_rows(manager)
     tried = recorded("import", name, "--dry-run")
     assert "Nothing was changed" in tried.stdout

@@ -647,3 +647,11 @@ def test_ctrl_c_is_one_line(manager: DatabaseManager) -> None:
         _, printed = process.communicate(timeout=30)
     assert process.returncode == 130
     assert printed == b"interrupted\n"
+
+
+@pytest.mark.parametrize("command", ["devices list", "sessions show 00", "logs show"])
+def test_a_limit_that_no_database_can_count_to_is_wrong_usage(run: Run, command: str) -> None:
+    run("init")
+    done = run(*command.split(), "--limit", "99999999999999999999")
+    assert done.returncode == 2
+    assert "Invalid value for --limit: must be between" in done.stderr

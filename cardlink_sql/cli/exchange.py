@@ -16,7 +16,7 @@ from cardlink_sql.cli.components import load_components
 from cardlink_sql.cli.database import find_session, open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import TIME_FORM, AsJson, Force, Url, Yes, argument, confirm, start_of
-from cardlink_sql.cli.output import output
+from cardlink_sql.cli.output import counted, output
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.database.odd_rows import skipped
@@ -186,7 +186,9 @@ def _report_left_out(rows: list[str]) -> None:
 
 
 def _counted(rows: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {BY_NAME[name].word}" for name, count in rows.items())
+    return ", ".join(
+        counted(count, BY_NAME[name].word.removesuffix("s")) for name, count in rows.items()
+    )
 
 
 def _format(file: Path, given: Format | None) -> Format:

@@ -64,7 +64,21 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 TIME_FORM: Final = "ISO 8601 with a zone, or a date: its midnight in UTC"
 
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Rows at most.")]
+def checked_limit(value: int | None) -> int | None:
+    """Return the number of rows if the database can count so far.
+
+    Raises:
+        typer.BadParameter: it cannot; the exit code is 2.
+    """
+    with argument("--limit"):
+        validation.limit(value)
+    return value
+
+
+Limit = Annotated[
+    int,
+    typer.Option("--limit", "-n", min=1, metavar="N", help="Rows at most.", callback=checked_limit),
+]
 
 
 Output = Annotated[

@@ -13,7 +13,18 @@ from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
 from cardlink_sql.cli.filters import Card, Device, check_device_and_card
 from cardlink_sql.cli.following import follow
 from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Force, Limit, Since, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.options import (
+    AsJson,
+    Force,
+    Limit,
+    Since,
+    Url,
+    Yes,
+    argument,
+    checked_limit,
+    confirm,
+    group,
+)
 from cardlink_sql.cli.output import counted, output, seconds, styled
 from cardlink_sql.cli.rows import is_for_programs, listing, naming_skipped, note_limit, print_rows
 from cardlink_sql.formats.files import refuse_existing, write_atomically
@@ -99,7 +110,14 @@ def show(
     *,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=1, metavar="N", help="Only the first so many APDUs."),
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            metavar="N",
+            help="Only the first so many APDUs.",
+            callback=checked_limit,
+        ),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
