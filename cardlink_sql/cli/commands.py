@@ -227,6 +227,14 @@ def _missing_library(error: ModuleNotFoundError) -> Any:
     return command
 
 
+def _print_system_error(error: OSError) -> None:
+    """Print why the output failed, such as a full disk under it."""
+    is_full = error.errno == errno.ENOSPC
+    room = "make room for the output and in the folder of temporary files (TMPDIR)"
+    what = f"a file or the output cannot be written: {error.strerror}"
+    _print_error(what, room if is_full else None)
+
+
 def run(arguments: list[str] | None) -> None:
     """Run ``cardlink-db``: an error is one or two lines on stderr, never a traceback.
 
@@ -261,12 +269,8 @@ def run(arguments: list[str] | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.ERROR)
     except OSError as error:
-        # Such as a full disk under the output. A second failure there has nowhere to go.
-        with suppress(OSError):
-            is_full = error.errno == errno.ENOSPC
-            room = "make room for the output and in the folder of temporary files (TMPDIR)"
-            what = f"a file or the output cannot be written: {error.strerror}"
-            _print_error(what, room if is_full else None)
+        with suppress(OSError):  # a second failure of the output has nowhere to go
+            _print_system_error(error)
         sys.exit(Exit.ERROR)
     except WorkInterruptedError as error:
         _end_interrupted(f"interrupted: {error}")

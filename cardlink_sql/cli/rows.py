@@ -163,13 +163,12 @@ def print_rows(
         return
     if not cells:
         return
-    if shape.columns is not None:  # who chose them sees them
-        used, gone = wanted, []
-    else:
-        used = [at for at in wanted if any(len(line[at]) for line in cells)]
+    gone: list[str] = []
+    if shape.columns is None:  # who chose them sees them
+        wanted = [at for at in wanted if any(len(line[at]) for line in cells)]
         others = reversed(columns[1:]) if is_list else ()
-        gone = _too_many(columns, cells, used, folding, tuple(dict.fromkeys((*leaving, *others))))
-    _print_table(columns, cells, [at for at in used if columns[at] not in gone], right, folding)
+        gone = _too_many(columns, cells, wanted, folding, tuple(dict.fromkeys((*leaving, *others))))
+    _print_table(columns, cells, [at for at in wanted if columns[at] not in gone], right, folding)
     if gone:
         chooses = "; --columns chooses" if is_list else ""
         output.print(f"Not shown: {', '.join(filter(None, gone))}{chooses}.")

@@ -55,6 +55,21 @@ Stamp = Annotated[
         "made from --dry-run by hand, is what they make; head is the newest.",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the SQL that would run, and what each statement locks; change nothing.",
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="ID",
+        help="With --dry-run, all migrations after this one, applied or not; base: all.",
+    ),
+]
 
 
 def migrate(
@@ -62,21 +77,8 @@ def migrate(
     *,
     revision: Revision = None,
     stamp: Stamp = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Print the SQL that would run, and what each statement locks; change nothing.",
-        ),
-    ] = False,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="ID",
-            help="With --dry-run, all migrations after this one, applied or not; base: all.",
-        ),
-    ] = None,
+    dry_run: DryRun = False,
+    start: Start = None,
     yes: Yes = False,
     url: Url = None,
 ) -> None:

@@ -103,6 +103,15 @@ def get(
         typer.echo(held.value if isinstance(held.value, str) else _json(held.value))
 
 
+NewCategory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Without it, the part before the first period of a new key, or general.",
+    ),
+]
+
+
 @settings.command("set", context_settings={"ignore_unknown_options": True})  # so that -5 is one
 def set_setting(
     key: Key,
@@ -117,13 +126,7 @@ def set_setting(
     description: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Its purpose; without it, the old one.")
     ] = None,
-    category: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Without it, the part before the first period of a new key, or general.",
-        ),
-    ] = None,
+    category: NewCategory = None,
     new: Annotated[
         bool, typer.Option("--new", help="Take a key that its category does not declare.")
     ] = False,
