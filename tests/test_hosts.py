@@ -263,3 +263,11 @@ def test_a_reader_goes_on_at_the_primary_where_its_replica_dies(manager: Databas
         proxy.cut()
         assert uow.devices.count() == 0
     proxy.close()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_an_error_shows_the_hosts_as_they_were_written(scheme: str) -> None:
+    written = f"{scheme}://someone@127.0.0.1:1,127.0.0.1:2/name"
+    with DatabaseManager(written) as several, pytest.raises(ConnectionError) as caught:
+        several.take_connection()
+    assert str(caught.value.where).endswith("://someone@127.0.0.1:1,127.0.0.1:2/name")

@@ -46,7 +46,7 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> DatabaseEr
         error: what it raised, or what the pool did.
         url: where the connection was to go.
     """
-    where = without_secrets(url)
+    where = without_secrets(url.difference_update_query([TARGET]))  # set where the user did not
     if isinstance(error, PoolTimeoutError):
         return ConnectionError(
             "every connection of the pool is in use",
