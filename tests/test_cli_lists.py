@@ -619,10 +619,9 @@ def test_completion_does_not_wait_for_a_database(run: Run) -> None:
 
 
 def test_completion_works_in_bash() -> None:
-    script = in_process("--show-completion", "bash").stdout
-    assert "complete" in script
+    # The command sees by its parent which shell asks.
     asked = (
-        f"{script}\n"
+        'eval "$(cardlink-db --show-completion)"\n'
         "COMP_WORDS=(cardlink-db sess); COMP_CWORD=1\n"
         '_cardlink_db_completion cardlink-db sess cardlink-db; echo "${COMPREPLY[@]}"\n'
     )
