@@ -6,14 +6,15 @@ from time import monotonic
 from typing import Any, Final
 
 from pymysql.connections import Connection
-from pymysql.constants import CR, ER, FIELD_TYPE
-from pymysql.converters import escape_str
+from pymysql.constants import CR, ER, FIELD_TYPE, SERVER_STATUS
+from pymysql.converters import escape_str, escape_string
 from pymysql.err import OperationalError
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.odd_rows import OddTime, without_odd
 from cardlink_sql.dialect import Dialect
 
+_NO_BACKSLASHES: Final = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 # Characters, of at most four bytes: no server's default is smaller.
 _SMALL: Final = 1 << 18
 # What a socket takes as its timeout on every platform.
@@ -78,6 +79,14 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             names = [field.name for field in self._result.fields]
             self._result.rows = without_odd(self._result.rows, names)
         return count
+
+    def escape(self, obj: Any, mapping: Any = None) -> str:
+        """Return a value as SQL. Most are text or NULL, which PyMySQL takes twice as long for."""
+        if type(obj) is str and not self.server_status & _NO_BACKSLASHES:
+            return f"'{escape_string(obj)}'"
+        if obj is None:
+            return "NULL"
+        return str(super().escape(obj, mapping))
 
     def _read_datetime(self, text: str) -> datetime | OddTime:
         try:
