@@ -99,8 +99,8 @@ BUILT_BY = {
     "test_mutations": "mutations",
     "test_packaging": "packaging",
     "test_report": "report",
-    "test_review_lock": "seeded",
-    "test_review_plans": "seeded",
+    "test_review_lock": "data set of the lock",
+    "test_review_plans": "data set of the plans",
     "test_server_settings": "settings of servers",
     "test_servers": "servers",
     "test_table_locks": "table locks",
@@ -288,7 +288,7 @@ def owner(dialect: Dialect, owners: Callable[[Dialect], DatabaseManager]) -> Dat
     return owners(dialect)
 
 
-@pytest.fixture(scope="session", params=ALL_DIALECTS, ids=str)
+@pytest.fixture(scope="module", params=ALL_DIALECTS, ids=str)
 def seeded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DatabaseManager]:
