@@ -1,9 +1,10 @@
 """The scans and sorts in PostgreSQL's EXPLAIN.
 
 ``enable_seqscan`` is off, so that even a small table is read whole only if no index serves.
-Reading an index without a condition on its first column is a scan too, because it reads the whole
-index. A Limit right above a scan ends it, unless the scan filters. A sort is judged by the number
-of rows that the planner expects.
+Reading an index without a condition on its first column is a scan too, unless it costs less than
+reading each entry: PostgreSQL 18 skips from one value of the first column to the next. A Limit
+right above a scan ends it, unless the scan filters. A sort is judged by the number of rows that the
+planner expects.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from cardlink_sql.model.tables import GROWING
+from cardlink_sql.review.dataset import SIZES
 from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
 
 Node = dict[str, Any]
@@ -24,6 +26,8 @@ _ASIDE: Final = frozenset({"InitPlan", "SubPlan"})
 _AGGREGATES: Final = {"Sorted": "GroupAggregate", "Hashed": "HashAggregate"}
 _CONDITIONS: Final = ("Index Cond", "Hash Cond", "Merge Cond", "One-Time Filter")
 _KEYS: Final = ("Sort Key", "Presorted Key", "Group Key")
+# cpu_index_tuple_cost, as review.plan_by_indexes sets it.
+_COST_OF_ENTRY: Final = 0.005
 
 _VALUE: Final = re.compile(r"'(?:[^']|'')*'|(?<![\w$.])\d+(?:\.\d+)?")
 _CAST: Final = re.compile(
@@ -74,11 +78,13 @@ def _scanned(node: Node, *, ends_early: bool) -> str | None:
     if node["Node Type"] in _WHOLE_SCANS:
         table = node["Relation Name"]
     elif node["Node Type"] in _INDEX_SCANS:
-        table, column = index_heads().get(node["Index Name"], (None, None))
+        table, column = index_heads().get(node["Index Name"], ("", ""))
         condition = _plain(node.get("Index Cond", ""))
         # Names of other tables are qualified.
         is_narrowed = re.search(rf"(?<![.\w]){column}\b", condition)
         if is_narrowed or (ends_early and not condition and "Filter" not in node):
+            return None
+        if node["Total Cost"] < _COST_OF_ENTRY * SIZES.get(table, 0):
             return None
     else:
         return None

@@ -80,5 +80,6 @@ SELECT
   SET_CONFIG('enable_seqscan', 'off', FALSE),
   SET_CONFIG('max_parallel_workers_per_gather', '0', FALSE),
   SET_CONFIG('random_page_cost', '4', FALSE),
+  SET_CONFIG('cpu_index_tuple_cost', '0.005', FALSE),
   SET_CONFIG('effective_cache_size', '4GB', FALSE),
   SET_CONFIG('work_mem', '4MB', FALSE);
