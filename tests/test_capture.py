@@ -17,7 +17,7 @@ from cardlink_sql import OTASession, SessionStatus, UnitOfWork, ValidationError
 from cardlink_sql.formats.pcap import MAX_APDU, Packet, read_capture, split_apdu, write_capture
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.capture import read_recording, write_session
-from cardlink_sql.transfer.trace import read_trace, replay as replay_trace
+from cardlink_sql.transfer.trace import replay as replay_trace
 from tests.conftest import MOMENT, Run
 
 TRACE = Path(__file__).resolve().parent.parent / "scripts" / "quickstart-trace.jsonl"
@@ -122,7 +122,7 @@ def test_an_apdu_larger_than_a_packet_is_refused() -> None:
 
 def test_a_session_comes_back_as_it_was(manager: DatabaseManager, run: Run, tmp_path: Path) -> None:
     url = manager.config.engine_url.render_as_string(hide_password=False)
-    replay_trace(manager, read_trace(TRACE))
+    replay_trace(manager, read_recording(TRACE))
     with UnitOfWork(manager) as uow:
         before = uow.sessions.get_by_id(ANSWERED)
         log = uow.logs.find_by_session(ANSWERED)

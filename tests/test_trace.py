@@ -17,7 +17,8 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.transfer.trace import read_trace, replay
+from cardlink_sql.transfer.capture import read_recording
+from cardlink_sql.transfer.trace import replay
 
 SAMPLE = Path(__file__).parent.parent / "scripts" / "quickstart-trace.jsonl"
 LINES = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
@@ -49,7 +50,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 class TestReplay:
     def test_reads_back_as_the_file_says(self, manager: DatabaseManager) -> None:
-        done = replay(manager, read_trace(SAMPLE))
+        done = replay(manager, read_recording(SAMPLE))
         assert (done.cards, done.sessions, done.entries) == (3, 4, 18)
         with UnitOfWork(manager, read_only=True) as uow:
             for card in events("card"):
@@ -77,7 +78,7 @@ class TestReplay:
                 assert entry.status_word == line.get("status_word")
 
     def test_ends_sessions_by_their_reason(self, manager: DatabaseManager) -> None:
-        replay(manager, read_trace(SAMPLE))
+        replay(manager, read_recording(SAMPLE))
         with UnitOfWork(manager, read_only=True) as uow:
             assert uow.sessions.count_by(status=SessionStatus.COMPLETED) == 2
             assert uow.sessions.count_by(status=SessionStatus.TIMEOUT) == 1
@@ -87,8 +88,8 @@ class TestReplay:
         assert failed.card_iccid is None
 
     def test_repeated_changes_nothing(self, manager: DatabaseManager) -> None:
-        replay(manager, read_trace(SAMPLE))
-        again = replay(manager, read_trace(SAMPLE))
+        replay(manager, read_recording(SAMPLE))
+        again = replay(manager, read_recording(SAMPLE))
         assert (again.cards, again.sessions, again.entries) == (0, 0, 0)
         assert (again.known_cards, again.known_sessions) == (3, 4)
         with UnitOfWork(manager, read_only=True) as uow:
@@ -97,10 +98,10 @@ class TestReplay:
     def test_a_card_with_another_psk_stops_it_all(
         self, manager: DatabaseManager, write: Callable[..., Path]
     ) -> None:
-        replay(manager, read_trace(write(LINES[0])))
+        replay(manager, read_recording(write(LINES[0])))
         changed = {**LINES[0], "psk_key": "FF" * 16}
         with pytest.raises(IntegrityError, match="another PSK") as caught:
-            replay(manager, read_trace(write(LINES[1], changed)))
+            replay(manager, read_recording(write(LINES[1], changed)))
         assert str(caught.value.where).endswith("trace.jsonl:2")
         assert "FF" * 16 not in str(caught.value)
         with UnitOfWork(manager, read_only=True) as uow:
@@ -109,10 +110,10 @@ class TestReplay:
     def test_an_identity_of_another_card_stops_it_all(
         self, manager: DatabaseManager, write: Callable[..., Path]
     ) -> None:
-        replay(manager, read_trace(write(LINES[0])))
+        replay(manager, read_recording(write(LINES[0])))
         claimed = {**LINES[1], "psk_identity": LINES[0]["psk_identity"]}
         with pytest.raises(IntegrityError, match=r"its identity .* is taken"):
-            replay(manager, read_trace(write(claimed)))
+            replay(manager, read_recording(write(claimed)))
 
     def test_without_an_encryption_key_nothing_is_written(
         self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
@@ -120,14 +121,14 @@ class TestReplay:
         monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)
         keyless = DatabaseManager(manager.config)
         with keyless, pytest.raises(EncryptionError, match="cardlink-db keys generate"):
-            replay(keyless, read_trace(SAMPLE))
+            replay(keyless, read_recording(SAMPLE))
         with UnitOfWork(manager, read_only=True) as uow:
             assert uow.cards.count() == 0
 
     def test_a_session_that_the_file_does_not_end_stays_active(
         self, manager: DatabaseManager, write: Callable[..., Path]
     ) -> None:
-        replay(manager, read_trace(write(*LINES[:5])))
+        replay(manager, read_recording(write(*LINES[:5])))
         with UnitOfWork(manager, read_only=True) as uow:
             assert [session.id for session in uow.sessions.find_active()] == [SESSION]
 
@@ -181,7 +182,7 @@ def test_a_line_that_breaks_the_rules_is_named(
 ) -> None:
     path = write(*lines)
     with pytest.raises(ValidationError, match=what) as caught:
-        read_trace(path)
+        read_recording(path)
     assert caught.value.where == (f"{path}:{number}" if number else str(path))
 
 
@@ -189,7 +190,7 @@ def test_a_response_may_have_no_status_word(write: Callable[..., Path]) -> None:
     """A mute card's response is empty, and a response script of SCP81 ends in zeros."""
     for data in ("", "AF802302900000000000"):
         path = write(*START, {**RESPONSE, "data": data, "status_word": None})
-        (session,) = read_trace(path).sessions.values()
+        (session,) = read_recording(path).sessions.values()
         assert [(one.raw_data, one.status_word) for one in session.entries] == [(data, None)]
 
 
@@ -197,16 +198,16 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_bytes(json.dumps(CARD).encode() + b"\n\xff\n")
     with pytest.raises(ValidationError, match="not UTF-8"):
-        read_trace(path)
+        read_recording(path)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="cannot be read"):
-        read_trace(tmp_path / "none.jsonl")
+        read_recording(tmp_path / "none.jsonl")
 
 
 def test_a_key_is_in_no_repr() -> None:
-    assert CARD["psk_key"].lower() not in repr(read_trace(SAMPLE)).lower()
+    assert CARD["psk_key"].lower() not in repr(read_recording(SAMPLE)).lower()
 
 
 json_values = st.recursive(
@@ -230,6 +231,6 @@ def test_any_value_anywhere_is_taken_or_refused_with_its_line(
     lines[number][name] = value
     path.write_text("\n".join(json.dumps(line) for line in lines), "utf-8")
     try:
-        read_trace(path)
+        read_recording(path)
     except ValidationError as error:
         assert str(error.where).startswith(f"{path}:")

@@ -18,6 +18,7 @@ from cardlink_sql.formats.pcap import (
     split_apdu,
     write_capture,
 )
+from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import Direction, SessionStatus
@@ -25,9 +26,10 @@ from cardlink_sql.model.columns import checks
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.tables import comm_logs, ota_sessions
-from cardlink_sql.transfer.trace import Trace, TraceSession, read_recorded, trace_of
+from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
 
 _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
+_MAX_BYTES: Final = 2**28
 _NOTE: Final = "cardlink-db "
 # What a capture carries of its session.
 _FACTS: Final = ("card_iccid", "status", "tls_cipher_suite", "tls_psk_identity", "metadata")
@@ -55,8 +57,8 @@ def read_recording(path: Path) -> Trace:
     Raises:
         ValidationError: the file cannot be read, or it breaks a rule.
     """
-    content = read_recorded(path)
-    return _read_session(path, content) if is_capture(content) else trace_of(content, path)
+    content = read_bytes(path, at_most=_MAX_BYTES)
+    return _read_session(path, content) if is_capture(content) else read_trace(content, path)
 
 
 def _read_session(path: Path, content: bytes) -> Trace:

@@ -32,7 +32,7 @@ from typing import Any, Final
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.errors import DatabaseError, IntegrityError, ValidationError, shown
 from cardlink_sql.formats.strict_json import load_json
-from cardlink_sql.formats.text import decode, read_bytes
+from cardlink_sql.formats.text import decode
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -42,7 +42,6 @@ from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.model.validation import Check
 from cardlink_sql.unit_of_work import UnitOfWork
 
-_MAX_BYTES: Final = 2**28
 _FAILED_HANDSHAKES: Final = uuid.UUID("6f0cdf0e-6f5b-4c5e-9d6e-0c6c7d9ad2f1")
 
 
@@ -94,26 +93,12 @@ class Replay:
     known_sessions: int
 
 
-def read_trace(path: Path) -> Trace:
-    """Read and check a trace.
+def read_trace(content: bytes, path: Path) -> Trace:
+    """Read and check the content of a trace; ``path`` is where it comes from, for errors.
 
     Raises:
         ValidationError: a line is not JSON or breaks the rules: ``file:line: what is wrong``.
     """
-    return trace_of(read_recorded(path), path)
-
-
-def read_recorded(path: Path) -> bytes:
-    """Return the bytes of a recorded file, of at most 256 MiB.
-
-    Raises:
-        ValidationError: the file cannot be read, or is larger.
-    """
-    return read_bytes(path, at_most=_MAX_BYTES)
-
-
-def trace_of(content: bytes, path: Path) -> Trace:
-    """Read and check the content of a trace, as :func:`read_trace` does."""
     reader = _TraceReader()
     for number, line in enumerate(content.split(b"\n"), 1):
         if line.strip():
