@@ -50,8 +50,8 @@ class RunFigures(Gateway[TestResult, str]):
             limit: runs at most.
             since: started then or later.
         """
-        start = {} if since is None else {"since": self._time(since)}
-        listed = self._latest_runs(validation.whole(limit, "limit", least=0), **start)
+        bound = {} if since is None else {"since": self._time(since)}
+        listed = self._latest_runs(validation.whole(limit, "limit", least=0), **bound)
         figures = {
             run.run_id: run
             for start in range(0, len(listed), MAX_LIST)
