@@ -18,7 +18,7 @@ WHERE psk_identity IN (:identities);
 
 -- name: find_first_log :one
 -- The number of the first log entry that is not older than a time, by which the pages begin.
--- PostgreSQL has a BRIN for it; MySQL walks the primary key up to there, once for an export.
+-- PostgreSQL has a BRIN for it; SQLite and MySQL walk the primary key up to there, once an export.
 -- allow-scan: the log has no B-tree on its timestamp: what is older is read once, for all pages
 SELECT id
 FROM comm_logs
