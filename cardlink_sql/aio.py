@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
 from cardlink_sql.database.event_bus import DatabaseEvent
-from cardlink_sql.errors import ConnectionError, QueryError, RecorderFullError, ValidationError
+from cardlink_sql.errors import ConnectionError, QueryError, RecorderFullError
 from cardlink_sql.live.calls import PUTS
 from cardlink_sql.live.key_store import KeyStore
 from cardlink_sql.live.recorder import Recorder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.outbox.listener import Listener
-from cardlink_sql.unit_of_work import UnitOfWork, check_callable
+from cardlink_sql.unit_of_work import UnitOfWork, check_callable, check_instance
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,7 +54,7 @@ async def run(
         attempts: the maximum number of runs; 1 means no retry.
         within: seconds after which no retry starts.
     """
-    _expect(manager, DatabaseManager, "manager")
+    check_instance(manager, DatabaseManager, "manager")
     check_callable(work)
     is_cancelled = False
 
@@ -88,19 +88,19 @@ async def get_key(store: KeyStore, identity: str) -> bytes | None:
 
     It runs on the default threads of the loop, apart from the units of work.
     """
-    _expect(store, KeyStore, "store")
+    check_instance(store, KeyStore, "store")
     return await asyncio.to_thread(store.get_key, identity)
 
 
 async def identity_exists(store: KeyStore, identity: str) -> bool:
     """Return whether a card claims an identity."""
-    _expect(store, KeyStore, "store")
+    check_instance(store, KeyStore, "store")
     return await asyncio.to_thread(store.identity_exists, identity)
 
 
 async def get_all_identities(store: KeyStore) -> list[str]:
     """Return the identities of all cards that have a PSK, in order."""
-    _expect(store, KeyStore, "store")
+    check_instance(store, KeyStore, "store")
     return await asyncio.to_thread(store.get_all_identities)
 
 
@@ -132,13 +132,13 @@ async def put(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T
 
 async def flush(recorder: Recorder, timeout: float = 30.0) -> None:
     """Return when all that was put in before is committed, as :meth:`Recorder.flush`."""
-    _expect(recorder, Recorder, "recorder")
+    check_instance(recorder, Recorder, "recorder")
     await asyncio.to_thread(recorder.flush, timeout)
 
 
 async def close(recorder: Recorder, timeout: float = 30.0) -> None:
     """Take nothing more, and return when all is committed, as :meth:`Recorder.close`."""
-    _expect(recorder, Recorder, "recorder")
+    check_instance(recorder, Recorder, "recorder")
     await asyncio.to_thread(recorder.close, timeout)
 
 
@@ -152,7 +152,7 @@ def listen(
         after: the ``position`` to go on from, 0 for all that are kept; without it, from now.
         interval: seconds between two looks, as :meth:`DatabaseManager.listen` takes it.
     """
-    _expect(manager, DatabaseManager, "manager")
+    check_instance(manager, DatabaseManager, "manager")
     return EventStream(partial(manager.listen, after, interval=interval))
 
 
@@ -163,7 +163,7 @@ class EventStream(AsyncIterator[DatabaseEvent]):
     ``async with`` begins to listen and ends it; without the block the first event asked for
     begins, and :meth:`aclose` ends. Cancelling a task that waits for an event loses none: the
     next one asked for is the one that it waited for. An error of :meth:`Listener.get` is raised
-    once, then the stream goes on. One task at a time asks for events.
+    once, then the stream goes on.
     """
 
     def __init__(self, make: Callable[[], Listener]) -> None:
@@ -246,11 +246,6 @@ class EventStream(AsyncIterator[DatabaseEvent]):
         if listener.is_closed:
             self._is_closed = True
         return event
-
-
-def _expect(value: object, kind: type, where: str) -> None:
-    if not isinstance(value, kind):
-        raise ValidationError(f"expected a {kind.__name__}, got {type(value).__name__}", where)
 
 
 def _call(work: Callable[[UnitOfWork], T], uow: UnitOfWork) -> T:

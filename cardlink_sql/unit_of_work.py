@@ -306,6 +306,16 @@ def check_callable(work: object) -> None:
         raise ValidationError(f"expected a function, got {type(work).__name__}", "work")
 
 
+def check_instance(value: object, kind: type, where: str) -> None:
+    """Refuse an argument of another class.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not isinstance(value, kind):
+        raise ValidationError(f"expected a {kind.__name__}, got {type(value).__name__}", where)
+
+
 def _refuse_unfinished(result: object) -> None:
     if isinstance(result, Generator | AsyncGenerator):
         raise ValidationError(

@@ -3,10 +3,10 @@
 import logging
 from typing import Final
 
-from cardlink_sql.errors import DatabaseError, ValidationError, shown
+from cardlink_sql.errors import DatabaseError, shown
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.unit_of_work import UnitOfWork
+from cardlink_sql.unit_of_work import UnitOfWork, check_instance
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,10 +36,7 @@ class KeyStore:
         timeout: float | None = 2.0,
         prefer_replica: bool = False,
     ) -> None:
-        if not isinstance(manager, DatabaseManager):
-            raise ValidationError(
-                f"expected a DatabaseManager, got {type(manager).__name__}", "manager"
-            )
+        check_instance(manager, DatabaseManager, "manager")
         self.manager = manager
         self._prefer_replica = prefer_replica
         self._timeout = None if timeout is None else validation.seconds(timeout, "timeout")

@@ -26,6 +26,7 @@ from cardlink_sql.live.persistent_writer import PersistentWriter
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.json_value import Record
+from cardlink_sql.unit_of_work import check_instance
 
 _log: Final = logging.getLogger(__name__)
 
@@ -80,10 +81,7 @@ class Recorder(Calls):
         full_timeout: float = 30.0,
         on_refused: Callable[[RefusedItem], object] | None = None,
     ) -> None:
-        if not isinstance(manager, DatabaseManager):
-            raise ValidationError(
-                f"expected a DatabaseManager, got {type(manager).__name__}", "manager"
-            )
+        check_instance(manager, DatabaseManager, "manager")
         if when_full not in ("wait", "refuse"):
             raise ValidationError(f"expected wait or refuse, got {when_full!r}", "when_full")
         self.interval: Final = validation.waiting_time(interval, "interval")
