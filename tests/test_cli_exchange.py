@@ -10,7 +10,7 @@ from cardlink_sql import DatabaseManager, UnitOfWork
 from cardlink_sql.cli import main
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.transfer import trace
+from cardlink_sql.transfer import capture
 from cardlink_sql.transfer.exchange import readers
 from tests.conftest import (
     MakeDatabase,
@@ -247,7 +247,7 @@ def test_a_file_without_an_end_is_refused(
     run: Run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readers, "_MAX_DOCUMENT", 1000)
-    monkeypatch.setattr(trace, "_MAX_BYTES", 1000)
+    monkeypatch.setattr(capture, "_MAX_BYTES", 1000)
     assert run("init", "-d", "sqlite:///a.db").returncode == 0
     refused = run(*command, "/dev/zero", "-d", "sqlite:///a.db")
     assert refused.returncode == 1
