@@ -1,6 +1,5 @@
 """What every gateway does alike, on every backend."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from hypothesis import given, settings, strategies as st
 from cardlink_sql import (
     DatabaseManager,
     DeviceType,
-    IntegrityError,
     NotFoundError,
     OTASession,
     Position,
@@ -220,14 +218,6 @@ def test_create_all_returns_the_records_as_stored(case: Case, uow: UnitOfWork) -
     assert stored == ([replace(one, id=other.id) for one, other in numbered] or made)
 
 
-@every_stamped_gateway
-def test_a_key_that_is_taken_is_an_integrity_error(case: Case, uow: UnitOfWork) -> None:
-    gateway = case.fill(uow, 1)
-
-    with pytest.raises(IntegrityError, match="exists already"):
-        gateway.create(case.make(1))
-
-
 # find_by, find_one_by and count_by
 
 
@@ -246,55 +236,43 @@ def test_find_by_compares_one_column(case: Case, uow: UnitOfWork) -> None:
         gateway.find_by(**{gateway.key: None})
 
 
-def test_filters_are_joined_by_and(uow: UnitOfWork) -> None:
+FILTERS: list[tuple[dict[str, Any], list[int]]] = [
+    ({"model": "a", "is_active": False}, [2]),
+    ({"model": "b", "is_active": True}, []),
+    ({"model": None}, [4]),
+    ({"model": ""}, [5]),
+    ({"last_seen": MOMENT.astimezone(timezone(timedelta(hours=5, minutes=45)))}, [3]),
+    ({"last_seen": MOMENT + timedelta(microseconds=1)}, []),
+    ({"device_type": "modem"}, [4]),
+    ({"device_type": DeviceType.MODEM}, [4]),
+]
+
+
+def test_filters_are_joined_by_and_and_none_asks_for_null(uow: UnitOfWork) -> None:
     uow.devices.create_all(
         [
-            device(1, model="a", is_active=True),
+            device(1, model="a"),
             device(2, model="a", is_active=False),
-            device(3, model="b", is_active=False),
+            device(3, model="b", is_active=False, last_seen=MOMENT),
+            device(4, device_type=DeviceType.MODEM),
+            device(5, model=""),
         ]
     )
 
-    assert [d.id for d in uow.devices.find_by(model="a", is_active=False)] == ["device-0002"]
-    assert uow.devices.count_by(model="a") == 2
-    assert uow.devices.count_by(model="b", is_active=True) == 0
+    for filters, numbers in FILTERS:
+        assert [int(d.id[-4:]) for d in uow.devices.find_by(**filters)] == numbers, filters
+        assert uow.devices.count_by(**filters) == len(numbers), filters
 
-
-def test_none_asks_for_null(uow: UnitOfWork) -> None:
-    uow.devices.create_all([device(1, model=None), device(2, model="")])
-
-    assert [d.id for d in uow.devices.find_by(model=None)] == ["device-0001"]
-    assert [d.id for d in uow.devices.find_by(model="")] == ["device-0002"]
-    assert uow.devices.count_by(model=None) == 1
-
-
-def test_a_time_is_found_by_another_zone(uow: UnitOfWork) -> None:
-    uow.devices.create(device(1, last_seen=MOMENT))
-    elsewhere = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=45)))
-
-    assert uow.devices.count_by(last_seen=elsewhere) == 1
-    assert uow.devices.count_by(last_seen=MOMENT + timedelta(microseconds=1)) == 0
-
-
-def test_an_enumeration_is_found_by_member_and_by_value(uow: UnitOfWork) -> None:
-    uow.devices.create_all([device(1), device(2, device_type=DeviceType.MODEM)])
-
-    assert uow.devices.count_by(device_type="modem") == 1
-    assert uow.devices.count_by(device_type=DeviceType.MODEM) == 1
+    page = uow.devices.paginate(2, 1, "id", descending=True, model="a")
+    assert ([d.id for d in page.items], page.total, page.pages) == (["device-0001"], 2, 2)
 
 
 @every_gateway
 def test_an_unknown_column_is_an_error_that_lists_the_columns(case: Case, uow: UnitOfWork) -> None:
-    gateway = case.fill(uow, 2)
+    gateway = case.gateway(uow)
 
-    calls: list[Callable[..., object]] = [
-        gateway.find_by,
-        gateway.find_one_by,
-        gateway.count_by,
-        gateway.paginate,
-    ]
-    for call in calls:
-        for column in ("nonsense", "limit", "offset", "1=1; --", "", "name_is_null", "notes"):
+    for call in (gateway.find_by, gateway.find_one_by, gateway.count_by, gateway.paginate):
+        for column in ("nonsense", "limit", "1=1; --", "name_is_null", "notes"):
             with pytest.raises(QueryError, match="cannot be filtered by") as refused:
                 call(**{column: "x"})
             assert re.search(rf"it can by: .*\b{gateway.key}\b", str(refused.value))
@@ -335,59 +313,33 @@ def test_each_ordering_that_is_offered_works_both_ways(case: Case, uow: UnitOfWo
     assert times == sorted(times)
 
 
-@every_gateway
-def test_an_unknown_ordering_is_an_error(case: Case, uow: UnitOfWork) -> None:
-    gateway = case.fill(uow, 2)
-
-    for order_by in ("nonsense", "", "id; --", "id desc desc", "notes", "1", "(SELECT 1)"):
-        for descending in (False, True):
-            with pytest.raises(QueryError, match="no ordering"):
-                gateway.paginate(order_by=order_by, descending=descending)
-
-
 def test_bad_arguments_of_a_page_are_refused(uow: UnitOfWork) -> None:
-    numbers: list[Any] = [0, -1, 1.0, "1", None, True]
     bad: list[dict[str, Any]] = [
-        *({"page": number} for number in [*numbers, 2**63]),
-        *({"per_page": number} for number in [*numbers, 10_001]),
+        *({"page": number} for number in (0, 2**63)),
+        *({"per_page": number} for number in (0, 10_001)),
         {"descending": 1, "order_by": "id"},
         {"descending": None},
     ]
     for arguments in bad:
         with pytest.raises(ValidationError):
             uow.devices.paginate(**arguments)
-    for limit in [*numbers, 10_001]:
+    for limit in (0, 10_001):
         with pytest.raises(ValidationError):
             uow.devices.page_after(limit=limit)
     with pytest.raises(ValidationError, match="order_by"):
         uow.devices.paginate(descending=True)
 
 
-def test_a_page_takes_filters(uow: UnitOfWork) -> None:
-    uow.devices.create_all(device(n, model="a" if n % 2 else "b") for n in range(1, 6))
+def test_null_comes_first_and_text_is_ordered_by_code_point(uow: UnitOfWork) -> None:
+    models = ["Z", "a", "_", "é", "B", "\U0001f600", "\uffee", "1", "ab", "a b", "e\u0301", ""]
+    uow.devices.create_all(device(n, model=model) for n, model in enumerate([None, *models, None]))
 
-    page = uow.devices.paginate(2, 2, "id", descending=True, model="a")
-
-    assert [d.id for d in page.items] == ["device-0001"]
-    assert (page.total, page.pages) == (3, 2)
-
-
-def test_null_sorts_first_on_every_backend(uow: UnitOfWork) -> None:
-    models = ["a", None, "A", None]
-    uow.devices.create_all(device(n, model=model) for n, model in enumerate(models))
-
-    for descending, expected in [(False, [None, None, "A", "a"]), (True, ["a", "A", None, None])]:
+    for descending, expected in [
+        (False, [None, None, *sorted(models)]),
+        (True, [*sorted(models, reverse=True), None, None]),
+    ]:
         page = uow.devices.paginate(order_by="model", descending=descending)
         assert [d.model for d in page.items] == expected
-
-
-def test_text_is_ordered_by_code_point_on_every_backend(uow: UnitOfWork) -> None:
-    models = ["Z", "a", "_", "é", "B", "\U0001f600", "\uffee", "1", "ab", "a b", "e\u0301", ""]
-    uow.devices.create_all(device(n, model=model) for n, model in enumerate(models))
-
-    page = uow.devices.paginate(order_by="model")
-
-    assert [d.model for d in page.items] == sorted(models)
 
 
 def walk(
@@ -408,8 +360,10 @@ def walk(
 @every_gateway
 def test_paging_by_key_walks_everything_once(case: Case, uow: UnitOfWork) -> None:
     gateway = case.fill(uow, 7)
+    if case.newest_first:  # of one time, in the order of their keys
+        gateway.create_all(ota_session(n, created_at=MOMENT) for n in range(11, 15))
 
-    for limit in (1, 2, 3, 7, 8):
+    for limit in (1, 2, 3, 7, 11, 12):
         assert walk(gateway, limit) == gateway.get_all()
 
 
@@ -433,14 +387,6 @@ def test_paging_by_key_is_not_disturbed_by_rows_that_come_in_between(
             gateway.delete_by_id(walked[0].id)
 
     assert walk(gateway, 2, write_before) == expected
-
-
-def test_sessions_created_at_one_time_are_each_seen_once(uow: UnitOfWork) -> None:
-    uow.sessions.create_all(ota_session(n, created_at=MOMENT) for n in range(1, 8))
-
-    walked = walk(uow.sessions, 3)
-
-    assert [session.id for session in walked] == [session_id(n) for n in range(7, 0, -1)]
 
 
 @every_gateway
@@ -469,9 +415,7 @@ def test_a_time_comes_back_equal_in_utc_to_the_microsecond(uow: UnitOfWork) -> N
     for number, value in enumerate(times):
         found = uow.devices.create(device(number, last_seen=value)).last_seen
         assert found == value
-        assert found is not None
         assert found.utcoffset() == timedelta(0)
-        assert found.microsecond == value.microsecond
 
 
 ODD_TEXTS = [
@@ -506,36 +450,15 @@ def test_text_comes_back_equal(uow: UnitOfWork) -> None:
         assert {(log.decoded_data, log.status_message) for log in found} == {(text, text[:128])}
 
 
-PAIRS = [
-    ("a", "A"),
-    ("a", "a "),
-    ("a", " a"),
-    ("é", "e"),
-    ("é", "e\u0301"),
-    ("ß", "ss"),
-    ("i", "\u0131"),
-    ("a", "a\u200b"),
-    ("", " "),
-    ("1", "1.0"),
-    ("😀", "😁"),
-]
-
-
 def test_strings_compare_byte_for_byte(uow: UnitOfWork) -> None:
-    for number, pair in enumerate(PAIRS):
-        keys = [f"{number}-{place}" for place in range(2)]
-        for key, name in zip(keys, pair, strict=True):
-            uow.devices.create(device(id=key, name=name, model=f"{number}"))
-        for key, name in zip(keys, pair, strict=True):
-            assert [d.id for d in uow.devices.find_by(name=name, model=f"{number}")] == [key]
+    names = ["a", "A", "a ", " a", "é", "e", "e\u0301", "ß", "ss", "i", "\u0131", "a\u200b"]
+    names += ["", " ", "1", "1.0", "😀", "😁"]
+    uow.devices.create_all(device(id=f"<{name}>", name=name) for name in names)
 
-
-def test_keys_that_differ_in_one_byte_are_two_keys(uow: UnitOfWork) -> None:
-    keys = ["é", "e\u0301", "a", "A", "ä", "Ä"]
-    uow.devices.create_all([device(id=key) for key in keys])
-
-    assert [d.id for d in uow.devices.get_all()] == sorted(keys)
-    assert uow.devices.get_by_id("B") is None
+    for name in names:
+        assert [d.id for d in uow.devices.find_by(name=name)] == [f"<{name}>"]
+    assert [d.id for d in uow.devices.get_all()] == sorted(f"<{name}>" for name in names)
+    assert uow.devices.get_by_id("<B>") is None
 
 
 def test_a_document_comes_back_equal(uow: UnitOfWork) -> None:
@@ -554,11 +477,7 @@ def test_a_document_comes_back_equal(uow: UnitOfWork) -> None:
         found = uow.devices.create(device(number, connection_settings=document)).connection_settings
         assert found == document
         assert [type(value) for value in document] == [type(value) for value in found or ()]
-
-
-def test_no_document_is_null_and_not_the_json_null(uow: UnitOfWork) -> None:
     created = uow.cards.create(card(trigger_config=None, bip_config={}, security_domains=[]))
-
     assert (created.trigger_config, created.bip_config, created.security_domains) == (None, {}, [])
 
 
@@ -627,35 +546,20 @@ def test_every_latency_and_text_of_a_log_comes_back_equal(
 @every_gateway
 def test_a_record_of_another_class_is_refused(case: Case, uow: UnitOfWork) -> None:
     gateway = case.gateway(uow)
-    others: list[Any] = [device(), card(), ota_session(1), entry(), None, {}, "x", 5]
-    others = [other for other in others if not isinstance(other, gateway.record)]
+    others: list[Any] = [device(), card(), None, {}]
 
     for other in others:
-        for call in (gateway.create, gateway.update, gateway.delete):
+        if not isinstance(other, gateway.record):
+            for call in (gateway.create, gateway.update, gateway.delete):
+                with pytest.raises(ValidationError):
+                    call(other)
             with pytest.raises(ValidationError):
-                call(other)
-        with pytest.raises(ValidationError):
-            gateway.create_all([case.make(1), other])
-    for records in (None, 5, device()):
+                gateway.create_all([case.make(1), other])
+    for records in (None, device()):
         with pytest.raises(ValidationError):
             gateway.create_all(records)
 
     assert gateway.count() == 0
-
-
-def test_records_are_slotted_and_know_nothing_of_the_database() -> None:
-    records: list[Any] = [device(), card(), ota_session(1), entry()]
-
-    for record in records:
-        with pytest.raises(AttributeError):
-            record.colour = "red"
-
-
-def test_a_record_can_be_used_after_its_unit_of_work(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        created = uow.devices.create(device(name="phone"))
-
-    assert created.name == "phone"
 
 
 def test_reads_give_the_declared_types(uow: UnitOfWork) -> None:
@@ -672,14 +576,6 @@ def test_reads_give_the_declared_types(uow: UnitOfWork) -> None:
     assert profile.has_psk is False
     assert type(session.duration_ms) is int
     assert type(log.latency_ms) is float
-
-
-def test_a_record_is_json_as_a_dictionary() -> None:
-    shown = card(psk_identity="card_1", created_at=MOMENT, updated_at=MOMENT).to_dict()
-    assert json.loads(json.dumps(shown)) == shown
-    assert shown["card_type"] == "UICC"
-    assert shown["created_at"] == MOMENT.isoformat()
-    assert not {name for name in shown if "key" in name}
 
 
 def test_a_query_with_other_columns_than_its_record_is_named(
