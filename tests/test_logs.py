@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from cardlink_sql.model.status_words import describe, is_error
 from tests.conftest import MOMENT, dump, entry, session_id
 
 KEY = session_id()
-BATCHES = [1, 7, 8, 100, 101, 999, 1000, 2500]
+BATCHES = [1, 8, 101, 2500]
 
 
 @pytest.fixture
@@ -151,27 +152,19 @@ def test_batch_and_buffer_of_any_size_keep_their_order(logs: LogGateway, count: 
     assert numbers(logs.find_by_session(session_id(2))) == list(range(count))
 
 
-def test_the_order_is_that_of_writing_and_not_of_the_times(logs: LogGateway) -> None:
-    times = [MOMENT - timedelta(seconds=n // 2) for n in range(20)]
-
-    logs.add_log_batch(entry(raw_data=f"{n:02X}", timestamp=at) for n, at in enumerate(times))
-
-    assert numbers(logs.find_by_session(KEY)) == list(range(20))
-    assert numbers(logs.paginate(per_page=50, order_by="id").items) == list(range(20))
-
-
-def test_buffer_batch_and_single_entries_do_not_overtake_each_other(logs: LogGateway) -> None:
+def test_the_order_is_that_of_writing_by_any_way_and_not_of_the_times(logs: LogGateway) -> None:
+    times = iter([MOMENT - timedelta(seconds=n // 2) for n in range(30)])
     for number in range(0, 30, 3):
-        logs.add_log(KEY, "command", f"{number:08X}")
-        logs.add_log_batch([entry(raw_data=f"{number + 1:08X}")])
-        logs.create(entry(raw_data=f"{number + 2:08X}"))
+        logs.add_log(KEY, "command", f"{number:08X}", timestamp=next(times))
+        logs.add_log_batch([entry(raw_data=f"{number + 1:08X}", timestamp=next(times))])
+        logs.create(entry(raw_data=f"{number + 2:08X}", timestamp=next(times)))
 
     assert numbers(logs.find_by_session(KEY)) == list(range(30))
+    assert numbers(logs.paginate(per_page=50, order_by="id").items) == list(range(30))
 
 
 def test_the_log_of_a_session_is_read_in_parts(logs: LogGateway) -> None:
-    for number in range(20):
-        logs.add_log(session_id(1 + number % 2), "command", f"{number:08X}")
+    logs.add_log_batch(entry(session_id(1 + n % 2), f"{n:08X}") for n in range(20))
 
     assert numbers(logs.find_by_session(session_id(2))) == list(range(1, 20, 2))
     assert numbers(logs.find_by_session(KEY, limit=3, offset=4)) == [8, 10, 12]
@@ -197,20 +190,12 @@ def test_flush_writes_the_buffer_and_rollback_empties_it(uow: UnitOfWork, logs: 
 
 def test_every_statement_writes_the_buffer_first(uow: UnitOfWork, logs: LogGateway) -> None:
     logs.add_log(KEY, "command", "00")
+    logs.add_log(session_id(2), "command", "01")
     assert logs.count_by_session(KEY) == 1
 
     logs.add_log(KEY, "command", "00")
     uow.sessions.delete_by_id(KEY)
-    assert logs.count() == 0
-
-
-def test_leaving_without_commit_writes_nothing(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.sessions.create_session(session_id=KEY)
-        uow.commit()
-        uow.logs.add_log(KEY, "command", "00")
-
-    assert dump(manager)["comm_logs"] == []
+    assert raw(logs.get_all()) == ["01"]
 
 
 def test_a_bad_entry_is_refused_at_once_and_the_buffer_kept(logs: LogGateway) -> None:
@@ -222,14 +207,13 @@ def test_a_bad_entry_is_refused_at_once_and_the_buffer_kept(logs: LogGateway) ->
     assert logs.count() == 1
 
 
-@pytest.mark.parametrize("count", [1, 3, 20, 250])
+@pytest.mark.parametrize("count", [1, 250])
 def test_a_batch_with_one_bad_entry_writes_nothing(
     uow: UnitOfWork, logs: LogGateway, count: int
 ) -> None:
-    others: list[Any] = [None, "x", {}, 5]
-    for other in others:
-        with pytest.raises(ValidationError, match=rf"comm_logs\[{count}\]"):
-            logs.add_log_batch([*commands(count), other])
+    other: Any = None
+    with pytest.raises(ValidationError, match=rf"comm_logs\[{count}\]"):
+        logs.add_log_batch([*commands(count), other])
     with pytest.raises(ValidationError, match="raw_data"):
         logs.add_log_batch([*commands(count), entry(raw_data="0")])
     with pytest.raises(IntegrityError, match="does not exist"), uow.savepoint():
@@ -367,32 +351,27 @@ def test_a_search_goes_on_after_many_that_match_between_bytes(logs: LogGateway) 
     assert raw(logs.search_hex("A482")) == ["A482"] * 3
 
 
-@pytest.mark.parametrize("count", [0, 1, 1999, 2000, 2001, 4000])
-def test_a_session_is_streamed_in_order_over_several_pages(logs: LogGateway, count: int) -> None:
+@pytest.mark.parametrize("count", [0, 1999, 2000, 2001])
+def test_a_session_is_streamed_in_pages_between_other_statements(
+    logs: LogGateway, count: int
+) -> None:
     logs.add_log_batch(commands(count))
     logs.add_log_batch([entry(session_id(2))] * 3)
-
-    assert numbers(list(logs.stream_session(KEY))) == list(range(count))
-
-
-def test_other_statements_may_run_while_a_session_is_streamed(logs: LogGateway) -> None:
-    logs.add_log_batch(commands(2500))
-    seen = 0
+    seen = []
 
     for log in logs.stream_session(KEY):
-        seen += 1
-        if seen % 500 == 0:
+        seen.append(log)
+        if len(seen) % 500 == 0:
             assert logs.get_by_id(log.id) == log
 
-    assert seen == 2500
+    assert numbers(seen) == list(range(count))
 
 
 # Figures
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_summary_equals_a_count_by_hand(logs: LogGateway, seed: int) -> None:
-    chance = random.Random(seed)
+def test_the_summary_equals_a_count_by_hand(logs: LogGateway) -> None:
+    chance = random.Random(1)
     entries = [
         entry(
             raw_data=chance.choice(["9000", "6A82", "00", "AB9000", "6101"]),
@@ -444,34 +423,10 @@ def test_old_entries_are_purged(logs: LogGateway) -> None:
     assert logs.purge_old(days=7) == 0
 
 
-def test_a_session_takes_its_log_with_it(uow: UnitOfWork, logs: LogGateway) -> None:
-    logs.add_log_batch([entry(session_id(1)), entry(session_id(2))])
-
-    uow.sessions.delete_by_id(session_id(1))
-
-    assert [log.session_id for log in logs.get_all()] == [session_id(2)]
-
-
-def test_a_number_is_never_given_twice(logs: LogGateway) -> None:
-    first = logs.create(entry())
-    logs.delete(first)
-
-    assert logs.create(entry()).id > first.id
-
-
 def test_an_export_is_json_and_holds_every_entry(dialogue: LogGateway) -> None:
     exported = json.loads(json.dumps(dialogue.export_session_logs(KEY)))
 
-    assert [item["raw_data"] for item in exported] == raw(dialogue.find_by_session(KEY))
-    assert exported[1] == {
-        "id": dialogue.find_by_session(KEY)[1].id,
-        "session_id": KEY,
-        "timestamp": MOMENT.isoformat(),
-        "direction": "response",
-        "raw_data": "6A82",
-        "latency_ms": None,
-        "decoded_data": None,
-        "status_word": "6A82",
-        "status_message": "File or application not found",
-    }
+    stored = dialogue.find_by_session(KEY)
+    assert [item["raw_data"] for item in exported] == raw(stored)
+    assert exported[1] == asdict(stored[1]) | {"timestamp": MOMENT.isoformat()}
     assert dialogue.export_session_logs(session_id(99)) == []

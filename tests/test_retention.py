@@ -4,14 +4,13 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import combinations
 from typing import Any
 
 import pytest
 
 from cardlink_sql import (
-    DatabaseError,
     DatabaseManager,
     Dialect,
     Direction,
@@ -32,7 +31,7 @@ from tests.conftest import dump, entry, session_id
 
 OLD, RECENT = 40.0, 5.0
 DAYS = dict.fromkeys(TABLES, 30.0)
-SUBSETS = [names for size in (1, 2, 4) for names in combinations(TABLES, size)]
+SUBSETS = [("logs", "sessions"), ("tests",), ("events",), TABLES]
 NAMES = {
     "logs": "comm_logs",
     "sessions": "ota_sessions",
@@ -78,6 +77,14 @@ def add_session(
     uow.logs.add_log_batch(
         entry(session_id(number), timestamp=ago(age), raw_data=f"00A4{number:04X}") for age in logs
     )
+
+
+def add_old(manager: DatabaseManager, sessions: int, logs: int) -> None:
+    """Old sessions with so many old entries each."""
+    with UnitOfWork(manager) as uow:
+        for number in range(sessions):
+            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * logs)
+        uow.commit()
 
 
 def add_test(uow: UnitOfWork, number: int, age: float) -> None:
@@ -161,11 +168,10 @@ def test_the_count_is_what_the_purge_deletes(
     assert set(purge(manager, days).values()) == {0}
 
 
-@pytest.mark.parametrize("seed", range(3))
 def test_logs_and_sessions_of_all_sizes_and_ages_add_up(
-    manager: DatabaseManager, small_batches: None, seed: int
+    manager: DatabaseManager, small_batches: None
 ) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(1)
     with UnitOfWork(manager) as uow:
         for number in range(30):
             ended = chance.uniform(1, 60)
@@ -191,10 +197,7 @@ def test_logs_and_sessions_of_all_sizes_and_ages_add_up(
 def test_a_session_that_fits_a_batch_goes_as_a_whole(
     manager: DatabaseManager, small_batches: None
 ) -> None:
-    with UnitOfWork(manager) as uow:
-        for number in range(12):
-            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 4)
-        uow.commit()
+    add_old(manager, sessions=12, logs=4)
 
     def look(_rows: Mapping[str, int]) -> None:
         held = dump(manager)
@@ -207,10 +210,7 @@ def test_a_session_that_fits_a_batch_goes_as_a_whole(
 def test_a_batch_is_reported_whole_before_an_interrupt(
     manager: DatabaseManager, small_batches: None
 ) -> None:
-    with UnitOfWork(manager) as uow:
-        for number in range(4):
-            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 3)
-        uow.commit()
+    add_old(manager, sessions=4, logs=3)
     reported: list[Mapping[str, int]] = []
 
     def interrupt(batch: Mapping[str, int]) -> None:
@@ -225,9 +225,7 @@ def test_a_batch_is_reported_whole_before_an_interrupt(
 
 
 def test_an_interrupt_leaves_whole_batches(manager: DatabaseManager, small_batches: None) -> None:
-    with UnitOfWork(manager) as uow:
-        add_session(uow, 1, created=OLD, ended=OLD, logs=(OLD,) * 40)
-        uow.commit()
+    add_old(manager, sessions=1, logs=40)
     done: list[int] = []
 
     def interrupt(batch: Mapping[str, int]) -> None:
@@ -250,19 +248,14 @@ def test_two_purges_at_once_share_the_work(manager: DatabaseManager, small_batch
         uow.commit()
     before = rows(manager)
     purged: list[dict[str, int]] = []
-    errors: list[DatabaseError] = []
     together = threading.Barrier(2)
 
     def work() -> None:
         together.wait()
-        try:
-            purged.append(purge(manager, DAYS))
-        except DatabaseError as error:
-            errors.append(error)
+        purged.append(purge(manager, DAYS))
 
     run_together(work, work)
 
-    assert errors == []
     assert rows(manager) == dict.fromkeys(TABLES, 0)
     # What goes by the foreign key, between two steps of the other, is counted by nobody.
     assert sum(one["sessions"] for one in purged) == before["sessions"]
@@ -272,14 +265,12 @@ def test_two_purges_at_once_share_the_work(manager: DatabaseManager, small_batch
 def test_who_logs_meanwhile_loses_nothing_that_was_to_stay(
     manager: DatabaseManager, small_batches: None
 ) -> None:
+    add_old(manager, sessions=40, logs=9)
     with UnitOfWork(manager) as uow:
-        for number in range(40):
-            add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * 9)
         add_session(uow, 99, created=RECENT, ended=None, status=SessionStatus.ACTIVE)
         uow.commit()
     done = threading.Event()
     written: list[int] = []
-    errors: list[DatabaseError] = []
 
     def write() -> None:
         while not done.is_set() or not written:
@@ -293,8 +284,6 @@ def test_who_logs_meanwhile_loses_nothing_that_was_to_stay(
                     uow.commit()
             except IntegrityError:
                 pass  # the session that it logs to has been purged
-            except DatabaseError as error:
-                errors.append(error)
             time.sleep(0.002)  # SQLite has no queue: who never pauses keeps the others out
 
     def work() -> None:
@@ -305,18 +294,15 @@ def test_who_logs_meanwhile_loses_nothing_that_was_to_stay(
 
     run_together(write, work)
 
-    assert errors == []
     assert left(manager) == [99]
     assert rows(manager)["logs"] == len(written)
 
 
 def run_together(*work: Any) -> None:
-    """Run each in a thread of its own until all are done."""
-    threads = [threading.Thread(target=one) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    """Run each in its own thread until all are done."""
+    with ThreadPoolExecutor(len(work)) as threads:
+        for done in [threads.submit(one) for one in work]:
+            done.result(60)
 
 
 def test_a_session_that_has_not_ended_is_not_deleted_with_others(manager: DatabaseManager) -> None:
@@ -356,8 +342,3 @@ def test_what_cannot_be_purged_is_refused_before_anything_goes(manager: Database
             with pytest.raises(ValidationError):
                 call(manager, {"sessions": 1, **days})
         assert dump(manager) == before
-
-
-def test_every_table_that_can_be_purged_is_one(manager: DatabaseManager) -> None:
-    assert set(NAMES) == set(TABLES)
-    assert set(NAMES.values()) <= set(tables.metadata.tables)
