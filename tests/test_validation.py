@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import Enum
 from typing import Any
@@ -20,12 +19,6 @@ MESSY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st
 
 class Name(str, Enum):  # noqa: UP042 - not a StrEnum, whose str() is its value
     CARD = "card_1"
-
-
-def test_text_that_is_a_member_of_an_enumeration_is_its_value() -> None:
-    for check in (validation.psk_identity, validation.text):
-        assert type(check(Name.CARD, "place")) is str
-        assert check(Name.CARD, "place") == "card_1"
 
 
 def test_a_refusal_is_a_value_error_that_names_the_place() -> None:
@@ -102,11 +95,14 @@ def test_values_of_another_form_are_refused() -> None:
                 check(value, WHERE)
 
 
-def test_length_is_counted_in_characters() -> None:
+def test_length_is_counted_in_characters_and_in_hex_without_blanks() -> None:
     for character in ["a", "é", "😀"]:
         assert validation.text(character * 10, WHERE, 10) == character * 10
         with pytest.raises(ValidationError, match="11 characters, at most 10"):
             validation.text(character * 11, WHERE, 10)
+    assert validation.hex_bytes("00 " * 8, WHERE, 16) == "00" * 8
+    with pytest.raises(ValidationError, match="at most 16"):
+        validation.hex_bytes("00 " * 9, WHERE, 16)
 
 
 UNCHANGED: list[tuple[Callable[..., Any], list[Any]]] = [
@@ -134,6 +130,9 @@ CHANGED: list[tuple[Callable[..., Any], list[Any], Any]] = [
     (validation.psk_key, [bytearray(16), "00" * 16], bytes(16)),
     (validation.psk_key, ["AB cd"], b"\xab\xcd"),
     (validation.limit, [None], 2**63 - 1),
+    (validation.choice(Direction), ["command", Direction.COMMAND], Direction.COMMAND),
+    (validation.psk_identity, [Name.CARD], "card_1"),
+    (validation.text, [Name.CARD], "card_1"),
 ]
 
 
@@ -142,12 +141,8 @@ def test_a_value_comes_back_in_its_canonical_form() -> None:
         assert [check(value, WHERE) for value in values] == values
     for check, written, stored in CHANGED:
         for value in written:
-            assert check(value, WHERE) == stored
-
-
-def test_an_enumeration_takes_the_member_or_its_value() -> None:
-    for value in ["command", Direction.COMMAND]:
-        assert validation.choice(Direction)(value, WHERE) is Direction.COMMAND
+            found = check(value, WHERE)
+            assert (type(found), found) == (type(stored), stored)
 
 
 def test_an_enumeration_takes_nothing_else_and_lists_its_values() -> None:
@@ -177,11 +172,6 @@ def test_a_time_becomes_text_whatever_came_before_it(steps: list[int]) -> None:
         moment = datetime(2026, 11, 22, 22, 17, 13, tzinfo=UTC) + timedelta(microseconds=step)
 
         assert times.utc_to_text(moment) == moment.isoformat(" ", "microseconds")
-
-
-@given(st.floats(0, allow_infinity=False) | st.integers(0, 2**53))
-def test_a_latency_is_finite_and_not_negative(value: float) -> None:
-    assert validation.latency(value, WHERE) == value
 
 
 def test_numbers_of_cards_and_devices_have_their_lengths() -> None:
@@ -261,24 +251,11 @@ def test_one_digit_in_ten_is_the_luhn_digit(body: str) -> None:
     assert sum(luhn_is_right(body + digit) for digit in "0123456789") == 1
 
 
-@given(st.binary(min_size=1, max_size=300), st.booleans())
-def test_hex_is_given_back_in_upper_case(data: bytes, upper: bool) -> None:
-    given_hex = data.hex().upper() if upper else data.hex()
-
-    assert validation.hex_bytes(given_hex, WHERE) == data.hex().upper()
-
-
 def test_hex_loses_blanks_colons_and_0x() -> None:
     for written in ["00a404", "00 A4 04", "00:a4:04", "0x00A404", "0x00 0xA4 0X04", " 00A4\n04\n"]:
         assert validation.hex_bytes(written, WHERE) == "00A404"
         assert validation.apdu(written, WHERE) == "00A404"
         assert validation.psk_key(written) == b"\x00\xa4\x04"
-
-
-def test_hex_is_measured_without_its_blanks() -> None:
-    assert validation.hex_bytes("00 " * 8, WHERE, 16) == "00" * 8
-    with pytest.raises(ValidationError, match="at most 16"):
-        validation.hex_bytes("00 " * 9, WHERE, 16)
 
 
 @given(st.uuids())
@@ -295,24 +272,6 @@ def test_a_bad_psk_is_refused_and_not_shown() -> None:
         assert "SECRET" not in str(refused.value)
         assert "5EC" not in str(refused.value)
         assert refused.value.__suppress_context__ or refused.value.__context__ is None
-
-
-JSON_LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.floats(-1e16, 1e16, exclude_min=True, exclude_max=True)
-    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-)
-DOCUMENTS = st.recursive(
-    JSON_LEAVES,
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("abcé😀"), inner),
-).filter(lambda value: isinstance(value, dict | list))
-
-
-@given(DOCUMENTS)
-def test_a_document_is_a_json_object_or_list(value: Any) -> None:
-    assert validation.document(value, WHERE) == value
 
 
 @pytest.mark.parametrize(
@@ -353,29 +312,23 @@ def nested(depth: int) -> list[Any]:
 
 
 def test_json_is_nested_31_levels_deep_at_most() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
     assert validation.document(nested(31), WHERE)
-    with pytest.raises(ValidationError, match="at most 31 levels"):
-        validation.document(nested(32), WHERE)
-
-
-@pytest.mark.parametrize("depth", [1000, 100_000])
-def test_json_that_is_nested_too_deeply_is_refused(depth: int) -> None:
-    with pytest.raises(ValidationError, match="too deep"):
-        validation.document(nested(depth), WHERE)
+    for value, said in [
+        (nested(32), "at most 31 levels"),
+        (nested(1000), "too deep"),
+        (nested(100_000), "too deep"),
+        (endless, "JSON"),
+    ]:
+        with pytest.raises(ValidationError, match=said):
+            validation.document(value, WHERE)
 
 
 def test_json_is_as_long_as_text_at_most() -> None:
     assert validation.document(["x" * (validation.MAX_TEXT - 4)], WHERE)
     with pytest.raises(ValidationError, match="longer than"):
         validation.document(["x" * (validation.MAX_TEXT - 3)], WHERE)
-
-
-def test_json_that_holds_itself_is_refused() -> None:
-    value: list[Any] = []
-    value.append(value)
-
-    with pytest.raises(ValidationError):
-        validation.document(value, WHERE)
 
 
 ALL_CHECKS = [
@@ -416,13 +369,11 @@ def test_a_check_raises_nothing_but_a_validation_error(check: validation.Check, 
         assert str(refused)
 
 
-@pytest.mark.parametrize("form", ["{}", "{}zz", "id-{}", "{}" * 9])
 @pytest.mark.parametrize("check", ALL_CHECKS)
-def test_no_check_shows_what_may_be_a_key(check: validation.Check, form: str) -> None:
+def test_no_check_shows_what_may_be_a_key(check: validation.Check) -> None:
     for key in ("deadbeefcafe00112233445566778899", "DE AD BE EF CA FE 00 11 22 33 44 55"):
-        with suppress(ValidationError):
-            check(form.format(*[key] * 9), WHERE)
-            continue
-        with pytest.raises(ValidationError) as refused:
-            check(form.format(*[key] * 9), WHERE)
-        assert key[:8] not in str(refused.value)
+        for value in (key, f"{key}zz", f"id-{key}", key * 9):
+            try:
+                check(value, WHERE)
+            except ValidationError as refused:
+                assert key[:8] not in str(refused)
