@@ -61,16 +61,14 @@ class TestHeader:
         assert query.source.allow_scan == "it is small: look"
         assert one(body("SELECT 1;")).source.allow_scan is None
 
-    def test_a_file_may_begin_with_comments(self) -> None:
+    def test_a_file_may_begin_with_comments_and_have_crlf(self) -> None:
         assert one("-- About.\n/* more */\n\n" + body("SELECT 1;")).title == "things.find"
+        query = one("-- name: find :many\r\n-- Finds.\r\nSELECT :a\r\nFROM t;")
+        assert query.as_written().names == ("a",)
 
     def test_a_header_inside_a_string_is_text(self) -> None:
         query = one(body("SELECT '\n-- name: other :one\n';"))
         assert "-- name: other :one" in query.as_written().sql
-
-    def test_crlf_and_no_newline_at_the_end(self) -> None:
-        query = one("-- name: find :many\r\n-- Finds.\r\nSELECT :a\r\nFROM t;")
-        assert query.as_written().names == ("a",)
 
 
 BAD_FILES = [
@@ -131,23 +129,17 @@ def test_a_native_placeholder_is_refused(dialect: Dialect, sign: str) -> None:
 class TestRendering:
     def test_each_driver_gets_its_own_style(self) -> None:
         text = body("SELECT :a, 'x%' LIKE :b, :a;")
-        assert one(text, SQLITE).as_written().sql == (
-            "SELECT /* cardlink:things.find */ ?, 'x%' LIKE ?, ?"
-        )
+        statement = one(text, SQLITE).as_written()
+        assert statement.sql == "SELECT /* cardlink:things.find */ ?, 'x%' LIKE ?, ?"
+        assert statement.pick({"a": 1, "b": 2}) == (1, 2, 1)
         for dialect in (MYSQL, POSTGRESQL):
             assert one(text, dialect).as_written().sql == (
                 "SELECT /* cardlink:things.find */ %s, 'x%%' LIKE %s, %s"
             )
 
-    def test_a_parameter_used_twice_is_sent_twice(self) -> None:
-        statement = one(body("SELECT :a, :b, :a;")).statement({"a": 1, "b": 2})
-        assert statement.pick({"a": 1, "b": 2}) == (1, 2, 1)
-
-    def test_strings_stay_byte_for_byte(self) -> None:
+    def test_strings_casts_and_operators_stay(self) -> None:
         text = "'a  -- b\n    :c  /* d */'"
         assert text in one(body(f"SELECT {text}, :e;")).as_written().sql
-
-    def test_casts_and_operators_stay(self) -> None:
         sql = one(body("SELECT :a::jsonb ->> 'x:y', j ? 'k';"), POSTGRESQL).as_written().sql
         assert sql.endswith("%s::jsonb ->> 'x:y', j ? 'k'")
 
@@ -161,17 +153,14 @@ class TestRendering:
 
 
 class TestOptionalLines:
-    def test_are_in_where_their_parameter_is_given(self) -> None:
+    def test_are_in_where_their_parameters_are_given(self) -> None:
         query = one(FILTERED)
-        assert "a = ?" not in query.statement({"limit": 1}).sql
         statement = query.statement({"limit": 1, "a": 2, "b_is_null": True})
         assert "a = ?" in statement.sql
         assert "b IS NULL" in statement.sql
         assert statement.pick({"limit": 1, "a": 2, "b_is_null": True}) == (2, 1)
-
-    def test_that_need_two_are_in_where_both_are_given(self) -> None:
-        query = one(FILTERED)
-        assert "c < ?" in query.statement({"limit": 1, "c": 2, "d": 3}).sql
+        both = query.statement({"limit": 1, "c": 2, "d": 3}).sql
+        assert ("a = ?" in both, "c < ?" in both) == (False, True)
         assert "c < ?" not in query.statement({"limit": 1, "c": 2}).sql
 
     def test_of_orderings_the_one_asked_for_is_in(self) -> None:
@@ -179,17 +168,14 @@ class TestOptionalLines:
         assert query.orders == ("name", "name desc")
         assert query.statement({"limit": 1}).sql.endswith("ORDER BY\nid\nLIMIT ?")
         assert "name DESC, id DESC,\nid" in query.statement({"limit": 1}, "name desc").sql
-
-    def test_an_unknown_ordering_is_an_error(self) -> None:
         with pytest.raises(QueryError, match="there is no ordering 'size'"):
-            one(FILTERED).statement({"limit": 1}, "size")
+            query.statement({"limit": 1}, "size")
 
-    @pytest.mark.parametrize("given_", [{}, {"limit": 1, "x": 2}, {"LIMIT": 1}])
-    def test_wrong_parameters_are_an_error_with_the_right_ones(
-        self, given_: dict[str, int]
-    ) -> None:
-        with pytest.raises(QueryError, match=r"it takes: limit, \[a\], \[b_is_null\]"):
-            one(FILTERED).statement(given_)
+    def test_wrong_parameters_are_an_error_with_the_right_ones(self) -> None:
+        wrong: list[dict[str, int]] = [{}, {"limit": 1, "x": 2}, {"LIMIT": 1}]
+        for parameters in wrong:
+            with pytest.raises(QueryError, match=r"it takes: limit, \[a\], \[b_is_null\]"):
+                one(FILTERED).statement(parameters)
 
     @given(st.sets(st.sampled_from(["a", "b_is_null", "c", "d"])), st.sampled_from([None, "name"]))
     def test_placeholders_and_values_always_match(
@@ -211,20 +197,17 @@ class TestLists:
         assert statement.sql.count("?") == len(values)
         assert set(values[:-1]) == set(range(size))
 
-    def test_that_are_empty_match_nothing(self) -> None:
+    def test_that_are_empty_match_nothing_and_are_never_guessed(self) -> None:
         parameters: dict[str, object] = {"ids": [], "x": 0}
         statement = one(self.QUERY).statement(parameters)
         assert "IN (NULL)" in statement.sql
         assert statement.pick(parameters) == (0,)
+        assert one(body("SELECT :a;")).as_written().pick({"a": [1, 2]}) == ([1, 2],)
 
     @pytest.mark.parametrize("value", ["abc", b"abc", 5, None, list(range(MAX_LIST + 1))])
     def test_that_are_none_or_too_long_are_an_error(self, value: object) -> None:
         with pytest.raises(QueryError, match="ids"):
             one(self.QUERY).statement({"ids": value, "x": 0})
-
-    def test_are_never_guessed(self) -> None:
-        statement = one(body("SELECT :a;")).statement({"a": [1, 2]})
-        assert statement.pick({"a": [1, 2]}) == ([1, 2],)
 
 
 class TestLibrary:
@@ -236,16 +219,12 @@ class TestLibrary:
             (folder / part / f"{stem}.sql").write_text(text, encoding="utf-8")
         return folder
 
-    def test_a_dialects_form_wins(self, tmp_path: Path) -> None:
+    def test_a_dialects_form_wins_and_says_why(self, tmp_path: Path) -> None:
         special = body("-- differs: it must\nSELECT 2;")
         folder = self.write(tmp_path, common__things=body("SELECT 1;"), mysql__things=special)
         assert read_library(folder, SQLITE).query("things", "find").where.startswith("sql/common")
         assert read_library(folder, MYSQL).query("things", "find").where.startswith("sql/mysql")
-
-    def test_a_dialects_form_says_why(self, tmp_path: Path) -> None:
-        folder = self.write(
-            tmp_path, common__things=body("SELECT 1;"), mysql__things=body("SELECT 2;")
-        )
+        (folder / "mysql" / "things.sql").write_text(body("SELECT 2;"))
         with pytest.raises(QueryError, match="does not say why"):
             read_library(folder, MYSQL)
 
@@ -272,14 +251,11 @@ class TestLibrary:
             parse(text, "sql/mysql/t.sql", MYSQL, needs_reason=True)
         assert caught.value.where == "sql/mysql/t.sql:1:1"
 
-    def test_what_is_for_all_needs_what_all_have(self) -> None:
-        with pytest.raises(QueryError, match="for all dialects, so needs: has no place here"):
-            one(body("-- needs: pg_stat_statements\nSELECT 1;"))
-
-    def test_what_is_for_all_is_not_for_one(self, tmp_path: Path) -> None:
-        folder = self.write(tmp_path, common__things=body("-- only: x\nSELECT 1;"))
-        with pytest.raises(QueryError, match="for all dialects, so only: has no place here"):
-            read_library(folder, SQLITE)
+    @pytest.mark.parametrize("directive", ["needs: pg_stat_statements", "only: x"])
+    def test_what_is_for_all_is_not_for_one(self, directive: str) -> None:
+        name = directive.partition(" ")[0]
+        with pytest.raises(QueryError, match=f"for all dialects, so {name} has no place here"):
+            one(body(f"-- {directive}\nSELECT 1;"))
 
     @pytest.mark.parametrize(
         "special",
