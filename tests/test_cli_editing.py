@@ -102,38 +102,6 @@ def test_a_card_gets_a_psk_that_is_shown_nowhere(
         assert uow.cards.count() == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("devices", "add", "R58", "--type", "phone", "--imei", "12"), 2, "for --imei:"),
-        (("devices", "add", "", "--type", "phone"), 2, "for ID:"),
-        (("devices", "edit", "R58", "--connection", "{"), 2, "for --connection: not JSON"),
-        (("devices", "edit", "R58", "--inactive"), 1, "there is no device 'R58'"),
-        (("devices", "remove", "R58", "--yes"), 1, "there is no device 'R58'"),
-        (("cards", "add", "12"), 2, "for ICCID:"),
-        (("cards", "edit", iccid(1), "--imsi", "x"), 1, f"there is no card {iccid(1)}"),
-        (("cards", "remove", iccid(1), "--yes"), 1, f"there is no card {iccid(1)}"),
-        (("cards", "set-psk", iccid(1), "x"), 1, "hint: run: cardlink-db cards list"),
-        (("cards", "edit", iccid(1)), 2, "error: name a field to change"),
-        (("devices", "edit", "R58"), 2, "error: name a field to change"),
-        (("cards", "add", "8988A1A0ABCDEF000312"), 2, "the first 6 and the last decimal"),
-        (("tests", "show", "none"), 1, "hint: run: cardlink-db tests runs"),
-        (("settings", "get", "lab.x"), 1, "hint: run: cardlink-db settings list"),
-        (("logs", "search", "0"), 2, "for HEX:"),
-        (("logs", "show", "--status", "90"), 2, "for --status:"),
-        (("logs", "show", "--since", "2026-12-01T10"), 2, "'2026-12-01T10' has no time zone"),
-        (("logs", "show", "--session", "abc"), 1, "there is no session 'abc'"),
-        (("sessions", "close-stale", "--minutes", "-1"), 2, "for --minutes:"),
-    ],
-)
-def test_what_is_refused_names_its_option(
-    url: str, run: Run, arguments: tuple[str, ...], code: int, said: str
-) -> None:
-    done = run(*arguments, "-d", url)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
-
-
 def test_what_is_there_already_is_to_be_edited(url: str, run: Run) -> None:
     for command, key in ((("devices", "add", "R 58", "--type", "phone"), "'R 58'"),
                          (("cards", "add", iccid(1)), iccid(1))):  # fmt: skip

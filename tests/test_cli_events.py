@@ -77,18 +77,6 @@ def test_an_interrupt_ends_it_with_a_line(url: str, manager: DatabaseManager) ->
     assert complaint == "interrupted\n"
 
 
-def test_bad_arguments_are_one_line(run: Run) -> None:
-    for arguments, complaint in [
-        (["--after", "-1"], "--after"),
-        (["--after", "x"], "--after"),
-        (["--timeout", "-1"], "--timeout"),
-        (["--timeout", "nan"], "--timeout"),
-    ]:
-        done = run("events", "listen", *arguments)
-        assert done.returncode == 2
-        assert complaint in done.stderr.splitlines()[0]
-
-
 @pytest.mark.parametrize(
     ("dialect", "publishing"),
     [(Dialect.SQLITE, False), *((dialect, True) for dialect in Dialect)],

@@ -118,27 +118,6 @@ def test_faults_of_a_key_file_are_named_without_a_key(
     assert dump(manager) == before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (["keys", "rotate", "--batch", "0"], 2, "--batch"),
-        (["keys", "rotate", "--batch", "x"], 2, "--batch"),
-        (["keys", "check", "x"], 2, "unexpected extra argument"),
-        (["import-keys"], 2, "Missing argument FILE"),
-        (["import-keys", "none.yaml"], 2, "path 'none.yaml' does not exist"),
-        (["keys", "check"], 1, "no encryption key is set"),
-        (["keys", "rotate"], 1, "no encryption key is set"),
-    ],
-)
-def test_wrong_use_is_one_clear_line(
-    run: Run, manager: DatabaseManager, arguments: list[str], code: int, said: str
-) -> None:
-    done = run(*arguments, "-d", manager.config.url)
-    assert done.returncode == code
-    assert said in done.stderr.splitlines()[0]
-    assert len(done.stderr.splitlines()) <= 2
-
-
 def test_a_malformed_key_is_told_and_not_shown(run: Run, url: str) -> None:
     done = run("keys", "check", "-d", url, CARDLINK_ENCRYPTION_KEY=f"{NEW},{OLD[:-3]}")
     assert done.returncode == 1

@@ -77,30 +77,6 @@ def test_it_asks_unless_yes_is_given(manager: DatabaseManager, url: str, run: Ru
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["--older-than", "0"], "--older-than"),
-        (["--older-than", "-3"], "--older-than"),
-        (["--older-than", "month"], "--older-than"),
-        (["--older-than", "inf"], "--older-than"),
-        (["--tables", "cards"], "'cards' is none of: logs, sessions, tests, events"),
-        (["--tables", ""], "--tables"),
-        (["--tables", "logs,"], "--tables"),
-        (["logs"], "logs"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_bad_arguments_are_one_line_and_a_hint(run: Run, arguments: list[str], named: str) -> None:
-    run("init", "-d", "sqlite:///a.db")
-    done = run("purge", *arguments, "--yes", "-d", "sqlite:///a.db")
-    assert done.returncode == 2
-    error, hint = done.stderr.splitlines()
-    assert error.startswith("error: ")
-    assert named in error
-    assert hint == "hint: cardlink-db purge --help shows what it takes"
-
-
-@pytest.mark.parametrize(
     ("dialect", "ending"),
     [
         (Dialect.SQLITE, signal.SIGINT),

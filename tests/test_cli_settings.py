@@ -1,4 +1,4 @@
-"""``cardlink-db settings`` as an operator uses it, on each backend."""
+"""``cardlink-db settings`` as an operator uses it."""
 
 import json
 import os
@@ -24,7 +24,7 @@ dialect = sqlite
 
 @pytest.fixture
 def url(manager: DatabaseManager) -> str:
-    """A database without settings, on each backend in turn."""
+    """A database without settings."""
     return manager.config.url
 
 
@@ -87,40 +87,7 @@ def test_set_takes_a_description_and_a_category(run: Run, url: str) -> None:
     )
 
 
-def test_wrong_use_is_one_clear_line(run: Run, url: str, manager: DatabaseManager) -> None:
-    before = dump(manager)
-    for arguments, named in [
-        (["set", "server.port", "70000"], "VALUE: 70000 is not a whole number from 1 to 65535"),
-        (["set", "retention.logs_days", "-1"], "VALUE: -1 is not a whole number from 1 to 36500"),
-        (["set", "dashboard.enabled", "yes"], "VALUE: 'yes' is not true or false"),
-        (["set", "lab.x", "1e999"], "VALUE: inf is not a JSON number"),
-        (["set", "lab.x", "9" * 5000], "VALUE: a number has too many digits"),
-        (["set", "lab.x", "[" * 100_000], "VALUE: the JSON is nested too deeply"),
-        (["set", " x", "1"], "KEY: ' x' is empty or has blanks around it"),
-        (["set", "--categry", "1"], "there is no option --categry"),
-        (["set", "lab.x", "1", "--category", ""], "--category: '' is empty"),
-        (["set", "server.port", "1", "--category", "x"], "--category: the category of server.port"),
-        (["set", "lab.x", "1", "--description", "x" * 257], "--description: 257 characters"),
-        (["set", "lab.x"], "Missing argument VALUE"),
-        (["get", ""], "KEY: '' is empty"),
-        (["list", "--category", ""], "--category: '' is empty"),
-        (["reset", "--category", "lab"], "--category: 'lab' is none of: dashboard, metrics"),
-        (["import"], "Missing argument FILE"),
-    ]:
-        done = run("settings", *arguments, "-d", url)
-        assert done.returncode == 2, done.stderr
-        assert named in done.stderr.splitlines()[0]
-        assert len(done.stderr.splitlines()) == 2
-        assert dump(manager) == before
-
-
 def test_an_undeclared_key_of_a_declared_category_needs_new(run: Run, url: str) -> None:
-    refused = run("settings", "set", "server.prot", "1", "-d", url)
-    assert refused.returncode == 2
-    assert "no setting 'server.prot' is declared; there is server.port; add --new" in refused.stderr
-    for key, near in (("sever.port", "server.port"), ("server.colour", "server.cipher_suites, ")):
-        refused = run("settings", "set", key, "1", "-d", url)
-        assert (refused.returncode, f"there is {near}" in refused.stderr) == (2, True)
     assert run("settings", "set", "report.port", "1", "-d", url).returncode == 0
     assert run("settings", "set", "server.prot", "1", "--new", "-d", url).returncode == 0
     assert run("settings", "set", "server.prot", "2", "-d", url).stdout == "server.prot: 2\n"
@@ -141,9 +108,8 @@ def test_a_secret_of_an_installed_component_is_hidden(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "probe_component", raising=False)
 
-    assert (
-        run("settings", "set", "probe.token", "hunter2", "-d", url).stdout == "probe.token: ***\n"
-    )
+    done = run("settings", "set", "probe.token", "hunter2", "-d", url)
+    assert done.stdout == "probe.token: ***\n"
     for command, asked in (
         (["settings", "list"], "--show-secrets"),
         (["settings", "list", "--json"], "--show-secrets"),
@@ -155,14 +121,6 @@ def test_a_secret_of_an_installed_component_is_hidden(
         assert (hidden.returncode, "hunter2" in hidden.stdout) == (0, False), command
         assert "hunter2" in run(*command, asked, "-d", url).stdout, command
     monkeypatch.delitem(sys.modules, "probe_component")
-
-
-def test_an_absent_key_is_an_error(run: Run, url: str) -> None:
-    done = run("settings", "get", "lab.none", "-d", url)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "no setting 'lab.none' is stored or declared\n" in done.stderr
-    mistyped = run("settings", "get", "server.prot", "-d", url)
-    assert "no setting 'server.prot' is stored or declared; there is server.port" in mistyped.stderr
 
 
 def test_a_stored_setting_is_removed(run: Run, url: str, manager: DatabaseManager) -> None:
@@ -236,12 +194,6 @@ def test_a_file_that_cannot_be_taken(run: Run, url: str, tmp_path: Path) -> None
         done = run("settings", "import", "bad.yaml", "-d", url)
         assert done.returncode == 1
         assert said in done.stderr.splitlines()[0]
-
-
-def test_a_file_that_is_not_there_is_wrong_usage(run: Run, url: str) -> None:
-    done = run("settings", "import", "none.yaml", "-d", url)
-    assert done.returncode == 2
-    assert "path 'none.yaml' does not exist" in done.stderr
 
 
 def test_reset_asks_and_gives_the_defaults_again(

@@ -19,7 +19,7 @@ dialect = sqlite
 
 @pytest.fixture
 def url(manager: DatabaseManager) -> str:
-    """Two runs on each backend in turn; the later with a regression and an open result."""
+    """Two runs; the later with a regression and an open result."""
     with UnitOfWork(manager) as uow:
         uow.devices.create(device())
         uow.cards.create(card())
@@ -93,9 +93,6 @@ def test_a_run_is_shown_by_suite_and_by_failures(url: str, run: Run) -> None:
     failures = run("tests", "show", "b", "--failures", "-d", url).stdout
     assert "  got \\x1b[31m6A84" in failures
     assert "deletes" not in failures
-    unknown = run("tests", "show", "b", "--suite", "none", "-d", url)
-    assert unknown.returncode == 1
-    assert "the run has no suite 'none'" in unknown.stderr
 
 
 def test_two_runs_are_compared(url: str, run: Run) -> None:
@@ -173,46 +170,6 @@ def test_of_reports_all_or_none_are_imported(
     assert done.returncode == 1
     assert done.stderr.startswith("error: bad.xml:2:21: not XML: no element found")
     assert dump(manager)["test_results"] == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (["show", "none"], 1, "there is no run 'none'"),
-        (["junit", "none"], 1, "there is no run 'none'"),
-        (["compare", "a", "none"], 1, "there is no run 'none'"),
-        (["compare", "a", "a"], 2, "AFTER: 'a' is the earlier run"),
-        (["compare", "a", "b", "--factor", "0.5"], 2, "--factor: 0.5 is below 1"),
-        (["compare", "a", "b", "--factor", "nan"], 2, "--factor"),
-        (["show", "x" * 256], 2, "RUN: 256 characters, at most 255 fit"),
-        (["show", " a"], 2, "RUN"),
-        (["history", "", "t"], 2, "SUITE: the text is empty"),
-        (["flaky", "--runs", "0"], 2, "--runs"),
-        (["runs", "--limit", "0"], 2, "--limit"),
-        (["import", "none.xml"], 2, "--run"),
-        (["import", "--run", "r"], 2, "FILE"),
-        (["import", "none.xml", "--run", ""], 2, "--run"),
-        (["import", "none.xml", "--run", "r", "--card", "12"], 2, "--card"),
-        (["import", "none.xml", "--run", "r", "--device", ""], 2, "--device"),
-        (["import", "gone.xml", "--run", "r"], 2, "path 'gone.xml' does not exist"),
-        (["junit", "a", "--output", "deep/none.xml"], 1, "the file cannot be written"),
-    ],
-)
-def test_wrong_use_is_a_line_or_two(
-    url: str, run: Run, arguments: list[str], code: int, said: str
-) -> None:
-    Path("none.xml").touch()
-    done = run("tests", *arguments, "-d", url)
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
-    assert len(done.stderr.splitlines()) <= 2
-
-
-def test_an_unknown_device_is_refused(url: str, run: Run) -> None:
-    file = str(REPORTS / "gtest.xml")
-    done = run("tests", "import", file, "--run", "r", "--device", "nobody", "-d", url)
-    assert done.returncode == 1
-    assert "there is no device 'nobody'" in done.stderr
 
 
 def test_statuses_are_coloured_on_a_terminal_only(url: str, run: Run) -> None:
