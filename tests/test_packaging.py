@@ -1,26 +1,29 @@
 """What is built and installed: the SQL files travel with the package, the drivers do not."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-from cardlink_sql.dialect import Dialect
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA_FOLDERS = ("sql", "migrations")
 
-PRINT_FILES = """
-import json, sys
+# What a wheel does where only its requirements are installed.
+TOUR = """
+import contextlib, io, json, sys
 sys.path[:0] = sys.argv[1:]
 import cardlink_sql
+from cardlink_sql import DatabaseConfig
+from cardlink_sql.cli import main
+from cardlink_sql.database.engine import make_engine
+from cardlink_sql.errors import ConnectionError
 from cardlink_sql.queries.resources import folder
 
 def files_in(place, path):
@@ -31,8 +34,28 @@ def files_in(place, path):
         else:
             yield inner, entry.read_text(encoding="utf-8")
 
-files = [files_in(folder(name), name) for name in ("sql", "migrations")]
-print(json.dumps([cardlink_sql.__file__, *map(dict, files)]))
+def refusal(url):
+    try:
+        make_engine(DatabaseConfig(url))
+    except ConnectionError as error:
+        return str(error)
+
+def ended(arguments):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main(arguments.split())
+        except SystemExit as end:
+            return int(end.code), said.getvalue()
+
+commands = ("schema lint", "migrate --dry-run", "sql report -o report")
+print(json.dumps({
+    "package": cardlink_sql.__file__,
+    "files": {**dict(files_in(folder("sql"), "sql")),
+              **dict(files_in(folder("migrations"), "migrations"))},
+    "refusals": [refusal(f"{one}://ann:secret@host/cards") for one in ("postgresql", "mysql")],
+    "commands": [ended(command) for command in commands],
+}))
 """
 
 WRITE_REPORT = """
@@ -45,32 +68,6 @@ print(cardlink_sql.__file__)
 main(["sql", "report", "--output", "report"])
 """
 
-PRINT_REFUSAL = """
-import sys
-from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.engine import make_engine
-from cardlink_sql.errors import ConnectionError
-
-try:
-    make_engine(DatabaseConfig(sys.argv[1]))
-except ConnectionError as error:
-    print(error)
-"""
-
-RUN_WITHOUT_REVIEW = """
-import contextlib, io
-from cardlink_sql.cli import main
-
-for arguments in (["schema", "lint"], ["migrate", "--dry-run"], ["sql", "list", "--json"]):
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            main(arguments)
-        except SystemExit as ended:
-            code = ended.code
-    print(" ".join(arguments), int(code), said.getvalue().replace("\\n", " "))
-"""
-
 
 @dataclass(frozen=True)
 class Distributions:
@@ -80,172 +77,121 @@ class Distributions:
     wheel: Path
 
 
-@dataclass(frozen=True)
-class Environment:
-    """A virtual environment."""
-
-    folder: Path
-
-    @property
-    def interpreter(self) -> str:
-        """Its Python."""
-        return str(self.folder / "bin" / "python")
+def run_python(*arguments: str | Path, cwd: Path | None = None) -> str:
+    """What Python prints, deaf to PYTHONPATH and not importing from the current directory."""
+    result = subprocess.run(
+        [sys.executable, "-I", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
     """The sdist of this tree, and the wheel that is built from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    run_python(sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT))
+    run_python("-m", "build", "--no-isolation", "--outdir", folder, ROOT)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     return Distributions(sdist, wheel)
 
 
+def required_by(distribution: metadata.Distribution) -> dict[str, metadata.Distribution]:
+    """The distributions that pip would install for one, without extras."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = [distribution]
+    while waiting:
+        for requirement in map(Requirement, waiting.pop().requires or ()):
+            applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            if applies and requirement.name not in found:
+                found[requirement.name] = metadata.distribution(requirement.name)
+                waiting.append(found[requirement.name])
+    return found
+
+
 @pytest.fixture(scope="module")
-def wheel_installed(
-    distributions: Distributions, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Environment]:
-    """An environment that holds the wheel and what it requires, no more."""
-    environment = Environment(tmp_path_factory.mktemp("wheel"))
-    run_python(sys.executable, "-m", "venv", "--without-pip", str(environment.folder))
-    pip = ("-m", "pip", "--python", environment.interpreter, "--disable-pip-version-check")
-    what = ("install", "--quiet", "--no-compile", str(distributions.wheel))
-    run_python(sys.executable, *pip, *what)
-    yield environment
-    # Else pytest would keep those of the last three runs.
-    shutil.rmtree(environment.folder)
+def installed(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the wheel and links to what it requires, no more."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps")
+    run_python(*pip, "--target", folder, distributions.wheel)
+    (ours,) = metadata.distributions(path=[str(folder)])
+    for distribution in required_by(ours).values():
+        for name in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (folder / name).symlink_to(str(distribution.locate_file(name)))
+    return folder
 
 
-def run_python(interpreter: str, *arguments: str, cwd: Path | None = None) -> str:
-    """What Python prints, deaf to PYTHONPATH and not importing from the current directory."""
-    result = subprocess.run(
-        [interpreter, "-I", *arguments], cwd=cwd, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+@pytest.fixture(scope="module")
+def tour(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What :data:`TOUR` prints of the installed wheel."""
+    empty = tmp_path_factory.mktemp("tour")
+    # -S leaves out what else is installed here.
+    found: dict[str, Any] = json.loads(run_python("-S", "-c", TOUR, installed, cwd=empty))
+    assert list(empty.iterdir()) == []
+    return found
 
 
-def files_of_the_tree() -> list[dict[str, str]]:
+@pytest.fixture(scope="module")
+def tree() -> dict[str, str]:
     """The files of sql/ and of migrations/, by path, with their text."""
-    return [
-        {
-            path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-            for path in (ROOT / folder).rglob("*")
-            if path.is_file()
-        }
-        for folder in DATA_FOLDERS
-    ]
+    found = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for folder in ("sql", "migrations")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    }
+    # Without any, the comparisons would compare nothing with nothing.
+    assert {name.partition("/")[0] for name in found} == {"sql", "migrations"}
+    return found
 
 
-def found_files(
-    environment: Environment, cwd: Path, *path: str
-) -> tuple[Path, list[dict[str, str]]]:
-    """Where the package was imported from, and the files that it finds in its folders."""
-    printed = run_python(environment.interpreter, "-c", PRINT_FILES, *path, cwd=cwd)
-    package, *files = json.loads(printed)
-    return Path(package).parent, files
-
-
-@pytest.mark.parametrize("folder", DATA_FOLDERS)
-def test_the_tree_has_sql_files(folder: str) -> None:
-    """Without any, the comparisons below would compare nothing with nothing."""
-    assert list((ROOT / folder).rglob("*.sql"))
-
-
-def test_the_sdist_holds_the_sql_files(distributions: Distributions) -> None:
+def test_the_sdist_holds_the_sql_files(distributions: Distributions, tree: dict[str, str]) -> None:
     with tarfile.open(distributions.sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive if member.isfile()}
 
-    assert {name for name in names if name.startswith(("sql/", "migrations/"))} == {
-        name for files in files_of_the_tree() for name in files
-    }
-    assert "cardlink_sql/py.typed" in names
-
-
-def test_the_wheel_holds_the_sql_files(distributions: Distributions) -> None:
-    with zipfile.ZipFile(distributions.wheel) as archive:
-        names = set(archive.namelist())
-
-    assert {
-        name for name in names if name.startswith(("cardlink_sql/sql/", "cardlink_sql/migrations/"))
-    } == {f"cardlink_sql/{name}" for files in files_of_the_tree() for name in files}
+    assert {name for name in names if name.startswith(("sql/", "migrations/"))} == tree.keys()
     assert "cardlink_sql/py.typed" in names
 
 
 def test_the_readme_is_the_description_of_the_wheel(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
-        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        description = archive.read(metadata).decode("utf-8").partition("\n\n")[2]
+        assert "cardlink_sql/py.typed" in archive.namelist()
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        description = archive.read(name).decode("utf-8").partition("\n\n")[2]
 
     assert description.strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
 
 
-def test_an_installed_wheel_finds_its_files(wheel_installed: Environment, tmp_path: Path) -> None:
-    package, files = found_files(wheel_installed, tmp_path)
-
-    assert package.is_relative_to(wheel_installed.folder)
-    assert files == files_of_the_tree()
-
-
-def test_the_editable_install_of_the_tests_finds_the_files_of_the_tree(tmp_path: Path) -> None:
-    package, files = found_files(Environment(Path(sys.prefix)), tmp_path)
-
-    assert package == ROOT / "cardlink_sql"
-    assert files == files_of_the_tree()
-
-
-def test_a_zipped_package_finds_its_files(
-    distributions: Distributions, wheel_installed: Environment, tmp_path: Path
+def test_an_installed_wheel_finds_its_files(
+    tour: dict[str, Any], installed: Path, tree: dict[str, str]
 ) -> None:
-    package, files = found_files(wheel_installed, tmp_path, str(distributions.wheel))
+    assert Path(tour["package"]).is_relative_to(installed)
+    assert tour["files"] == tree
 
-    assert package == distributions.wheel / "cardlink_sql"
-    assert files == files_of_the_tree()
+
+def test_a_driver_that_is_not_installed_is_named_with_the_command(tour: dict[str, Any]) -> None:
+    drivers = (("postgresql", "psycopg[binary]"), ("mysql", "pymysql"))
+    for refusal, (dialect, wanted) in zip(tour["refusals"], drivers, strict=True):
+        assert f"the driver for {dialect} is not installed" in refusal
+        assert f"run: pip install '{wanted}'" in refusal
+        assert "secret" not in refusal
+
+
+def test_only_commands_of_review_need_its_extra(tour: dict[str, Any]) -> None:
+    assert tour["commands"] == [
+        [0, ""],
+        [0, ""],
+        [
+            1,
+            "error: this command needs sqlglot, which is not installed\n"
+            "hint: run: pip install sqlglot jinja2\n",
+        ],
+    ]
 
 
 def test_a_zipped_package_renders_the_report(distributions: Distributions, tmp_path: Path) -> None:
-    """The templates and the style are in the wheel, and are read without unpacking it."""
-    wheel = str(distributions.wheel)
+    """The queries, the templates and the style are read without unpacking the wheel."""
+    printed = run_python("-c", WRITE_REPORT, distributions.wheel, cwd=tmp_path)
 
-    printed = run_python(sys.executable, "-c", WRITE_REPORT, wheel, cwd=tmp_path)
-
-    assert printed.startswith(wheel)
+    assert printed.startswith(str(distributions.wheel))
     assert {"index.html", "report.css"} <= {file.name for file in (tmp_path / "report").iterdir()}
-
-
-def test_a_report_without_its_extra_names_the_command(
-    wheel_installed: Environment, tmp_path: Path
-) -> None:
-    command = [wheel_installed.interpreter, "-I", "-c", WRITE_REPORT]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert result.returncode == 1
-    assert "pip install sqlglot jinja2" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "report").exists()
-
-
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], ids=str)
-def test_a_driver_that_is_not_installed_is_named_with_the_command(
-    dialect: Dialect, wheel_installed: Environment, tmp_path: Path
-) -> None:
-    url = f"{dialect}://somebody:secret@localhost/cards"
-
-    refusal = run_python(wheel_installed.interpreter, "-c", PRINT_REFUSAL, url, cwd=tmp_path)
-
-    assert f"the driver for {dialect} is not installed" in refusal
-    wanted = "pymysql" if dialect is Dialect.MYSQL else "psycopg[binary]"
-    assert f"run: pip install '{wanted}'" in refusal
-    assert "secret" not in refusal
-
-
-def test_only_commands_of_review_need_its_extra(
-    wheel_installed: Environment, tmp_path: Path
-) -> None:
-    printed = run_python(wheel_installed.interpreter, "-c", RUN_WITHOUT_REVIEW, cwd=tmp_path)
-    assert printed.splitlines() == [
-        "schema lint 0 ",
-        "migrate --dry-run 0 ",
-        "sql list --json 1 error: this command needs sqlglot, which is not installed"
-        " hint: run: pip install sqlglot jinja2 ",
-    ]
