@@ -1,8 +1,8 @@
 """The contract between the SQL files, the gateways, the migrated schema and the records.
 
 What a query gives is declared in its gateway: the gateway's ``record``, or an entry of its
-``gives``. Every query of every dialect is prepared on the real database, in each of its variants,
-and not executed.
+``gives``. ``cardlink-db sql check`` prepares every query of every dialect in each of its variants;
+its tests run it on each database.
 """
 
 import inspect
@@ -10,33 +10,12 @@ import inspect
 import pytest
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import tables
 from cardlink_sql.queries import load_library
-from cardlink_sql.review.check import check_queries
-from cardlink_sql.review.describe import describer
 from cardlink_sql.review.expected import gateway_classes
-from cardlink_sql.review.rules import check_files
 from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.target import scratch
 from cardlink_sql.review.variants import as_written
 from tests.conftest import ALL_DIALECTS
-
-
-def test_the_files_agree_with_each_other() -> None:
-    assert list(map(str, check_files([load_library(dialect) for dialect in ALL_DIALECTS]))) == []
-
-
-def test_every_query_fits_the_schema_and_its_record(manager: DatabaseManager) -> None:
-    if manager.dialect is Dialect.SQLITE:
-        with scratch(Dialect.SQLITE) as target:
-            faults = [*target.faults, *check_queries(manager.library, target.asked).faults]
-    else:
-        connection = manager.take_connection()
-        asked = describer(manager.dialect, connection.driver_connection)
-        faults = check_queries(manager.library, asked).faults
-        connection.close()
-    assert list(map(str, faults)) == []
 
 
 def test_every_query_is_sent_by_its_gateway_and_every_name_exists() -> None:
