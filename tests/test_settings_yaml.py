@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings as example_settings, strategies as st
+from hypothesis import given, settings as example_settings, strategies as st
 from ruamel.yaml import YAML
 
 from cardlink_sql import UnitOfWork
@@ -13,10 +13,10 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.settings_yaml import read_settings, write_settings
-from cardlink_sql.formats.strict_yaml import write_yaml
+from cardlink_sql.formats.strict_yaml import Author, read_yaml, write_yaml
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records.setting import SettingInForce
-from tests.conftest import Migrated
+from tests.conftest import Migrated, on_sqlite
 from tests.test_settings import DEFAULTS, json_text, json_values, same
 
 NASTY = [
@@ -43,6 +43,14 @@ def read(text: str) -> dict[str, Any]:
     return {entry.key: entry.value for entry in entries}
 
 
+def read_export(text: str) -> Any:
+    """The value of a YAML text that a program wrote."""
+    problems = Problems("export.yaml")
+    value = read_yaml(f"{text}...\n", problems, Author.PROGRAM)
+    problems.refuse()
+    return value
+
+
 def refusal(uow: UnitOfWork, text: str) -> ValidationError:
     """The error of an import; nothing is stored then."""
     with pytest.raises(ValidationError) as refused:
@@ -67,21 +75,26 @@ def test_any_value_under_any_key_reads_back(key: str, value: Any) -> None:
     read_back = read(write_settings([in_force(key, value)]))
     assert list(read_back) == [key]
     assert same(read_back[key], value) or read_back[key] == value
+    assert repr(read_export(write_yaml({key: value}))) == repr({key: value})
 
 
-@example_settings(max_examples=500)
+@example_settings(max_examples=300)
 @given(text=st.sampled_from(NASTY) | json_text | number_like)
 def test_text_that_some_reader_takes_for_something_else_reads_back_as_text(text: str) -> None:
     nested = {text: [text, {text: text}]}
     written = write_yaml(nested)
     assert read(write_settings([in_force("lab.a", nested)])) == {"lab.a": nested}
+    assert read_export(written) == nested
     assert yaml.safe_load(written) == nested, "YAML 1.1"
     assert YAML(typ="safe", pure=True).load(written) == nested, "YAML 1.2"
 
 
-@example_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+def test_a_plain_word_that_yaml_versions_read_differently_is_text_in_an_export() -> None:
+    words = "6E00, yes, 2026-11-22, 0123, 12:30, 1_0, .inf, =, 1.5, -3, ~, true"
+    assert read_export(f"[{words}]\n") == [*words.split(", ")[:8], 1.5, -3, None, True]
+
+
+@example_settings(max_examples=25)
 @given(
     stored=st.dictionaries(
         keys,
@@ -175,19 +188,12 @@ def test_an_import_tells_what_it_changed(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.settings.set_value("lab.same", 1)
         uow.commit()
-    told: list[tuple[str | None, str]] = []
-
-    def tell(event: DatabaseEvent) -> None:
-        told.append((event.entity_id, event.action))
-
-    manager.events.on("settings_changed", tell)
-    try:
-        with UnitOfWork(manager) as uow:
-            uow.settings.import_yaml("lab.same: 1\nserver.port: 1")
-            uow.commit()
-    finally:
-        manager.events.off("settings_changed", tell)
-    assert told == [("server.port", "set")]
+    told: list[DatabaseEvent] = []
+    manager.events.on("settings_changed", told.append)
+    with UnitOfWork(manager) as uow:
+        uow.settings.import_yaml("lab.same: 1\nserver.port: 1")
+        uow.commit()
+    assert [(event.entity_id, event.action) for event in told] == [("server.port", "set")]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +209,7 @@ def test_what_a_person_may_write(text: str, value: Any) -> None:
     assert same(read(f"lab.a: {text}")["lab.a"], value)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
@@ -214,15 +221,12 @@ def test_what_a_person_may_write(text: str, value: Any) -> None:
         ("lab.a: 12:30", 1, "lab.a: write the number in decimal digits"),
         ("lab.a: 1_000", 1, "lab.a: write the number in decimal digits"),
         ("lab.a: .inf", 1, "lab.a: write the number in decimal digits"),
-        ("lab.a: .NaN", 1, "lab.a: write the number in decimal digits"),
         ("lab.a: 1e999", 1, "lab.a: inf is not a JSON number"),
         (f"lab.a: {'9' * 5000}", 1, "lab.a: write the number in decimal digits"),
         (f"lab.a: {'9' * 20}", 1, "must be between"),
         ("lab.a: !!bool maybe", 1, "lab.a: a tag that JSON has no type for"),
         ("lab.a: !!binary eA==", 1, "lab.a: a tag that JSON has no type for"),
-        ("lab.a: !!set {x, y}", 1, "lab.a: a tag that JSON has no type for"),
         ("lab.a: !!python/object/apply:os.system ['true']", 1, "a tag that JSON has no type for"),
-        ("lab.a: !own x", 1, "lab.a: a tag that JSON has no type for"),
         ("lab.a: {1: x}", 1, "lab.a: a key is not text: write it in quotes"),
         ("yes: 1", 1, "a key is not text: write it in quotes"),
         ("? [a]\n: 1", 1, "a key is not text: write it in quotes"),
@@ -241,7 +245,6 @@ def test_what_a_person_may_write(text: str, value: Any) -> None:
         ("lab.a: [1", 1, "not valid YAML: "),
         ("lab.a: 1\n\tlab.b: 2", 2, "not valid YAML: "),
         ("lab.a: 1\nlab.b: \x01", 2, "not valid YAML: a control character"),
-        ("lab.a: " + "[" * 40 + "]" * 40, 1, "nested too deeply"),
     ],
 )
 def test_a_fault_is_named_with_its_line_and_path(
@@ -269,17 +272,13 @@ def test_one_fault_keeps_the_rest_from_being_stored_and_all_are_named(uow: UnitO
     ]
 
 
-def test_an_alias_cannot_grow_and_depth_cannot_overflow(uow: UnitOfWork) -> None:
-    bomb = "a: &a [x]\n" + "".join(f"b{i}: &b{i} [*a, *a]\n" for i in range(9))
-    assert "aliases are not supported" in refusal(uow, bomb).what
+def test_a_text_has_a_greatest_depth_and_length(uow: UnitOfWork) -> None:
     assert "nest" in refusal(uow, "lab.a: " + "[" * 5000).what
     assert "nest" in refusal(uow, "lab.a: " + "{a: " * 5000).what
     assert "longer than" in refusal(uow, "#" * 1_048_577).what
 
 
-@example_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@example_settings(max_examples=60)
 @given(text=st.text(max_size=60) | st.text("a.:-[]{}&*!'\"\n #|>%@?,<~0e", max_size=40))
 def test_any_text_is_imported_or_refused_in_one_line(migrated: Migrated, text: str) -> None:
     with UnitOfWork(migrated(Dialect.SQLITE)) as uow:
