@@ -273,6 +273,7 @@ TABLE = [
             ("sessions by card", lambda uow, v: uow.sessions.find_by_card(v)),
             ("sessions by status", lambda uow, v: uow.sessions.find_by_status(v)),
             ("entries by direction", lambda uow, v: uow.logs.find_by_direction(None, v)),
+            ("results by run", lambda uow, v: uow.tests.find_by_run(v)),
         ]
     ),
     Bad("suite", ValidationError, lambda uow, v: uow.sessions.set_tls_info(session_id(), v, "x"),
@@ -330,6 +331,8 @@ TABLE = [
             ("hours", lambda uow, v: uow.devices.find_recent(v)),
             ("days", lambda uow, v: uow.sessions.get_statistics(v)),
             ("days to purge", lambda uow, v: uow.logs.purge_old(v)),
+            ("days of results to purge", lambda uow, v: uow.tests.purge_old(v)),
+            ("days of results to count", lambda uow, v: uow.tests.count_old(v)),
             ("minutes", lambda uow, v: uow.sessions.find_stale(v)),
             ("minutes to close", lambda uow, v: uow.sessions.close_stale(v)),
         ]

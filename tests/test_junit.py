@@ -1,6 +1,5 @@
 """JUnit XML: a run written as a report, and the reports of other tools recorded."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 import xmlschema
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cardlink_sql import (
     DatabaseManager,
@@ -26,9 +25,9 @@ from cardlink_sql.formats.junit import cases, read_report, reading, report_of
 from tests.conftest import MOMENT, card, device, dump, iccid, result
 
 SECOND = timedelta(seconds=1)
-REPORTS = sorted((Path(__file__).parent / "junit_reports").glob("*.xml"))
+REPORTS = {path.stem: path for path in (Path(__file__).parent / "junit_reports").glob("*.xml")}
 SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "junit.xsd")
-every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.stem)
+every_report = pytest.mark.parametrize("report", sorted(REPORTS.values()), ids=lambda p: p.stem)
 
 
 def checked(xml: str) -> ElementTree.Element:
@@ -111,12 +110,10 @@ def test_a_run_is_a_report_that_the_schema_accepts(uow: UnitOfWork) -> None:
 
 
 @pytest.mark.parametrize(("status", "element"), [("failed", "failure"), ("error", "error")])
-def test_what_is_open_and_stands_as_failed_is_not_hidden(
-    status: str, element: str, uow: UnitOfWork
-) -> None:
-    uow.tests.create(result(1, status=TestStatus(status), duration_ms=None))
+def test_what_is_open_and_stands_as_failed_is_not_hidden(status: str, element: str) -> None:
+    one = result(1, status=TestStatus(status), duration_ms=None)
 
-    root = checked(uow.tests.export_junit_xml("run"))
+    root = checked(report_of("run", [one]))
 
     assert (root.get("failures"), root.get("errors")).count("1") == 1
     found = root.find(f"testsuite/testcase/{element}")
@@ -146,7 +143,7 @@ def test_what_xml_forbids_is_written_visibly() -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     run=TEXT, suite=TEXT, test=TEXT, message=st.none() | TEXT, host=TEXT, kind=TEXT,
     properties=st.dictionaries(TEXT, TEXT, max_size=3), output=TEXT,
@@ -248,30 +245,22 @@ EXPECTED = {
 
 
 @every_report
-def test_a_report_of_a_tool_is_recorded(uow: UnitOfWork, report: Path) -> None:
-    done = uow.tests.import_junit_xml(report, "run", started_at=MOMENT)
+def test_a_report_of_a_tool_is_read_in_the_order_of_its_tests(report: Path) -> None:
+    results = read_report(report).results("run", started_at=MOMENT)
 
-    results = uow.tests.find_by_run("run")
-    assert done == JUnitImport(len(results), 0)
-    assert sorted(outcomes(results)) == sorted(EXPECTED[report.stem])
-    assert all(one.ended_at is not None for one in results)
+    assert outcomes(results) == EXPECTED[report.stem]
+    assert [one.created_at for one in results] == sorted({one.created_at for one in results})
     for one in results:
         failing = one.status in (TestStatus.FAILED, TestStatus.ERROR)
         assert bool(one.error_message) or not failing
 
 
 @every_report
-def test_a_report_keeps_the_order_of_its_tests(report: Path) -> None:
-    results = read_report(report).results("run", started_at=MOMENT)
-
-    assert outcomes(results) == EXPECTED[report.stem]
-    assert [one.created_at for one in results] == sorted({one.created_at for one in results})
-
-
-@every_report
 def test_a_report_comes_back_equal_from_the_way_out(uow: UnitOfWork, report: Path) -> None:
     uow.cards.create(card())
-    uow.tests.import_junit_xml(report, "first", started_at=MOMENT)
+    done = uow.tests.import_junit_xml(report, "first", started_at=MOMENT)
+    assert done == JUnitImport(len(EXPECTED[report.stem]), 0)
+    assert all(one.ended_at is not None for one in uow.tests.find_by_run("first"))
 
     xml = uow.tests.export_junit_xml("first")
     checked(xml)
@@ -286,32 +275,33 @@ def test_a_report_comes_back_equal_from_the_way_out(uow: UnitOfWork, report: Pat
     assert again == xml.replace('name="first"', 'name="second"', 1)
 
 
-def test_what_pytest_printed_is_in_the_metadata(uow: UnitOfWork) -> None:
-    uow.tests.import_junit_xml(next(p for p in REPORTS if p.stem == "pytest"), "run")
+def found(report: str, test: str) -> TestResult:
+    """The result of a test in the report of a tool."""
+    results = read_report(REPORTS[report]).results("run", started_at=MOMENT)
+    return next(one for one in results if one.test_name == test)
 
-    (fails,) = uow.tests.history("test_card", "test_fails")
+
+def test_what_pytest_printed_is_in_the_metadata() -> None:
+    fails, xfails = found("pytest", "test_fails"), found("pytest", "test_xfails")
+
     assert fails.metadata is not None
     assert "before <the> failure #x00#x1B[31m" in fails.metadata["system_out"]  # type: ignore[call-overload]
     assert fails.error_message is not None
     assert "E         {'sw': '6A84'} != {'sw': '9000'}" in fails.error_message
-    (xfails,) = uow.tests.history("test_card", "test_xfails")
     assert (xfails.error_message, xfails.metadata["type"]) == ("known", "pytest.xfail")  # type: ignore[call-overload,index]
 
 
-def test_all_failures_of_a_gtest_are_kept(uow: UnitOfWork) -> None:
-    uow.tests.import_junit_xml(next(p for p in REPORTS if p.stem == "gtest"), "run")
+def test_all_failures_of_a_gtest_are_kept() -> None:
+    message = found("gtest", "FailsTwice").error_message
 
-    (fails,) = uow.tests.history("Card", "FailsTwice")
-    assert fails.error_message is not None
-    assert fails.error_message.count("t.cc:3") == 2
-    assert "status <word> & more" in fails.error_message
-    assert "Value of: false" in fails.error_message
+    assert message is not None
+    assert message.count("t.cc:3") == 2
+    assert "status <word> & more" in message
+    assert "Value of: false" in message
 
 
 def test_what_surefire_tried_again_is_flaky(uow: UnitOfWork) -> None:
-    uow.tests.import_junit_xml(
-        next(p for p in REPORTS if p.stem == "surefire"), "run", started_at=MOMENT
-    )
+    uow.tests.import_junit_xml(REPORTS["surefire"], "run", started_at=MOMENT)
 
     (flaky,) = uow.tests.find_flaky()
     assert (flaky.test_name, flaky.passed, flaky.failed) == ("flaky", 1, 1)
@@ -326,28 +316,24 @@ def test_what_surefire_tried_again_is_flaky(uow: UnitOfWork) -> None:
 # In: what else there is
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ("1.234", 1234), ("0", 0), ("", 0), ("1,234.5", 1_234_500), ("1,234,567", 1_234_567_000),
-        ("0.0009", 0), (".5", 500), ("1e-3", 1), ("-0.001", 0), (" 2.5 ", 2500),
-        ("0,160", 160), ("1.200,058", 1_200_058), ("1,234", 1_234_000), ("12,5", 12_500),
-    ],
-)  # fmt: skip
-def test_a_duration_is_seconds_with_points_and_commas(written: str, expected: int) -> None:
-    (one,) = imported(case(attributes=f'time="{written}"'))
-
-    assert one.duration_ms == expected
-
-
-@pytest.mark.parametrize("written", [
+DURATIONS = {
+    "1.234": 1234, "0": 0, "": 0, "1,234.5": 1_234_500, "1,234,567": 1_234_567_000, "0.0009": 0,
+    ".5": 500, "1e-3": 1, "-0.001": 0, " 2.5 ": 2500, "0,160": 160, "1.200,058": 1_200_058,
+    "1,234": 1_234_000, "12,5": 12_500,
+}  # fmt: skip
+NO_DURATIONS = [
     "soon", "NaN", "Infinity", "1e999999", "1e999999999", "0x10", "1.5s", "00:00:01.5", "1,23,456",
     "1_0", ".", "-", "\u0661",
-])  # fmt: skip
-def test_a_duration_that_cannot_be_read_is_counted_and_unknown(written: str) -> None:
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", [*DURATIONS, *NO_DURATIONS])
+def test_a_duration_is_seconds_with_points_and_commas_or_unknown(written: str) -> None:
     report = read_report(case(attributes=f'time="{written}"'))
 
-    assert ([one.duration_ms for one in report.cases], report.unread) == ([0], 1)
+    (one,) = report.cases
+    assert one.duration_ms == DURATIONS.get(written, 0)
+    assert report.unread == (written in NO_DURATIONS)
 
 
 @pytest.mark.parametrize("end", ["x", ",."])
@@ -526,7 +512,7 @@ def test_the_value_of_a_property_may_be_its_text() -> None:
 
 
 def test_the_same_report_twice_changes_nothing(manager: DatabaseManager) -> None:
-    report = REPORTS[0]
+    report = REPORTS["gtest"]
     with UnitOfWork(manager) as uow:
         first = uow.tests.import_junit_xml(report, "run")
         uow.commit()
@@ -662,31 +648,19 @@ OUTSIDE = """<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/hostname">]>
         ("<testsuite>" * 101 + "</testsuite>" * 101, "1:1101", "nested more than 100 deep"),
     ],
 )  # fmt: skip
-def test_a_bad_report_is_refused_with_its_place(
-    uow: UnitOfWork, xml: str, where: str, what: str
-) -> None:
+def test_a_bad_report_is_refused_with_its_place(xml: str, where: str, what: str) -> None:
     with pytest.raises(ValidationError, match=what) as caught:
-        uow.tests.import_junit_xml(xml, "run")
+        read_report(xml)
 
     assert caught.value.where == f"report:{where}"
-    assert uow.tests.count() == 0
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\x00",
-        b"\xff\xfe<",
-        b"<?xml version='1.0' encoding='none'?><testsuite/>",
-        b"<?xml version='1.0' encoding='idna'?><testsuite/>",
-        b"<?xml version='1.0' encoding='punycode'?><testsuite/>",
-        b"<?xml version='1.0' encoding='undefined'?><testsuite/>",
-    ],
-)
-def test_bytes_that_are_no_xml_are_refused(data: bytes) -> None:
-    with pytest.raises(ValidationError, match="not XML"):
-        read_report(data)
+def test_bytes_that_are_no_xml_are_refused() -> None:
+    named = (f"encoding='{name}'" for name in ("none", "idna", "punycode", "undefined"))
+    heads = [f"<?xml version='1.0' {encoding}?><testsuite/>".encode() for encoding in named]
+    for data in (b"", b"\x00", b"\xff\xfe<", *heads):
+        with pytest.raises(ValidationError, match="not XML"):
+            read_report(data)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
@@ -726,64 +700,23 @@ def test_a_report_that_is_too_large_is_refused(
         read_report(file.read_text())
 
 
-@pytest.mark.parametrize("source", [None, 5, ["<testsuite/>"]])
-def test_what_is_no_source_is_refused(source: Any) -> None:
-    with pytest.raises(ValidationError, match="neither a file nor XML"):
-        read_report(source)
+BAD: list[tuple[Any, Any, dict[str, Any], str]] = [
+    *((source, "run", {}, "neither a file nor XML") for source in (None, 5, ["<testsuite/>"])),
+    *((case(), run, {}, "run_id") for run in ("", None)),
+    (case(), "run", {"started_at": "now"}, "started_at"),
+    (case(), "run", {"card_iccid": "1"}, "card_iccid"),
+    (case(), "run", {"device_id": " "}, "device_id"),
+]
 
 
-BAD: dict[str, Callable[[UnitOfWork], object]] = {
-    "run": lambda uow: uow.tests.import_junit_xml(case(), ""),
-    "none": lambda uow: uow.tests.import_junit_xml(case(), None),  # type: ignore[arg-type]
-    "start": lambda uow: uow.tests.import_junit_xml(case(), "run", started_at="now"),  # type: ignore[arg-type]
-    "iccid": lambda uow: uow.tests.import_junit_xml(case(), "run", card_iccid="1"),
-    "device": lambda uow: uow.tests.import_junit_xml(case(), "run", device_id=" "),
-}
-
-
-@pytest.mark.parametrize("bad", BAD)
-def test_bad_arguments_are_refused(uow: UnitOfWork, bad: str) -> None:
-    with pytest.raises(ValidationError):
-        BAD[bad](uow)
-
+def test_bad_arguments_are_refused(uow: UnitOfWork) -> None:
+    for source, run, options, said in BAD:
+        with pytest.raises(ValidationError, match=said):
+            uow.tests.import_junit_xml(source, run, **options)
     assert uow.tests.count() == 0
 
 
-NAME = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"),
-               min_size=1, max_size=40)  # fmt: skip
-
-
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    tests=st.lists(
-        st.tuples(NAME, NAME, st.sampled_from(TestStatus), NAME.map(str.strip).filter(bool),
-                  st.integers(0, 10**9)),
-        min_size=1, max_size=5,
-    )
-)  # fmt: skip
-def test_a_run_comes_back_equal_but_for_starts_within_a_suite(
-    uow: UnitOfWork, tests: list[tuple[str, str, TestStatus, str, int]]
-) -> None:
-    uow.rollback()
-    for number, (suite, test, status, message, duration) in enumerate(tests):
-        uow.tests.create_result("first", suite, test, status, MOMENT + number * SECOND,
-                                duration_ms=duration,
-                                error_message=None if status == "passed" else message)  # fmt: skip
-
-    uow.tests.import_junit_xml(uow.tests.export_junit_xml("first"), "second")
-
-    def content(run: str) -> list[Any]:
-        return sorted(
-            (one.suite_name, one.test_name, one.status, one.error_message or "", one.duration_ms)
-            for one in uow.tests.find_by_run(run)
-        )
-
-    assert content("second") == content("first")
-
-
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"<{text}"))
 def test_noise_is_refused_and_nothing_else_happens(data: bytes | str) -> None:
     with pytest.raises(ValidationError):

@@ -1,6 +1,5 @@
 """Test results: how they are recorded and found, and what runs of them show."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -117,13 +116,6 @@ def test_a_result_without_times_is_a_verdict_of_now(uow: UnitOfWork) -> None:
     assert (summary.failed, summary.open, summary.pass_rate) == (1, 0, 0.0)
 
 
-def test_a_start_without_an_end_leaves_a_result_open(uow: UnitOfWork) -> None:
-    one = create(uow, started_at=MOMENT)
-
-    assert (one.started_at, one.ended_at, one.duration_ms) == (MOMENT, None, None)
-    assert uow.tests.get_run_summary(one.run_id).open == 1
-
-
 def test_a_result_with_only_a_duration_ended_now(uow: UnitOfWork) -> None:
     before = datetime.now(UTC)
 
@@ -146,23 +138,23 @@ def test_an_open_result_is_ended_by_an_update(uow: UnitOfWork) -> None:
     assert (ended.error_message, ended.created_at) == ("lost", begun.created_at)
 
 
-WAYS: dict[str, Callable[[UnitOfWork, TestResult], object]] = {
-    "create": lambda uow, one: uow.tests.create(one),
-    "create_all": lambda uow, one: uow.tests.create_all([result(1), one]),
-    "create_results": lambda uow, one: uow.tests.create_results([result(1), one]),
-    "update": lambda uow, one: uow.tests.update(one),
-}
+WAYS: list[Callable[[UnitOfWork, TestResult], object]] = [
+    lambda uow, one: uow.tests.create(one),
+    lambda uow, one: uow.tests.create_all([result(1), one]),
+    lambda uow, one: uow.tests.create_results([result(1), one]),
+    lambda uow, one: uow.tests.update(one),
+]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_end_before_the_start_is_refused(uow: UnitOfWork, way: str) -> None:
+def test_an_end_before_the_start_is_refused(uow: UnitOfWork) -> None:
     wrong = result(2, ended_at=MOMENT - timedelta(microseconds=1), duration_ms=None)
 
-    with pytest.raises(ValidationError, match="end before it started") as caught:
-        WAYS[way](uow, wrong)
+    for write in WAYS:
+        with pytest.raises(ValidationError, match="end before it started") as caught:
+            write(uow, wrong)
 
-    assert caught.value.where == "test_results.ended_at"
-    assert uow.tests.count() == 0
+        assert caught.value.where == "test_results.ended_at"
+        assert uow.tests.count() == 0
 
 
 def test_a_duration_that_leads_out_of_time_is_refused(uow: UnitOfWork) -> None:
@@ -187,16 +179,13 @@ def test_many_results_are_recorded_at_once(uow: UnitOfWork) -> None:
     many = [result(n, duration_ms=n, metadata={"n": n}) for n in range(1, 250)]
 
     assert uow.tests.create_results(iter(many)) == 249
+    assert uow.tests.create_results([]) == 0
 
     assert uow.tests.count() == 249
     found = uow.tests.get_by_id(session_id(123))
     assert found is not None
     assert (found.duration_ms, found.metadata) == (123, {"n": 123})
     assert found.ended_at == MOMENT + timedelta(milliseconds=123)
-
-
-def test_no_results_are_no_statement(uow: UnitOfWork) -> None:
-    assert uow.tests.create_results([]) == 0
 
 
 def test_one_bad_result_among_many_leaves_none(uow: UnitOfWork) -> None:
@@ -206,20 +195,15 @@ def test_one_bad_result_among_many_leaves_none(uow: UnitOfWork) -> None:
     assert uow.tests.count() == 0
 
 
-@pytest.mark.parametrize("run", ["1", "build-4711", "Ä" * 255, "main/2026-11-23T05:00"])
-def test_a_run_is_any_identifier(uow: UnitOfWork, run: str) -> None:
-    create(uow, run_id=run)
+def test_a_run_is_any_identifier(uow: UnitOfWork) -> None:
+    for run in ["1", "Ä" * 255, "main/2026-11-23T05:00"]:
+        create(uow, run_id=run)
 
-    assert uow.tests.get_run_ids() == [run]
-    assert len(uow.tests.find_by_run(run)) == 1
-
-
-def test_what_names_no_run_is_refused(uow: UnitOfWork) -> None:
-    for run in ["", " run", "x" * 256, None, 7]:
+        assert run in uow.tests.get_run_ids()
+        assert len(uow.tests.find_by_run(run)) == 1
+    for run in ["", " run", "x" * 256]:
         with pytest.raises(ValidationError, match=r"test_results\.run_id"):
             create(uow, run_id=run)
-        with pytest.raises(ValidationError):
-            uow.tests.find_by_run(run)
 
 
 @settings(max_examples=25)
@@ -489,6 +473,8 @@ def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
         ("slow", "passed", 100), ("just not", "passed", 100), ("hidden", "failed", 10),
         ("woken", "skipped", 10), ("running", "passed", 5), ("ran", None, 0),
         ("instant", "passed", 0), ("blink", "passed", 0), ("slow and bad", "failed", 1),
+        ("dropped", "error", 10), ("paused", "passed", 1), ("resumed", "skipped", 1),
+        ("tried", "failed", 1), ("waiting", None, 0),
     )  # fmt: skip
     fill(
         uow, "b",
@@ -498,7 +484,8 @@ def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
         ("slow", "passed", 151), ("just not", "passed", 150), ("hidden", "skipped", 10),
         ("woken", "failed", 10), ("running", None, 0), ("ran", "passed", 5),
         ("instant", "passed", 1), ("blink", "passed", 2), ("slow and bad", "failed", 900),
-        ("begun", None, 0),
+        ("dropped", "skipped", 10), ("paused", "skipped", 1), ("resumed", "passed", 9),
+        ("tried", None, 0), ("waiting", None, 0), ("begun", None, 0),
     )  # fmt: skip
 
     comparison = uow.tests.compare_runs("a", "b", slower_factor=1.5)
@@ -512,8 +499,8 @@ def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
     assert names(comparison.new_tests) == ["added", "begun"]
     assert names(comparison.removed_tests) == ["gone"]
     assert names(comparison.slower) == ["blink", "slow"]
-    assert names(comparison.changed) == ["hidden", "woken"]
-    assert names(comparison.open) == ["ran", "running"]
+    assert names(comparison.changed) == ["dropped", "hidden", "paused", "resumed", "woken"]
+    assert names(comparison.open) == ["ran", "running", "tried", "waiting"]
     (slow,) = (change for change in comparison.slower if change.test_name == "slow")
     assert (slow.before_ms, slow.after_ms) == (100, 151)
     assert (slow.before_status, slow.after_status) == (TestStatus.PASSED, TestStatus.PASSED)
@@ -572,61 +559,6 @@ def test_what_cannot_be_compared_is_refused(runs: UnitOfWork) -> None:
     ]:
         with pytest.raises(error, match=message):
             runs.tests.compare_runs(*arguments)
-
-
-OUTCOME = st.tuples(
-    st.sampled_from(["x", "y"]),
-    st.sampled_from(["one", "two", "three"]),
-    st.sampled_from([*TestStatus, None]),
-    st.integers(0, 9),
-)
-
-
-def expected_kind(before: Any, after: Any, factor: float) -> str | None:
-    """What compare_runs should say of two outcomes of a test, in plain Python."""
-    if before is None or after is None:
-        return "new" if before is None else "removed"
-    (old, old_ms), (now, now_ms) = before, after
-    if old is None or now is None:
-        return "open"
-    was_bad, is_bad = old in ("failed", "error"), now in ("failed", "error")
-    if was_bad and is_bad:
-        return "still_failing"
-    if old != now:
-        known = {"passed": "regression"} if is_bad else {"passed": "improvement"}
-        return known.get(old if is_bad else now, "changed") if was_bad or is_bad else "changed"
-    return "slower" if old == "passed" and now_ms > factor * max(old_ms, 1) else None
-
-
-@settings(max_examples=30)
-@given(
-    before=st.lists(OUTCOME, min_size=1, max_size=8),
-    after=st.lists(OUTCOME, min_size=1, max_size=8),
-    factor=st.sampled_from([1, 1.5, 2.0]),
-)
-def test_the_comparison_is_that_of_a_plain_model(
-    uow: UnitOfWork, before: list[Any], after: list[Any], factor: float
-) -> None:
-    uow.rollback()
-    runs: dict[str, dict[tuple[str, int], Any]] = {"a": {}, "b": {}}
-    for run, outcomes in (("a", before), ("b", after)):
-        for number, (suite, test, status, duration) in enumerate(outcomes):
-            start = MOMENT + number * SECOND
-            ended = {} if status is None else {"duration_ms": duration}
-            create(uow, status or "error", run_id=run, suite_name=suite, test_name=test,
-                   started_at=start, **ended)  # fmt: skip
-            name = f"{suite}.{test}"
-            place = sum(one == name for one, _ in runs[run])
-            runs[run][name, place] = (status, duration)
-
-    expected = Counter(
-        (test[0], kind)
-        for test in {**runs["a"], **runs["b"]}
-        if (kind := expected_kind(runs["a"].get(test), runs["b"].get(test), factor))
-    )
-
-    changes = uow.tests.compare_runs("a", "b", factor).changes
-    assert Counter((f"{one.suite_name}.{one.test_name}", one.kind) for one in changes) == expected
 
 
 def test_flaky_tests_both_passed_and_failed_over_the_last_runs(uow: UnitOfWork) -> None:
@@ -718,11 +650,3 @@ def test_a_batch_does_not_exceed_its_limit_where_results_are_of_one_time(
     uow.tests.create_results(result(number, created_at=old) for number in range(1, 8))
 
     assert [uow.tests.purge_old(1, limit=3) for _ in range(3)] == [3, 3, 1]
-
-
-def test_a_purge_takes_days_above_zero_only(uow: UnitOfWork) -> None:
-    for days in [0, -1, float("nan"), "30", None]:
-        with pytest.raises(ValidationError, match="days"):
-            uow.tests.purge_old(days)
-        with pytest.raises(ValidationError, match="days"):
-            uow.tests.count_old(days)
