@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from cardlink_sql import (
     CardProfile,
     CommLog,
-    ConflictError,
     DatabaseConfig,
     DatabaseManager,
     Direction,
@@ -34,8 +34,6 @@ from cardlink_sql import (
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations import retention
 from tests.conftest import iccid
-
-T = TypeVar("T")
 
 CARDS = 6
 SESSIONS_OF_A_CARD = 5
@@ -55,19 +53,6 @@ def identity(number: int) -> str:
 def key(number: int) -> bytes:
     """The PSK of a card."""
     return number.to_bytes(16, "big")
-
-
-def again(manager: DatabaseManager, work: Callable[[UnitOfWork], T]) -> T:
-    """Do the work in a transaction, and once more where another one was in the way."""
-    for _ in range(5):
-        try:
-            with UnitOfWork(manager) as uow:
-                result = work(uow)
-                uow.commit()
-        except ConflictError:
-            continue
-        return result
-    raise AssertionError("five conflicts in a row")
 
 
 class Server:
@@ -98,13 +83,11 @@ class Server:
 
     def run_session(self, number: int, end: SessionStatus) -> None:
         """One session, from the handshake to its end."""
-        session_id = again(self.manager, lambda uow: self.open_session(uow, number))
+        session_id = self.manager.run(lambda uow: self.open_session(uow, number))
         for batch in range(BATCHES):
-            again(
-                self.manager,
-                lambda uow, even=batch % 2 == 0: self.log(uow, session_id, by_one=even),
-            )
-        again(self.manager, lambda uow: self.end_session(uow, session_id, end))
+            by_one = batch % 2 == 0
+            self.manager.run(partial(self.log, session_id=session_id, by_one=by_one))
+        self.manager.run(lambda uow: self.end_session(uow, session_id, end))
         self.written[session_id] = BATCHES * PAIRS_OF_A_BATCH * 2
         self.ends[session_id] = end
 
@@ -142,18 +125,20 @@ class Server:
 
 def store_results(manager: DatabaseManager) -> None:
     """The test runner: a run, one result at a time."""
-    for number in range(RESULTS):
-        again(
-            manager,
-            lambda uow, n=number: uow.tests.create_result(
-                "run-1",
-                "scp81",
-                f"test_{n:03d}",
-                "failed" if n % 10 == 0 else "passed",
-                card_iccid=iccid(1 + n % CARDS),
-                duration_ms=n,
-            ),
+
+    def store(uow: UnitOfWork, number: int) -> None:
+        status = "failed" if number % 10 == 0 else "passed"
+        uow.tests.create_result(
+            "run-1",
+            "scp81",
+            f"test_{number:03d}",
+            status,
+            card_iccid=iccid(1 + number % CARDS),
+            duration_ms=number,
         )
+
+    for number in range(RESULTS):
+        manager.run(partial(store, number=number))
 
 
 def prepare(manager: DatabaseManager) -> None:
@@ -226,7 +211,7 @@ def test_everything_adds_up(busy_manager: DatabaseManager) -> None:
             work += [pool.submit(store_results, manager), pool.submit(purge)]
             for task in work:
                 task.result(timeout=120)
-        again(manager, lambda uow: uow.settings.set_value("run.done", True))
+        manager.run(lambda uow: uow.settings.set_value("run.done", True))
         seen = report()
 
     assert purged == {"logs": OLD_SESSIONS * OLD_PAIRS * 2, "sessions": OLD_SESSIONS, "tests": 0}
