@@ -117,4 +117,4 @@ def test_json_lines_carry_the_counter_and_not_the_events(
     with new.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT * FROM event_outbox").all() == []
     # A backup of an earlier release says nothing of it.
-    assert not counter(restored(manager.dialect, old))[1]
+    assert not counter(restored(Dialect.SQLITE, old))[1]

@@ -81,16 +81,13 @@ def test_a_role_that_may_not_read_is_told_so(owner: DatabaseManager, tmp_path: P
 # Restoring
 
 
+@pytest.mark.parametrize("dialect", SERVERS)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("server", SERVERS)
 def test_a_role_restores_into_a_database_that_it_may_migrate(
-    server: Dialect, method: Method, make_database: MakeDatabase, tmp_path: Path
+    method: Method, filled: DatabaseManager, make_database: MakeDatabase, tmp_path: Path
 ) -> None:
-    with own_database(make_database, server) as owner:
-        owner.create_tables()
-        fill(owner)
-        made = create_backup(owner, tmp_path / "one.backup", method=method)
-        before = content(owner)
+    server = filled.dialect
+    made = create_backup(filled, tmp_path / "one.backup", method=method)
     with own_database(make_database, server) as owner, database_user(owner) as (user, role):
         if server is Dialect.POSTGRESQL:
             with pytest.raises(DatabaseError, match="permission denied"):
@@ -101,7 +98,7 @@ def test_a_role_restores_into_a_database_that_it_may_migrate(
             for grant in grants(Role.DBA, server, user.replace("'", ""), database):
                 execute(owner, grant.statement)
         restore_backup(role, made.file)
-        assert content(role) == before
+        assert content(role) == content(filled)
         role.close()
 
 
@@ -121,31 +118,29 @@ def test_mysqls_denied_database_is_a_missing_right_behind_the_connecting(
         nobody.create_tables()
 
 
+@pytest.mark.parametrize("dialect", SERVERS)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("server", SERVERS)
 def test_a_database_may_have_any_name(
-    server: Dialect, method: Method, make_database: MakeDatabase, tmp_path: Path
+    method: Method, owner: DatabaseManager, tmp_path: Path
 ) -> None:
-    with own_database(make_database, server) as other:
-        name = f'{other.config.engine_url.database}%a-`"x'
-        quote = "`" if server is Dialect.MYSQL else '"'
-        quoted = f"{quote}{name.replace(quote, quote * 2)}{quote}"
-        execute(other, f"CREATE DATABASE {quoted}")
-        url = other.config.engine_url.set(database=name).render_as_string(hide_password=False)
-        other.create_tables()
-        made = create_backup(other, tmp_path / "one.backup", method=method)
-        try:
-            with DatabaseManager(DatabaseConfig(url)) as manager:
-                restore_backup(manager, made.file)
-                assert manager.migrator.status().is_current
-                create_backup(manager, tmp_path / "two.backup", method=method)
-                with pytest.raises(StateError) as refused:
-                    restore_backup(manager, tmp_path / "one.backup")
-                if method is Method.NATIVE:
-                    start, end = quoted[:-1], f"_restored{quote}"
-                    assert f"CREATE DATABASE {start}{end}" in (refused.value.remedy or "")
-        finally:
-            execute(other, f"DROP DATABASE {quoted}")
+    name = f'{owner.config.engine_url.database}%a-`"x'
+    quote = "`" if owner.dialect is Dialect.MYSQL else '"'
+    quoted = f"{quote}{name.replace(quote, quote * 2)}{quote}"
+    execute(owner, f"CREATE DATABASE {quoted}")
+    url = owner.config.engine_url.set(database=name).render_as_string(hide_password=False)
+    made = create_backup(owner, tmp_path / "one.backup", method=method)
+    try:
+        with DatabaseManager(DatabaseConfig(url)) as manager:
+            restore_backup(manager, made.file)
+            assert manager.migrator.status().is_current
+            create_backup(manager, tmp_path / "two.backup", method=method)
+            with pytest.raises(StateError) as refused:
+                restore_backup(manager, tmp_path / "one.backup")
+            if method is Method.NATIVE:
+                start, end = quoted[:-1], f"_restored{quote}"
+                assert f"CREATE DATABASE {start}{end}" in (refused.value.remedy or "")
+    finally:
+        execute(owner, f"DROP DATABASE {quoted}")
 
 
 # What is written of the rights
