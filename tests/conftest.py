@@ -100,7 +100,6 @@ BUILT_BY = {
     "test_mutations": "mutations",
     "test_packaging": "packaging",
     "test_report": "report",
-    "test_review_lock": "data set of the lock",
     "test_review_plans": "data set of the plans",
     "test_server_settings": "settings of servers",
     "test_servers": "servers",
