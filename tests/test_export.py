@@ -113,11 +113,10 @@ def test_a_file_has_every_table_and_all_rows_in_the_order_of_their_keys(
 
 
 def test_more_rows_than_a_page_are_all_there(manager: DatabaseManager, tmp_path: Path) -> None:
-    add(
-        manager,
-        OTASession(session_id()),
-        *[entry(raw_data=f"{number:04X}") for number in range(2000)],
-    )
+    with UnitOfWork(manager) as uow:
+        uow.sessions.create(OTASession(session_id()))
+        uow.logs.add_log_batch(entry(raw_data=f"{number:04X}") for number in range(2000))
+        uow.commit()
     told: list[int] = []
     rows = export(manager, tmp_path / "f.jsonl", on_progress=told.append)
     assert rows["comm_logs"] == 2000 == sum(told) - 1

@@ -50,31 +50,25 @@ def test_a_result_is_recorded_with_all_that_is_given(uow: UnitOfWork) -> None:
     uow.devices.create(device())
     uow.cards.create(card())
 
-    recorded = uow.tests.create_result(
-        "nightly #7",
-        "ota.install",
-        "test_cap[1 kB, 'é']",
-        "failed",
-        MOMENT,
-        "device-0001",
-        iccid(),
-        MOMENT + SECOND,
-        1000,
-        "expected 9000, got 6A84",
-        [{"expected": "9000", "got": "6A84"}],
-        {"firmware": "1.2"},
-    )
+    values = {
+        "run_id": "nightly #7",
+        "suite_name": "ota.install",
+        "test_name": "test_cap[1 kB, 'é']",
+        "status": TestStatus.FAILED,
+        "started_at": MOMENT,
+        "device_id": "device-0001",
+        "card_iccid": iccid(),
+        "ended_at": MOMENT + SECOND,
+        "duration_ms": 1000,
+        "error_message": "expected 9000, got 6A84",
+        "assertions": [{"expected": "9000", "got": "6A84"}],
+        "metadata": {"firmware": "1.2"},
+    }
+
+    recorded = uow.tests.create_result(*values.values())  # type: ignore[arg-type]
 
     assert recorded == uow.tests.get_by_id(recorded.id)
-    assert (recorded.run_id, recorded.suite_name) == ("nightly #7", "ota.install")
-    assert recorded.test_name == "test_cap[1 kB, 'é']"
-    assert recorded.status is TestStatus.FAILED
-    assert (recorded.device_id, recorded.card_iccid) == ("device-0001", iccid())
-    assert (recorded.started_at, recorded.ended_at) == (MOMENT, MOMENT + SECOND)
-    assert recorded.duration_ms == 1000
-    assert recorded.error_message == "expected 9000, got 6A84"
-    assert recorded.assertions == [{"expected": "9000", "got": "6A84"}]
-    assert recorded.metadata == {"firmware": "1.2"}
+    assert {name: getattr(recorded, name) for name in values} == values
 
 
 @pytest.mark.parametrize(
@@ -266,13 +260,6 @@ def test_a_run_is_read_in_the_order_of_its_starts(runs: UnitOfWork) -> None:
     assert runs.tests.find_by_run("fourth") == []
 
 
-def test_results_that_started_together_keep_the_order_of_writing(uow: UnitOfWork) -> None:
-    for number in (5, 3, 9, 1):
-        uow.tests.create(result(number))
-
-    assert numbers(uow.tests.find_by_run("run")) == [5, 3, 9, 1]
-
-
 def test_lists_are_newest_first_and_limited(runs: UnitOfWork) -> None:
     tests = runs.tests
 
@@ -286,12 +273,15 @@ def test_lists_are_newest_first_and_limited(runs: UnitOfWork) -> None:
     assert numbers(tests.find_by_card(iccid(), 0)) == []
 
 
-def test_results_without_a_start_come_last_in_the_lists(uow: UnitOfWork) -> None:
-    uow.tests.create(result(1, started_at=None, duration_ms=None))
-    uow.tests.create(result(2))
+def test_results_that_started_together_keep_the_order_of_writing_and_those_without_come_last(
+    uow: UnitOfWork,
+) -> None:
+    uow.tests.create(result(7, started_at=None, duration_ms=None))
+    for number in (5, 3, 9, 1):
+        uow.tests.create(result(number))
 
-    assert numbers(uow.tests.find_by_suite("suite")) == [2, 1]
-    assert numbers(uow.tests.find_by_run("run")) == [1, 2]
+    assert numbers(uow.tests.find_by_run("run")) == [7, 5, 3, 9, 1]
+    assert numbers(uow.tests.find_by_suite("suite"))[-1] == 7
 
 
 def test_a_range_of_dates_holds_its_start_and_not_its_end(runs: UnitOfWork) -> None:
