@@ -55,10 +55,10 @@ ODD = {
 CORE = ["devices", "cards", "sessions", "logs", "settings", "results", "unit_of_work"]
 CORE += ["retention", "export", "backup_servers", "review_check", "round_trips", "cli_stats"]
 # Of the backups, what the tools write and read; the rest is about rights, kills and faults.
-BACKUP = "what_is_restored or from_one_backend"
+BACKUP = "what_is_restored"
 # What is about many rows or several writers meets each setting with the few rows of others, too,
 # and a query that is broken on purpose is refused by any server.
-MANY = "add_up or purges_at_once or more_rows_than_a_page or broken_query"
+MANY = "add_up or purges_at_once or more_rows_than_a_page or of_any_size or broken_query"
 WHICH = f"(mysql or postgresql) and not ({MANY}) and ({BACKUP} or not backup_servers)"
 
 
