@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.compatibility import compatible
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.release import find_release
-from tests.conftest import on_sqlite
+from tests.conftest import Run, on_sqlite
 from tests.test_review_check import describing
 
 ROOT = Path(__file__).parent.parent
@@ -91,42 +90,28 @@ def test_a_release_is_a_folder_a_checkout_or_a_wheel(tmp_path: Path) -> None:
         assert [query.title for query in read.all()] == ours
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["schema", "compatible", *arguments])
-    printed = capsys.readouterr()
-    return int(ended.value.code or 0), printed.out, printed.err
-
-
 @on_sqlite
 def test_the_command(
-    manager: DatabaseManager,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    manager: DatabaseManager, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = ("--url", manager.config.url)
     monkeypatch.chdir(ROOT)
-    code, out, notes = run(capsys, ".", *url)
-    assert code == 0
-    count = len(load_library(manager.dialect).all()) - notes.count("is not checked")
-    assert out.startswith(f"{count} queries of {ROOT.name} ")
+    done = run("schema", "compatible", ".", *url)
+    assert done.returncode == 0
+    count = len(load_library(manager.dialect).all()) - done.stderr.count("is not checked")
+    assert done.stdout.startswith(f"{count} queries of {ROOT.name} ")
     release = str(release_with(tmp_path, OLD))
-    code, out, _ = run(capsys, release, *url)
-    assert code == 1
-    assert "phones.find_old" in out
-    code, out, _ = run(capsys, release, *url, "--json")
-    assert code == 1
-    assert {fault["query"] for fault in json.loads(out)["faults"]} == {
-        "phones.find_old",
-        "phones.find_gone",
-    }
+    done = run("schema", "compatible", release, *url)
+    assert done.returncode == 1
+    assert "phones.find_old" in done.stdout
+    done = run("schema", "compatible", release, *url, "--json")
+    assert done.returncode == 1
+    queries = {fault["query"] for fault in json.loads(done.stdout)["faults"]}
+    assert queries == {"phones.find_old", "phones.find_gone"}
 
 
-def test_a_release_without_queries_is_wrong_usage(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_release_without_queries_is_wrong_usage(tmp_path: Path, run: Run) -> None:
     for release, said in ((tmp_path, "holds no sql/"), (tmp_path / "none", "nor a git revision")):
-        code, _, err = run(capsys, str(release), "--dialect", "sqlite")
-        assert code == 2
-        assert said in err
+        done = run("schema", "compatible", str(release), "--dialect", "sqlite")
+        assert done.returncode == 2
+        assert said in done.stderr
