@@ -1,4 +1,4 @@
-"""A proxy before a database server that cuts connections at a COMMIT, or when it is told to."""
+"""A proxy before a database server that counts round trips and cuts connections."""
 
 import re
 import socket
@@ -18,6 +18,7 @@ class CuttingProxy:
     """Forwards connections to the server of a manager until it is told to cut them.
 
     Attributes:
+        trips: how often a client waited for an answer.
         at_commit: what happens to the next COMMIT: ``None`` forwards it, ``lose`` cuts the
             connection in place of forwarding it, ``answer`` cuts it once the server has answered.
         is_down: refuses new connections.
@@ -30,6 +31,7 @@ class CuttingProxy:
         self._target = (url.host or "127.0.0.1", port)
         self._server = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
+        self.trips = 0
         self.at_commit: str | None = None
         self.is_down = False
         here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
@@ -75,6 +77,7 @@ class _Pair:
     def __init__(self, proxy: CuttingProxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy, self._client, self._server = proxy, client, server
         self._cut_at_answer = False
+        self._is_answered = True
 
     def to_server(self) -> None:
         with suppress(OSError):
@@ -84,6 +87,8 @@ class _Pair:
                     if what == "lose":
                         break
                     self._cut_at_answer = True
+                self._proxy.trips += self._is_answered
+                self._is_answered = False
                 self._server.sendall(data)
         self._end()
 
@@ -92,6 +97,7 @@ class _Pair:
             while data := self._server.recv(65536):
                 if self._cut_at_answer:
                     break
+                self._is_answered = True
                 self._client.sendall(data)
         self._end()
 

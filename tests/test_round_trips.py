@@ -1,80 +1,33 @@
 """Round trips to a server, counted through a proxy: on a network they are what work costs."""
 
-import select
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from cardlink_sql import DatabaseConfig, DatabaseManager, Dialect, OTASession, UnitOfWork
+from cardlink_sql import DatabaseManager, Dialect, OTASession, UnitOfWork
 from tests.conftest import card, iccid
-
-PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
+from tests.cutting_proxy import CuttingProxy
 
 pytestmark = pytest.mark.parametrize(
     "dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True
 )
 
 
-class CountingProxy:
-    """Forwards connections to a server and counts how often the client waits for an answer."""
-
-    def __init__(self, manager: DatabaseManager) -> None:
-        url = make_url(manager.config.url)
-        self._target = (url.host or "127.0.0.1", url.port or PORTS[manager.dialect])
-        self._server = socket.create_server(("127.0.0.1", 0))
-        here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
-        self.url = here.render_as_string(hide_password=False)
-        self.trips = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._server.accept()
-                server = socket.create_connection(self._target)
-                for one in (client, server):
-                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-
-    def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        answered = True
-        with client, server, suppress(OSError):
-            while True:
-                for ready in select.select([client, server], [], [])[0]:
-                    data = ready.recv(65536)
-                    if not data:
-                        return
-                    if ready is client:
-                        self.trips += answered
-                        answered = False
-                        server.sendall(data)
-                    else:
-                        answered = True
-                        client.sendall(data)
-
-
 @pytest.fixture
-def proxy(manager: DatabaseManager) -> Iterator[CountingProxy]:
-    made = CountingProxy(manager)
+def proxy(manager: DatabaseManager) -> Iterator[CuttingProxy]:
+    made = CuttingProxy(manager)
     yield made
     made.close()
 
 
 @pytest.fixture
-def remote(manager: DatabaseManager, proxy: CountingProxy) -> Iterator[DatabaseManager]:
+def remote(manager: DatabaseManager, proxy: CuttingProxy) -> Iterator[DatabaseManager]:
     """The same database through the proxy."""
-    with DatabaseManager(DatabaseConfig(proxy.url), keyring=manager.keyring) as made:
+    with proxy.manager(manager) as made:
         yield made
 
 
-def trips(proxy: CountingProxy, work: Callable[[], object]) -> int:
+def trips(proxy: CuttingProxy, work: Callable[[], object]) -> int:
     """The round trips of work whose connection and statements are warm."""
     for _ in range(6):
         work()
@@ -92,7 +45,7 @@ def open_session(manager: DatabaseManager) -> OTASession:
     return session
 
 
-def test_a_look_up_is_one_round_trip(remote: DatabaseManager, proxy: CountingProxy) -> None:
+def test_a_look_up_is_one_round_trip(remote: DatabaseManager, proxy: CuttingProxy) -> None:
     def look_up() -> None:
         with UnitOfWork(remote, read_only=True) as uow:
             uow.cards.get_psk_key_by_identity("nobody")
@@ -101,7 +54,7 @@ def test_a_look_up_is_one_round_trip(remote: DatabaseManager, proxy: CountingPro
 
 
 def test_a_unit_of_work_that_only_reads_has_no_transaction_to_end(
-    remote: DatabaseManager, proxy: CountingProxy
+    remote: DatabaseManager, proxy: CuttingProxy
 ) -> None:
     def read() -> None:
         with UnitOfWork(remote) as uow:
@@ -110,7 +63,7 @@ def test_a_unit_of_work_that_only_reads_has_no_transaction_to_end(
     assert trips(proxy, read) == 1
 
 
-def test_a_session_is_opened_by_one_insert(remote: DatabaseManager, proxy: CountingProxy) -> None:
+def test_a_session_is_opened_by_one_insert(remote: DatabaseManager, proxy: CuttingProxy) -> None:
     with UnitOfWork(remote) as uow:
         uow.cards.create(card(1))
         uow.commit()
@@ -120,7 +73,7 @@ def test_a_session_is_opened_by_one_insert(remote: DatabaseManager, proxy: Count
 # BEGIN travels with COPY, whose data and COMMIT are a round trip each.
 @pytest.mark.parametrize(("exchanges", "postgresql", "mysql"), [(1, 2, 3), (50, 3, 3)])
 def test_apdus_go_out_together(
-    remote: DatabaseManager, proxy: CountingProxy, exchanges: int, postgresql: int, mysql: int
+    remote: DatabaseManager, proxy: CuttingProxy, exchanges: int, postgresql: int, mysql: int
 ) -> None:
     with UnitOfWork(remote) as uow:
         session = uow.sessions.create_session()
@@ -137,7 +90,7 @@ def test_apdus_go_out_together(
 
 
 def test_a_step_of_a_session_returns_it_as_stored(
-    remote: DatabaseManager, proxy: CountingProxy
+    remote: DatabaseManager, proxy: CuttingProxy
 ) -> None:
     with UnitOfWork(remote) as uow:
         waiting = [uow.sessions.open_session() for _ in range(7)]
