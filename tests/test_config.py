@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -13,27 +14,22 @@ from cardlink_sql import DatabaseConfig, Dialect, ValidationError
 ODD_PASSWORD = "p@ss:w/rd#%?é"
 
 
-def test_without_a_url_the_environment_names_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/cardlink")
-
-    assert DatabaseConfig().url == "postgresql://db.example/cardlink"
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_without_an_environment_it_is_a_file(
-    monkeypatch: pytest.MonkeyPatch, value: str | None
+@pytest.mark.parametrize(
+    ("given", "environment", "url"),
+    [
+        (None, "postgresql://db.example/cardlink", "postgresql://db.example/cardlink"),
+        ("sqlite:///other.db", "postgresql://db.example/cardlink", "sqlite:///other.db"),
+        (None, "", "sqlite:///data/cardlink.db"),
+        (None, None, "sqlite:///data/cardlink.db"),
+    ],
+)
+def test_the_url_is_the_given_one_that_of_the_environment_or_a_file(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, environment: str | None, url: str
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    if value is not None:
-        monkeypatch.setenv("DATABASE_URL", value)
-
-    assert DatabaseConfig().url == "sqlite:///data/cardlink.db"
-
-
-def test_a_url_that_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/cardlink")
-
-    assert DatabaseConfig("sqlite:///other.db").url == "sqlite:///other.db"
+    if environment is not None:
+        monkeypatch.setenv("DATABASE_URL", environment)
+    assert (DatabaseConfig(given) if given else DatabaseConfig()).url == url
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
@@ -98,105 +94,75 @@ def test_the_right_driver_follows_from_the_url(url: str, dialect: Dialect, drive
     ]
 
 
-def test_a_database_in_memory_is_known_as_one() -> None:
-    for url in ["sqlite://", "sqlite:///:memory:"]:
-        config = DatabaseConfig(url)
-
-        assert config.is_memory
-        assert not config.is_missing
-
-
-def test_a_file_that_is_not_there_is_known_as_missing(tmp_path: Path) -> None:
-    file = tmp_path / "x.db"
-    config = DatabaseConfig(f"sqlite:///{file}")
-
-    assert config.is_missing
-    file.touch()
+def test_a_file_is_missing_until_it_is_there_and_memory_never(tmp_path: Path) -> None:
+    config = DatabaseConfig(f"sqlite:///{tmp_path / 'x.db'}")
+    assert (config.is_missing, config.is_memory) == (True, False)
+    (tmp_path / "x.db").touch()
     assert not config.is_missing
+    for url in ("sqlite://", "sqlite:///:memory:"):
+        memory = DatabaseConfig(url)
+        assert (memory.is_missing, memory.is_memory) == (False, True)
 
 
-def test_a_bad_url_is_refused_with_a_hint() -> None:
-    for url in [
-        "",
-        "x",
-        "://",
-        "/var/data/x.db",
-        "oracle://h/d",
-        "mysql+mysqldb://h/d",
-        "postgresql+psycopg2://h/d",
-        "postgresql://h",
-        "postgresql://h/",
-        "mysql://u:p@h",
-        "postgresql://h:port/d",
-        "sqlite://data/x.db",
-        "sqlite:////x.db?mode=ro",
-        "postgresql://u:p@ss@h@i/d",
-        None,
-        5,
-        b"sqlite:///x.db",
-        Path("x.db"),
-    ]:
-        with pytest.raises(ValidationError) as refused:
-            DatabaseConfig(url)
-
-        assert refused.value.where == "config.url"
-        assert refused.value.remedy
+BAD_URLS = [
+    "", "x", "://", "/var/data/x.db", "oracle://h/d", "mysql+mysqldb://h/d",
+    "postgresql+psycopg2://h/d", "postgresql://h", "postgresql://h/", "mysql://u:p@h",
+    "postgresql://h:port/d", "sqlite://data/x.db", "sqlite:////x.db?mode=ro",
+    "postgresql://u:p@ss@h@i/d", None, 5, b"sqlite:///x.db", Path("x.db"),
+    # Several hosts.
+    "postgresql://h1,/d", "postgresql://h1:x,h2/d", "mysql://h1:70000,h2/d", "mysql://h1,h2",
+    "postgresql:///d?host=a,b,c&port=1,2",
+]  # fmt: skip
 
 
-def test_a_file_name_with_a_nul_is_refused() -> None:
-    with pytest.raises(ValidationError, match="NUL"):
-        DatabaseConfig("sqlite:///x\0.db")
+@pytest.mark.parametrize("url", BAD_URLS, ids=repr)
+def test_a_bad_url_is_refused_with_a_hint(url: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        DatabaseConfig(url)
+    assert str(refused.value.where).startswith("config.url")
+    assert refused.value.remedy
 
 
-def test_a_bad_value_is_refused_and_the_field_named() -> None:
-    for field, value in [
-        ("pool_size", 0),
-        ("pool_size", -1),
-        ("pool_size", 1.5),
-        ("pool_size", "5"),
-        ("pool_size", True),
-        ("pool_size", None),
-        ("max_overflow", -1),
-        ("max_overflow", 2.0),
-        ("max_overflow", False),
-        ("pool_timeout", 0),
-        ("pool_timeout", -0.1),
-        ("pool_timeout", math.nan),
-        ("pool_timeout", math.inf),
-        ("pool_timeout", "30"),
-        ("pool_timeout", None),
-        ("pool_timeout", True),
-        ("echo", 1),
-        ("echo", "debug"),
-        ("echo", None),
-        ("slow_query_ms", -1),
-        ("slow_query_ms", math.nan),
-        ("slow_query_ms", math.inf),
-        ("slow_query_ms", "500"),
-        ("slow_query_ms", True),
-        ("prepare_threshold", -1),
-        ("prepare_threshold", "5"),
-        ("prepare_threshold", True),
-    ]:
+BAD_VALUES: dict[str, list[Any]] = {
+    "pool_size": [0, -1, 1.5, "5", True, None],
+    "max_overflow": [-1, 2.0, False],
+    "pool_timeout": [0, -0.1, math.nan, math.inf, "30", None, True],
+    "echo": [1, "debug", None],
+    "slow_query_ms": [-1, math.nan, math.inf, "500", True],
+    "prepare_threshold": [-1, "5", True],
+}
+
+
+@pytest.mark.parametrize("field", BAD_VALUES)
+def test_a_bad_value_is_refused_and_the_field_named(field: str) -> None:
+    for value in BAD_VALUES[field]:
         with pytest.raises(ValidationError) as refused:
             DatabaseConfig("sqlite://", **{field: value})
-
-        assert refused.value.where == f"config.{field}"
-    with pytest.raises(ValidationError, match="above 0 and at most 31536000, got 1000000000"):
-        DatabaseConfig("sqlite://", pool_timeout=1e9)
+        assert refused.value.where == f"config.{field}", value
 
 
-def test_a_configuration_does_not_change() -> None:
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"url": "sqlite:///x\0.db"}, "NUL"),
+        (
+            {"url": "mysql://h1,h2/d?target_session_attrs=standby"},
+            "one of any, read-write",
+        ),
+        ({"url": "sqlite://", "pool_timeout": 1e9}, "above 0 and at most 31536000, got 1000000000"),
+    ],
+)
+def test_a_refusal_says_what_is_allowed(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        DatabaseConfig(**config)
+
+
+def test_only_a_copy_is_changed_and_it_is_checked_again() -> None:
     config = DatabaseConfig("sqlite://")
-
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.url = "sqlite:///x.db"  # type: ignore[misc]
-
-
-def test_a_changed_copy_is_checked_again() -> None:
-    config = dataclasses.replace(DatabaseConfig("sqlite://"), url="postgresql://h/d")
-
-    assert config.is_postgresql
+    with pytest.raises(ValidationError):
+        dataclasses.replace(config, url="oracle://h/d")
 
 
 def test_the_password_is_in_nothing_that_people_read() -> None:
@@ -266,21 +232,6 @@ def test_several_hosts_are_read_shown_and_read_again() -> None:
         assert config.has_several_hosts
         assert again.engine_url == config.engine_url
         assert again.safe_url == f"{shown}?target_session_attrs=read-write"
-
-
-def test_hosts_that_cannot_be_read_are_refused() -> None:
-    for url in [
-        "postgresql://h1,/d",
-        "postgresql://h1:x,h2/d",
-        "mysql://h1:70000,h2/d",
-        "mysql://h1,h2",
-        "postgresql:///d?host=a,b,c&port=1,2",
-        "mysql://h1,h2/d?target_session_attrs=standby",
-    ]:
-        with pytest.raises(ValidationError) as refused:
-            DatabaseConfig(url)
-
-        assert str(refused.value.where).startswith("config.url")
 
 
 def test_a_replica_is_of_the_same_backend_and_follows_the_environment_with_the_url(
