@@ -51,14 +51,7 @@ def printed_by(script: str, folder: Path, code: int = 130) -> str:
 
 @pytest.mark.parametrize(
     "module",
-    [
-        "cardlink_sql.cli.commands",
-        "typer",
-        "rich.console",
-        "sqlalchemy.engine",
-        "cardlink_sql.cli.devices",
-        "pydantic",
-    ],
+    ["cardlink_sql.cli.commands", "typer", "cardlink_sql.cli.devices", "sqlalchemy.engine"],
 )
 def test_while_modules_are_imported(module: str, run: Run, tmp_path: Path) -> None:
     run("init", "-d", "sqlite:///a.db")

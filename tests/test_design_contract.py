@@ -37,7 +37,7 @@ from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.transfer.exchange import Conflict, import_file
-from tests.conftest import card, device, dump, entry, iccid, session_id
+from tests.conftest import card, device, dump, entry, iccid, on_sqlite, session_id
 
 GUIDE = Path(__file__).parents[1] / "cardlink_sql" / "guides" / "gateways.md"
 
@@ -262,6 +262,7 @@ LOUD: dict[str, Callable[[UnitOfWork], Any]] = {
 }
 
 
+@on_sqlite
 @pytest.mark.parametrize("call", LOUD.values(), ids=LOUD.keys())
 def test_what_differs_from_the_design_fails(
     call: Callable[[UnitOfWork], Any], uow: UnitOfWork
@@ -325,6 +326,7 @@ def test_an_export_of_the_design_is_imported(
     assert take(design_export(settings=rows), Conflict.OVERWRITE)[5] == (0, 1, 0, 0)
 
 
+@on_sqlite
 @pytest.mark.parametrize("suffix", ["json", "yaml"])
 def test_an_export_of_the_design_is_imported_whole_or_not(
     manager: DatabaseManager, tmp_path: Path, suffix: str

@@ -21,7 +21,7 @@ from _command_line import commands, rendered  # noqa: E402
 
 FOLDER = ROOT / "cardlink_sql" / "guides"
 # What the samples of the others show does not depend on the backend.
-ON_EACH_BACKEND = {"backup", "dba", "events", "live", "migrations", "operations"}
+ON_EACH_BACKEND = {"backup", "dba", "events", "live", "operations"}
 GUIDES = sorted(file.stem for file in FOLDER.glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
