@@ -46,6 +46,7 @@ from cardlink_sql.review.grants import Role
 from cardlink_sql.review.seeding import seed
 from cardlink_sql.transfer.backup import restore_backup
 from cardlink_sql.transfer.exchange import keys
+from tests.cutting_proxy import CuttingProxy
 from tests.roles import OWNERS, execute, manager_as, owner_of
 
 SERVER_URLS = {
@@ -99,7 +100,6 @@ BUILT_BY = {
     "test_mutations": "mutations",
     "test_packaging": "packaging",
     "test_report": "report",
-    "test_review_lock": "data set of the lock",
     "test_review_plans": "data set of the plans",
     "test_server_settings": "settings of servers",
     "test_servers": "servers",
@@ -191,8 +191,16 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
     return chosen
 
 
+def on(*dialects: Dialect) -> pytest.MarkDecorator:
+    """Run a test on these backends: the others cannot do it, or do not differ."""
+    return pytest.mark.parametrize("dialect", dialects, ids=str, indirect=True)
+
+
 # For what does not depend on the database, and starts processes or takes long.
-on_sqlite = pytest.mark.parametrize("dialect", [Dialect.SQLITE], ids=str, indirect=True)
+on_sqlite = on(Dialect.SQLITE)
+on_mysql = on(Dialect.MYSQL)
+on_postgresql = on(Dialect.POSTGRESQL)
+on_servers = on(Dialect.POSTGRESQL, Dialect.MYSQL)
 
 
 @pytest.fixture
@@ -278,8 +286,18 @@ def manager(
     yield of_backend
     for kind, handler in of_backend.events._registered:
         of_backend.events.off(kind, handler)
+    for observer in of_backend.statements._handlers:
+        of_backend.statements.off(observer)
     of_backend.publisher.know(is_on=False)
     delete_rows(of_backend)
+
+
+@pytest.fixture
+def proxy(manager: DatabaseManager) -> Iterator[CuttingProxy]:
+    """A proxy before the server of ``manager``."""
+    made = CuttingProxy(manager)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -419,6 +437,11 @@ def add(manager: DatabaseManager, *records: Any) -> None:
         for record in records:
             gateways[type(record)].create(record)
         uow.commit()
+
+
+def device_ids(manager: DatabaseManager) -> list[str]:
+    """The ids of the devices that are committed."""
+    return [row[0] for row in dump(manager)["devices"]]
 
 
 def dump(manager: DatabaseManager) -> dict[str, list[tuple[Any, ...]]]:

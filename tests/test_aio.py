@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
+from functools import wraps
 from time import monotonic
 from typing import Any
 
@@ -25,14 +26,19 @@ from cardlink_sql import (
     ValidationError,
     aio,
 )
-from tests.conftest import card, device, iccid, session_id, wait_until
+from tests.conftest import add, card, device, device_ids, session_id, wait_until
 
 PATIENCE = 20
 
 
-def in_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test's coroutine; it may take so long and no longer."""
-    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test's coroutine in a loop of its own; it may take so long and no longer."""
+
+    @wraps(test)
+    def run(*arguments: Any, **fixtures: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(*arguments, **fixtures), PATIENCE))
+
+    return run
 
 
 async def longest_standstill(work: Coroutine[Any, Any, Any]) -> float:
@@ -66,7 +72,7 @@ def test_work_is_committed_on_a_thread_and_its_result_returned(manager: Database
         found = await aio.run(manager, lambda uow: uow.devices.count(), read_only=True)
         assert found == 1
 
-    in_loop(main)
+    in_loop(main)()
     assert names[0].startswith("cardlink-aio")
 
 
@@ -89,13 +95,11 @@ def test_it_runs_again_and_raises_as_run_does(manager: DatabaseManager) -> None:
         with pytest.raises(ValidationError, match="coroutine function"):
             await aio.run(manager, coroutine)
 
-    in_loop(main)
+    in_loop(main)()
 
 
 def test_the_loop_goes_on_while_two_wait_for_each_other(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
-        uow.commit()
+    add(manager, device(1))
     held, let_go = threading.Event(), threading.Event()
 
     def first(uow: UnitOfWork) -> None:
@@ -118,7 +122,7 @@ def test_the_loop_goes_on_while_two_wait_for_each_other(manager: DatabaseManager
     async def main() -> None:
         assert await longest_standstill(both()) < 2.0
 
-    in_loop(main)
+    in_loop(main)()
 
 
 def test_there_are_no_more_threads_than_connections(manager: DatabaseManager) -> None:
@@ -143,7 +147,7 @@ def test_there_are_no_more_threads_than_connections(manager: DatabaseManager) ->
         assert counts == [0] * 12
 
     with DatabaseManager(config) as one:
-        in_loop(main)
+        in_loop(main)()
     assert most == 3
 
 
@@ -152,9 +156,9 @@ def test_a_manager_may_be_used_again_after_its_close(manager: DatabaseManager) -
         assert await aio.run(one, lambda uow: uow.devices.count()) == 0
 
     with DatabaseManager(manager.config) as one:
-        in_loop(main)
+        in_loop(main)()
         one.close()
-        in_loop(main)
+        in_loop(main)()
 
 
 def test_the_context_comes_along(manager: DatabaseManager) -> None:
@@ -164,7 +168,7 @@ def test_the_context_comes_along(manager: DatabaseManager) -> None:
         request.set("one")
         assert await aio.run(manager, lambda _uow: request.get(), read_only=True) == "one"
 
-    in_loop(main)
+    in_loop(main)()
 
 
 def test_cancelled_work_is_rolled_back(manager: DatabaseManager) -> None:
@@ -185,26 +189,25 @@ def test_cancelled_work_is_rolled_back(manager: DatabaseManager) -> None:
         go_on.set()
 
     with DatabaseManager(manager.config) as one:
-        in_loop(main)
+        in_loop(main)()
         one.threads.shutdown(wait=True)
-    with UnitOfWork(manager) as uow:
-        assert uow.devices.count() == 0
+    assert device_ids(manager) == []
 
 
 def test_a_forked_child_has_threads_of_its_own(manager: DatabaseManager) -> None:
     async def main() -> None:
         assert await aio.run(manager, lambda uow: uow.devices.count()) == 0
 
-    in_loop(main)
+    in_loop(main)()
     child = os.fork()
     if not child:
         try:
-            in_loop(main)
+            in_loop(main)()
         except BaseException:
             os._exit(1)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    in_loop(main)
+    in_loop(main)()
 
 
 def test_key_look_ups(manager: DatabaseManager) -> None:
@@ -221,29 +224,27 @@ def test_key_look_ups(manager: DatabaseManager) -> None:
         with pytest.raises(ValidationError):
             await aio.get_key(store, 5)  # type: ignore[arg-type]
 
-    in_loop(main)
+    in_loop(main)()
 
 
 # The recorder
 
 
-def test_the_recorder_is_put_into_and_flushed(manager: DatabaseManager) -> None:
-    async def main() -> None:
-        with Recorder(manager, interval=3600) as recorder:
-            session = await aio.put(recorder.open_session, card_iccid=None)
-            await aio.put(recorder.add_log, session, "command", "00A4")
-            recorder.add_log(session, "response", "9000")
-            await aio.flush(recorder)
-            assert recorder.figures().written == 3
-            with pytest.raises(ValidationError):
-                await aio.put(recorder.add_log, session, "command", "zz")
-            with pytest.raises(QueryError, match="expected a method of a Recorder"):
-                await aio.put(print, "x")
-            with pytest.raises(QueryError, match="that puts something in"):
-                await aio.put(recorder.flush)
-            await aio.close(recorder)
-
-    in_loop(main)
+@in_loop
+async def test_the_recorder_is_put_into_and_flushed(manager: DatabaseManager) -> None:
+    with Recorder(manager, interval=3600) as recorder:
+        session = await aio.put(recorder.open_session, card_iccid=None)
+        await aio.put(recorder.add_log, session, "command", "00A4")
+        recorder.add_log(session, "response", "9000")
+        await aio.flush(recorder)
+        assert recorder.figures().written == 3
+        with pytest.raises(ValidationError):
+            await aio.put(recorder.add_log, session, "command", "zz")
+        with pytest.raises(QueryError, match="expected a method of a Recorder"):
+            await aio.put(print, "x")
+        with pytest.raises(QueryError, match="that puts something in"):
+            await aio.put(recorder.flush)
+        await aio.close(recorder)
 
 
 def test_a_full_recorder_is_awaited_and_the_loop_goes_on(manager: DatabaseManager) -> None:
@@ -267,22 +268,20 @@ def test_a_full_recorder_is_awaited_and_the_loop_goes_on(manager: DatabaseManage
 
     with pytest.warns(RuntimeWarning, match="on the thread of a running event loop"):
         manager._warned_of_loop = False
-        in_loop(main)
+        in_loop(main)()
 
 
 @pytest.mark.parametrize("when_full", ["refuse", "wait"])
-def test_a_recorder_that_stays_full_refuses(manager: DatabaseManager, when_full: Any) -> None:
-    async def main() -> None:
-        with Recorder(
-            manager, interval=3600, capacity=2, when_full=when_full, full_timeout=0.05
-        ) as recorder:
-            with held(manager, recorder):
+@in_loop
+async def test_a_recorder_that_stays_full_refuses(manager: DatabaseManager, when_full: Any) -> None:
+    with Recorder(
+        manager, interval=3600, capacity=2, when_full=when_full, full_timeout=0.05
+    ) as recorder:
+        with held(manager, recorder):
+            await aio.put(recorder.open_session)
+            with pytest.raises(RecorderFullError):
                 await aio.put(recorder.open_session)
-                with pytest.raises(RecorderFullError):
-                    await aio.put(recorder.open_session)
-            await aio.flush(recorder)
-
-    in_loop(main)
+        await aio.flush(recorder)
 
 
 class held:  # noqa: N801 - reads as a function
@@ -321,67 +320,54 @@ def published(manager: DatabaseManager, owner: DatabaseManager) -> Iterator[Data
     owner.publish_events(on=False)
 
 
-def create(manager: DatabaseManager, number: int) -> None:
-    """Commit a device."""
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(number))
-        uow.commit()
-
-
 def ids(events: list[DatabaseEvent]) -> list[str | None]:
     """What the events are about."""
     return [event.entity_id for event in events]
 
 
-def test_events_come_in_order(manager: DatabaseManager, published: DatabaseManager) -> None:
-    async def main() -> None:
-        events = []
-        async with aio.listen(manager, interval=0.02) as stream:
-            for number in range(5):
-                await asyncio.to_thread(create, published, number)
-            async for event in stream:
-                events.append(event)
-                if len(events) == 5:
-                    break
-        assert ids(events) == [f"device-000{n}" for n in range(5)]
-        with pytest.raises(StopAsyncIteration):
+@in_loop
+async def test_events_come_in_order(manager: DatabaseManager, published: DatabaseManager) -> None:
+    events = []
+    async with aio.listen(manager, interval=0.02) as stream:
+        for number in range(5):
+            await asyncio.to_thread(add, published, device(number))
+        async for event in stream:
+            events.append(event)
+            if len(events) == 5:
+                break
+    assert ids(events) == [f"device-000{n}" for n in range(5)]
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+    # Without a block: from a position, as after a restart.
+    position = events[2].position
+    async for event in aio.listen(manager, position, interval=0.02):
+        assert event.entity_id == "device-0003"
+        break
+
+
+@in_loop
+async def test_a_task_that_listens_can_be_cancelled_and_loses_no_event(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async with aio.listen(manager, interval=0.02) as stream:
+        for number in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.05)
+            await asyncio.to_thread(add, published, device(number))
+            assert (await anext(stream)).entity_id == f"device-000{number}"
+
+
+@in_loop
+async def test_a_stream_of_events_is_for_one_task(
+    manager: DatabaseManager, published: DatabaseManager
+) -> None:
+    async with aio.listen(manager, interval=0.02) as stream:
+        waiting = asyncio.create_task(stream.__anext__())
+        await asyncio.sleep(0)  # it begins
+        with pytest.raises(QueryError, match="another task awaits the next event"):
             await anext(stream)
-        # Without a block: from a position, as after a restart.
-        position = events[2].position
-        async for event in aio.listen(manager, position, interval=0.02):
-            assert event.entity_id == "device-0003"
-            break
-
-    in_loop(main)
-
-
-def test_a_task_that_listens_can_be_cancelled_and_loses_no_event(
-    manager: DatabaseManager, published: DatabaseManager
-) -> None:
-    async def main() -> None:
-        async with aio.listen(manager, interval=0.02) as stream:
-            for number in range(3):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(anext(stream), 0.05)
-                await asyncio.to_thread(create, published, number)
-                assert (await anext(stream)).entity_id == f"device-000{number}"
-
-    in_loop(main)
-
-
-def test_a_stream_of_events_is_for_one_task(
-    manager: DatabaseManager, published: DatabaseManager
-) -> None:
-    async def main() -> None:
-        async with aio.listen(manager, interval=0.02) as stream:
-            waiting = asyncio.create_task(stream.__anext__())
-            await asyncio.sleep(0)  # it begins
-            with pytest.raises(QueryError, match="another task awaits the next event"):
-                await anext(stream)
-            await asyncio.to_thread(create, published, 1)
-            assert (await waiting).entity_id == "device-0001"
-
-    in_loop(main)
+        await asyncio.to_thread(add, published, device(1))
+        assert (await waiting).entity_id == "device-0001"
 
 
 @pytest.mark.parametrize(
@@ -397,12 +383,10 @@ def test_a_stream_of_events_is_for_one_task(
         lambda manager: anext(aio.listen(manager.config)),
     ],
 )
-def test_a_wrong_argument_is_refused(manager: DatabaseManager, call: Any) -> None:
-    async def main() -> None:
-        with pytest.raises(ValidationError, match="expected a "):
-            await call(manager)
-
-    in_loop(main)
+@in_loop
+async def test_a_wrong_argument_is_refused(manager: DatabaseManager, call: Any) -> None:
+    with pytest.raises(ValidationError, match="expected a "):
+        await call(manager)
 
 
 def test_a_cancelled_loop_over_events_leaves_no_thread(
@@ -421,7 +405,7 @@ def test_a_cancelled_loop_over_events_leaves_no_thread(
             await task
         assert monotonic() - before < 5.0
 
-    in_loop(main)
+    in_loop(main)()
     wait_until(lambda: "cardlink-listen" not in str(threading.enumerate()))
 
 
@@ -429,12 +413,12 @@ def test_a_loop_over_events_that_is_left_leaves_no_thread(
     manager: DatabaseManager, published: DatabaseManager
 ) -> None:
     async def main() -> None:
-        await asyncio.to_thread(create, published, 1)
+        await asyncio.to_thread(add, published, device(1))
         async for event in aio.listen(manager, 0, interval=0.02):
             assert event.position
             break
 
-    in_loop(main)
+    in_loop(main)()
     wait_until(lambda: "cardlink-listen" not in str(threading.enumerate()))
 
 
@@ -457,41 +441,24 @@ def test_closing_ends_the_wait_for_an_event(
                 await asyncio.to_thread(other.close)
                 assert await collecting == []
 
-    in_loop(main)
+    in_loop(main)()
 
 
-def test_what_listening_raises_is_raised(
+@in_loop
+async def test_what_listening_raises_is_raised(
     manager: DatabaseManager, published: DatabaseManager
 ) -> None:
-    async def main() -> None:
-        async with aio.listen(manager, 10**9, interval=0.02) as stream:
-            with pytest.raises(NotFoundError, match="the database was replaced"):
-                await anext(stream)
-            await asyncio.to_thread(create, published, 1)
-            assert (await anext(stream)).entity_id == "device-0001"
-
-    in_loop(main)
+    async with aio.listen(manager, 10**9, interval=0.02) as stream:
+        with pytest.raises(NotFoundError, match="the database was replaced"):
+            await anext(stream)
+        await asyncio.to_thread(add, published, device(1))
+        assert (await anext(stream)).entity_id == "device-0001"
 
 
-def test_without_publishing_nobody_listens(manager: DatabaseManager) -> None:
-    async def main() -> None:
-        with pytest.raises(StateError, match="turned off"):
-            await anext(aio.listen(manager))
-
-    in_loop(main)
-
-
-def test_the_second_card_of_an_iccid_is_not_stored(manager: DatabaseManager) -> None:
-    async def main() -> None:
-        create_card = lambda uow: uow.cards.create(card(1))  # noqa: E731
-        done = await asyncio.gather(
-            *(aio.run(manager, create_card) for _ in range(5)), return_exceptions=True
-        )
-        assert sum(not isinstance(one, BaseException) for one in done) == 1
-
-    in_loop(main)
-    with UnitOfWork(manager) as uow:
-        assert [one.iccid for one in uow.cards.get_all()] == [iccid(1)]
+@in_loop
+async def test_without_publishing_nobody_listens(manager: DatabaseManager) -> None:
+    with pytest.raises(StateError, match="turned off"):
+        await anext(aio.listen(manager))
 
 
 def test_stop_iteration_of_the_work_is_an_error(manager: DatabaseManager) -> None:

@@ -23,15 +23,12 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
-from tests.conftest import MakeDatabase, Run, card, delete_rows, device
+from tests.conftest import MakeDatabase, Run, add, card, delete_rows, device, on_servers
 from tests.cutting_proxy import CuttingProxy
 from tests.roles import execute
 
 KEY = "00112233445566778899AABBCCDDEEFF"
 PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
-on_servers = pytest.mark.parametrize(
-    "dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True
-)
 
 
 class DeadHost:
@@ -81,9 +78,7 @@ def test_a_host_that_does_not_answer_is_passed_over_and_then_left_out(
 ) -> None:
     with DatabaseManager(at(manager.config.url, dead.host, "")) as several:
         assert several.warm_up() == several.config.pool_size
-        with UnitOfWork(several) as uow:
-            uow.devices.create(device(1))
-            uow.commit()
+        add(several, device(1))
     assert dead.met == 1
     assert f"{dead.host}: " in caplog.text
 
@@ -105,9 +100,8 @@ def test_a_silent_host_leaves_the_others_their_share_of_the_time(
 
 @on_servers
 def test_a_server_that_is_gone_is_a_connection_error_each_time_until_it_is_back(
-    manager: DatabaseManager,
+    manager: DatabaseManager, proxy: CuttingProxy
 ) -> None:
-    proxy = CuttingProxy(manager)
     hosts = at(proxy.url, "", "")
     for url in (proxy.url, hosts):
         with DatabaseManager(url) as remote:
@@ -130,7 +124,6 @@ def test_a_server_that_is_gone_is_a_connection_error_each_time_until_it_is_back(
                     assert uow.devices.create(device(1)).id
                     assert reader.devices.count() == 0
                     uow.rollback()
-    proxy.close()
 
 
 @on_servers
@@ -252,8 +245,9 @@ def test_the_primary_serves_readers_while_no_replica_answers(
 
 
 @on_servers
-def test_a_reader_goes_on_at_the_primary_where_its_replica_dies(manager: DatabaseManager) -> None:
-    proxy = CuttingProxy(manager)
+def test_a_reader_goes_on_at_the_primary_where_its_replica_dies(
+    manager: DatabaseManager, proxy: CuttingProxy
+) -> None:
     with (
         DatabaseManager(replace(manager.config, replica_url=proxy.url)) as both,
         UnitOfWork(both, read_only=True, prefer_replica=True) as uow,
@@ -262,7 +256,6 @@ def test_a_reader_goes_on_at_the_primary_where_its_replica_dies(manager: Databas
         proxy.is_down = True
         proxy.cut()
         assert uow.devices.count() == 0
-    proxy.close()
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])

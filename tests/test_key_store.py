@@ -22,7 +22,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from tests.conftest import card, iccid
+from tests.conftest import card, iccid, on_sqlite
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 LOGGER = "cardlink_sql.live.key_store"
@@ -55,11 +55,6 @@ def test_the_key_of_an_identity(store: KeyStore) -> None:
         assert store.get_key(unknown) is None
 
 
-def test_what_is_not_text_is_refused(store: KeyStore) -> None:
-    with pytest.raises(ValidationError):
-        store.get_key(b"card_1")  # type: ignore[arg-type]
-
-
 def test_the_identities(store: KeyStore) -> None:
     assert store.identity_exists("card_1")
     assert not store.identity_exists("card_3")
@@ -82,13 +77,10 @@ def test_a_key_that_changes_counts_at_once(store: KeyStore, manager: DatabaseMan
 def test_each_look_up_is_one_statement(store: KeyStore, manager: DatabaseManager) -> None:
     sent: list[object] = []
     manager.statements.on(sent.append)
-    try:
-        store.get_key("card_1")
-        store.get_key("nobody")
-        store.identity_exists("card_1")
-        store.get_all_identities()
-    finally:
-        manager.statements.off(sent.append)
+    store.get_key("card_1")
+    store.get_key("nobody")
+    store.identity_exists("card_1")
+    store.get_all_identities()
     assert len(sent) == 4
 
 
@@ -97,11 +89,11 @@ def test_eight_threads_get_the_right_keys(store: KeyStore) -> None:
 
     def look_up(number: int) -> int:
         rng = random.Random(number)
-        asked = rng.choices(list(keys), k=300)
+        asked = rng.choices(list(keys), k=50)
         return sum(store.get_key(identity) == keys[identity] for identity in asked)
 
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(look_up, range(8))) == [300] * 8
+        assert list(threads.map(look_up, range(8))) == [50] * 8
 
 
 # The callbacks
@@ -113,9 +105,12 @@ def test_the_callback_of_ssl(store: KeyStore) -> None:
     assert store.ssl_callback(None) == b""
 
 
+@on_sqlite
 @pytest.mark.parametrize("identity", [5, 0, [300], object(), 10**15, "card_1", b"card_1", 1.5])
 def test_a_value_of_another_type_is_unknown(store: KeyStore, identity: object) -> None:
     if not isinstance(identity, str):
+        with pytest.raises(ValidationError):
+            store.get_key(identity)  # type: ignore[arg-type]
         assert store.ssl_callback(identity) == b""  # type: ignore[arg-type]
     if not isinstance(identity, bytes):
         assert store.sslpsk3_callback(identity) == b""  # type: ignore[arg-type]
@@ -141,6 +136,7 @@ def test_the_log_tells_an_unknown_identity_from_a_database_that_fails(
     assert failed.getMessage().startswith("the PSK of 'card_1' cannot be read: ")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("identity", "is_shown"),
     [
@@ -149,6 +145,8 @@ def test_the_log_tells_an_unknown_identity_from_a_database_that_fails(
         ("nobody\n", True),
         ("urn:imei:490154203237518", True),
         ("00112233445566778899AABBCCDDEEFF", False),
+        ("00112233445566778899aabbccddeeff", False),
+        ("key=00112233445566778899aabbccddeeff", False),
         ("DE:AD:BE:EF:0A:1B:2C:3D:4E:5F:60:71:82:93:A4:B5", False),
         ("0xDE 0xAD 0xBE 0xEF 0x0A 0x1B 0x2C 0x3D", False),
         ("DEADBEEF-0A1B2C3D-4E5F6071-8293A4B5", False),
@@ -160,7 +158,8 @@ def test_the_log_tells_an_unknown_identity_from_a_database_that_fails(
 def test_the_log_shows_no_identity_that_may_be_a_key(
     store: KeyStore, caplog: pytest.LogCaptureFixture, identity: str, is_shown: bool
 ) -> None:
-    assert store.ssl_callback(identity) == b""
+    with caplog.at_level(logging.DEBUG):
+        assert store.ssl_callback(identity) == b""
     assert (repr(identity) in caplog.text) is is_shown
     assert ("may be a key" in caplog.text) is not is_shown
 
@@ -179,16 +178,6 @@ def test_a_key_that_nothing_opens_ends_the_handshake_and_is_logged(
     with other:
         assert KeyStore(other).ssl_callback("card_1") == b""
     assert "cannot be read" in caplog.text
-
-
-def test_no_log_shows_what_may_be_a_key(store: KeyStore, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        for identity in (KEY.hex(), f"key={KEY.hex()}", KEY.hex().upper()):
-            assert store.ssl_callback(identity) == b""
-        assert store.ssl_callback("card_1") == KEY[1:]
-        assert store.ssl_callback(iccid(7)) == b""
-    assert KEY.hex() not in caplog.text.lower()
-    assert iccid(7) in caplog.text
 
 
 def handshake(callback: Callable[[str | None], bytes], identity: str, key: bytes) -> bool:
@@ -242,6 +231,7 @@ def test_a_look_up_waits_no_longer_than_its_limit_for_a_connection(empty_url: st
         assert manager.engine.pool.timeout() == 30
 
 
+@on_sqlite
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True])
 def test_a_limit_that_no_look_up_can_meet_is_refused_at_once(
     store: KeyStore, timeout: float

@@ -32,12 +32,9 @@ from cardlink_sql import (
 )
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.sqlite import SQLite
-from tests.conftest import add, device, wait_until
+from tests.conftest import add, device, device_ids, on_mysql, on_servers, on_sqlite, wait_until
 
 PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
-on_servers = pytest.mark.parametrize(
-    "dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True
-)
 
 
 class StallingProxy:
@@ -84,7 +81,7 @@ class StallingProxy:
 
 
 @pytest.fixture
-def proxy(manager: DatabaseManager) -> Iterator[StallingProxy]:
+def stalling(manager: DatabaseManager) -> Iterator[StallingProxy]:
     made = StallingProxy(manager)
     yield made
     made.close()
@@ -101,31 +98,31 @@ def seconds_of(work: Callable[[], object], kind: type[DatabaseError] = Connectio
 @on_servers
 @pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickles"])
 def test_a_look_up_has_its_own_limit_on_connections_old_and_new(
-    manager: DatabaseManager, proxy: StallingProxy, trickles: bool
+    manager: DatabaseManager, stalling: StallingProxy, trickles: bool
 ) -> None:
-    proxy.trickles = trickles
-    with DatabaseManager(DatabaseConfig(proxy.url), keyring=manager.keyring) as remote:
+    stalling.trickles = trickles
+    with DatabaseManager(DatabaseConfig(stalling.url), keyring=manager.keyring) as remote:
         keys = KeyStore(remote, timeout=1)
         assert keys.get_key("nobody") is None
-        proxy.flows.clear()
+        stalling.flows.clear()
         assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 1.5
         # It was sent once: a read that timed out is not tried again.
-        assert trickles or proxy.sent == 1
+        assert trickles or stalling.sent == 1
         assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 1.5
-        proxy.flows.set()
+        stalling.flows.set()
         assert keys.get_key("nobody") is None
 
 
 @on_servers
 def test_a_unit_of_work_that_writes_may_have_a_limit(
-    manager: DatabaseManager, proxy: StallingProxy
+    manager: DatabaseManager, stalling: StallingProxy
 ) -> None:
-    with DatabaseManager(DatabaseConfig(proxy.url)) as remote:
+    with DatabaseManager(DatabaseConfig(stalling.url)) as remote:
         with UnitOfWork(remote, timeout=0.5) as uow:
             uow.devices.create(device(1))
-            proxy.flows.clear()
+            stalling.flows.clear()
             assert seconds_of(uow.commit) < 1.5
-        proxy.flows.set()
+        stalling.flows.set()
         with UnitOfWork(remote) as uow:
             assert uow.devices.count() in (0, 1)
 
@@ -164,11 +161,10 @@ def test_nothing_is_sent_after_the_limit(manager: DatabaseManager) -> None:
             with pytest.raises(ConnectionError, match="longer than its timeout") as raised:
                 late()
             assert not isinstance(raised.value, CommitInDoubtError)
-    with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.devices.count() == 0
+    assert device_ids(manager) == []
 
 
-@pytest.mark.parametrize("dialect", [Dialect.SQLITE], ids=str, indirect=True)
+@on_sqlite
 def test_a_limit_bounds_the_wait_for_a_lock_of_sqlite(manager: DatabaseManager) -> None:
     other = sqlite3.connect(manager.config.engine_url.database or "", isolation_level=None)
     with closing(other), DatabaseManager(manager.config) as cold:
@@ -188,15 +184,13 @@ def test_a_limit_bounds_the_wait_for_a_lock_of_sqlite(manager: DatabaseManager) 
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         assert 0.2 < seconds_of(connect, DatabaseError) < 1
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(1))
-        uow.commit()
+    add(manager, device(1))
 
 
 @on_servers
-def test_connecting_has_a_limit(manager: DatabaseManager, proxy: StallingProxy) -> None:
-    proxy.flows.clear()
-    config = DatabaseConfig(f"{proxy.url}?connect_timeout=1")
+def test_connecting_has_a_limit(manager: DatabaseManager, stalling: StallingProxy) -> None:
+    stalling.flows.clear()
+    config = DatabaseConfig(f"{stalling.url}?connect_timeout=1")
     with DatabaseManager(config) as remote:
         assert seconds_of(remote.take_connection) < 1.5
 
@@ -275,7 +269,7 @@ def test_limits_come_from_the_url_or_the_arguments() -> None:
         UnitOfWork(DatabaseManager(DatabaseConfig("sqlite://")), timeout=0)
 
 
-@pytest.mark.parametrize("dialect", [Dialect.MYSQL], ids=str, indirect=True)
+@on_mysql
 def test_a_statement_larger_than_a_packet_says_what_to_raise(manager: DatabaseManager) -> None:
     with closing(manager.engine.raw_connection()) as connection:
         cursor = connection.cursor()
@@ -326,8 +320,7 @@ def test_a_full_disk_says_so_and_keeps_nothing_of_the_unit(tmp_path: Path) -> No
             pooled.driver_connection.execute("PRAGMA max_page_count = 1")  # no page more
         with pytest.raises(StorageFullError, match=r"disk of the database is full.*make room"):
             add(manager, *(device(number, notes="x" * 1000) for number in range(100)))
-        with UnitOfWork(manager, read_only=True) as uow:
-            assert uow.devices.count() == 0
+        assert device_ids(manager) == []
 
 
 @pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"])

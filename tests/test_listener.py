@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,11 +31,19 @@ from cardlink_sql import (
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.outbox import listener
-from tests.conftest import card, device, iccid, session_id
+from tests.conftest import (
+    add,
+    card,
+    device,
+    iccid,
+    on_postgresql,
+    on_servers,
+    on_sqlite,
+    session_id,
+)
 from tests.roles import owner_of
 from tests.test_manager import kill_connections
 
-ROOT = Path(__file__).parent.parent
 KEY = session_id()
 PSK = "00112233445566778899AABBCCDDEEFF"
 # Longer than anything here takes; a wait that goes so far is a failure.
@@ -57,13 +65,6 @@ def heard(manager: DatabaseManager, other: DatabaseManager) -> Iterator[Listener
     """What the manager hears of the other."""
     with manager.listen(interval=0.02) as listening:
         yield listening
-
-
-def commit_device(manager: DatabaseManager, number: int, **fields: Any) -> None:
-    """One committed change."""
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(number, **fields))
-        uow.commit()
 
 
 def ids(events: list[DatabaseEvent]) -> list[str | None]:
@@ -92,18 +93,13 @@ def writer(manager: DatabaseManager, script: str) -> subprocess.Popen[str]:
     code = f"""
 import sys
 from cardlink_sql import *
-from tests.conftest import *
 manager = DatabaseManager(DatabaseConfig({url!r}))
-def commit(number):
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(number))
-        uow.commit()
+def device(number):
+    return Device(f"device-{{number:04d}}", DeviceType.PHONE)
 {script}
 """
     return subprocess.Popen(
         [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -138,7 +134,7 @@ def test_an_event_is_heard_as_the_other_process_reported_it(
 ) -> None:
     told: list[DatabaseEvent] = []
     other.events.on("*", told.append)
-    commit_device(other, 1, connection_settings={"a": [1, 2.5, None, "ä💡"]}, notes="ä\n'\"\\")
+    add(other, device(1, connection_settings={"a": [1, 2.5, None, "ä💡"]}, notes="ä\n'\"\\"))
     (event,) = take(heard, 1)
     for name in ("event_type", "entity_type", "entity_id", "action", "timestamp", "data"):
         assert getattr(event, name) == getattr(told[0], name)
@@ -147,9 +143,9 @@ def test_an_event_is_heard_as_the_other_process_reported_it(
 def test_one_hears_not_what_one_committed_oneself(
     manager: DatabaseManager, other: DatabaseManager, heard: Listener
 ) -> None:
-    commit_device(manager, 1)
-    commit_device(other, 2)
-    commit_device(manager, 3)
+    add(manager, device(1))
+    add(other, device(2))
+    add(manager, device(3))
     assert ids(take(heard, 1)) == ["device-0002"]
     assert heard.get(0) is None
     assert heard.position == 3
@@ -172,14 +168,14 @@ def test_what_was_rolled_back_is_not_heard(
         with pytest.raises(DatabaseError):
             uow.commit()
         uow.rollback()
-    commit_device(other, 4)
+    add(other, device(4))
     assert ids(take(heard, 2)) == ["device-0003", "device-0004"]
     assert heard.position == 2
 
 
 def test_a_payload_of_megabytes_is_heard_whole(other: DatabaseManager, heard: Listener) -> None:
     document = {"long": ["x" * 8000] * 30}
-    commit_device(other, 1, notes="ä" * 250_000, connection_settings=document)
+    add(other, device(1, notes="ä" * 250_000, connection_settings=document))
     (event,) = take(heard, 1)
     assert event.data["notes"] == "ä" * 250_000
     assert event.data["connection_settings"] == document
@@ -191,7 +187,7 @@ def test_a_document_as_deep_as_may_be_stored_is_published(
     deep: Any = []
     for _ in range(30):
         deep = [deep]
-    commit_device(other, 1, connection_settings=deep)
+    add(other, device(1, connection_settings=deep))
     assert take(heard, 1)[0].data["connection_settings"] == deep
 
 
@@ -199,11 +195,10 @@ def test_more_than_is_read_at_a_time_is_heard_in_order(
     other: DatabaseManager, heard: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "_PAGE", 7)
-    with UnitOfWork(other) as uow:
-        for number in range(25):
-            uow.devices.create(device(number))
-        uow.commit()
-    assert ids(take(heard, 25)) == [f"device-{number:04d}" for number in range(25)]
+    add(other, *map(device, range(25)))
+    first = take(heard, 2)
+    assert heard.position == 2, "not that of an event that was read and not returned"
+    assert ids([*first, *take(heard, 23)]) == [f"device-{number:04d}" for number in range(25)]
 
 
 def test_errors_of_the_database_stay_in_their_process(
@@ -212,20 +207,20 @@ def test_errors_of_the_database_stay_in_their_process(
     with UnitOfWork(other) as uow, pytest.raises(DatabaseError):
         uow.logs.add_log_batch([])
         uow.sessions.create_session(session_id=KEY, device_id="nobody")
-    commit_device(other, 1)
+    add(other, device(1))
     assert ids(take(heard, 1)) == ["device-0001"]
 
 
 # Order
 
 
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], indirect=True)
+@on_servers
 def test_a_late_commit_is_not_missed(other: DatabaseManager, heard: Listener) -> None:
     with UnitOfWork(other) as slow:
         slow.devices.create(device(1))
-        commit_device(other, 2)
+        add(other, device(2))
         assert ids(take(heard, 1)) == ["device-0002"]
-        commit_device(other, 3)
+        add(other, device(3))
         slow.commit()
     assert ids(take(heard, 2)) == ["device-0003", "device-0001"]
 
@@ -235,30 +230,24 @@ def test_nothing_is_missed_of_many_writers(
 ) -> None:
     rounds, writers = 8, 8
     committed: list[int] = []
-    failures: list[DatabaseError] = []
 
     def write(first: int) -> None:
-        try:
-            for number in range(first, first + rounds):
-                with UnitOfWork(other) as uow:
-                    uow.devices.create(device(number))
-                    # While this one is open, others commit, where the backend lets them.
-                    time.sleep(0.002 * (number % 3))
-                    if number % 4 == 3:
-                        uow.rollback()
-                    else:
-                        uow.commit()
-                        committed.append(number)
-        except DatabaseError as error:
-            failures.append(error)
+        for number in range(first, first + rounds):
+            with UnitOfWork(other) as uow:
+                uow.devices.create(device(number))
+                # While this one is open, others commit, where the backend lets them.
+                time.sleep(0.002 * (number % 3))
+                if number % 4 == 3:
+                    uow.rollback()
+                else:
+                    uow.commit()
+                    committed.append(number)
 
-    threads = [threading.Thread(target=write, args=(100 * n,)) for n in range(writers)]
-    for thread in threads:
-        thread.start()
-    events = take(heard, writers * rounds * 3 // 4)
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with ThreadPoolExecutor(writers) as threads:
+        writing = [threads.submit(write, 100 * number) for number in range(writers)]
+        events = take(heard, writers * rounds * 3 // 4)
+    for one in writing:
+        one.result()
     assert heard.get(0) is None
     assert [event.position for event in events] == list(range(1, len(events) + 1))
     assert sorted(ids(events)) == sorted(f"device-{number:04d}" for number in committed)
@@ -275,6 +264,7 @@ def _number(event: DatabaseEvent) -> int:
 # Other processes
 
 
+@on_sqlite
 def test_another_process_is_heard_and_hears(
     manager: DatabaseManager, other: DatabaseManager
 ) -> None:
@@ -284,13 +274,13 @@ def test_another_process_is_heard_and_hears(
 with manager.listen(timeout=30) as listening:
     print("ready", flush=True)
     print(listening.get(30).entity_id, flush=True)
-commit(7)
+manager.run(lambda uow: uow.devices.create(device(7)))
 """,
     )
     with manager.listen(interval=0.02) as heard, process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        commit_device(manager, 1)
+        add(manager, device(1))
         assert process.stdout.readline() == "device-0001\n"
         assert ids(take(heard, 1)) == ["device-0007"]
         assert process.wait(LONG) == 0
@@ -302,7 +292,7 @@ def test_a_killed_writer_leaves_no_gap(
     process = writer(
         manager,
         """
-commit(1)
+manager.run(lambda uow: uow.devices.create(device(1)))
 with UnitOfWork(manager) as uow:
     uow.devices.create(device(2))
     uow._transaction._flush_pending()
@@ -316,7 +306,7 @@ with UnitOfWork(manager) as uow:
         assert process.stdout.readline() == "numbered\n"
         process.send_signal(signal.SIGKILL)
         process.wait(LONG)
-    commit_device(other, 3)
+    add(other, device(3))
     events = take(heard, 2)
     assert ids(events) == ["device-0001", "device-0003"]
     assert [event.position for event in events] == [1, 2]
@@ -326,7 +316,7 @@ with UnitOfWork(manager) as uow:
 def test_a_forked_child_listens_over_a_connection_of_its_own(
     manager: DatabaseManager, other: DatabaseManager, heard: Listener
 ) -> None:
-    commit_device(other, 1)
+    add(other, device(1))
     assert ids(take(heard, 1)) == ["device-0001"]
     ready, go = os.pipe()
     child = os.fork()
@@ -339,13 +329,13 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
             os._exit(0 if found == ["device-0002", "device-0003"] else 1)
         finally:
             os._exit(2)
-    commit_device(other, 2)
+    add(other, device(2))
     # The parent is another process to the child, and none to itself.
-    commit_device(manager, 3)
+    add(manager, device(3))
     os.write(go, b"!")
     assert os.waitpid(child, 0)[1] == 0
     assert ids(take(heard, 1)) == ["device-0002"]
-    commit_device(other, 4)
+    add(other, device(4))
     assert ids(take(heard, 1)) == ["device-0004"]
     assert heard.get(0.05) is None
     os.close(ready)
@@ -358,11 +348,11 @@ def test_a_forked_child_listens_over_a_connection_of_its_own(
 def test_a_listener_goes_on_where_another_stopped(
     manager: DatabaseManager, other: DatabaseManager, heard: Listener
 ) -> None:
-    commit_device(other, 1)
-    commit_device(other, 2)
+    add(other, device(1))
+    add(other, device(2))
     take(heard, 1)
     heard.close()
-    commit_device(other, 3)
+    add(other, device(3))
     with manager.listen(after=heard.position) as again:
         assert ids(take(again, 2)) == ["device-0002", "device-0003"]
     with manager.listen() as fresh:
@@ -370,30 +360,20 @@ def test_a_listener_goes_on_where_another_stopped(
         assert fresh.get(0) is None
 
 
-def test_the_position_is_before_events_that_were_read_and_not_returned(
-    manager: DatabaseManager, other: DatabaseManager, heard: Listener
-) -> None:
-    with UnitOfWork(other) as uow:
-        for number in range(5):
-            uow.devices.create(device(number))
-        uow.commit()
-    assert take(heard, 2)[-1].position == heard.position == 2
-
-
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], indirect=True)
+@on_servers
 def test_nothing_is_missed_when_every_connection_is_killed(
     manager: DatabaseManager, other: DatabaseManager, heard: Listener
 ) -> None:
-    commit_device(other, 1)
+    add(other, device(1))
     assert ids(take(heard, 1)) == ["device-0001"]
     for number in (2, 3):
         kill_connections(manager)
-        commit_device(other, number)
+        add(other, device(number))
         assert ids(take(heard, 1)) == [f"device-{number:04d}"]
     waiting: list[DatabaseEvent | None] = []
     thread = in_thread(lambda: waiting.append(heard.get(LONG)))
     kill_connections(manager)
-    commit_device(other, 4)
+    add(other, device(4))
     thread.join()
     assert waiting[0] is not None
     assert waiting[0].entity_id == "device-0004"
@@ -403,7 +383,7 @@ def test_a_database_that_is_away_is_an_error_at_the_end_of_the_wait(
     other: DatabaseManager, heard: Listener, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    commit_device(other, 1)
+    add(other, device(1))
     real = Transaction.open
 
     def away(_transaction: Transaction) -> None:
@@ -417,13 +397,13 @@ def test_a_database_that_is_away_is_an_error_at_the_end_of_the_wait(
     assert ids(take(heard, 1)) == ["device-0001"]
 
 
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
+@on_postgresql
 def test_a_manager_that_is_read_only_may_listen(
     manager: DatabaseManager, other: DatabaseManager
 ) -> None:
     with DatabaseManager(other.config, read_only=True) as reader, reader.listen() as heard:
         assert heard.get(0) is None
-        commit_device(other, 1)
+        add(other, device(1))
         assert ids(take(heard, 1)) == ["device-0001"]
 
 
@@ -443,7 +423,7 @@ def test_what_was_purged_before_it_was_read_is_said(
     manager: DatabaseManager, other: DatabaseManager, heard: Listener
 ) -> None:
     for number in range(1, 7):
-        commit_device(other, number)
+        add(other, device(number))
     age_events(other, 4)
     with UnitOfWork(other) as uow:
         assert uow.outbox.count_old(30) == 4
@@ -460,21 +440,21 @@ def test_what_was_purged_before_it_was_read_is_said(
 
 
 def test_what_was_purged_to_the_last_is_said(other: DatabaseManager, heard: Listener) -> None:
-    commit_device(other, 1)
-    commit_device(other, 2)
+    add(other, device(1))
+    add(other, device(2))
     age_events(other, 2)
     with UnitOfWork(other) as uow:
         assert uow.outbox.purge_old(30) == 2
         uow.commit()
     with pytest.raises(NotFoundError, match="the events 1 to 2 are gone"):
         heard.get(LONG)
-    commit_device(other, 3)
+    add(other, device(3))
     assert ids(take(heard, 1)) == ["device-0003"]
 
 
 def test_a_hole_is_said_where_it_is(other: DatabaseManager, heard: Listener) -> None:
     for number in range(1, 5):
-        commit_device(other, number)
+        add(other, device(number))
     with other.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM event_outbox WHERE id = 3")
     assert ids(take(heard, 2)) == ["device-0001", "device-0002"]
@@ -486,24 +466,24 @@ def test_a_hole_is_said_where_it_is(other: DatabaseManager, heard: Listener) -> 
 def test_a_database_with_fewer_events_is_said_to_be_another(
     manager: DatabaseManager, other: DatabaseManager
 ) -> None:
-    commit_device(other, 1)
+    add(other, device(1))
     with manager.listen(after=50) as lost:
         with pytest.raises(NotFoundError, match="the events end at 1, so the database"):
             lost.get(LONG)
-        commit_device(other, 2)
+        add(other, device(2))
         assert ids(take(lost, 1)) == ["device-0002"]
 
 
 def test_a_counter_that_went_missing_goes_on_after_the_events(other: DatabaseManager) -> None:
-    commit_device(other, 1)
-    commit_device(other, 2)
+    add(other, device(1))
+    add(other, device(2))
     with owner_of(other).engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM event_counter")
-    commit_device(other, 3)  # nobody publishes now
+    add(other, device(3))  # nobody publishes now
     threads = [in_thread(other.publish_events) for _ in range(4)]
     for thread in threads:
         thread.join()
-    commit_device(other, 4)
+    add(other, device(4))
     with UnitOfWork(other, read_only=True) as uow:
         assert uow.outbox.get_counter() == (3, True)
 
@@ -517,8 +497,8 @@ def test_a_timeout_ends_the_wait_and_the_iteration(
     with manager.listen(timeout=0.05) as heard:
         assert heard.get(0.05) is None
         assert list(heard) == []
-        commit_device(other, 1)
-        commit_device(other, 2)
+        add(other, device(1))
+        add(other, device(2))
         assert ids(list(heard)) == ["device-0001", "device-0002"]
         assert list(heard) == []
 
@@ -561,17 +541,17 @@ def test_closing_the_manager_closes_its_listeners(other: DatabaseManager) -> Non
 
 
 def test_nobody_publishes_unless_it_is_turned_on(manager: DatabaseManager) -> None:
-    commit_device(manager, 1)
+    add(manager, device(1))
     assert not manager.events.wanted
     with pytest.raises(StateError, match="turned off") as caught:
         manager.listen()
     assert "publish_events" in str(caught.value)
     manager.publish_events()
-    commit_device(manager, 2)
+    add(manager, device(2))
     with UnitOfWork(manager) as uow:
         assert uow.outbox.get_counter() == (1, True)
     manager.publish_events(on=False)
-    commit_device(manager, 3)
+    add(manager, device(3))
     with UnitOfWork(manager) as uow:
         assert uow.outbox.get_counter() == (1, False)
 
@@ -580,13 +560,13 @@ def test_a_process_learns_that_it_was_turned_on_and_off(
     manager: DatabaseManager, other: DatabaseManager
 ) -> None:
     with DatabaseManager(other.config) as third:
-        commit_device(third, 1)
+        add(third, device(1))
         other.publish_events(on=False)
-        commit_device(third, 2)  # it thinks that it publishes, and the counter knows better
+        add(third, device(2))  # it thinks that it publishes, and the counter knows better
         other.publish_events()
-        commit_device(third, 3)  # it learns of it when it is due
+        add(third, device(3))  # it learns of it when it is due
         third.publisher.due = 0
-        commit_device(third, 4)
+        add(third, device(4))
     with manager.listen(after=0) as heard:
         assert ids(take(heard, 2)) == ["device-0001", "device-0004"]
 
@@ -598,18 +578,18 @@ def test_without_its_tables_all_else_works(
         manager.migrator.migrate("0001")
         for number in range(3):
             manager.publisher.due = 0
-            commit_device(manager, number)
+            add(manager, device(number))
         with pytest.raises(QueryError, match="missing"):
             manager.listen()
         assert caplog.text.count("no events are published") == 1
         manager.create_tables()
         manager.publish_events()
-        commit_device(manager, 3)
+        add(manager, device(3))
         with UnitOfWork(manager) as uow:
             assert uow.outbox.get_counter() == (1, True)
 
 
-@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], indirect=True)
+@on_servers
 def test_a_counter_that_another_holds_is_a_conflict(
     other: DatabaseManager, heard: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -626,7 +606,7 @@ def test_a_counter_that_another_holds_is_a_conflict(
             uow.commit()
         connection._is_unusable = True  # its wait is another one now
     assert told == []
-    commit_device(other, 2)
+    add(other, device(2))
     assert ids(take(heard, 1)) == ["device-0002"]
 
 
@@ -649,7 +629,7 @@ def test_an_sqlite_file_opened_read_only_is_refused(migrated: Any) -> None:
         manager.listen()
 
 
-@pytest.mark.parametrize("dialect", [Dialect.SQLITE], indirect=True)
+@on_sqlite
 def test_bad_arguments_are_refused(other: DatabaseManager) -> None:
     for arguments in [
         {"after": -1},

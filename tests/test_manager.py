@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from cardlink_sql import (
@@ -32,12 +32,15 @@ from cardlink_sql.gateways import server
 from cardlink_sql.model import tables
 from cardlink_sql.model.records.session import OTASession
 from tests.conftest import (
-    MIGRATIONS,
     add,
     device,
+    device_ids,
     dump,
     empty_database,
     entry,
+    on_mysql,
+    on_postgresql,
+    on_servers,
     on_sqlite,
     server_url,
     session_id,
@@ -47,10 +50,6 @@ ODD_PASSWORD = "p@ss:w/rd#%?é"
 FORMS_OF_PASSWORD = (ODD_PASSWORD, quote(ODD_PASSWORD, safe=""), quote(ODD_PASSWORD), "ss:w/rd")
 # A port where nothing listens.
 NOBODY = 1
-
-on_servers = pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], indirect=True)
-on_mysql = pytest.mark.parametrize("dialect", [Dialect.MYSQL], indirect=True)
-on_postgresql = pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL], indirect=True)
 
 
 def value(manager: DatabaseManager, sql: str) -> Any:
@@ -117,14 +116,6 @@ def test_threads_that_come_first_together_share_one_engine() -> None:
     assert len(engines) == 1
 
 
-def test_the_environment_names_the_database(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'x.db'}")
-
-    assert DatabaseManager().config.url == f"sqlite:///{tmp_path / 'x.db'}"
-
-
 def test_the_default_is_a_file_in_the_folder_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,9 +130,7 @@ def test_the_default_is_a_file_in_the_folder_data(
 
 def test_a_manager_that_was_closed_can_be_used_again(manager: DatabaseManager) -> None:
     with DatabaseManager(manager.config) as again:
-        with UnitOfWork(again) as uow:
-            uow.devices.create(device())
-            uow.commit()
+        add(again, device())
         again.close()
         again.close()
 
@@ -375,9 +364,7 @@ def test_a_transaction_that_lost_its_connection_is_an_error_and_keeps_nothing(
         with UnitOfWork(one) as uow:
             uow.devices.create(device(4))
             kill_connections(one)
-        with UnitOfWork(one) as uow:
-            uow.devices.create(device(5))
-            uow.commit()
+        add(one, device(5))
 
     assert [row[0] for row in dump(manager)["devices"]] == ["device-0005"]
 
@@ -411,14 +398,11 @@ def in_memory() -> Iterator[DatabaseManager]:
 
 
 def test_a_database_in_memory_lasts_across_units_of_work(in_memory: DatabaseManager) -> None:
-    with UnitOfWork(in_memory) as uow:
-        uow.devices.create(device())
-        uow.commit()
+    add(in_memory, device())
     with UnitOfWork(in_memory) as uow:
         uow.devices.create(device(2))
 
-    with UnitOfWork(in_memory, read_only=True) as uow:
-        assert [d.id for d in uow.devices.get_all()] == ["device-0001"]
+    assert device_ids(in_memory) == ["device-0001"]
     assert in_memory.health_check()["status"] == "healthy"
     with (
         DatabaseManager("sqlite://") as another,
@@ -430,9 +414,7 @@ def test_a_database_in_memory_lasts_across_units_of_work(in_memory: DatabaseMana
 
 def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -> None:
     def work(number: int) -> None:
-        with UnitOfWork(in_memory) as uow:
-            uow.devices.create(device(number))
-            uow.commit()
+        add(in_memory, device(number))
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(40)))
@@ -473,9 +455,7 @@ def test_the_engine_begins_commits_and_rolls_back(manager: DatabaseManager) -> N
         raise ZeroDivisionError
     with manager.engine.connect() as connection:
         connection.execute(insert, ROW)
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device())
-        uow.commit()
+    add(manager, device())
 
     rows = dump(manager)
     assert (rows["settings"], len(rows["devices"])) == ([], 1)
@@ -511,32 +491,8 @@ def test_the_tables_read_what_the_gateways_write(manager: DatabaseManager) -> No
 # Schema
 
 
-def table_names(manager: DatabaseManager) -> set[str]:
-    """The tables that the database has."""
-    return set(inspect(manager.engine).get_table_names())
-
-
-def test_the_schema_is_made_once_and_dropped_whole(empty_url: str) -> None:
-    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
-        assert manager.create_tables() == MIGRATIONS
-        assert manager.create_tables() == []
-        assert set(tables.metadata.tables) <= table_names(manager)
-        with UnitOfWork(manager) as uow:
-            uow.sessions.create_session(session_id=session_id())
-            uow.logs.add_log_batch([entry()] * 3)
-            uow.commit()
-
-        manager.drop_tables()
-        assert table_names(manager) == set()
-
-        assert manager.create_tables() == MIGRATIONS
-        assert not any(dump(manager).values())
-
-
 def test_the_sizes_of_the_tables_are_reported(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create_all([device(1), device(2)])
-        uow.commit()
+    add(manager, device(1), device(2))
 
     sizes = {size.name: size for size in manager.table_sizes()}
 
@@ -661,13 +617,3 @@ def test_echo_logs_each_statement_and_never_its_values(
     for statement in ("devices.create", "devices.find_by", "comm_logs", "COMMIT"):
         assert statement in caplog.text
     assert "SECRET" not in caplog.text
-
-
-def test_without_echo_nothing_is_logged(
-    manager: DatabaseManager, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO), UnitOfWork(manager) as uow:
-        uow.devices.create(device())
-        uow.commit()
-
-    assert caplog.text == ""

@@ -3,7 +3,6 @@
 import getpass
 import os
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -25,6 +24,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
+from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder, warn_skipped
 from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
@@ -32,7 +32,16 @@ from cardlink_sql.schema.migrator.backends import BACKENDS
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.journal import Journal
 from cardlink_sql.schema.migrator.sqltext import split
-from tests.conftest import MIGRATIONS, wait_until
+from tests.conftest import (
+    MIGRATIONS,
+    on,
+    on_mysql,
+    on_postgresql,
+    on_servers,
+    on_sqlite,
+    wait_until,
+)
+from tests.test_threads import THREADS, at_once
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 BOOKKEEPING = {"_yoyo_migration", "_yoyo_log", "_yoyo_version", "cardlink_migration_journal"}
@@ -89,24 +98,9 @@ class Site:
             result = connection.execute(text(sql), values)
             return list(result) if result.returns_rows else []
 
-    def start(self, *, held: bool = False) -> subprocess.Popen[str]:
-        """A process that migrates; a held one once it is released."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", CHILD, self.url, str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if not held:
-            release(process)
-        return process
-
-
-def release(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    def start(self) -> subprocess.Popen[bytes]:
+        """A process that migrates."""
+        return subprocess.Popen([sys.executable, "-c", CHILD, self.url, str(self.folder)])
 
 
 CHILD = """
@@ -117,10 +111,7 @@ from cardlink_sql.database.engine import make_engine
 from cardlink_sql.schema.migrator import Migrator
 
 config = DatabaseConfig(sys.argv[1])
-migrator = Migrator(make_engine(config), config.dialect, folder=Path(sys.argv[2]))
-print("ready", flush=True)
-sys.stdin.readline()
-print(*migrator.migrate(), flush=True)
+Migrator(make_engine(config), config.dialect, folder=Path(sys.argv[2])).migrate()
 """
 
 
@@ -140,42 +131,27 @@ def site(empty_url: str, tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
-SiteMaker = Callable[[Dialect], Site]
-
-
-@pytest.fixture
-def make_site(make_database: Callable[[Dialect], str], tmp_path: Path) -> Iterator[SiteMaker]:
-    """Makes such a site on the backend that is named."""
-    made: list[Site] = []
-
-    def make(dialect: Dialect) -> Site:
-        made.append(Site(make_database(dialect), tmp_path / "migrations"))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.engine.dispose()
-
-
 # --- applying and rolling back -----------------------------------------------------------
 
 
 def test_the_packages_own_migrations(site: Site) -> None:
-    migrator = Migrator(site.engine, site.dialect)
     before = datetime.now(UTC)
-
-    assert migrator.migrate() == MIGRATIONS
-    assert migrator.migrate() == []
-    status = migrator.status()
-
+    manager = DatabaseManager(site.config)
+    assert manager.create_tables() == MIGRATIONS
+    assert manager.create_tables() == []
+    status = manager.migrator.status()
     assert status.is_current
     assert status.current == MIGRATIONS[-1]
     applied = status.applied[-1]
     assert applied.applied_at - before < timedelta(minutes=1)
     assert applied.applied_at.utcoffset() == timedelta(0)
     assert applied.applied_by == f"{getpass.getuser()}@{socket.gethostname()}"
-    assert migrator.rollback("base") == MIGRATIONS[::-1]
-    assert migrator.status() == MigrationStatus(pending=MIGRATIONS)
+    site.run("CREATE TABLE somebody_elses (id INTEGER)")
+    manager.drop_tables()
+    manager.drop_tables()
+    assert inspect(site.engine).get_table_names() == ["somebody_elses"]
+    assert manager.migrator.status() == MigrationStatus(pending=MIGRATIONS)
+    manager.close()
 
 
 def test_up_to_a_revision_and_back(site: Site) -> None:
@@ -192,9 +168,9 @@ def test_up_to_a_revision_and_back(site: Site) -> None:
     assert site.migrate() == ["0001_one", "0002_two", "0003_three"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("revision", ["0004", "", "000", "two"])
-def test_a_revision_that_names_none_or_several(revision: str, make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+def test_a_revision_that_names_none_or_several(revision: str, site: Site) -> None:
     site.write(THREE)
     for action in (site.migrator().migrate, site.migrator().rollback, site.migrator().plan):
         with pytest.raises(MigrationError, match=r"names (no|more than one) migration"):
@@ -202,14 +178,15 @@ def test_a_revision_that_names_none_or_several(revision: str, make_site: SiteMak
     assert site.tables() == set()
 
 
-def test_rolling_back_to_what_is_not_applied_is_refused(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+@on_sqlite
+def test_rolling_back_to_what_is_not_applied_is_refused(site: Site) -> None:
     site.write(THREE)
     site.migrate("0001")
     with pytest.raises(MigrationError, match="0002_two is not applied"):
         site.migrator().rollback("0002")
 
 
+@on_sqlite
 def test_a_missing_rollback_file_is_refused_before_anything_changes(site: Site) -> None:
     site.write(THREE)
     site.remove("0001_one.rollback.sql")
@@ -220,6 +197,7 @@ def test_a_missing_rollback_file_is_refused_before_anything_changes(site: Site) 
     assert site.status().is_current
 
 
+@on_sqlite
 def test_the_plan_is_what_would_be_sent(site: Site) -> None:
     site.write(THREE)
     apply_one = PlannedMigration(
@@ -240,27 +218,16 @@ def test_the_plan_is_what_would_be_sent(site: Site) -> None:
     assert site.tables() == {"one", "uno", "two", "three"}
 
 
-def test_depends_orders_migrations(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+@on_sqlite
+def test_depends_orders_migrations(site: Site) -> None:
     late = "-- depends: 0003_three\n" + THREE["0002_two.sql"]
     site.write({**THREE, "0002_two.sql": late})
     assert site.migrate() == ["0001_one", "0003_three", "0002_two"]
     assert site.status().is_current
 
 
-def test_drop_all_leaves_nothing_and_can_be_repeated(site: Site) -> None:
-    migrator = Migrator(site.engine, site.dialect)
-    migrator.migrate()
-    site.run("CREATE TABLE somebody_elses (id INTEGER)")
-    migrator.drop_all()
-    migrator.drop_all()
-    assert inspect(site.engine).get_table_names() == ["somebody_elses"]
-    assert migrator.migrate() == MIGRATIONS
-
-
-@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
-def test_drop_all_that_fails_drops_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
-    site = make_site(dialect)
+@on(SQLITE, POSTGRESQL)
+def test_drop_all_that_fails_drops_nothing(dialect: Dialect, site: Site) -> None:
     Migrator(site.engine, dialect).migrate()
     # The last table to be dropped is a view now, which DROP TABLE refuses.
     site.run("DROP TABLE _yoyo_version")
@@ -273,9 +240,8 @@ def test_drop_all_that_fails_drops_nothing(dialect: Dialect, make_site: SiteMake
 # --- failures ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
-def test_a_failed_migration_leaves_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
-    site = make_site(dialect)
+@on(SQLITE, POSTGRESQL)
+def test_a_failed_migration_leaves_nothing(dialect: Dialect, site: Site) -> None:
     site.write({"0001_one.sql": FAILING})
     with pytest.raises(MigrationError) as caught:
         site.migrate()
@@ -317,6 +283,7 @@ def test_a_failed_migration_without_transaction_is_resumed(site: Site) -> None:
     assert site.status().is_current
 
 
+@on(SQLITE, MYSQL)
 def test_a_first_statement_that_fails_is_unfinished_too(site: Site) -> None:
     bad = _without_transaction(site.dialect, "DROP TABLE none;")
     site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);", "0002_two.sql": bad})
@@ -333,24 +300,28 @@ def test_a_first_statement_that_fails_is_unfinished_too(site: Site) -> None:
     assert site.status().is_current
 
 
-def test_a_first_statement_that_fails_to_roll_back_is_unfinished_too(site: Site) -> None:
-    made = _without_transaction(site.dialect, "CREATE TABLE one (a INTEGER);")
-    site.write({"0001_one.sql": made, "0001_one.rollback.sql": "DROP TABLE none;"})
+@on(SQLITE, MYSQL)
+@pytest.mark.parametrize(("first", "done"), [("", 0), ("DROP TABLE uno;\n", 1)])
+def test_a_failed_rollback_is_resumed_too(site: Site, first: str, done: int) -> None:
+    made = _without_transaction(site.dialect, THREE["0001_one.sql"])
+    site.write({"0001_one.sql": made, "0001_one.rollback.sql": f"{first}DROP TABLE none;\n"})
     site.migrate()
-    with pytest.raises(MigrationError):
+    with pytest.raises(MigrationError) as caught:
         site.migrator().rollback("base")
-    half = "0001_one is half rolled back: 0 of 1 statements are committed; statement 1 failed"
-    assert half in str(site.status().unfinished)
-    with pytest.raises(MigrationError, match=half):
-        site.migrate()
-    site.write({"0001_one.rollback.sql": "DROP TABLE one;"})
+    assert "roll back again" in str(caught.value.remedy)
+    half = f"0001_one is half rolled back: {done} of {done + 1} statements are committed"
+    assert f"{half}; statement {done + 1} failed" in str(site.status().unfinished)
+    for action in (site.migrate, lambda: site.migrator().rollback("0001")):
+        with pytest.raises(MigrationError, match=half):
+            action()
+    site.write({"0001_one.rollback.sql": THREE["0001_one.rollback.sql"]})
     assert site.migrator().rollback("base") == ["0001_one"]
     assert site.status() == MigrationStatus(pending=["0001_one"])
+    assert site.tables() == set()
 
 
-@pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str)
-def test_a_lost_connection_is_said_and_survived(dialect: Dialect, make_site: SiteMaker) -> None:
-    site = make_site(dialect)
+@on_servers
+def test_a_lost_connection_is_said_and_survived(dialect: Dialect, site: Site) -> None:
     cut = {
         MYSQL: "KILL CONNECTION_ID();",
         POSTGRESQL: "SELECT pg_terminate_backend(pg_backend_pid());",
@@ -366,8 +337,8 @@ def test_a_lost_connection_is_said_and_survived(dialect: Dialect, make_site: Sit
         assert site.tables() == set()
 
 
-def test_an_sqlite_migration_waits_for_a_writer(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+@on_sqlite
+def test_an_sqlite_migration_waits_for_a_writer(site: Site) -> None:
     one = "CREATE TABLE one (a INTEGER PRIMARY KEY, b INTEGER REFERENCES one (a));"
     site.write({**THREE, "0001_one.sql": one})
     site.migrate("0001")
@@ -388,6 +359,7 @@ def test_an_sqlite_migration_waits_for_a_writer(make_site: SiteMaker) -> None:
     writer.close()
 
 
+@on_sqlite
 def test_editing_what_is_committed_is_refused(site: Site) -> None:
     site.write({"0001_one.sql": _without_transaction(site.dialect, FAILING)})
     with pytest.raises(MigrationError):
@@ -399,24 +371,6 @@ def test_editing_what_is_committed_is_refused(site: Site) -> None:
     assert site.tables() == {"one"}
     with pytest.raises(MigrationError, match="half applied"):
         site.migrator().rollback("base")
-
-
-def test_a_failed_rollback_is_resumed_too(make_site: SiteMaker) -> None:
-    site = make_site(MYSQL)
-    site.write({**THREE, "0001_one.rollback.sql": "DROP TABLE uno;\nDROP TABLE none;\n"})
-    site.migrate("0001")
-    with pytest.raises(MigrationError) as caught:
-        site.migrator().rollback("base")
-    assert "roll back again" in str(caught.value.remedy)
-    assert "half rolled back" in str(site.status().unfinished)
-    with pytest.raises(MigrationError, match="half rolled back"):
-        site.migrate()
-    with pytest.raises(MigrationError, match="half rolled back"):
-        site.migrator().rollback("0001")
-    site.write(THREE)
-    assert site.migrator().rollback("base") == ["0001_one"]
-    assert site.tables() == set()
-    assert site.status().unfinished is None
 
 
 def test_rows_without_their_journal_are_not_kept(
@@ -440,84 +394,82 @@ def test_rows_without_their_journal_are_not_kept(
     assert site.run("SELECT a FROM one") == [(1,)]
 
 
-def _cut_off(site: Site, statement: int, done: int) -> None:
+def _cut_off(site: Site, name: str, statement: int) -> None:
     """The journal as a kill leaves it: a statement started, and nobody to say how it went."""
+    (migration,) = (one for one in read_migrations(site.folder, MYSQL) if one.id == name)
     site.run(
-        "UPDATE cardlink_migration_journal SET statement_started = :n, statements_done = :d,"
-        " started_checksum = :c, done_checksum = NULL, error = NULL",
+        "UPDATE cardlink_migration_journal SET statement_started = :n, statements_done = :n - 1,"
+        " started_checksum = :c, done_checksum = NULL, error = NULL WHERE migration_id = :name",
         n=statement,
-        d=done,
-        c=read_migrations(site.folder, MYSQL)[0].apply_statements[statement - 1].checksum,
+        c=migration.apply_statements[statement - 1].checksum,
+        name=name,
     )
-    site.run("DELETE FROM _yoyo_migration")
+    site.run("DELETE FROM _yoyo_migration WHERE migration_id = :name", name=name)
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "CREATE TABLE uno (a INTEGER)",
-        "CREATE INDEX ix ON one (a)",
-        "CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW SET NEW.a = 1",
-        "ALTER TABLE one ADD COLUMN b INTEGER",
-        "ALTER TABLE one ADD CONSTRAINT ck CHECK (a > 0)",
-        "ALTER TABLE one ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES other (a)",
-        "ALTER TABLE one DROP COLUMN c",
-        "DROP TABLE gone",
-        "DROP INDEX ix_old ON one",
-    ],
+TAKEN_EFFECT = (
+    "CREATE TABLE uno (a INTEGER)",
+    "CREATE INDEX ix ON one (a)",
+    "CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW SET NEW.a = 1",
+    "ALTER TABLE one ADD COLUMN b INTEGER",
+    "ALTER TABLE one ADD CONSTRAINT ck CHECK (a > 0)",
+    "ALTER TABLE one ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES other (a)",
+    "ALTER TABLE one DROP COLUMN c",
+    "DROP TABLE gone",
+    "DROP INDEX ix_old ON one",
 )
-def test_a_cut_off_statement_that_took_effect_counts_as_done(
-    statement: str, make_site: SiteMaker
-) -> None:
-    site = make_site(MYSQL)
+
+
+@on_mysql
+def test_a_cut_off_statement_that_took_effect_counts_as_done(site: Site) -> None:
     site.run("CREATE TABLE one (a INTEGER, c INTEGER, KEY ix_old (c, a))")
     site.run("CREATE TABLE gone (a INTEGER)")
     site.run("CREATE TABLE other (a INTEGER PRIMARY KEY)")
-    site.write({"0001_one.sql": f"{statement};\nCREATE TABLE last (a INTEGER);\n"})
-    site.migrate()
-    _cut_off(site, 1, 0)
-    site.run("DROP TABLE last")
-    assert "was under way" in str(site.status().unfinished)
-    assert site.migrate() == ["0001_one"]
-    assert "last" in site.tables()
-
-
-@pytest.mark.parametrize(
-    "statement", ["DO 1", "ALTER TABLE one ADD INDEX (a)", "ALTER TABLE one ADD CHECK (a > 0)"]
-)
-def test_a_cut_off_statement_that_cannot_be_repeated_asks_the_dba(
-    statement: str, make_site: SiteMaker
-) -> None:
-    site = make_site(MYSQL)
-    site.run("CREATE TABLE one (a INTEGER)")
-    site.write({"0001_one.sql": f"SET @x = 1;\n\n{statement};\n"})
-    site.migrate()
-    _cut_off(site, 2, 1)
-    with pytest.raises(MigrationError, match="whether it took effect is not known") as caught:
+    for number, statement in enumerate(TAKEN_EFFECT, start=1):
+        name = f"{number:04}_one"
+        site.write({f"{name}.sql": f"{statement};\nCREATE TABLE last{number} (a INTEGER);\n"})
         site.migrate()
-    assert caught.value.where == "migrations/mysql/0001_one.sql:3"
-    remedy = str(caught.value.remedy)
-    site.run(remedy[remedy.index("UPDATE") : remedy.index(". If not")])
-    assert site.migrate() == ["0001_one"]
+        _cut_off(site, name, 1)
+        site.run(f"DROP TABLE last{number}")
+        assert "was under way" in str(site.status().unfinished), statement
+        assert site.migrate() == [name], statement
+        assert f"last{number}" in site.tables(), statement
 
 
-def test_a_cut_off_statement_that_was_edited_is_refused(make_site: SiteMaker) -> None:
-    site = make_site(MYSQL)
+@on_mysql
+def test_a_cut_off_statement_that_cannot_be_repeated_asks_the_dba(site: Site) -> None:
+    site.run("CREATE TABLE one (a INTEGER)")
+    statements = ("DO 1", "ALTER TABLE one ADD INDEX (a)", "ALTER TABLE one ADD CHECK (a > 0)")
+    for number, statement in enumerate(statements, start=1):
+        name = f"{number:04}_one"
+        site.write({f"{name}.sql": f"SET @x = 1;\n\n{statement};\n"})
+        site.migrate()
+        _cut_off(site, name, 2)
+        with pytest.raises(MigrationError, match="whether it took effect is not known") as caught:
+            site.migrate()
+        assert caught.value.where == f"migrations/mysql/{name}.sql:3"
+        remedy = str(caught.value.remedy)
+        site.run(remedy[remedy.index("UPDATE") : remedy.index(". If not")])
+        assert site.migrate() == [name], statement
+
+
+@on_mysql
+def test_a_cut_off_statement_that_was_edited_is_refused(site: Site) -> None:
     site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);"})
     site.migrate()
-    _cut_off(site, 1, 0)
+    _cut_off(site, "0001_one", 1)
     site.write({"0001_one.sql": "CREATE TABLE two (a INTEGER);"})
     with pytest.raises(DriftError, match="it was edited since"):
         site.migrate()
 
 
-def test_a_cut_off_statement_stays_so_when_its_repetition_fails(make_site: SiteMaker) -> None:
-    site = make_site(MYSQL)
+@on_mysql
+def test_a_cut_off_statement_stays_so_when_its_repetition_fails(site: Site) -> None:
     site.run("CREATE TABLE one (a INTEGER)")
     statements = "SET @x = 1;\nALTER TABLE one ADD COLUMN b INTEGER;"
     site.write({"0001_one.sql": statements})
     site.migrate()
-    _cut_off(site, 2, 1)
+    _cut_off(site, "0001_one", 2)
     site.run("RENAME TABLE one TO away")
     with pytest.raises(MigrationError, match="doesn't exist"):
         site.migrate()
@@ -526,8 +478,8 @@ def test_a_cut_off_statement_stays_so_when_its_repetition_fails(make_site: SiteM
     assert site.migrate() == ["0001_one"]
 
 
-def test_an_index_built_concurrently(make_site: SiteMaker) -> None:
-    site = make_site(POSTGRESQL)
+@on_postgresql
+def test_an_index_built_concurrently(site: Site) -> None:
     site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1), (1);"})
     index = "-- transactional: false\n\nCREATE UNIQUE INDEX CONCURRENTLY ix ON one (a);\n"
     site.write({"0002_two.sql": index})
@@ -554,9 +506,8 @@ def test_an_index_built_concurrently(make_site: SiteMaker) -> None:
     ],
 )
 def test_a_lock_that_others_hold_is_named_with_its_holder(
-    dialect: Dialect, statements: str, make_site: SiteMaker
+    dialect: Dialect, statements: str, site: Site
 ) -> None:
-    site = make_site(dialect)
     site.run("CREATE TABLE one (a INTEGER)")
     site.write({"0001_one.sql": statements})
     with site.engine.connect() as other:
@@ -573,29 +524,19 @@ SESSION = {POSTGRESQL: "SELECT pg_backend_pid()", MYSQL: "SELECT CONNECTION_ID()
 ENDS = {POSTGRESQL: "SELECT pg_terminate_backend({});", MYSQL: "KILL {};"}
 
 
-def test_a_commit_hidden_in_a_string_ends_no_transaction(make_site: SiteMaker) -> None:
-    site = make_site(POSTGRESQL)
-    site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER);\nDO $$BEGIN COMMIT; END$$;"})
-    with pytest.raises(MigrationError, match="invalid transaction termination"):
-        site.migrate()
-    assert site.tables() == set()
-
-
 # --- processes that race or are killed ---------------------------------------------------
 
 
-def test_four_processes_migrate_a_fresh_database(site: Site) -> None:
+def test_a_fresh_database_is_migrated_once(site: Site) -> None:
     site.write(THREE)
-    processes = [site.start(held=True) for _ in range(4)]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        release(process)
-    outputs = [process.communicate(timeout=30) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, outputs
-    done = sorted(output.strip() for output, _ in outputs)
-    assert done == ["", "", "", "0001_one 0002_two 0003_three"]
+    done: list[list[str]] = []
+
+    def migrate(_number: int) -> None:
+        with opened(site.url, site.folder) as own:
+            done.append(own.migrate())
+
+    at_once(migrate)
+    assert sorted(done) == [[]] * (THREADS - 1) + [["0001_one", "0002_two", "0003_three"]]
     assert site.status().is_current
 
 
@@ -618,9 +559,13 @@ def _is_writing(site: Site) -> bool:
             )
         )
     path = Path(str(site.config.engine_url.database))
-    if not path.exists() or "_yoyo_version" not in _sqlite_tables(path):
+    if not path.exists():
         return False
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_yoyo_version'")
+        if not made.fetchone():
+            return False
+        connection.execute("PRAGMA busy_timeout = 0")
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
@@ -629,25 +574,15 @@ def _is_writing(site: Site) -> bool:
     return False
 
 
-def _sqlite_tables(path: Path) -> set[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
-
-
-@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=str)
-def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, make_site: SiteMaker) -> None:
-    site = make_site(dialect)
+@on(SQLITE, POSTGRESQL)
+def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, site: Site) -> None:
     if dialect is POSTGRESQL and int(site.run("SHOW server_version_num")[0][0]) < 140000:
         pytest.skip("PostgreSQL before 14 goes on until the statement ends")
     site.write({"0001_one.sql": f"CREATE TABLE one (a BIGINT);\n{ENDLESS[dialect]}\n"})
     process = site.start()
     wait_until(lambda: _is_writing(site))
-    _kill(process)
+    process.kill()
+    process.wait(10)
     site.write({"0001_one.sql": "CREATE TABLE one (a BIGINT);"})
     assert site.migrate() == ["0001_one"]
     assert site.tables() == {"one"}
@@ -655,9 +590,9 @@ def test_a_kill_in_the_transaction_leaves_nothing(dialect: Dialect, make_site: S
         assert not list(Path(str(site.config.engine_url.database)).parent.glob("*lock*"))
 
 
-def test_a_kill_before_the_journal_says_done(make_site: SiteMaker) -> None:
+@on_mysql
+def test_a_kill_before_the_journal_says_done(site: Site) -> None:
     """The server finishes the ALTER after its client has died; the next run finds that out."""
-    site = make_site(MYSQL)
     sql = "SELECT 1;\nALTER TABLE one ADD COLUMN b INTEGER;\nCREATE TABLE two (a INTEGER);\n"
     site.write({"0001_one.sql": sql})
     site.run("CREATE TABLE one (a INTEGER)")
@@ -669,7 +604,8 @@ def test_a_kill_before_the_journal_says_done(make_site: SiteMaker) -> None:
             " WHERE info LIKE 'ALTER TABLE one%' AND db = DATABASE()"
         )
         wait_until(lambda: site.run(waiting))
-        _kill(process)
+        process.kill()
+        process.wait(10)
         assert "statement 2 was under way" in str(site.status().unfinished)
         with pytest.raises(MigrationError, match="another migrator has held the lock"):
             site.migrator(lock_timeout=0.1).migrate()
@@ -765,6 +701,7 @@ def _squeeze_in(site: Site) -> str:
     return "0000_zero is not applied, but 0003_three, which comes after it, is"
 
 
+@on_sqlite
 @pytest.mark.parametrize("change", [_edit, _lose, _squeeze_in])
 def test_drift_is_reported_and_refused(change: Callable[[Site], str], site: Site) -> None:
     site.write(THREE)
@@ -785,8 +722,8 @@ def test_drift_is_reported_and_refused(change: Callable[[Site], str], site: Site
     assert site.tables() == {"one", "uno", "two", "three"}
 
 
-def test_a_file_before_a_half_applied_one_is_drift(make_site: SiteMaker) -> None:
-    site = make_site(MYSQL)
+@on_mysql
+def test_a_file_before_a_half_applied_one_is_drift(site: Site) -> None:
     site.write({"0002_two.sql": FAILING})
     with pytest.raises(MigrationError):
         site.migrate()
@@ -795,6 +732,7 @@ def test_a_file_before_a_half_applied_one_is_drift(make_site: SiteMaker) -> None
         site.migrate()
 
 
+@on_sqlite
 def test_line_endings_are_no_drift(site: Site) -> None:
     site.write(THREE)
     site.migrate()
@@ -836,6 +774,7 @@ def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) ->
         assert str(caught.value).startswith(f"migrations/{dialect}/0001_one.sql:")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -860,8 +799,7 @@ def test_a_faulty_file_is_refused(content: str, message: str, tmp_path: Path) ->
         ),
     ],
 )
-def test_a_faulty_folder_is_refused(files: Files, message: str, make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+def test_a_faulty_folder_is_refused(files: Files, message: str, site: Site) -> None:
     site.write(files)
     for action in (site.migrate, site.status):
         with pytest.raises(MigrationError, match=message):
@@ -869,10 +807,10 @@ def test_a_faulty_folder_is_refused(files: Files, message: str, make_site: SiteM
     assert not Path(str(site.config.engine_url.database)).exists()
 
 
+@on_sqlite
 def test_files_of_editors_are_skipped_with_one_warning_each(
-    make_site: SiteMaker, caplog: pytest.LogCaptureFixture
+    site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site = make_site(SQLITE)
     left = (".#0001_one.sql", "._0001_one.sql", "0001_one.sql~")
     site.write({"0001_one.sql": "SELECT 1;"} | dict.fromkeys(left, "junk"))
     warn_skipped.cache_clear()
@@ -884,9 +822,9 @@ def test_files_of_editors_are_skipped_with_one_warning_each(
     ]
 
 
-def test_what_is_let_pass(make_site: SiteMaker) -> None:
+@on_sqlite
+def test_what_is_let_pass(site: Site) -> None:
     """Words of transactions inside bodies, strings, comments and names are not refused."""
-    site = make_site(SQLITE)
     body = (
         "CREATE TABLE one (a TEXT DEFAULT 'x; COMMIT; y', \"begin\" INTEGER);\n"
         "-- ; COMMIT; DELIMITER //\n"
@@ -935,9 +873,9 @@ def test_a_file_is_cut_where_its_statements_end(dialect: Dialect, statements: li
     assert split("\n".join(statements), dialect) == statements
 
 
+@on_postgresql
 @pytest.mark.parametrize("directive", ["", "-- transactional: false\n"])
-def test_a_search_path_is_the_migrations_own(directive: str, make_site: SiteMaker) -> None:
-    site = make_site(POSTGRESQL)
+def test_a_search_path_is_the_migrations_own(directive: str, site: Site) -> None:
     there = (
         f"{directive}CREATE SCHEMA there;\nSET search_path TO there;\n"
         "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1);\n"
@@ -957,31 +895,31 @@ def test_a_search_path_is_the_migrations_own(directive: str, make_site: SiteMake
     assert site.migrator().rollback("base") == ["0002_two", "0001_one"]
 
 
-def test_procedural_code_reaches_the_servers_whole(make_site: SiteMaker) -> None:
-    mysql = make_site(MYSQL)
-    mysql.write(
-        {
-            "0001_one.sql": "CREATE TABLE one (a INTEGER);\n"
-            "CREATE PROCEDURE p() BEGIN\n  START TRANSACTION;\n"
-            "  INSERT INTO one VALUES (7 % 4);\n  COMMIT;\nEND;\nCALL p();\n"
-        }
-    )
-    mysql.write({"0002_two.sql": LOOPS + "CALL loops();\nINSERT INTO one VALUES (9);\n"})
-    assert [len(step.statements) for step in mysql.migrator().plan()] == [3, 6]
-    mysql.migrate()
-    assert mysql.run("SELECT a FROM one") == [(3,), (11,), (9,)]
-    postgresql = make_site(POSTGRESQL)
-    postgresql.write(
-        {
-            "0001_one.sql": "CREATE TABLE one (a INTEGER);\n"
-            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $body$\nBEGIN\n"
-            "  NEW.a := 7 % 4; RETURN NEW;\nEND;\n$body$;\n"
-            "CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW EXECUTE FUNCTION f();\n"
-            "INSERT INTO one VALUES (1);\n"
-        }
-    )
-    postgresql.migrate()
-    assert postgresql.run("SELECT a FROM one") == [(3,)]
+PROCEDURAL = {
+    MYSQL: {
+        "0001_one.sql": "CREATE TABLE one (a INTEGER);\n"
+        "CREATE PROCEDURE p() BEGIN\n  START TRANSACTION;\n"
+        "  INSERT INTO one VALUES (7 % 4);\n  COMMIT;\nEND;\nCALL p();\n",
+        "0002_two.sql": LOOPS + "CALL loops();\nINSERT INTO one VALUES (9);\n",
+    },
+    POSTGRESQL: {
+        "0001_one.sql": "CREATE TABLE one (a INTEGER);\n"
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $body$\nBEGIN\n"
+        "  NEW.a := 7 % 4; RETURN NEW;\nEND;\n$body$;\n"
+        "CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW EXECUTE FUNCTION f();\n"
+        "INSERT INTO one VALUES (1);\n"
+    },
+}
+
+
+@on_servers
+def test_procedural_code_reaches_the_servers_whole(site: Site) -> None:
+    site.write(PROCEDURAL[site.dialect])
+    counts = [len(step.statements) for step in site.migrator().plan()]
+    assert counts == ([3, 6] if site.dialect is MYSQL else [4])
+    site.migrate()
+    expected = [(3,), (11,), (9,)] if site.dialect is MYSQL else [(3,)]
+    assert site.run("SELECT a FROM one") == expected
 
 
 def test_dialects_read_in_one_process_do_not_mix(tmp_path: Path) -> None:
@@ -996,10 +934,10 @@ def test_dialects_read_in_one_process_do_not_mix(tmp_path: Path) -> None:
         assert two.depends == {one}
 
 
-def test_migrations_in_a_zip(make_site: SiteMaker, tmp_path: Path) -> None:
+@on_sqlite
+def test_migrations_in_a_zip(site: Site, tmp_path: Path) -> None:
     source = Path(str(resource_folder("migrations")))
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", source.parent, "migrations")
-    site = make_site(SQLITE)
     with zipfile.ZipFile(archive) as packed:
         folder = zipfile.Path(packed, "migrations/")
         assert Migrator(site.engine, SQLITE, folder=folder).migrate() == MIGRATIONS
@@ -1021,8 +959,8 @@ def test_status_makes_no_file_and_no_table(site: Site) -> None:
         assert not BOOKKEEPING & set(inspect(connection).get_table_names())
 
 
-def test_status_leaves_an_sqlite_file_and_its_folder_as_they_are(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+@on_sqlite
+def test_status_leaves_an_sqlite_file_and_its_folder_as_they_are(site: Site) -> None:
     site.write(THREE)
     site.migrate()
     site.engine.dispose()
@@ -1037,8 +975,8 @@ def test_status_leaves_an_sqlite_file_and_its_folder_as_they_are(make_site: Site
     assert before == (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir()))
 
 
-def test_status_sees_what_another_connection_has_in_its_log(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+@on_sqlite
+def test_status_sees_what_another_connection_has_in_its_log(site: Site) -> None:
     site.write(THREE)
     site.migrate("0001")
     with site.engine.connect() as reader:
@@ -1047,9 +985,8 @@ def test_status_sees_what_another_connection_has_in_its_log(make_site: SiteMaker
         assert site.status().is_current
 
 
-@pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str)
-def test_status_needs_select_alone(dialect: Dialect, make_site: SiteMaker) -> None:
-    site = make_site(dialect)
+@on_servers
+def test_status_needs_select_alone(dialect: Dialect, site: Site) -> None:
     site.write(THREE)
     reader = f"reader_{os.getpid()}"
     database = site.config.engine_url.database
@@ -1082,6 +1019,7 @@ def test_status_needs_select_alone(dialect: Dialect, make_site: SiteMaker) -> No
 # --- what yoyo and its surroundings would do ---------------------------------------------
 
 
+@on_sqlite
 def test_a_user_without_a_name_and_a_host_without_dns(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1105,9 +1043,8 @@ ALTER TABLE new_parent RENAME TO parent;
 
 
 @pytest.fixture
-def family(make_site: SiteMaker) -> Site:
+def family(site: Site) -> Site:
     """A parent with a child that goes with it."""
-    site = make_site(SQLITE)
     site.run("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
     site.run("CREATE TABLE child (id INTEGER REFERENCES parent (id) ON DELETE CASCADE)")
     site.run("INSERT INTO parent VALUES (1), (2)")
@@ -1115,12 +1052,14 @@ def family(make_site: SiteMaker) -> Site:
     return site
 
 
+@on_sqlite
 def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(family: Site) -> None:
     family.write({"0001_one.sql": REBUILD.format(condition="")})
     family.migrate()
     assert family.run("SELECT id FROM child ORDER BY id") == [(1,), (2,)]
 
 
+@on_sqlite
 def test_a_rebuild_that_orphans_rows_is_refused(family: Site) -> None:
     family.write({"0001_one.sql": REBUILD.format(condition=" WHERE id = 1")})
     with pytest.raises(MigrationError, match=r"1 row\(s\) of child would refer to rows of parent"):
@@ -1129,8 +1068,8 @@ def test_a_rebuild_that_orphans_rows_is_refused(family: Site) -> None:
     assert not family.status().applied
 
 
-def test_a_foreign_key_to_no_key_is_refused(make_site: SiteMaker) -> None:
-    site = make_site(SQLITE)
+@on_sqlite
+def test_a_foreign_key_to_no_key_is_refused(site: Site) -> None:
     site.write({"0001_one.sql": "CREATE TABLE one (a INTEGER REFERENCES one (a));"})
     with pytest.raises(MigrationError, match="foreign key mismatch") as caught:
         site.migrate()
@@ -1138,6 +1077,7 @@ def test_a_foreign_key_to_no_key_is_refused(make_site: SiteMaker) -> None:
     assert site.tables() == set()
 
 
+@on_sqlite
 def test_orphans_of_old_do_not_hinder(family: Site) -> None:
     with sqlite3.connect(str(family.config.engine_url.database)) as connection:
         connection.execute("INSERT INTO child VALUES (99)")

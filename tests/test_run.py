@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -14,30 +15,16 @@ from cardlink_sql import (
     ConnectionError,
     DatabaseConfig,
     DatabaseManager,
-    Dialect,
     IntegrityError,
     NotFoundError,
     QueryError,
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.database.retry import LONGEST_PAUSE, may_run_again, pause_after
-from tests.conftest import device
+from cardlink_sql.database.retry import LONGEST_PAUSE, pause_after
+from tests.conftest import add, device, device_ids, on_servers, on_sqlite
 from tests.cutting_proxy import CuttingProxy
 from tests.test_manager import kill_connections
-
-on_servers = pytest.mark.parametrize(
-    "dialect", [Dialect.POSTGRESQL, Dialect.MYSQL], ids=str, indirect=True
-)
-on_sqlite = pytest.mark.parametrize("dialect", [Dialect.SQLITE], ids=str, indirect=True)
-
-
-@pytest.fixture
-def proxy(manager: DatabaseManager) -> Iterator[CuttingProxy]:
-    """A proxy before the server."""
-    proxy = CuttingProxy(manager)
-    yield proxy
-    proxy.close()
 
 
 @pytest.fixture
@@ -45,12 +32,6 @@ def cut(manager: DatabaseManager, proxy: CuttingProxy) -> Iterator[DatabaseManag
     """A manager that connects through the proxy."""
     with proxy.manager(manager) as through:
         yield through
-
-
-def names(manager: DatabaseManager) -> list[str]:
-    """The ids of all devices."""
-    with UnitOfWork(manager, read_only=True) as uow:
-        return sorted(one.id for one in uow.devices.get_all())
 
 
 class Work:
@@ -70,7 +51,7 @@ class Work:
 
 def test_the_work_is_committed_and_its_result_returned(manager: DatabaseManager) -> None:
     assert manager.run(Work()) == "device-0001"
-    assert names(manager) == ["device-0001"]
+    assert device_ids(manager) == ["device-0001"]
 
 
 def test_a_read_only_run_reads(manager: DatabaseManager) -> None:
@@ -82,9 +63,10 @@ def test_a_read_only_run_reads(manager: DatabaseManager) -> None:
 def test_a_conflict_and_a_broken_connection_run_again(manager: DatabaseManager) -> None:
     work = Work(ConflictError("lost"), ConnectionError("broke"))
     assert manager.run(work) == "device-0003"
-    assert names(manager) == ["device-0003"]
+    assert device_ids(manager) == ["device-0003"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "error",
     [
@@ -102,9 +84,10 @@ def test_any_other_error_does_not(manager: DatabaseManager, error: Exception) ->
         manager.run(work)
     assert raised.value is error
     assert work.runs == 1
-    assert names(manager) == []
+    assert device_ids(manager) == []
 
 
+@on_sqlite
 def test_the_attempts_end(manager: DatabaseManager) -> None:
     work = Work(*(ConflictError("lost") for _ in range(9)))
     with pytest.raises(ConflictError) as raised:
@@ -113,22 +96,12 @@ def test_the_attempts_end(manager: DatabaseManager) -> None:
     assert raised.value.__notes__ == ["given up after 3 attempts"]
 
 
+@on_sqlite
 def test_no_attempt_begins_after_the_time(manager: DatabaseManager) -> None:
     work = Work(*(ConflictError("lost") for _ in range(9)))
     with pytest.raises(ConflictError):
         manager.run(work, attempts=9, within=0)
     assert work.runs == 1
-
-
-def test_what_is_no_function_is_refused(manager: DatabaseManager) -> None:
-    with pytest.raises(ValidationError, match="work: expected a function, got NoneType"):
-        manager.run(None)  # type: ignore[arg-type]
-
-
-def test_a_wrong_number_of_attempts_is_refused(manager: DatabaseManager) -> None:
-    for attempts in [0, -1, 1.5, True]:
-        with pytest.raises(ValidationError, match="attempts"):
-            manager.run(Work(), attempts=attempts)
 
 
 def test_work_that_has_committed_by_itself_does_not_run_again(manager: DatabaseManager) -> None:
@@ -139,23 +112,29 @@ def test_work_that_has_committed_by_itself_does_not_run_again(manager: DatabaseM
 
     with pytest.raises(QueryError, match="committed a part by itself"):
         manager.run(work)
-    assert names(manager) == ["device-0001"]
+    assert device_ids(manager) == ["device-0001"]
 
 
-def test_a_coroutine_function_is_refused(manager: DatabaseManager) -> None:
-    async def work(uow: UnitOfWork) -> None:
-        uow.devices.create(device(1))
-
-    with pytest.raises(ValidationError, match="coroutine function"):
-        manager.run(work)
+async def coroutine(uow: UnitOfWork) -> None:
+    uow.devices.create(device(1))
 
 
-def test_a_generator_function_is_refused(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> Iterator[int]:
-        yield uow.devices.count()
+def generator(uow: UnitOfWork) -> Iterator[int]:
+    yield uow.devices.count()
 
-    with pytest.raises(ValidationError, match="generator function"):
-        manager.run(work)
+
+@pytest.mark.parametrize(
+    ("work", "attempts", "message"),
+    [
+        (None, 1, "work: expected a function, got NoneType"),
+        (coroutine, 1, "coroutine function"),
+        (generator, 1, "generator function"),
+        *((Work(), attempts, "attempts") for attempts in (0, -1, 1.5, True)),
+    ],
+)
+def test_a_wrong_argument_is_refused(work: Any, attempts: int, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DatabaseManager("sqlite://").run(work, attempts=attempts)
 
 
 def test_the_pauses_grow_to_a_limit_and_differ() -> None:
@@ -165,21 +144,12 @@ def test_the_pauses_grow_to_a_limit_and_differ() -> None:
     assert len({pause_after(3) for _ in range(50)}) > 40
 
 
-def test_what_may_run_again_is_one_rule() -> None:
-    assert may_run_again(ConflictError("x"))
-    assert may_run_again(ConnectionError("x"))
-    assert not may_run_again(CommitInDoubtError("x"))
-    assert not may_run_again(QueryError("x"))
-
-
 # Real conflicts
 
 
 @on_servers
 def test_both_sides_of_a_deadlock_get_through(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create_all([device(1), device(2)])
-        uow.commit()
+    add(manager, device(1), device(2))
     both_hold_one = Barrier(2, timeout=10)
     runs = {1: 0, 2: 0}
 
@@ -214,7 +184,7 @@ def test_a_writer_that_waited_too_long_for_the_lock_gets_through(
                 done.result(0.1)
             holder.rollback()
             assert done.result(20)
-    assert len(names(manager)) == 1
+    assert len(device_ids(manager)) == 1
 
 
 # Real breaks
@@ -236,7 +206,7 @@ def test_a_connection_that_is_killed_before_the_commit_runs_again(
         manager.engine.dispose()
         one.run(work)
     assert len(runs) == 2
-    assert names(manager) == ["device-0001", "device-0002"]
+    assert device_ids(manager) == ["device-0001", "device-0002"]
 
 
 @on_servers
@@ -250,7 +220,7 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again(
             done.result(0.1)
         proxy.is_down = False
         done.result(20)
-    assert len(names(manager)) == 1
+    assert len(device_ids(manager)) == 1
 
 
 @on_servers
@@ -265,7 +235,7 @@ def test_a_lost_answer_to_a_commit_is_an_error_of_its_own_and_does_not_run_again
         cut.run(work)
     assert isinstance(raised.value, ConnectionError)
     assert work.runs == 1
-    assert names(manager) == kept
+    assert device_ids(manager) == kept
     assert cut.run(lambda uow: uow.devices.count()) == len(kept)
 
 

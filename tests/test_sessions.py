@@ -318,35 +318,26 @@ def test_an_update_does_not_change_what_the_steps_change(uow: UnitOfWork) -> Non
 # Lists
 
 
-def test_sessions_of_one_moment_have_one_order(uow: UnitOfWork) -> None:
-    uow.devices.create(device())
-    uow.cards.create(card())
-    for number in (2, 4, 1, 3):
-        create(uow, number, created_at=MOMENT, device_id="device-0001", card_iccid=iccid())
-
-    for found in (
-        uow.sessions.get_all(),
-        uow.sessions.find_by_device("device-0001"),
-        uow.sessions.find_by_card(iccid()),
-        uow.sessions.find_by_status("pending"),
-        uow.sessions.find_open(),
-        uow.sessions.find_by_date_range(MOMENT, MOMENT + timedelta(seconds=1)),
-    ):
-        assert ids(found) == [4, 3, 2, 1]
-
-
-def test_sessions_are_found_by_device_and_card_newest_first(uow: UnitOfWork) -> None:
+def test_lists_are_newest_first_and_have_one_order_for_a_moment(uow: UnitOfWork) -> None:
     uow.devices.create_all([device(1), device(2)])
     uow.cards.create_all([card(1), card(2)])
     for number in (2, 5, 1, 4, 3):
-        one = 1 + number % 2
-        create(uow, number, device_id=f"device-000{one}", card_iccid=iccid(3 - one))
+        one, at = 1 + number % 2, MOMENT + timedelta(seconds=number // 3)
+        of: dict[str, Any] = {"device_id": f"device-000{one}", "card_iccid": iccid(3 - one)}
+        create(uow, number, created_at=at, **of)
 
-    assert ids(uow.sessions.get_all()) == [5, 4, 3, 2, 1]
+    for every in (
+        uow.sessions.get_all(),
+        uow.sessions.find_by_status("pending"),
+        uow.sessions.find_open(),
+        uow.sessions.find_by_date_range(MOMENT, MOMENT + timedelta(seconds=2)),
+    ):
+        assert ids(every) == [5, 4, 3, 2, 1]
     assert ids(uow.sessions.find_by_device("device-0001")) == [4, 2]
     assert ids(uow.sessions.find_by_device("device-0002", limit=2)) == [5, 3]
     assert uow.sessions.find_by_device("device-0003") == []
     assert ids(uow.sessions.find_by_card(iccid(2))) == [4, 2]
+    assert ids(uow.sessions.find_by_card(iccid(1))) == [5, 3, 1]
     assert ids(uow.sessions.find_by_card(iccid(1), limit=1)) == [5]
 
 

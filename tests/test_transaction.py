@@ -23,7 +23,7 @@ from cardlink_sql import (
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.parser import parse
-from tests.conftest import device
+from tests.conftest import add, device, on_servers
 
 IDS = [f"device-{number}" for number in range(5)]
 
@@ -138,7 +138,7 @@ class Interrupt(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-@pytest.mark.parametrize("dialect", [Dialect.MYSQL, Dialect.POSTGRESQL], ids=str, indirect=True)
+@on_servers
 def test_an_answer_that_an_interrupt_left_unread_is_nobodys(
     manager: DatabaseManager, *, read_only: bool
 ) -> None:
@@ -248,17 +248,13 @@ def test_a_snapshot_is_one_state_that_writes_nothing_and_stops_no_writer(
     delete = manager.library.query("devices", "delete_by_id")
     with manager.transaction(read_only=True, snapshot=True) as transaction:
         assert transaction.scalar(count, {}) == 0
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(Device("a", DeviceType.PHONE))
-            uow.commit()
+        add(manager, Device("a", DeviceType.PHONE))
         assert transaction.scalar(count, {}) == 0
         with pytest.raises(QueryError, match="read-only"):
             transaction.execute(delete, {"id": "a"})
         transaction.commit()
         assert transaction.scalar(count, {}) == 1
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(Device("b", DeviceType.PHONE))
-        uow.commit()
+    add(manager, Device("b", DeviceType.PHONE))
 
 
 class TestAfterAFailure:
