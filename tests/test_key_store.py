@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,20 +216,21 @@ def test_a_real_handshake(store: KeyStore, broken: KeyStore) -> None:
     assert not handshake(broken.ssl_callback, "card_1", KEY[1:])
 
 
-def test_a_look_up_waits_no_longer_than_its_limit_for_a_connection(empty_url: str) -> None:
-    config = DatabaseConfig(empty_url, pool_size=1, max_overflow=0, pool_timeout=30)
-    with DatabaseManager(config) as manager:
-        manager.create_tables()
-        keys = KeyStore(manager, timeout=0.2)
-        with UnitOfWork(manager) as uow:
+def test_a_look_up_waits_no_longer_than_its_limit_for_a_connection(
+    manager: DatabaseManager,
+) -> None:
+    config = replace(manager.config, pool_size=1, max_overflow=0, pool_timeout=30)
+    with DatabaseManager(config) as one:
+        keys = KeyStore(one, timeout=0.2)
+        with UnitOfWork(one) as uow:
             uow.devices.count()
             began = time.monotonic()
             with pytest.raises(ConnectionError, match="every connection of the pool is in use"):
                 keys.get_key("card_1")
             assert time.monotonic() - began < 10
         assert keys.get_key("card_1") is None
-        manager.pool.discard()
-        assert manager.engine.pool.timeout() == 30
+        one.pool.discard()
+        assert one.engine.pool.timeout() == 30
 
 
 @on_sqlite

@@ -40,6 +40,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.live import persistent_writer
 from cardlink_sql.live.batch import BatchWriter
+from cardlink_sql.model.records.session import OTASession
 from tests.conftest import MOMENT, card, iccid, on_servers, on_sqlite, session_id, wait_until
 from tests.cutting_proxy import CuttingProxy
 from tests.roles import ask, execute
@@ -81,8 +82,8 @@ def record_session(recorder: Recorder, exchanges: int = 3) -> str:
 
 def apdus(manager: DatabaseManager, session: str) -> list[str]:
     """The APDUs of a session, in their order."""
-    with UnitOfWork(manager, read_only=True) as uow:
-        return [entry.raw_data for entry in uow.logs.find_by_session(session)]
+    found = manager.run(lambda uow: uow.logs.find_by_session(session), read_only=True)
+    return [entry.raw_data for entry in found]
 
 
 def whole(exchanges: int = 3) -> list[str]:
@@ -90,13 +91,20 @@ def whole(exchanges: int = 3) -> list[str]:
     return [apdu for n in range(exchanges) for apdu in (f"00A4{n:04X}", f"{n:04X}9000")]
 
 
+def row_of(manager: DatabaseManager, session: str) -> OTASession:
+    """A session as it is stored."""
+    row = manager.run(lambda uow: uow.sessions.get_by_id(session), read_only=True)
+    assert row is not None
+    return row
+
+
 def is_whole(manager: DatabaseManager, session: str, exchanges: int = 3) -> bool:
     """Whether a session of :func:`record_session` is there, byte for byte."""
-    with UnitOfWork(manager, read_only=True) as uow:
-        row = uow.sessions.get_by_id(session)
+    if not manager.run(lambda uow: uow.sessions.exists(session), read_only=True):
+        return False
+    row = row_of(manager, session)
     return (
-        row is not None
-        and row.status is SessionStatus.COMPLETED
+        row.status is SessionStatus.COMPLETED
         and row.tls_psk_identity == "card_1"
         and apdus(manager, session) == whole(exchanges)
     )
@@ -113,10 +121,8 @@ def test_a_session_is_written_with_the_times_at_which_it_was_put_in(
     recorder.add_log(session, "response", "6a82", "SELECT", None, None, 2.5, timestamp=MOMENT)
     recorder.fail_session(session, "E1", "broke", at=MOMENT)
     recorder.flush()
-    with UnitOfWork(manager, read_only=True) as uow:
-        row = uow.sessions.get_by_id(session_id(5))
-        (entry,) = uow.logs.find_by_session(session)
-    assert row is not None
+    row = row_of(manager, session_id(5))
+    (entry,) = manager.run(lambda uow: uow.logs.find_by_session(session))
     assert (row.session_type, row.status) == (SessionType.POLLED, SessionStatus.FAILED)
     assert row.created_at == row.started_at == row.ended_at == entry.timestamp == MOMENT
     assert (row.error_code, row.error_message) == ("E1", "broke")
@@ -130,11 +136,9 @@ def test_times_are_those_of_the_call(recorder: Recorder, manager: DatabaseManage
     put_in = time.time()
     wait_until(lambda: time.time() > put_in + 0.05)
     recorder.flush()
-    with UnitOfWork(manager, read_only=True) as uow:
-        row = uow.sessions.get_by_id(session)
-    assert row is not None
-    assert row.ended_at is not None
-    assert row.ended_at.timestamp() <= put_in
+    ended_at = row_of(manager, session).ended_at
+    assert ended_at is not None
+    assert ended_at.timestamp() <= put_in
 
 
 def test_a_session_gets_the_card_of_its_identity(
@@ -148,10 +152,8 @@ def test_a_session_gets_the_card_of_its_identity(
     timed_out = recorder.open_session(card_iccid=iccid(1), psk_identity="nobody")
     recorder.timeout_session(timed_out)
     recorder.flush()
-    with UnitOfWork(manager, read_only=True) as uow:
-        rows = [uow.sessions.get_by_id(one) for one in (known, unknown, timed_out)]
-    assert [row and row.card_iccid for row in rows] == [iccid(1), None, iccid(1)]
-    assert rows[2] is not None
+    rows = [row_of(manager, one) for one in (known, unknown, timed_out)]
+    assert [row.card_iccid for row in rows] == [iccid(1), None, iccid(1)]
     assert rows[2].status is SessionStatus.TIMEOUT
 
 
@@ -165,26 +167,25 @@ def test_a_session_that_is_opened_is_active_and_described(
     recorder.set_tls_info(opened, "PSK-AES", "card_1", metadata=facts)
     facts.clear()
     recorder.flush()
-    with UnitOfWork(manager, read_only=True) as uow:
-        row = uow.sessions.get_by_id(opened)
-    assert row is not None
+    row = row_of(manager, opened)
     assert row.metadata == {"client": "192.0.2.7:4433", "tls": "1.2"}
     assert (row.status, row.session_type) == (SessionStatus.ACTIVE, SessionType.POLLED)
     assert (row.tls_cipher_suite, row.tls_psk_identity) == ("PSK-AES", "card_1")
     assert row.created_at == row.started_at == MOMENT
 
 
+@on_sqlite
 def test_eight_threads_lose_nothing_and_keep_the_order(manager: DatabaseManager) -> None:
     sessions: list[str] = []
     with Recorder(manager, interval=0.01) as recorder:
 
         def work(number: int) -> None:
-            for _ in range(20):
+            for _ in range(10):
                 sessions.append(record_session(recorder, exchanges=4))
 
         at_once(work)
         recorder.flush()
-        assert recorder.figures() == RecorderFigures(0, 160 * 12, 0, 0.0)
+        assert recorder.figures() == RecorderFigures(0, 80 * 12, 0, 0.0)
     assert all(is_whole(manager, session, exchanges=4) for session in sessions)
 
 
@@ -390,45 +391,47 @@ TRIGGERS = {
 END_TRIGGER = {
     Dialect.SQLITE: "DROP TRIGGER no_ff",
     Dialect.MYSQL: "DROP TRIGGER no_ff",
-    Dialect.POSTGRESQL: "DROP TRIGGER no_ff ON comm_logs",
+    Dialect.POSTGRESQL: "DROP FUNCTION no_ff() CASCADE",
 }
 
 
-@pytest.fixture
-def own_database(empty_url: str) -> Iterator[DatabaseManager]:
-    """A database whose tables a test may change."""
-    with DatabaseManager(DatabaseConfig(empty_url)) as manager:
-        manager.create_tables()
-        yield manager
+@contextmanager
+def refused(owner: DatabaseManager, pattern: str) -> Iterator[None]:
+    """Have the database refuse the APDUs of a pattern meanwhile."""
+    execute(owner, TRIGGERS[owner.dialect].format(pattern))
+    try:
+        yield
+    finally:
+        execute(owner, END_TRIGGER[owner.dialect])
 
 
 def test_an_item_that_the_database_cannot_write_does_not_stop_the_others(
-    own_database: DatabaseManager, dialect: Dialect
+    manager: DatabaseManager, owner: DatabaseManager
 ) -> None:
     reported: list[RefusedItem] = []
-    execute(own_database, TRIGGERS[dialect].format("FFFF"))
-    with Recorder(own_database, interval=FOREVER, on_refused=reported.append) as recorder:
+    recorder = Recorder(manager, interval=FOREVER, on_refused=reported.append)
+    with refused(owner, "FFFF"), recorder:
         sessions = [record_session(recorder) for _ in range(3)]
         recorder.add_log(sessions[0], "command", "FFFF")
         recorder.flush()
-    assert all(is_whole(own_database, session) for session in sessions)
+    assert all(is_whole(manager, session) for session in sessions)
     assert [(one.method, type(one.error)) for one in reported] == [("add_log", QueryError)]
 
 
 def test_a_table_that_takes_nothing_refuses_no_item(
-    own_database: DatabaseManager, dialect: Dialect
+    manager: DatabaseManager, owner: DatabaseManager
 ) -> None:
-    execute(own_database, TRIGGERS[dialect].format("%"))
-    with Recorder(own_database, interval=0.01) as recorder:
-        sessions = [record_session(recorder, exchanges=1) for _ in range(2)]
-        with pytest.raises(ConnectionError):
-            recorder.flush(timeout=1.5)
-        execute(own_database, END_TRIGGER[dialect])
+    with Recorder(manager, interval=0.01) as recorder:
+        with refused(owner, "%"):
+            sessions = [record_session(recorder, exchanges=1) for _ in range(2)]
+            with pytest.raises(ConnectionError):
+                recorder.flush(timeout=1.5)
         recorder.flush()
         assert recorder.figures().refused == 0
-    assert all(is_whole(own_database, session, exchanges=1) for session in sessions)
+    assert all(is_whole(manager, session, exchanges=1) for session in sessions)
 
 
+@on_sqlite
 def test_a_database_that_takes_nothing_refuses_no_item(
     empty_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -483,10 +486,9 @@ def test_a_lost_answer_to_a_commit_doubles_nothing_and_loses_nothing(
         recorder.flush()
     assert apdus(manager, session) == [*expected, "00B0"]
     assert not other or is_whole(manager, other)
-    with UnitOfWork(manager, read_only=True) as uow:
-        row = uow.sessions.get_by_id(session)
-        assert uow.sessions.count() == 1 + (batch in ("created", "opened"))
-    assert row is not None
+    count = manager.run(lambda uow: uow.sessions.count())
+    assert count == 1 + (batch in ("created", "opened"))
+    row = row_of(manager, session)
     assert row.status is (SessionStatus.COMPLETED if batch == "ended" else SessionStatus.ACTIVE)
     assert row.tls_psk_identity == ("card_1" if batch == "described" else None)
 
@@ -541,8 +543,7 @@ def test_a_lost_commit_is_judged_by_more_than_one_session(
         recorder.flush()
         assert recorder.figures().refused == (what == "lose")
     assert apdus(manager, kept) == ["00A4"]
-    with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.sessions.exists(new)
+    assert row_of(manager, new)
 
 
 # Handlers of "checkout" that let a connection wait only a moment for another's lock.
@@ -601,22 +602,22 @@ def test_an_outage_that_ends_during_the_probe_refuses_nothing(
         recorder.flush()
         assert probes == [True]
         assert recorder.figures().refused == 0
-    with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.sessions.exists(session)
+    assert row_of(manager, session)
 
 
 @on_sqlite
-def test_a_full_disk_refuses_no_item(own_database: DatabaseManager) -> None:
+def test_a_full_disk_refuses_no_item(empty_url: str) -> None:
     pages = 0
 
     def limit(connection: Any, *_: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}")
 
-    event.listen(own_database.pool.engine, "checkout", limit)
-    with Recorder(own_database, interval=FOREVER) as recorder:
+    with DatabaseManager(empty_url) as manager, Recorder(manager, interval=FOREVER) as recorder:
+        manager.create_tables()
+        event.listen(manager.pool.engine, "checkout", limit)
         session = recorder.open_session()
         recorder.flush()
-        pages = ask(own_database, "PRAGMA page_count")[0][0]
+        pages = ask(manager, "PRAGMA page_count")[0][0]
         recorder.add_log(session, "command", "00A4" * 15_000)  # a smaller one may have room
         for number in range(300):
             recorder.add_log(session, "command", f"{number:04X}" * 50)
@@ -625,7 +626,7 @@ def test_a_full_disk_refuses_no_item(own_database: DatabaseManager) -> None:
         assert recorder.figures().refused == 0
         pages = 0
         recorder.flush()
-    assert len(apdus(own_database, session)) == 301
+        assert len(apdus(manager, session)) == 301
 
 
 @on_servers
@@ -730,9 +731,7 @@ def test_a_clock_that_is_set_back_loses_nothing(manager: DatabaseManager) -> Non
         recorder.complete_session(ids[2], at=MOMENT)
         recorder.flush()
         assert recorder.figures().refused == 1
-    with UnitOfWork(manager, read_only=True) as uow:
-        found = [uow.sessions.get_by_id(one) for one in ids]
-    assert [one.duration_ms for one in found if one is not None] == [0, 0, None]
+    assert [row_of(manager, one).duration_ms for one in ids] == [0, 0, None]
 
 
 @on_sqlite
@@ -749,8 +748,7 @@ def test_a_callback_may_close_the_recorder(manager: DatabaseManager) -> None:
     recorder.flush()
     assert closed.is_set()
     recorder.close()
-    with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.sessions.exists(session)
+    assert row_of(manager, session)
 
 
 @on_sqlite
@@ -867,8 +865,7 @@ def test_a_second_creation_is_refused_and_the_session_goes_on(manager: DatabaseM
         recorder.add_log(session, "command", "00A4")
         recorder.flush()
         assert recorder.figures().refused == 1
-    with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.logs.count_by_session(session) == 1
+    assert apdus(manager, session) == ["00A4"]
 
 
 @on_sqlite
