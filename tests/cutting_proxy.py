@@ -1,4 +1,4 @@
-"""A proxy before a database server that counts round trips and cuts connections."""
+"""A proxy before a database server that counts round trips, cuts connections or stalls them."""
 
 import re
 import socket
@@ -22,6 +22,9 @@ class CuttingProxy:
         at_commit: what happens to the next COMMIT: ``None`` forwards it, ``lose`` cuts the
             connection in place of forwarding it, ``answer`` cuts it once the server has answered.
         is_down: refuses new connections.
+        flows: while it is not set, what is sent is acknowledged and not forwarded.
+        trickles: forward a byte each 50 ms then, in place of nothing.
+        sent: how many packets came then.
         url: the URL that leads through the proxy.
     """
 
@@ -34,6 +37,10 @@ class CuttingProxy:
         self.trips = 0
         self.at_commit: str | None = None
         self.is_down = False
+        self.flows = threading.Event()
+        self.flows.set()
+        self.trickles = False
+        self.sent = 0
         here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
         if manager.config.is_mysql:  # MySQL turns TLS on by itself, and COMMIT could not be seen
             here = here.update_query_dict({"ssl_disabled": "true"})
@@ -52,6 +59,7 @@ class CuttingProxy:
 
     def close(self) -> None:
         """End the proxy."""
+        self.flows.set()
         close(self._server)
         self.cut()
 
@@ -89,7 +97,7 @@ class _Pair:
                     self._cut_at_answer = True
                 self._proxy.trips += self._is_answered
                 self._is_answered = False
-                self._server.sendall(data)
+                self._forward(data, self._server)
         self._end()
 
     def to_client(self) -> None:
@@ -98,8 +106,17 @@ class _Pair:
                 if self._cut_at_answer:
                     break
                 self._is_answered = True
-                self._client.sendall(data)
+                self._forward(data, self._client)
         self._end()
+
+    def _forward(self, data: bytes, target: socket.socket) -> None:
+        flows = self._proxy.flows
+        self._proxy.sent += not flows.is_set()
+        while self._proxy.trickles and data and not flows.wait(0.05):
+            target.sendall(data[:1])
+            data = data[1:]
+        flows.wait()
+        target.sendall(data)
 
     def _end(self) -> None:
         close(self._client)

@@ -4,6 +4,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from time import monotonic
@@ -247,28 +249,21 @@ async def test_the_recorder_is_put_into_and_flushed(manager: DatabaseManager) ->
         await aio.close(recorder)
 
 
-def test_a_full_recorder_is_awaited_and_the_loop_goes_on(manager: DatabaseManager) -> None:
-    async def fill(recorder: Recorder) -> None:
+@in_loop
+async def test_a_full_recorder_is_awaited_and_the_loop_goes_on(manager: DatabaseManager) -> None:
+    async def fill() -> None:
         for _ in range(20):
             await aio.put(recorder.open_session)
 
-    async def main() -> None:
-        with Recorder(manager, interval=3600, capacity=4) as recorder:
-            with UnitOfWork(manager) as uow:  # in a test the loop has nothing else to do yet
-                uow.sessions.create_session(session_id=session_id(9))
-                recorder.open_session(session_id=session_id(9))
-                filling = asyncio.create_task(fill(recorder))
-                assert await longest_standstill(asyncio.sleep(0.3)) < 2.0
-                assert not filling.done()
-                assert recorder.figures().queued == 4
-                uow.rollback()
-            await filling
-            await aio.flush(recorder)
-            assert recorder.figures().written == 21
-
-    with pytest.warns(RuntimeWarning, match="on the thread of a running event loop"):
-        manager._warned_of_loop = False
-        in_loop(main)()
+    with Recorder(manager, interval=3600, capacity=4) as recorder:
+        with held(manager, recorder):
+            filling = asyncio.create_task(fill())
+            assert await longest_standstill(asyncio.sleep(0.3)) < 2.0
+            assert not filling.done()
+            assert recorder.figures().queued == 4
+        await filling
+        await aio.flush(recorder)
+        assert recorder.figures().written == 21
 
 
 @pytest.mark.parametrize("when_full", ["refuse", "wait"])
@@ -284,28 +279,25 @@ async def test_a_recorder_that_stays_full_refuses(manager: DatabaseManager, when
         await aio.flush(recorder)
 
 
-class held:  # noqa: N801 - reads as a function
+@contextmanager
+def held(manager: DatabaseManager, recorder: Recorder) -> Iterator[None]:
     """While the block runs, the recorder's next session waits for another transaction."""
+    ready, end = threading.Event(), threading.Event()
 
-    def __init__(self, manager: DatabaseManager, recorder: Recorder) -> None:
-        self._manager, self._recorder = manager, recorder
-        self._ready, self._end = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._hold)
-
-    def _hold(self) -> None:
-        with UnitOfWork(self._manager) as uow:
+    def hold() -> None:
+        with UnitOfWork(manager) as uow:
             uow.sessions.create_session(session_id=session_id(9))
-            self._ready.set()
-            self._end.wait(PATIENCE)
+            ready.set()
+            end.wait(PATIENCE)
 
-    def __enter__(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(PATIENCE)
-        self._recorder.open_session(session_id=session_id(9))
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join(PATIENCE)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(hold)
+        assert ready.wait(PATIENCE)
+        recorder.open_session(session_id=session_id(9))
+        try:
+            yield
+        finally:
+            end.set()
 
 
 # Events

@@ -24,11 +24,10 @@ from cardlink_sql import (
 )
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
 from tests.conftest import MakeDatabase, Run, add, card, delete_rows, device, on_servers
-from tests.cutting_proxy import CuttingProxy
+from tests.cutting_proxy import DEFAULT_PORTS, CuttingProxy
 from tests.roles import execute
 
 KEY = "00112233445566778899AABBCCDDEEFF"
-PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
 
 
 class DeadHost:
@@ -67,7 +66,7 @@ def dead() -> Iterator[DeadHost]:
 def at(url: str, *hosts: str) -> str:
     """The URL with these hosts, an empty one for the URL's own."""
     given = make_url(url)
-    own = f"{given.host}:{given.port or PORTS[DatabaseConfig(url).dialect]}"
+    own = f"{given.host}:{given.port or DEFAULT_PORTS[DatabaseConfig(url).dialect]}"
     before, _, after = url.partition(f"{given.host}{f':{given.port}' if given.port else ''}/")
     return f"{before}{','.join(host or own for host in hosts)}/{after}"
 

@@ -1,12 +1,10 @@
 """No wait without an end: a host that stops answering, on connections old and new."""
 
 import asyncio
-import socket
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from enum import IntEnum
 from functools import partial
@@ -14,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
 
 from cardlink_sql import (
     CommitInDoubtError,
@@ -33,58 +30,7 @@ from cardlink_sql import (
 from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.sqlite import SQLite
 from tests.conftest import add, device, device_ids, on_mysql, on_servers, on_sqlite, wait_until
-
-PORTS = {Dialect.POSTGRESQL: 5432, Dialect.MYSQL: 3306}
-
-
-class StallingProxy:
-    """Forwards connections to a server, and holds back every answer while it is stalled.
-
-    It acknowledges what it is sent all the same, as a proxy or a firewall may do. Where it
-    trickles, it forwards a byte each 50 ms in place of holding all back.
-    """
-
-    def __init__(self, manager: DatabaseManager) -> None:
-        url = make_url(manager.config.url)
-        self._target = (url.host or "127.0.0.1", url.port or PORTS[manager.dialect])
-        self._server = socket.create_server(("127.0.0.1", 0))
-        here = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
-        self.url = here.render_as_string(hide_password=False)
-        self.flows = threading.Event()
-        self.flows.set()
-        self.trickles = False
-        self.sent = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self.flows.set()
-        self._server.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._server.accept()
-                server = socket.create_connection(self._target)
-                for source, target in ((client, server), (server, client)):
-                    pump = threading.Thread(target=self._pump, args=(source, target), daemon=True)
-                    pump.start()
-
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError), source, target:
-            while data := source.recv(65536):
-                self.sent += not self.flows.is_set()
-                while self.trickles and data and not self.flows.wait(0.05):
-                    target.sendall(data[:1])
-                    data = data[1:]
-                self.flows.wait()
-                target.sendall(data)
-
-
-@pytest.fixture
-def stalling(manager: DatabaseManager) -> Iterator[StallingProxy]:
-    made = StallingProxy(manager)
-    yield made
-    made.close()
+from tests.cutting_proxy import CuttingProxy
 
 
 def seconds_of(work: Callable[[], object], kind: type[DatabaseError] = ConnectionError) -> float:
@@ -98,31 +44,31 @@ def seconds_of(work: Callable[[], object], kind: type[DatabaseError] = Connectio
 @on_servers
 @pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickles"])
 def test_a_look_up_has_its_own_limit_on_connections_old_and_new(
-    manager: DatabaseManager, stalling: StallingProxy, trickles: bool
+    manager: DatabaseManager, proxy: CuttingProxy, trickles: bool
 ) -> None:
-    stalling.trickles = trickles
-    with DatabaseManager(DatabaseConfig(stalling.url), keyring=manager.keyring) as remote:
+    proxy.trickles = trickles
+    with DatabaseManager(DatabaseConfig(proxy.url), keyring=manager.keyring) as remote:
         keys = KeyStore(remote, timeout=1)
         assert keys.get_key("nobody") is None
-        stalling.flows.clear()
+        proxy.flows.clear()
         assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 1.5
         # It was sent once: a read that timed out is not tried again.
-        assert trickles or stalling.sent == 1
+        assert trickles or proxy.sent == 1
         assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 1.5
-        stalling.flows.set()
+        proxy.flows.set()
         assert keys.get_key("nobody") is None
 
 
 @on_servers
 def test_a_unit_of_work_that_writes_may_have_a_limit(
-    manager: DatabaseManager, stalling: StallingProxy
+    manager: DatabaseManager, proxy: CuttingProxy
 ) -> None:
-    with DatabaseManager(DatabaseConfig(stalling.url)) as remote:
+    with DatabaseManager(DatabaseConfig(proxy.url)) as remote:
         with UnitOfWork(remote, timeout=0.5) as uow:
             uow.devices.create(device(1))
-            stalling.flows.clear()
+            proxy.flows.clear()
             assert seconds_of(uow.commit) < 1.5
-        stalling.flows.set()
+        proxy.flows.set()
         with UnitOfWork(remote) as uow:
             assert uow.devices.count() in (0, 1)
 
@@ -188,9 +134,9 @@ def test_a_limit_bounds_the_wait_for_a_lock_of_sqlite(manager: DatabaseManager) 
 
 
 @on_servers
-def test_connecting_has_a_limit(manager: DatabaseManager, stalling: StallingProxy) -> None:
-    stalling.flows.clear()
-    config = DatabaseConfig(f"{stalling.url}?connect_timeout=1")
+def test_connecting_has_a_limit(manager: DatabaseManager, proxy: CuttingProxy) -> None:
+    proxy.flows.clear()
+    config = DatabaseConfig(proxy.url, connect_timeout=1)
     with DatabaseManager(config) as remote:
         assert seconds_of(remote.take_connection) < 1.5
 

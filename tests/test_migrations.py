@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -681,33 +681,36 @@ def test_a_lock_needs_no_room_on_the_disk_and_leaves_nothing(tmp_path: Path) -> 
 # --- drift -------------------------------------------------------------------------------
 
 
-def _edit(site: Site) -> str:
-    site.write({"0001_one.sql": THREE["0001_one.sql"] + "-- a word more\n"})
-    return "0001_one was edited after it was applied"
-
-
-def _lose(site: Site) -> str:
-    site.remove("0002_two.sql")
-    site.remove("0002_two.rollback.sql")
-    return "0002_two is applied, but its file is missing"
-
-
-def _squeeze_in(site: Site) -> str:
-    site.remove("0002_two.sql")
-    site.remove("0002_two.rollback.sql")
-    site.write(
-        {"0002_two.sql": THREE["0002_two.sql"], "0000_zero.sql": "CREATE TABLE zero (a INTEGER);"}
-    )
-    return "0000_zero is not applied, but 0003_three, which comes after it, is"
-
-
 @on_sqlite
-@pytest.mark.parametrize("change", [_edit, _lose, _squeeze_in])
-def test_drift_is_reported_and_refused(change: Callable[[Site], str], site: Site) -> None:
+@pytest.mark.parametrize(
+    ("lost", "written", "sentence"),
+    [
+        (
+            [],
+            {"0001_one.sql": THREE["0001_one.sql"] + "-- a word more\n"},
+            "0001_one was edited after it was applied",
+        ),
+        (
+            ["0002_two.sql", "0002_two.rollback.sql"],
+            {},
+            "0002_two is applied, but its file is missing",
+        ),
+        (
+            [],
+            {"0000_zero.sql": "CREATE TABLE zero (a INTEGER);"},
+            "0000_zero is not applied, but 0003_three, which comes after it, is",
+        ),
+    ],
+    ids=["edited", "lost", "squeezed in"],
+)
+def test_drift_is_reported_and_refused(
+    lost: list[str], written: Files, sentence: str, site: Site
+) -> None:
     site.write(THREE)
     site.migrate()
-    sentence = change(site)
-    site.write({"0004_four.sql": "CREATE TABLE four (a INTEGER);"})
+    for name in lost:
+        site.remove(name)
+    site.write({**written, "0004_four.sql": "CREATE TABLE four (a INTEGER);"})
     assert site.status().drift == [sentence]
     assert not site.status().is_current
     migrator = site.migrator()

@@ -30,23 +30,9 @@ IDS = [f"device-{number}" for number in range(5)]
 
 @pytest.fixture
 def transaction(manager: DatabaseManager) -> Iterator[Transaction]:
-    """An open transaction on a database with five phones, which is rolled back."""
-    create = manager.library.query("devices", "create")
-    values = dict.fromkeys(create.required)
+    """An open transaction on a database with five phones."""
+    add(manager, *(Device(name, DeviceType.PHONE, name=f"50% of {name}") for name in IDS))
     with manager.transaction(read_only=False) as opened:
-        for name in IDS:
-            opened.execute(
-                create,
-                {
-                    **values,
-                    "id": name,
-                    "name": f"50% of {name}",
-                    "device_type": "phone",
-                    "is_active": True,
-                    "created_at": "2026-01-01 00:00:00.000000",
-                    "updated_at": "2026-01-01 00:00:00.000000",
-                },
-            )
         yield opened
 
 
