@@ -80,7 +80,7 @@ def test_a_card_keeps_all_its_fields(uow: UnitOfWork) -> None:
         updated_at=MOMENT,
     )
 
-    assert uow.cards.create(full) == full
+    assert uow.cards.create(full) == uow.cards.get_by_id(full.iccid) == full
 
 
 def test_each_form_of_a_card_is_kept(uow: UnitOfWork) -> None:
@@ -96,17 +96,23 @@ def test_each_form_of_a_card_is_kept(uow: UnitOfWork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "octets"), [(KEY, KEY), (KEY.hex(), KEY), (bytearray(KEY), KEY), (b"\x5e" * 15, None)]
+    ("key", "octets", "warnings"),
+    [
+        (KEY, KEY, 0),
+        (KEY.hex(), KEY, 0),
+        (bytearray(KEY), KEY, 0),
+        (b"\x5e" * 64, b"\x5e" * 64, 0),
+        (b"\x5e" * 15, b"\x5e" * 15, 1),
+    ],
 )
 def test_a_key_is_given_as_bytes_or_hex_and_a_short_one_is_warned_of(
-    uow: UnitOfWork, caplog: pytest.LogCaptureFixture, key: Any, octets: bytes | None
+    uow: UnitOfWork, caplog: pytest.LogCaptureFixture, key: Any, octets: bytes, warnings: int
 ) -> None:
     created = uow.cards.create_with_psk(card(), key, psk_identity="card-1")
 
     assert (created.has_psk, created.psk_identity) == (True, "card-1")
-    assert uow.cards.get_psk_key(iccid()) == (octets or key)
-    warned = [record.getMessage() for record in caplog.records if "octets" in record.getMessage()]
-    assert len(warned) == (octets is None)
+    assert uow.cards.get_psk_key(iccid()) == octets
+    assert ["octets" in record.getMessage() for record in caplog.records].count(True) == warnings
     assert "5e5e" not in caplog.text.lower()
 
 

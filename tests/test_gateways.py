@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from cardlink_sql import (
     DatabaseManager,
+    Device,
     DeviceType,
     NotFoundError,
     OTASession,
@@ -388,6 +389,14 @@ def test_a_place_that_no_page_gave_is_refused(case: Case, uow: UnitOfWork) -> No
 # Values survive
 
 
+def stored(uow: UnitOfWork, number: int = 1, **fields: Any) -> Device:
+    """A device with these fields, as the database has it."""
+    created = uow.devices.create(device(number, **fields))
+    found = uow.devices.get_by_id(created.id)
+    assert found == created
+    return found
+
+
 def test_a_time_comes_back_equal_in_utc_to_the_microsecond(uow: UnitOfWork) -> None:
     times = [
         datetime(1000, 1, 1, tzinfo=UTC),
@@ -400,7 +409,7 @@ def test_a_time_comes_back_equal_in_utc_to_the_microsecond(uow: UnitOfWork) -> N
         MOMENT.astimezone(timezone(timedelta(hours=14, seconds=7))),
     ]
     for number, value in enumerate(times):
-        found = uow.devices.create(device(number, last_seen=value)).last_seen
+        found = stored(uow, number, last_seen=value).last_seen
         assert found == value
         assert found.utcoffset() == timedelta(0)
 
@@ -427,8 +436,7 @@ ODD_TEXTS = [
 def test_text_comes_back_equal(uow: UnitOfWork) -> None:
     uow.sessions.create_session(session_id=session_id())
     for number, text in enumerate(ODD_TEXTS):
-        created = uow.devices.create(device(number, notes=text, name=text[:128]))
-        assert created.notes == text
+        assert stored(uow, number, notes=text, name=text[:128]).notes == text
         assert uow.devices.count_by(name=text[:128]) == 1
 
         written = [entry(decoded_data=text, status_message=text[:128])] * 10
@@ -461,7 +469,7 @@ def test_a_document_comes_back_equal(uow: UnitOfWork) -> None:
         {"1": "a", "A": 1, "a": 2},
     ]
     for number, document in enumerate(documents):
-        found = uow.devices.create(device(number, connection_settings=document)).connection_settings
+        found = stored(uow, number, connection_settings=document).connection_settings
         assert found == document
         assert [type(value) for value in document] == [type(value) for value in found or ()]
     created = uow.cards.create(card(trigger_config=None, bip_config={}, security_domains=[]))
@@ -484,29 +492,20 @@ DOCUMENTS = st.recursive(
 ).filter(lambda value: isinstance(value, dict | list))
 
 
-@settings(max_examples=60)
-@given(document=DOCUMENTS)
-def test_every_document_that_is_taken_comes_back_equal(uow: UnitOfWork, document: Any) -> None:
-    uow.rollback()
-
-    created = uow.devices.create(device(connection_settings=document))
-
-    assert created.connection_settings == document
-
-
 TIMES = st.datetimes(datetime(1000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 @settings(max_examples=60)
-@given(text=st.text(TEXT, max_size=60), at=TIMES)
-def test_every_text_and_time_that_is_taken_comes_back_equal(
-    uow: UnitOfWork, text: str, at: datetime
+@given(document=DOCUMENTS, text=st.text(TEXT, max_size=60), at=TIMES)
+def test_every_document_text_and_time_that_is_taken_comes_back_equal(
+    uow: UnitOfWork, document: Any, text: str, at: datetime
 ) -> None:
     uow.rollback()
 
-    created = uow.devices.create(device(name=text, notes=text, last_seen=at))
+    found = stored(uow, connection_settings=document, name=text, notes=text, last_seen=at)
 
-    assert (created.name, created.notes, created.last_seen) == (text, text, at)
+    assert found.connection_settings == document
+    assert (found.name, found.notes, found.last_seen) == (text, text, at)
     assert uow.devices.count_by(name=text, last_seen=at) == 1
 
 
