@@ -99,6 +99,7 @@ MOMENT = datetime(2026, 3, 29, 0, 59, 59, 987654, UTC)
 BUILT_BY = {
     "test_mutations": "mutations",
     "test_packaging": "packaging",
+    "test_query_statistics": "query statistics",
     "test_report": "report",
     "test_review_plans": "data set of the plans",
     "test_server_settings": "settings of servers",

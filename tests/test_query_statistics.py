@@ -35,7 +35,7 @@ from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.samples import placeholders
-from tests.conftest import Run, cannot_run, device, server_url
+from tests.conftest import Run, cannot_run, device, empty_database, server_url
 from tests.roles import ask, execute, manager_as
 from tests.test_review_check import describing
 
@@ -47,14 +47,19 @@ def is_mariadb(manager: DatabaseManager) -> bool:
     return "MariaDB" in str(manager.health_check()["server_version"])
 
 
-@pytest.fixture(params=[MYSQL, POSTGRESQL], ids=str)
+@pytest.fixture(scope="module", params=[MYSQL, POSTGRESQL], ids=str)
 def counting(
-    request: pytest.FixtureRequest, make_database: Callable[[Dialect], str]
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DatabaseManager]:
-    """A migrated database, of a server that counts statements."""
+    """A migrated database of a server that has counted the statements of :func:`work`."""
     count = count_on_postgresql if request.param is POSTGRESQL else count_on_mysql
-    with DatabaseManager(DatabaseConfig(make_database(request.param))) as manager, count(manager):
+    with (
+        empty_database(request.param, tmp_path_factory.mktemp("counting")) as url,
+        DatabaseManager(DatabaseConfig(url)) as manager,
+        count(manager),
+    ):
         manager.create_tables()
+        work(manager)
         yield manager
 
 
@@ -100,7 +105,6 @@ def work(manager: DatabaseManager) -> None:
 
 
 def test_calls_times_and_rows_of_each_query(counting: DatabaseManager) -> None:
-    work(counting)
     with DatabaseManager(DatabaseConfig(server_url(counting.dialect))) as elsewhere:
         ask(elsewhere, "SELECT /* cardlink:devices.create */ 1")
     found = take_query_statistics(counting)
@@ -128,7 +132,6 @@ def test_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    work(counting)
     stats = ("stats", "--queries", "-d", counting.config.url)
     shown = run(*stats)
     assert shown.returncode == 0
@@ -200,7 +203,6 @@ def test_a_role_without_the_right_is_told_which(counting: DatabaseManager) -> No
         POSTGRESQL: ("GRANT pg_read_all_stats TO {}", "grant it pg_read_all_stats"),
         MYSQL: (f"GRANT SELECT ON {DIGESTS} TO '{{}}'@'%'", f"grant the role SELECT ON {DIGESTS}"),
     }[counting.dialect]
-    work(counting)
     with manager_as(counting, Role.READER) as reader:
         with pytest.raises(QueryError) as refused:
             take_query_statistics(reader)
