@@ -277,38 +277,6 @@ def raw(entries: list[CommLog]) -> list[str]:
     return [found.raw_data for found in entries]
 
 
-def test_entries_are_found_by_direction(dialogue: LogGateway) -> None:
-    assert raw(dialogue.find_by_direction(session_id(1), "command")) == [
-        "00A40004023F00",
-        "00B2010410",
-    ]
-    assert dialogue.find_commands(KEY) == dialogue.find_by_direction(KEY, "command")
-    assert dialogue.find_responses(KEY) == dialogue.find_by_direction(KEY, Direction.RESPONSE)
-    assert raw(dialogue.find_responses(KEY)) == ["6A82", "61FF"]
-
-
-def test_without_a_session_the_newest_come_first(dialogue: LogGateway) -> None:
-    assert raw(dialogue.find_commands(limit=2)) == ["00A4", "00B2010410"]
-    assert raw(dialogue.find_responses()) == ["AA", "61FF", "AABB9000", "6A82"]
-    assert list(dialogue.stream_all()) == dialogue.get_all()
-    assert dialogue.count_by_session(session_id(1)) == 4
-    assert dialogue.count_by_session(session_id(3)) == 0
-
-
-def test_entries_are_found_by_status_word(dialogue: LogGateway) -> None:
-    assert raw(dialogue.find_by_status(None, "6a82")) == ["6A82"]
-    assert raw(dialogue.find_by_status(session_id(2), "9000")) == ["AABB9000"]
-    assert dialogue.find_by_status(session_id(1), "9000") == []
-
-
-def test_errors_are_responses_whose_status_word_is_not_9000(dialogue: LogGateway) -> None:
-    dialogue.add_log(KEY, "command", "00", status_word="6A82")
-
-    assert raw(dialogue.find_errors(session_id(1))) == ["6A82", "61FF"]
-    assert dialogue.find_errors(session_id(2)) == []
-    assert raw(dialogue.find_errors(limit=1)) == ["61FF"]
-
-
 def test_normal_endings_are_not_errors_where_they_are_left_out(logs: LogGateway) -> None:
     words = ["9000", "6120", "910B", "9205", "9F10", "9240", "6283", "63C2", "6A82", "9804", "9300"]
     logs.add_log_batch([response(word) for word in [*words, "AA"]])
@@ -328,6 +296,35 @@ def test_entries_are_found_from_a_time_on(logs: LogGateway) -> None:
     assert raw(logs.search_hex("00", since=times[2])) == ["00A2"]
 
 
+def test_entries_are_found_within_a_session_in_order_and_in_all_newest_first(
+    dialogue: LogGateway,
+) -> None:
+    dialogue.add_log(KEY, "command", "00", status_word="6A82")  # a command is no error
+    errors, direction, second = dialogue.find_errors, dialogue.find_by_direction, session_id(2)
+    for found, expected in [
+        (dialogue.find_commands(KEY), ["00A40004023F00", "00B2010410", "00"]),
+        (direction(KEY, "command"), ["00A40004023F00", "00B2010410", "00"]),
+        (dialogue.find_commands(limit=3), ["00", "00A4", "00B2010410"]),
+        (dialogue.find_responses(KEY), ["6A82", "61FF"]),
+        (direction(KEY, Direction.RESPONSE), ["6A82", "61FF"]),
+        (dialogue.find_responses(), ["AA", "61FF", "AABB9000", "6A82"]),
+        (dialogue.find_by_status(second, "9000"), ["AABB9000"]),
+        (dialogue.find_by_status(KEY, "9000"), []),
+        (errors(KEY), ["6A82", "61FF"]),
+        (errors(second), []),
+        (errors(limit=1), ["61FF"]),
+        (dialogue.search_hex("00A4"), ["00A40004023F00", "00A4"]),
+        (dialogue.search_hex("00A4", second), ["00A4"]),
+        (dialogue.search_hex("00A4", limit=1), ["00A40004023F00"]),
+        (dialogue.search_hex("00A4", limit=0), []),
+    ]:
+        assert raw(found) == expected
+    assert raw(dialogue.find_by_status(None, "6a82")) == ["00", "6A82"]
+    assert list(dialogue.stream_all()) == dialogue.get_all()
+    assert dialogue.count_by_session(KEY) == 5
+    assert dialogue.count_by_session(session_id(3)) == 0
+
+
 @pytest.mark.parametrize("pattern", ["A482", "a482", "a4 82", " A4\t82 ", "A 4 8 2"])
 def test_hex_is_searched_by_whole_bytes_in_any_case(logs: LogGateway, pattern: str) -> None:
     matching = ["A482", "00A482FF", "0A4820A482", "A4A482", "A400A482"]
@@ -335,13 +332,6 @@ def test_hex_is_searched_by_whole_bytes_in_any_case(logs: LogGateway, pattern: s
     logs.add_log_batch(entry(raw_data=one) for one in matching + others)
 
     assert raw(logs.search_hex(pattern)) == matching
-
-
-def test_hex_is_searched_within_a_session(dialogue: LogGateway) -> None:
-    assert raw(dialogue.search_hex("00A4")) == ["00A40004023F00", "00A4"]
-    assert raw(dialogue.search_hex("00A4", session_id(2))) == ["00A4"]
-    assert raw(dialogue.search_hex("00A4", limit=1)) == ["00A40004023F00"]
-    assert dialogue.search_hex("00A4", limit=0) == []
 
 
 def test_a_search_goes_on_after_many_that_match_between_bytes(logs: LogGateway) -> None:
