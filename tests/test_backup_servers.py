@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 from sqlalchemy.engine import make_url
 
 from cardlink_sql import (
@@ -32,6 +32,7 @@ from cardlink_sql.transfer.backup import (
     restore_backup,
 )
 from tests.conftest import ANOTHER, MakeDatabase, Migrated, Restore, Run, delete_rows
+from tests.roles import database_user, execute
 from tests.test_backup import LOGS, change, content, fill, rewritten, writers
 
 SERVERS = (Dialect.POSTGRESQL, Dialect.MYSQL)
@@ -118,12 +119,9 @@ def test_a_servers_database_with_rows_is_not_restored_into(
         remedy,
     )
     assert told is not None, remedy
-    admin = create_engine(filled.engine.url, isolation_level="AUTOCOMMIT")
     name = f"{filled.config.engine_url.database}_restored"
     try:
-        with admin.connect() as connection:
-            for statement in told["make"].split("; "):
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+        execute(filled, *told["make"].split("; "))
         (target,) = shlex.split(told["command"])[3:]
         url = filled.config.engine_url.set(database=name).render_as_string(hide_password=False)
         assert target.split("@")[-1].partition("?")[0].endswith(f"/{name}")
@@ -133,9 +131,7 @@ def test_a_servers_database_with_rows_is_not_restored_into(
         with DatabaseManager(DatabaseConfig(url)) as new:
             assert content(new) == before
     finally:
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
-        admin.dispose()
+        execute(filled, f"DROP DATABASE IF EXISTS {name}")
 
 
 @on_servers
@@ -203,15 +199,13 @@ def test_only_the_tables_of_cardlink_are_taken(
 ) -> None:
     try:
         for each in (manager, new):
-            with each.engine.begin() as connection:
-                connection.exec_driver_sql("CREATE TABLE theirs (a INTEGER)")
+            execute(each, "CREATE TABLE theirs (a INTEGER)")
         made = create_backup(manager, tmp_path / "one.backup")
         assert "theirs" not in made.manifest.contents.tables
         restore_backup(new, made.file)
         assert new.migrator.status().is_current
     finally:
-        with manager.engine.begin() as connection:
-            connection.exec_driver_sql("DROP TABLE theirs")
+        execute(manager, "DROP TABLE theirs")
 
 
 # Tools
@@ -296,36 +290,20 @@ def with_password(
     manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[tuple[DatabaseManager, Path]]:
     """A manager that connects by a password, and a file with the command line of each tool."""
-    name = f"cl_{manager.config.engine_url.database}"[:30]
     log = tmp_path / "commands"
     for tool in ("pg_restore", *tools_of(manager)):
         script(tmp_path / "bin" / tool, f'echo "$0 $@" >> {log}; exec {shutil.which(tool)} "$@"')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    grants = {
-        Dialect.POSTGRESQL: [
-            f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{PASSWORD_SQL[manager.dialect]}'",
-        ],
-        Dialect.MYSQL: [
-            f"CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD_SQL[manager.dialect]}'",
-            f"GRANT ALL ON *.* TO {name}@'%'",
-        ],
-    }[manager.dialect]
-    with manager.engine.begin() as connection:
-        for grant in grants:
-            connection.exec_driver_sql(grant.replace("%", "%%"))
-    url = manager.config.engine_url.set(username=name, password=PASSWORD)
-    config = DatabaseConfig(url.render_as_string(hide_password=False))
-    try:
-        with DatabaseManager(config) as other:
+    quoted = PASSWORD_SQL[manager.dialect]
+    with database_user(manager) as (user, plain):
+        if manager.dialect is Dialect.POSTGRESQL:
+            execute(manager, f"ALTER ROLE {user} SUPERUSER PASSWORD '{quoted}'")
+        else:
+            execute(manager, f"ALTER USER {user} IDENTIFIED BY '{quoted}'")
+            execute(manager, f"GRANT ALL ON *.* TO {user}")
+        url = plain.config.engine_url.set(password=PASSWORD)
+        with DatabaseManager(url.render_as_string(hide_password=False)) as other:
             yield other, log
-    finally:
-        with manager.engine.begin() as connection:
-            if manager.dialect is Dialect.POSTGRESQL:
-                connection.exec_driver_sql(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
-                connection.exec_driver_sql(f"DROP OWNED BY {name}")
-                connection.exec_driver_sql(f"DROP ROLE {name}")
-            else:
-                connection.exec_driver_sql(f"DROP USER {name}@'%%'")
 
 
 PASSWORD_SQL = {
@@ -406,8 +384,8 @@ def test_a_dump_of_another_schema_is_refused_and_json_lines_are_not(
     lines = create_backup(filled, tmp_path / "lines.backup", method=Method.JSONL)
     assert native.manifest.schema == "public"
     url = filled.config.engine_url.update_query_dict({"options": "-csearch_path=cl_other"})
-    with filled.engine.begin() as connection:
-        connection.exec_driver_sql("CREATE SCHEMA cl_other")
+    make, drop = "CREATE SCHEMA cl_other", "DROP SCHEMA cl_other CASCADE"
+    execute(filled, make)
     try:
         with DatabaseManager(DatabaseConfig(url.render_as_string(hide_password=False))) as other:
             with pytest.raises(ValidationError, match="new tables of this role are made in"):
@@ -416,14 +394,11 @@ def test_a_dump_of_another_schema_is_refused_and_json_lines_are_not(
             assert content(other) == content(filled)
             made = create_backup(other, tmp_path / "other.backup")
             assert made.manifest.schema == "cl_other"
-            with other.engine.begin() as connection:
-                connection.exec_driver_sql("DROP SCHEMA cl_other CASCADE")
-                connection.exec_driver_sql("CREATE SCHEMA cl_other")
+            execute(filled, drop, make)
             restore_backup(other, made.file)
             assert content(other) == content(filled)
     finally:
-        with filled.engine.begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA cl_other CASCADE")
+        execute(filled, drop)
 
 
 # A kill
