@@ -451,7 +451,7 @@ def fill(uow: UnitOfWork, run: str, *outcomes: tuple[Any, ...]) -> None:
     """Results of a run: (test, status or None for an open one, duration)."""
     for test, status, duration in outcomes:
         ended = {} if status is None else {"duration_ms": duration}
-        create(uow, status or "error", run_id=run, test_name=test, started_at=MOMENT, **ended)
+        create(uow, status or "passed", run_id=run, test_name=test, started_at=MOMENT, **ended)
 
 
 def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
