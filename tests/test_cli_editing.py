@@ -25,20 +25,8 @@ def url(manager: DatabaseManager) -> str:
 def test_a_device_is_added_changed_and_removed(
     url: str, run: Run, manager: DatabaseManager
 ) -> None:
-    added = run(
-        *(
-            "devices",
-            "add",
-            "R58",
-            "--type",
-            "phone",
-            "--name",
-            "Pixel",
-            "--imei",
-            "49015420323751",
-        ),
-        *("--connection", '{"baud": 9600}', "-d", url),
-    )
+    words = "devices add R58 --type phone --name Pixel --imei 49015420323751"
+    added = run(*words.split(), "--connection", '{"baud": 9600}', "-d", url)
     assert added.stdout == "Added R58\n", added.stderr
     changed = run("devices", "edit", "R58", "--name", "", "--inactive", "--json", "-d", url)
     record = json.loads(changed.stdout)

@@ -129,6 +129,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "pool_timeout": [0, -0.1, math.nan, math.inf, "30", None, True],
     "echo": [1, "debug", None],
     "slow_query_ms": [-1, math.nan, math.inf, "500", True],
+    "connect_timeout": [0, "3"],
     "prepare_threshold": [-1, "5", True],
 }
 
