@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from cardlink_sql import (
-    ConflictError,
     DatabaseConfig,
     DatabaseError,
     DatabaseEvent,
@@ -28,17 +27,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.exchange import export, import_file
-from tests.conftest import (
-    add,
-    card,
-    device,
-    entry,
-    iccid,
-    on_postgresql,
-    on_servers,
-    on_sqlite,
-    session_id,
-)
+from tests.conftest import add, card, device, entry, iccid, on_postgresql, on_sqlite, session_id
 from tests.test_transaction import query
 
 KEY, OTHER = session_id(1), session_id(2)
@@ -629,26 +618,3 @@ def test_each_thread_reports_its_own_in_order(manager: DatabaseManager) -> None:
     for first in range(0, 800, 100):
         own = [name for _, _, name in heard if name and first <= int(name[7:]) < first + 100]
         assert own == [f"device-{n:04d}" for n in range(first, first + rounds)]
-
-
-@on_servers
-def test_what_lost_a_conflict_reports_nothing(manager: DatabaseManager) -> None:
-    add(manager, device(1), device(2))
-    heard: list[DatabaseEvent] = []
-    manager.events.on("device_changed", heard.append)
-    barrier = threading.Barrier(2)
-
-    def work(first: int, second: int) -> str:
-        try:
-            with UnitOfWork(manager) as uow:
-                uow.devices.activate(f"device-{first:04d}")
-                barrier.wait()
-                uow.devices.activate(f"device-{second:04d}")
-                uow.commit()
-        except ConflictError:
-            return "lost"
-        return "won"
-
-    with ThreadPoolExecutor(2) as threads:
-        assert sorted(threads.map(work, (1, 2), (2, 1))) == ["lost", "won"]
-    assert len(heard) == 2

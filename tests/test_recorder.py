@@ -735,10 +735,12 @@ def test_a_clock_that_is_set_back_loses_nothing(manager: DatabaseManager) -> Non
 
 
 @on_sqlite
-def test_a_callback_may_close_the_recorder(manager: DatabaseManager) -> None:
+def test_a_callback_may_close_the_recorder_and_may_not_flush_it(manager: DatabaseManager) -> None:
     closed = threading.Event()
 
     def report(_item: RefusedItem) -> None:
+        with pytest.raises(StateError):
+            recorder.flush()
         recorder.close()
         closed.set()
 
@@ -749,21 +751,6 @@ def test_a_callback_may_close_the_recorder(manager: DatabaseManager) -> None:
     assert closed.is_set()
     recorder.close()
     assert row_of(manager, session)
-
-
-@on_sqlite
-def test_a_callback_that_flushes_is_refused(manager: DatabaseManager) -> None:
-    errors: list[Exception] = []
-
-    def report(_item: RefusedItem) -> None:
-        try:
-            recorder.flush()
-        except StateError as error:
-            errors.append(error)
-
-    with Recorder(manager, interval=FOREVER, on_refused=report) as recorder:
-        recorder.complete_session(session_id(77))
-    assert len(errors) == 1
 
 
 def test_a_forked_child_is_refused_and_takes_nothing_from_its_parent(

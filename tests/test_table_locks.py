@@ -491,15 +491,12 @@ DROP_BY_HAND = dict.fromkeys(Dialect, "DROP INDEX ix_by_hand") | {
 }
 
 
-def test_the_note_tells_a_migration_without_a_transaction(
-    make_database: MakeDatabase, tmp_path: Path
-) -> None:
-    config = DatabaseConfig(make_database(Dialect.POSTGRESQL))
+def test_the_note_tells_a_migration_without_a_transaction(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir()
     for name, line in (("0001_a", ""), ("0002_b", "-- transactional: false\n")):
         file = tmp_path / "postgresql" / f"{name}.sql"
         file.write_text(f"{line}SELECT 1;\n", encoding="utf-8")
-    engine = make_engine(config)
-    notes = [step.note for step in Migrator(engine, config.dialect, folder=tmp_path).plan()]
-    engine.dispose()
+    engine = make_engine(DatabaseConfig("postgresql://nobody@127.0.0.1:1/none"))
+    migrator = Migrator(engine, Dialect.POSTGRESQL, folder=tmp_path)
+    notes = [step.note for step in migrator.plan(start="base")]
     assert [note.partition(":")[0] for note in notes] == ["one transaction", "no transaction"]

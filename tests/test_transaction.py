@@ -43,75 +43,70 @@ def query(manager: DatabaseManager, rows: str, statement: str) -> Query:
     return made
 
 
-class TestRows:
-    def test_one_gives_a_row_or_none(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
-        assert transaction.one(by_id, {"id": IDS[0]}) == (IDS[0],)
-        assert transaction.one(by_id, {"id": "none"}) is None
+def test_one_gives_a_row_or_none(manager: DatabaseManager, transaction: Transaction) -> None:
+    by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
+    assert transaction.one(by_id, {"id": IDS[0]}) == (IDS[0],)
+    assert transaction.one(by_id, {"id": "none"}) is None
 
-    def test_one_that_gives_two_is_an_error(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        with pytest.raises(QueryError, match="to return one row, got more") as caught:
-            transaction.one(query(manager, "one", "SELECT id FROM devices;"), {})
-        assert caught.value.where == "sql/common/trials.sql:1"
 
-    @pytest.mark.parametrize(
-        "statement", ["SELECT id FROM devices;", "SELECT id, name FROM devices WHERE id = 'x';"]
+def test_one_that_gives_two_is_an_error(manager: DatabaseManager, transaction: Transaction) -> None:
+    with pytest.raises(QueryError, match="to return one row, got more") as caught:
+        transaction.one(query(manager, "one", "SELECT id FROM devices;"), {})
+    assert caught.value.where == "sql/common/trials.sql:1"
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT id FROM devices;", "SELECT id, name FROM devices WHERE id = 'x';"]
+)
+def test_scalar_gives_exactly_one_value(
+    statement: str, manager: DatabaseManager, transaction: Transaction
+) -> None:
+    with pytest.raises(QueryError, match="declared to return one value"):
+        transaction.scalar(query(manager, "scalar", statement), {})
+
+
+def test_exec_gives_the_rows_found(manager: DatabaseManager, transaction: Transaction) -> None:
+    update = query(manager, "exec", "UPDATE devices SET name = name WHERE id <> :id;")
+    assert transaction.execute(update, {"id": IDS[0]}) == 4
+
+
+def test_wrong_parameters_are_an_error(manager: DatabaseManager, transaction: Transaction) -> None:
+    by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
+    for wrong in ({}, {"id": "a", "x": 1}, {"ID": "a"}):
+        with pytest.raises(QueryError, match="it takes: id"):
+            transaction.one(by_id, wrong)
+
+
+def test_a_percent_sign_reaches_the_server_once(
+    manager: DatabaseManager, transaction: Transaction
+) -> None:
+    like = query(
+        manager, "scalar", "SELECT COUNT(*) FROM devices WHERE name LIKE '50!% of%' ESCAPE '!';"
     )
-    def test_scalar_gives_exactly_one_value(
-        self, statement: str, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        with pytest.raises(QueryError, match="declared to return one value"):
-            transaction.scalar(query(manager, "scalar", statement), {})
-
-    def test_exec_gives_the_rows_found(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        update = query(manager, "exec", "UPDATE devices SET name = name WHERE id <> :id;")
-        assert transaction.execute(update, {"id": IDS[0]}) == 4
+    assert transaction.scalar(like, {}) == 5
 
 
-class TestValues:
-    def test_wrong_parameters_are_an_error(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
-        for wrong in ({}, {"id": "a", "x": 1}, {"ID": "a"}):
-            with pytest.raises(QueryError, match="it takes: id"):
-                transaction.one(by_id, wrong)
+def test_a_comment_with_an_apostrophe_hides_no_parameter(
+    manager: DatabaseManager, transaction: Transaction
+) -> None:
+    text = "SELECT id -- don't lose it\nFROM devices WHERE id = :id; -- it's fine"
+    assert transaction.one(query(manager, "one", text), {"id": IDS[1]}) == (IDS[1],)
 
-    def test_a_percent_sign_reaches_the_server_once(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        like = query(
-            manager, "scalar", "SELECT COUNT(*) FROM devices WHERE name LIKE '50!% of%' ESCAPE '!';"
-        )
-        assert transaction.scalar(like, {}) == 5
 
-    def test_a_comment_with_an_apostrophe_hides_no_parameter(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        text = "SELECT id -- don't lose it\nFROM devices WHERE id = :id; -- it's fine"
-        assert transaction.one(query(manager, "one", text), {"id": IDS[1]}) == (IDS[1],)
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 1000, 10_000])
+def test_lists_of_any_size(size: int, manager: DatabaseManager, transaction: Transaction) -> None:
+    text = "-- list: ids\nSELECT id FROM devices WHERE id IN (:ids) ORDER BY id;"
+    wanted = (IDS + [f"other-{number}" for number in range(size)])[:size]
+    rows = transaction.many(query(manager, "many", text), {"ids": wanted})
+    assert [row[0] for row in rows] == [name for name in IDS if name in wanted]
 
-    @pytest.mark.parametrize("size", [0, 1, 2, 3, 1000, 10_000])
-    def test_lists_of_any_size(
-        self, size: int, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        text = "-- list: ids\nSELECT id FROM devices WHERE id IN (:ids) ORDER BY id;"
-        wanted = (IDS + [f"other-{number}" for number in range(size)])[:size]
-        rows = transaction.many(query(manager, "many", text), {"ids": wanted})
-        assert [row[0] for row in rows] == [name for name in IDS if name in wanted]
 
-    def test_a_value_that_no_database_keeps_is_not_a_traceback_of_a_driver(
-        self, manager: DatabaseManager, transaction: Transaction
-    ) -> None:
-        by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
-        with pytest.raises(ValidationError):
-            transaction.one(by_id, {"id": "\ud800"})
+def test_a_value_that_no_database_keeps_is_not_a_traceback_of_a_driver(
+    manager: DatabaseManager, transaction: Transaction
+) -> None:
+    by_id = query(manager, "one", "SELECT id FROM devices WHERE id = :id;")
+    with pytest.raises(ValidationError):
+        transaction.one(by_id, {"id": "\ud800"})
 
 
 def test_a_statement_carries_the_name_of_its_query(manager: DatabaseManager) -> None:
@@ -243,34 +238,32 @@ def test_a_snapshot_is_one_state_that_writes_nothing_and_stops_no_writer(
     add(manager, Device("b", DeviceType.PHONE))
 
 
-class TestAfterAFailure:
-    def test_a_commit_that_could_not_begin_does_not_succeed_the_second_time(
-        self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with UnitOfWork(manager) as uow:
-            session_id = uow.sessions.create_session().id
-            uow.commit()
-        with UnitOfWork(manager) as uow:
-            uow.logs.add_log(session_id, Direction.COMMAND, "00A40400")
-            with monkeypatch.context() as patch:
-                patch.setattr(manager.pool.backend, "begin", "BEGIN NONSENSE")
-                with pytest.raises(QueryError, match="BEGIN"):
-                    uow.commit()
-            with pytest.raises(QueryError, match="failed earlier in this unit of work"):
+def test_a_commit_that_could_not_begin_does_not_succeed_the_second_time(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with UnitOfWork(manager) as uow:
+        session_id = uow.sessions.create_session().id
+        uow.commit()
+    with UnitOfWork(manager) as uow:
+        uow.logs.add_log(session_id, Direction.COMMAND, "00A40400")
+        with monkeypatch.context() as patch:
+            patch.setattr(manager.pool.backend, "begin", "BEGIN NONSENSE")
+            with pytest.raises(QueryError, match="BEGIN"):
                 uow.commit()
-
-    def test_commit_and_rollback_wait_for_the_end_of_a_savepoint(
-        self, manager: DatabaseManager
-    ) -> None:
-        with UnitOfWork(manager) as uow:
-            with uow.savepoint():
-                uow.devices.create(Device("a", DeviceType.PHONE))
-                for end in (uow.commit, uow.rollback):
-                    with pytest.raises(QueryError, match="a savepoint is open"):
-                        end()
+        with pytest.raises(QueryError, match="failed earlier in this unit of work"):
             uow.commit()
-        with UnitOfWork(manager, read_only=True) as uow:
-            assert uow.devices.exists("a")
+
+
+def test_commit_and_rollback_wait_for_the_end_of_a_savepoint(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        with uow.savepoint():
+            uow.devices.create(Device("a", DeviceType.PHONE))
+            for end in (uow.commit, uow.rollback):
+                with pytest.raises(QueryError, match="a savepoint is open"):
+                    end()
+        uow.commit()
+    with UnitOfWork(manager, read_only=True) as uow:
+        assert uow.devices.exists("a")
 
 
 def test_a_read_only_manager_writes_nothing(manager: DatabaseManager) -> None:

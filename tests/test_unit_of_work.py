@@ -9,6 +9,7 @@ import pytest
 
 from cardlink_sql import (
     ConflictError,
+    DatabaseEvent,
     DatabaseManager,
     IntegrityError,
     QueryError,
@@ -51,6 +52,7 @@ def test_leaving_keeps_what_was_committed_and_rolls_back_the_rest(manager: Datab
     assert device_ids(manager) == ["device-0001"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("work", "is_warned"),
     [
@@ -131,6 +133,7 @@ def outside_calls(uow: UnitOfWork) -> list[Callable[[], Any]]:
     ]
 
 
+@on_sqlite
 @pytest.mark.parametrize("read_only", [False, True])
 def test_outside_the_with_block_it_is_an_error(manager: DatabaseManager, read_only: bool) -> None:
     uow = UnitOfWork(manager, read_only=read_only)
@@ -373,9 +376,12 @@ def deadlock(manager: DatabaseManager, second_update: Callable[[UnitOfWork, int,
 
 
 @on_servers
-def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
+def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept_or_reported(
     manager: DatabaseManager,
 ) -> None:
+    heard: list[DatabaseEvent] = []
+    manager.events.on("device_changed", heard.append)
+
     def update(uow: UnitOfWork, first: int, second: int) -> str:
         try:
             uow.devices.update(device(second, notes=f"by {first}"))
@@ -390,6 +396,8 @@ def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept(
 
     with UnitOfWork(manager) as uow:
         assert {d.notes for d in uow.devices.get_all()} == {winner}
+    updates = [event.data["notes"] for event in heard if event.action == "updated"]
+    assert updates == [winner, winner]
 
 
 @on_servers
