@@ -225,14 +225,10 @@ class TestHostileFiles:
             ("[]\n", "no header"),
             (WHOLE.encode().replace(b"phone", b"ph\xffne"), "not UTF-8"),
             (WHOLE.encode("utf-16"), "not UTF-8"),
-            ('"id","name"\r\n1,"a"\r\n', "not valid JSON"),
             ("[" * 100_000, "nested too deeply"),
-            ('{"a": ' * 100_000, "nested too deeply"),
-            (WHOLE.replace("phone", "ph\\ud800ne"), "is not phone"),
             (WHOLE.replace('"phone"', '"phone", "name": "\\ud800"'), "lone surrogate"),
             (WHOLE.replace('"phone"', '"phone", "name": "\\u0000"'), "NUL"),
             (WHOLE.replace('"phone"', "9" * 5000), "so many digits"),
-            (WHOLE.replace('"phone"', "1e999"), "is not phone or modem"),
             (WHOLE.replace('version": 1', 'version": 2'), "format version 2 is not known"),
             (WHOLE.replace('version": 1', 'version": true'), "not a whole number"),
             (WHOLE.replace("cardlink-export", "other"), "the format is not cardlink-export"),
@@ -269,10 +265,6 @@ class TestHostileFiles:
         self, migrated: Migrated, tmp_path: Path, text: str, reason: str
     ) -> None:
         assert reason in refusal(migrated(Dialect.SQLITE), tmp_path / "f.yaml", text)
-
-    def test_a_file_that_is_not_there_is_named(self, manager: DatabaseManager) -> None:
-        with pytest.raises(ValidationError, match=r"no such file\.json: the file cannot be read"):
-            import_file(manager, Path("no such file.json"))
 
 
 class TestConflicts:
@@ -401,10 +393,7 @@ class TestIdentities:
     def test_cards_may_exchange_their_identities(
         self, manager: DatabaseManager, take: Take
     ) -> None:
-        with UnitOfWork(manager) as uow:
-            for number in (1, 2, 3):
-                uow.cards.create(card(number, psk_identity=f"id{number}"))
-            uow.commit()
+        add(manager, *(card(number, psk_identity=f"id{number}") for number in (1, 2, 3)))
         rows = [
             {"iccid": iccid(number), "psk_identity": f"id{number % 3 + 1}"} for number in (1, 2, 3)
         ]

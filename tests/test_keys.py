@@ -19,7 +19,8 @@ from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
-from tests.conftest import Migrated, card, dump, iccid, on_sqlite, wait_until
+from tests.conftest import Migrated, add, card, dump, iccid, on_sqlite, wait_until
+from tests.roles import execute
 
 NEW, OLD, LOST = Keyring.generate(), Keyring.generate(), Keyring.generate()
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -105,11 +106,9 @@ def test_check_tells_the_keys_by_their_position(manager: DatabaseManager) -> Non
     store(manager, OLD, range(1, 4))
     store(manager, NEW, range(4, 6))
     store(manager, LOST, range(6, 7))
-    with manager.engine.begin() as connection:
-        connection.exec_driver_sql(
-            f"UPDATE card_profiles SET psk_key_encrypted = {DAMAGED[manager.dialect]} "
-            f"WHERE iccid = '{iccid(5)}'"
-        )
+    damaged = "'\\x00ff'" if manager.dialect is Dialect.POSTGRESQL else "x'00ff'"
+    update = f"UPDATE card_profiles SET psk_key_encrypted = {damaged} WHERE iccid = '{iccid(5)}'"
+    execute(manager, update)
     before = dump(manager)
     with keyed(manager, LOST, NEW, OLD) as other:
         found = check_keys(other)
@@ -119,13 +118,6 @@ def test_check_tells_the_keys_by_their_position(manager: DatabaseManager) -> Non
         assert (found.by_key, found.cards) == ([1], 6)
         assert found.unopened == [iccid(n) for n in (1, 2, 3, 5, 6)]
     assert dump(manager) == before
-
-
-DAMAGED = {
-    Dialect.SQLITE: "x'00ff'",
-    Dialect.MYSQL: "x'00ff'",
-    Dialect.POSTGRESQL: "'\\x00ff'",
-}
 
 
 # Rotation
@@ -282,10 +274,7 @@ def test_a_killed_rotation_is_gone_on_with(manager: DatabaseManager) -> None:
 
 def claim(manager: DatabaseManager, *identities: str) -> None:
     """A card without a PSK for each identity."""
-    with UnitOfWork(manager) as uow:
-        for number, identity in enumerate(identities, 1):
-            uow.cards.create(card(number, psk_identity=identity))
-        uow.commit()
+    add(manager, *(card(number, psk_identity=one) for number, one in enumerate(identities, 1)))
 
 
 def keys_of(manager: DatabaseManager) -> dict[str, bytes | None]:
