@@ -40,11 +40,11 @@ def filled(owner: DatabaseManager) -> Iterator[DatabaseManager]:
 
 
 @pytest.mark.parametrize("dialect", SERVERS)
-@pytest.mark.parametrize("method", METHODS)
-def test_the_reader_may_back_up(method: Method, filled: DatabaseManager, tmp_path: Path) -> None:
+def test_the_reader_may_back_up(filled: DatabaseManager, tmp_path: Path) -> None:
     with manager_as(filled, Role.READER) as reader:
-        made = create_backup(reader, tmp_path / "one.backup", method=method)
-    assert made.manifest.contents.tables["devices"] == 2
+        for method in METHODS:
+            made = create_backup(reader, tmp_path / f"{method}.backup", method=method)
+            assert made.manifest.contents.tables["devices"] == 2
 
 
 @pytest.mark.parametrize("dialect", SERVERS)
