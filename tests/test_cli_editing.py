@@ -126,6 +126,8 @@ def test_apdus_are_shown_filtered_and_found_by_their_bytes(
     responses = ("show", "--direction", "response", "--status", "6a82")
     assert shown(*responses, "--session", session_id(1)) == ["6A82"]
     assert "File or application not found" in run("logs", "show", "-d", url).stdout
+    counted = run("sessions", "show", session_id(1), "-d", url).stdout
+    assert "1 command, 1 response, 1 error" in counted
 
 
 def test_lists_of_what_has_a_time_take_since(url: str, run: Run, manager: DatabaseManager) -> None:

@@ -180,35 +180,37 @@ def test_the_list_of_sessions_has_what_a_live_server_noted(
     assert [json.loads(line.split("\t")[1]) for line in piped[1:]] == [noted]
 
 
+@pytest.mark.parametrize(
+    ("ids", "shown", "asked"),
+    [
+        (
+            ["6f0c7a1e-0000-4000-8000-000000000000", "6f0c7a1e-1000-4000-8000-000000000000"],
+            ["6f0c7a1e-0 ", "6f0c7a1e-1 "],
+            "6F0C7A1E-1",
+        ),
+        # A long beginning in common.
+        (
+            [session_id(0xA7), session_id(0xA8)],
+            ["00000000..00a7 ", "00000000..00a8 "],
+            "00000000..A8",
+        ),
+    ],
+)
 def test_ids_of_sessions_are_cut_where_they_are_distinct(
-    manager: DatabaseManager, run: Run
+    manager: DatabaseManager, run: Run, ids: list[str], shown: list[str], asked: str
 ) -> None:
-    ids = ["6f0c7a1e-0000-4000-8000-000000000000", "6f0c7a1e-1000-4000-8000-000000000000"]
     with UnitOfWork(manager) as uow:
         for key in ids:
             uow.sessions.create_session(session_id=key)
         uow.commit()
-    shown = run("sessions", "list", "-d", manager.config.url).stdout
-    assert "6f0c7a1e-0 " in shown
-    assert "6f0c7a1e-1 " in shown
-    found = run("sessions", "show", "6F0C7A1E-1", "--json", "-d", manager.config.url)
+    listed = run("sessions", "list", "-d", manager.config.url).stdout
+    assert [cut for cut in shown if cut not in listed] == []
+    found = run("sessions", "show", asked, "--json", "-d", manager.config.url)
     assert json.loads(found.stdout)["id"] == ids[1]
-    both = run("sessions", "show", "6f0c7a1e", "-d", manager.config.url)
+    both = run("sessions", "show", ids[0][:8], "-d", manager.config.url)
     assert both.returncode == 1
-    assert both.stderr.startswith("error: '6f0c7a1e' means several sessions\n")
+    assert both.stderr.startswith(f"error: '{ids[0][:8]}' means several sessions\n")
     assert all(key in both.stderr for key in ids)
-
-
-def test_ids_with_a_long_common_beginning_show_their_ends(
-    manager: DatabaseManager, run: Run
-) -> None:
-    with UnitOfWork(manager) as uow:
-        for number in (0xA7, 0xA8):
-            uow.sessions.create_session(session_id=session_id(number))
-        uow.commit()
-    assert "00000000..00a7 " in run("sessions", "list", "-d", manager.config.url).stdout
-    found = run("sessions", "show", "00000000..A7", "--json", "-d", manager.config.url)
-    assert json.loads(found.stdout)["id"] == session_id(0xA7)
 
 
 @pytest.fixture
@@ -257,18 +259,6 @@ def test_a_session_is_shown_as_a_dialogue(
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_one_command_and_one_response_are_counted_in_the_singular(
-    manager: DatabaseManager, run: Run
-) -> None:
-    with UnitOfWork(manager) as uow:
-        session = uow.sessions.open_session()
-        uow.logs.add_log(session.id, "command", "00A40400")
-        uow.logs.add_log(session.id, "response", "6A82")
-        uow.commit()
-    shown = run("sessions", "show", session.id, "-d", manager.config.url).stdout
-    assert "1 command, 1 response, 1 error" in shown
-
-
 def test_a_dialogue_is_cut_by_a_limit(manager: DatabaseManager, dialogue: str, run: Run) -> None:
     shown = run("sessions", "show", dialogue, "-n", "2", "-d", manager.config.url).stdout
     assert "STORE DATA" not in shown
@@ -278,13 +268,12 @@ def test_a_dialogue_is_cut_by_a_limit(manager: DatabaseManager, dialogue: str, r
 def test_a_dialogue_as_json_is_one_document(
     manager: DatabaseManager, dialogue: str, run: Run
 ) -> None:
-    printed = run("sessions", "show", dialogue, "--json", "-d", manager.config.url).stdout
-    record = json.loads(printed)
-    assert [apdu["command"] for apdu in record["apdus"][::2]] == ["SELECT", "STORE DATA", "INS 5A"]
-    assert record["apdus"][3]["offset_ms"] == 750.0
-    assert record["apdus"][3]["status_message"] == "Conditions of use not satisfied"
-    empty = run("sessions", "show", dialogue, "--json", "-n", "1", "-d", manager.config.url)
-    assert len(json.loads(empty.stdout)["apdus"]) == 1
+    command = ("sessions", "show", dialogue, "--json", "-d", manager.config.url)
+    apdus = json.loads(run(*command).stdout)["apdus"]
+    assert [apdu["command"] for apdu in apdus[::2]] == ["SELECT", "STORE DATA", "INS 5A"]
+    assert apdus[3]["offset_ms"] == 750.0
+    assert apdus[3]["status_message"] == "Conditions of use not satisfied"
+    assert json.loads(run(*command, "-n", "1").stdout)["apdus"] == apdus[:1]
 
 
 def test_commands_have_the_names_of_their_specifications() -> None:

@@ -154,10 +154,10 @@ def _locked_faults() -> list[Finding]:
 
 def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
     """Return the report: the form that ``--json`` prints, with the faults as they are."""
-    faults = [*check_files([load_library(each) for each in Dialect]), *check_indexes()]
     config = DatabaseConfig() if url is None else DatabaseConfig(url)
     with _target(dialect, config, is_named=url is not None) as target:
         checked = check_queries(load_library(target.dialect), target.asked)
+    faults = [*check_files([load_library(each) for each in Dialect]), *check_indexes()]
     refused = {fault.query for fault in checked.faults if fault.query}
     plans, note = _judge_plans(target, config, refused)
     if plans is not None:
