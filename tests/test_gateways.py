@@ -132,7 +132,7 @@ def test_a_record_is_read_back_by_its_key(case: Case, uow: UnitOfWork) -> None:
 
 
 @every_gateway
-def test_many_keys_give_the_records_that_there_are(case: Case, uow: UnitOfWork) -> None:
+def test_records_are_found_by_their_keys(case: Case, uow: UnitOfWork) -> None:
     gateway = case.fill(uow, 4)
     third, first = case.key(gateway, 3), case.key(gateway, 1)
 
@@ -144,6 +144,12 @@ def test_many_keys_give_the_records_that_there_are(case: Case, uow: UnitOfWork) 
     for keys in ("device-0001", 5, None):
         with pytest.raises(ValidationError, match="expected keys"):
             gateway.get_many(keys)
+    assert gateway.find_by(**{gateway.key: third}) == [found[third]]
+    assert gateway.find_one_by(**{gateway.key: third}) == found[third]
+    assert gateway.find_one_by(**{gateway.key: case.unknown_key}) is None
+    assert gateway.count_by(**{gateway.key: third}) == 1
+    with pytest.raises(QueryError, match="is never NULL"):
+        gateway.find_by(**{gateway.key: None})
 
 
 @every_gateway
@@ -208,24 +214,6 @@ def test_create_all_returns_the_records_as_stored(case: Case, uow: UnitOfWork) -
     stored = sorted(gateway.get_all(), key=case.number_of)
     numbered = zip(made, stored, strict=True) if case.name == "logs" else ()
     assert stored == ([replace(one, id=other.id) for one, other in numbered] or made)
-
-
-# find_by, find_one_by and count_by
-
-
-@every_gateway
-def test_find_by_compares_one_column(case: Case, uow: UnitOfWork) -> None:
-    gateway = case.fill(uow, 3)
-    key = case.key(gateway, 2)
-
-    found = gateway.find_by(**{gateway.key: key})
-
-    assert [case.number_of(record) for record in found] == [2]
-    assert gateway.find_one_by(**{gateway.key: key}) == found[0]
-    assert gateway.find_one_by(**{gateway.key: case.unknown_key}) is None
-    assert gateway.count_by(**{gateway.key: key}) == 1
-    with pytest.raises(QueryError, match="is never NULL"):
-        gateway.find_by(**{gateway.key: None})
 
 
 FILTERS: list[tuple[dict[str, Any], list[int]]] = [

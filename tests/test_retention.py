@@ -199,37 +199,34 @@ def test_a_session_that_fits_a_batch_goes_as_a_whole(
     assert purge(manager, {"sessions": 30}, look) == {"logs": 48, "sessions": 12}
 
 
-def test_a_batch_is_reported_whole_before_an_interrupt(
-    manager: DatabaseManager, small_batches: None
+@pytest.mark.parametrize(
+    ("sessions", "logs", "batches"),
+    [(4, 3, [{"logs": 6, "sessions": 2}]), (1, 40, [{"logs": 7}] * 3)],
+    ids=["small sessions", "a large one"],
+)
+def test_an_interrupt_leaves_whole_batches_and_they_were_reported(
+    manager: DatabaseManager,
+    small_batches: None,
+    sessions: int,
+    logs: int,
+    batches: list[dict[str, int]],
 ) -> None:
-    add_old(manager, sessions=4, logs=3)
+    add_old(manager, sessions, logs)
     reported: list[Mapping[str, int]] = []
 
     def interrupt(batch: Mapping[str, int]) -> None:
         reported.append(batch)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        purge(manager, {"sessions": 30}, interrupt)
-
-    assert reported == [{"logs": 6, "sessions": 2}]
-    assert rows(manager) == {"logs": 6, "sessions": 2, "tests": 0, "events": 0}
-
-
-def test_an_interrupt_leaves_whole_batches(manager: DatabaseManager, small_batches: None) -> None:
-    add_old(manager, sessions=1, logs=40)
-    done: list[int] = []
-
-    def interrupt(batch: Mapping[str, int]) -> None:
-        done.append(batch["logs"])
-        if len(done) == 3:
+        if len(reported) == len(batches):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         purge(manager, {"sessions": 30}, interrupt)
 
-    assert rows(manager)["logs"] == 40 - sum(done) == 19
-    assert purge(manager, {"sessions": 30}) == {"logs": 19, "sessions": 1}
+    assert reported == batches
+    gone = {name: sum(batch.get(name, 0) for batch in batches) for name in ("logs", "sessions")}
+    rest = {"logs": sessions * logs - gone["logs"], "sessions": sessions - gone["sessions"]}
+    assert rows(manager) == {**rest, "tests": 0, "events": 0}
+    assert purge(manager, {"sessions": 30}) == rest
 
 
 def test_two_purges_at_once_share_the_work(manager: DatabaseManager, small_batches: None) -> None:

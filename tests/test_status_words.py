@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from cardlink_sql.model.status_words import describe
+from cardlink_sql.model.status_words import describe, is_error
 
 WORDS = st.integers(0, 0xFFFF).map("{:04X}".format)
 
@@ -59,6 +59,10 @@ WORDS = st.integers(0, 0xFFFF).map("{:04X}".format)
 )
 def test_a_word_of_the_standards_has_its_meaning(status_word: str, meaning: str | None) -> None:
     assert describe(status_word) == meaning
+
+
+def test_success_is_9000() -> None:
+    assert not is_error("9000")
 
 
 @given(WORDS)
