@@ -69,26 +69,6 @@ def test_every_query_but_copy_has_a_plan(manager: DatabaseManager) -> None:
                 asked.explain(query, every)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("sessions.find_b",), "near: sessions.find_by"),
-        (("sessions.find_by", "--order", "imei"), "has no order 'imei'"),
-        (("sessions.find_by", "-p", "imei=1"), "has no parameter 'imei'"),
-        (("sessions.find_by", "-p", "limit=many"), "'many' is not a valid integer for limit"),
-        (("sessions.find_by", "-p", "created_at=noon"), "'noon' is not a valid time"),
-        (("sessions.find_by", "-p", "device_id_is_null=1"), "write device_id_is_null alone"),
-        (("sessions.find_by", "-p", "limit"), "write limit=value"),
-        (("logs.copy_log_batch",), "is not a query of sqlite"),
-    ],
-)
-def test_explain_refuses_what_does_not_fit(run: Run, arguments: tuple[str, ...], said: str) -> None:
-    run("init")
-    refused = run("sql", "explain", *arguments)
-    assert refused.returncode == 2
-    assert said in refused.stderr
-
-
 def test_values_are_read_as_the_driver_takes_them() -> None:
     query = load_library(POSTGRESQL).query("devices", "create")
     values = given(

@@ -295,32 +295,6 @@ def test_mysql_has_the_name_in_its_samples(manager: DatabaseManager, tmp_path: P
     assert (found.others.calls, found.lost, found.is_approximate) == (2, 70, False)
 
 
-def test_sqlite_counts_none_and_points_to_the_log(run: Run) -> None:
-    run("init")
-    refused = run("stats", "--queries")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.splitlines() == [
-        "error: SQLite counts no statements",
-        "hint: run the process with CARDLINK_SLOW_QUERY_MS=0: it logs each statement",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--queries", "--days", "7"), "--queries: it excludes --days"),
-        (("--limit", "7"), "--limit: it needs --queries"),
-        (("--queries", "--limit", "0"), "--limit"),
-    ],
-)
-def test_options_that_do_not_go_together_are_wrong_usage(
-    run: Run, arguments: tuple[str, ...], said: str
-) -> None:
-    refused = run("stats", *arguments)
-    assert refused.returncode == 2
-    assert said in refused.stderr
-
-
 @pytest.mark.parametrize("dialect", [MYSQL, POSTGRESQL], ids=str, indirect=True)
 def test_what_is_not_there_is_noted_and_no_fault(manager: DatabaseManager, run: Run) -> None:
     checked = run("sql", "check", "-d", manager.config.url)
