@@ -253,17 +253,15 @@ def run(arguments: list[str] | None) -> None:
         _print_usage_error(error)
         sys.exit(error.exit_code)
     except DatabaseError as error:
-        _print_error(error.headline, error.remedy)
-        sys.exit(Exit.DRIFT if isinstance(error, DriftError) else Exit.ERROR)
+        code = Exit.DRIFT if isinstance(error, DriftError) else Exit.ERROR
+        _end(error.headline, error.remedy, code)
     except ModuleNotFoundError as error:
         if error.name not in _REVIEW:
             raise
         what = f"this command needs {error.name}, which is not installed"
-        _print_error(what, f"run: pip install {' '.join(_REVIEW)}")
-        sys.exit(Exit.ERROR)
+        _end(what, f"run: pip install {' '.join(_REVIEW)}")
     except MemoryError:
-        _print_error("there is not enough memory for this", "use a smaller file, or --limit")
-        sys.exit(Exit.ERROR)
+        _end("there is not enough memory for this", "use a smaller file, or --limit")
     except BrokenPipeError:
         # The reader closed the pipe. Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -300,6 +298,11 @@ def _in_own_words(message: str) -> str:
     for theirs, ours in _PHRASES.items():
         what = re.sub(theirs, ours, what)
     return what
+
+
+def _end(what: str, remedy: str | None, code: Exit = Exit.ERROR) -> NoReturn:
+    _print_error(what, remedy)
+    sys.exit(code)
 
 
 def _print_error(what: str, remedy: str | None) -> None:

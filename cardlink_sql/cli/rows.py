@@ -150,7 +150,7 @@ def print_rows(
     Raises:
         typer.BadParameter: an option names a column that the list does not have.
     """
-    shape, is_list = _shape.get(Shape()), _shape.get(None) is not None
+    shape = _shape.get(Shape())
     cells = [row(*values) for values in rows]
     if shape.sort is not None:
         cells = _sorted(columns, cells, shape.sort)
@@ -160,14 +160,23 @@ def print_rows(
     if is_for_programs():
         chosen = [[str(line[at]) for at in wanted] for line in cells]
         _print_lines([columns[at] for at in wanted], chosen, as_csv=shape.as_csv)
-        return
-    if not cells:
-        return
-    gone: list[str] = []
-    if shape.columns is None:  # who chose them sees them
-        wanted = [at for at in wanted if any(len(line[at]) for line in cells)]
-        others = reversed(columns[1:]) if is_list else ()
-        gone = _too_many(columns, cells, wanted, folding, tuple(dict.fromkeys((*leaving, *others))))
+    elif cells and shape.columns is not None:  # who chose them sees them
+        _print_table(columns, cells, wanted, right, folding)
+    elif cells:
+        _print_what_fits(columns, cells, right, folding, leaving)
+
+
+def _print_what_fits(
+    columns: tuple[str, ...],
+    cells: list[tuple[str | Text, ...]],
+    right: tuple[str, ...],
+    folding: tuple[str, ...],
+    leaving: tuple[str, ...],
+) -> None:
+    wanted = [at for at in range(len(columns)) if any(len(line[at]) for line in cells)]
+    is_list = _shape.get(None) is not None
+    others = reversed(columns[1:]) if is_list else ()
+    gone = _too_many(columns, cells, wanted, folding, tuple(dict.fromkeys((*leaving, *others))))
     _print_table(columns, cells, [at for at in wanted if columns[at] not in gone], right, folding)
     if gone:
         chooses = "; --columns chooses" if is_list else ""

@@ -48,11 +48,7 @@ def write_atomically(
     except OSError as error:
         if not _is_about(error, path):
             raise
-        raise DatabaseError(
-            f"the file cannot be written: {error.strerror or error}",
-            str(path),
-            "check its folder, the rights there and the room on the disk",
-        ) from error
+        raise _unwritable(error, path) from error
 
 
 def refuse_existing(path: Path | None, *, force: bool) -> None:
@@ -104,6 +100,14 @@ def _is_about(error: OSError, path: Path) -> bool:
     """Return whether this file failed, and not another one that the block uses."""
     named = error.filename
     return named in (None, str(path)) or Path(os.fsdecode(named)).name.startswith(PREFIX)
+
+
+def _unwritable(error: OSError, path: Path) -> DatabaseError:
+    return DatabaseError(
+        f"the file cannot be written: {error.strerror or error}",
+        str(path),
+        "check its folder, the rights there and the room on the disk",
+    )
 
 
 def sync_folder(folder: Path) -> None:

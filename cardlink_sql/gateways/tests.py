@@ -322,16 +322,14 @@ class TestGateway(RunFigures):
     ) -> JUnitImport:
         """Record a JUnit report: :mod:`cardlink_sql.formats.junit.reading`.
 
-        Names that are too long are cut and end in a mark. The same report twice
-        into one run changes nothing: its results are known by what the file holds and their
-        place in it. The queries are ``create_results``, ``find_known``, ``find_known_devices``
-        and ``find_known_cards``.
+        Names that are too long are cut and end in a mark. The same report again changes nothing
+        in the run: a result is known by the file's content and its place there. The queries are
+        ``create_results``, ``find_known``, ``find_known_devices`` and ``find_known_cards``.
 
         Args:
             source: the file, or the XML itself: text that begins with ``<``.
             run_id: the run.
-            device_id: the device of all; without it, what the property ``device`` of a suite
-                or test names, if there is such a device.
+            device_id: the device of all; without it, what the property ``device`` names, if known.
             card_iccid: the card of all; without it, what the property ``iccid`` names.
             started_at: when a report began that does not say; now, where none is given.
 
@@ -340,8 +338,7 @@ class TestGateway(RunFigures):
             IntegrityError: there is no such device or card.
         """
         run = self._given("run_id", run_id)
-        if started_at is not None:
-            started_at = validation.moment(started_at, "started_at")
+        start = None if started_at is None else validation.moment(started_at, "started_at")
         report = read_report(source)
         results = report.results(
             run,
@@ -349,11 +346,11 @@ class TestGateway(RunFigures):
             iccids=self._known("find_known_cards", report.iccids),
             device_id=device_id,
             card_iccid=card_iccid,
-            started_at=started_at,
+            started_at=start,
         )
         known = self._known("find_known", {result.id for result in results})
-        created = self.create_results(one for one in results if one.id not in known)
-        return JUnitImport(created, len(known), report.unread, report.missing)
+        new = self.create_results(one for one in results if one.id not in known)
+        return JUnitImport(new, len(known), report.unread, report.missing)
 
     def _known(self, name: str, keys: set[str]) -> set[str]:
         """Those of the keys that there are."""

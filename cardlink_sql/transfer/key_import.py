@@ -74,24 +74,28 @@ def import_keys(
     """
     problems = Problems(name)
     entries = _read(text, problems)
-    keyring = manager.keyring
 
     def store(uow: UnitOfWork) -> KeyImport:
         done = KeyImport([], [])
-        cards: dict[str, KeyEntry] = {}
-        for entry in entries:
-            iccid = _target(uow, entry, problems)
-            if iccid and cards.setdefault(iccid, entry) is not entry:
-                problems.add("another entry names this card", _path(entry.identity), entry.line)
-        problems.refuse()
-        for iccid, entry in cards.items():
-            _store(uow, keyring, entry, iccid, done)
+        for iccid, entry in _by_card(uow, entries, problems).items():
+            _store(uow, manager.keyring, entry, iccid, done)
             on_progress(1)
         if dry_run:
             uow.rollback()
         return done
 
     return manager.run(store, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
+
+
+def _by_card(uow: UnitOfWork, entries: list[KeyEntry], problems: Problems) -> dict[str, KeyEntry]:
+    """Return the card that each entry is for; refuse them all if one has a problem."""
+    cards: dict[str, KeyEntry] = {}
+    for entry in entries:
+        iccid = _target(uow, entry, problems)
+        if iccid and cards.setdefault(iccid, entry) is not entry:
+            problems.add("another entry names this card", _path(entry.identity), entry.line)
+    problems.refuse()
+    return cards
 
 
 def _store(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str, done: KeyImport) -> None:

@@ -1,4 +1,8 @@
-"""Reads a file into the database: checked first, then written in one transaction."""
+"""Reads a file into the database: checked first, then written in one transaction.
+
+Memory is flat for jsonl, but for the keys of rows other than log entries; json and yaml are read
+whole.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,8 +63,7 @@ def import_file(
 ) -> ImportReport:
     """Import a file: all of it, or nothing.
 
-    The file is checked first, then written in one transaction, references first. Memory is flat
-    for jsonl, but for the keys of rows other than log entries; json and yaml are read whole.
+    The file is checked first, then written in one transaction, references first.
 
     Args:
         manager: the database.
@@ -71,8 +74,7 @@ def import_file(
         passphrase: opens encrypted keys; a function is called only where the file has such.
         keys: ``STORED`` accepts a backup, whose keys are as a database stored them.
         on_check: receives the number of rows checked after each 500, and of the last ones.
-        on_progress: receives the number of rows written after each batch; again from the start
-            where another transaction's rollback forced one.
+        on_progress: receives the rows written after each batch; after a conflict, from the start.
 
     Raises:
         ValidationError: the file cannot be read, or has problems: a line for each.
