@@ -251,7 +251,7 @@ def test_a_file_that_another_program_reads_in_another_mode_can_be_read(tmp_path:
         with DatabaseManager(config) as manager:
             with pytest.raises(DatabaseError) as caught, UnitOfWork(manager) as uow:
                 uow.devices.count()
-            assert "another program has locked the file" in str(caught.value.remedy)
+            assert "wait until it is done, or end it" in str(caught.value.remedy)
         other.execute("ROLLBACK")
         with DatabaseManager(config) as manager, UnitOfWork(manager) as uow:
             assert uow.devices.count() == 0

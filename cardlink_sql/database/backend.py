@@ -47,7 +47,6 @@ class Backend(ABC):
         bound_converters: the same for a value as it is bound.
         batch_rows: how many rows a purge deletes in one transaction.
         hint: what to check when no connection can be made.
-        hint_if_locked: the same where the driver reports a lock.
     """
 
     dialect: ClassVar[Dialect]
@@ -63,7 +62,6 @@ class Backend(ABC):
     bound_converters: ClassVar[Converters] = {dict: json.loads, bool: bool}
     batch_rows: ClassVar[int] = 5_000
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
-    hint_if_locked: ClassVar[str] = hint
 
     @property
     @abstractmethod

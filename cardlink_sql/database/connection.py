@@ -100,7 +100,7 @@ class Connection:
         queue = self._pool.writer_queue()
         if queue is not None:
             if not queue.enter(self._seconds_left(), ref(self)):
-                raise error_for(Fault.CONFLICT, None, begin)
+                raise error_for(Fault.LOCKED, None, begin)
             self._queue = queue
             self._limit()
         if self._backend.pipelines:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 from cardlink_sql.config import TARGET, without_secrets
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.faults import Fault, error_for
+from cardlink_sql.database.faults import Fault, error_for, remedy
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError, ValidationError
 
@@ -69,7 +69,7 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> DatabaseEr
     if _NO_DATABASE.search(line):
         return ConnectionError(f"cannot connect: {line}", where, "create the database first")
     is_option = not isinstance(error, DBAPIError) and bool(url.query.keys() - _PLACE)
-    hint = backend.hint_if_locked if fault is Fault.CONFLICT else backend.hint
+    hint = remedy(fault) if fault is Fault.LOCKED else backend.hint
     if is_option:
         hint = "check the options after ? in the URL"
     return ConnectionError(f"cannot connect: {line}", where, hint)

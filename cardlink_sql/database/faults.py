@@ -26,6 +26,7 @@ class Fault(Enum):
     NOT_NULL = auto()
     CHECK = auto()
     CONFLICT = auto()
+    LOCKED = auto()
     CONNECTION = auto()
     VALUE = auto()
     TOO_LARGE = auto()
@@ -36,6 +37,9 @@ class Fault(Enum):
     FULL = auto()
     OTHER = auto()
 
+
+# Others were in between, and the same work may succeed.
+CONFLICTS: Final = (Fault.CONFLICT, Fault.LOCKED)
 
 _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
     Fault.DUPLICATE: (IntegrityError, "a row with this key exists already", None),
@@ -50,6 +54,11 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
         ConflictError,
         "a conflicting transaction forced a rollback",
         "run the unit of work again",
+    ),
+    Fault.LOCKED: (
+        ConflictError,
+        "another program or transaction kept the file locked",
+        "wait until it is done, or end it; then run this again",
     ),
     Fault.CONNECTION: (
         ConnectionError,
@@ -86,6 +95,11 @@ _SENTENCES: Final[dict[Fault, tuple[type[DatabaseError], str, str | None]]] = {
 def sentence(fault: Fault) -> str:
     """Return what happened, in the words that all backends share."""
     return _SENTENCES[fault][1]
+
+
+def remedy(fault: Fault) -> str | None:
+    """Return what helps against a fault, in the words that all backends share."""
+    return _SENTENCES[fault][2]
 
 
 def error_for(fault: Fault, detail: str | None, where: str | None) -> DatabaseError:

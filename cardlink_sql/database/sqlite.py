@@ -62,7 +62,6 @@ class SQLite(Backend):
     row_converters: ClassVar = Backend.row_converters | _TIMES
     bound_converters: ClassVar = Backend.bound_converters | _TIMES
     batch_rows = 1_000  # a batch holds up all other writers, for 10 to 20 ms
-    hint_if_locked = "another program has locked the file: wait until it is done, or end it"
     hint = "check that the folder exists and may be written, and that the file is SQLite"
 
     @property
@@ -136,8 +135,10 @@ class SQLite(Backend):
     def diagnose(self, error: Exception) -> tuple[Fault, str | None]:
         name = getattr(error, "sqlite_errorname", "") or ""
         message = str(error)
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        if name == "SQLITE_BUSY_SNAPSHOT":
             return Fault.CONFLICT, None
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Fault.LOCKED, None
         if _MISSING.search(message):
             return Fault.NO_TABLE, message
         fault = _FAULTS.get(name) or _FAULTS.get("_".join(name.split("_")[:2]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
@@ -24,7 +24,7 @@ else:
 
 _POLL: Final = 0.05
 # Another node of a cluster holds the row, has just made it, or drops its table.
-_OTHERS_WON: Final = (Fault.CONFLICT, Fault.DUPLICATE, Fault.NO_TABLE)
+_OTHERS_WON: Final = (*CONFLICTS, Fault.DUPLICATE, Fault.NO_TABLE)
 # After the text, because Windows does not let others read locked bytes.
 _WINDOWS_LOCKED_BYTE: Final = 1 << 20
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.faults import Fault, error_for
+from cardlink_sql.database.faults import CONFLICTS, error_for
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator import driver, resume
@@ -56,7 +56,7 @@ def _in_one_transaction(
 def _advice(backend: MigrationBackend, failure: StatementFailed, again: str) -> str | None:
     """Return what to do about a lock that others hold; None if the statement is at fault."""
     cause: Any = failure.__cause__
-    if backend_of(backend.dialect).diagnose(cause)[0] is not Fault.CONFLICT:
+    if backend_of(backend.dialect).diagnose(cause)[0] not in CONFLICTS:
         return None
     return (
         f"the statement waited for a lock, and is not at fault: {backend.lock_holders()}; "
@@ -117,7 +117,7 @@ class _ByStatement:
         except (StatementFailed, self._backend.connection.Error) as failure:
             cause: Any = failure.__cause__ or failure
             fault = backend_of(self._backend.dialect).diagnose(cause)[0]
-            if fault is Fault.CONFLICT:  # a Galera cluster's may come at the COMMIT
+            if fault in CONFLICTS:  # a Galera cluster's may come at the COMMIT
                 raise error_for(fault, None, statement.where) from cause
             if not isinstance(failure, StatementFailed):
                 raise
