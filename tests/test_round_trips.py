@@ -1,10 +1,11 @@
 """Round trips to a server, counted through a proxy: on a network they are what work costs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
-from cardlink_sql import DatabaseManager, Dialect, OTASession, UnitOfWork
+from cardlink_sql import DatabaseManager, Dialect, IntegrityError, OTASession, UnitOfWork
 from tests.conftest import card, iccid
 from tests.cutting_proxy import CuttingProxy
 
@@ -41,6 +42,13 @@ def open_session(manager: DatabaseManager) -> OTASession:
         session = uow.sessions.open_session(
             card_iccid=iccid(1), cipher_suite="TLS_PSK_WITH_AES_128_CBC_SHA256", psk_identity="a"
         )
+        uow.commit()
+    return session
+
+
+def open_session_without_card(manager: DatabaseManager) -> OTASession:
+    with UnitOfWork(manager) as uow:
+        session = uow.sessions.open_session()
         uow.commit()
     return session
 
@@ -101,8 +109,17 @@ def test_a_step_of_a_session_returns_it_as_stored(
             assert uow.sessions.complete_session(waiting.pop().id).duration_ms is not None
             uow.commit()
 
-    # MySQL has neither a pipeline nor a RETURNING of an UPDATE.
-    assert trips(proxy, complete) == by(remote, postgresql=2, mysql=4)
+    assert trips(proxy, complete) == by(remote, postgresql=2, mysql=3)
+
+
+def test_a_refused_step_leaves_no_answer_unread(manager: DatabaseManager) -> None:
+    session = open_session_without_card(manager)
+    large = replace(session, device_id="missing", metadata={"reason": "x" * 262_100})
+    with UnitOfWork(manager) as uow:
+        for refused in (replace(session, device_id="missing"), large):
+            with pytest.raises(IntegrityError, match="device_id"), uow.savepoint():
+                uow.sessions.update(refused)
+            assert uow.sessions.get_by_id(session.id) == session
 
 
 def by(manager: DatabaseManager, *, postgresql: int, mysql: int) -> int:

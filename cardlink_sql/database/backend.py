@@ -75,8 +75,30 @@ class Backend(ABC):
 
     @property
     def pipelines(self) -> bool:
-        """Return whether a statement may be sent before the answer to the last one."""
+        """Return whether :meth:`send_together` can be used."""
         return False
+
+    @property
+    def begins_together(self) -> bool:
+        """Return whether ``BEGIN`` may go with a statement, which does not run where it fails."""
+        return False
+
+    def send_together(
+        self,
+        connection: Any,
+        ahead: Sequence[tuple[str, tuple[Any, ...] | None]],
+        send: Callable[[], object],
+        matched: list[int],
+    ) -> None:
+        """Send statements in one round trip.
+
+        Args:
+            connection: the driver's.
+            ahead: those that go first, each with its parameters.
+            send: hands the last one to the driver.
+            matched: receives how many rows each of the first ones matched that the server has run.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Connection:
     def begin(self) -> None:
         """Open a transaction; a connection that died in the pool is replaced, once.
 
-        Where the driver pipelines, ``BEGIN`` travels with the next statement.
+        On PostgreSQL ``BEGIN`` travels with the next statement.
 
         Raises:
             ConflictError: other writers did not let this one in for too long.
@@ -103,7 +103,7 @@ class Connection:
                 raise error_for(Fault.LOCKED, None, begin)
             self._queue = queue
             self._limit()
-        if self._backend.pipelines:
+        if self._backend.begins_together:
             self._ahead.append(Ahead(begin, begin, None))
             return
         try:
@@ -335,7 +335,7 @@ class Connection:
         sent = report_sent(observer, ahead, sql)
         try:
             if ahead:
-                send_together(self._cursor.connection, ahead, send)
+                send_together(self._backend, self._cursor.connection, ahead, send)
             else:
                 send()
             found = result()

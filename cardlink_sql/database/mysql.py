@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
 from time import monotonic
@@ -69,6 +69,8 @@ class MySQL(Backend):
     )
     settings: ClassVar = ("settings", "read_committed")
     bound_converters: ClassVar = Backend.bound_converters | {datetime: _bound_time}
+    # In one message, as "UPDATE …; SELECT …", MariaDB would count both as the first.
+    pipelines = True
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -76,6 +78,18 @@ class MySQL(Backend):
 
         error: type[Exception] = Error
         return error
+
+    def send_together(
+        self,
+        connection: Any,
+        ahead: Sequence[tuple[str, tuple[Any, ...] | None]],
+        send: Callable[[], object],
+        matched: list[int],
+    ) -> None:
+        cursor = connection.cursor()
+        connection.first = [cursor.mogrify(sql, values) for sql, values in ahead]
+        connection.matched = matched
+        send()
 
     def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
         return {

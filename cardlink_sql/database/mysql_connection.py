@@ -6,9 +6,9 @@ from time import monotonic
 from typing import Any, Final
 
 from pymysql.connections import Connection
-from pymysql.constants import CR, ER, FIELD_TYPE, SERVER_STATUS
+from pymysql.constants import COMMAND, CR, ER, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import escape_str, escape_string
-from pymysql.err import OperationalError
+from pymysql.err import MySQLError, OperationalError
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.database.odd_rows import OddTime, without_odd
@@ -29,10 +29,15 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
 
     Attributes:
         deadline: by the monotonic clock; ``None`` for no deadline.
+        first: statements that are sent before the next one, without waiting for an answer.
+        matched: receives how many rows each of these matched.
     """
 
     def __init__(self, *, deadline: float | None, **options: Any) -> None:
         self.deadline = deadline
+        self.first: list[str] = []
+        self.matched: list[int] = []
+        self._unread = 0
         self._has_odd = False
         super().__init__(**options)
         self.decoders[FIELD_TYPE.DATETIME] = self._read_datetime
@@ -57,14 +62,22 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             raise OperationalError(ER.OPTION_PREVENTS_STATEMENT, "the server is read-only")
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
-        """Send a statement; one that the server would not read is refused, and nothing is lost.
+        """Send a statement, after those that go first, and keep the answer to this one.
 
-        The server would close the connection, so that the client sees it break.
+        One that the server would not read is refused, and nothing is lost: the server would close
+        the connection, so that the client sees it break.
 
         Raises:
             ValidationError: a row holds a time that Python cannot hold.
             OperationalError: it is larger than ``max_allowed_packet``; or the server refused it.
         """
+        first, self.first = self.first, []
+        for one in first:
+            if len(one) > _SMALL:
+                self.matched.append(self.query(one))
+            else:
+                self._execute_command(COMMAND.COM_QUERY, one)
+                self._unread += 1
         if len(sql) > _SMALL:
             size = len(sql.encode() if isinstance(sql, str) else sql)
             largest = self._largest_packet
@@ -78,6 +91,24 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             self._has_odd = False
             names = [field.name for field in self._result.fields]
             self._result.rows = without_odd(self._result.rows, names)
+        return count
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
+        unread, self._unread = self._unread, 0
+        refused: Exception | None = None
+        for _ in range(unread):
+            self._next_seq_id = 1  # the numbers of each answer begin with it
+            try:
+                self.matched.append(super()._read_query_result())
+            except MySQLError as error:
+                if not self.open:
+                    raise
+                refused = refused or error
+        if unread:
+            self._next_seq_id = 1
+        count = int(super()._read_query_result(unbuffered))
+        if refused is not None:
+            raise refused
         return count
 
     def escape(self, obj: Any, mapping: Any = None) -> str:

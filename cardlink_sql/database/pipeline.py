@@ -4,18 +4,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.observation import Sent, StatementBus
 from cardlink_sql.queries import Query
 
 
 @dataclass(slots=True)
 class Ahead:
-    """A statement that goes out together with the next one."""
+    """A statement that goes out together with the next one.
+
+    Attributes:
+        what: the query, or the statement where it belongs to none.
+        sql: the statement.
+        values: its parameters.
+        matched: the number of rows that it matched; ``None`` until the server has run it.
+        sent: what the report of its answer takes.
+    """
 
     what: Query | str
     sql: str
     values: tuple[Any, ...] | None
-    cursor: Any = None
+    matched: int | None = None
     sent: Sent | None = None
 
     @property
@@ -26,12 +35,12 @@ class Ahead:
     @property
     def is_answered(self) -> bool:
         """Return whether the server has run it."""
-        return self.cursor is not None and self.cursor.pgresult is not None
+        return self.matched is not None
 
     @property
     def rows(self) -> int:
-        """Return the number of rows that it matched."""
-        return 0 if self.is_command or not self.is_answered else int(self.cursor.rowcount)
+        """Return the number of rows that it matched; 0 for one that frames the transaction."""
+        return 0 if self.is_command else self.matched or 0
 
 
 def place_of(what: Query | str) -> str:
@@ -39,19 +48,23 @@ def place_of(what: Query | str) -> str:
     return what if isinstance(what, str) else f"{what.where} {what.title}"
 
 
-def send_together(connection: Any, ahead: list[Ahead], send: Callable[[], object]) -> None:
-    """Send statements in one round trip.
+def send_together(
+    backend: Backend, connection: Any, ahead: list[Ahead], send: Callable[[], object]
+) -> None:
+    """Send statements in one round trip, and note how many rows those that go first matched.
 
     Args:
+        backend: of the connection.
         connection: the driver's.
         ahead: those that go first.
         send: hands the last one to the driver.
     """
-    with connection.pipeline():
-        for one in ahead:
-            one.cursor = connection.cursor()
-            one.cursor.execute(one.sql, one.values)
-        send()
+    matched: list[int] = []
+    try:
+        backend.send_together(connection, [(one.sql, one.values) for one in ahead], send, matched)
+    finally:
+        for one, rows in zip(ahead, matched, strict=False):
+            one.matched = rows
 
 
 def report_sent(observer: StatementBus | None, ahead: list[Ahead], sql: str) -> Sent | None:

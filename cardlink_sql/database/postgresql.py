@@ -1,10 +1,10 @@
 """PostgreSQL at run time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
@@ -60,6 +60,27 @@ class PostgreSQL(Backend):
         from psycopg import Pipeline
 
         return Pipeline.is_supported()  # libpq has it since PostgreSQL 14
+
+    @property
+    def begins_together(self) -> bool:
+        return self.pipelines
+
+    def send_together(
+        self,
+        connection: Any,
+        ahead: Sequence[tuple[str, tuple[Any, ...] | None]],
+        send: Callable[[], object],
+        matched: list[int],
+    ) -> None:
+        cursors = [connection.cursor() for _ in ahead]
+        try:
+            with connection.pipeline():
+                for cursor, (sql, values) in zip(cursors, ahead, strict=True):
+                    cursor.execute(sql, values)
+                send()
+        finally:
+            answered = takewhile(lambda cursor: cursor.pgresult is not None, cursors)
+            matched += [cursor.rowcount for cursor in answered]
 
     def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
         user_timeout, idle, interval, count = socket_limits(config.network_timeout)
