@@ -62,7 +62,7 @@ WHERE 1 = 1
 
 STATIC = {
     "a column misspelled in one dialect": Mutation(
-        "postgresql/sessions.sql", "complete_session", "- started_at)", "- startd_at)",
+        "postgresql/sessions.sql", "end_session", "- started_at)", "- startd_at)",
         "prepare", 'column "startd_at" does not exist', (POSTGRESQL,),
     ),
     "a column misspelled for all": Mutation(
@@ -162,7 +162,7 @@ STATIC = {
         "quotes", 'MySQL reads "key" as a string', (MYSQL,), also=("prepare",),
     ),
     "a query's name misspelled in one dialect": Mutation(
-        "mysql/sessions.sql", "fail_session", "-- name: fail_session", "-- name: fail_sesion",
+        "mysql/sessions.sql", "end_session", "-- name: end_session", "-- name: end_sesion",
         "dialects", "there is no form of it for sqlite and postgresql", (MYSQL,), at_header=True,
     ),
     "a parameter renamed in one dialect": Mutation(
@@ -199,7 +199,7 @@ STATIC = {
         "rows", "returns one row at most, and is :many", also=("dialects",),
     ),
     "a :many declared :one": Mutation(
-        "common/cards.sql", "find_by_type", ":many", ":one", "rows", "can return two rows",
+        "common/cards.sql", "find_with_psk", ":many", ":one", "rows", "can return two rows",
         also=("dialects",),
     ),
     "an :exec declared :many": Mutation(
@@ -207,8 +207,9 @@ STATIC = {
         "columns", "the column iccid of the record is missing", also=("dialects", "rows"),
     ),
     "a value pasted in one dialect": Mutation(
-        "mysql/sessions.sql", "complete_session", "WHERE id = :id", "WHERE id = 'S1'",
-        "dialects", "requires ended_at, updated_at, but ended_at, id", (MYSQL,), at_header=True,
+        "mysql/sessions.sql", "end_session", "WHERE id = :id", "WHERE id = 'S1'",
+        "dialects", "requires ended_at, status, updated_at, but ended_at, id", (MYSQL,),
+        at_header=True,
     ),
     "a filter left out in one dialect": Mutation(
         "postgresql/devices.sql", "search",
@@ -221,7 +222,7 @@ STATIC = {
         "parse", "find_old: requires before, but before, limit in", (SQLITE,),
     ),
     "a header left out": Mutation(
-        "common/cards.sql", "find_by_imsi", "-- name: find_by_imsi :many\n", "",
+        "common/cards.sql", "find_with_psk", "-- name: find_with_psk :many\n", "",
         "parse", "",
     ),
     "a list that is one value": Mutation(
@@ -229,7 +230,7 @@ STATIC = {
         "list", ":keys is one value, and IN takes a list", at_header=True,
     ),
     "an UPDATE of a table that is not there": Mutation(
-        "sqlite/sessions.sql", "complete_session", "UPDATE ota_sessions", "UPDATE ota_session",
+        "sqlite/sessions.sql", "end_session", "UPDATE ota_sessions", "UPDATE ota_session",
         "prepare", "no such table", (SQLITE,),
     ),
 }  # fmt: skip

@@ -124,7 +124,7 @@ BEHAVIOUR = {
         "behaviour", "test_sessions.py",
     ),
     "a duration in another unit": Mutation(
-        "mysql/sessions.sql", "complete_session", "DIV 1000", "DIV 100",
+        "mysql/sessions.sql", "end_session", "DIV 1000", "DIV 100",
         "behaviour", "test_sessions.py",
     ),
     "a last_seen that goes back": Mutation(

@@ -142,5 +142,5 @@ def test_queries_that_a_role_may_not_run_are_noted_and_no_fault(
         checked = check_queries(load_library(dialect), asked)
     assert checked.faults == []
     assert "for this role may not run them: cards." in checked.notes[-1]
-    assert "sessions.complete_session" in checked.notes[-1]
+    assert "sessions.end_session" in checked.notes[-1]
     assert checked.queries < len(load_library(dialect).all()) - 40

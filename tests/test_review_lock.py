@@ -40,19 +40,19 @@ def test_no_secret_and_no_place_of_a_machine_is_in_a_lock() -> None:
     ("old", "new", "said"),
     [
         (
-            "WHERE admin_url = :admin_url",
-            "WHERE admin_url <> :admin_url",
+            "WHERE psk_key_encrypted IS NULL",
+            "WHERE psk_key_encrypted IS NOT NULL",
             ["differs from the lock"],
         ),
         (
-            "-- name: find_by_imsi",
-            "-- name: find_by_imis",
+            "-- name: find_without_psk",
+            "-- name: find_without_pks",
             ["SQL files do not", "is not in the lock"],
         ),
         ("-- when: atr\n", "-- when: atr, imsi\n", ["differs from the lock"] * 2),
         ("-- The cards that have none.", "-- The cards without a PSK.", []),
         ("  iccid,\n  imsi,", "  iccid, imsi,", ["differs from the lock"]),
-        ("WHERE admin_url = :admin_url", "WHERE   admin_url =  :admin_url", []),
+        ("WHERE psk_key_encrypted IS NULL", "WHERE   psk_key_encrypted IS  NULL", []),
     ],
 )
 def test_a_change_of_a_query_is_seen_and_one_of_its_looks_is_not(

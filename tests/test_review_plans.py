@@ -46,7 +46,7 @@ def test_the_data_set_has_its_size_and_the_rows_that_placeholders_name(
     with UnitOfWork(seeded, read_only=True) as uow:
         for gateway, finds in (
             (uow.devices, ("get_by_id", "find_by_type")),
-            (uow.cards, ("get_by_id", "find_by_type")),
+            (uow.cards, ("get_by_id", "find_with_psk")),
             (uow.sessions, ("get_by_id", "find_matching")),
             (uow.logs, ("find_by_session", "find_matching")),
             (uow.tests, ("get_by_id", "find_by_run")),

@@ -221,8 +221,8 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._execute("replace_psk_token", values) > 0
 
     def find_by_type(self, card_type: AnyCardType) -> list[CardProfile]:
-        """Return the cards of one type."""
-        return self._many("find_by_type", {"card_type": self._bind["card_type"](card_type)})
+        """Return the cards of one type. The query is ``find_by``."""
+        return self._find_by({"card_type": self._given("card_type", card_type)})
 
     def find_with_psk(self) -> list[CardProfile]:
         """Return the cards that have a PSK."""
@@ -233,12 +233,12 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._many("find_without_psk", {})
 
     def find_by_admin_url(self, admin_url: str) -> list[CardProfile]:
-        """Return the cards that report to this admin server."""
-        return self._many("find_by_admin_url", {"admin_url": self._given("admin_url", admin_url)})
+        """Return the cards that report to this admin server. The query is ``find_by``."""
+        return self._find_by({"admin_url": self._given("admin_url", admin_url)})
 
     def find_by_imsi(self, imsi: str) -> list[CardProfile]:
-        """Return the cards with this IMSI."""
-        return self._many("find_by_imsi", {"imsi": self._given("imsi", imsi)})
+        """Return the cards with this IMSI. The query is ``find_by``."""
+        return self._find_by({"imsi": self._given("imsi", imsi)})
 
     def find_by_device(self, device_id: str) -> list[CardProfile]:
         """Return the cards that the device holds or has run a session with."""

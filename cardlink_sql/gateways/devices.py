@@ -67,8 +67,8 @@ class DeviceGateway(Gateway[Device, str]):
         return self.find_by_type(DeviceType.MODEM)
 
     def find_active(self) -> list[Device]:
-        """Return the devices that are in use."""
-        return self._many("find_active", {})
+        """Return the devices that are in use. The query is ``find_by``."""
+        return self.find_by(is_active=True)
 
     def find_recent(self, hours: float = 24) -> list[Device]:
         """Return the devices seen within the last ``hours``, latest first."""

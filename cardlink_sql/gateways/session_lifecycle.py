@@ -26,6 +26,12 @@ _ACTIONS: Final = {
     "timeout_session": "timeout",
     "set_tls_info": "tls_info_set",
 }
+# Methods whose query is ``end_session``, and what is bound for each.
+_ENDS: Final[dict[str, dict[str, Any]]] = {
+    "complete_session": {"status": "completed", "is_active": True},
+    "fail_session": {"status": "failed"},
+    "timeout_session": {"status": "timeout"},
+}
 
 
 class SessionLifecycle(Gateway[OTASession, str]):
@@ -122,6 +128,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
     def complete_session(self, session_id: str, at: datetime | None = None) -> OTASession:
         """Active becomes completed; ``duration_ms`` is computed from the start.
 
+        The query is ``end_session``.
+
         Raises:
             NotFoundError: there is no such session.
             StateError: the session is not active, or ``at`` is before its start.
@@ -135,7 +143,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
         error_message: str | None = None,
         at: datetime | None = None,
     ) -> OTASession:
-        """Pending or active becomes failed.
+        """Pending or active becomes failed. The query is ``end_session``.
 
         Raises:
             NotFoundError: there is no such session.
@@ -148,7 +156,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
         return self._end("fail_session", session_id, values, at)
 
     def timeout_session(self, session_id: str, at: datetime | None = None) -> OTASession:
-        """Pending or active becomes timeout.
+        """Pending or active becomes timeout. The query is ``end_session``.
 
         Raises:
             NotFoundError: there is no such session.
@@ -206,6 +214,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
         self, name: str, session_id: str, values: dict[str, Any], at: datetime | None
     ) -> OTASession:
         """End a session ``at`` a time, or now: at its start where the clock was set back since."""
+        values = {**_ENDS[name], **values}
         try:
             return self._step(name, session_id, {**values, "ended_at": self._time(at)})
         except StateError:
@@ -224,7 +233,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
     def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
         key = self._key(session_id)
         stamp = {"id": key, "updated_at": self._time(None)}
-        session = self._written(name, {**stamp, **values}, key)
+        query = "end_session" if name in _ENDS else name
+        session = self._written(query, {**stamp, **values}, key)
         if session is None:
             raise self._refusal(name, key)
         return self._note(_ACTIONS[name], session)

@@ -106,26 +106,6 @@ SET psk_key_encrypted = :psk_key_encrypted
 WHERE iccid = :iccid
   AND psk_key_encrypted = :expected;
 
--- name: find_by_type :many
--- The cards of one type.
-SELECT
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  psk_key_encrypted IS NOT NULL AS has_psk,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-FROM card_profiles
-WHERE card_type = :card_type
-ORDER BY iccid;
-
 -- name: find_with_psk :many
 -- The cards that have a PSK.
 SELECT
@@ -164,46 +144,6 @@ SELECT
   updated_at
 FROM card_profiles
 WHERE psk_key_encrypted IS NULL
-ORDER BY iccid;
-
--- name: find_by_admin_url :many
--- The cards that report to an admin server.
-SELECT
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  psk_key_encrypted IS NOT NULL AS has_psk,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-FROM card_profiles
-WHERE admin_url = :admin_url
-ORDER BY iccid;
-
--- name: find_by_imsi :many
--- The cards with an IMSI.
-SELECT
-  iccid,
-  imsi,
-  card_type,
-  atr,
-  psk_identity,
-  psk_key_encrypted IS NOT NULL AS has_psk,
-  admin_url,
-  trigger_config,
-  bip_config,
-  security_domains,
-  notes,
-  created_at,
-  updated_at
-FROM card_profiles
-WHERE imsi = :imsi
 ORDER BY iccid;
 
 -- name: find_by_device :many

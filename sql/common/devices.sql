@@ -22,28 +22,6 @@ FROM devices
 WHERE device_type = :device_type
 ORDER BY id;
 
--- name: find_active :many
--- The devices in use.
-SELECT
-  id,
-  device_type,
-  name,
-  manufacturer,
-  model,
-  firmware_version,
-  imei,
-  imsi,
-  iccid,
-  connection_settings,
-  last_seen,
-  is_active,
-  notes,
-  created_at,
-  updated_at
-FROM devices
-WHERE is_active = TRUE
-ORDER BY id;
-
 -- name: find_recent :many
 -- The devices seen since a time, latest first.
 SELECT

@@ -1,50 +1,22 @@
 -- OTA sessions, where PostgreSQL differs: the duration of a session, in whole ms.
 
--- name: complete_session :exec
--- Active becomes completed; no row where the session is not active or would end before its start.
+-- name: end_session :exec
+-- Active, or pending too, becomes :status; no row where the session would end before its start.
+-- complete_session, fail_session and timeout_session send it.
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET
   duration_ms = FLOOR(
     ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
   ),
-  status = 'completed',
+  status = :status,
   ended_at = :ended_at,
-  updated_at = :updated_at
-WHERE id = :id
-  AND status = 'active'
-  AND (started_at IS NULL OR started_at <= :ended_at);
-
--- name: fail_session :exec
--- Pending or active becomes failed; no row where the session has ended or would end before its start.
--- differs: the difference of two times is an interval, whose seconds are a float before 14
-UPDATE ota_sessions
-SET
-  duration_ms = FLOOR(
-    ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
-  ),
-  status = 'failed',
-  ended_at = :ended_at,
-  error_code = :error_code,
-  error_message = :error_message,
+  error_code = :error_code,                    -- when: error_code, error_message
+  error_message = :error_message,              -- when: error_code, error_message
   updated_at = :updated_at
 WHERE id = :id
   AND status IN ('pending', 'active')
-  AND (started_at IS NULL OR started_at <= :ended_at);
-
--- name: timeout_session :exec
--- Pending or active becomes timeout; no row where the session has ended or would end before its start.
--- differs: the difference of two times is an interval, whose seconds are a float before 14
-UPDATE ota_sessions
-SET
-  duration_ms = FLOOR(
-    ROUND(CAST(EXTRACT(EPOCH FROM CAST(:ended_at AS TIMESTAMPTZ) - started_at) * 1000000 AS NUMERIC)) / 1000
-  ),
-  status = 'timeout',
-  ended_at = :ended_at,
-  updated_at = :updated_at
-WHERE id = :id
-  AND status IN ('pending', 'active')
+  AND status = 'active'                        -- when: is_active
   AND (started_at IS NULL OR started_at <= :ended_at);
 
 -- name: close_stale :exec
