@@ -23,6 +23,7 @@ WRONG = [
     ("replay none.jsonl", "path 'none.jsonl' does not exist"),
     ("devices add R58 --type phone --imei 12", "for --imei:"),
     ("devices add '' --type phone", "for ID:"),
+    ("devices add x", "Missing option --type: one of phone, modem"),
     ("devices edit R58 --connection {", "for --connection: not JSON"),
     ("devices edit R58", "name a field to change"),
     ("devices list --type tablet", "'tablet' is not one of 'phone', 'modem'"),
@@ -139,6 +140,17 @@ WRONG = [
 ]
 
 
+# What follows -q, or what a command lacks that has it: found before the command runs.
+QUIET = [
+    ("devices add -q", "Missing"),
+    ("devices add x -q", "Missing option --type"),
+    ("sessions list extra -q", "unexpected extra argument"),
+    ("sessions list -q --limit abc", "--limit"),
+    ("replay nofile -q", "path 'nofile' does not exist"),
+    ("schema lint x -q", "No such option: -d"),
+]
+
+
 # What the database does not have, or a step that comes first: code 1.
 REFUSED = [
     ("migrate --revision 9999", "9999"),
@@ -172,7 +184,7 @@ def cases(table: list[tuple[str, str]], code: int) -> list[Any]:
     return [pytest.param(code, *row, id=row[0][:60]) for row in table]
 
 
-@pytest.mark.parametrize(("code", "command", "said"), cases(WRONG, 2) + cases(REFUSED, 1))
+@pytest.mark.parametrize(("code", "command", "said"), cases(WRONG + QUIET, 2) + cases(REFUSED, 1))
 def test_a_refusal_is_a_line_and_a_hint_and_changes_nothing(
     run: Run, manager: DatabaseManager, tmp_path: Path, code: int, command: str, said: str
 ) -> None:

@@ -5,9 +5,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext, suppress
+from functools import cache, partial
 from importlib import import_module
 from typing import Annotated, Any, Final, NoReturn
 
@@ -55,6 +55,9 @@ _PLACES: Final = {
 # The libraries of the extra "review", which only its commands need.
 _REVIEW: Final = ("sqlglot", "jinja2")
 _ANYTHING: Final[dict[str, Any]] = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+_QUIET: Final = "cardlink_sql.quiet"
 
 
 # How typer quotes the names of an option, or of an argument.
@@ -169,11 +172,17 @@ def _add_common(command: Any) -> None:
     has_url = any(option.name == "url" for option in command.params)
     quiet, profile = _common_options()
     command.params[-1:-1] = [quiet, profile] if has_url else [quiet]
+    command.invoke = partial(_invoke, command.invoke)
 
 
 def _be_quiet(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - as typer calls it
-    if value and not context.resilient_parsing:
-        context.with_resource(silenced())
+    # Only the command itself is silenced: an error in what follows -q has yet to be printed.
+    context.meta[_QUIET] = value
+
+
+def _invoke(invoke: Callable[[typer.Context], Any], context: typer.Context) -> Any:
+    with silenced() if context.meta.get(_QUIET) else nullcontext():
+        return invoke(context)
 
 
 def _use_profile(context: typer.Context, value: str | None) -> None:
@@ -283,10 +292,10 @@ def _end_interrupted(message: str = "interrupted") -> NoReturn:
 
 def _print_usage_error(error: TyperException) -> None:
     message = error.format_message()
-    if "\n" in message:
-        typer.echo(message, err=True)  # the help of a command without arguments
-        return
     context: typer.Context | None = getattr(error, "ctx", None)
+    if context and message == context.get_help():  # of a command without arguments
+        typer.echo(message, err=True)
+        return
     command = context.command_path if context else "cardlink-db"
     _print_error(_in_own_words(message), f"{command} --help shows what it takes")
 
@@ -295,6 +304,7 @@ def _in_own_words(message: str) -> str:
     """Return a usage error of typer, and of the library that reads its values, as ours read."""
     what = message.rstrip(".").removeprefix("Invalid value: ").replace("Value error, ", "")
     what = _NAMES.sub(r"\1 \2", what)
+    what = what.replace(". Choose from:\n\t", ": one of ").replace(",\n\t", ", ")
     for theirs, ours in _PHRASES.items():
         what = re.sub(theirs, ours, what)
     return what
