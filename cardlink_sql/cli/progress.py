@@ -1,7 +1,6 @@
-"""The progress of long work, on stderr; nothing for the first second."""
+"""The progress of long work, on a terminal; nothing for the first second."""
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -11,8 +10,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _QUIET_SECONDS: Final = 1.0
-# If stderr is not a terminal, an occasional line is enough.
-_LINE_SECONDS: Final = 10.0
 
 
 class OnProgress(Protocol):
@@ -26,13 +23,17 @@ class OnProgress(Protocol):
 def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnProgress]:
     """Show the progress of the block; yields what it calls after each step.
 
+    A log of errors gets none of it: nothing is shown where stderr is not a terminal.
+
     Args:
         what: what is done, such as ``Importing``.
         total: how much there is to do, if known.
         unit: what is counted, such as ``rows``.
     """
-    count = _Count(total, unit)
-    shown = _Bar(what, count) if sys.stderr.isatty() else _Lines(what, count)
+    if not sys.stderr.isatty():
+        yield _ignore
+        return
+    shown = _Bar(what, _Count(total, unit))
     # The first step may be long, and is shown all the same.
     timer = Timer(_QUIET_SECONDS, shown.show)
     timer.daemon = True
@@ -43,6 +44,10 @@ def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnPr
         timer.cancel()
         timer.join()
         shown.close()
+
+
+def _ignore(done: int, /) -> None:
+    del done
 
 
 class _Count:
@@ -100,24 +105,3 @@ class _Bar:
     def close(self) -> None:
         if self._progress is not None:
             self._progress.stop()
-
-
-class _Lines:
-    """Log lines: one after a second, then one every ten seconds."""
-
-    def __init__(self, what: str, count: _Count) -> None:
-        self._what, self._count = what, count
-        self._next: float | None = None
-
-    def advance(self, done: int, /) -> None:
-        self._count.done += done
-        if self._next is not None and time.monotonic() >= self._next:
-            self.show()
-
-    def show(self) -> None:
-        self._next = time.monotonic() + _LINE_SECONDS
-        sys.stderr.write(f"{self._what}: {self._count}\n")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        pass
