@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -23,16 +24,8 @@ from cardlink_sql import (
 from cardlink_sql.errors import shown
 from cardlink_sql.model import tables
 from cardlink_sql.model.validation import MAX_TEXT
-from tests.conftest import (
-    MOMENT,
-    card,
-    device,
-    dump,
-    entry,
-    iccid,
-    result,
-    session_id,
-)
+from tests.conftest import MOMENT, card, device, dump, entry, iccid, result, session_id
+from tests.exchange_data import nested
 
 Call = Callable[[UnitOfWork, Any], object]
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
@@ -41,6 +34,7 @@ NO_APDU = [value for value in NO_TEXT if not isinstance(value, bytes)]
 NO_NUMBER: list[Any] = [None, "5", True, b"5", [5], 1j]
 NO_TIME: list[Any] = [NAIVE, "2026-01-01", 5, True, datetime(999, 12, 31, tzinfo=UTC)]
 BROKEN_TEXT = ["a\0b", "\0", "\ud800", "a\udc80b"]
+BROKEN_IDS = ["", "x", session_id()[:-1], f"{session_id()}0", "\0" * 36, *NO_TEXT]
 
 
 @pytest.fixture
@@ -100,9 +94,13 @@ def texts(table: Table, column: Column[Any]) -> Bad:
     return Bad(name, ValidationError, create, [too_long, *BROKEN_TEXT, *no_text])
 
 
-def nested(depth: int) -> list[Any]:
-    """Lists in lists."""
-    return [nested(depth - 1)] if depth > 1 else []
+def each(values: list[Any], *calls: str) -> list[Bad]:
+    """Calls that refuse each of the values as their only argument."""
+
+    def of(name: str) -> Call:
+        return lambda uow, value: attrgetter(name)(uow)(value)
+
+    return [Bad(name, ValidationError, of(name), values) for name in calls]
 
 
 TABLE = [
@@ -230,52 +228,30 @@ TABLE = [
     Bad("pattern", ValidationError, lambda uow, v: uow.logs.search_hex(v),
         ["", " ", "A", "%", "0G", *BROKEN_TEXT, *NO_TEXT]),
     # Sessions' ids
-    *(
-        Bad(name, ValidationError, call,
-            ["", "x", session_id()[:-1], f"{session_id()}0", "\0" * 36, *NO_TEXT])
-        for name, call in [
-            ("session", lambda uow, v: uow.sessions.get_by_id(v)),
-            ("session to start", lambda uow, v: uow.sessions.start_session(v)),
-            ("session to complete", lambda uow, v: uow.sessions.complete_session(v)),
-            ("session to fail", lambda uow, v: uow.sessions.fail_session(v)),
-            ("session to delete", lambda uow, v: uow.sessions.delete_by_id(v)),
-            ("session of an entry", lambda uow, v: uow.logs.add_log(v, "command", "00")),
-            ("session of a batch", lambda uow, v: uow.logs.add_log_batch([entry(v)])),
-            ("session of a log", lambda uow, v: uow.logs.find_by_session(v)),
-            ("session to stream", lambda uow, v: uow.logs.stream_session(v)),
-            ("session to count", lambda uow, v: uow.logs.count_by_session(v)),
-            ("session to sum up", lambda uow, v: uow.logs.get_session_summary(v)),
-            ("session to export", lambda uow, v: uow.logs.export_session_logs(v)),
-        ]
+    *each(
+        BROKEN_IDS,
+        "sessions.get_by_id", "sessions.start_session", "sessions.complete_session",
+        "sessions.fail_session", "sessions.delete_by_id", "logs.find_by_session",
+        "logs.stream_session", "logs.count_by_session", "logs.get_session_summary",
+        "logs.export_session_logs",
     ),
+    Bad("session of an entry", ValidationError, lambda uow, v: uow.logs.add_log(v, "command", "00"),
+        BROKEN_IDS),
+    Bad("session of a batch", ValidationError, lambda uow, v: uow.logs.add_log_batch([entry(v)]),
+        BROKEN_IDS),
     # Values that are looked for
-    *(
-        Bad(name, ValidationError, call, [*NO_TEXT, *BROKEN_TEXT])
-        for name, call in [
-            ("device", lambda uow, v: uow.devices.get_by_id(v)),
-            ("device to delete", lambda uow, v: uow.devices.delete_by_id(v)),
-            ("device to delete whole", lambda uow, v: uow.devices.delete_with_sessions(v)),
-            ("device to see", lambda uow, v: uow.devices.update_last_seen(v)),
-            ("device by type", lambda uow, v: uow.devices.find_by_type(v)),
-            ("device by iccid", lambda uow, v: uow.devices.find_by_iccid(v)),
-            ("device by imei", lambda uow, v: uow.devices.find_by_imei(v)),
-            ("devices by card", lambda uow, v: uow.devices.find_by_card(v)),
-            ("devices by text", lambda uow, v: uow.devices.search(v)),
-            ("card", lambda uow, v: uow.cards.get_by_id(v)),
-            ("key of a card", lambda uow, v: uow.cards.get_psk_key(v)),
-            ("card to export", lambda uow, v: uow.cards.export_profile(v)),
-            ("card by type", lambda uow, v: uow.cards.find_by_type(v)),
-            ("cards by url", lambda uow, v: uow.cards.find_by_admin_url(v)),
-            ("cards by imsi", lambda uow, v: uow.cards.find_by_imsi(v)),
-            ("cards by device", lambda uow, v: uow.cards.find_by_device(v)),
-            ("cards by text", lambda uow, v: uow.cards.search(v)),
-            ("sessions by device", lambda uow, v: uow.sessions.find_by_device(v)),
-            ("sessions by card", lambda uow, v: uow.sessions.find_by_card(v)),
-            ("sessions by status", lambda uow, v: uow.sessions.find_by_status(v)),
-            ("entries by direction", lambda uow, v: uow.logs.find_by_direction(None, v)),
-            ("results by run", lambda uow, v: uow.tests.find_by_run(v)),
-        ]
+    *each(
+        [*NO_TEXT, *BROKEN_TEXT],
+        "devices.get_by_id", "devices.delete_by_id", "devices.delete_with_sessions",
+        "devices.update_last_seen", "devices.find_by_type", "devices.find_by_iccid",
+        "devices.find_by_imei", "devices.find_by_card", "devices.search",
+        "cards.get_by_id", "cards.get_psk_key", "cards.export_profile", "cards.find_by_type",
+        "cards.find_by_admin_url", "cards.find_by_imsi", "cards.find_by_device", "cards.search",
+        "sessions.find_by_device", "sessions.find_by_card", "sessions.find_by_status",
+        "tests.find_by_run",
     ),
+    Bad("entries by direction", ValidationError, lambda uow, v: uow.logs.find_by_direction(None, v),
+        [*NO_TEXT, *BROKEN_TEXT]),
     Bad("suite", ValidationError, lambda uow, v: uow.sessions.set_tls_info(session_id(), v, "x"),
         ["x" * 65, 5, b"x", *BROKEN_TEXT]),
     Bad("identity", ValidationError, lambda uow, v: uow.sessions.set_tls_info(session_id(), "x", v),
@@ -324,18 +300,10 @@ TABLE = [
             ("limit by key", lambda uow, v: uow.logs.page_after(limit=v)),
         ]
     ),
-    *(
-        Bad(name, ValidationError, call,
-            [0, -1, -0.5, math.nan, math.inf, 1e300, 10**400, 10**9, *NO_NUMBER])
-        for name, call in [
-            ("hours", lambda uow, v: uow.devices.find_recent(v)),
-            ("days", lambda uow, v: uow.sessions.get_statistics(v)),
-            ("days to purge", lambda uow, v: uow.logs.purge_old(v)),
-            ("days of results to purge", lambda uow, v: uow.tests.purge_old(v)),
-            ("days of results to count", lambda uow, v: uow.tests.count_old(v)),
-            ("minutes", lambda uow, v: uow.sessions.find_stale(v)),
-            ("minutes to close", lambda uow, v: uow.sessions.close_stale(v)),
-        ]
+    *each(
+        [0, -1, -0.5, math.nan, math.inf, 1e300, 10**400, 10**9, *NO_NUMBER],
+        "devices.find_recent", "sessions.get_statistics", "logs.purge_old", "tests.purge_old",
+        "tests.count_old", "sessions.find_stale", "sessions.close_stale",
     ),
     # Columns and orderings
     Bad("column", QueryError, lambda uow, v: uow.devices.find_by(**{v: 1}),
