@@ -59,7 +59,7 @@ BACKUP = "what_is_restored"
 # What is about many rows or several writers meets each setting with the few rows of others, too,
 # and a query that is broken on purpose is refused by any server.
 MANY = "add_up or purges_at_once or more_rows_than_a_page or of_any_size or broken_query"
-WHICH = f"(mysql or postgresql) and not ({MANY}) and ({BACKUP} or not backup_servers)"
+WHICH = f"(mysql or postgresql or {BACKUP}) and not ({MANY}) and ({BACKUP} or not backup_servers)"
 
 
 # The connection to a server, of which only a URL of several hosts asks anything.
