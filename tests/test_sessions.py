@@ -284,6 +284,8 @@ def test_tls_info_and_metadata_are_kept_until_they_are_replaced(uow: UnitOfWork)
 
     third = uow.sessions.set_tls_info(KEY, metadata={"close": "reset"})
     assert third.metadata == {"close": "reset"}
+    assert third.tls_cipher_suite == second.tls_cipher_suite
+    assert third.tls_psk_identity == "card-é"
 
 
 @pytest.mark.parametrize("status", [status for status in SessionStatus if status.is_end])

@@ -172,26 +172,26 @@ class SessionLifecycle(Gateway[OTASession, str]):
         *,
         metadata: JSONValue | None = None,
     ) -> OTASession:
-        """Store the outcome of a session's TLS handshake (RFC 4279).
+        """Store the outcome of a session's TLS handshake (RFC 4279); ``None`` keeps what is stored.
 
         Args:
             session_id: the session.
-            cipher_suite: ``None`` where the handshake failed before one was chosen.
-            psk_identity: as the client sent it; ``None`` where it sent none.
+            cipher_suite: left out where the handshake failed before one was chosen.
+            psk_identity: as the client sent it.
             metadata: other facts, such as the client's address, the TLS version, the handshake's
-                time or the reason of the close. They replace those stored; ``None`` keeps them.
+                time or the reason of the close. They replace those stored.
 
         Raises:
             NotFoundError: there is no such session.
             StateError: the session has ended.
         """
-        values = {
-            "tls_cipher_suite": self._bind["tls_cipher_suite"](cipher_suite),
-            "tls_psk_identity": self._bind["tls_psk_identity"](psk_identity),
+        facts = {
+            "tls_cipher_suite": cipher_suite,
+            "tls_psk_identity": psk_identity,
+            "metadata": metadata,
         }
-        if metadata is not None:
-            values["metadata"] = self._bind["metadata"](metadata)
-        return self._step("set_tls_info", session_id, values)
+        given = {name: self._bind[name](fact) for name, fact in facts.items() if fact is not None}
+        return self._step("set_tls_info", session_id, given)
 
     def _values(self, record: OTASession, leave: frozenset[str]) -> dict[str, Any]:
         values = super()._values(record, leave)

@@ -58,8 +58,8 @@ WHERE id = :id
 -- Sets the outcome of the TLS handshake; no row where the session has ended.
 UPDATE ota_sessions
 SET
-  tls_cipher_suite = :tls_cipher_suite,
-  tls_psk_identity = :tls_psk_identity,
+  tls_cipher_suite = :tls_cipher_suite,        -- when: tls_cipher_suite
+  tls_psk_identity = :tls_psk_identity,        -- when: tls_psk_identity
   metadata = :metadata,                        -- when: metadata
   updated_at = :updated_at
 WHERE id = :id
