@@ -282,7 +282,8 @@ def design_export(**tables: Any) -> dict[str, Any]:
     """What the design's DataExporter returns, before it is text."""
     return {
         "exported_at": "2026-11-22T22:17:13.668544",
-        "devices": [{"id": "R58M", "name": None, "device_type": "phone", "iccid": iccid(1)}],
+        "devices": [{"id": "R58M", "name": None, "device_type": "phone", "iccid": iccid(1),
+                     "last_seen": "2025-06-01T09:59:00"}],
         "card_profiles": [{"iccid": iccid(1), "card_type": "USIM", "psk_identity": "card-1"}],
         "sessions": [
             {

@@ -231,7 +231,7 @@ class DesignSource(DocumentSource):
 def _row(shape: Shape, row: Any) -> Any:
     if not isinstance(row, dict):
         return row
-    values = {name: _utc(value) if name.endswith("_at") else value for name, value in row.items()}
+    values = {name: _utc(value) if name in shape.times else value for name, value in row.items()}
     if shape.word == "sessions" and values.get("started_at") is not None:
         # The design leaves out when a session was created; lists and retention go by it.
         values.setdefault("created_at", values["started_at"])

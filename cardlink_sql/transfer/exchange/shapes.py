@@ -17,6 +17,7 @@ from cardlink_sql.gateways.logs import LogGateway
 from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.tests import TestGateway
+from cardlink_sql.model.tables import UTCDateTime
 
 STORED_KEY: Final = "psk_key_encrypted"
 PSK_KEY: Final = "psk_key"
@@ -34,6 +35,7 @@ class Shape:
         tied: fields that belong to another one: a merge fills them only where that one is equal.
         columns: those of the table, in its order.
         fields: the columns that every file has.
+        times: the columns that hold a time.
         references: the foreign keys: a field, and the name of the table that it refers to.
         required: fields that no row can do without. Fields that identify it are among them.
         defaults: the values of a new row where the file says nothing, but for its times.
@@ -54,6 +56,11 @@ class Shape:
         self.tied: Final = tied
         self.columns: Final = tuple(str(column.name) for column in gateway.table.columns)
         self.fields: Final = tuple(name for name in self.columns if name != STORED_KEY)
+        self.times: Final = frozenset(
+            str(column.name)
+            for column in gateway.table.columns
+            if isinstance(column.type, UTCDateTime)
+        )
         self.references: Final = {
             str(constraint.column_keys[0]): str(constraint.referred_table.name)
             for constraint in gateway.table.foreign_key_constraints
