@@ -40,6 +40,7 @@ async def run(
     prefer_replica: bool = False,
     attempts: int = 20,
     within: float = 30.0,
+    timeout: float | None = None,
 ) -> T:
     """Run ``work(uow)`` as :meth:`DatabaseManager.run` does, on a thread.
 
@@ -53,6 +54,7 @@ async def run(
         prefer_replica: as :class:`UnitOfWork` takes it.
         attempts: the maximum number of runs; 1 means no retry.
         within: seconds after which no retry starts.
+        timeout: seconds that each run may take.
     """
     check_instance(manager, DatabaseManager, "manager")
     check_callable(work)
@@ -75,6 +77,7 @@ async def run(
         prefer_replica=prefer_replica,
         attempts=attempts,
         within=within,
+        timeout=timeout,
     )
     try:
         return await _in_thread(manager, run_in_thread)

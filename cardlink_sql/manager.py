@@ -227,6 +227,7 @@ class DatabaseManager:
         prefer_replica: bool = False,
         attempts: int = 20,
         within: float = 30.0,
+        timeout: float | None = None,
     ) -> T:
         """Run ``work(uow)`` in a unit of work, commit it and return its result.
 
@@ -241,17 +242,15 @@ class DatabaseManager:
             prefer_replica: as :class:`UnitOfWork` takes it.
             attempts: the maximum number of runs; 1 means no retry.
             within: seconds after which no retry starts.
+            timeout: seconds that each run may take, as :class:`UnitOfWork` takes it.
 
         Raises:
             CommitInDoubtError: the answer to the COMMIT was lost, so it took place or did not.
             ValidationError: ``work`` is a coroutine function.
         """
         validation.whole(attempts, "attempts", least=1)
-        return run_again(
-            partial(run_once, self, work, read_only, prefer_replica),
-            attempts,
-            validation.waiting_time(within, "within"),
-        )
+        once = partial(run_once, self, work, read_only, prefer_replica, timeout)
+        return run_again(once, attempts, validation.waiting_time(within, "within"))
 
     def health_check(self) -> Health:
         """Return the state of the database. Raises nothing: an error is part of the answer."""

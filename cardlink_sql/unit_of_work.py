@@ -155,6 +155,7 @@ class UnitOfWork:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None and self._transaction.has_uncommitted_writes:
+            self._transaction.check_owner()
             _log.warning(
                 "a unit of work ended with writes and without commit(), so they are rolled back;"
                 " call commit(), or rollback() where that is meant"
@@ -278,10 +279,12 @@ def run_once(
     work: Callable[[UnitOfWork], T],
     read_only: bool,  # noqa: FBT001
     prefer_replica: bool,  # noqa: FBT001
+    timeout: float | None,
 ) -> T:
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
     check_callable(work)
-    with UnitOfWork(manager, read_only=read_only, prefer_replica=prefer_replica) as uow:
+    options = {"read_only": read_only, "prefer_replica": prefer_replica}
+    with UnitOfWork(manager, timeout=timeout, **options) as uow:
         try:
             result = work(uow)
             _refuse_unfinished(result)

@@ -41,6 +41,10 @@ def seconds_of(work: Callable[[], object], kind: type[DatabaseError] = Connectio
     return time.monotonic() - started
 
 
+def first(uow: UnitOfWork) -> object:
+    return uow.devices.find_one_by()
+
+
 @on_servers
 @pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickles"])
 def test_a_look_up_has_its_own_limit_on_connections_old_and_new(
@@ -55,6 +59,7 @@ def test_a_look_up_has_its_own_limit_on_connections_old_and_new(
         # It was sent once: a read that timed out is not tried again.
         assert trickles or proxy.sent == 1
         assert 0.9 < seconds_of(lambda: keys.get_key("nobody")) < 1.5
+        assert seconds_of(lambda: remote.run(first, attempts=1, timeout=0.5)) < 1.4
         proxy.flows.set()
         assert keys.get_key("nobody") is None
 

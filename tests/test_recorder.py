@@ -905,3 +905,23 @@ print(time.time())
     )
     assert time.time() - float(done.stdout) < 9
     assert "the process ends before all was recorded" in done.stderr
+
+
+@on_servers
+def test_a_connection_that_never_answers_is_given_up(
+    manager: DatabaseManager,
+    proxy: CuttingProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(BatchWriter, "longest_s", 0.3)
+    with proxy.manager(manager) as remote, Recorder(remote, interval=0.01) as recorder:
+        session = recorder.open_session()
+        recorder.flush()
+        proxy.flows.clear()
+        recorder.add_log(session, "command", "00A40004023F00")
+        wait_until(lambda: "tries again until it can write" in caplog.text)
+        proxy.flows.set()
+        recorder.flush()
+    with UnitOfWork(manager) as uow:
+        assert uow.logs.count_by_session(session) == 1

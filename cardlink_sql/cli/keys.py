@@ -106,7 +106,7 @@ def import_keys(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="YAML with keys: and its identity: hex lines.", exists=True
+            metavar="FILE", help="YAML: identity: hex lines, under keys: or not.", exists=True
         ),
     ],
     *,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from cardlink_sql.errors import (
     CommitInDoubtError,
@@ -130,7 +130,12 @@ class BatchWriter:
 
     Args:
         manager: the database.
+
+    Attributes:
+        longest_s: seconds that a transaction may take: a host that is gone may never answer.
     """
+
+    longest_s: ClassVar[float] = 30.0
 
     def __init__(self, manager: DatabaseManager) -> None:
         self._manager = manager
@@ -150,13 +155,14 @@ class BatchWriter:
 
         Args:
             items: of any sessions.
-            timeout: seconds that the transaction may take; without a limit if ``None``.
+            timeout: seconds that the transaction may take, ``longest_s`` if ``None``.
 
         Raises:
             CommitInDoubtError: call it again with the same items; it looks first whether they
                 are there.
             DatabaseError: nothing was written.
         """
+        limit = self.longest_s if timeout is None else timeout
         doubt = self._doubt
         if doubt is not None:
             took_place = self._took_place(doubt)
@@ -165,16 +171,16 @@ class BatchWriter:
                 return self._finish(doubt)
         attempt = _Attempt()
         try:
-            self._commit(items, attempt, timeout, isolating=False)
+            self._commit(items, attempt, limit, isolating=False)
         except _REFUSALS:
             attempt = _Attempt()
-            self._commit(items, attempt, timeout, isolating=True)
+            self._commit(items, attempt, limit, isolating=True)
         return self._finish(attempt)
 
     def takes_writes(self) -> bool:
         """Return whether the database takes a session and an APDU, which are not kept."""
         try:
-            with UnitOfWork(self._manager) as uow:
+            with UnitOfWork(self._manager, timeout=self.longest_s) as uow:
                 session = uow.sessions.create_session()
                 uow.logs.add_log(session.id, Direction.COMMAND, "00")
                 uow.logs.flush_batch()
@@ -204,7 +210,7 @@ class BatchWriter:
             del self._refused_sessions[session_id]
 
     def _commit(
-        self, items: list[Item], attempt: _Attempt, timeout: float | None, *, isolating: bool
+        self, items: list[Item], attempt: _Attempt, timeout: float, *, isolating: bool
     ) -> None:
         with UnitOfWork(self._manager, timeout=timeout) as uow:
             if self._refused_sessions:
@@ -322,7 +328,7 @@ class BatchWriter:
 
     def _has_more(self, session_id: str, before: int) -> bool:
         """Return whether a session has got APDUs, after a COMMIT that is still under way."""
-        with UnitOfWork(self._manager) as uow:
+        with UnitOfWork(self._manager, timeout=self.longest_s) as uow:
             uow.sessions.hold(session_id)
             count = uow.logs.count_by_session(session_id)
             uow.rollback()
@@ -331,11 +337,11 @@ class BatchWriter:
     def _was_done(self, item: Item) -> bool:
         try:
             # Tried again, it waits for a COMMIT that is still under way.
-            with UnitOfWork(self._manager) as uow:
+            with UnitOfWork(self._manager, timeout=self.longest_s) as uow:
                 item.apply(uow)
                 uow.rollback()
         except _REFUSALS:
-            with UnitOfWork(self._manager, read_only=True) as uow:
+            with UnitOfWork(self._manager, read_only=True, timeout=self.longest_s) as uow:
                 session = uow.sessions.get_by_id(item.session_id)
             return session is not None and item.is_seen_in(session)
         return False
