@@ -308,11 +308,21 @@ def test_no_repr_shows_a_key(uow: UnitOfWork, manager: DatabaseManager) -> None:
         assert all(form not in text for form in FORMS_OF_KEY)
 
 
-def test_no_error_shows_a_key(uow: UnitOfWork) -> None:
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda uow: uow.cards.create_with_psk(card(2), KEY, psk_identity="card-1"),
+        lambda uow: uow.sessions.create_session(KEY.hex()),
+        lambda uow: uow.cards.create(card(2, psk_identity=KEY.hex())),
+    ],
+    ids=["key", "key as the device", "key as the identity of two cards"],
+)
+def test_no_error_shows_a_key(uow: UnitOfWork, refuse: Callable[[UnitOfWork], object]) -> None:
     uow.cards.create_with_psk(card(1), KEY, psk_identity="card-1")
+    uow.cards.create(card(3, psk_identity=KEY.hex()))
 
     with pytest.raises(IntegrityError) as refused:
-        uow.cards.create_with_psk(card(2), KEY, psk_identity="card-1")
+        refuse(uow)
 
     shown = "".join(traceback.format_exception(refused.value))
     assert all(form not in shown for form in FORMS_OF_KEY)

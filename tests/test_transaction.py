@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -220,6 +220,24 @@ def test_a_forked_child_opens_connections_of_its_own(manager: DatabaseManager) -
         os._exit(0 if ask("child") else 1)
     assert ask("parent")
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_unit_of_work_belongs_to_the_process_that_opened_it(manager: DatabaseManager) -> None:
+    def is_refused(use: Callable[[], object]) -> bool:
+        with pytest.raises(QueryError, match="opened before the process was forked"):
+            use()
+        return True
+
+    with UnitOfWork(manager) as uow:
+        uow.devices.create(device(1))
+        child = os.fork()
+        if not child:
+            uses = (uow.devices.count, uow.commit, uow.rollback, uow.close)
+            os._exit(0 if all(map(is_refused, uses)) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        uow.commit()
+    assert manager.run(lambda uow: uow.devices.count()) == 1
 
 
 def test_a_snapshot_is_one_state_that_writes_nothing_and_stops_no_writer(

@@ -5,17 +5,16 @@ from typing import Annotated
 import typer
 
 from cardlink_sql.cli.completion import complete_session
-from cardlink_sql.cli.database import find_session, open_to_read, shown_ids
+from cardlink_sql.cli.database import find_session, open_to_read
 from cardlink_sql.cli.json_output import print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Since, Url, argument, group
-from cardlink_sql.cli.output import output
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.unit_of_work import UnitOfWork
 
-_LONGEST_SHOWN = 36  # with the direction and the meaning it fits 80 columns
+_LONGEST_SHOWN = 40
 
 logs = group(
     "logs", "APDUs: show them filtered, or find bytes.", "cardlink-db logs search A0A40000"
@@ -103,15 +102,14 @@ def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json_list(one.to_dict() for one in found)
         return
-    ids = list(dict.fromkeys(entry.session_id for entry in found))
-    shown = dict(zip(ids, ids, strict=True)) if is_for_programs() else shown_ids(ids)
+    length = None if is_for_programs() else 8
     print_rows(
-        ("Session", "time (UTC)", "direction", "APDU", "status", "meaning", "ms"),
+        ("Session", "time (UTC)", "", "APDU", "status", "meaning", "ms"),
         [
             (
-                shown[entry.session_id],
+                entry.session_id[:length],
                 f"{entry.timestamp:%Y-%m-%d %H:%M:%S.%f}"[:-3],
-                _direction(entry),
+                "→" if entry.direction is Direction.COMMAND else "←",
                 _cut(entry.raw_data),
                 entry.status_word,
                 entry.status_message or _name(entry),
@@ -125,13 +123,6 @@ def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
         empty="No APDUs.",
     )
     note_limit(len(found), limit, "first")
-
-
-def _direction(entry: CommLog) -> str:
-    if is_for_programs():
-        return entry.direction.value
-    arrows = "→←" if output.is_unicode else "><"
-    return arrows[entry.direction is Direction.RESPONSE]
 
 
 def _name(entry: CommLog) -> str | None:

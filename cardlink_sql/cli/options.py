@@ -70,9 +70,8 @@ def checked_limit(value: int | None) -> int | None:
     Raises:
         typer.BadParameter: it cannot; the exit code is 2.
     """
-    if value is not None:
-        with argument("--limit"):
-            validation.whole(value, "limit", least=1)
+    with argument("--limit"):
+        validation.limit(value)
     return value
 
 

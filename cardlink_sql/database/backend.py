@@ -7,7 +7,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
+from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -63,15 +63,20 @@ class Backend(ABC):
     batch_rows: ClassVar[int] = 5_000
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
 
+    _errors: tuple[type[Exception], ...] = ()
+
     @property
     @abstractmethod
     def driver_error(self) -> type[Exception]:
         """Return the base of the driver's errors."""
 
-    @cached_property
+    @property
     def driver_errors(self) -> tuple[type[Exception], ...]:
         """Return the driver's errors, for the connection to translate."""
-        return (self.driver_error, UnicodeError, OverflowError)
+        # No cached_property: its lock could be held by another thread when the process forks.
+        if not self._errors:
+            self._errors = (self.driver_error, UnicodeError, OverflowError)
+        return self._errors
 
     @property
     def pipelines(self) -> bool:

@@ -1,7 +1,6 @@
 """PyMySQL's connection with a deadline."""
 
 from datetime import datetime
-from functools import cached_property
 from time import monotonic
 from typing import Any, Final
 
@@ -38,6 +37,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         self.first: list[str] = []
         self.matched: list[int] = []
         self._unread = 0
+        self._largest: int | None = None
         self._has_odd = False
         super().__init__(**options)
         self.decoders[FIELD_TYPE.DATETIME] = self._read_datetime
@@ -80,7 +80,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
                 self._unread += 1
         if len(sql) > _SMALL:
             size = len(sql.encode() if isinstance(sql, str) else sql)
-            largest = self._largest_packet
+            largest = self._largest_packet()
             if size + 1 >= largest:  # with the byte that says it is a statement
                 raise OperationalError(
                     ER.NET_PACKET_TOO_LARGE,
@@ -126,10 +126,11 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             self._has_odd = True
             return OddTime(text)
 
-    @cached_property
     def _largest_packet(self) -> int:
-        statements = InternalStatements(Dialect.MYSQL, self)
-        return int(statements.value("connection.largest_packet"))
+        if self._largest is None:
+            statements = InternalStatements(Dialect.MYSQL, self)
+            self._largest = int(statements.value("connection.largest_packet"))
+        return self._largest
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         if self.deadline is None:

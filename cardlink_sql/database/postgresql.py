@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cache
 from itertools import chain, takewhile
 from typing import Any, ClassVar, Final
 
@@ -55,11 +55,9 @@ class PostgreSQL(Backend):
 
         return Error
 
-    @cached_property
+    @property
     def pipelines(self) -> bool:
-        from psycopg import Pipeline
-
-        return Pipeline.is_supported()  # libpq has it since PostgreSQL 14
+        return _pipelines()
 
     @property
     def begins_together(self) -> bool:
@@ -182,6 +180,13 @@ class PostgreSQL(Backend):
         with Copy(connection.cursor()) as copy:
             for row in rows:
                 copy.write_row(row)
+
+
+@cache
+def _pipelines() -> bool:
+    from psycopg import Pipeline
+
+    return Pipeline.is_supported()  # libpq has it since PostgreSQL 14
 
 
 BACKEND: Final = PostgreSQL()

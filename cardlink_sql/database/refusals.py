@@ -1,6 +1,8 @@
 """The refusals of a transaction, and their remedies."""
 
+import os
 from threading import current_thread, local
+from typing import Final
 
 from cardlink_sql.errors import CommitInDoubtError, ConnectionError, QueryError
 
@@ -14,6 +16,17 @@ class _Thread(local):
 
 # Its ``token`` differs for each thread, even one that got the ident of a thread that has ended.
 this_thread = _Thread()
+# The tokens of this thread in the processes that it was forked from.
+_INHERITED: Final[set[object]] = set()
+
+
+def _after_fork() -> None:
+    _INHERITED.add(this_thread.token)
+    this_thread.token = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def outside() -> QueryError:
@@ -21,10 +34,20 @@ def outside() -> QueryError:
     return QueryError("this unit of work is not open", remedy=f"write: {_REMEDY}")
 
 
-def other_thread(owner: str) -> QueryError:
-    """Return the error for use by another thread than the one that opened it."""
+def other_thread(owner: object, name: str) -> QueryError:
+    """Return the error for use by another thread than the one that opened it.
+
+    Args:
+        owner: the token of that thread.
+        name: its name.
+    """
+    if owner in _INHERITED:
+        return QueryError(
+            "this unit of work was opened before the process was forked: it is the parent's",
+            remedy=f"open a unit of work in the child: {_REMEDY}",
+        )
     return QueryError(
-        f"thread {current_thread().name!r} used a unit of work that thread {owner!r} opened",
+        f"thread {current_thread().name!r} used a unit of work that thread {name!r} opened",
         remedy=f"open a unit of work in each thread: {_REMEDY}",
     )
 

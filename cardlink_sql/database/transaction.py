@@ -334,7 +334,7 @@ class Transaction:
             driver = self._check_open().pooled.driver_connection
             named = with_column_and_value(error, self.backend, driver, query, rows)
             self._fail(query.title, named)
-            raise named from error.__cause__
+            raise named from None  # the driver's own text may quote the row, and a key in it
         except BaseException as error:
             self._fail(query.title, error)
             raise
@@ -392,7 +392,7 @@ class Transaction:
     def _refuse_thread(self) -> NoReturn:
         if self._connection is None:
             raise refusals.outside()
-        raise refusals.other_thread(self._owner_name)
+        raise refusals.other_thread(self._owner, self._owner_name)
 
     def _check_open(self) -> Connection:
         if this_thread.token is not self._owner or self._connection is None:
