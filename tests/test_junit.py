@@ -327,6 +327,9 @@ def test_a_duration_of_many_digits_is_refused_at_once(end: str) -> None:
         ("Sun Mar 07 10:36:56 CET 2021", None),
         ("Wed, 25 Nov 2026 19:21:26 EST", None),
         ("2021-03-07T10:36:56 Europe/Berlin", None),
+        ("2021-03-07T10:36:56[Europe/Berlin]", None),
+        ("2021-03-07T10:36:56+01:00[Europe/Berlin]", (2021, 3, 7, 9, 36, 56)),
+        ("2021-03-07T10:36:56Z[Etc/UTC]", (2021, 3, 7, 10, 36, 56)),
         ("0001-01-01T00:00:00", None),
         ("9999-12-31T23:59:59-01:00", None),
         ("yesterday", None),
@@ -380,7 +383,14 @@ def test_tests_start_when_they_say_or_one_after_another() -> None:
         ('<failure message="m">E: m, at 1</failure>', "", "failed", "E: m, at 1"),
         ("<failure><![CDATA[<a> & ]]>]]&gt;</failure>", "", "failed", "<a> & ]]>"),
         ("<failure>a</failure><error>b</error>", "", "error", "a\n\nb"),
-        ('<skipped message="todo"/><failure>a</failure>', "", "skipped", "todo\n\na"),
+        (
+            '<skipped type="todo" message="todo"/><failure>a</failure>',
+            "",
+            "skipped",
+            "todo\n\na",
+        ),
+        ('<skipped message="slow"/><failure>a</failure>', "", "failed", "slow\n\na"),
+        ('<skipped type="todo"/><error>a</error>', "", "error", "a"),
         ("", 'status="notrun"', "skipped", None),
         ("", 'status="run" result="suppressed"', "skipped", None),
         ("", 'status="run" result="completed"', "passed", None),
@@ -388,7 +398,13 @@ def test_tests_start_when_they_say_or_one_after_another() -> None:
         ("", 'status="failed"', "failed", None),
         ("", 'result="Failed"', "failed", None),
         ("", 'success="false"', "failed", None),
-        ("<failure>one <b>two</b> three</failure>", "", "failed", "one  three"),
+        ("<failure>one <b>two</b> three</failure>", "", "failed", "one two three"),
+        (
+            '<failure message="m">a<b>b<i>c</i></b>d<system-out>x</system-out></failure>',
+            "",
+            "failed",
+            "m\n\nabcd",
+        ),
         (
             '<failure message="&#x1B;[31m&#0;">\x1b\ufffe</failure>',
             "",
@@ -642,6 +658,32 @@ def test_a_report_may_be_of_any_encoding_that_it_names(tmp_path: Path, encoding:
     (one,) = read_report(file).results("run")
 
     assert one.test_name == "tést"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [("utf-16", "utf-8"), ("UTF-16LE", "utf-8"), ("utf-16", "utf-16-le"), ("utf-16", "utf-16-be"),
+     ("UCS-2", "utf-8"), (None, "utf-16-be")],
+)  # fmt: skip
+def test_what_the_bytes_are_counts_more_than_what_they_declare(
+    declared: str | None, encoding: str
+) -> None:
+    head = f"<?xml version='1.0' encoding='{declared}'?>" if declared else ""
+
+    (one,) = read_report((head + case().replace('"t"', '"tést"')).encode(encoding)).cases
+
+    assert one.test_name == "tést"
+
+
+@pytest.mark.parametrize(
+    ("xml", "remedy"),
+    [(b"", "empty or cut off"), ("<testsuites>", "empty or cut off"), ("<html/>", "--junitxml=")],
+)
+def test_what_is_no_report_is_refused_with_a_remedy(xml: str | bytes, remedy: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read_report(xml)
+
+    assert remedy in (caught.value.remedy or "")
 
 
 def test_a_file_is_named_in_the_error(tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from cardlink_sql.model.choices import TestStatus
 # alone, each of which JSON writes as two characters, still fit into the metadata.
 MAX_OUTPUT: Final = 32_768
 MAX_PROPERTY: Final = 4_096
+# The first of those that a test has is its status.
 VERDICTS: Final = {
-    "skipped": TestStatus.SKIPPED,
     "error": TestStatus.ERROR,
     "failure": TestStatus.FAILED,
+    "skipped": TestStatus.SKIPPED,
 }
+# The kinds of skipped that say that nobody expects the test to pass: node's and pytest's.
+_EXPECTED: Final = ("todo", "pytest.xfail")
 # What an attribute of a test says of it, where no element does.
 _SAID: Final = {
     **dict.fromkeys(("notrun", "skipped", "suppressed", "disabled", "ignored"), TestStatus.SKIPPED),
@@ -114,7 +117,8 @@ def count_of(attributes: dict[str, str], name: str) -> int:
 
 def status_of(test: ReadTest, verdicts: list[Verdict]) -> TestStatus:
     found = {verdict.element for verdict in verdicts}
-    # A test that is skipped and failed is one that nobody expects to pass.
+    if any(one.attributes.get("type") in _EXPECTED for one in verdicts if one.element == "skipped"):
+        found.discard("failure")
     for element, status in VERDICTS.items():
         if element in found:
             return status

@@ -5,8 +5,17 @@ from typing import Final
 
 from cardlink_sql.errors import ValidationError
 
-_MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_MARKS: Final = {
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8-sig",
+    # UTF-16 without a mark: what begins with "<" can be nothing else.
+    b"<\x00": "utf-16-le",
+    b"\x00<": "utf-16-be",
+}
 _DECLARED: Final = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)[\"']")
+# A declaration that reads as ASCII is not in these. .NET's StringWriter says so all the same.
+_WIDE: Final = re.compile(r"(?:utf[-_]?(?:16|32)|(?:iso-10646-)?ucs-?[24])(?:[-_]?[bl]e)?|unicode")
 _VERSION: Final = re.compile(r"\A(\s*<\?xml\s+version\s*=\s*[\"'])1\.\d+")
 # XML 1.0 §2.2 has no form for these, not even an escaped one, yet some tools write both.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -22,16 +31,19 @@ def text_of(data: bytes, name: str, encoding: str | None = None) -> str:
     Raises:
         ValidationError: the encoding is unknown.
     """
-    if encoding is None:
-        declared = _DECLARED.match(data)
-        encoding = _MARKS.get(data[:2]) or _MARKS.get(data[:3])
-        encoding = encoding or (declared[1].decode() if declared else "utf-8")
+    encoding = encoding or _MARKS.get(data[:2]) or _MARKS.get(data[:3]) or _declared(data)
     try:
         text = data.decode(encoding, "backslashreplace")
     except (LookupError, UnicodeError):  # idna and its kind refuse backslashreplace
         raise ValidationError(f"not XML: unknown encoding {encoding!r}", name) from None
     text = _VERSION.sub(r"\g<1>1.0", text, count=1)
     return _REFERENCE.sub(_referred, visible(text))
+
+
+def _declared(data: bytes) -> str:
+    found = _DECLARED.match(data)
+    encoding = found[1].decode().lower() if found else "utf-8"
+    return "utf-8" if _WIDE.fullmatch(encoding) else encoding
 
 
 def visible(text: str) -> str:

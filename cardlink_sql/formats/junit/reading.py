@@ -51,6 +51,9 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 100
 _LONGEST: Final = timedelta(days=100_000)
 
+_NO_ELEMENTS: Final = expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]
+_UNFINISHED: Final = "the report is empty or cut off: run the tests again, to their end"
+
 _SUITES: Final = ("testsuites", "testsuite")
 _EARLIER: Final = {"flakyFailure": TestStatus.FAILED, "flakyError": TestStatus.ERROR}
 _LATER: Final = {"rerunFailure": TestStatus.FAILED, "rerunError": TestStatus.ERROR}
@@ -115,7 +118,8 @@ class _ReportReader:
         except expat.ExpatError as error:
             where = f"{self._name}:{error.lineno}:{error.offset + 1}"
             reason = expat.ErrorString(error.code)
-            raise ValidationError(f"not XML: {reason}", where) from None
+            remedy = _UNFINISHED if error.code == _NO_ELEMENTS else None
+            raise ValidationError(f"not XML: {reason}", where, remedy) from None
         return report
 
     def _fault(self, what: str, remedy: str | None = None) -> ValidationError:
@@ -129,7 +133,10 @@ class _ReportReader:
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         if not self._path and element not in _SUITES:
-            raise self._fault(f"expected testsuites or testsuite, got {element}: not JUnit")
+            raise self._fault(
+                f"expected testsuites or testsuite, got {element}: not JUnit",
+                "have the tests write JUnit XML, such as pytest --junitxml=report.xml",
+            )
         if len(self._path) == MAX_DEPTH:
             raise self._fault(f"elements are nested more than {MAX_DEPTH} deep")
         self._path.append(element)
@@ -187,6 +194,8 @@ class _ReportReader:
             outputs[_OUTPUTS[element]] = outputs.get(_OUTPUTS[element], "") + text
         elif verdict and element in ("stackTrace", verdict.element):
             verdict.text += text
+        elif element != test.element:
+            self._texts[-1].append(text)  # markup in the text of the element around it
         if element == test.element and self._path[-1] in _SUITES:
             self._add(test)
             self._test = None

@@ -29,6 +29,8 @@ _FORMS: Final = (
     ),
 )
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
+# Java's ZonedDateTime writes the offset and then the zone's name.
+_OFFSET_AND_NAME: Final = re.compile(r"(Z|[+-]\d\d(?::?\d\d){0,2})(?:\[[^\[\]]+\])+\Z")
 _UTC_SUFFIX: Final = re.compile(r" ?(?:UTC|GMT|Z)\Z")
 _ZONE: Final = re.compile(r"(?:UTC|GMT|UT|Z)?(?:(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))?")
 
@@ -66,7 +68,7 @@ def moment(written: str) -> datetime | None:
     Returns ``None`` for what is not a time, or is in a zone that is only named: the offset of
     CET or EST depends on who writes it.
     """
-    text = written.strip()
+    text = _OFFSET_AND_NAME.sub(r"\1", written.strip())
     found: datetime | None
     try:
         found = datetime.fromisoformat(_UTC_SUFFIX.sub("+00:00", text))
