@@ -131,6 +131,8 @@ TABLE = [
     Bad("no session", IntegrityError, lambda uow, v: uow.logs.create(v), [entry(session_id(9))]),
     Bad("no session in a batch", IntegrityError, lambda uow, v: uow.logs.add_log_batch(v),
         [[entry(session_id(9))], [entry()] * 20 + [entry(session_id(9))]]),
+    Bad("no card in a batch", IntegrityError, lambda uow, v: uow.tests.create_results(v),
+        [[result(1), result(2, card_iccid=iccid(9))]]),
     Bad("nothing there", NotFoundError, lambda uow, v: v(uow), [
         lambda uow: uow.devices.update(device(9)),
         lambda uow: uow.devices.activate("nobody"),
@@ -349,6 +351,7 @@ SAID = {
     "no card for an update": f"there is no card '{iccid(9)}' (ota_sessions.card_iccid)",
     "no session": f"there is no session '{session_id(9)}' (comm_logs.session_id)",
     "no session in a batch": "a row refers to a session that does not exist (comm_logs.session_id)",
+    "no card in a batch": f"there is no card '{iccid(9)}' (test_results.card_iccid)",
 }
 
 
@@ -358,6 +361,9 @@ def test_a_refused_row_is_named_by_column_and_value(filled: DatabaseManager) -> 
         with UnitOfWork(filled) as uow, pytest.raises(IntegrityError) as refused:
             bad.call(uow, bad.values[-1])
         said[bad.name] = refused.value.what
+        for parent in ("device", "card"):
+            is_missing = refused.value.what.startswith(f"there is no {parent} ")
+            assert (refused.value.remedy == f"run: cardlink-db {parent}s list") is is_missing
     assert said == SAID
 
     key = bytes(range(16))

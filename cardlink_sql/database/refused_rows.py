@@ -28,6 +28,10 @@ _HALVES: Final = {
     "INSERT": "the row that this one refers to does not exist",
     "DELETE": "others still refer to this row",
 }
+_REMEDIES: Final = {
+    "devices": "run: cardlink-db devices list",
+    "card_profiles": "run: cardlink-db cards list",
+}
 _SEVERAL: Final = object()
 _ASKED: Final = ("device_id", "card_iccid", "session_id")
 
@@ -51,16 +55,21 @@ def with_column_and_value(
     sql = query.as_written().sql
     found = _TABLE.search(sql)
     table = metadata.tables.get(found["table"]) if found else None
-    names = [] if table is None else _columns(table, detail or "")
     if table is not None and fault is Fault.PARENT and backend.dialect is Dialect.SQLITE:
-        names = _orphaned(table, connection, rows)
-    if table is not None and names:
-        what = _sentence(fault, table, names[0], _value(query, sql, names[0], rows))
+        column, value = _orphaned(table, connection, query, sql, rows)
+    else:
+        column = None if table is None else next(iter(_columns(table, detail or "")), None)
+        value = _one(_values(query, sql, column, rows)) if column else None
+    remedy = error.remedy
+    if table is not None and column:
+        what = _sentence(fault, table, column, value)
+        if fault is Fault.PARENT:
+            remedy = _REMEDIES.get(_parent(table, column), remedy)
     elif fault is Fault.PARENT and sql.split()[0] in _HALVES:
         what = ": ".join(filter(None, [_HALVES[sql.split()[0]], detail]))
     else:
         return error
-    return IntegrityError(what, error.where, error.remedy)
+    return IntegrityError(what, error.where, remedy)
 
 
 def _columns(table: Table, detail: str) -> list[str]:
@@ -72,29 +81,53 @@ def _columns(table: Table, detail: str) -> list[str]:
     return names if all(name in table.c for name in names) else []
 
 
-def _orphaned(table: Table, connection: Any, rows: Sequence[Values]) -> list[str]:
-    """Return the columns that refer to a row that is not there: SQLite does not say which."""
-    columns = [column.name for column in table.columns if column.foreign_keys]
-    if len(rows) > 1 or not isinstance(rows[0], Mapping):
-        return columns
-    values = {name: rows[0].get(name) for name in _ASKED}
-    found = InternalStatements(Dialect.SQLITE, connection).rows("catalog.orphaned", **values)
-    return [name for (name,) in found if name in columns]
+def _orphaned(
+    table: Table, connection: Any, query: Query, sql: str, rows: Sequence[Values]
+) -> tuple[str | None, Any]:
+    """Return the column that refers to a row that is not there, and its value if there is one.
+
+    SQLite does not say which.
+    """
+    statements = InternalStatements(Dialect.SQLITE, connection)
+    written = _names(query, sql)
+    referring = [column.name for column in table.columns if column.foreign_keys]
+    for column in referring:
+        if column not in written:
+            continue
+        values = _values(query, sql, column, rows)
+        for value in values:
+            asked = {**dict.fromkeys(_ASKED), column: value}
+            if any(name == column for (name,) in statements.rows("catalog.orphaned", **asked)):
+                return column, _one(values)
+    return (referring[0], _SEVERAL) if len(referring) == 1 else (None, None)
 
 
-def _value(query: Query, sql: str, name: str, rows: Sequence[Values]) -> Any:
-    """Return a column's value, or ``_SEVERAL``."""
+def _names(query: Query, sql: str) -> Sequence[str]:
+    """Return the names of a row's values in their order."""
     copied = None if query.required else _COPIED.search(sql)
-    names = re.split(r",\s*", copied["columns"].strip()) if copied else query.as_written().names
-    values = {row.get(name) if isinstance(row, Mapping) else row[names.index(name)] for row in rows}
-    return values.pop() if len(values) == 1 else _SEVERAL
+    return re.split(r",\s*", copied["columns"].strip()) if copied else query.as_written().names
+
+
+def _values(query: Query, sql: str, column: str, rows: Sequence[Values]) -> set[Any]:
+    """Return a column's distinct values, without NULL unless there is nothing else."""
+    place = _names(query, sql).index(column) if isinstance(rows[0], tuple) else 0
+    values = {row.get(column) if isinstance(row, Mapping) else row[place] for row in rows}
+    return values - {None} or values
+
+
+def _one(values: set[Any]) -> Any:
+    return next(iter(values)) if len(values) == 1 else _SEVERAL
+
+
+def _parent(table: Table, column: str) -> str:
+    (key,) = table.c[column].foreign_keys
+    return key.column.table.name
 
 
 def _sentence(fault: Fault, table: Table, name: str, value: Any) -> str:
     column = f"{table.name}.{name}"
     if fault is Fault.PARENT:
-        (key,) = table.c[name].foreign_keys
-        parent = _PARENTS[key.column.table.name]
+        parent = _PARENTS[_parent(table, name)]
         if value is _SEVERAL:
             return f"a row refers to a {parent} that does not exist ({column})"
         return f"there is no {parent} {shown(value)} ({column})"
