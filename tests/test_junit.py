@@ -165,7 +165,6 @@ EXPECTED = {
         ("test_card", "test_sends[<&\"'>]", "passed"),
         ("test_card", "test_fails", "failed"),
         ("test_card", "test_errors", "error"),
-        ("test_card", "test_fails_and_errors", "failed"),
         ("test_card", "test_fails_and_errors", "error"),
         ("test_card", "test_skips", "skipped"),
         ("test_card", "test_xfails", "skipped"),

@@ -489,6 +489,7 @@ def test_each_kind_of_change_is_distinguished(uow: UnitOfWork) -> None:
     assert names(comparison.new_tests) == ["added", "begun"]
     assert names(comparison.removed_tests) == ["gone"]
     assert names(comparison.slower) == ["blink", "slow"]
+    assert names(comparison.new_failures) == ["broke", "broke off", "woken", "added"]
     assert names(comparison.changed) == ["dropped", "hidden", "paused", "resumed", "woken"]
     assert names(comparison.open) == ["ran", "running", "tried", "waiting"]
     (slow,) = (change for change in comparison.slower if change.test_name == "slow")

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, Final
 
 from cardlink_sql.formats.junit.report import Case
@@ -79,27 +78,6 @@ class ReadTest:
     verdicts: list[Verdict] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
-
-
-def find_tries(suite: Suite) -> None:
-    """Number the tries that pytest-rerunfailures wrote as tests without a verdict.
-
-    Without them there are as many tests as the suite says; else they are namesakes.
-    """
-    groups = [
-        list(group)
-        for _, group in groupby(suite.cases, lambda case: (case.suite_name, case.test_name))
-    ]
-    if count_of(suite.attributes, "tests") != len(groups) or len(groups) == len(suite.cases):
-        return
-    for group in groups:
-        if any(case.status is not TestStatus.PASSED or case.message for case in group[:-1]):
-            return
-    for group in groups:
-        for case in group[:-1]:
-            case.status = TestStatus.FAILED
-        number_tries(group)
-    suite.cases = [group[-1] for group in groups]
 
 
 def number_tries(tries: list[Case]) -> None:

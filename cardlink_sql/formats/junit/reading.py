@@ -8,7 +8,8 @@ No two of them write the same. The rules of this reader:
   class that could not be set up.
 - A test that was tried again is a result for each try, and counts by its last one. Surefire and
   nextest write ``rerunFailure``, ``flakyError`` and their like; pytest-rerunfailures writes each
-  failed try as an empty test, and the number of tests without them.
+  failed try as an empty test, and the number of tests without them. pytest writes a failure
+  and the teardown that broke off after it as two tests; they become one result.
 - A test starts when it says; else when its suite says, and after the tests before it. A time
   without a zone is UTC. A time that cannot be read counts as not written.
 - ``system-out`` and ``system-err`` of a test or a try, the properties of its suites and its own,
@@ -35,7 +36,6 @@ from cardlink_sql.formats.junit.cases import (
     Verdict,
     count_of,
     cut,
-    find_tries,
     metadata_of,
     names_of,
     number_tries,
@@ -43,6 +43,7 @@ from cardlink_sql.formats.junit.cases import (
 )
 from cardlink_sql.formats.junit.markup import text_of
 from cardlink_sql.formats.junit.report import Case, Report
+from cardlink_sql.formats.junit.tries import find_tries
 from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import TestStatus
@@ -120,6 +121,7 @@ class _ReportReader:
             reason = expat.ErrorString(error.code)
             remedy = _UNFINISHED if error.code == _NO_ELEMENTS else None
             raise ValidationError(f"not XML: {reason}", where, remedy) from None
+        report.cases = [case for case in report.cases if not case.is_joined]
         return report
 
     def _fault(self, what: str, remedy: str | None = None) -> ValidationError:
@@ -201,7 +203,7 @@ class _ReportReader:
             self._test = None
 
     def _end_suite(self, suite: Suite) -> None:
-        find_tries(suite)
+        find_tries(suite, self._suites[-1])
         failed = suite.failed + sum(case.status in _FAILING for case in suite.cases)
         said = count_of(suite.attributes, "failures") + count_of(suite.attributes, "errors")
         self._report.missing += max(said - failed, 0)
@@ -283,6 +285,7 @@ class _ReportReader:
             lasted,
             cut("\n\n".join(messages), validation.MAX_TEXT) or None,
             metadata_of(test, suite, verdicts, outputs),
+            tuple(verdict.element for verdict in verdicts),
         )
         clock.passed = min(clock.passed + timedelta(milliseconds=lasted), _LONGEST)
         return case

@@ -19,7 +19,8 @@ _IDS: Final = uuid.UUID("a7f1f6bb-3c0b-4b0c-8f5e-2b1f4a5f9a55")
 class Case:
     """One try of one test; ``offset`` is how long after the report's begin it started.
 
-    ``tries`` of the last try is the number of tries, that of the others is 0.
+    ``tries`` of the last try is the number of tries, that of the others is 0. ``elements`` are
+    those of its verdict; one that ``is_joined`` is part of the case before it.
     """
 
     suite_name: str
@@ -30,7 +31,9 @@ class Case:
     duration_ms: int
     message: str | None
     metadata: dict[str, Any]
+    elements: tuple[str, ...] = ()
     tries: int = 1
+    is_joined: bool = False
 
     def result(
         self,

@@ -146,10 +146,13 @@ class RunComparison(Record):
 
     @property
     def new_failures(self) -> list[TestChange]:
-        """Return the regressions, and the tests that are new and failed or ended in an error."""
+        """Return the tests that failed or ended in an error, and passed, were skipped or not there.
+
+        The regressions come first.
+        """
         failing = (TestStatus.FAILED, TestStatus.ERROR)
-        new = [change for change in self.new_tests if change.after_status in failing]
-        return self.regressions + new
+        others = self.changed + self.new_tests
+        return self.regressions + [one for one in others if one.after_status in failing]
 
     @property
     def improvements(self) -> list[TestChange]:

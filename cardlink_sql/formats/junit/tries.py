@@ -1,0 +1,108 @@
+"""Tells the tries of a test from namesakes, where a report writes each as a separate test.
+
+pytest-rerunfailures writes a try that failed as a test without a verdict, and other tests come
+between the tries of one where pytest-xdist ran several at once. pytest itself writes a test
+that failed and whose teardown broke off as two.
+"""
+
+from typing import Final
+
+from cardlink_sql.formats.junit.cases import MAX_OUTPUT, Suite, count_of, cut, number_tries
+from cardlink_sql.formats.junit.report import Case
+from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.model.validation import MAX_TEXT
+
+# As pytest names itself.
+_SUITE: Final = "pytest"
+_SUITES: Final = "pytest tests"
+_OUTPUTS: Final = {"system_out", "system_err"}
+_TEARDOWN: Final = "failed on teardown with "
+
+
+def find_tries(suite: Suite, around: Suite) -> None:
+    """Join what pytest wrote as two tests, and number the tries that are tests without a verdict.
+
+    Without these there are as many tests as the suite says; else they are namesakes.
+    """
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for case in suite.cases:
+        groups.setdefault((case.suite_name, case.test_name), []).append(case)
+    is_of_pytest = (
+        suite.attributes.get("name") == _SUITE
+        or around.attributes.get("name") == _SUITES
+        or any(_broke_off(case) for case in suite.cases)
+    )
+    if is_of_pytest:
+        for name, group in groups.items():
+            groups[name] = _joined(group)
+            suite.failed += len(group) - len(groups[name])
+    tests = list(groups.values())
+    said = count_of(suite.attributes, "tests")
+    if any(len(group) > 1 for group in tests) and (
+        _has_tries_of_pytest(tests, said) if is_of_pytest else _has_tries(tests, said)
+    ):
+        tests = [_numbered(group) for group in tests]
+    suite.cases = [case for group in tests for case in group]
+
+
+def _joined(group: list[Case]) -> list[Case]:
+    """Return the cases with those of a teardown in that of the test that failed before it."""
+    kept = group[:1]
+    for case in group[1:]:
+        test = kept[-1]
+        if case.elements != ("error",) or not _broke_off(case) or test.elements != ("failure",):
+            kept.append(case)
+            continue
+        _join(test, case)
+    return kept
+
+
+def _join(test: Case, teardown: Case) -> None:
+    test.status = teardown.status
+    test.message = cut(f"{test.message or ''}\n\n{teardown.message}".strip(), MAX_TEXT)
+    test.duration_ms += teardown.duration_ms
+    test.elements += teardown.elements
+    both = {**test.metadata, **teardown.metadata}
+    for name in _OUTPUTS & test.metadata.keys() & teardown.metadata.keys():
+        if test.metadata[name] not in both[name]:
+            both[name] = cut(f"{test.metadata[name]}\n{both[name]}", MAX_OUTPUT)
+    test.metadata = both
+    teardown.is_joined = True
+
+
+def _broke_off(case: Case) -> bool:
+    return "error" in case.elements and _TEARDOWN in (case.message or "")
+
+
+def _has_tries(tests: list[list[Case]], said: int) -> bool:
+    """Whether a report of any tool is one, merged from pytest's, say, that does not count tries."""
+    return said == len(tests) and all(_are_tries(group[:-1]) for group in tests)
+
+
+def _has_tries_of_pytest(tests: list[list[Case]], said: int) -> bool:
+    """Whether the tests that pytest counts are others than the cases.
+
+    It counts a test for each verdict, and for a teardown one more or none: its release decides. As
+    its tests have distinct names, those of one name are tries unless the number is exact.
+    """
+    cases = [case for group in tests for case in group]
+    exact = sum(max(1, len(case.elements)) for case in cases)
+    return bool(said) and (said != exact or any(_broke_off(case) for case in cases))
+
+
+def _numbered(group: list[Case]) -> list[Case]:
+    """Return the last try of a test; all, where they cannot be tries of one."""
+    # Of a skipped test only the teardown can have failed, and it is tried again with the test.
+    if not _are_tries(group[:-1], "skipped"):
+        return group
+    for case in group[:-1]:
+        case.status = TestStatus.FAILED
+    number_tries(group)
+    return group[-1:]
+
+
+def _are_tries(cases: list[Case], *elements: str) -> bool:
+    return all(
+        set(case.elements) <= set(elements) and (case.elements or case.status is TestStatus.PASSED)
+        for case in cases
+    )
