@@ -168,10 +168,13 @@ def test_sql_lock_writes_what_it_can_and_names_what_is_left(
 ) -> None:
     locks = {dialect: read_lock(dialect) or {} for dialect in Dialect}
     shutil.copytree(SQL, tmp_path / "sql", ignore=lambda *_: {"lock"})
-    older = {**locks[POSTGRESQL], "migrations": {}}  # the plans need the types that it names
-    write_lock(tmp_path / "sql/lock", POSTGRESQL, older)
     folders = {"sql": tmp_path / "sql", "migrations": resource_folder("migrations")}
     monkeypatch.setattr(lock_module.resources, "folder", folders.__getitem__)
+    without_types = run("sql", "lock")
+    assert without_types.returncode == 1
+    assert "hint: add the --url of a PostgreSQL server" in without_types.stderr
+    older = {**locks[POSTGRESQL], "migrations": {}}  # the plans need the types that it names
+    write_lock(tmp_path / "sql/lock", POSTGRESQL, older)
     plans: list[dict[str, list[Planned]]] = []
 
     def plans_once(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:

@@ -118,6 +118,11 @@ def lock(
     """
     configs = [DatabaseConfig(url) for url in urls or []]
     servers = {config.dialect: config for config in configs}
+    if Dialect.POSTGRESQL not in servers and read_lock(Dialect.POSTGRESQL) is None:
+        raise DatabaseError(
+            "there is no lock of postgresql, which names the types of all parameters",
+            remedy="add the --url of a PostgreSQL server",
+        )
     # PostgreSQL first: its lock names the parameters' types, which the other plans need.
     for dialect in sorted(Dialect, key=lambda one: one is not Dialect.POSTGRESQL):
         if dialect is Dialect.SQLITE or dialect in servers:
