@@ -301,7 +301,7 @@ def test_a_duration_is_seconds_with_points_and_commas_or_unknown(written: str) -
     report = read_report(case(attributes=f'time="{written}"'))
 
     (one,) = report.cases
-    assert one.duration_ms == DURATIONS.get(written, 0)
+    assert one.duration_ms == DURATIONS.get(written)
     assert report.unread == (written in NO_DURATIONS)
 
 
@@ -344,6 +344,32 @@ def test_a_start_is_read_or_unknown_and_never_an_hour_off(
     (one,) = report.cases
     assert one.started_at == (None if expected is None else datetime(*expected, tzinfo=UTC))
     assert report.unread == (expected is None)
+
+
+def test_an_unknown_duration_is_no_duration_and_not_nothing(uow: UnitOfWork) -> None:
+    xml = """<testsuite name="s" timestamp="2026-01-02T03:04:05"><testcase name="read" time="2"
+      /><testcase name="odd" time="{}"/><testcase name="none"/></testsuite>"""
+    start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    done = uow.tests.import_junit_xml(xml.format("1.5s"), "run")
+    uow.tests.import_junit_xml(xml.format("9"), "later")
+
+    assert done == JUnitImport(3, 0, unread=1)
+    read, odd, none = uow.tests.find_by_run("run")
+    for one in (odd, none):
+        end = start + 2 * SECOND
+        assert (one.started_at, one.ended_at, one.duration_ms) == (end, end, None)
+    assert uow.tests.update(replace(odd, error_message="kept")).duration_ms is None
+    summary = uow.tests.get_run_summary("run")
+    assert (summary.total, summary.open, summary.passed, summary.duration_ms) == (3, 0, 3, 2000)
+    assert uow.tests.compare_runs("run", "later").changes == ()
+
+    written = uow.tests.export_junit_xml("run")
+    times = {one.get("name"): one.get("time") for one in checked(written).iter("testcase")}
+    assert times == {"read": "2.000", "odd": None, "none": None}
+    uow.tests.import_junit_xml(written, "again")
+    again = {one.test_name: one.duration_ms for one in uow.tests.find_by_run("again")}
+    assert again == {read.test_name: 2000, "odd": None, "none": None}
 
 
 def test_tests_start_when_they_say_or_one_after_another() -> None:

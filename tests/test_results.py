@@ -77,6 +77,7 @@ def test_a_result_is_recorded_with_all_that_is_given(uow: UnitOfWork) -> None:
         ({"ended_at": MOMENT + SECOND}, (MOMENT, MOMENT + SECOND, 1000)),
         ({"duration_ms": 2500}, (MOMENT, MOMENT + 2.5 * SECOND, 2500)),
         ({"ended_at": MOMENT, "duration_ms": 0}, (MOMENT, MOMENT, 0)),
+        ({"ended_at": MOMENT}, (MOMENT, MOMENT, None)),
         # Cut, as the duration of a session is.
         ({"ended_at": MOMENT + timedelta(microseconds=1999)},
          (MOMENT, MOMENT + timedelta(microseconds=1999), 1)),

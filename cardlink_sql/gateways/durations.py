@@ -31,8 +31,10 @@ def completed(result: TestResult) -> TestResult:
             raise ValidationError(
                 "the test would end before it started", f"{where}.ended_at", "check the clocks"
             )
-        derived = (end - start) // _MILLISECOND if lasted is None else lasted
-        return replace(result, duration_ms=derived)
+        # Of an end that is the start the duration is not known.
+        if lasted is None and end > start:
+            lasted = (end - start) // _MILLISECOND
+        return replace(result, duration_ms=lasted)
     if lasted is None:
         return result
     try:

@@ -40,9 +40,10 @@ class TestGateway(RunFigures):
     """The test results, in the order of their start where nothing else is said.
 
     Whatever writes a result derives a missing start, end or duration from the other two, and
-    refuses an end before the start. Where all three are given they are kept: the duration is
-    the runner's stopwatch, the times are the wall clock, which may be set meanwhile. Figures
-    and comparisons take the duration.
+    refuses an end before the start. From a start and an end that are one moment no duration is
+    derived: it is not known. Where all three are given they are kept: the duration is the runner's
+    stopwatch, the times are the wall clock, which may be set meanwhile. Figures and comparisons
+    take the duration.
     """
 
     __test__ = False  # pytest would collect it by its name

@@ -227,11 +227,14 @@ class _ReportReader:
         if last is not None and not properties[last]:
             properties[last] = cut(text.strip(), MAX_PROPERTY)
 
-    def _duration(self, attributes: dict[str, str]) -> int:
-        duration = values.milliseconds(attributes.get("time", ""))
+    def _duration(self, attributes: dict[str, str]) -> int | None:
+        written = attributes.get("time")
+        if written is None:
+            return None
+        duration = values.milliseconds(written)
         if duration is None:
             self._report.unread += 1
-        return duration or 0
+        return duration
 
     def _moment(self, attributes: dict[str, str]) -> datetime | None:
         written = attributes.get("timestamp", "").strip()
@@ -287,7 +290,7 @@ class _ReportReader:
             metadata_of(test, suite, verdicts, outputs),
             tuple(verdict.element for verdict in verdicts),
         )
-        clock.passed = min(clock.passed + timedelta(milliseconds=lasted), _LONGEST)
+        clock.passed = min(clock.passed + timedelta(milliseconds=lasted or 0), _LONGEST)
         return case
 
 

@@ -28,7 +28,7 @@ class Case:
     status: TestStatus
     started_at: datetime | None
     offset: timedelta
-    duration_ms: int
+    duration_ms: int | None
     message: str | None
     metadata: dict[str, Any]
     elements: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class Case:
         metadata = dict(self.metadata)
         device = _taken(metadata, DEVICE, devices)
         card = _taken(metadata, ICCID, iccids)
+        start = self.started_at or _after(began, self.offset)
         return TestResult(
             id=key,
             run_id=run_id,
@@ -55,7 +56,8 @@ class Case:
             status=self.status,
             device_id=device,
             card_iccid=card,
-            started_at=self.started_at or _after(began, self.offset),
+            started_at=start,
+            ended_at=start if self.duration_ms is None else None,
             duration_ms=self.duration_ms,
             error_message=self.message,
             metadata=metadata or None,

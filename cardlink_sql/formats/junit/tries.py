@@ -60,7 +60,8 @@ def _joined(group: list[Case]) -> list[Case]:
 def _join(test: Case, teardown: Case) -> None:
     test.status = teardown.status
     test.message = cut(f"{test.message or ''}\n\n{teardown.message}".strip(), MAX_TEXT)
-    test.duration_ms += teardown.duration_ms
+    if test.duration_ms is not None:
+        test.duration_ms += teardown.duration_ms or 0
     test.elements += teardown.elements
     both = {**test.metadata, **teardown.metadata}
     for name in _OUTPUTS & test.metadata.keys() & teardown.metadata.keys():

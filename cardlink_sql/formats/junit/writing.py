@@ -120,7 +120,7 @@ def _add_suite(root: Element, suite: _Suite) -> None:
             "testcase",
             name=shown.test_name,
             classname=shown.suite_name,
-            time=_time([shown]),
+            time=_time_of(shown),
         )
         _add_outcome(case, shown)
         for other in tries:
@@ -148,7 +148,7 @@ def _add_try(case: Element, result: TestResult, prefix: str) -> None:
         f"{prefix}{kind}",
         message=message.strip().partition("\n")[0],
         type=_facts(result).get("type"),
-        time=_time([result]),
+        time=_time_of(result),
         timestamp=None if start is None else start.isoformat(),
     )
     _element(element, "stackTrace").text = visible(message)
@@ -203,6 +203,12 @@ def _time(results: Iterable[TestResult]) -> str:
     """Seconds with three decimals."""
     total = sum(result.duration_ms or 0 for result in results)
     return f"{total // 1000}.{total % 1000:03d}"
+
+
+def _time_of(result: TestResult) -> str | None:
+    """Return its duration; ``None`` if it ended and the duration is not known."""
+    is_known = result.ended_at is None or result.duration_ms is not None
+    return _time([result]) if is_known else None
 
 
 def _element(parent: Element | None, tag: str, **attributes: Any) -> Element:
