@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql import Dialect, UnitOfWork
+from cardlink_sql.cli.following import _Follower
 from cardlink_sql.manager import DatabaseManager
-from tests.conftest import Run, device
+from tests.conftest import Run, device, session_id
 
 COMMAND = Path(sys.executable).parent / "cardlink-db"
 
@@ -108,3 +109,18 @@ def test_a_session_is_followed_until_it_ends(
     assert process.returncode == 0
     assert "File or application not found" in shown
     assert f"{session[:8]} completed after" in shown.splitlines()[-1]
+
+
+def test_sessions_that_are_followed_are_told_apart(
+    manager: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    follower = _Follower(None, as_json=False)
+    for number in (0xA7, 0xA8):
+        with UnitOfWork(manager) as uow:
+            key = uow.sessions.create_session(session_id=session_id(number)).id
+            uow.logs.add_log(key, "command", "00A40004023F00")
+            uow.commit()
+        with UnitOfWork(manager, read_only=True) as uow:
+            follower.show(uow)
+    ids = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert ids == ["00000000", "00000000", "00000000..00a8", "00000000..00a8"]

@@ -213,6 +213,34 @@ def test_ids_of_sessions_are_cut_where_they_are_distinct(
     assert all(key in both.stderr for key in ids)
 
 
+def test_apdus_of_different_sessions_have_different_ids(manager: DatabaseManager, run: Run) -> None:
+    with UnitOfWork(manager) as uow:
+        for number in (0xA7, 0xA8):
+            key = uow.sessions.create_session(session_id=session_id(number)).id
+            uow.logs.add_log(key, "command", "00A40004023F00")
+            uow.logs.add_log(key, "response", "9000")
+        uow.commit()
+    for command in (["show"], ["search", "00"]):
+        shown = run("logs", *command, "-d", manager.config.url).stdout
+        assert (shown.count("00000000..00a7 "), shown.count("00000000..00a8 ")) == (2, 2)
+
+
+def test_the_direction_of_an_apdu_is_a_column_with_a_name(
+    manager: DatabaseManager, run: Run
+) -> None:
+    with UnitOfWork(manager) as uow:
+        key = uow.sessions.create_session().id
+        uow.logs.add_log(key, "command", "00A40004023F00")
+        uow.logs.add_log(key, "response", "6A82")
+        uow.commit()
+    chosen = ("--columns", "direction,apdu", "--sort", "-direction", "-d", manager.config.url)
+    lines = "direction{0}APDU\nresponse{0}6A82\ncommand{0}00A40004023F00\n"
+    assert run("logs", "show", *chosen, COLUMNS="").stdout == lines.format("\t")
+    assert run("logs", "search", "00", "--csv", *chosen).stdout.startswith("direction,APDU\n")
+    heading, *_ = run("logs", "show", "-d", manager.config.url).stdout.lstrip().splitlines()
+    assert "direction" in heading
+
+
 @pytest.fixture
 def dialogue(manager: DatabaseManager) -> str:
     """The id of a session of a few APDUs."""

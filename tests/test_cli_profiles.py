@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import DatabaseManager
+from cardlink_sql import DatabaseError, DatabaseManager
+from cardlink_sql.cli.database import open_manager
+from cardlink_sql.cli.profiles import config_of, profile_url
 from tests.conftest import Run
 
 SECRET = "hunter2"
@@ -18,6 +20,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "cardlink-db.toml"
     made.write_text(
         '[lab]\nurl = "sqlite:///lab.db"\n[odd]\nurl = "nope"\n[empty]\n'
+        '[more]\nurl = "sqlite:///lab.db"\npool = 5\n'
+        '[two]\nurl = "postgresql://db/x"\nreplica = "sqlite:///lab.db"\n'
         f'[server]\nurl = "postgresql://app:{SECRET}@127.0.0.1:1/cardlink"\n'
     )
     made.chmod(0o600)
@@ -38,14 +42,33 @@ def test_a_profile_names_the_database(run: Run, file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nope", "there is no profile 'nope'\nhint: there are: empty, lab, odd, server"),
+        ("nope", "there is no profile 'nope'\nhint: there are: empty, lab, more, odd, server, two"),
         ("odd", "[odd] url: the URL cannot be read"),
-        ("empty", "[empty]: a profile has one key, url"),
+        ("empty", "[empty]: the profile has no url\nhint: write url"),
+        ("more", "[more]: there is no key 'pool' in a profile\nhint: remove it; "),
+        ("two", "[two] replica: the replica is sqlite, and the database is postgresql"),
     ],
 )
 def test_a_wrong_profile_is_refused(run: Run, file: Path, name: str, said: str) -> None:
     refused = run("--profile", name, "status")
     assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr
+
+
+def test_a_profile_may_have_a_replica(file: Path) -> None:
+    file.write_text(
+        '[lab]\nurl = "postgresql://db/x"\nreplica = "postgresql://app@replica/x"\n'
+        f'[secret]\nurl = "postgresql://db/x"\nreplica = "postgresql://app:{SECRET}@replica/x"\n'
+    )
+    config = config_of(profile_url("lab"))
+    assert config.url == "postgresql://db/x"
+    assert config.replica is not None
+    assert config.replica.safe_url == "postgresql://app@replica/x"
+    with open_manager(profile_url("lab"), read_only=True) as manager:
+        assert manager.pool.replica is not None
+    file.chmod(0o640)
+    with pytest.raises(DatabaseError, match="others may read it") as caught:
+        profile_url("secret")
+    assert SECRET not in str(caught.value)
 
 
 def test_a_password_is_refused_in_a_file_that_others_may_read(run: Run, file: Path) -> None:

@@ -74,6 +74,28 @@ RULES_BROKEN: dict[tuple[str, *tuple[Dialect, ...]], list[tuple[str, str]]] = {
     ],
     ("type-change", POSTGRESQL): [(f"{ON_CARDS} ALTER COLUMN imsi TYPE TEXT;", NEW_DEFAULT)],
     ("type-change", MYSQL): [(f"{ON_CARDS} MODIFY imsi TEXT;", NEW_DEFAULT)],
+    ("rewrites-table", POSTGRESQL): [
+        (f"{ON_LOGS} ADD COLUMN x {computed};", f"{ON_LOGS} ADD COLUMN x {constant};")
+        for computed, constant in (
+            ("INT NOT NULL DEFAULT random()", "INT NOT NULL DEFAULT 0"),
+            ("UUID DEFAULT public.new_id()", "TIMESTAMPTZ DEFAULT now()"),
+            ("INT GENERATED ALWAYS AS (id) STORED", "INT"),
+        )
+    ],
+    ("rewrites-table", MYSQL): [
+        (f"{ON_LOGS} ADD COLUMN x TEXT DEFAULT (UUID());", f"{ON_LOGS} ADD COLUMN x TEXT;")
+    ],
+    ("every-row", *Dialect): [
+        (
+            "UPDATE comm_logs SET direction = direction;",
+            "UPDATE comm_logs SET id = 1 WHERE id = 2;",
+        ),
+        (
+            "UPDATE comm_logs SET id = (SELECT 1 FROM devices WHERE id = 2);",
+            "UPDATE devices SET name = id;",
+        ),
+        ("DELETE FROM comm_logs;", "DELETE FROM comm_logs WHERE id < 9;"),
+    ],
     ("copies-table", MYSQL): [
         (
             f"{ON_LOGS} ADD FOREIGN KEY (session_id) REFERENCES ota_sessions (id);",

@@ -94,3 +94,33 @@ def test_odd_apdus_are_named_and_the_dialogue_goes_on(
     assert "Exported 1 packet " in done.stdout
     whole = ("export", "--tables", "logs", "-o", str(tmp_path / "logs.csv"))
     assert "Exported 2 logs" in run(*whole, "-d", manager.config.url).stdout
+
+
+ODD_SESSIONS = {
+    Dialect.SQLITE: ("created_at = 'x'", "duration_ms = 'x'", "created_at = '9999-12-31 00:00'"),
+    Dialect.MYSQL: ("created_at = '9999-12-31 00:00'",),
+    Dialect.POSTGRESQL: ("created_at = '20000-01-01 00:00:00+00'", "created_at = 'infinity'"),
+}
+
+
+def test_an_odd_row_leaves_the_other_statistics(manager: DatabaseManager, run: Run) -> None:
+    with UnitOfWork(manager) as uow:
+        session, odd = uow.sessions.open_session().id, uow.sessions.open_session().id
+        uow.logs.add_log(session, "command", "00A40000")
+        uow.logs.add_log(session, "response", "6A82")
+        for key in (session, odd):
+            uow.sessions.complete_session(key)
+        uow.commit()
+    for values in ODD_SESSIONS[manager.dialect]:
+        make_odd(
+            manager,
+            f"UPDATE ota_sessions SET {values} WHERE id = '{odd}'",
+        )
+        done = run("stats", "-d", manager.config.url)
+        assert done.returncode == 0, done.stderr
+        assert "Not shown: the row with " in done.stderr, values
+        assert "File or application not found" in done.stdout, values
+        figures = json.loads(run("stats", "--json", "-d", manager.config.url).stdout)
+        assert len(figures["session_days"]) < 400
+        assert figures["session_days"][-1]["completed"] in (1, 2)
+        assert figures["newest_session_at"] is not None

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -177,8 +178,6 @@ def test_mysqls_dba_has_what_the_migrations_need() -> None:
 
 @pytest.mark.parametrize("dialect", SERVERS)
 def test_the_dba_can_migrate(dialect: Dialect, make_database: Callable[[Dialect], str]) -> None:
-    from cardlink_sql.config import DatabaseConfig
-
     with (
         DatabaseManager(DatabaseConfig(make_database(dialect))) as owner,
         manager_as(owner, Role.DBA) as dba,

@@ -19,7 +19,7 @@ from cardlink_sql.cli.completion import complete_profile
 from cardlink_sql.cli.exits import Exit, WorkInterruptedError
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import settle_streams, silenced, visible
-from cardlink_sql.errors import DatabaseError, DriftError
+from cardlink_sql.errors import DatabaseError, DriftError, shown
 
 __all__ = ["app", "run"]
 
@@ -63,11 +63,11 @@ _QUIET: Final = "cardlink_sql.quiet"
 # How typer quotes the names of an option, or of an argument.
 _NAMES: Final = re.compile(r"^(Invalid value for|Missing \w+) '([^']+)'(?: / '[^']+')*")
 _PHRASES: Final = {
-    r"Input should be a valid number, unable .*": "not a number",
-    r"Input should be a valid integer, .*": "not a whole number",
-    r"Input should be greater than or equal to (\S+)": r"must be \1 or more",
-    r"Input should be less than or equal to (\S+)": r"must be \1 or less",
-    r"Input should be greater than (\S+)": r"must be above \1",
+    r"Input should be a valid number, unable .*": "{quoted} is not a number",
+    r"Input should be a valid integer, .*": "{quoted} is not a whole number",
+    r"Input should be greater than or equal to (\S+)": r"must be \1 or more, got {value}",
+    r"Input should be less than or equal to (\S+)": r"must be \1 or less, got {value}",
+    r"Input should be greater than (\S+)": r"must be above \1, got {value}",
 }
 
 
@@ -297,16 +297,25 @@ def _print_usage_error(error: TyperException) -> None:
         typer.echo(message, err=True)
         return
     command = context.command_path if context else "cardlink-db"
-    _print_error(_in_own_words(message), f"{command} --help shows what it takes")
+    _print_error(_in_own_words(message, _typed(error)), f"{command} --help shows what it takes")
 
 
-def _in_own_words(message: str) -> str:
+def _typed(error: TyperException) -> str:
+    """Return the value that the library which reads values refused; nothing for other errors."""
+    faults: Any = getattr(error.__cause__, "errors", list)()
+    return str(faults[0]["input"]) if faults else ""
+
+
+def _in_own_words(message: str, value: str) -> str:
     """Return a usage error of typer, and of the library that reads its values, as ours read."""
     what = message.rstrip(".").removeprefix("Invalid value: ").replace("Value error, ", "")
     what = _NAMES.sub(r"\1 \2", what)
     what = what.replace(". Choose from:\n\t", ": one of ").replace(",\n\t", ", ")
     for theirs, ours in _PHRASES.items():
-        what = re.sub(theirs, ours, what)
+        if found := re.search(theirs, what):
+            quoted = shown(value, 60)
+            rule = found.expand(ours).format(quoted=quoted, value=quoted.strip("'"))
+            what = what[: found.start()] + rule
     return what
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cardlink_sql.cli.options import argument
+from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.dead_scratch import clear_dead_scratch
 from cardlink_sql.database.odd_rows import none_skipped
@@ -27,7 +28,7 @@ def open_manager(
     Raises:
         DatabaseError: an SQLite file is not there, and ``may_be_missing`` is not set.
     """
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    config = config_of(url)
     _clear_leftovers(config)
     if not may_be_missing:
         refuse_missing(config)

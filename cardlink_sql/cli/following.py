@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from cardlink_sql.cli.completion import complete_session
-from cardlink_sql.cli.database import find_session, open_manager
+from cardlink_sql.cli.database import find_session, open_manager, shown_ids
 from cardlink_sql.cli.dialogue import print_entry
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, styled, visible
@@ -38,6 +38,7 @@ class _Follower:
         self._status: dict[str, str] = {}
         self._last: dict[str, int] = {}
         self._named: set[str] = set()
+        self._shown: dict[str, str] = {}
 
     @property
     def is_over(self) -> bool:
@@ -54,15 +55,24 @@ class _Follower:
                 typer.echo(f"Not shown: {sentence}", err=True)
 
     def _show(self, uow: UnitOfWork) -> None:
-        for session in self._sessions(uow):
+        sessions = self._sessions(uow)
+        self._cut_ids(session.id for session in sessions)
+        for session in sessions:
             self._show_head(session)
             for entry in uow.logs.stream_session(session.id, self._last.get(session.id, 0)):
                 if self._as_json:
                     _print_object("apdu", entry.to_dict())
                 else:
-                    print_entry(session, entry, f"{session.id[:8]} ")
+                    print_entry(session, entry, f"{self._shown[session.id]} ")
                 self._last[session.id] = entry.id or 0
             self._show_end(session)
+
+    def _cut_ids(self, ids: Iterable[str]) -> None:
+        """Cut new ids as far as they differ from all before; what was printed stays as it was."""
+        new = [one for one in ids if one not in self._shown]
+        if new:
+            cut = shown_ids([*self._shown, *new])
+            self._shown |= {one: cut[one] for one in new}
 
     def _sessions(self, uow: UnitOfWork) -> list[OTASession]:
         if self._only is not None:
@@ -91,7 +101,7 @@ class _Follower:
             _print_object("session", session.to_dict())
         else:
             shown = styled(visible(text.rstrip()), "bold")
-            output.print(Text.assemble(f"{session.id[:8]} ", shown))
+            output.print(Text.assemble(f"{self._shown[session.id]} ", shown))
 
 
 def follow(

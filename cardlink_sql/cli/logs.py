@@ -5,16 +5,17 @@ from typing import Annotated
 import typer
 
 from cardlink_sql.cli.completion import complete_session
-from cardlink_sql.cli.database import find_session, open_to_read
+from cardlink_sql.cli.database import find_session, open_to_read, shown_ids
 from cardlink_sql.cli.json_output import print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Since, Url, argument, group
+from cardlink_sql.cli.output import output
 from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.unit_of_work import UnitOfWork
 
-_LONGEST_SHOWN = 40
+_LONGEST_SHOWN = 36  # with the direction and the meaning it fits 80 columns
 
 logs = group(
     "logs", "APDUs: show them filtered, or find bytes.", "cardlink-db logs search A0A40000"
@@ -102,14 +103,15 @@ def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json_list(one.to_dict() for one in found)
         return
-    length = None if is_for_programs() else 8
+    ids = list(dict.fromkeys(entry.session_id for entry in found))
+    shown = dict(zip(ids, ids, strict=True)) if is_for_programs() else shown_ids(ids)
     print_rows(
-        ("Session", "time (UTC)", "", "APDU", "status", "meaning", "ms"),
+        ("Session", "time (UTC)", "direction", "APDU", "status", "meaning", "ms"),
         [
             (
-                entry.session_id[:length],
+                shown[entry.session_id],
                 f"{entry.timestamp:%Y-%m-%d %H:%M:%S.%f}"[:-3],
-                "→" if entry.direction is Direction.COMMAND else "←",
+                _direction(entry),
                 _cut(entry.raw_data),
                 entry.status_word,
                 entry.status_message or _name(entry),
@@ -123,6 +125,13 @@ def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
         empty="No APDUs.",
     )
     note_limit(len(found), limit, "first")
+
+
+def _direction(entry: CommLog) -> str:
+    if is_for_programs():
+        return entry.direction.value
+    arrows = "→←" if output.is_unicode else "><"
+    return arrows[entry.direction is Direction.RESPONSE]
 
 
 def _name(entry: CommLog) -> str | None:

@@ -70,8 +70,9 @@ def checked_limit(value: int | None) -> int | None:
     Raises:
         typer.BadParameter: it cannot; the exit code is 2.
     """
-    with argument("--limit"):
-        validation.limit(value)
+    if value is not None:
+        with argument("--limit"):
+            validation.whole(value, "limit", least=1)
     return value
 
 

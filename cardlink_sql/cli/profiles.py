@@ -4,6 +4,9 @@ A table for each, such as::
 
     [lab]
     url = "postgresql://app@db.lab/cardlink"
+    replica = "postgresql://app@replica.lab/cardlink"
+
+The replica may be left out; what prefers one reads there.
 """
 
 import os
@@ -17,6 +20,7 @@ from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.formats.text import decode, read_bytes
 
 _MOST_BYTES: Final = 1_000_000
+_KEYS: Final = ("url", "replica")
 
 
 def profiles_file() -> Path:
@@ -34,18 +38,39 @@ def profile_names() -> list[str]:
     return list(_read(profiles_file()))
 
 
-def profile_url(name: str) -> str:
+class ProfileUrl(str):
+    """The URL of a profile, which knows that of its replica."""
+
+    __slots__ = ("replica",)
+    replica: str | None
+
+
+def config_of(url: str | None) -> DatabaseConfig:
+    """Return the database of an option, or else of the environment; with a profile's replica."""
+    if url is None:
+        return DatabaseConfig()
+    return DatabaseConfig(str(url), replica_url=getattr(url, "replica", None))
+
+
+def profile_url(name: str) -> ProfileUrl:
     """Return the URL of a profile.
 
     Raises:
         DatabaseError: the file or the profile is missing or wrong, or others may read a password.
     """
+    config = _profile_config(name)
+    url = ProfileUrl(config.url)
+    url.replica = config.replica_url
+    return url
+
+
+def _profile_config(name: str) -> DatabaseConfig:
     file = profiles_file()
     profiles = _read(file)
     if name not in profiles:
         there_are = ", ".join(sorted(profiles)) or "none"
         raise DatabaseError(f"there is no profile {name!r}", str(file), f"there are: {there_are}")
-    return _checked_url(profiles[name], f"{file} [{name}]", file)
+    return _checked(profiles[name], f"{file} [{name}]", file)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -60,16 +85,22 @@ def _read(file: Path) -> dict[str, Any]:
         raise DatabaseError(f"not TOML: {error}", str(file)) from None
 
 
-def _checked_url(profile: Any, where: str, file: Path) -> str:
-    if not isinstance(profile, dict) or profile.keys() != {"url"}:
-        raise DatabaseError("a profile has one key, url", where)
+def _checked(profile: Any, where: str, file: Path) -> DatabaseConfig:
+    keys = profile if isinstance(profile, dict) else {}
+    if odd := [key for key in keys if key not in _KEYS]:
+        remedy = f"remove it; a profile has {' and '.join(_KEYS)}"
+        raise DatabaseError(f"there is no key {odd[0]!r} in a profile", where, remedy)
+    if "url" not in keys:
+        raise DatabaseError("the profile has no url", where, 'write url = "…" below its name')
     try:
-        password = DatabaseConfig(profile["url"]).engine_url.password
+        config = DatabaseConfig(profile["url"], replica_url=profile.get("replica"))
     except ValidationError as error:
-        raise DatabaseError(error.what, f"{where} url", error.remedy) from None
-    if password is not None and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        key = "replica" if error.where == "config.replica_url" else "url"
+        raise DatabaseError(error.what, f"{where} {key}", error.remedy) from None
+    urls = (config.engine_url, config.replica.engine_url if config.replica else None)
+    has_password = any(url is not None and url.password is not None for url in urls)
+    if has_password and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise DatabaseError(
             "the file holds a password, and others may read it", where, f"run: chmod 600 {file}"
         )
-    url: str = profile["url"]
-    return url
+    return config

@@ -10,6 +10,7 @@ from cardlink_sql.cli.findings import FormatOption, print_findings
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument, group
 from cardlink_sql.cli.output import output
+from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.resources import folder
@@ -43,7 +44,7 @@ def dump(
 
     Example: cardlink-db schema dump --dialect postgresql
     """
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    config = config_of(url)
     chosen = dialect or config.dialect
     typer.echo(printed_schema(chosen), nl=False)
 
@@ -93,7 +94,7 @@ def compatible(
     from cardlink_sql.review.release import find_release
     from cardlink_sql.review.target import scratch
 
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    config = config_of(url)
     chosen = dialect or config.dialect
     with argument("RELEASE"):
         found = find_release(release)

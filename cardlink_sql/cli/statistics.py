@@ -14,7 +14,7 @@ from cardlink_sql.cli.options import AsJson, Exact, Url, argument, rows_text
 from cardlink_sql.cli.output import output, print_facts, seconds, styled
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.rows import naming_skipped, print_rows
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistics
@@ -92,7 +92,7 @@ def stats(
         if queries:
             show_query_statistics(manager, limit, snapshot, as_json=as_json)
             return
-        with progress("Reading the log", STEPS, unit="steps") as advance:
+        with naming_skipped(), progress("Reading the log", STEPS, unit="steps") as advance:
             figures = take_statistics(manager, window, advance, exact=exact)
         if as_json:
             print_json({"days": window, **figures.to_dict()})

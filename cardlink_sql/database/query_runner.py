@@ -1,9 +1,11 @@
 """Runs the queries of one file of ``sql/`` for the gateway that is named as the file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
+from cardlink_sql.database.odd_rows import skip
 from cardlink_sql.database.rows import Gives, reader
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.model import validation
@@ -13,6 +15,7 @@ from cardlink_sql.queries import Library, Query, Row
 from cardlink_sql.queries.library import unknown_query
 
 T = TypeVar("T")
+_UNREADABLE: Final = (ValueError, TypeError, KeyError)
 
 
 class QueryRunner:
@@ -54,8 +57,19 @@ class QueryRunner:
         rows, read = self._rows(name, parameters), self._reader(record)
         try:
             return list(map(read, rows))
-        except (ValueError, TypeError, KeyError) as error:
+        except _UNREADABLE:
+            names = [spec.name for spec in fields(record)]  # type: ignore[arg-type]
+            return [one for row in rows for one in self._figure(name, read, row, names)]
+
+    def _figure(self, name: str, read: Any, row: Row, names: Sequence[str]) -> list[Any]:
+        """Return the record of a row; none where a row that cannot be read may be left out."""
+        try:
+            return [read(row)]
+        except _UNREADABLE as error:
             # SQLite keeps whatever another program writes, whatever the column's type.
+            what = f"{self.name}.{name} read a value there that no gateway wrote"
+            if len(row) == len(names) and skip(row, names, what):
+                return []
             raise self._query(name).fault(
                 "a row holds a value that no gateway wrote",
                 "look for a time, a JSON document or a word that is malformed",

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+from cardlink_sql.database.odd_rows import skip
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.model import validation
@@ -44,7 +45,17 @@ class StatisticsGateway(QueryRunner):
             "percent": validation.whole(percent, "percent", least=1, most=100),
         }
         value = self._scalar("get_duration_percentile", parameters)
-        return None if value is None else int(value)
+        if value is None or isinstance(value, int):
+            return value
+        # SQLite keeps a word that another program writes in place of a number.
+        name = "get_duration_percentile"
+        what = f"{self.name}.{name} read a duration_ms of a session that is not a number"
+        if skip((value,), ("duration_ms",), what):
+            return None
+        raise self._query(name).fault(
+            f"the duration_ms of a session is {value!r}, which is not a number",
+            "correct this row in the database, where another program wrote it",
+        )
 
     def count_exchanges(self, since: datetime, until: datetime) -> list[ExchangeCount]:
         """Count the responses of the sessions created from ``since`` to before ``until``."""

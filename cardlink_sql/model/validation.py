@@ -370,19 +370,19 @@ def psk_key(value: Any, where: str = "psk_key") -> bytes:
     return bytes(value)
 
 
-def hours(value: Any, where: str = "hours") -> float:
+def hours(value: Any, where: str = "hours", most: int = 24 * 365 * 1000) -> float:
     """Return a length of time back from now: finite, above 0, at most a thousand years."""
     length = _measure(value, where, "a length of time above 0")
-    if not 0 < length <= 24 * 365 * 1000:
+    if not 0 < length <= most:
         raise ValidationError(
-            f"must be above 0 and at most a thousand years, got {length:g}", where
+            f"must be above 0 and at most a thousand years, got {length:.15g}", where
         )
     return length
 
 
 def days(value: Any, where: str = "days") -> float:
     """Return a length of time back from now in days: finite, above 0."""
-    return hours(_measure(value, where, "days above 0") * 24, where) / 24
+    return hours(value, where, 365 * 1000)
 
 
 def limit(value: int | None, where: str = "limit") -> int:

@@ -22,7 +22,7 @@ from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.rollbacks import check_rollbacks
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
-from cardlink_sql.schema.migrator.kinds import Action, Change, changes
+from cardlink_sql.schema.migrator.kinds import Action, Change, changes, names_no_rows
 from cardlink_sql.schema.migrator.table_locks import BLOCKS_WRITES, MYSQL
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
@@ -40,6 +40,8 @@ _CONCURRENTLY: Final = (
     "CREATE INDEX CONCURRENTLY, in a migration that begins -- transactional: false"
 )
 _USING_INDEX: Final = f"{_CONCURRENTLY}; then ADD … USING INDEX"
+# SQLite refuses a column that is computed for existing rows.
+_LOCKS_TABLES: Final = (Dialect.POSTGRESQL, Dialect.MYSQL)
 _BUILDS_INDEX: Final = {
     Action.CREATE_INDEX: _CONCURRENTLY,
     Action.ADD_UNIQUE: _USING_INDEX,
@@ -212,6 +214,27 @@ def _type_change(step: _Step) -> Found:
             )
 
 
+def _rewrites_table(step: _Step) -> Found:
+    for change in step.on_old_tables:
+        if change.kind is Action.ADD_COMPUTED_COLUMN and step.migration.dialect in _LOCKS_TABLES:
+            yield (
+                f"the new column of {change.table} is computed for every row: the table is "
+                "rewritten while reads and writes wait",
+                "add the column without it, then ALTER its DEFAULT for new rows, and fill the "
+                "existing ones in batches",
+            )
+
+
+def _every_row(step: _Step) -> Found:
+    for change in step.on_old_tables:
+        is_of_rows = change.kind in (Action.UPDATE, Action.DELETE) and change.table in GROWING
+        if is_of_rows and names_no_rows(step.statement.text, step.migration.dialect):
+            yield (
+                f"{change.table} grows, and this changes every row of it in one transaction",
+                "name rows by a WHERE, and change them in batches; or say why all at once",
+            )
+
+
 def _copies_table(step: _Step) -> Found:
     if step.migration.dialect is not Dialect.MYSQL:
         return
@@ -250,6 +273,8 @@ _CHECKS: Final[dict[str, Callable[[_Step], Found]]] = {
     "concurrently-in-transaction": _concurrently_in_transaction,
     "required-column": _required_column,
     "type-change": _type_change,
+    "rewrites-table": _rewrites_table,
+    "every-row": _every_row,
     "copies-table": _copies_table,
     "breaks-old-servers": _breaks_old_servers,
     "unknown-statement": _unknown_statement,

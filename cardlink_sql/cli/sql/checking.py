@@ -13,6 +13,7 @@ from cardlink_sql.cli.exits import Exit
 from cardlink_sql.cli.findings import FormatOption, print_faults, print_findings
 from cardlink_sql.cli.options import AsJson, Url, argument
 from cardlink_sql.cli.output import output
+from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
@@ -159,7 +160,7 @@ def _locked_faults() -> list[Finding]:
 
 def _check(dialect: Dialect | None, url: str | None) -> dict[str, Any]:
     """Return the report: the form that ``--json`` prints, with the faults as they are."""
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    config = config_of(url)
     with _target(dialect, config, is_named=url is not None) as target:
         checked = check_queries(load_library(target.dialect), target.asked)
     faults = [*check_files([load_library(each) for each in Dialect]), *check_indexes()]

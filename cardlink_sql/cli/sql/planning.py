@@ -9,6 +9,7 @@ from cardlink_sql.cli.completion import complete_query
 from cardlink_sql.cli.database import refuse_missing
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
+from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import ValidationError
@@ -60,7 +61,7 @@ def explain(
 
     Example: cardlink-db sql explain sessions.find_by -p status=failed --order "created_at"
     """
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    config = config_of(url)
     query = _query(name, config)
     _check_options(query, order, analyze=analyze)
     with argument("--param"):

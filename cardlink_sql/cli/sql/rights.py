@@ -7,7 +7,7 @@ import typer
 
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.grants import Grant, Role, grants as grants_of
 
@@ -51,7 +51,7 @@ def grants(
 
     Example: cardlink-db sql grants --role app --dialect postgresql --user cardlink_app
     """
-    config = DatabaseConfig() if url is None else DatabaseConfig(url)
+    config = config_of(url)
     chosen = dialect or config.dialect
     database = (None if config.is_sqlite else config.engine_url.database) or "cardlink"
     with argument("--user"):

@@ -134,7 +134,7 @@ _ACTIONS: Final = (
     # now() is one value for the whole statement; any other function may return a new one per row.
     (
         Action.ADD_COMPUTED_COLUMN,
-        rf"{_NEW_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?\w+ \(",
+        rf"{_NEW_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?[\w.]+ \(",
     ),
     (Action.ADD_REQUIRED_COLUMN, rf"{_NEW_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
     (Action.ADD_CHECKED_COLUMN, rf"{_NEW_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
@@ -232,6 +232,16 @@ _ACTION_PATTERNS: Final = _compiled(_ACTIONS)
 def changes(statement: str, dialect: Dialect) -> list[Change]:
     """Return the changes that a statement makes; at least one."""
     return [_unqualified(change, dialect) for change in _read(_plain(statement, dialect))]
+
+
+def names_no_rows(statement: str, dialect: Dialect) -> bool:
+    """Return whether a statement has no WHERE, except in what is within brackets."""
+    depth = 0
+    for word in _plain(statement, dialect).split(" "):
+        depth += (word == "(") - (word == ")")
+        if not depth and word.upper() == "WHERE":
+            return False
+    return True
 
 
 def _read(text: str) -> list[Change]:
