@@ -1,5 +1,6 @@
 """Records added, changed and removed by hand, and APDUs found, with ``cardlink-db``."""
 
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from cardlink_sql import DatabaseManager, OTASession, TestResult, TestStatus, UnitOfWork
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.times import utc_now
-from tests.conftest import MOMENT, Run, entry, iccid, session_id, sqlite
+from tests.conftest import MOMENT, Run, card, entry, iccid, session_id, sqlite
 
 PSK = "00112233445566778899AABBCCDDEEFF"
 
@@ -101,6 +102,45 @@ def test_what_is_there_already_is_to_be_edited(url: str, run: Run) -> None:
         )
 
 
+def test_a_psk_identity_of_another_card_is_named_with_its_card(
+    url: str, run: Run, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.cards.create_with_psk(card(1), "00" * 16, psk_identity="one")
+        uow.cards.create(card(2))
+        uow.commit()
+    set_psk = ("cards", "set-psk", iccid(2), "one", "-d", url)
+    assert run(*set_psk).stderr == (
+        f"error: the card {iccid(1)} holds the PSK identity 'one'\n"
+        f"hint: choose another one, or run: cardlink-db cards clear-psk {iccid(1)}\n"
+    )
+    nothing = run("cards", "set-psk", iccid(2), "two", "-d", url)
+    assert nothing.stderr.startswith("error: stdin: there is no PSK\nhint: write its hex there")
+    monkeypatch.setattr("sys.stdin", io.StringIO("001\n"))
+    odd = run("cards", "set-psk", iccid(2), "two", "-d", url)
+    assert "the PSK has an odd number of hex digits" in odd.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "hint"),
+    [
+        ("replay report.xml", "<testsuite/>", "cardlink-db tests import report.xml --run NAME"),
+        ("replay notes.txt", "hello", "a trace has a JSON object in each line"),
+        ("settings import s.yaml", "a: [", "correct the line"),
+        ("settings import s.yaml", "server.port: x", "run: cardlink-db settings list"),
+        ("import-keys keys.yaml", "keys: {", "correct the line"),
+        ("import-keys keys.yaml", "card_7: '0011'", "an entry is identity: hex"),
+    ],
+)
+def test_a_file_that_cannot_be_read_has_a_remedy(
+    url: str, run: Run, tmp_path: Path, command: str, content: str, hint: str
+) -> None:
+    (tmp_path / command.rsplit(maxsplit=1)[-1]).write_text(content, encoding="utf-8")
+    refused = run(*command.split(), "-d", url)
+    assert refused.returncode == 1
+    assert f"hint: {hint}" in refused.stderr or hint in refused.stderr.partition("hint: ")[2]
+
+
 def test_apdus_are_shown_filtered_and_found_by_their_bytes(
     url: str, run: Run, manager: DatabaseManager
 ) -> None:
@@ -125,7 +165,7 @@ def test_apdus_are_shown_filtered_and_found_by_their_bytes(
     assert shown("show", "--errors", "--status", "9000") == []
     responses = ("show", "--direction", "response", "--status", "6a82")
     assert shown(*responses, "--session", session_id(1)) == ["6A82"]
-    assert "File or application not found" in run("logs", "show", "-d", url).stdout
+    assert "File or application not found" in run("logs", "show", "-d", url, COLUMNS="140").stdout
     counted = run("sessions", "show", session_id(1), "-d", url).stdout
     assert "1 command, 1 response, 1 error" in counted
 

@@ -114,6 +114,8 @@ def test_faults_of_a_key_file_are_named_without_a_key(
         "  line 3: keys.card_7: no card claims this identity",
         "  line 4: keys.card_8: the PSK is not hex: write whole bytes as hex digits",
         "  line 5: only keys: is read, take the rest out",
+        "hint: an entry is identity: hex for a card that claims it, or identity: "
+        "{iccid: …, key: hex}",
     ]
     assert dump(manager) == before
 

@@ -180,6 +180,7 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
         "error: bad.yaml: 2 problems",
         "  line 2: server.port: 0 is not a whole number from 1 to 65535",
         "  line 3: a\\nb\\e[2J: a date is not a JSON value: write it in quotes",
+        "hint: run: cardlink-db settings list, which shows keys and values",
     ]
     assert dump(manager)["settings"] == []
 

@@ -193,7 +193,7 @@ class TestFaults:
             "  line 6: the field 'a' appears twice in an object",
             "  line 7: NaN is not a JSON number",
             "  line 8: not valid JSON: Expecting value at column 7",
-            "  line 10: comm_logs[0].raw_data: '0' is not hex",
+            "  line 10: comm_logs[0].raw_data: '0' has an odd number of hex digits",
         ]
 
     def test_a_hundred_are_shown_and_the_others_counted(

@@ -317,7 +317,7 @@ def test_hex_that_yaml_would_take_for_a_number_is_hex(manager: DatabaseManager, 
     try:
         expected = bytes.fromhex(key.replace(":", ""))
     except ValueError:
-        with pytest.raises(ValidationError, match=r"keys\.card_1: the PSK is not hex"):
+        with pytest.raises(ValidationError, match=r"keys\.card_1: the PSK (is not|has an odd)"):
             import_keys(manager, f"keys: {{card_1: {key}}}")
     else:
         import_keys(manager, f"keys: {{card_1: {key}}}")
@@ -346,7 +346,7 @@ SECRET = "5EC2E7" * 5
     [
         ("keys:\n  card_1: " + SECRET + "\n  card_9: " + SECRET, ":3: keys.card_9: no card claims"),
         ("keys:\n  card_1: " + SECRET + "X", ":2: keys.card_1: the PSK is not hex"),
-        ("keys:\n  card_1: " + SECRET + "5", ":2: keys.card_1: the PSK is not hex"),
+        ("keys:\n  card_1: " + SECRET + "5", ":2: keys.card_1: the PSK has an odd number of hex"),
         ("keys:\n  card_1: " + SECRET * 5, ":2: keys.card_1: the PSK has 75 octets"),
         ("keys:\n  card_1:", ":2: keys.card_1: the PSK has 0 octets"),
         ("keys:\n  card_1: [" + SECRET + "]", ":2: keys.card_1: a key is a line of hex"),
@@ -365,7 +365,7 @@ SECRET = "5EC2E7" * 5
         ("- " + SECRET, "no keys: write keys:"),
         (SECRET, "no keys: write keys:"),
         ("", "no keys: write keys:"),
-        (SECRET + ": 1", ":1: keys: the PSK is not hex"),
+        (SECRET + ": 1", ":1: keys: the PSK has an odd number of hex digits"),
         ("keys:\n  card_1: *x" + SECRET, ":2: aliases are not supported"),
         ("keys:\n  card_1: !h!" + SECRET + " ab", ":2: not valid YAML: an anchor or a tag"),
         ("keys:\n  card_1: '" + SECRET, "not valid YAML"),

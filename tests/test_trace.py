@@ -151,7 +151,7 @@ BAD_TRACES: list[tuple[list[Any], int, str]] = [
     ([CARD, {**STARTED, "handshake_ms": "fast"}], 2, "handshake_ms: 'fast' is not a number"),
     ([CARD, json.dumps(STARTED).replace("3.187", "NaN")], 2, "NaN is not a JSON number"),
     ([CARD, COMMAND], 2, "has not started"),
-    ([*START, {**COMMAND, "data": "00A"}], 3, "data: '00A' is not hex"),
+    ([*START, {**COMMAND, "data": "00A"}], 3, "data: '00A' has an odd number of hex digits"),
     ([*START, {**RESPONSE, "status_word": "9"}], 3, "not a status word"),
     ([*START, {**RESPONSE, "status_word": ""}], 3, "not a status word"),
     ([*START, {**COMMAND, "data": ""}], 3, "is not hex"),

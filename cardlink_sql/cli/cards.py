@@ -22,7 +22,7 @@ from cardlink_sql.cli.json_output import print_json, print_json_list
 from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
 from cardlink_sql.cli.rows import listing, note_limit, print_rows
-from cardlink_sql.errors import NotFoundError, StateError
+from cardlink_sql.errors import NotFoundError, StateError, ValidationError, shown
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.choices import CardType
@@ -197,6 +197,7 @@ def set_psk(
     """
     with open_to_read(url) as uow:
         has_psk = _existing(uow, iccid).has_psk
+        _refuse_claimed(uow, iccid, identity)
     confirm(f"Replace the PSK of {iccid}?", yes=yes or not has_psk)
     key = _read_key(key_file)
     with open_to_write(url) as uow, fields_of(_OPTIONS):
@@ -260,13 +261,26 @@ def _fields(
     )
 
 
+def _refuse_claimed(uow: UnitOfWork, iccid: str, identity: str) -> None:
+    with fields_of(_OPTIONS):
+        holder = uow.cards.find_one_by(psk_identity=identity)
+    if holder is not None and holder.iccid != _existing(uow, iccid).iccid:
+        raise StateError(
+            f"the card {holder.iccid} holds the PSK identity {shown(identity)}",
+            remedy=f"choose another one, or run: cardlink-db cards clear-psk {holder.iccid}",
+        )
+
+
 def _read_key(file: Path | None) -> str:
-    if file is not None and str(file) != "-":
-        return read_text(file).strip()
     if file is None and sys.stdin.isatty():
         asked: str = typer.prompt("PSK (hex)", hide_input=True, err=True)
         return asked
-    return sys.stdin.read(_LONGEST_KEY).strip()
+    is_stdin = file is None or str(file) == "-"
+    key = sys.stdin.read(_LONGEST_KEY) if is_stdin else read_text(Path(str(file)))
+    if not key.strip():
+        where = "stdin" if is_stdin else str(file)
+        raise ValidationError("there is no PSK", where, "write its hex there, or pass --key-file")
+    return key.strip()
 
 
 def _existing(uow: UnitOfWork, iccid: str) -> CardProfile:

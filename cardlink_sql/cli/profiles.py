@@ -21,6 +21,7 @@ from cardlink_sql.formats.text import decode, read_bytes
 
 _MOST_BYTES: Final = 1_000_000
 _KEYS: Final = ("url", "replica")
+_FORM: Final = 'write a line [lab], then url = "…" below it'
 
 
 def profiles_file() -> Path:
@@ -75,14 +76,12 @@ def _profile_config(name: str) -> DatabaseConfig:
 
 def _read(file: Path) -> dict[str, Any]:
     if not file.exists():
-        raise DatabaseError(
-            "there is no file of profiles", str(file), 'write it: [lab], then url = "…" below'
-        )
+        raise DatabaseError("there is no file of profiles", str(file), _FORM)
     content = decode(read_bytes(file, at_most=_MOST_BYTES), str(file))
     try:
         return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
-        raise DatabaseError(f"not TOML: {error}", str(file)) from None
+        raise DatabaseError(f"not TOML: {error}", str(file), _FORM) from None
 
 
 def _checked(profile: Any, where: str, file: Path) -> DatabaseConfig:

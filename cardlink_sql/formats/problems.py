@@ -14,10 +14,12 @@ class Problems:
 
     Args:
         name: the file's name in the error.
+        remedy: what to do about them.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, remedy: str | None = None) -> None:
         self.name: Final = name
+        self._remedy: Final = remedy
         self._found: list[tuple[int | None, str]] = []
         self.count = 0
 
@@ -46,8 +48,11 @@ class Problems:
         found = sorted(self._found, key=lambda problem: problem[0] or 0)
         if self.count == 1:
             line, what = found[0]
-            raise ValidationError(what, self.name if line is None else f"{self.name}:{line}")
+            where = self.name if line is None else f"{self.name}:{line}"
+            raise ValidationError(what, where, self._remedy)
         lines = [what if line is None else f"line {line}: {what}" for line, what in found]
         if self.count > _MOST_SHOWN:
             lines.append(f"and {self.count - _MOST_SHOWN} more")
-        raise ValidationError("\n  ".join([f"{self.count} problems", *lines]), self.name)
+        raise ValidationError(
+            "\n  ".join([f"{self.count} problems", *lines]), self.name, self._remedy
+        )

@@ -108,7 +108,11 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
         raise ValidationError(f"the text is longer than {MAX_TEXT_BYTES} characters", name)
     if found := _FORBIDDEN.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise ValidationError("not valid YAML: a control character", f"{name}:{line}")
+        raise ValidationError(
+            "not valid YAML: a control character",
+            f"{name}:{line}",
+            "remove it, or pass a text file",
+        )
     try:
         return _YamlReader(problems, author).document(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
@@ -118,7 +122,8 @@ def read_yaml(text: str, problems: Problems, author: Author) -> Any:
             problem = "an anchor or a tag that it does not know"
         # libyaml puts the end of the text in the line after it.
         line = min(error.problem_mark.line, text.count("\n")) + 1 if error.problem_mark else 1
-        raise ValidationError(f"not valid YAML: {problem}", f"{name}:{line}") from None
+        remedy = "correct the line, and quote text that YAML would take for something else"
+        raise ValidationError(f"not valid YAML: {problem}", f"{name}:{line}", remedy) from None
 
 
 class _YamlReader:

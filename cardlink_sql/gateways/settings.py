@@ -265,7 +265,7 @@ class SettingGateway(Gateway[Setting, str]):
         Raises:
             ValidationError: a value is refused; each one is named, with its line.
         """
-        problems = Problems(name)
+        problems = Problems(name, "run: cardlink-db settings list, which shows keys and values")
         new = [
             (entry, values)
             for entry in read_settings(text, problems)

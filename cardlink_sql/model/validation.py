@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from cardlink_sql.errors import ValidationError, shown
+from cardlink_sql.model.hex_text import bare_hex, hex_fault
 
 E = TypeVar("E", bound=StrEnum)
 Check = Callable[[Any, str], Any]
@@ -41,8 +42,6 @@ _IMEI_GROUPS: Final = re.compile(r"[0-9]+(?:-[0-9]+){1,15}", re.ASCII)
 _STATUS_WORD: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII)
 _UUID_DIGITS: Final = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
-_HEX: Final = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
-_HEX_BETWEEN: Final = re.compile(r"[ \t\r\n:]+")
 # A byte written as "0x9F:" has five characters.
 _MAX_HEX_SPREAD: Final = 3
 
@@ -274,20 +273,10 @@ def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> st
 def hex_bytes(value: Any, where: str, longest: int = MAX_HEX) -> str:
     """Return whole bytes of hex in upper case, without blanks, colons and ``0x``."""
     written = text(value, where, _MAX_HEX_SPREAD * longest)
-    digits = _bare_hex(written)
+    digits = bare_hex(written)
     if not digits:
-        raise ValidationError(f"{_shown(value)} is not hex", where, _HEX_REMEDY)
+        raise ValidationError(f"{_shown(value)} {hex_fault(written)}", where, _HEX_REMEDY)
     return text(digits, where, longest)
-
-
-def _bare_hex(written: str) -> str:
-    """Return the digits in upper case; nothing where they are not whole bytes of hex."""
-    # Some letters become hex digits in upper case, such as the ligature ff.
-    digits = written.upper() if written.isascii() else ""
-    if _HEX.fullmatch(digits):
-        return digits
-    groups = [group.removeprefix("0X") for group in _HEX_BETWEEN.split(digits.strip())]
-    return "".join(groups) if all(map(_HEX.fullmatch, groups)) else ""
 
 
 def apdu(value: Any, where: str) -> str:
@@ -359,9 +348,9 @@ def psk_identity(value: Any, where: str = "psk_identity") -> str:
 def psk_key(value: Any, where: str = "psk_key") -> bytes:
     """Return a PSK of 1 to 64 octets (RFC 4279 §5.3), given as bytes or hex; never shown."""
     if isinstance(value, str):
-        digits = _bare_hex(value)
+        digits = bare_hex(value)
         if value and not digits:
-            raise ValidationError("the PSK is not hex", where, _HEX_REMEDY)
+            raise ValidationError(f"the PSK {hex_fault(value)}", where, _HEX_REMEDY)
         value = bytes.fromhex(digits)
     if not isinstance(value, bytes | bytearray):
         raise ValidationError("the PSK is neither bytes nor hex text", where)

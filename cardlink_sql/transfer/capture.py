@@ -48,7 +48,11 @@ def write_session(file: IO[bytes], session: OTASession, entries: Iterable[CommLo
     """
     facts = {name: getattr(session, name) for name in ("id", *_FACTS, *_FAILURE)}
     times = {name: _iso(getattr(session, name)) for name in _TIMES}
-    return write_capture(file, _packets(entries), _note(facts | times))
+    try:
+        return write_capture(file, _packets(entries), _note(facts | times))
+    except ValidationError as error:
+        remedy = error.remedy and error.remedy.replace(" ID ", f" {session.id} ")
+        raise ValidationError(error.what, error.where, remedy) from None
 
 
 def read_recording(path: Path) -> Trace:
@@ -58,7 +62,21 @@ def read_recording(path: Path) -> Trace:
         ValidationError: the file cannot be read, or it breaks a rule.
     """
     content = read_bytes(path, at_most=_MAX_BYTES)
-    return _read_session(path, content) if is_capture(content) else read_trace(content, path)
+    if is_capture(content):
+        return _read_session(path, content)
+    try:
+        return read_trace(content, path)
+    except ValidationError as error:
+        if error.remedy or error.where != f"{path}:1":
+            raise
+        raise ValidationError(error.what, error.where, _other_use(path, content)) from None
+
+
+def _other_use(path: Path, content: bytes) -> str:
+    """Return what to do with a file whose first line is not of a trace."""
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return f"import a test report by: cardlink-db tests import {path} --run NAME"
+    return "a trace has a JSON object in each line; a capture is pcap or pcapng"
 
 
 def _read_session(path: Path, content: bytes) -> Trace:

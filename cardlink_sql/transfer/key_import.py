@@ -26,6 +26,9 @@ from cardlink_sql.transfer.progress import OnProgress, no_progress
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _FORM: Final = "write keys: and below it a line for each key, identity: hex"
+_REMEDY: Final = (
+    "an entry is identity: hex for a card that claims it, or identity: {iccid: …, key: hex}"
+)
 # A key that is written where its identity should, however it is written.
 _SEPARATORS: Final = re.compile(r"0x|[\W_]", re.IGNORECASE)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{16,}")
@@ -72,7 +75,7 @@ def import_keys(
             is not hex of 1 to 64 octets, an identity twice, or one that no card claims.
         EncryptionError: no encryption key is set.
     """
-    problems = Problems(name)
+    problems = Problems(name, _REMEDY)
     entries = _read(text, problems)
 
     def store(uow: UnitOfWork) -> KeyImport:
