@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from cardlink_sql import OTASession, SessionStatus, UnitOfWork, ValidationError
+from cardlink_sql import (
+    CommLog,
+    Direction,
+    OTASession,
+    SessionStatus,
+    SessionType,
+    UnitOfWork,
+    ValidationError,
+)
 from cardlink_sql.formats.pcap import MAX_APDU, Packet, read_capture, split_apdu, write_capture
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.capture import read_recording, write_session
@@ -105,6 +113,7 @@ def test_a_damaged_capture_is_refused_or_read(data: st.DataObject) -> None:
         ("80E60C00006985", "80E60C0000"),
         ("A0A40000023F009F0F", "A0A40000023F00"),
         ("00A4000402", "00A4000402"),
+        ("00C0000020" + "62" * 34 + "9000", "00C0000020"),
         ("80F28002024F00E3039F70019000", "80F28002024F00"),
     ],
 )
@@ -180,6 +189,42 @@ def test_a_capture_without_an_apdu_is_refused(tmp_path: Path) -> None:
     file.write_bytes(captured(comment="of another program"))
     with pytest.raises(ValidationError, match="the capture holds no APDU"):
         read_recording(file)
+
+
+@pytest.mark.parametrize("name", ["cut.pcapng", "cut.pcap"])
+def test_a_capture_that_is_cut_off_is_read_as_far_as_it_goes(
+    manager: DatabaseManager, run: Run, tmp_path: Path, name: str
+) -> None:
+    url = manager.config.engine_url.render_as_string(hide_password=False)
+    packet = Packet(MOMENT, bytes.fromhex("00A40000009000"))
+    if name == "cut.pcapng":
+        whole = captured(packet, packet)
+    else:
+        one = as_pcap(packet, "<", b"\xd4\xc3\xb2\xa1", 101, 0)
+        whole = one + one[24:]
+    (tmp_path / name).write_bytes(whole[:-9])
+    done = run("replay", name, "-d", url)
+    assert (done.returncode, "Recorded 0 cards, 1 session, 2 APDUs" in done.stdout) == (0, True)
+    assert done.stderr == (
+        f"warning: {name}: the capture is cut off in packet 2; the packets before it are recorded\n"
+    )
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2 - 9])
+    refused = run("replay", name, "-d", url)
+    assert refused.returncode == 1
+    assert "is cut off before its first APDU\nhint: record" in refused.stderr
+
+
+def test_a_capture_keeps_the_type_and_the_silence_of_a_card(tmp_path: Path) -> None:
+    command = CommLog(ANSWERED, Direction.COMMAND, "00A4000000", timestamp=MOMENT)
+    mute = CommLog(ANSWERED, Direction.RESPONSE, "", timestamp=MOMENT, latency_ms=2.5)
+    file = tmp_path / "mute.pcapng"
+    for session_type in (None, SessionType.TRIGGERED, SessionType.POLLED):
+        with file.open("wb") as out:
+            kept = OTASession(ANSWERED, session_type=session_type, created_at=MOMENT)
+            write_session(out, kept, [command, mute, mute])
+        (session,) = read_recording(file).sessions.values()
+        assert session.session_type is session_type
+        assert session.entries == [command, mute, mute]
 
 
 def test_a_recording_is_read_from_a_pipe() -> None:

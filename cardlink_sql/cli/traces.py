@@ -9,7 +9,7 @@ import typer
 from cardlink_sql.cli.database import open_manager
 from cardlink_sql.cli.json_output import print_json
 from cardlink_sql.cli.options import AsJson, Url
-from cardlink_sql.cli.output import counted, output
+from cardlink_sql.cli.output import counted, output, visible
 from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.luhn import luhn_is_right
@@ -43,6 +43,8 @@ def replay(
     read = read_recording(trace)
     with open_manager(url) as manager:
         done = replay_trace(manager, read)
+        for warning in read.warnings:
+            typer.echo(f"warning: {visible(trace)}: {visible(warning)}", err=True)
         if as_json:
             print_json(asdict(done) | {"ids": list(read.sessions)})
             return

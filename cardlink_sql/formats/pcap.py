@@ -64,10 +64,14 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The APDUs of a capture, and the comment of its first section."""
+    """The APDUs of a capture, and the comment of its first section.
+
+    ``cut_after`` is the number of its whole packets, of any kind, where the last one is cut off.
+    """
 
     packets: list[Packet]
     comment: str = ""
+    cut_after: int | None = None
 
 
 def is_capture(head: bytes) -> bool:
@@ -95,11 +99,17 @@ def write_capture(file: IO[bytes], packets: Iterable[Packet], comment: str) -> i
 
 
 def read_capture(content: bytes, where: str) -> Capture:
-    """Read the GSMTAP packets of a capture that hold APDUs; skip everything else."""
+    """Read the GSMTAP packets of a capture that hold APDUs; skip everything else.
+
+    What a program was writing when it ended is cut off: the whole packets before it are read.
+    """
+    reader = _Reader(content)
     try:
-        return _read_pcapng(content) if content[:4] == _PCAPNG else _read_pcap(content)
+        (reader.read_pcapng if content[:4] == _PCAPNG else reader.read_pcap)()
     except (struct.error, IndexError, KeyError, OverflowError) as error:
-        raise ValidationError("the capture is cut short or malformed", where) from error
+        what = f"the capture is malformed at packet {reader.count + 1}"
+        raise ValidationError(what, where, "record or copy it again") from error
+    return Capture(reader.packets, reader.comment, reader.count if reader.is_cut else None)
 
 
 def _block(kind: int, body: bytes, options: bytes) -> bytes:
@@ -150,51 +160,73 @@ def _checksum(header: bytes) -> int:
     return int(~(total + (total >> 16)) & 0xFFFF)
 
 
-def _read_pcap(content: bytes) -> Capture:
-    order, per_second = _PCAP[content[:4]]
-    (link,) = struct.unpack_from(f"{order}I", content, 20)
-    packets = []
-    at = 24
-    while at < len(content):
-        seconds, fraction, length, _ = struct.unpack_from(f"{order}IIII", content, at)
-        frame = _exactly(content, at + 16, length)
-        at += 16 + length
-        load = _apdu(frame, link & 0xFFFF)
-        if load:
-            packets.append(Packet(_moment(seconds * per_second + fraction, per_second), load))
-    return Capture(packets)
+class _Reader:
+    """Reads a capture from its beginning to its end, or to where it is cut off."""
 
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._links: list[tuple[int, int]] = []
+        self._order = "<"
+        self.packets: list[Packet] = []
+        self.comment = ""
+        self.count = 0
+        self.is_cut = False
 
-def _read_pcapng(content: bytes) -> Capture:
-    packets: list[Packet] = []
-    comment = ""
-    order = "<"
-    links: list[tuple[int, int]] = []
-    at = 0
-    while at < len(content):
-        if content[at : at + 4] == _PCAPNG:
-            order = "<" if content[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
-            links = []
-        kind, length = struct.unpack_from(f"{order}II", content, at)
-        body = _exactly(content, at + 8, length - 12)
-        at += length
-        if kind == _SECTION and not comment:
-            comment = _comment_in(body[16:], order)
+    def read_pcap(self) -> None:
+        """Read the packets of the older format."""
+        order, per_second = _PCAP[self._content[:4]]
+        (link,) = struct.unpack_from(f"{order}I", self._content, 20)
+        at = 24
+        while self._has(at, 16):
+            seconds, fraction, length, _ = struct.unpack_from(f"{order}IIII", self._content, at)
+            if not self._has(at, 16 + length):
+                return
+            at += 16
+            load = _apdu(self._content[at : at + length], link & 0xFFFF)
+            at += length
+            if load:
+                moment = _moment(seconds * per_second + fraction, per_second)
+                self.packets.append(Packet(moment, load))
+            self.count += 1
+
+    def read_pcapng(self) -> None:
+        """Read the blocks of the newer format."""
+        at = 0
+        while self._has(at, 12):
+            if self._content[at : at + 4] == _PCAPNG:
+                is_little = self._content[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a"
+                self._order, self._links = "<" if is_little else ">", []
+            kind, length = struct.unpack_from(f"{self._order}II", self._content, at)
+            if not self._has(at, max(length, 12)):
+                return
+            self._read_block(kind, _exactly(self._content, at + 8, length - 12))
+            at += length
+
+    def _has(self, at: int, length: int) -> bool:
+        """Return whether so much is left; note where it is only a part."""
+        left = len(self._content) - at
+        self.is_cut = 0 < left < length
+        return left >= length
+
+    def _read_block(self, kind: int, body: bytes) -> None:
+        if kind == _SECTION and not self.comment:
+            self.comment = _comment_in(body[16:], self._order)
         elif kind == _INTERFACE:
-            links.append((struct.unpack_from(f"{order}H", body)[0], _resolution(body[8:], order)))
+            (link,) = struct.unpack_from(f"{self._order}H", body)
+            self._links.append((link, _resolution(body[8:], self._order)))
         elif kind == _PACKET:
-            packets += _enhanced(body, order, links)
-    return Capture(packets, comment)
+            self.packets += _enhanced(body, self._order, self._links)
+            self.count += 1
 
 
 def _enhanced(body: bytes, order: str, links: list[tuple[int, int]]) -> Iterator[Packet]:
     number, high, low, length, _ = struct.unpack_from(f"{order}IIIII", body)
     link, per_second = links[number]
     load = _apdu(_exactly(body, 20, length), link)
-    if load:
-        options = body[20 + length + -length % 4 :]
-        moment = _moment((high << 32) + low, per_second)
-        yield Packet(moment, load, _comment_in(options, order))
+    comment = _comment_in(body[20 + length + -length % 4 :], order)
+    # The comment of a packet without bytes may say that a card was mute.
+    if load or (load is not None and comment):
+        yield Packet(_moment((high << 32) + low, per_second), load, comment)
 
 
 def _exactly(content: bytes, at: int, length: int) -> bytes:
@@ -244,7 +276,7 @@ def _apdu(frame: bytes, link: int) -> bytes | None:
         return None
     gsmtap = udp[8:]
     is_sim = gsmtap[0] == 2 and gsmtap[2] == _GSMTAP_SIM
-    return gsmtap[gsmtap[1] * 4 :] or None if is_sim else None
+    return gsmtap[gsmtap[1] * 4 :] if is_sim else None
 
 
 # Instructions whose P3 is the length of data for the card (ETSI TS 102 221 §10.1.2, GlobalPlatform
@@ -252,6 +284,8 @@ def _apdu(frame: bytes, link: int) -> bytes | None:
 _SENDS_DATA: Final = frozenset(
     bytes.fromhex("10 14 20 24 26 28 2C 32 44 82 88 89 A2 A4 C2 D6 D8 DC E2 E4 E6 E8 F0")
 )
+# Their P3 is always the length of data that the card returns: FETCH and GET RESPONSE.
+_ASKS_ONLY: Final = frozenset(bytes.fromhex("12 C0"))
 _WORD: Final = re.compile(rb"[\x60-\x6f\x90-\x9f].\Z", re.DOTALL)
 
 
@@ -266,6 +300,7 @@ def split_apdu(data: bytes) -> tuple[bytes, bytes]:
     length = data[4]
     rest = len(data) - 5 - 2
     # Under T=0, which captures are of, no Le follows the data.
-    if rest > length or (rest == length and data[1] in _SENDS_DATA):
+    sends = rest > length or (rest == length and data[1] in _SENDS_DATA)
+    if sends and data[1] not in _ASKS_ONLY:
         return data[: 5 + length], data[5 + length :]
     return data[:5], data[5:]

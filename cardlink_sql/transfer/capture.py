@@ -12,6 +12,7 @@ from sqlalchemy import Table
 from cardlink_sql.database.odd_rows import skip
 from cardlink_sql.errors import QueryError, ValidationError
 from cardlink_sql.formats.pcap import (
+    Capture,
     Packet,
     is_capture,
     read_capture,
@@ -32,7 +33,9 @@ _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
 _MAX_BYTES: Final = 2**28
 _NOTE: Final = "cardlink-db "
 # What a capture carries of its session.
-_FACTS: Final = ("card_iccid", "status", "tls_cipher_suite", "tls_psk_identity", "metadata")
+_FACTS: Final = (
+    "session_type", "card_iccid", "status", "tls_cipher_suite", "tls_psk_identity", "metadata",
+)  # fmt: skip
 _TIMES: Final = ("created_at", "started_at", "ended_at")
 _FAILURE: Final = ("error_code", "error_message")
 
@@ -87,9 +90,12 @@ def _read_session(path: Path, content: bytes) -> Trace:
     """
     capture = read_capture(content, str(path))
     note = _noted(capture.comment)
-    if not (capture.packets or note):
+    if not capture.packets and (capture.cut_after is not None or not note):
+        is_cut = capture.cut_after is not None
         raise ValidationError(
-            "the capture holds no APDU",
+            "the capture is cut off before its first APDU"
+            if is_cut
+            else "the capture holds no APDU",
             str(path),
             "record GSMTAP packets of type SIM (UDP port 4729)",
         )
@@ -113,7 +119,16 @@ def _read_session(path: Path, content: bytes) -> Trace:
     session.psk_identity = facts["tls_psk_identity"]
     session.card_iccid = facts["card_iccid"]
     session.metadata = facts["metadata"]
-    return Trace(sessions={session.id: session})
+    if note:
+        session.session_type = facts["session_type"]
+    return Trace(sessions={session.id: session}, warnings=_cut(capture))
+
+
+def _cut(capture: Capture) -> list[str]:
+    if capture.cut_after is None:
+        return []
+    number = capture.cut_after
+    return [f"the capture is cut off in packet {number + 1}; the packets before it are recorded"]
 
 
 def _packets(entries: Iterable[CommLog]) -> Iterator[Packet]:
@@ -171,7 +186,8 @@ def _entries(session_id: str, packet: Packet, where: str) -> Iterator[CommLog]:
             raw_data=command.hex().upper(),
             timestamp=packet.timestamp,
         )
-    if response:
+    # A mute card's response is empty.
+    if response or "response_at" in note:
         facts = _checked(note, ("latency_ms", "status_word"), comm_logs, where)
         yield CommLog(
             session_id=session_id,

@@ -72,14 +72,16 @@ class TraceSession:
     reason: str | None = None
     error_message: str | None = None
     last_at: datetime | None = None
+    session_type: SessionType | None = SessionType.POLLED
 
 
 @dataclass(slots=True)
 class Trace:
-    """A checked trace."""
+    """A checked trace, and what its reader should know."""
 
     cards: dict[str, TraceCard] = field(default_factory=dict)
     sessions: dict[str, TraceSession] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
         card = session.card_iccid
     sessions.create_session(
         session_id=session.id,
-        session_type=SessionType.POLLED,
+        session_type=session.session_type,
         card_iccid=card,
         at=session.created_at,
     )
