@@ -117,6 +117,18 @@ def shown(value: object, longest: int = 200) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}…"
 
 
+def shown_value(value: object) -> str:
+    """Return a value of a field for an error, short."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of so many digits"
+    return shown(value, 60) if isinstance(value, str | int | float) else kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """Return the name of a value's type."""
+    return "None" if value is None else type(value).__name__
+
+
 def _may_be_a_key(digits: str) -> bool:
     plain = _SEPARATORS.sub("", digits)
     is_long = not plain.isdecimal() or len(plain) > _MOST_DIGITS

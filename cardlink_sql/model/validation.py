@@ -13,8 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from cardlink_sql.errors import ValidationError, shown
-from cardlink_sql.model.hex_text import bare_hex, hex_fault
+from cardlink_sql.errors import ValidationError, kind_of as _kind, shown_value as _shown
 
 E = TypeVar("E", bound=StrEnum)
 Check = Callable[[Any, str], Any]
@@ -42,6 +41,9 @@ _IMEI_GROUPS: Final = re.compile(r"[0-9]+(?:-[0-9]+){1,15}", re.ASCII)
 _STATUS_WORD: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII)
 _UUID_DIGITS: Final = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
+_HEX: Final = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
+_HEX_BETWEEN: Final = re.compile(r"[ \t\r\n:]+")
+_ODD_HEX: Final = re.compile(r"\s*[0-9A-F](?:[\s:]*[0-9A-F][\s:]*[0-9A-F])*\s*", re.I | re.ASCII)
 # A byte written as "0x9F:" has five characters.
 _MAX_HEX_SPREAD: Final = 3
 
@@ -273,10 +275,24 @@ def _digits(value: Any, where: str, pattern: re.Pattern[str], wanted: str) -> st
 def hex_bytes(value: Any, where: str, longest: int = MAX_HEX) -> str:
     """Return whole bytes of hex in upper case, without blanks, colons and ``0x``."""
     written = text(value, where, _MAX_HEX_SPREAD * longest)
-    digits = bare_hex(written)
+    digits = _bare_hex(written)
     if not digits:
-        raise ValidationError(f"{_shown(value)} {hex_fault(written)}", where, _HEX_REMEDY)
+        raise ValidationError(f"{_shown(value)} {_hex_fault(written)}", where, _HEX_REMEDY)
     return text(digits, where, longest)
+
+
+def _bare_hex(written: str) -> str:
+    """Return the digits in upper case; nothing where they are not whole bytes of hex."""
+    # Some letters become hex digits in upper case, such as the ligature ff.
+    digits = written.upper() if written.isascii() else ""
+    if _HEX.fullmatch(digits):
+        return digits
+    groups = [group.removeprefix("0X") for group in _HEX_BETWEEN.split(digits.strip())]
+    return "".join(groups) if all(map(_HEX.fullmatch, groups)) else ""
+
+
+def _hex_fault(written: str) -> str:
+    return "has an odd number of hex digits" if _ODD_HEX.fullmatch(written) else "is not hex"
 
 
 def apdu(value: Any, where: str) -> str:
@@ -348,9 +364,9 @@ def psk_identity(value: Any, where: str = "psk_identity") -> str:
 def psk_key(value: Any, where: str = "psk_key") -> bytes:
     """Return a PSK of 1 to 64 octets (RFC 4279 §5.3), given as bytes or hex; never shown."""
     if isinstance(value, str):
-        digits = bare_hex(value)
+        digits = _bare_hex(value)
         if value and not digits:
-            raise ValidationError(f"the PSK {hex_fault(value)}", where, _HEX_REMEDY)
+            raise ValidationError(f"the PSK {_hex_fault(value)}", where, _HEX_REMEDY)
         value = bytes.fromhex(digits)
     if not isinstance(value, bytes | bytearray):
         raise ValidationError("the PSK is neither bytes nor hex text", where)
@@ -377,13 +393,3 @@ def days(value: Any, where: str = "days") -> float:
 def limit(value: int | None, where: str = "limit") -> int:
     """Return the maximum number of rows; ``None`` means all."""
     return MAX_INTEGER if value is None else whole(value, where, least=0)
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else type(value).__name__
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a number of so many digits"
-    return shown(value, 60) if isinstance(value, str | int | float) else _kind(value)
