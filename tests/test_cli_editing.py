@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -119,6 +120,20 @@ def test_a_psk_identity_of_another_card_is_named_with_its_card(
     monkeypatch.setattr("sys.stdin", io.StringIO("001\n"))
     odd = run("cards", "set-psk", iccid(2), "two", "-d", url)
     assert "the PSK has an odd number of hex digits" in odd.stderr
+
+
+def test_the_warning_of_a_short_psk_begins_as_one(
+    url: str, run: Run, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.cards.create(card(1))
+        uow.commit()
+    monkeypatch.setattr("sys.stdin", io.StringIO("0011\n"))
+    monkeypatch.setattr(logging.root, "handlers", [])
+    key = Keyring.generate()
+    done = run("cards", "set-psk", iccid(1), "one", "-d", url, CARDLINK_ENCRYPTION_KEY=key)
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: card_profiles.psk_key: the PSK has 2 octets"), done
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,11 @@ def test_the_figures_are_those_of_the_window(url: str, run: Run) -> None:
     assert nothing["status_words"] == []
 
 
+def test_one_day_is_in_the_singular(url: str, run: Run) -> None:
+    assert "Sessions of 1 day\n" in run("stats", "--days", "1", "-d", url).stdout
+    assert "Sessions of 1.5 days\n" in run("stats", "--days", "1.5", "-d", url).stdout
+
+
 def test_the_tables_say_it_in_words_and_bars(url: str, run: Run) -> None:
     shown = run("stats", "-d", url).stdout
     lines = [" ".join(line.split()) for line in shown.splitlines()]

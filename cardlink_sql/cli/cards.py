@@ -33,7 +33,9 @@ cards = group("cards", "Card profiles.", "cardlink-db cards list --without-psk")
 
 Iccid = Annotated[
     str,
-    typer.Argument(metavar="ICCID", help="18 to 22 digits.", autocompletion=complete_card),
+    typer.Argument(
+        metavar="ICCID", help="18 to 22 digits, A to F too.", autocompletion=complete_card
+    ),
 ]
 Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMSI.")]
 Atr = Annotated[str | None, typer.Option(metavar="HEX", help="Its answer to reset.")]

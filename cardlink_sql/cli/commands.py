@@ -251,6 +251,7 @@ def run(arguments: list[str] | None) -> None:
         arguments: what follows the command's name; without it, that of the process.
     """
     settle_streams()
+    _name_log_levels()
     # On Ctrl-C while a connection is being closed, the pool would log a traceback.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
@@ -283,6 +284,17 @@ def run(arguments: list[str] | None) -> None:
         _end_interrupted(f"interrupted: {error}")
     except (KeyboardInterrupt, Abort):
         _end_interrupted()
+
+
+class _Levelled(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {visible(super().format(record))}"
+
+
+def _name_log_levels() -> None:
+    """Begin the layer's log lines as other messages do, where no handler takes them."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Levelled())
 
 
 def _end_interrupted(message: str = "interrupted") -> NoReturn:

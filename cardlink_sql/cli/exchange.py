@@ -152,6 +152,8 @@ def export_(
     load_components()
     selection = replace(_selection(tables, since, session), secrets=include_secrets, raw=raw)
     chosen = _format(file, file_format)
+    if raw and chosen is not Format.CSV:
+        raise typer.BadParameter("it is for csv only", param_hint="--raw")
     refuse_existing(file, force=force)
     keys = _keys(include=include_keys, unencrypted=unencrypted_keys)
     with argument("--tables" if keys is Keys.NONE else "--include-keys"):

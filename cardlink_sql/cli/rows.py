@@ -57,8 +57,10 @@ def listing(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def shaped(**given: Any) -> None:
-        if given.get("as_json") and given["as_csv"]:
-            raise typer.BadParameter("it excludes --json", param_hint="--csv")
+        for name in ("as_csv", "columns", "sort") if given.get("as_json") else ():
+            if given[name]:
+                option = f"--{name.removeprefix('as_')}"
+                raise typer.BadParameter("it excludes --json", param_hint=option)
         no_pager = given.pop("no_pager")
         shape = Shape(**{name: given.pop(name) for name in ("columns", "sort", "as_csv")})
         with _shaped(shape), paged(wanted=not no_pager), naming_skipped():

@@ -105,7 +105,7 @@ def _print(figures: Statistics, url: str, days: float) -> None:
     _print_tables(figures)
     _print_cards(figures)
     if figures.sessions.total_sessions:
-        output.print(styled(f"Sessions of {days:g} days", "bold"))
+        output.print(styled(f"Sessions of {_span(days)}", "bold"))
         _print_sessions(figures)
     else:
         _print_no_sessions(figures, days)
@@ -149,7 +149,7 @@ def _print_no_sessions(figures: Statistics, days: float) -> None:
         return
     age = math.ceil((figures.taken_at - newest).total_seconds() / 86400)
     output.print(
-        f"No sessions in {days:g} days; the newest is of {seconds(newest)} UTC. "
+        f"No sessions in {_span(days)}; the newest is of {seconds(newest)} UTC. "
         f"Run: cardlink-db stats --days {age}"
     )
 
@@ -203,6 +203,10 @@ def _print_days(figures: Statistics) -> None:
         ),
         ("Days", f"{days[0].day} to {days[-1].day}, UTC"),
     )
+
+
+def _span(days: float) -> str:
+    return f"{days:.15g} day{'' if days == 1 else 's'}"
 
 
 def _failed(day: Any) -> int:

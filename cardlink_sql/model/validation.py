@@ -250,7 +250,7 @@ def iccid(value: Any, where: str = "iccid") -> str:
     """
     if isinstance(value, str) and not value.isdecimal() and _ICCID_FILLED.fullmatch(value):
         value = value.upper().rstrip("F")
-    rule = "an ICCID of 18 to 22 digits, the first 6 and the last decimal"
+    rule = "an ICCID of 18 to 22 hex digits, the first 6 and the last decimal"
     return _digits(value, where, _ICCID, rule)
 
 

@@ -169,7 +169,7 @@ def _entry(identity: str, line: int, value: Any, problems: Problems) -> KeyEntry
             iccid = validation.iccid(card, f"{path}.iccid")
         except ValidationError:
             # Its text quotes the value, which may be a key in the wrong field.
-            problems.add("not an ICCID of 18 to 22 digits", f"{path}.iccid", line)
+            problems.add("not an ICCID of 18 to 22 hex digits", f"{path}.iccid", line)
             return None
         value = key
     if not isinstance(value, str):
