@@ -196,6 +196,9 @@ class UnitOfWork:
         return Savepoint(self)
 
 
+_SAVEPOINT: Final = "write: with uow.savepoint(): …, once for each block"
+
+
 class Savepoint:
     """A part of a unit of work that is undone by itself when an error leaves its block.
 
@@ -212,6 +215,8 @@ class Savepoint:
 
     def __enter__(self) -> None:
         transaction = self._uow._transaction
+        if self._name:
+            raise QueryError("this savepoint is open already", remedy=_SAVEPOINT)
         if transaction.read_only:
             raise QueryError("the unit of work is read-only", remedy="open one without read_only")
         # One name for all would make MySQL forget the outer of two.
@@ -228,6 +233,8 @@ class Savepoint:
     ) -> None:
         transaction = self._uow._transaction
         transaction.check_owner()
+        if not self._name:
+            raise QueryError("this savepoint is not open", remedy=_SAVEPOINT)
         try:
             if kind is not None:
                 self._undo()
@@ -239,6 +246,7 @@ class Savepoint:
                 raise
         finally:
             self._uow._depth -= 1
+            self._name = ""
 
     def _undo(self) -> None:
         transaction = self._uow._transaction

@@ -315,6 +315,19 @@ def test_savepoints_within_each_other_undo_their_own_part(manager: DatabaseManag
     assert device_ids(manager) == ["device-0001", "device-0003"]
 
 
+def test_a_savepoint_is_entered_once_at_a_time_and_left_once(manager: DatabaseManager) -> None:
+    with UnitOfWork(manager) as uow:
+        savepoint = uow.savepoint()
+        with pytest.raises(QueryError, match="is not open"):
+            savepoint.__exit__(None, None, None)
+        with savepoint, pytest.raises(QueryError, match="is open already"):
+            savepoint.__enter__()
+        with savepoint:
+            uow.devices.create(device(1))
+        uow.commit()
+    assert device_ids(manager) == [device(1).id]
+
+
 def test_the_buffer_from_before_a_savepoint_survives_it(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.sessions.create_session(session_id=KEY)
