@@ -414,7 +414,7 @@ def test_tests_start_when_they_say_or_one_after_another() -> None:
             "skipped",
             "todo\n\na",
         ),
-        ('<skipped message="slow"/><failure>a</failure>', "", "failed", "slow\n\na"),
+        ('<skipped message="slow"/><failure>a</failure>', "", "failed", "a\n\nslow"),
         ('<skipped type="todo"/><error>a</error>', "", "error", "a"),
         ("", 'status="notrun"', "skipped", None),
         ("", 'status="run" result="suppressed"', "skipped", None),

@@ -109,6 +109,8 @@ def test_a_failure_and_its_teardown_are_joined(tests: int) -> None:
         'AssertionError: lost\n\nE\n\nfailed on teardown with "RuntimeError: powered"\n\nE'
     )
     assert lost.metadata == {"hostname": "lab", "system_out": "call\ndown"}
+    assert (skip.message or "").startswith("failed on teardown with")
+    assert "type" not in skip.metadata
     assert (fine.status, skip.status) == (TestStatus.PASSED, TestStatus.ERROR)
     assert report.missing == 0
 

@@ -118,6 +118,9 @@ def metadata_of(
     facts |= {
         name: cut(output.strip(), MAX_OUTPUT) for name, output in outputs.items() if output.strip()
     }
+    if verdicts and verdicts[0].element != "skipped":
+        # A test that was skipped before its teardown broke off has the kind of the error.
+        verdicts = [one for one in verdicts if one.element != "skipped"]
     kinds = (verdict.attributes.get("type") for verdict in verdicts)
     kind = next((kind for kind in kinds if kind), None)
     # What our own reports say where there is no kind.

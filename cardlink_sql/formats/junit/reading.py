@@ -257,6 +257,9 @@ class _ReportReader:
             if one.element in _EARLIER
         ]
         status = status_of(test, counted)
+        if status is not TestStatus.SKIPPED:
+            # Lists show how the message begins: with the failure.
+            counted.sort(key=lambda verdict: verdict.element == "skipped")
         tries.append(self._case(test, suite, status, counted, test.attributes, test.outputs))
         tries += [
             self._case(test, suite, _LATER[one.element], [one], one.attributes, one.outputs)
