@@ -530,10 +530,10 @@ def test_a_query_with_other_columns_than_its_record_is_named(
     uow: UnitOfWork, manager: DatabaseManager
 ) -> None:
     uow.devices.create(device())
-    (query,) = parse(
-        "-- name: find_active :many\n-- D.\nSELECT id FROM devices;", "devices.sql", manager.dialect
-    )
-    library = Library(manager.dialect, {"devices": {"find_active": query}})
+    sql = "SELECT id FROM devices WHERE device_type = :device_type;"
+    text = f"-- name: find_by_type :many\n-- D.\n{sql}"
+    (query,) = parse(text, "devices.sql", manager.dialect)
+    library = Library(manager.dialect, {"devices": {"find_by_type": query}})
     gateway = DeviceGateway(uow.devices._transaction, library)
-    with pytest.raises(QueryError, match=r"devices.find_active: a row has 1 columns.*sql check"):
-        gateway.find_active()
+    with pytest.raises(QueryError, match=r"devices.find_by_type: a row has 1 columns.*sql check"):
+        gateway.find_phones()
