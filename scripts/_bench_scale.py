@@ -332,7 +332,7 @@ def timed(manager: DatabaseManager, variant: Variant, samples: Samples) -> Cell:
     return Cell(min(seconds) * 1e3, rows)
 
 
-# What the system calls the process or the thread that serves a connection.
+# The system's name of the process or thread that serves a connection.
 SERVED_BY: Final = {
     Dialect.POSTGRESQL: "SELECT PG_BACKEND_PID()",
     Dialect.MYSQL: "SELECT tid FROM information_schema.processlist WHERE id = CONNECTION_ID()",

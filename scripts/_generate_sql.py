@@ -24,7 +24,7 @@ START = "-- generated from tables.py by scripts/generate-sql; do not edit"
 END = "-- end of generated"
 # The tables that are written many rows at a time, and the query that does so.
 BATCHES: dict[Any, str] = {LogGateway: "add_log_batch", TestGateway: "create_results"}
-# What narrows the pages of an export, and when.
+# The conditions that narrow the pages of an export.
 SCOPES = {
     "devices": {
         "session_id": "id = (SELECT s.device_id FROM ota_sessions s WHERE s.id = :session_id)"

@@ -28,7 +28,7 @@ CORE: Final = (
     *("retention", "export", "backup_servers", "migrations", "review_check", "review_lock"),
     *("round_trips", "cli_stats", "cli_sql", "cli"),
 )
-# What they are started by, and what runs against them, of these folders.
+# The files that start them and that run against them, of these folders.
 PROGRAMS: Final = (
     *("usr/sbin/mysqld", "usr/sbin/mariadbd", "usr/bin/mysql*", "usr/bin/mariadb*"),
     *("usr/bin/my_*", "usr/lib/postgresql/*/bin/*", "usr/bin/python3.*"),

@@ -53,7 +53,7 @@ POLL_SECONDS: Final = 0.02
 MEMORY: Final = "/dev/shm"
 MEMORY_BYTES: Final = 4 * 2**30
 
-# What a crash would lose is thrown away in any case.
+# The data is thrown away in any case, so a crash may lose it.
 POSTGRESQL_SETTINGS: Final = (
     "fsync=off",
     "synchronous_commit=off",
@@ -64,7 +64,8 @@ POSTGRESQL_SETTINGS: Final = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
 )
-# What was called least is forgotten when it is full, and the tests look for what they called once.
+# The least called statement is forgotten when it is full, and the tests look for what they called
+# once.
 POSTGRESQL_COUNTING: Final = (
     "shared_preload_libraries=pg_stat_statements",
     "pg_stat_statements.max=20000",
@@ -92,7 +93,7 @@ OWN_SERVERS: Final = (
 )
 
 
-# What the first process writes before the names of the backends, for servers that count statements.
+# Written by the first process before the names of the backends, for servers that count statements.
 COUNTING: Final = "--counting"
 
 
@@ -540,7 +541,7 @@ def start_one_mysql(home: Home, more: list[str], is_ready: Callable[[Path], bool
         settings = [*MYSQL_SETTINGS, *counting, *files, *first]
         return [str(program.path), *where, *settings, *more, f"--port={port}"]
 
-    # Who answers on the port may be another server; the log is this one's own.
+    # Another server may answer on the port; the log is this one's own.
     port = start_server(home, command, lambda: is_ready(home.log), signal.SIGKILL)
     return f"mysql://cardlink:{password}@127.0.0.1:{port}/cardlink"
 

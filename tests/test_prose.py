@@ -40,15 +40,26 @@ def comments_of(file: Path, marker: str) -> Iterator[str]:
             yield comment
 
 
+def blocks_of_comments(text: str) -> Iterator[str]:
+    """The comments of Python, those of neighbouring lines as one text."""
+    last, block = 0, list[str]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            if block and token.start[0] != last + 1:
+                yield " ".join(block)
+                block = []
+            block.append(token.string.lstrip("# "))
+            last = token.start[0]
+    yield " ".join(block)
+
+
 def prose_of(file: Path) -> Iterator[str]:
     """The prose of a file: Markdown, comments, docstrings, messages."""
     text = file.read_text("utf-8")
     if file.suffix == ".md":
         yield text
     elif file.suffix == ".py":
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT:
-                yield token.string
+        yield from blocks_of_comments(text)
         for node in ast.walk(ast.parse(text)):
             # One word is a name or a key.
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:

@@ -23,7 +23,7 @@ def heard() -> Iterator[None]:
             raise KeyboardInterrupt
         handler(number, frame)
 
-    # What the parent had ignored, as nohup does, stays ignored.
+    # A signal that the parent ignored, as nohup does, stays ignored.
     endings = (signal.SIGTERM, signal.SIGHUP)
     taken = [ending for ending in endings if signal.getsignal(ending) is signal.SIG_DFL]
     try:

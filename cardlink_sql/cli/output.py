@@ -15,8 +15,8 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
-# What moves a terminal's cursor, sets its colours or turns its text around (C0, DEL, C1, the
-# bidirectional controls of Unicode), and what other programs take for the end of a line.
+# Characters that move a terminal's cursor, set its colours or turn its text around (C0, DEL, C1,
+# the bidirectional controls of Unicode), and those that other programs take for the end of a line.
 CONTROLS: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )

@@ -350,7 +350,7 @@ class Transaction:
             begin = connection.begin_snapshot if self._snapshot else connection.begin
             begin()
         except BaseException as error:
-            # What was buffered is gone, so that nothing may be committed later on.
+            # The buffered writes are gone, so nothing may be committed later.
             self._fail("BEGIN", error)
             raise
         self._begun = True

@@ -38,7 +38,7 @@ class WriterQueue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._is_held = False
-        # Who holds it: the thread, and the connection where that is still in use.
+        # Its holder: the thread, and the connection where that is still in use.
         self._thread: Thread | None = None
         self._holder: Callable[[], Abandonable | None] = _nobody
         self._is_lost = False

@@ -44,7 +44,7 @@ class Gateway(QueryRunner, Generic[R, K]):
     table: ClassVar[Table]
     record: ClassVar[type[Any]]
     key: ClassVar[str]
-    # What a write of one record fires, and how events name what it is about.
+    # The event that a write of one record fires, and how events name the record.
     event: ClassVar[EventType]
     entity: ClassVar[str]
     # The order that find_by has when none is asked for.
@@ -233,7 +233,7 @@ class Gateway(QueryRunner, Generic[R, K]):
             "look for a time, a JSON document or a word that is malformed",
         )
 
-    # What find_by, find_one_by, count_by and paginate of each gateway call.
+    # Called by find_by, find_one_by, count_by and paginate of each gateway.
 
     def _find_by(
         self,

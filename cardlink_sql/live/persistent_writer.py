@@ -133,7 +133,7 @@ class PersistentWriter:
         self._rounds = self._rounds + 1 if self._held else 0
         self.due = monotonic() + pause_after(self._rounds + 4) if self._held else None
 
-    # What the log says
+    # The log
 
     def _report(self, error: Exception) -> None:
         if self._is_failing:

@@ -14,7 +14,7 @@ from cardlink_sql.queries.lexer import BLANK, Kind, Token
 
 # A word, with or without `…`; numbers are passed over as a whole, for 1e0 holds no word.
 _WORD: Final = re.compile(r"`(?P<quoted>[^`]*)`|\d[\w.]*|\(unknown\)|(?P<plain>[^\W\d]\w*)")
-# What the server writes in another word's place.
+# Words that the server writes in place of another one.
 _SAME: Final = {
     "CHAR": "CHARACTER",
     "DISTINCTROW": "DISTINCT",

@@ -63,7 +63,7 @@ class Listener:
         self._library = library
         self._interval = validation.seconds(interval, "interval")
         self._timeout = None if timeout is None else validation.waiting_time(timeout, "timeout")
-        # What was read and not handed out: an event's number, and the event where it is wanted.
+        # Read and not yet handed out: an event's number, and the event where it is wanted.
         self._read: deque[tuple[int, DatabaseEvent | DatabaseError | None]] = deque()
         self._closed = False
         self._is_lost = False

@@ -32,7 +32,7 @@ from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
 _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
 _MAX_BYTES: Final = 2**28
 _NOTE: Final = "cardlink-db "
-# What a capture carries of its session.
+# The facts of a session that its capture carries.
 _FACTS: Final = (
     "session_type", "card_iccid", "status", "tls_cipher_suite", "tls_psk_identity", "metadata",
 )  # fmt: skip

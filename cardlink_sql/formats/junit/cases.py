@@ -9,8 +9,8 @@ from cardlink_sql.formats.junit.report import Case
 from cardlink_sql.formats.junit.writing import UNKNOWN_HOST
 from cardlink_sql.model.choices import TestStatus
 
-# Of the output of a test, and of a property; the end matters most. Two outputs of line breaks
-# alone, each of which JSON writes as two characters, still fit into the metadata.
+# Of the output of a test, and of a property; the end matters most. Two outputs of only
+# line breaks, each of which JSON writes as two characters, still fit into the metadata.
 MAX_OUTPUT: Final = 32_768
 MAX_PROPERTY: Final = 4_096
 # The first of those that a test has is its status.
@@ -21,7 +21,7 @@ VERDICTS: Final = {
 }
 # The kinds of skipped that say that nobody expects the test to pass: node's and pytest's.
 _EXPECTED: Final = ("todo", "pytest.xfail")
-# What an attribute of a test says of it, where no element does.
+# The verdict in an attribute of a test, where no element has one.
 _SAID: Final = {
     **dict.fromkeys(("notrun", "skipped", "suppressed", "disabled", "ignored"), TestStatus.SKIPPED),
     **dict.fromkeys(("failed", "fail", "failure"), TestStatus.FAILED),
@@ -123,7 +123,7 @@ def metadata_of(
         verdicts = [one for one in verdicts if one.element != "skipped"]
     kinds = (verdict.attributes.get("type") for verdict in verdicts)
     kind = next((kind for kind in kinds if kind), None)
-    # What our own reports say where there is no kind.
+    # The kind in our own reports where there is none.
     return facts if kind in (None, *TestStatus) else {**facts, "type": kind}
 
 

@@ -20,7 +20,7 @@ _DECIMAL_POINT: Final = re.compile(r"\d*(?:\.\d*)?", re.ASCII)
 _TIME: Final = r"(?P<time>\d{1,2}:\d\d:\d\d)"
 _DAY: Final = r"(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2})"
 _FORMS: Final = (
-    # What toString of Java's Date, and of JavaScript's, writes; and the date of a mail.
+    # The forms of toString of Java's and JavaScript's Date, and of the date of a mail.
     re.compile(rf"[A-Z][a-z]{{2}} {_DAY} {_TIME} (?P<zone>\S+) (?P<year>\d{{4}})"),
     re.compile(rf"[A-Z][a-z]{{2}} {_DAY} (?P<year>\d{{4}}) {_TIME} (?P<zone>\S+)(?: \(.*\))?"),
     re.compile(

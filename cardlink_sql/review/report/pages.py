@@ -38,8 +38,8 @@ _RETURNS: Final = {
     Rows.COPY: "the number of rows, by PostgreSQL's COPY",
 }
 
-# What HTML cannot hold, and what reverses the direction of text (Unicode's bidirectional controls):
-# a reviewer must see that it is there.
+# Characters that HTML cannot hold, and those that reverse the direction of text (Unicode's
+# bidirectional controls): a reviewer must see that they are there.
 _CONTROLS: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"

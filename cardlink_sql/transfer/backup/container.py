@@ -32,8 +32,8 @@ CHUNK: Final = 1 << 20
 _LARGEST_MANIFEST: Final = 1 << 20
 # Level 1 takes a third of the default's time for nearly the same size: hex is easy.
 _LEVEL: Final = 1
-# What zipfile raises over a damaged file, from the struct that is cut short to the feature
-# that nobody asked for.
+# The errors that zipfile raises for a damaged file, from the struct that is cut short to the
+# feature that nobody asked for.
 _DAMAGE: Final = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError,
     ValueError, OverflowError, LookupError, MemoryError,

@@ -16,7 +16,7 @@ from cardlink_sql.transfer.backup.manifest import Contents
 # database are somebody else's: no backup takes them, no restore touches them.
 TABLES: Final = (*(table.name for table in metadata.sorted_tables), *bookkeeping.BOOKKEEPING_TABLES)
 
-# What whoever backs up needs.
+# The rights that a backup needs.
 LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role reader"
 
 

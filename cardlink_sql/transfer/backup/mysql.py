@@ -32,7 +32,7 @@ from cardlink_sql.transfer.backup.tools import Tool, ToolFailed, find_tool, miss
 MARIADB: Final = "MariaDB"
 MYSQL: Final = "MySQL"
 
-# What PyMySQL takes, and the tools' name for it.
+# PyMySQL's options, and the tools' names for them.
 _CONNECTION: Final = {
     "host": "host",
     "port": "port",
@@ -42,7 +42,7 @@ _CONNECTION: Final = {
     "connect_timeout": "connect-timeout",
 }
 _SSL: Final = {"ca": "ssl-ca", "capath": "ssl-capath", "cert": "ssl-cert", "key": "ssl-key"}
-# What the tools settle themselves, or can do without.
+# Options that the tools settle themselves, or can do without.
 _DISPENSABLE: Final = frozenset(
     {"database", "db", "charset", "client_flag", "read_timeout", "write_timeout", "use_unicode",
      "program_name", "local_infile", "max_allowed_packet", "ssl_verify_cert",

@@ -33,7 +33,7 @@ from cardlink_sql.transfer.exchange.values import Values, from_row
 from cardlink_sql.transfer.exchange.writers import Writer, writer
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
-# What belongs to one session.
+# The rows that belong to one session.
 _OF_SESSION: Final = ("devices", "cards", "sessions", "logs")
 
 

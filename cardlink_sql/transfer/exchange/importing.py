@@ -204,7 +204,7 @@ class _Import:
 
     def _log_writer(self, gateway: ExchangeGateway, new_sessions: set[str]) -> LogWriter:
         highest, dialect = self.checked.highest, self.manager.dialect
-        # What moves the count of the numbers on a server cannot be rolled back.
+        # On a server the count of the numbers, once moved, cannot be rolled back.
         is_dry = self.dry_run and dialect is not Dialect.SQLITE
         may_number = highest > 0 and not is_dry and gateway.reserve_numbers(highest)
         return LogWriter(gateway, dialect, self.conflict, new_sessions, may_number)

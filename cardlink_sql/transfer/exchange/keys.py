@@ -22,7 +22,7 @@ from cardlink_sql.errors import EncryptionError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 
-# What OWASP recommends for scrypt: 128 MB and about half a second.
+# OWASP's recommendation for scrypt: 128 MB and about half a second.
 _SCRYPT: Final = {"n": 2**17, "r": 8, "p": 1}
 _LARGEST_N: Final = 2**18
 _SALT_OCTETS: Final = 16

@@ -22,7 +22,7 @@ _PAGE: Final = 100
 _COLUMNS: Final = {name: position for position, name in enumerate(_LOGS.columns)}
 _ID, _SESSION, _TIME = _COLUMNS["id"], _COLUMNS["session_id"], _COLUMNS["timestamp"]
 _IDENTITY: Final = ("session_id", "timestamp", "direction", "raw_data")
-# What may differ in an entry that is the same.
+# The fields that may differ in an entry that is the same.
 _REST: Final = tuple(name for name in _LOGS.columns if name not in (*_IDENTITY, "id"))
 
 LogRow = list[Any]
