@@ -16,7 +16,7 @@ from cardlink_sql.dialect import Dialect
 _NO_BACKSLASHES: Final = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 # Characters, of at most four bytes: no server's default is smaller.
 _SMALL: Final = 1 << 18
-# What a socket takes as its timeout on every platform.
+# The longest timeout that a socket takes on every platform.
 _LONGEST_WAIT_S: Final = 1_000_000.0
 
 
@@ -37,6 +37,9 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         self.first: list[str] = []
         self.matched: list[int] = []
         self._unread = 0
+        # Whether a message waits for the next one, to be sent together with it.
+        self._is_waiting = False
+        self._waiting = b""
         self._largest: int | None = None
         self._has_odd = False
         super().__init__(**options)
@@ -76,7 +79,9 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             if len(one) > _SMALL:
                 self.matched.append(self.query(one))
             else:
+                self._is_waiting = True
                 self._execute_command(COMMAND.COM_QUERY, one)
+                self._is_waiting = False
                 self._unread += 1
         if len(sql) > _SMALL:
             size = len(sql.encode() if isinstance(sql, str) else sql)
@@ -99,14 +104,22 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         for _ in range(unread):
             self._next_seq_id = 1  # the numbers of each answer begin with it
             try:
-                self.matched.append(super()._read_query_result())
+                matched = super()._read_query_result()
             except MySQLError as error:
                 if not self.open:
                     raise
                 refused = refused or error
+            else:
+                if refused is None:
+                    self.matched.append(matched)
         if unread:
             self._next_seq_id = 1
-        count = int(super()._read_query_result(unbuffered))
+        count = 0
+        try:
+            count = int(super()._read_query_result(unbuffered))
+        except MySQLError:
+            if refused is None or not self.open:
+                raise
         if refused is not None:
             raise refused
         return count
@@ -142,6 +155,10 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         return read
 
     def _write_bytes(self, data: bytes) -> None:
+        data, self._waiting = self._waiting + data, b""
+        if self._is_waiting:
+            self._waiting = data
+            return
         if self.deadline is None:
             super()._write_bytes(data)
             return

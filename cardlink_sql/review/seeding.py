@@ -73,7 +73,8 @@ def seed(manager: DatabaseManager) -> None:
         for table, (gateway, name) in _INSERTS.items():
             query = manager.library.query(gateway, name)
             pick = query.as_written().pick
-            filled = [pick(row) for row in rows(table, manager.dialect)]
+            nothing = dict.fromkeys(query.required)  # for a new column that the data set lacks
+            filled = [pick({**nothing, **row}) for row in rows(table, manager.dialect)]
             if table == "comm_logs" and manager.dialect is Dialect.POSTGRESQL:
                 transaction.copy(manager.library.query("logs", "copy_log_batch"), filled)
             else:
