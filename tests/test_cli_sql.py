@@ -161,7 +161,7 @@ def test_check_lists_every_fault_of_a_live_database_and_passes_a_mended_one(
     done = run("sql", "check", "-d", empty_url)
     assert done.returncode == 1
     assert "is not applied to" in done.stdout
-    assert "the type of category is missing" in done.stdout
+    assert "the column category is missing" in done.stdout
     assert re.search(r"sql/common/settings\.sql:\d+:\d+: settings\.find_by \(\w+\): ", done.stdout)
     assert "near: category" in done.stdout
 

@@ -58,7 +58,7 @@ def test_a_misspelled_name_is_told_with_the_nearest(tmp_path: Path) -> None:
 
 # An edit of the migrations, and what is said of it.
 DRIFT = [
-    (r"(?m)^( +)imei( +VARCHAR)", r"\1imai\2", "the type of imei is missing"),
+    (r"(?m)^( +)imei( +VARCHAR)", r"\1imai\2", "the column imei is missing"),
     (r'model( +)VARCHAR\(64\)( COLLATE "C")?', r"model\1INTEGER", "the type of model is"),
     (r"(?m)^.*INDEX ix_devices_iccid.*\n", "", "ix_devices_iccid is missing"),
     (r"(?m)^( +model .*\n)( +firmware_version .*\n)", r"\2\1", "order of columns"),

@@ -78,7 +78,7 @@ def test_a_database_that_cannot_be_reached_is_a_connection_error() -> None:
 Edit = tuple[Iterable[Dialect], str, str, str]
 PARTS: list[list[Edit]] = [
     [
-        (Dialect, r"(?m)^ +model .*\n", "", "devices: the type of model is missing"),
+        (Dialect, r"(?m)^ +model .*\n", "", "devices: the column model is missing"),
         (Dialect, r"(imei .*),\n", r"\1 NOT NULL,\n", "NULL in imei is refused, not allowed"),
         (Dialect, r"(device_type .*)NOT NULL", r"\1", "devices: NULL in device_type is allowed"),
         (Dialect, "DEFAULT 'UICC'", "DEFAULT 'USIM'", "card_profiles: the default of card_type is"),
@@ -107,7 +107,7 @@ PARTS: list[list[Edit]] = [
         ([MYSQL], "MEDIUMTEXT,", "TEXT,", "the type of notes is TEXT, not MEDIUMTEXT"),
     ],
     [
-        (Dialect, r"(?m)^( +)(model .*\n)", r"\1\2\1extra INTEGER,\n", "type of extra is not in"),
+        (Dialect, r"(?m)^( +)(model .*\n)", r"\1\2\1extra INTEGER,\n", "column extra is not in"),
         (
             Dialect,
             r"(?m)^ +CONSTRAINT ck_card_profiles_card_type .*\n",

@@ -76,7 +76,12 @@ def _compared(expected: Table, found: Table | None) -> Iterator[str]:
                 f"{expected.name}: the index {index.name} is invalid, left by a build that broke "
                 f"off; drop it: DROP INDEX CONCURRENTLY {index.name};"
             )
-    wanted, live = dict(_facts(expected)), dict(_facts(found))
+    columns, there = ({column.name for column in table.columns} for table in (expected, found))
+    for name in sorted(columns - there):
+        yield f"{expected.name}: the column {name} is missing"
+    for name in sorted(there - columns):
+        yield f"{expected.name}: the column {name} is not in the schema"
+    wanted, live = (dict(_facts(table, columns & there)) for table in (expected, found))
     for what in sorted(wanted.keys() | live.keys()):
         if what not in live:
             yield f"{expected.name}: {what} is missing; it should be {wanted[what]}"
@@ -86,10 +91,11 @@ def _compared(expected: Table, found: Table | None) -> Iterator[str]:
             yield f"{expected.name}: {what} is {live[what]}, not {wanted[what]}"
 
 
-def _facts(table: Table) -> Iterator[tuple[str, str]]:
-    """Yield the properties of a table: a name and a description of each."""
-    yield "the order of columns", ", ".join(column.name for column in table.columns)
-    for column in table.columns:
+def _facts(table: Table, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the properties of a table and of its columns with these names: each with its text."""
+    columns = [column for column in table.columns if column.name in names]
+    yield "the order of columns", ", ".join(column.name for column in columns)
+    for column in columns:
         yield from _column_facts(column)
     if table.options:
         yield "its storage", table.options
