@@ -164,6 +164,38 @@ def test_a_condition_is_one_however_a_server_writes_it(written: str) -> None:
     assert _squeezed(readable(written)) != _squeezed("status IN ('new', 'euicc')")
 
 
+EXTRAS = {
+    Dialect.SQLITE: {
+        "CREATE TRIGGER t BEFORE INSERT ON comm_logs BEGIN SELECT RAISE(IGNORE); END":
+            "comm_logs: the schema does not have the trigger t",
+    },
+    Dialect.MYSQL: {
+        "CREATE TRIGGER t BEFORE DELETE ON comm_logs FOR EACH ROW SET @gone = 1":
+            "comm_logs: the schema does not have the trigger t",
+    },
+    Dialect.POSTGRESQL: {
+        "CREATE FUNCTION nop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'": None,
+        "CREATE TRIGGER t BEFORE INSERT ON comm_logs FOR EACH ROW EXECUTE FUNCTION nop()":
+            "comm_logs: the schema does not have the trigger t",
+        "CREATE RULE r AS ON DELETE TO test_results DO INSTEAD NOTHING":
+            "test_results: the schema does not have the rule r",
+        "ALTER TABLE card_profiles ENABLE ROW LEVEL SECURITY":
+            "card_profiles: the schema does not have row level security",
+        "ALTER TABLE settings SET UNLOGGED":
+            "settings: the schema does not have UNLOGGED, which a crash empties",
+    },
+}  # fmt: skip
+
+
+def test_what_else_changes_or_hides_rows_is_a_difference(dialect: Dialect, empty_url: str) -> None:
+    with migrated(empty_url) as engine:
+        assert differences(engine) == []
+        with engine.begin() as connection:
+            for statement in EXTRAS[dialect]:
+                connection.exec_driver_sql(statement)
+        assert sorted(differences(engine)) == sorted(filter(None, EXTRAS[dialect].values()))
+
+
 def test_an_invalid_index_is_named_as_such(make_database: Callable[[Dialect], str]) -> None:
     with migrated(make_database(Dialect.POSTGRESQL)) as engine:
         with engine.begin() as connection:

@@ -74,6 +74,7 @@ class _TableReader:
             return self._table(name)
 
     def _table(self, name: str) -> Table:
+        self.unknown += [(name, str(what)) for (what,) in self._rows("extras", name)]
         key = self._inspector.get_pk_constraint(name)
         columns = tuple(key["constrained_columns"])
         return Table(

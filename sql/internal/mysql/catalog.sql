@@ -16,3 +16,10 @@ WHERE table_schema = DATABASE() AND table_name = :name;
 -- name: definition :one
 -- The CREATE TABLE of a table.
 SHOW CREATE TABLE `{table}`;
+
+-- name: extras :many
+-- What else may change the rows of a table: its triggers, as far as the user may see them.
+SELECT CONCAT('the trigger ', trigger_name) AS what
+FROM information_schema.triggers
+WHERE event_object_schema = DATABASE() AND event_object_table = :name
+ORDER BY trigger_name;

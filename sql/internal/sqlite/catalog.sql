@@ -26,3 +26,10 @@ UNION ALL
 SELECT 'session_id'
 WHERE NOT EXISTS (SELECT 1 FROM ota_sessions WHERE id = :session_id)
   AND :session_id IS NOT NULL;
+
+-- name: extras :many
+-- What else may change the rows of a table: its triggers.
+SELECT 'the trigger ' || name AS what
+FROM sqlite_master
+WHERE type = 'trigger' AND tbl_name = :name
+ORDER BY name;
