@@ -309,6 +309,11 @@ ANSWERS = {
         "WHERE status IN ('completed', 'failed', 'timeout')\n  AND created_at", "WHERE created_at",
         "answers", "and sessions.find_old returns",
     ),
+    "a filter that only the list has": Mutation(
+        "common/sessions.sql", "count_by",
+        "  AND status = :status                         -- when: status\n", "",
+        "answers", "lacks lines that sessions.find_by has: status",
+    ),
     "a list without its count's filter": Mutation(
         "common/cards.sql", "page_psk_tokens", "psk_key_encrypted IS NOT NULL", "1 = 1",
         "answers", "is 4, and cards.page_psk_tokens returns 6 rows",

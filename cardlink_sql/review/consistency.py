@@ -86,6 +86,10 @@ def _check_count(query: Query, library: Library, asked: Respondent) -> Iterator[
                 _PAIR,
             )
             return
+        if of == "by" and (missing := listed.conditions - query.conditions):
+            what = f"lacks lines that {listed.title} has: {', '.join(sorted(missing))}"
+            yield fault_of("answers", query, what, _PAIR)
+            return
         for one in bindings(query):
             ((count, *_),) = asked.ask(query, one)
             rows = asked.ask(listed, Binding(widest(listed, one.values)))
