@@ -1,11 +1,12 @@
--- OTA sessions, where MySQL and MariaDB differ: the duration of a session, in whole ms.
+-- OTA sessions, where MySQL and MariaDB differ: a lock, and the duration of a session in whole ms.
 -- Two units of work that log to a session hold a shared lock on its row, by the foreign key; the
 -- UPDATE that ends it waits for the other, and one of two that both end it may be a deadlock's
 -- victim (ConflictError).
 
 -- name: create :exec
 -- A new session. Its device's row is locked first, as update_last_seen locks it: with the shared lock
--- that the foreign key takes instead, two units of work that call both would deadlock.
+-- that the foreign key takes instead, two units of work that call both would deadlock. Another session
+-- of the device waits until the commit.
 -- differs: PostgreSQL's foreign key takes a lock that lets such an UPDATE pass
 INSERT INTO ota_sessions (
   id,
