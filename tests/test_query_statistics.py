@@ -171,13 +171,23 @@ def test_what_got_slower_or_more_frequent_since_the_last_time(
         return compare_and_keep(figures, tmp_path / "new" / "last.json")
 
     assert taken(0, same=(10, 10.0), slower=(10, 10.0), often=(10, 10.0)) is None
-    first = taken(1, same=(20, 20.0), slower=(20, 40.0), often=(20, 20.0), rare=(1, 90.0))
+    first = taken(
+        1,
+        same=(20, 20.0),
+        slower=(20, 40.0),
+        often=(20, 20.0),
+        rare=(1, 90.0),
+        costly=(2, 200.0),
+        added=(5, 5.0),
+    )
     assert first is not None
     assert [(one.query, one.mean_ms_before, one.mean_ms) for one in first.queries] == [
-        ("slower", 1.0, 3.0)
+        ("slower", 1.0, 3.0),
+        ("costly", None, 100.0),
+        ("added", None, 1.0),
     ]
     # The server has begun to count again: 10 calls of "slower" are all new.
-    second = taken(2, same=(30, 30.0), slower=(10, 10.0), often=(60, 60.0))
+    second = taken(2, same=(30, 30.0), slower=(10, 10.0), often=(60, 60.0), rare=(2, 92.0))
     assert second is not None
     assert second.taken_at == "2026-01-01T01:00:00+00:00"
     assert [

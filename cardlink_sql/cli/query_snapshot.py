@@ -14,14 +14,15 @@ from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations.query_statistics import QueryStatistics
 
-# Below these, a difference is chance.
+# Below these, a difference is chance, or costs nothing.
 _FACTOR: Final = 1.5
 _CALLS: Final = 5
+_LONG_MS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A query that got slower or more frequent; times in ms, None where nothing is known."""
+    """A query that got slower or more frequent, or is new; times in ms, None where not known."""
 
     query: str
     calls: int
@@ -33,7 +34,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """The queries that got slower or more frequent since a snapshot."""
+    """The queries that got slower or more frequent since a snapshot, or are new."""
 
     taken_at: str
     queries: list[Growth]
@@ -114,8 +115,9 @@ def _growth(
 
 
 def _is_notable(one: Growth) -> bool:
-    if one.calls < _CALLS:
+    if one.calls < _CALLS and one.calls * one.mean_ms < _LONG_MS:
         return False
-    slower = one.mean_ms_before is not None and one.mean_ms > _FACTOR * one.mean_ms_before
+    if one.mean_ms_before is None or one.mean_ms > _FACTOR * one.mean_ms_before:
+        return True
     rate = one.calls_per_hour_before
-    return slower or (rate is not None and one.calls_per_hour > _FACTOR * rate)
+    return rate is not None and one.calls >= _CALLS and one.calls_per_hour > _FACTOR * rate

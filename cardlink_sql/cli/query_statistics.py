@@ -85,9 +85,9 @@ def _print(figures: QueryStatistics, limit: int) -> None:
 def _print_since(since: Since) -> None:
     moment = seconds(datetime.fromisoformat(since.taken_at))
     if not since.queries:
-        output.print(f"Since {moment} nothing has become slower or more frequent.")
+        output.print(f"Since {moment} nothing is new, slower or more frequent.")
         return
-    output.print(styled(f"Slower or more frequent since {moment}", "bold"))
+    output.print(styled(f"New, slower or more frequent since {moment}", "bold"))
     columns = ("Query", "calls", "mean ms", "before", "calls/h", "before/h")
     rows = [
         (

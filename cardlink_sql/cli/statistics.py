@@ -76,7 +76,7 @@ def stats(
 
     --queries shows calls, times and rows of each query, the one that took most in all first, as
     pg_stat_statements or performance_schema has them. It says what to do where they are off. It
-    keeps the counters in a file, and shows what got slower or more frequent since the last time.
+    keeps the counters in a file, and shows what is new, slower or more frequent since then.
 
     Example: cardlink-db stats --days 7
     """
