@@ -206,6 +206,11 @@ STATIC = {
         "common/cards.sql", "clear_psk", ":exec", ":many",
         "columns", "the column iccid of the record is missing", also=("dialects", "rows"),
     ),
+    "a change of more rows than are listed": Mutation(
+        "sqlite/sessions.sql", "close_stale", "\n  AND updated_at < :before;", ";",
+        "change", "lacks a condition of sessions.find_stale: updated_at < :before", (SQLITE,),
+        at_header=True,
+    ),
     "a value pasted in one dialect": Mutation(
         "mysql/sessions.sql", "end_session", "WHERE id = :id", "WHERE id = 'S1'",
         "dialects", "requires ended_at, status, updated_at, but ended_at, id", (MYSQL,),

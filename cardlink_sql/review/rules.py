@@ -18,6 +18,8 @@ BOUNDS: Final = {
     **dict.fromkeys(("until", "end", "before"), "<"),
     "after": ">",
 }
+# Changes, and the query that lists the rows to change.
+_LISTS: Final = {"sessions.close_stale": "find_stale"}
 
 
 def check_files(libraries: Sequence[Library]) -> list[Finding]:
@@ -86,6 +88,7 @@ def _check_statement(query: Query, library: Library) -> Iterator[Finding]:
     yield from _check_star(query, statement)
     yield from _check_pairs(query, statement)
     yield from _check_copy(query, statement, library)
+    yield from _check_change(query, statement, library)
     yield from _unless_allowed(query, "allow-rows", _check_rows(query))
     yield from _unless_allowed(query, "allow-alias", _check_aliases(query, statement))
     yield from _unless_allowed(query, "allow-like", _check_like(query, statement))
@@ -127,6 +130,18 @@ def _check_copy(query: Query, statement: ParsedStatement, library: Library) -> I
         titles = ", ".join(batch.title for batch in batches) or "any :batch query"
         what = f"its columns are not the parameters of {titles}, in their order"
         yield fault_of("copy", query, what, "list the same columns in the same order")
+
+
+def _check_change(query: Query, statement: ParsedStatement, library: Library) -> Iterator[Finding]:
+    """Check that a change of the rows that another query lists changes no others."""
+    name = _LISTS.get(query.title)
+    if name is None or name not in library.gateway(query.source.gateway):
+        return
+    listed = library.query(query.source.gateway, name)
+    missing = ParsedStatement(as_written(listed)).conditions - statement.conditions
+    if missing:
+        what = f"lacks a condition of {listed.title}: {', '.join(sorted(missing))}"
+        yield fault_of("change", query, what, "both must mean the same rows: write the same WHERE")
 
 
 def _check_rows(query: Query) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """A statement parsed by sqlglot."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
@@ -239,6 +240,14 @@ class ParsedStatement:
             return None
         owners = self._owners(item)
         return (owners[0] if len(owners) == 1 else None, item.name)
+
+    @property
+    def conditions(self) -> set[str]:
+        """Return the text of each condition that every row meets."""
+        return {
+            re.sub(r":p(\d+)", lambda found: f":{self._parameters[int(found[1]) - 1]}", one.sql())
+            for one in self._conditions()
+        }
 
     def _conditions(self) -> Iterator[exp.Expr]:
         """Yield the conditions that every returned row meets."""

@@ -61,7 +61,7 @@ WHERE id = :id
   AND (started_at IS NULL OR started_at <= :ended_at);
 
 -- name: close_stale :exec
--- Times out the sessions that find_stale returns.
+-- Times out the sessions that find_stale returns, but for one that would end before its start.
 -- differs: the difference of two times is TIMESTAMPDIFF here
 UPDATE ota_sessions
 SET

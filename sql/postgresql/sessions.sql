@@ -20,7 +20,7 @@ WHERE id = :id
   AND (started_at IS NULL OR started_at <= :ended_at);
 
 -- name: close_stale :exec
--- Times out the sessions that find_stale returns.
+-- Times out the sessions that find_stale returns, but for one that would end before its start.
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET

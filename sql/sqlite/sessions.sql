@@ -23,7 +23,7 @@ WHERE id = :id
   AND (started_at IS NULL OR started_at <= :ended_at);
 
 -- name: close_stale :exec
--- Times out the sessions that find_stale returns.
+-- Times out the sessions that find_stale returns, but for one that would end before its start.
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions INDEXED BY ix_ota_sessions_status_created_at_id
 SET
