@@ -26,12 +26,6 @@ _ACTIONS: Final = {
     "timeout_session": "timeout",
     "set_tls_info": "tls_info_set",
 }
-# Methods whose query is ``end_session``, and what is bound for each.
-_ENDS: Final[dict[str, dict[str, Any]]] = {
-    "complete_session": {"status": "completed", "is_active": True},
-    "fail_session": {"status": "failed"},
-    "timeout_session": {"status": "timeout"},
-}
 
 
 class SessionLifecycle(Gateway[OTASession, str]):
@@ -134,7 +128,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
             NotFoundError: there is no such session.
             StateError: the session is not active, or ``at`` is before its start.
         """
-        return self._end("complete_session", session_id, {}, at)
+        values = {"status": SessionStatus.COMPLETED.value, "is_active": True}
+        return self._end("complete_session", session_id, values, at)
 
     def fail_session(
         self,
@@ -150,6 +145,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
             StateError: the session has ended, or ``at`` is before its start.
         """
         values = {
+            "status": SessionStatus.FAILED.value,
             "error_code": self._bind["error_code"](error_code),
             "error_message": self._bind["error_message"](error_message),
         }
@@ -162,7 +158,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
             NotFoundError: there is no such session.
             StateError: the session has ended, or ``at`` is before its start.
         """
-        return self._end("timeout_session", session_id, {}, at)
+        values = {"status": SessionStatus.TIMEOUT.value}
+        return self._end("timeout_session", session_id, values, at)
 
     def set_tls_info(
         self,
@@ -214,14 +211,17 @@ class SessionLifecycle(Gateway[OTASession, str]):
         self, name: str, session_id: str, values: dict[str, Any], at: datetime | None
     ) -> OTASession:
         """End a session ``at`` a time, or now: at its start where the clock was set back since."""
-        values = {**_ENDS[name], **values}
         try:
-            return self._step(name, session_id, {**values, "ended_at": self._time(at)})
+            return self._step(
+                name, session_id, {**values, "ended_at": self._time(at)}, "end_session"
+            )
         except StateError:
             start = None if at is not None else self.start_of_active(session_id)
             if start is None:
                 raise
-        return self._step(name, session_id, {**values, "ended_at": self._time(start)})
+        return self._step(
+            name, session_id, {**values, "ended_at": self._time(start)}, "end_session"
+        )
 
     def start_of_active(self, session_id: str) -> datetime | None:
         """Return when a session started that has not ended; ``None`` for any other."""
@@ -230,11 +230,13 @@ class SessionLifecycle(Gateway[OTASession, str]):
             return None
         return session.started_at
 
-    def _step(self, name: str, session_id: str, values: dict[str, Any]) -> OTASession:
+    def _step(
+        self, name: str, session_id: str, values: dict[str, Any], query: str | None = None
+    ) -> OTASession:
+        """Run the query of a method, by default that of its name."""
         key = self._key(session_id)
         stamp = {"id": key, "updated_at": self._time(None)}
-        query = "end_session" if name in _ENDS else name
-        session = self._written(query, {**stamp, **values}, key)
+        session = self._written(query or name, {**stamp, **values}, key)
         if session is None:
             raise self._refusal(name, key)
         return self._note(_ACTIONS[name], session)

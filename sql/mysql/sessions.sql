@@ -44,8 +44,8 @@ VALUES (
 );
 
 -- name: end_session :exec
--- Active, or pending too, becomes :status; no row where the session would end before its start.
--- complete_session, fail_session and timeout_session send it.
+-- A session ends as :status, one that is pending too unless is_active is given; no row where it has
+-- ended or would end before its start. complete_session, fail_session and timeout_session send it.
 -- differs: the difference of two times is TIMESTAMPDIFF here
 UPDATE ota_sessions
 SET

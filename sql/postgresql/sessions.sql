@@ -1,8 +1,8 @@
 -- OTA sessions, where PostgreSQL differs: the duration of a session, in whole ms.
 
 -- name: end_session :exec
--- Active, or pending too, becomes :status; no row where the session would end before its start.
--- complete_session, fail_session and timeout_session send it.
+-- A session ends as :status, one that is pending too unless is_active is given; no row where it has
+-- ended or would end before its start. complete_session, fail_session and timeout_session send it.
 -- differs: the difference of two times is an interval, whose seconds are a float before 14
 UPDATE ota_sessions
 SET

@@ -1,8 +1,8 @@
 -- OTA sessions, where SQLite differs: the duration of a session in whole ms, and which index is taken.
 
 -- name: end_session :exec
--- Active, or pending too, becomes :status; no row where the session would end before its start.
--- complete_session, fail_session and timeout_session send it.
+-- A session ends as :status, one that is pending too unless is_active is given; no row where it has
+-- ended or would end before its start. complete_session, fail_session and timeout_session send it.
 -- differs: a time is text here; JULIANDAY loses microseconds and STRFTIME rounds, hence SUBSTR
 UPDATE ota_sessions
 SET
