@@ -42,9 +42,6 @@ _PCAP: Final = {
     b"\xa1\xb2\x3c\x4d": (">", 10**9),
 }
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
-_AS_JSON_LINES: Final = (
-    "export the session as JSON lines: cardlink-db export --session ID --format jsonl"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +124,7 @@ def _text(comment: str) -> bytes:
     if len(encoded) > _LONGEST_COMMENT:
         raise ValidationError(
             f"the facts of the session take {len(encoded):,} bytes, and a comment of a capture "
-            f"holds {_LONGEST_COMMENT:,}",
-            remedy=_AS_JSON_LINES,
+            f"holds {_LONGEST_COMMENT:,}"
         )
     return _option(_COMMENT, encoded) if comment else b""
 
@@ -143,7 +139,6 @@ def _datagram(packet: Packet) -> bytes:
             f"an APDU of {len(packet.data):,} bytes does not fit into a packet of a capture, "
             f"which holds {MAX_APDU:,}",
             packet.timestamp.isoformat(),
-            _AS_JSON_LINES,
         )
     load = _GSMTAP + packet.data
     udp = struct.pack(">HHHH", _PORT, _PORT, 8 + len(load), 0)

@@ -54,7 +54,8 @@ def write_session(file: IO[bytes], session: OTASession, entries: Iterable[CommLo
     try:
         return write_capture(file, _packets(entries), _note(facts | times))
     except ValidationError as error:
-        remedy = error.remedy and error.remedy.replace(" ID ", f" {session.id} ")
+        command = f"cardlink-db export --session {session.id} --format jsonl"
+        remedy = f"export the session as JSON lines: {command}"
         raise ValidationError(error.what, error.where, remedy) from None
 
 
@@ -90,15 +91,11 @@ def _read_session(path: Path, content: bytes) -> Trace:
     """
     capture = read_capture(content, str(path))
     note = _noted(capture.comment)
-    if not capture.packets and (capture.cut_after is not None or not note):
-        is_cut = capture.cut_after is not None
-        raise ValidationError(
-            "the capture is cut off before its first APDU"
-            if is_cut
-            else "the capture holds no APDU",
-            str(path),
-            "record GSMTAP packets of type SIM (UDP port 4729)",
-        )
+    is_cut = capture.cut_after is not None
+    if not capture.packets and (is_cut or not note):
+        what = "is cut off before its first APDU" if is_cut else "holds no APDU"
+        remedy = "record GSMTAP packets of type SIM (UDP port 4729)"
+        raise ValidationError(f"the capture {what}", str(path), remedy)
     # Merged captures of other programs are not in the order of time.
     packets = capture.packets if note else sorted(capture.packets, key=lambda one: one.timestamp)
     session_id = note.get("id") or str(uuid.uuid5(_CAPTURES, content.hex()))
