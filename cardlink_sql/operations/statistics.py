@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -154,18 +154,17 @@ def _every_day(
     known: Iterable[SessionDay], since: datetime, until: datetime
 ) -> Iterator[SessionDay]:
     latest = (until + _AHEAD).date()
-    by_day = {day.day: day for day in known if day.day <= latest or _note(day)}
+    by_day: dict[date, SessionDay] = {}
+    for one in known:
+        if one.day <= latest:
+            by_day[one.day] = one
+        else:
+            skip((one.day,), ("day",), "its sessions are more than a year ahead")
     last = max([until.date(), *by_day])
     day = since.date()
     while day <= last:
         yield by_day.get(day) or SessionDay(day, 0, 0, 0, 0)
         day += timedelta(days=1)
-
-
-def _note(day: SessionDay) -> bool:
-    """Note a day that is left out of the window."""
-    skip((day.day,), ("day",), "its sessions are more than a year ahead")
-    return False
 
 
 def _by_status_word(exchanges: list[ExchangeCount]) -> list[StatusWordCount]:
