@@ -291,8 +291,9 @@ def run_once(
 ) -> T:
     """Run ``work`` in a unit of work and commit it: one attempt of :meth:`DatabaseManager.run`."""
     check_callable(work)
-    options = {"read_only": read_only, "prefer_replica": prefer_replica}
-    with UnitOfWork(manager, timeout=timeout, **options) as uow:
+    with UnitOfWork(
+        manager, read_only=read_only, prefer_replica=prefer_replica, timeout=timeout
+    ) as uow:
         try:
             result = work(uow)
             _refuse_unfinished(result)

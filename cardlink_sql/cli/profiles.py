@@ -50,7 +50,8 @@ def config_of(url: str | None) -> DatabaseConfig:
     """Return the database of an option, or else of the environment; with a profile's replica."""
     if url is None:
         return DatabaseConfig()
-    return DatabaseConfig(str(url), replica_url=getattr(url, "replica", None))
+    replica = url.replica if isinstance(url, ProfileUrl) else None
+    return DatabaseConfig(str(url), replica_url=replica)
 
 
 def profile_url(name: str) -> ProfileUrl:

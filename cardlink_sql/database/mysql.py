@@ -69,7 +69,7 @@ class MySQL(Backend):
     )
     settings: ClassVar = ("settings", "read_committed")
     bound_converters: ClassVar = Backend.bound_converters | {datetime: _bound_time}
-    # In one message, as "UPDATE …; SELECT …", MariaDB would count both as the first.
+    # Each statement is a separate message: MariaDB counts all of one message as its first.
     pipelines = True
 
     @property
