@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql import ConnectionError, DatabaseConfig, DatabaseError, DatabaseManager, StateError
-from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.grants import Role, grants
@@ -108,7 +108,7 @@ def test_mysqls_denied_database_is_a_missing_right_behind_the_connecting(
     import pymysql
 
     denied = pymysql.err.OperationalError(1044, "Access denied for user 'a'@'%' to database 'b'")
-    fault = translate(Dialect.MYSQL, denied, None)
+    fault = backend_of(Dialect.MYSQL).translate(denied, None)
     assert "the database role may not do this" in fault.what
     with (
         own_database(make_database, Dialect.MYSQL) as owner,

@@ -27,7 +27,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.sqlite import SQLite
 from tests.conftest import add, device, device_ids, on_mysql, on_servers, on_sqlite, wait_until
 from tests.cutting_proxy import CuttingProxy
@@ -232,7 +232,7 @@ def test_a_statement_larger_than_a_packet_says_what_to_raise(manager: DatabaseMa
         # The connection is as it was.
         cursor.execute(f"SELECT LENGTH('{'x' * fits}')")
         assert cursor.fetchall() == ((fits,),)
-    error = translate(Dialect.MYSQL, caught.value, "logs.create")
+    error = backend_of(Dialect.MYSQL).translate(caught.value, "logs.create")
     assert isinstance(error, ValidationError)
     assert f"{largest - 1:,} bytes, and max_allowed_packet is {largest:,}" in error.what
     assert "raise max_allowed_packet on the server" in str(error.remedy)

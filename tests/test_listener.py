@@ -288,7 +288,7 @@ def test_a_killed_writer_leaves_no_gap(
 manager.run(lambda uow: uow.devices.create(device(1)))
 with UnitOfWork(manager) as uow:
     uow.devices.create(device(2))
-    uow._transaction._flush_pending()
+    uow._transaction._flush_buffered()
     manager.publisher.before_commit(uow._transaction, uow._transaction.pending_events.events)
     print("numbered", flush=True)
     sys.stdin.read()

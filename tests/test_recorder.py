@@ -566,7 +566,7 @@ def test_a_locked_session_does_not_stop_the_others(
         event.listen(own.pool.engine, "checkout", SHORT_WAITS[own.dialect])
         locked, free = recorder.open_session(), recorder.open_session()
         recorder.flush()
-        assert locker.sessions.hold(locked)
+        assert locker.sessions.lock(locked)
         recorder.add_log(free, "command", "00A4")
         recorder.complete_session(locked)
         recorder.complete_session(free)
@@ -636,7 +636,7 @@ def test_holding_a_session_waits_for_the_apdus_under_way(manager: DatabaseManage
         uow.commit()
 
     def look(uow: UnitOfWork) -> tuple[bool, int]:
-        return uow.sessions.hold(session_id()), uow.logs.count_by_session(session_id())
+        return uow.sessions.lock(session_id()), uow.logs.count_by_session(session_id())
 
     with ThreadPoolExecutor(1) as thread, UnitOfWork(manager) as writer:
         writer.logs.add_log(session_id(), "command", "00A4")
@@ -646,7 +646,7 @@ def test_holding_a_session_waits_for_the_apdus_under_way(manager: DatabaseManage
             looking.result(0.2)
         writer.commit()
         assert looking.result(20) == (True, 1)
-    assert manager.run(lambda uow: uow.sessions.hold(session_id(2))) is False
+    assert manager.run(lambda uow: uow.sessions.lock(session_id(2))) is False
 
 
 @on_servers

@@ -8,8 +8,8 @@ from cardlink_sql.cli.options import argument
 from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.dead_scratch import clear_dead_scratch
-from cardlink_sql.database.odd_rows import none_skipped
 from cardlink_sql.database.sqlite_file import scratch_file
+from cardlink_sql.database.unreadable_rows import none_skipped
 from cardlink_sql.errors import DatabaseError, NotFoundError
 from cardlink_sql.formats import leftovers
 from cardlink_sql.manager import DatabaseManager

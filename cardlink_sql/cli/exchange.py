@@ -19,7 +19,7 @@ from cardlink_sql.cli.options import TIME_FORM, AsJson, Force, Url, Yes, argumen
 from cardlink_sql.cli.output import counted, output
 from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.rows import print_rows
-from cardlink_sql.database.odd_rows import skipped
+from cardlink_sql.database.unreadable_rows import skipped
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing
 from cardlink_sql.formats.text import decode, open_to_read

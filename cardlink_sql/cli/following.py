@@ -15,7 +15,7 @@ from cardlink_sql.cli.database import find_session, open_manager, shown_ids
 from cardlink_sql.cli.dialogue import print_entry
 from cardlink_sql.cli.options import Url
 from cardlink_sql.cli.output import output, styled, visible
-from cardlink_sql.database.odd_rows import skipped
+from cardlink_sql.database.unreadable_rows import skipped
 from cardlink_sql.errors import StateError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.choices import SessionStatus

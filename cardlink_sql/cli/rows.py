@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cardlink_sql.cli.output import output, print_facts, row
-from cardlink_sql.database.odd_rows import skipped
+from cardlink_sql.database.unreadable_rows import skipped
 
 # A column of free text is folded to no less.
 _FOLDED: Final = 16

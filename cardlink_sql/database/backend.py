@@ -12,9 +12,10 @@ from importlib import import_module
 from typing import Any, ClassVar, Final, TypeAlias
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.queries import Query
 
 Converters: TypeAlias = dict[Any, Callable[[Any], Any]]
@@ -159,6 +160,23 @@ class Backend(ABC):
     @abstractmethod
     def diagnose(self, error: Exception) -> tuple[Fault, str | None]:
         """Return the kind of a driver's error, and what of its text is safe to show."""
+
+    def translate(self, error: Exception, where: str | None) -> DatabaseError:
+        """Return the layer's error for a driver's.
+
+        Args:
+            error: what the driver raised.
+            where: the query, or another place to name.
+        """
+        if isinstance(error, UnicodeError | OverflowError):
+            return ValidationError("the database cannot store a value", where)
+        return error_for(*self.diagnose(error), where)
+
+    def refuses_to_write(self, error: BaseException | None) -> bool:
+        """Return whether an error of the driver means that the server is read-only."""
+        if not isinstance(error, self.driver_error):
+            return False
+        return self.diagnose(error)[0] is Fault.READ_ONLY
 
     def write_many(self, cursor: Any, query: Query, sql: str, rows: Sequence[Any]) -> None:
         """Send an INSERT for many rows."""

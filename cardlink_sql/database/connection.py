@@ -10,7 +10,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.pipeline import Ahead, place_of, report_ahead, report_sent, send_together
+from cardlink_sql.database.pipeline import (
+    DeferredStatement,
+    place_of,
+    report_deferred,
+    report_sent,
+    send_together,
+)
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import ConnectionError, DatabaseError
@@ -37,20 +43,6 @@ class Connection:
         ConnectionError: none is free, or the database does not answer.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_ahead",
-        "_backend",
-        "_cursor",
-        "_deadline",
-        "_errors",
-        "_is_unusable",
-        "_observer",
-        "_pool",
-        "_queue",
-        "pooled",
-    )
-
     def __init__(self, pool: Pool, timeout: float | None = None) -> None:
         self._queue: WriterQueue | None = None
         self._pool: Final = pool
@@ -58,7 +50,7 @@ class Connection:
         self._backend: Final = pool.backend
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
-        self._ahead: list[Ahead] = []
+        self._deferred: list[DeferredStatement] = []
         self._take()
 
     def _take(self) -> None:
@@ -104,7 +96,7 @@ class Connection:
             self._queue = queue
             self._limit()
         if self._backend.begins_together:
-            self._ahead.append(Ahead(begin, begin, None))
+            self._deferred.append(DeferredStatement(begin, begin, None))
             return
         try:
             self.command(begin, again=True)
@@ -130,15 +122,15 @@ class Connection:
         for statement in others:
             self.command(statement)
 
-    def send_ahead(self, query: Query, sql: str, values: tuple[Any, ...]) -> Ahead:
+    def defer(self, query: Query, sql: str, values: tuple[Any, ...]) -> DeferredStatement:
         """Send a statement that writes together with the next one, which a pipeline can.
 
         Returns:
             What holds the number of matched rows once the next statement has its answer.
         """
-        ahead = Ahead(query, sql, values)
-        self._ahead.append(ahead)
-        return ahead
+        deferred = DeferredStatement(query, sql, values)
+        self._deferred.append(deferred)
+        return deferred
 
     def fetch(
         self, query: Query, sql: str, values: tuple[Any, ...], *, again: bool = False
@@ -151,7 +143,7 @@ class Connection:
             values: its parameters.
             again: send it once more where the connection turns out to be dead.
         """
-        if self._observer is not None or self._ahead:
+        if self._observer is not None or self._deferred:
             return self._run(
                 query,
                 sql,
@@ -204,18 +196,18 @@ class Connection:
     def copy(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY; return their number."""
         # COPY does not go into a pipeline, but one message can hold BEGIN and COPY.
-        waiting, self._ahead = self._ahead, []
-        for one in waiting:
+        deferred, self._deferred = self._deferred, []
+        for one in deferred:
             if self._observer is not None:
                 self._observer.end(self._observer.begin(one.sql), 0)
-        whole = "; ".join([*(one.sql for one in waiting), sql])
+        whole = "; ".join([*(one.sql for one in deferred), sql])
         return self._run(
             query,
             sql,
             lambda: self._backend.copy(self._cursor.connection, whole, rows),
             lambda: len(rows),
             count=int,
-            again=bool(waiting),
+            again=bool(deferred),
         )
 
     def command(self, sql: str, *, again: bool = False) -> None:
@@ -225,14 +217,6 @@ class Connection:
             sql: the statement.
             again: send it once more where the connection turns out to be dead.
         """
-        if self._observer is None and not self._ahead:
-            try:
-                self._cursor.execute(sql)
-            except BaseException as error:
-                self._recover(error, sql, again=again)
-                again = False
-            else:
-                return
         self._run(sql, sql, lambda: self._cursor.execute(sql), _no_rows, count=int, again=again)
 
     def commit(self) -> None:
@@ -255,7 +239,7 @@ class Connection:
 
     def roll_back(self) -> None:
         """Roll back the transaction, if one is open."""
-        self._ahead.clear()
+        self._deferred.clear()
         if self._is_unusable:
             self._drop()  # the server rolls back what a closed connection began
         elif self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
@@ -299,7 +283,7 @@ class Connection:
         count: Callable[[T], int],
         again: bool = False,
     ) -> T:
-        """Send a statement, after those that wait to go ahead of it, and report it.
+        """Send a statement, after the deferred ones, and report it.
 
         Args:
             what: the query, or the statement where it belongs to none.
@@ -311,7 +295,7 @@ class Connection:
         """
         if self._deadline is not None and not isinstance(what, str):
             self._refuse_late(what)
-        if self._observer is None and not self._ahead:
+        if self._observer is None and not self._deferred:
             try:
                 send()
                 return result()
@@ -330,29 +314,29 @@ class Connection:
         count: Callable[[T], int],
         again: bool,
     ) -> T:
-        ahead, self._ahead = self._ahead, []
+        deferred, self._deferred = self._deferred, []
         observer = self._observer
-        sent = report_sent(observer, ahead, sql)
+        sent = report_sent(observer, deferred, sql)
         try:
-            if ahead:
-                send_together(self._backend, self._cursor.connection, ahead, send)
+            if deferred:
+                send_together(self._backend, self._cursor.connection, deferred, send)
             else:
                 send()
             found = result()
         except BaseException as error:
-            failed = report_ahead(ahead, observer, error)
+            failed = report_deferred(deferred, observer, error)
             if observer is not None and sent is not None and failed is None:
                 observer.end(sent, 0, error)
             # Nothing was committed where the transaction was to begin with it.
-            again = again or bool(ahead and ahead[0].is_command)
+            again = again or bool(deferred and deferred[0].is_command)
             refused = failed.what if failed else what
             if isinstance(error, self._errors) and self._backend.is_timeout(error):
                 # A query takes the server's time, and not the BEGIN in the same message.
-                refused = next((one.what for one in ahead if not one.is_command), what)
+                refused = next((one.what for one in deferred if not one.is_command), what)
             self._recover(error, refused, again=again)
-            self._ahead = ahead
+            self._deferred = deferred
             return self._run(what, sql, send, result, count=count)
-        report_ahead(ahead, observer)
+        report_deferred(deferred, observer)
         if observer is not None and sent is not None:
             observer.end(sent, count(found))
         return found

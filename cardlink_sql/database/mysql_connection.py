@@ -10,7 +10,7 @@ from pymysql.converters import escape_str, escape_string
 from pymysql.err import MySQLError, OperationalError
 
 from cardlink_sql.database.internal import InternalStatements
-from cardlink_sql.database.odd_rows import OddTime, without_odd
+from cardlink_sql.database.unreadable_rows import UnreadableTime, without_unreadable
 from cardlink_sql.dialect import Dialect
 
 _NO_BACKSLASHES: Final = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
@@ -95,7 +95,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         if self._has_odd:
             self._has_odd = False
             names = [field.name for field in self._result.fields]
-            self._result.rows = without_odd(self._result.rows, names)
+            self._result.rows = without_unreadable(self._result.rows, names)
         return count
 
     def _read_query_result(self, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
@@ -132,12 +132,12 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             return "NULL"
         return str(super().escape(obj, mapping))
 
-    def _read_datetime(self, text: str) -> datetime | OddTime:
+    def _read_datetime(self, text: str) -> datetime | UnreadableTime:
         try:
             return datetime.fromisoformat(f"{text}+00:00")
         except ValueError:
             self._has_odd = True
-            return OddTime(text)
+            return UnreadableTime(text)
 
     def _largest_packet(self) -> int:
         if self._largest is None:

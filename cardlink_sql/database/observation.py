@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.event_bus import name_of_handler
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError, ValidationError
@@ -164,8 +163,9 @@ class StatementBus:
             return title, None
 
     def _class_of(self, error: BaseException) -> str:
-        if isinstance(error, backend_of(self._dialect).driver_errors):
-            error = translate(self._dialect, error, None)
+        backend = backend_of(self._dialect)
+        if isinstance(error, backend.driver_errors):
+            error = backend.translate(error, None)
         return type(error).__name__
 
     def _tell(self, told: ObservedStatement) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.observation import Sent, StatementBus
@@ -10,7 +10,7 @@ from cardlink_sql.queries import Query
 
 
 @dataclass(slots=True)
-class Ahead:
+class DeferredStatement:
     """A statement that goes out together with the next one.
 
     Attributes:
@@ -49,50 +49,46 @@ def place_of(what: Query | str) -> str:
 
 
 def send_together(
-    backend: Backend, connection: Any, ahead: list[Ahead], send: Callable[[], object]
+    backend: Backend, connection: Any, deferred: list[DeferredStatement], send: Callable[[], object]
 ) -> None:
     """Send statements in one round trip, and note how many rows those that go first matched.
 
     Args:
         backend: of the connection.
         connection: the driver's.
-        ahead: those that go first.
+        deferred: those that go first.
         send: hands the last one to the driver.
     """
     matched: list[int] = []
     try:
-        backend.send_together(connection, [(one.sql, one.values) for one in ahead], send, matched)
+        backend.send_together(
+            connection, [(one.sql, one.values) for one in deferred], send, matched
+        )
     finally:
-        for one, rows in zip(ahead, matched, strict=False):
+        for one, rows in zip(deferred, matched, strict=False):
             one.matched = rows
 
 
-def report_sent(observer: StatementBus | None, ahead: list[Ahead], sql: str) -> Sent | None:
+def report_sent(
+    observer: StatementBus | None, deferred: list[DeferredStatement], sql: str
+) -> Sent | None:
     """Report statements that go out now; return what the report of the last one's answer takes."""
     if observer is None:
         return None
-    for one in ahead:
+    for one in deferred:
         one.sent = observer.begin(one.sql)
     return observer.begin(sql)
 
 
-def report_ahead(
-    ahead: list[Ahead], observer: StatementBus | None, error: BaseException | None = None
-) -> Ahead | None:
-    """Report statements that were sent ahead; return the one that failed."""
-    for one in ahead:
+def report_deferred(
+    deferred: list[DeferredStatement],
+    observer: StatementBus | None,
+    error: BaseException | None = None,
+) -> DeferredStatement | None:
+    """Report deferred statements that were sent; return the one that failed."""
+    for one in deferred:
         if observer is not None and one.sent is not None:
             observer.end(one.sent, one.rows, None if one.is_answered else error)
         if not one.is_answered:
             return one
     return None
-
-
-class Pending(Protocol):
-    """Writes that a gateway holds back to send them together."""
-
-    def flush(self) -> int:
-        """Send them; return their number."""
-
-    def discard(self) -> None:
-        """Forget them."""

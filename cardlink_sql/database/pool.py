@@ -12,7 +12,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.driver_errors import connection_error, is_read_only, translate
+from cardlink_sql.database.connection_errors import connection_error
 from cardlink_sql.database.engine import LIMIT, make_engine
 from cardlink_sql.database.event_bus import EventBus
 from cardlink_sql.database.observation import StatementBus
@@ -95,7 +95,7 @@ class Pool:
         except DatabaseError:
             raise
         except Exception as error:
-            fault = connection_error(self.config.dialect, error, self.config.engine_url)
+            fault = connection_error(self.backend, error, self.config.engine_url)
             self.events.fail(fault)
             raise fault from None
         if self._identity is None and self._file is not None:
@@ -133,10 +133,10 @@ class Pool:
         With several hosts the idle connections are closed where the server is gone, or became
         read-only: the next connection goes to another host.
         """
-        fault = translate(self.backend.dialect, error, where)
+        fault = self.backend.translate(error, where)
         if not self.config.has_several_hosts:
             return fault
-        if not self.read_only and is_read_only(self.backend.dialect, error):
+        if not self.read_only and self.backend.refuses_to_write(error):
             fault = refusals.demoted(where)
         if isinstance(fault, ConnectionError):
             self.discard()
@@ -144,8 +144,7 @@ class Pool:
 
     def leaves_doubt(self, error: ConnectionError) -> bool:
         """Return whether a COMMIT that raised this may have taken place."""
-        cause = error.__cause__
-        refused = isinstance(cause, Exception) and is_read_only(self.backend.dialect, cause)
+        refused = self.backend.refuses_to_write(error.__cause__)
         return self.backend.leaves_answers and not refused
 
     def discard(self) -> None:

@@ -10,15 +10,15 @@ from psycopg.adapt import Transformer
 from psycopg.types.datetime import TimestamptzLoader
 
 from cardlink_sql.database.engine import LIMIT
-from cardlink_sql.database.odd_rows import OddTime, without_odd
+from cardlink_sql.database.unreadable_rows import UnreadableTime, without_unreadable
 
 
-class _OddTimeLoader(TimestamptzLoader):
+class _UnreadableTimeLoader(TimestamptzLoader):
     def load(self, data: Any) -> Any:
         try:
             return super().load(data)
         except DataError:
-            return OddTime(bytes(data).decode())
+            return UnreadableTime(bytes(data).decode())
 
 
 class RowCursor(Cursor[Any]):
@@ -36,11 +36,11 @@ class RowCursor(Cursor[Any]):
             result, spare = self.pgresult, self.connection.cursor()
             if result is None:
                 raise
-            spare.adapters.register_loader("timestamptz", _OddTimeLoader)
+            spare.adapters.register_loader("timestamptz", _UnreadableTimeLoader)
             transformer = Transformer(spare)
             transformer.set_pgresult(result)
             rows = transformer.load_rows(0, result.ntuples, tuple)
-            return without_odd(rows, [column.name for column in self.description or ()])
+            return without_unreadable(rows, [column.name for column in self.description or ()])
 
 
 class DeadlineError(OperationalError):

@@ -5,9 +5,9 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
-from cardlink_sql.database.odd_rows import skip
 from cardlink_sql.database.rows import Gives, reader
 from cardlink_sql.database.transaction import Transaction
+from cardlink_sql.database.unreadable_rows import skip
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.times import utc_now

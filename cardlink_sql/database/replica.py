@@ -8,7 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.connection_errors import connection_error
 from cardlink_sql.database.engine import LIMIT
 from cardlink_sql.database.pool import Pool
 
@@ -66,6 +66,6 @@ class ReplicaPool(Pool):
 
     def _rest(self, error: Exception) -> None:
         if not self._resting_until:
-            fault = connection_error(self.config.dialect, error, self.config.engine_url)
+            fault = connection_error(self.backend, error, self.config.engine_url)
             _log.warning("no replica answers, so the primary serves its readers: %s", fault)
         self._resting_until = monotonic() + _REST_S

@@ -8,7 +8,6 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 from cardlink_sql.database import refusals
 from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
-from cardlink_sql.database.pipeline import Pending
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.refusals import this_thread
 from cardlink_sql.errors import DatabaseError, IntegrityError
@@ -27,6 +26,16 @@ class Hooks(Protocol):
         """Run before ``COMMIT``, with what the transaction wrote; may write too."""
 
 
+class BufferedWrites(Protocol):
+    """Writes that a gateway holds back to send them together."""
+
+    def flush(self) -> int:
+        """Send them; return their number."""
+
+    def discard(self) -> None:
+        """Forget them."""
+
+
 class Transaction:
     """A connection of the pool for the time of one unit of work.
 
@@ -38,27 +47,6 @@ class Transaction:
         snapshot: read-only in one transaction, whose statements all see one state.
         timeout: seconds that all of it may take, connecting included.
     """
-
-    __slots__ = (
-        "_autocommit",
-        "_begins_before_reading",
-        "_begun",
-        "_connection",
-        "_failed",
-        "_has_written",
-        "_hooks",
-        "_owner",
-        "_owner_name",
-        "_pending",
-        "_pending_events",
-        "_pool",
-        "_snapshot",
-        "_timeout",
-        "backend",
-        "dialect",
-        "events",
-        "read_only",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -85,7 +73,7 @@ class Transaction:
         self._begun = False
         self._has_written = False
         self._failed: str | None = None
-        self._pending: Pending | None = None
+        self._buffered: BufferedWrites | None = None
         self._pending_events: PendingEvents | None = None
 
     @property
@@ -96,7 +84,7 @@ class Transaction:
     @property
     def has_uncommitted_writes(self) -> bool:
         """Return whether a commit would keep anything, a buffered statement included."""
-        return self._has_written or self._pending is not None
+        return self._has_written or self._buffered is not None
 
     def open(self) -> None:
         """Take a connection from the pool.
@@ -121,7 +109,7 @@ class Transaction:
         if self._connection is None:
             return
         self.check_owner()
-        self._discard_pending()
+        self._discard_buffered()
         connection, self._connection = self._connection, None
         self._owner = None
         connection.close(roll_back=self._begun and not self._autocommit)
@@ -190,9 +178,9 @@ class Transaction:
         sent, asked = write.statement(parameters), read.statement(key)
 
         def send() -> Row | None:
-            ahead = connection.send_ahead(write, sent.sql, sent.pick(parameters))
+            deferred = connection.defer(write, sent.sql, sent.pick(parameters))
             rows = connection.fetch(read, asked.sql, asked.pick(key))
-            return rows[0] if ahead.rows and rows else None
+            return rows[0] if deferred.rows and rows else None
 
         return self._attempt(write, send, [parameters])
 
@@ -218,7 +206,7 @@ class Transaction:
         """
         connection = self._check_open()
         self._refuse_failed()
-        self._flush_pending()
+        self._flush_buffered()
         if self._pending_events is not None:
             self._hooks.before_commit(self, self._pending_events.events)
         pending_events, self._pending_events = self._pending_events, None
@@ -238,7 +226,7 @@ class Transaction:
     def rollback(self) -> None:
         """Undo everything since the last commit."""
         connection = self._check_open()
-        self._discard_pending()
+        self._discard_buffered()
         self._has_written, self._failed, self._pending_events = False, None, None
         if self._begun and not self._autocommit:
             self._begun = False
@@ -252,10 +240,10 @@ class Transaction:
         """Send ``SAVEPOINT``, ``RELEASE SAVEPOINT`` or ``ROLLBACK TO SAVEPOINT``."""
         connection = self._check_open()
         if verb.startswith("ROLLBACK"):
-            self._discard_pending()
+            self._discard_buffered()
             self._failed = None
         self._refuse_failed()
-        self._flush_pending()
+        self._flush_buffered()
         self.begin()
         try:
             connection.command(f"{verb} {name}")
@@ -270,8 +258,8 @@ class Transaction:
             self._pending_events = PendingEvents()
         return self._pending_events
 
-    def hold(self, pending: Pending) -> None:
-        """Flush ``pending`` before the next statement or commit, so that order is kept.
+    def buffer(self, writes: BufferedWrites) -> None:
+        """Flush ``writes`` before the next statement or commit, so that order is kept.
 
         Raises:
             QueryError: the transaction is closed, read-only or has failed.
@@ -280,7 +268,7 @@ class Transaction:
         if self.read_only:
             raise refusals.read_only()
         self._refuse_failed()
-        self._pending = pending
+        self._buffered = writes
 
     def check_owner(self) -> None:
         """Refuse a thread other than the one that opened the transaction.
@@ -305,8 +293,8 @@ class Transaction:
             self._refuse_thread()
         if self._failed is not None:
             self._refuse_failed()
-        if self._pending is not None:
-            self._flush_pending()
+        if self._buffered is not None:
+            self._flush_buffered()
         if not self._begun and self._begins_before_reading:
             self.begin()
         try:
@@ -329,7 +317,7 @@ class Transaction:
             return write()
         except IntegrityError as error:
             # Few processes need it.
-            from cardlink_sql.database.refused_rows import with_column_and_value
+            from cardlink_sql.database.integrity_details import with_column_and_value
 
             driver = self._check_open().pooled.driver_connection
             named = with_column_and_value(error, self.backend, driver, query, rows)
@@ -370,19 +358,19 @@ class Transaction:
                 "writes, and the unit of work is read-only", "open one without read_only"
             )
         self._refuse_failed()
-        self._flush_pending()
+        self._flush_buffered()
         self._has_written = True
         return connection
 
-    def _flush_pending(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.flush()
+    def _flush_buffered(self) -> None:
+        buffered, self._buffered = self._buffered, None
+        if buffered is not None:
+            buffered.flush()
 
-    def _discard_pending(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.discard()
+    def _discard_buffered(self) -> None:
+        buffered, self._buffered = self._buffered, None
+        if buffered is not None:
+            buffered.discard()
 
     def _refuse_failed(self) -> None:
         # PostgreSQL would refuse every further statement; the others would commit the rest.

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, note_batch, note_many
-from cardlink_sql.database.odd_rows import row_name, skip
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import reader
 from cardlink_sql.database.transaction import Transaction
+from cardlink_sql.database.unreadable_rows import row_name, skip
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders

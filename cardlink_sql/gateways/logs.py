@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, ClassVar, Unpack, overload
 
 from cardlink_sql.database.event_bus import EventType
-from cardlink_sql.database.odd_rows import skipped_keys
 from cardlink_sql.database.owned_iterator import OwnedIterator
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.transaction import Transaction
+from cardlink_sql.database.unreadable_rows import skipped_keys
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.gateways.filters import LogFields, LogFilter, LogOrder
 from cardlink_sql.gateways.log_retention import LogRetention
@@ -97,7 +97,7 @@ class LogGateway(LogRetention):
             utc_now() if timestamp is None else timestamp,
         )
         row = self._row(entry)
-        self._transaction.hold(self)
+        self._transaction.buffer(self)
         self._buffer.append(row)
         if len(self._buffer) >= BUFFER_SIZE:
             self.flush_batch()

@@ -40,7 +40,7 @@ class SessionGateway(SessionLifecycle):
     gives: ClassVar[Gives] = {
         "get_statistics": _FIGURES,
         "find_old": {"id": str, "created_at": datetime},
-        "hold": {"id": str},
+        "lock": {"id": str},
     }
 
     def find_by(self, **filters: Unpack[SessionFilter]) -> list[OTASession]:
@@ -179,8 +179,8 @@ class SessionGateway(SessionLifecycle):
         }
         return self._firsts("find_old", parameters)
 
-    def hold(self, session_id: str) -> bool:
-        """Keep other transactions off the session until this one ends; whether it is there.
+    def lock(self, session_id: str) -> bool:
+        """Lock the session until the transaction ends; return whether there is one.
 
         It waits for those that change, log to or delete the session.
 
@@ -188,7 +188,7 @@ class SessionGateway(SessionLifecycle):
             ConflictError: they took longer than the lock timeout.
         """
         self._transaction.begin()
-        return self._transaction.one(self._query("hold"), {"id": self._key(session_id)}) is not None
+        return self._transaction.one(self._query("lock"), {"id": self._key(session_id)}) is not None
 
     def count_old(self, days: float) -> int:
         """Count the sessions that :meth:`find_old` returns without a limit."""

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from cardlink_sql.database.odd_rows import skip
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
+from cardlink_sql.database.unreadable_rows import skip
 from cardlink_sql.model import validation
 from cardlink_sql.model.records.session import CardCount, ExchangeCount, SessionDay, SlowExchange
 

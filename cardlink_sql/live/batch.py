@@ -329,7 +329,7 @@ class BatchWriter:
     def _has_more(self, session_id: str, before: int) -> bool:
         """Return whether a session has got APDUs, after a COMMIT that is still under way."""
         with UnitOfWork(self._manager, timeout=self.longest_s) as uow:
-            uow.sessions.hold(session_id)
+            uow.sessions.lock(session_id)
             count = uow.logs.count_by_session(session_id)
             uow.rollback()
         return count > before

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from cardlink_sql.database.odd_rows import skip
+from cardlink_sql.database.unreadable_rows import skip
 from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation

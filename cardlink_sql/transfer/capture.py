@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 
 from sqlalchemy import Table
 
-from cardlink_sql.database.odd_rows import skip
+from cardlink_sql.database.unreadable_rows import skip
 from cardlink_sql.errors import QueryError, ValidationError
 from cardlink_sql.formats.pcap import (
     Capture,

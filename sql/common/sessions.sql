@@ -253,7 +253,7 @@ SELECT
 FROM ota_sessions
 WHERE created_at >= :since;
 
--- name: hold :one
+-- name: lock :one
 -- The session with this key, which nobody else may change, log to or delete until the transaction ends.
 -- It waits for those who do.
 SELECT id

@@ -134,7 +134,7 @@ DELETE FROM ota_sessions
 WHERE id IN (:ids)
   AND +status IN ('completed', 'failed', 'timeout');
 
--- name: hold :one
+-- name: lock :one
 -- The session with this key, which nobody else may change, log to or delete until the transaction ends.
 -- It waits for those who do.
 -- differs: SQLite has no row locks; BEGIN IMMEDIATE keeps every other writer out

@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from cardlink_sql.config import without_secrets
-from cardlink_sql.database.driver_errors import connection_error
+from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.connection_errors import connection_error
 from cardlink_sql.database.sqlite_file import database_file, make_parent_folder, open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
@@ -270,7 +271,7 @@ class Migrator:
         try:
             return self._engine.raw_connection()
         except (self._driver_error, SQLAlchemyError) as error:
-            raise connection_error(self._dialect, error, self._engine.url) from error
+            raise connection_error(backend_of(self._dialect), error, self._engine.url) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cardlink_sql.database.driver_errors import translate
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
@@ -20,7 +19,7 @@ def own_connection(manager: DatabaseManager) -> Iterator[InternalStatements]:
     try:
         yield InternalStatements(manager.dialect, connection)
     except manager.driver_errors as error:
-        raise translate(manager.dialect, error, manager.config.safe_url) from error
+        raise manager.pool.backend.translate(error, manager.config.safe_url) from error
     finally:
         pooled.close()
 

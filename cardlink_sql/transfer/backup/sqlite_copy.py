@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
@@ -50,7 +50,7 @@ def copy_database(manager: DatabaseManager, target: Path) -> None:
             source.backup(copy, pages=_PAGES, progress=_heed_interrupts)
             InternalStatements(Dialect.SQLITE, copy).value("backup.use_one_file")
     except sqlite3.Error as error:
-        raise translate(Dialect.SQLITE, error, manager.config.safe_url) from error
+        raise backend_of(Dialect.SQLITE).translate(error, manager.config.safe_url) from error
     finally:
         if source.in_transaction:
             source.rollback()

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
-from cardlink_sql.database.driver_errors import translate
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS, backend_of
 from cardlink_sql.database.sqlite_file import database_file, make_parent_folder, scratch_file
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConflictError, DatabaseError, ValidationError
@@ -181,7 +180,7 @@ def _translated(file: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if (error.sqlite_errorname or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise _in_use(file) from error
-        raise translate(Dialect.SQLITE, error, str(file)) from error
+        raise backend_of(Dialect.SQLITE).translate(error, str(file)) from error
 
 
 def _in_use(file: Path) -> ConflictError:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.odd_rows import row_name, skip
+from cardlink_sql.database.unreadable_rows import row_name, skip
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.times import time_text

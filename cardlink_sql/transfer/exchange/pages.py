@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from cardlink_sql.database.odd_rows import skipped_keys
+from cardlink_sql.database.unreadable_rows import skipped_keys
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.queries import Row
 from cardlink_sql.transfer.exchange.shapes import Shape

@@ -15,7 +15,7 @@ _skipped: Final = ContextVar[list[str] | None]("skipped", default=None)
 _keys: Final = ContextVar[list[Any] | None]("keys", default=None)
 
 
-class OddTime(str):
+class UnreadableTime(str):
     """A time as the database writes it."""
 
     __slots__ = ()
@@ -53,8 +53,8 @@ def skipped_keys() -> Iterator[list[Any]]:
         _keys.reset(token)
 
 
-def without_odd(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """Return the rows without an :class:`OddTime`, where they may be left out.
+def without_unreadable(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """Return the rows without an :class:`UnreadableTime`, where they may be left out.
 
     Args:
         rows: of one result.
@@ -65,7 +65,7 @@ def without_odd(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
     """
     kept = []
     for row in rows:
-        odd = next((at for at, value in enumerate(row) if isinstance(value, OddTime)), None)
+        odd = next((at for at, value in enumerate(row) if isinstance(value, UnreadableTime)), None)
         if odd is None:
             kept.append(row)
         elif not skip(row, names, what := f"{names[odd]} is {row[odd]!s}"):

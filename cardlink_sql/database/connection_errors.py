@@ -1,4 +1,4 @@
-"""Turns what a driver raises into the layer's own errors."""
+"""The error for a connection that could not be made."""
 
 import re
 from typing import Final
@@ -7,10 +7,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 from cardlink_sql.config import TARGET, without_secrets
-from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.faults import Fault, error_for, remedy
-from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import ConnectionError, DatabaseError, ValidationError
+from cardlink_sql.errors import ConnectionError, DatabaseError
 
 _NO_DATABASE: Final = re.compile(r'database ".*" does not exist|Unknown database')
 
@@ -18,31 +17,11 @@ _NO_DATABASE: Final = re.compile(r'database ".*" does not exist|Unknown database
 _PLACE: Final = {"host", "port", TARGET}
 
 
-def translate(dialect: Dialect, error: Exception, where: str | None) -> DatabaseError:
-    """Return the layer's error for a driver's.
-
-    Args:
-        dialect: whose driver raised it.
-        error: what it raised.
-        where: the query, or another place to name.
-    """
-    if isinstance(error, UnicodeError | OverflowError):
-        return ValidationError("the database cannot store a value", where)
-    return error_for(*backend_of(dialect).diagnose(error), where)
-
-
-def is_read_only(dialect: Dialect, error: Exception) -> bool:
-    """Return whether a driver's error means that the server refuses to write."""
-    backend = backend_of(dialect)
-    is_of_driver = isinstance(error, backend.driver_error)
-    return is_of_driver and backend.diagnose(error)[0] is Fault.READ_ONLY
-
-
-def connection_error(dialect: Dialect, error: Exception, url: URL) -> DatabaseError:
+def connection_error(backend: Backend, error: Exception, url: URL) -> DatabaseError:
     """Return the error for a connection that could not be made; the password never shows.
 
     Args:
-        dialect: whose driver raised it.
+        backend: whose driver raised it.
         error: what it raised, or what the pool did.
         url: where the connection was to go.
     """
@@ -58,7 +37,6 @@ def connection_error(dialect: Dialect, error: Exception, url: URL) -> DatabaseEr
             "the user, the password or the host holds a character that cannot be sent", where
         )
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    backend = backend_of(dialect)
     fault = backend.diagnose(cause)[0] if isinstance(cause, backend.driver_error) else None
     if fault is Fault.FULL:
         return error_for(fault, None, where)
