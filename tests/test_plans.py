@@ -13,7 +13,7 @@ from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.review.explain import Explainer, explainer
+from cardlink_sql.review.backend import asking, review_backend
 from cardlink_sql.review.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
 
@@ -62,7 +62,7 @@ def test_explain_writes_nothing_and_runs_only_what_reads(
 
 
 def test_every_query_but_copy_has_a_plan(manager: DatabaseManager) -> None:
-    with explainer(manager) as asked:
+    with asking(manager) as asked:
         for query in load_library(manager.dialect).all():
             if query.rows is not Rows.COPY and not query.source.needs:
                 every = placeholders(query, query.required | query.conditions, utc_now())
@@ -100,7 +100,9 @@ def test_a_hint_changes_the_plan(
         sql = f"SELECT {hint}\n  id FROM ota_sessions WHERE status = :v;"
         text = f"-- name: find :many\n-- Finds.\n{sql}\n"
         (query,) = parse(text, "sql/common/things.sql", dialect)
-        return str(Explainer(owner, cursor).explain(query, {"v": "failed"}))
+        return str(
+            review_backend(dialect, connection.driver_connection).explain(query, {"v": "failed"})
+        )
 
     with closing(owner.take_connection()) as connection:
         cursor = connection.cursor()

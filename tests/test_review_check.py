@@ -13,8 +13,8 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
+from cardlink_sql.review.backend import ReviewBackend, review_backend
 from cardlink_sql.review.check import check_queries
-from cardlink_sql.review.describe import Describer, describer
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.rules import check_files
@@ -37,14 +37,14 @@ def checked(manager: DatabaseManager, library: Library, gateway: str) -> list[Fi
 
 
 @contextmanager
-def describing(manager: DatabaseManager) -> Iterator[Describer]:
-    """The describer of a manager's database; on SQLite that of a scratch one."""
+def describing(manager: DatabaseManager) -> Iterator[ReviewBackend]:
+    """The review_backend of a manager's database; on SQLite that of a scratch one."""
     if manager.dialect is SQLITE:
         with scratch(SQLITE) as target:
             yield target.asked
         return
     with closing(manager.take_connection()) as pooled:
-        yield describer(manager.dialect, pooled.driver_connection)
+        yield review_backend(manager.dialect, pooled.driver_connection)
 
 
 def test_a_misspelled_name_is_told_with_the_nearest(tmp_path: Path) -> None:

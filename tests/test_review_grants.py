@@ -17,7 +17,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, Rows, load_library
 from cardlink_sql.review.access import Access, Columns
-from cardlink_sql.review.describe import Refused, describer
+from cardlink_sql.review.backend import Refused, review_backend
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.grants import Role, grants
 from cardlink_sql.review.variants import as_written
@@ -37,7 +37,7 @@ def is_refused(manager: DatabaseManager, query: Query) -> bool:
     connection: Any = pooled.driver_connection
     try:
         if manager.dialect is MYSQL:  # PREPARE looks at the rights
-            describer(MYSQL, connection).prepare(as_written(query))
+            review_backend(MYSQL, connection).prepare(as_written(query))
             return False
         with connection.transaction(force_rollback=True):
             connection.execute(query.as_written().sql, [None] * len(query.as_written().names))

@@ -23,11 +23,11 @@ from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review import dataset
 from cardlink_sql.review.lock import make_lock, read_lock
 from cardlink_sql.review.plans import check_plans, judge, planner_version, plans_of
-from cardlink_sql.review.postgresql_plan import read_postgresql_plan
+from cardlink_sql.review.postgresql import read_postgresql_plan
 from cardlink_sql.review.samples import placeholders
 from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.seeding import gather_statistics
-from cardlink_sql.review.sqlite_plan import read_sqlite_plan
+from cardlink_sql.review.sqlite import read_sqlite_plan
 from cardlink_sql.review.target import live, scratch
 from cardlink_sql.review.variants import as_written
 

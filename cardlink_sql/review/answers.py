@@ -25,8 +25,8 @@ from cardlink_sql.queries import Library, Query
 from cardlink_sql.review.bindings import Binding, bindings
 from cardlink_sql.review.edge_rows import insert_edge_rows
 from cardlink_sql.review.expected import expected_fields
-from cardlink_sql.review.explain import WRITING
 from cardlink_sql.review.findings import Finding, fault_of
+from cardlink_sql.review.footprint import WRITING
 from cardlink_sql.review.samples import kinds_of
 from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.statement import ParsedStatement

@@ -11,7 +11,7 @@ from cardlink_sql.database.rows import JSON_TYPES
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.describe import Describer, Description, Refused, Typed
+from cardlink_sql.review.backend import Description, Refused, ReviewBackend, Typed
 from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
 from cardlink_sql.review.findings import Finding, fault_of, nearest
 from cardlink_sql.review.statement import ParsedStatement
@@ -34,7 +34,7 @@ class CheckResult:
 
 
 def check_queries(
-    library: Library, asked: Describer, *, against_records: bool = True
+    library: Library, asked: ReviewBackend, *, against_records: bool = True
 ) -> CheckResult:
     """Prepare every query in every variant, and check its parameters and columns.
 
@@ -60,7 +60,7 @@ def check_queries(
     return CheckResult(_count(library, queries), count, faults, notes)
 
 
-def _to_prepare(library: Library, asked: Describer) -> tuple[list[Query], list[str]]:
+def _to_prepare(library: Library, asked: ReviewBackend) -> tuple[list[Query], list[str]]:
     """Return the queries that the database can prepare, and a note for each of the others."""
     # No server prepares COPY; its columns are checked through the matching :batch query.
     queries = [query for query in library.all() if query.rows is not Rows.COPY]
@@ -85,7 +85,7 @@ def _count(library: Library, prepared: Sequence[Query]) -> int:
     return len(prepared) + sum(query.rows is Rows.COPY for query in library.all())
 
 
-def _prepared(variant: Variant, asked: Describer) -> Iterator[Finding]:
+def _prepared(variant: Variant, asked: ReviewBackend) -> Iterator[Finding]:
     try:
         asked.prepare(variant)
     except Refused as refused:
@@ -99,7 +99,7 @@ def _prepared(variant: Variant, asked: Describer) -> Iterator[Finding]:
         yield fault_of("prepare", query, refused.what, remedy, where)
 
 
-def _described(query: Query, asked: Describer) -> Iterator[Finding]:
+def _described(query: Query, asked: ReviewBackend) -> Iterator[Finding]:
     variant = as_written(query)
     try:
         found = asked.describe(variant)

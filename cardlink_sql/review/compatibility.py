@@ -8,13 +8,13 @@ one release later.
 from dataclasses import replace
 
 from cardlink_sql.queries import Library
+from cardlink_sql.review.backend import ReviewBackend
 from cardlink_sql.review.check import CheckResult, check_queries
-from cardlink_sql.review.describe import Describer
 
 _REMEDY = "keep what they use until none of them runs: drop it one release later"
 
 
-def compatible(library: Library, asked: Describer, release: str) -> CheckResult:
+def compatible(library: Library, asked: ReviewBackend, release: str) -> CheckResult:
     """Prepare each query of another release, in each variant, on the schema of this one.
 
     Args:

@@ -3,13 +3,16 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.queries import Query, load_library
+from cardlink_sql.queries import Query, Rows, load_library
 from cardlink_sql.review.access import Access
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import as_written
+
+WRITING: Final = frozenset({Rows.EXEC, Rows.INSERT, Rows.BATCH, Rows.COPY})
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ def footprint(query: Query) -> Footprint:
     """
     own = ParsedStatement(as_written(query)).access
     return Footprint(own, _by_foreign_key(own.deletes))
+
+
+def writes(query: Query) -> bool:
+    """Return whether running the query would change anything."""
+    own = footprints(query.dialect)[query.title].own
+    return query.rows in WRITING or bool(own.tables_written)
 
 
 def _by_foreign_key(deleted: frozenset[str]) -> Access:

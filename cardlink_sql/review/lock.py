@@ -17,7 +17,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.queries import Library, Query, Rows, load_internal, load_library, resources
-from cardlink_sql.review.describe import Description, Refused, Typed
+from cardlink_sql.review.backend import Description, Refused, Typed
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.query_text import query_text

@@ -3,28 +3,26 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Final
 
-from cardlink_sql.database.internal import InternalStatements
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, Query, Rows
+from cardlink_sql.review.backend import (
+    Refused,
+    ReviewBackend,
+    review_backend,
+    review_backend_class,
+)
 from cardlink_sql.review.dataset import NOW
-from cardlink_sql.review.describe import Describer, Refused, describer
-from cardlink_sql.review.explain import Explainer, explainer
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.lock import changed_plans, read_lock
-from cardlink_sql.review.mysql_plan import read_mysql_plan
-from cardlink_sql.review.postgresql_plan import read_postgresql_plan
 from cardlink_sql.review.samples import kinds_of, placeholders
-from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape, index_heads
-from cardlink_sql.review.sqlite_plan import Averages, read_sqlite_plan
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.value_kinds import ValueKind
 from cardlink_sql.review.variants import Variant, as_written, sent_variants
@@ -39,24 +37,11 @@ class Planner:
     """Plans queries on a database that holds the data set.
 
     Args:
-        asked: the explainer on that database.
-        types: describes parameters; None if the database does not know their types.
-        averages: SQLite's statistics of that database.
-        without: the explainer on an SQLite database without statistics.
+        asked: that database, ready for planning.
     """
 
-    def __init__(
-        self,
-        asked: Explainer,
-        *,
-        types: Describer | None = None,
-        averages: Averages | None = None,
-        without: Explainer | None = None,
-    ) -> None:
+    def __init__(self, asked: ReviewBackend) -> None:
         self._asked = asked
-        self._types = types
-        self._averages = averages or {}
-        self._without = without
 
     def plan(self, query: Query) -> list[Planned]:
         """Return the plans of a query in each variant that is sent.
@@ -72,44 +57,18 @@ class Planner:
         return [planned for one in sent_variants(query) for planned in self._planned(one, kinds)]
 
     def _planned(self, variant: Variant, kinds: Mapping[str, ValueKind]) -> Iterator[Planned]:
-        shape = self._shape(self._asked, variant, kinds)
-        yield Planned(variant, shape)
-        if self._without is not None:
-            bare = self._shape(self._without, variant, kinds)
-            if bare.lines != shape.lines:
-                label = f"{variant.label}, without statistics"
-                yield Planned(replace(variant, label=label), bare)
+        values = placeholders(variant.query, variant.query.required | variant.given, NOW, kinds)
+        counts_all = _COUNTS_ALL.fullmatch(" ".join(variant.sql().split()))
+        for more, shape in self._asked.shapes(variant, values):
+            planned = replace(variant, label=f"{variant.label}{more}")
+            yield Planned(planned, replace(shape, scans={}) if counts_all else shape)
 
     def _kinds(self, query: Query) -> Mapping[str, ValueKind]:
-        if self._types is None:
-            return kinds_of(query)
         try:
-            found = self._types.describe(as_written(query)).parameters
+            kinds = self._asked.kinds(as_written(query))
         except Refused as refused:
             raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
-        return {one.name: one.kind for one in found if one.kind is not None}
-
-    def _shape(
-        self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]
-    ) -> PlanShape:
-        shape = self._read(asked, variant, kinds)
-        counts_all = _COUNTS_ALL.fullmatch(" ".join(variant.sql().split()))
-        return replace(shape, scans={}) if counts_all else shape
-
-    def _read(
-        self, asked: Explainer, variant: Variant, kinds: Mapping[str, ValueKind]
-    ) -> PlanShape:
-        query = variant.query
-        values = placeholders(query, query.required | variant.given, NOW, kinds)
-        match query.dialect:
-            case Dialect.SQLITE:
-                rows = asked.document(query, values, variant.order)
-                return read_sqlite_plan(rows, variant, self._averages)
-            case Dialect.MYSQL:
-                return read_mysql_plan(asked.table(query, values, variant.order), variant)
-            case Dialect.POSTGRESQL:
-                (document,) = asked.document(query, values, variant.order)
-                return read_postgresql_plan(document["Plan"])
+        return kinds_of(query) if kinds is None else kinds
 
 
 @contextmanager
@@ -119,37 +78,10 @@ def planner(manager: DatabaseManager) -> Iterator[Planner]:
     Args:
         manager: of a database with the data set in it.
     """
-    with ExitStack() as stack:
-        match manager.dialect:
-            case Dialect.SQLITE:
-                averages = _averages(manager)
-                # No component gathers statistics, so most files have none. Plans are then the same
-                # whatever the rows are.
-                empty = stack.enter_context(scratch_database(manager.config))
-                empty.create_tables()
-                without = stack.enter_context(explainer(empty))
-                asked = stack.enter_context(explainer(manager))
-                yield Planner(asked, averages=averages, without=without)
-            case Dialect.MYSQL:
-                yield Planner(stack.enter_context(explainer(manager)))
-            case Dialect.POSTGRESQL:
-                pooled = stack.enter_context(closing(manager.take_connection()))
-                types = describer(manager.dialect, pooled.driver_connection)
-                asked = stack.enter_context(explainer(manager, by_indexes=True))
-                yield Planner(asked, types=types)
-
-
-def _averages(manager: DatabaseManager) -> Averages:
-    """Return the counts of ANALYZE: the rows of a table, then the average rows per key."""
-    pooled = manager.take_connection()
-    try:
-        statements = InternalStatements(Dialect.SQLITE, pooled.driver_connection)
-        return {
-            index: tuple(int(word) for word in stat.split()[1:] if word.isdigit())
-            for index, stat in statements.rows("review.averages")
-        }
-    finally:
-        pooled.close()
+    with closing(manager.take_connection()) as pooled:
+        asked = review_backend(manager.dialect, pooled.driver_connection)
+        with asked.planning(manager, pooled):
+            yield Planner(asked)
 
 
 def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:
@@ -174,7 +106,7 @@ def planner_version(manager: DatabaseManager) -> str:
     """
     with manager.transaction(read_only=True) as transaction:
         version = ServerGateway(transaction, manager.library).version()
-    parts = 1 if manager.dialect is Dialect.POSTGRESQL else 2
+    parts = review_backend_class(manager.dialect).version_parts
     return ".".join(re.findall(r"\d+", version)[:parts])
 
 

@@ -8,6 +8,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.review.backend import review_backend_class
 from cardlink_sql.review.dataset import SIZES, rows
 from cardlink_sql.review.scratch import scratch_database
 
@@ -23,20 +24,6 @@ _INSERTS: Final = {
     "event_outbox": ("outbox", "add"),
 }
 
-# The statements of review.sql that gather statistics, in their order.
-_GATHER: Final = {
-    Dialect.SQLITE: ("gather",),
-    Dialect.MYSQL: ("freeze_statistics", "gather"),
-    Dialect.POSTGRESQL: (
-        "wait_for_disk",
-        "freeze_statistics",
-        "read_every_row",
-        "gather",
-        "sample_again",
-        "commit_as_before",
-    ),
-}
-_OF_A_TABLE: Final = ("freeze_statistics", "gather")
 # The queries that fill the database, by title.
 FILLING: Final = frozenset(".".join(query) for query in _INSERTS.values())
 
@@ -89,8 +76,8 @@ def gather_statistics(manager: DatabaseManager) -> None:
     pooled = manager.take_connection()
     statements = InternalStatements(manager.dialect, pooled.driver_connection)
     try:
-        for name in _GATHER[manager.dialect]:
-            if name in _OF_A_TABLE and manager.dialect is not Dialect.SQLITE:
+        for name, is_of_table in review_backend_class(manager.dialect).gathers:
+            if is_of_table:
                 for table in SIZES:
                     statements.rows(f"review.{name}", table=table)
             else:

@@ -10,7 +10,7 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.describe import Describer, describer
+from cardlink_sql.review.backend import ReviewBackend, review_backend
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.schema_dump import place_in_schema
 from cardlink_sql.review.scratch import scratch_database
@@ -32,7 +32,7 @@ class Target:
 
     dialect: Dialect
     name: str
-    asked: Describer
+    asked: ReviewBackend
     faults: list[Finding]
     is_scratch: bool = False
     note: str | None = None
@@ -53,7 +53,7 @@ def live(config: DatabaseConfig) -> Iterator[Target]:
     with DatabaseManager(config, read_only=not config.is_mysql) as manager:
         faults = [*_migration_faults(manager), *_differences(manager.engine, config.dialect)]
         with closing(manager.take_connection()) as pooled:
-            asked = describer(config.dialect, pooled.driver_connection)
+            asked = review_backend(config.dialect, pooled.driver_connection)
             yield Target(config.dialect, config.safe_url, asked, faults)
 
 
@@ -85,7 +85,7 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
         manager.create_tables()
         faults = _differences(manager.engine, dialect)
         pooled = stack.enter_context(closing(manager.take_connection()))
-        asked = describer(dialect, pooled.driver_connection)
+        asked = review_backend(dialect, pooled.driver_connection)
         place = "in memory" if server.is_memory else f"on {server.safe_url}"
         name = f"a scratch database {place}"
         yield Target(dialect, name, asked, faults, is_scratch=True)

@@ -1,4 +1,4 @@
-"""The kinds of values, and the backends' names for their types."""
+"""The kinds of values, and PostgreSQL's names for their types, which the lock has."""
 
 from enum import StrEnum
 from typing import Final
@@ -15,35 +15,6 @@ class ValueKind(StrEnum):
     TIME = "time"
     JSON = "json"
     BYTES = "bytes"
-
-
-# Type names of the protocol, and of SQL.
-MYSQL_NAMES: Final = {
-    "TINY": "TINYINT",
-    "SHORT": "SMALLINT",
-    "INT24": "MEDIUMINT",
-    "LONG": "INT",
-    "LONGLONG": "BIGINT",
-    "NEWDECIMAL": "DECIMAL",
-}
-
-
-def mysql_kinds() -> dict[int, ValueKind]:
-    """Return the kinds by the protocol's numbers of their types."""
-    from pymysql.constants import FIELD_TYPE as TYPE
-
-    text = (TYPE.VARCHAR, TYPE.VAR_STRING, TYPE.STRING, TYPE.BLOB, TYPE.TINY_BLOB)
-    return {
-        **dict.fromkeys((*text, TYPE.MEDIUM_BLOB, TYPE.LONG_BLOB), ValueKind.TEXT),
-        **dict.fromkeys((TYPE.TINY, TYPE.SHORT, TYPE.INT24, TYPE.LONG), ValueKind.INTEGER),
-        TYPE.LONGLONG: ValueKind.INTEGER,
-        TYPE.FLOAT: ValueKind.FLOAT,
-        TYPE.DOUBLE: ValueKind.FLOAT,
-        TYPE.NEWDECIMAL: ValueKind.DECIMAL,
-        TYPE.DATETIME: ValueKind.TIME,
-        TYPE.TIMESTAMP: ValueKind.TIME,
-        TYPE.JSON: ValueKind.JSON,
-    }
 
 
 POSTGRESQL_KINDS: Final = {

@@ -16,7 +16,8 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.explain import Plan, explainer, writes
+from cardlink_sql.review.backend import Plan, asking
+from cardlink_sql.review.footprint import writes
 from cardlink_sql.review.impact import find_query
 from cardlink_sql.review.samples import given, placeholders
 
@@ -70,7 +71,7 @@ def explain(
     # MySQL does not explain what writes in a session that only reads.
     read_only = not (config.is_mysql and writes(query))
     refuse_missing(config)
-    with DatabaseManager(config, read_only=read_only) as manager, explainer(manager) as asked:
+    with DatabaseManager(config, read_only=read_only) as manager, asking(manager) as asked:
         if as_json:
             plan = asked.document(query, values | missing, order, analyze=analyze)
             _print_document(query, order, missing, plan)

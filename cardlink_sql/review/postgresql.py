@@ -1,4 +1,4 @@
-"""The scans and sorts in PostgreSQL's EXPLAIN.
+"""PostgreSQL: its description of a prepared statement, and EXPLAIN's document.
 
 ``enable_seqscan`` is off, so that even a small table is read whole only if no index serves.
 Reading an index without a condition on its first column is a scan too, unless it costs less than
@@ -8,12 +8,21 @@ planner expects.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Final
 
+from sqlalchemy.pool import PoolProxiedConnection
+
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import GROWING
+from cardlink_sql.review.backend import Description, Refused, ReviewBackend, Typed
 from cardlink_sql.review.dataset import SIZES
 from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
+from cardlink_sql.review.value_kinds import POSTGRESQL_KINDS, ValueKind
+from cardlink_sql.review.variants import Variant
 
 Node = dict[str, Any]
 
@@ -34,6 +43,90 @@ _CAST: Final = re.compile(
     r"::(?:timestamp with time zone|character varying|double precision|\w+)(?:\(\d+\))?(?:\[\])?"
 )
 _BRACKETED_NAME: Final = re.compile(r"(?<!\w)\((\w+(?:\.\w+)?)\)")
+
+
+class PostgreSQL(ReviewBackend):
+    """Asks PostgreSQL about statements."""
+
+    dialect = Dialect.POSTGRESQL
+    product = "PostgreSQL"
+    version_parts = 1
+    gathers = (
+        ("wait_for_disk", False),
+        ("freeze_statistics", True),
+        ("read_every_row", False),
+        ("gather", True),
+        ("sample_again", False),
+        ("commit_as_before", False),
+    )
+
+    def describe(self, variant: Variant) -> Description:
+        self._prepare(variant.sql())
+        found = self._connection.pgconn.describe_prepared(b"")
+        parameters = tuple(
+            self._typed(name, found.param_type(i)) for i, name in enumerate(variant.names)
+        )
+        columns = tuple(
+            self._typed(
+                found.fname(i).decode(),
+                found.ftype(i),
+                found.fmod(i),
+                nullable=self._nullable.get((found.ftable(i), found.ftablecol(i))),
+            )
+            for i in range(found.nfields)
+        )
+        return Description(parameters, columns)
+
+    def kinds(self, variant: Variant) -> Mapping[str, ValueKind]:
+        parameters = self.describe(variant).parameters
+        return {one.name: one.kind for one in parameters if one.kind is not None}
+
+    @contextmanager
+    def planning(self, manager: DatabaseManager, pooled: PoolProxiedConnection) -> Iterator[None]:
+        del manager
+        self._statements.rows("review.plan_by_indexes")
+        try:
+            yield
+        finally:
+            pooled.invalidate()  # and with it the settings
+
+    def shapes(
+        self, variant: Variant, values: Mapping[str, Any]
+    ) -> Iterator[tuple[str, PlanShape]]:
+        (document,) = self.document(variant.query, values, variant.order)
+        yield "", read_postgresql_plan(document["Plan"])
+
+    def _verb(self, *, analyze: bool, as_json: bool) -> str:
+        options = [*(["ANALYZE", "BUFFERS"] if analyze else []), *(["FORMAT JSON"] * as_json)]
+        return f"EXPLAIN ({', '.join(options)})" if options else "EXPLAIN"
+
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
+        from psycopg.pq import DiagnosticField
+
+        done = self._connection.pgconn.prepare(b"", sql.encode())
+        what = done.error_field(DiagnosticField.MESSAGE_PRIMARY)
+        if what is not None:
+            place = done.error_field(DiagnosticField.STATEMENT_POSITION)
+            hint = done.error_field(DiagnosticField.MESSAGE_HINT)
+            said = what.decode() + (f" ({hint.decode()})" if hint else "")
+            raise Refused(said, int(place) - 1 if place else None)
+
+    def _typed(
+        self, name: str, oid: int, modifier: int = -1, *, nullable: bool | None = None
+    ) -> Typed:
+        found = self._connection.adapters.types.get(oid)
+        type_name = str(oid) if found is None else found.name
+        if type_name == "varchar" and modifier >= 4:
+            type_name = f"varchar({modifier - 4})"
+        return Typed(name, type_name, POSTGRESQL_KINDS.get(type_name.partition("(")[0]), nullable)
+
+    @cached_property
+    def _nullable(self) -> dict[tuple[int, int], bool]:
+        rows = self._statements.rows("review.nullable_columns")
+        return {(relation, number): nullable for relation, number, nullable in rows}
+
+
+BACKEND: Final = PostgreSQL
 
 
 def read_postgresql_plan(plan: Node) -> PlanShape:

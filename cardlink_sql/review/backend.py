@@ -1,0 +1,265 @@
+"""What a database says of a statement: its types, its plan. One class for each dialect.
+
+Each subclass is in the module named as its dialect. Nothing is written.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+from sqlalchemy.pool import PoolProxiedConnection
+
+from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.dialect import Dialect
+from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.queries import Query
+from cardlink_sql.review.shapes import PlanShape
+from cardlink_sql.review.value_kinds import ValueKind
+from cardlink_sql.review.variants import Variant
+from cardlink_sql.schema.migrator import driver
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A result column, or a parameter.
+
+    Attributes:
+        name: its name.
+        type: the backend's name for it; None if the backend does not report it.
+        kind: the kind of that type; None if it is not reported, or specific to the backend.
+        nullable: whether it can be NULL; None if the backend does not report it.
+    """
+
+    name: str
+    type: str | None = None
+    kind: ValueKind | None = None
+    nullable: bool | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """The parameters of a statement in the order of their placeholders, and its columns."""
+
+    parameters: tuple[Typed, ...]
+    columns: tuple[Typed, ...]
+
+
+class Refused(Exception):  # noqa: N818 - a signal inside the package, never raised to a caller
+    """Raised when a database refuses to prepare a statement.
+
+    Attributes:
+        what: the reason, in the database's words.
+        offset: the position in the statement, from 0, if reported.
+        word: the name that the database does not know, if reported.
+    """
+
+    def __init__(self, what: str, offset: int | None = None, word: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.offset = offset
+        self.word = word
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan as the database prints it.
+
+    Attributes:
+        columns: their names: one, for a plan that is text, or those of MySQL's table.
+        rows: the lines of the text, or the rows of the table.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+class ReviewBackend(ABC):
+    """Asks one backend about statements.
+
+    Attributes:
+        dialect: the dialect.
+        product: the server's name.
+        gathers: the statements that gather statistics, in their order, and whether each is sent
+            for every table.
+        version_parts: how many numbers of the version its plans depend on.
+    """
+
+    dialect: ClassVar[Dialect]
+    product: ClassVar[str]
+    gathers: ClassVar[tuple[tuple[str, bool], ...]]
+    version_parts: ClassVar[int] = 2
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._statements = InternalStatements(self.dialect, connection)
+
+    def server(self) -> str:
+        """Return the server's product name: SQLite, PostgreSQL, MariaDB or MySQL."""
+        return self.product
+
+    def has(self, needs: str) -> bool:
+        """Return whether the role can read the tables that a query declares it needs."""
+        try:
+            self._prepare(_reading(needs))
+        except Refused:
+            return False
+        return True
+
+    def is_denied(self, variant: Variant) -> bool:
+        """Return whether the role lacks only the rights to write that a statement needs."""
+        del variant
+        return False
+
+    def prepare(self, variant: Variant) -> None:
+        """Prepare a statement.
+
+        Raises:
+            Refused: the database refuses it.
+        """
+        self._prepare(variant.sql(), len(variant.names))
+
+    @abstractmethod
+    def describe(self, variant: Variant) -> Description:
+        """Return the parameters and columns of a statement that was prepared before.
+
+        Raises:
+            Refused: the database refuses it.
+        """
+
+    def kinds(self, variant: Variant) -> Mapping[str, ValueKind] | None:
+        """Return the kinds of a statement's parameters; ``None`` where none are reported.
+
+        Raises:
+            Refused: the database refuses the statement.
+        """
+        del variant
+        return None
+
+    def explain(
+        self,
+        query: Query,
+        parameters: Mapping[str, Any],
+        order: str | None = None,
+        *,
+        analyze: bool = False,
+    ) -> Plan:
+        """Return the plan of a query as text or a table, for people.
+
+        Args:
+            query: any but a ``:copy``, which has no plan.
+            parameters: as the driver takes them; they select the optional lines.
+            order: one of the query's orders.
+            analyze: run the query and measure it; only for a query that does not write.
+
+        Raises:
+            QueryError: the parameters do not fit, or the database refuses the statement.
+        """
+        statement = query.statement(parameters, order)
+        verb = self._verb(analyze=analyze, as_json=False)
+        columns, rows = self._ask(query, verb, statement.sql, statement.pick(parameters))
+        if len(columns) == 1:
+            rows = [(line,) for (text,) in rows for line in str(text).rstrip().split("\n")]
+        return Plan(columns, rows)
+
+    def document(
+        self,
+        query: Query,
+        parameters: Mapping[str, Any],
+        order: str | None = None,
+        *,
+        analyze: bool = False,
+    ) -> Any:
+        """Return the plan of a query for programs: PostgreSQL's and MySQL's JSON, SQLite's rows.
+
+        Parameters and errors are those of :meth:`explain`.
+        """
+        statement = query.statement(parameters, order)
+        verb = self._verb(analyze=analyze, as_json=True)
+        _, rows = self._ask(query, verb, statement.sql, statement.pick(parameters))
+        first = rows[0][0]
+        try:
+            return json.loads(first) if isinstance(first, str) else first
+        except ValueError:
+            return str(first).splitlines()  # MySQL's EXPLAIN ANALYZE is text
+
+    def planning(
+        self, manager: DatabaseManager, pooled: PoolProxiedConnection
+    ) -> AbstractContextManager[None]:
+        """Return a block in which :meth:`shapes` may be called.
+
+        Args:
+            manager: of a database with the data set in it.
+            pooled: the connection.
+        """
+        del manager, pooled
+        return nullcontext()
+
+    @abstractmethod
+    def shapes(
+        self, variant: Variant, values: Mapping[str, Any]
+    ) -> Iterator[tuple[str, PlanShape]]:
+        """Yield the shapes of a statement's plans, each after what sets it apart from the first.
+
+        Args:
+            variant: the statement.
+            values: of its parameters, as the driver takes them.
+        """
+
+    @abstractmethod
+    def _prepare(self, sql: str, parameters: int = 0) -> None:
+        """Prepare a statement with a number of placeholders."""
+
+    @abstractmethod
+    def _verb(self, *, analyze: bool, as_json: bool) -> str:
+        """Return what goes before a statement to explain it."""
+
+    def _ask(
+        self, query: Query, verb: str, sql: str, values: tuple[Any, ...]
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Return the columns and the rows of an answer."""
+        with closing(self._connection.cursor()) as cursor:
+            try:
+                cursor.execute(f"{verb} {sql}".strip(), values)
+                rows = [tuple(row) for row in cursor.fetchall()]
+            except backend_of(self.dialect).driver_errors as error:
+                said = driver.message(error)
+                needs = query.source.needs
+                remedy = f"it needs {needs}" if needs else "see: cardlink-db sql check"
+                raise query.fault(f"no plan: {said}", remedy) from error
+            return tuple(column[0] for column in cursor.description), rows
+
+
+def review_backend_class(dialect: Dialect) -> type[ReviewBackend]:
+    """Return the class of a dialect."""
+    found: type[ReviewBackend] = import_module(f"cardlink_sql.review.{dialect.value}").BACKEND
+    return found
+
+
+def review_backend(dialect: Dialect, connection: Any) -> ReviewBackend:
+    """Return what asks a database about statements.
+
+    Args:
+        dialect: the dialect of the connection.
+        connection: the driver's, in autocommit mode.
+    """
+    return review_backend_class(dialect)(connection)
+
+
+@contextmanager
+def asking(manager: DatabaseManager) -> Iterator[ReviewBackend]:
+    """Yield what asks a manager's database about statements, over one connection of it."""
+    with closing(manager.take_connection()) as pooled:
+        yield review_backend(manager.dialect, pooled.driver_connection)
+
+
+def _reading(needs: str) -> str:
+    """Return a statement that reads what a query needs: ``table`` to ``schema.table.column``."""
+    *table, column = needs.split(".")
+    if len(table) < 2:
+        table, column = needs.split("."), "1"
+    return f"SELECT {column} FROM {'.'.join(table)}"  # noqa: S608 - the parser accepts only names
