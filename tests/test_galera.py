@@ -16,8 +16,8 @@ from cardlink_sql import DatabaseManager, Keyring, MigrationError, UnitOfWork
 from cardlink_sql.operations.key_rotation import rotate_keys
 from cardlink_sql.operations.retention import purge
 from cardlink_sql.schema.migrator import Migrator
-from cardlink_sql.schema.migrator.backends import BACKENDS
-from cardlink_sql.schema.migrator.locks import ClusterLock
+from cardlink_sql.schema.migrator.backend import migration_backend
+from cardlink_sql.schema.migrator.mysql import ClusterLock
 from cardlink_sql.transfer.exchange import Conflict, Selection, export, import_file
 from tests.conftest import add, card, device, wait_until
 
@@ -57,7 +57,7 @@ def test_a_lock_of_another_node_is_named_and_ends_with_its_connection(
 ) -> None:
     connections = [nodes[0].engine.raw_connection() for _ in range(2)]
     dialect = nodes[0].dialect
-    lock = ClusterLock(*(BACKENDS[dialect](one.driver_connection) for one in connections))
+    lock = ClusterLock(*(migration_backend(dialect, one.driver_connection) for one in connections))
     assert lock.try_acquire()
     with pytest.raises(MigrationError, match="another node of the cluster"):
         Migrator(nodes[1].engine, dialect, lock_timeout=0.1).migrate()

@@ -28,7 +28,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder, warn_skipped
 from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
-from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.backend import migration_backend
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.journal import Journal
 from cardlink_sql.schema.migrator.sqltext import split
@@ -631,11 +631,12 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
     site.write(THREE)
     pooled = site.engine.raw_connection()
     if site.dialect is SQLITE:
-        lock: locks.MigrationLock = locks.FileLock(Path(str(site.config.engine_url.database)))
+        file = Path(str(site.config.engine_url.database))
+        lock: locks.MigrationLock | None = locks.FileLock(file)
         named = f"process {os.getpid()} on {socket.gethostname()}, since 20"
     else:
-        backend = BACKENDS[site.dialect](pooled.driver_connection)
-        lock = locks.server_lock(backend)
+        backend = migration_backend(site.dialect, pooled.driver_connection)
+        lock = backend.lock()
         user = site.engine.url.username
         number = "CONNECTION_ID()" if site.dialect is MYSQL else "pg_backend_pid()"
         cursor = pooled.cursor()

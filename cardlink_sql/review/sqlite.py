@@ -37,7 +37,7 @@ from cardlink_sql.review.scratch import scratch_database
 from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
 from cardlink_sql.review.statement import ParsedStatement
 from cardlink_sql.review.variants import Variant
-from cardlink_sql.schema.ddl.types import SQLALCHEMY, type_name
+from cardlink_sql.schema.ddl.forms import FORMS, type_name
 
 Node = dict[str, Any]
 # For each index, the rows that share its first column, its first two, and so on.
@@ -168,7 +168,7 @@ def _sqlite_column(name: str, origin: tuple[str | None, str] | None) -> Typed:
     if origin is None or origin[0] is None:
         return Typed(name)
     column = metadata.tables[origin[0]].columns[origin[1]]
-    kind = type_name(column.type, SQLALCHEMY[Dialect.SQLITE]())
+    kind = type_name(column.type, FORMS[Dialect.SQLITE].sqlalchemy)
     return Typed(name, kind, kind_of(column), bool(column.nullable))
 
 

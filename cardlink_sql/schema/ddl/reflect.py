@@ -17,9 +17,8 @@ from sqlalchemy.exc import SAWarning
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.schema.ddl.declared import MYSQL_OPTIONS
+from cardlink_sql.schema.ddl.forms import FORMS, type_name
 from cardlink_sql.schema.ddl.model import Check, Column, ForeignKey, Index, Key, Table
-from cardlink_sql.schema.ddl.types import type_name
 
 # MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
 BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
@@ -256,7 +255,7 @@ class _MySQL(_TableReader):
     def _options(self, table: str) -> str | None:
         engine, collation = self._rows("options", table)[0]
         if collation in BYTE_COLLATIONS:
-            return MYSQL_OPTIONS.replace("InnoDB", engine)
+            return str(FORMS[Dialect.MYSQL].options).replace("InnoDB", engine)
         charset = collation.partition("_")[0]
         return f"ENGINE = {engine} DEFAULT CHARSET = {charset} COLLATE = {collation}"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator.backends import MigrationBackend
+from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import (
     Direction,
     MigrationStatement,

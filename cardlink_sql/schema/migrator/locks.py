@@ -10,12 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.faults import CONFLICTS, Fault
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator.backends import MigrationBackend
 
 if sys.platform == "win32":
     import msvcrt
@@ -23,8 +19,6 @@ else:
     import fcntl
 
 _POLL: Final = 0.05
-# Another node of a cluster holds the row, has just made it, or drops its table.
-_OTHERS_WON: Final = (*CONFLICTS, Fault.DUPLICATE, Fault.NO_TABLE)
 # After the text, because Windows does not let others read locked bytes.
 _WINDOWS_LOCKED_BYTE: Final = 1 << 20
 
@@ -115,101 +109,6 @@ class FileLock:
         with suppress(FileNotFoundError):
             return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
         return False
-
-
-class _ServerLock:
-    """A lock of the connection; the server frees it when the connection ends."""
-
-    def __init__(self, backend: MigrationBackend) -> None:
-        self._backend = backend
-
-    def release(self) -> None:
-        with suppress(self._backend.connection.Error):  # a lost connection has freed it
-            self._backend.send("unlock").fetchone()
-
-
-class PostgreSQLLock(_ServerLock):
-    """PostgreSQL's advisory lock."""
-
-    def try_acquire(self) -> bool:
-        client_pid = self._backend.connection.pgconn.backend_pid
-        (is_taken,) = self._backend.send("lock", client_pid=client_pid).fetchone()
-        if is_taken is None:
-            raise MigrationError(
-                "a migration needs its own connection, and this one goes through a pooler",
-                remedy="name the server itself, not the pooler: --url",
-            )
-        return bool(is_taken)
-
-    def holder(self) -> str:
-        """Return process, user, application, address and time, from pg_stat_activity."""
-        row = self._backend.send("lock_holder").fetchone()
-        if row is None:
-            return "it has just ended"
-        pid, user, application, address, since = row
-        return (
-            f"process {pid} of the server, user {user}, application {application!r}, "
-            f"from {address or 'the local socket'}, connected since {since}"
-        )
-
-
-class MySQLLock(_ServerLock):
-    """MySQL's named lock."""
-
-    def try_acquire(self) -> bool:
-        return bool(self._backend.send("lock").fetchone()[0])
-
-    def holder(self) -> str:
-        """Return connection, user, host and time, from the server's process list."""
-        number, user, host, seconds, state = self._backend.send("lock_holder").fetchone()
-        if number is None:
-            return "it has just ended"
-        if user is None:
-            return f"connection {number} of the server (the PROCESS privilege would show whose)"
-        doing = f", {state}" if state else ""
-        return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
-
-
-class ClusterLock:
-    """A Galera cluster's lock: a row that a transaction changes on all nodes and never commits.
-
-    Args:
-        backend: the connection that migrates.
-        keeper: another, which the lock keeps busy: a DDL statement commits its connection's work.
-    """
-
-    def __init__(self, backend: MigrationBackend, keeper: MigrationBackend) -> None:
-        self._backend = backend
-        self._keeper = keeper
-
-    def try_acquire(self) -> bool:
-        driver, keeper = backend_of(self._backend.dialect), self._keeper
-        try:
-            self._backend.make_lock_row()
-            keeper.send("stream")
-            keeper.connection.cursor().execute(driver.begin)
-            is_taken = bool(keeper.send("lock_cluster", now=times.utc_now()).rowcount)
-        except keeper.connection.Error as error:
-            if driver.diagnose(error)[0] not in _OTHERS_WON:
-                raise
-            is_taken = False
-        if not is_taken:
-            self.release()
-        return is_taken
-
-    def release(self) -> None:
-        self._keeper.rollback()
-
-    def holder(self) -> str:
-        """Say where the holder is; a node does not see the sessions of others."""
-        return "it migrates through another node of the cluster"
-
-
-def server_lock(backend: MigrationBackend) -> MigrationLock:
-    """Return the server's lock, for the connection that will migrate."""
-    if backend.dialect is Dialect.POSTGRESQL:
-        return PostgreSQLLock(backend)
-    return MySQLLock(backend)
 
 
 def _lock_file(file: IO[str]) -> bool:

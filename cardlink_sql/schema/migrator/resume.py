@@ -1,13 +1,12 @@
 """Statements that cannot be undone, and how to continue after an interrupted one."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from cardlink_sql.database.internal import text_to_paste
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.schema.migrator import driver
-from cardlink_sql.schema.migrator.backends import MigrationBackend
+from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.bookkeeping import JOURNAL_TABLE
 from cardlink_sql.schema.migrator.files import (
     Direction,
@@ -17,16 +16,6 @@ from cardlink_sql.schema.migrator.files import (
 )
 from cardlink_sql.schema.migrator.journal import JournalEntry
 
-# Statements that can commit together with their entry in the journal.
-_SHARES: Final = {
-    Dialect.MYSQL: re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE),
-    Dialect.SQLITE: re.compile(r"\s*(?!VACUUM|PRAGMA|ATTACH|DETACH)\w", re.IGNORECASE),
-    Dialect.POSTGRESQL: re.compile(
-        r"(?!.*\bCONCURRENTLY\b)\s*(?!VACUUM|REINDEX|CALL|DO\b|ALTER\s+SYSTEM"
-        r"|(?:CREATE|DROP|ALTER)\s+(?:DATABASE|TABLESPACE|SUBSCRIPTION))\w",
-        re.IGNORECASE | re.DOTALL,
-    ),
-}
 _REPEATABLE: Final = re.compile(
     r"\s*(CREATE|ALTER|DROP|SET|GRANT|REVOKE|ANALYZE|OPTIMIZE|TRUNCATE|VACUUM|PRAGMA|REINDEX)\b",
     re.IGNORECASE,
@@ -38,11 +27,6 @@ _NAMELESS: Final = re.compile(
     r"|FOREIGN\s+KEY|CHECK)\s*\(",
     re.IGNORECASE,
 )
-_CONCURRENT_INDEX: Final = re.compile(
-    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?"
-    r'("(?:[^"]|"")+"|\w+)',
-    re.IGNORECASE,
-)
 # MySQL and MariaDB: table, column, index, key, routine, trigger, event, constraint.
 _EXISTS: Final = frozenset(
     {1007, 1050, 1060, 1061, 1068, 1304, 1359, 1537, 1826, 3822}
@@ -52,11 +36,6 @@ _GONE: Final = frozenset(
     {1008, 1051, 1091, 1305, 1360, 1539, 3821, 4092} | {"3F000", "42P01", "42703", "42704", "42883"}
 )
 _MARIADB_DUPLICATE_FOREIGN_KEY: Final = (1005, "errno: 121")
-
-
-def shares_transaction(dialect: Dialect, statement: MigrationStatement) -> bool:
-    """Return whether a statement can be committed together with its entry in the journal."""
-    return _SHARES[dialect].match(statement.code) is not None
 
 
 def is_setting(statement: MigrationStatement) -> bool:
@@ -103,7 +82,7 @@ def took_effect(statement: MigrationStatement, error: BaseException | None) -> b
 
 def clear_away(backend: MigrationBackend, statement: MigrationStatement) -> None:
     """Drop the invalid index that a failed CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
-    for schema, index in _invalid_indexes(backend, statement):
+    for schema, index in backend.invalid_indexes(statement):
         backend.send("drop_index", schema=schema, index=index)
 
 
@@ -111,17 +90,8 @@ def leftovers(backend: MigrationBackend, statement: MigrationStatement) -> list[
     """Return the statements that drop what :func:`clear_away` would."""
     return [
         text_to_paste(backend.dialect, "migrations.drop_index", schema=schema, index=index)
-        for schema, index in _invalid_indexes(backend, statement)
+        for schema, index in backend.invalid_indexes(statement)
     ]
-
-
-def _invalid_indexes(backend: MigrationBackend, statement: MigrationStatement) -> list[Any]:
-    match = _CONCURRENT_INDEX.search(statement.text)
-    if backend.dialect is not Dialect.POSTGRESQL or match is None:
-        return []
-    name = match[1]
-    plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-    return list(backend.send("invalid_indexes", name=plain).fetchall())
 
 
 def _undecided(migration: SQLMigration, statement: MigrationStatement) -> MigrationError:

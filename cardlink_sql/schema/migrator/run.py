@@ -8,7 +8,7 @@ from cardlink_sql.database.faults import CONFLICTS, error_for
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator import driver, resume
-from cardlink_sql.schema.migrator.backends import MigrationBackend
+from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import (
     Direction,
     MigrationStatement,
@@ -96,7 +96,7 @@ class _ByStatement:
             if resume.is_setting(statement):  # of a session that has ended
                 self._backend.run(statement)
         for statement in self._statements[self._entry.statements_done :]:
-            if resume.shares_transaction(self._backend.dialect, statement):
+            if self._backend.shares_transaction(statement):
                 self._run_with_entry(statement)
             else:
                 self._run_alone(statement)

@@ -18,7 +18,7 @@ from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import driver, locks
-from cardlink_sql.schema.migrator.backends import BACKENDS, MigrationBackend
+from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES, MIGRATION_TABLE
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
 from cardlink_sql.schema.migrator.journal import Journal
@@ -242,21 +242,18 @@ class Migrator:
 
     @contextmanager
     def _lock_of_server(self, backend: MigrationBackend) -> Iterator[None]:
-        if self._dialect is Dialect.SQLITE:
-            yield
-            return
-        with locks.held(locks.server_lock(backend), self._lock_timeout):
+        with backend.locked(self._lock_timeout):
             if not backend.join_cluster():
                 yield
                 return
             with closing(self._connect()) as pooled:
-                lock = locks.ClusterLock(backend, self._backend(pooled.driver_connection))
+                lock = backend.cluster_lock(self._backend(pooled.driver_connection))
                 pooled.detach()
                 with locks.held(lock, self._lock_timeout):
                     yield
 
     def _backend(self, connection: Any) -> MigrationBackend:
-        return BACKENDS[self._dialect](connection)
+        return migration_backend(self._dialect, connection)
 
     @property
     def _driver_error(self) -> type[Exception]:

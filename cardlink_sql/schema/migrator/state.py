@@ -8,7 +8,7 @@ from typing import Any
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.schema.migrator import bookkeeping, table_locks
-from cardlink_sql.schema.migrator.backends import MigrationBackend
+from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration
 from cardlink_sql.schema.migrator.journal import Journal, JournalEntry
 from cardlink_sql.schema.migrator.kinds import tables_of_indexes

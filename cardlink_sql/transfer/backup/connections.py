@@ -7,7 +7,7 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.model.tables import event_counter
-from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.backend import migration_backend
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def go_on(statements: InternalStatements) -> None:
     (that takes a thousand events a second for as long as it lives), and leaves at least one number
     out, for a missing number is what a listener reports. A schema before the events has no counter.
     """
-    backend = BACKENDS[statements.dialect](statements.connection)
+    backend = migration_backend(statements.dialect, statements.connection)
     if event_counter.name in backend.table_names():
         beyond = int(times.utc_now().timestamp() * 1000)
         statements.execute("backup.advance_event_counter", beyond=beyond)

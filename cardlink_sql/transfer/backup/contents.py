@@ -8,7 +8,7 @@ from cardlink_sql.errors import DatabaseError, MigrationError, ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.schema.migrator import bookkeeping
-from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.backend import migration_backend
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.transfer.backup.manifest import Contents
 
@@ -22,7 +22,7 @@ LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role r
 
 def read_contents(statements: InternalStatements) -> Contents:
     """Return what a database holds; in a transaction the figures agree."""
-    backend = BACKENDS[statements.dialect](statements.connection)
+    backend = migration_backend(statements.dialect, statements.connection)
     present = backend.table_names()
     migrations: tuple[str, ...] = ()
     if bookkeeping.MIGRATION_TABLE in present:

@@ -14,8 +14,7 @@ from cardlink_sql.database.mysql import is_true
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.schema.migrator import locks
-from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.backend import migration_backend
 from cardlink_sql.transfer.backup.connections import own_connection
 from cardlink_sql.transfer.backup.container import Payload
 from cardlink_sql.transfer.backup.contents import (
@@ -87,9 +86,9 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
     """
     with own_connection(manager) as server:
         database = manager.config.engine_url.database or ""
-        backend = BACKENDS[Dialect.MYSQL](server.connection)
+        backend = migration_backend(Dialect.MYSQL, server.connection)
         # A change to a table ends the snapshot's view of it.
-        with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
+        with backend.locked(LOCK_TIMEOUT_MS / 1000):
             contents = read_contents(server)
             refuse_nothing(contents, manager.config.safe_url)
             refuse_unseen(contents, Dialect.MYSQL, manager.config.safe_url)

@@ -13,8 +13,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.schema.migrator import locks
-from cardlink_sql.schema.migrator.backends import BACKENDS
+from cardlink_sql.schema.migrator.backend import migration_backend
 from cardlink_sql.transfer.backup import jsonl, mysql, postgresql
 from cardlink_sql.transfer.backup.connections import go_on, own_connection
 from cardlink_sql.transfer.backup.container import Container
@@ -145,8 +144,8 @@ def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnPro
             with _unpacked(backup, on_progress) as file:
                 jsonl.load(manager, file, backup.manifest, str(backup.path))
         else:
-            backend = BACKENDS[manager.dialect](server.connection)
-            with locks.held(locks.server_lock(backend), LOCK_TIMEOUT_MS / 1000):
+            backend = migration_backend(manager.dialect, server.connection)
+            with backend.locked(LOCK_TIMEOUT_MS / 1000):
                 _load_dump(manager, server, backup, on_progress)
         go_on(server)
 

@@ -1,17 +1,20 @@
-"""yoyo's bookkeeping over a connection of ours.
+"""yoyo's bookkeeping over a connection of ours: one class for each dialect.
 
-yoyo's own backends would open their own connections, lock with a row that outlives its process,
-and record a migration in another transaction than the one that applied it.
+Each subclass is in the module named as its dialect. yoyo's own backends would open their own
+connections, lock with a row that outlives its process, and record a migration in another
+transaction than the one that applied it.
 """
 
 import getpass
 import os
+import re
 import socket
 import uuid
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
 from typing import Any, ClassVar, Final
 
 from cardlink_sql.database.backend import backend_of
@@ -19,8 +22,9 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator import bookkeeping, driver
-from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
+from cardlink_sql.schema.migrator import bookkeeping
+from cardlink_sql.schema.migrator.files import MigrationStatement
+from cardlink_sql.schema.migrator.locks import MigrationLock, held
 
 _NAME_LENGTH: Final = 255
 # How many sessions to name; the one in its transaction for longest is the likeliest.
@@ -33,6 +37,8 @@ class MigrationBackend:
     dialect: ClassVar[Dialect]
     has_transactional_ddl: ClassVar[bool] = True
     ends_a_session: ClassVar[str] = ""
+    # Statements that can commit together with their entry in the journal.
+    shares: ClassVar[re.Pattern[str]]
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -87,6 +93,33 @@ class MigrationBackend:
             )
         else:
             self.send("unmark_applied", migration_hash=migration.hash)
+
+    def shares_transaction(self, statement: MigrationStatement) -> bool:
+        """Return whether a statement can be committed together with its entry in the journal."""
+        return self.shares.match(statement.code) is not None
+
+    def lock(self) -> MigrationLock | None:
+        """Return the server's lock, for the connection that migrates; SQLite's is a file."""
+        return None
+
+    def locked(self, timeout: float) -> AbstractContextManager[None]:
+        """Hold the server's lock in a block, after waiting for it for so many seconds at most."""
+        lock = self.lock()
+        return nullcontext() if lock is None else held(lock, timeout)
+
+    def cluster_lock(self, keeper: "MigrationBackend") -> MigrationLock:
+        """Return the lock of the cluster that :meth:`join_cluster` found.
+
+        Args:
+            keeper: of another connection, which the lock keeps busy: a DDL statement commits its
+                connection's work.
+        """
+        raise NotImplementedError
+
+    def invalid_indexes(self, statement: MigrationStatement) -> list[Any]:
+        """Return schema and name of the indexes that a statement left invalid, where one can."""
+        del statement
+        return []
 
     def lock_holders(self) -> str:
         """Return who may hold the lock that a statement waited for, and how to end each session."""
@@ -171,109 +204,27 @@ class MigrationBackend:
         return value.astimezone(UTC).replace(tzinfo=None) if is_zoned else value
 
 
-class SQLite(MigrationBackend):
-    """SQLite: foreign keys are off while tables are rebuilt, and checked before the commit."""
+class ServerLock:
+    """A lock of the connection; the server frees it when the connection ends."""
 
-    dialect = Dialect.SQLITE
+    def __init__(self, backend: MigrationBackend) -> None:
+        self._backend = backend
 
-    def prepare(self) -> None:
-        """Switch foreign keys off, which SQLite allows only outside a transaction.
-
-        With them on, the DROP TABLE of a rebuild would delete the rows that refer to it.
-        """
-        self.send("foreign_keys_off")
-
-    def restore(self) -> None:
-        """End any open transaction and switch foreign keys on."""
-        self.rollback()
-        self.send("foreign_keys_on")
-
-    def run_whole(self, migration: Any, direction: str) -> None:
-        """Run the statements, then check that every row still has the row that it refers to."""
-        before = self._orphans(migration)
-        super().run_whole(migration, direction)
-        if lost := self._orphans(migration) - before:
-            (child, parent), count = lost.most_common(1)[0]
-            raise MigrationError(
-                f"{count} row(s) of {child} would refer to rows of {parent} that do not exist",
-                migration.where,
-                "nothing was kept; correct the migration",
-            )
-
-    def _orphans(self, migration: Any) -> Counter[tuple[str, str]]:
-        try:
-            rows = self.send("orphans").fetchall()
-        except self.connection.Error as error:
-            raise MigrationError(
-                driver.message(error),
-                migration.where,
-                "nothing was kept; a foreign key must refer to a primary key or a unique one",
-            ) from error
-        return Counter((child, parent) for child, _rowid, parent, _key in rows)
-
-    def _bind(self, value: Any) -> Any:
-        bound = super()._bind(value)
-        return bound.isoformat(" ") if isinstance(bound, datetime) else bound
+    def release(self) -> None:
+        with suppress(self._backend.connection.Error):  # a lost connection has freed it
+            self._backend.send("unlock").fetchone()
 
 
-class MySQL(MigrationBackend):
-    """MySQL and MariaDB: each DDL statement commits by itself."""
-
-    dialect = Dialect.MYSQL
-    has_transactional_ddl = False
-    ends_a_session = "KILL {};"
-
-    def join_cluster(self) -> bool:
-        """Read what all nodes of a Galera cluster committed; return whether there is one."""
-        nodes = sum(int(size) for _name, size in self.send("cluster_size").fetchall())
-        if nodes:
-            self.send("await_cluster")
-        return bool(nodes)
+def migration_backend(dialect: Dialect, connection: Any) -> MigrationBackend:
+    """Return the migrator's side of a driver's connection."""
+    return _class_of(dialect)(connection)
 
 
-class PostgreSQL(MigrationBackend):
-    """PostgreSQL."""
-
-    dialect = Dialect.POSTGRESQL
-    ends_a_session = "SELECT pg_terminate_backend({});"
-    _own_path = _path = ""
-
-    def prepare(self) -> None:
-        """Have the server notice within a second if this process dies."""
-        # Unavailable on some platforms; the lock is then freed when the statement ends.
-        with suppress(self.connection.Error):
-            self.send("notice_dead_client")
-        self._own_path = self._path = self._search_path()
-
-    def start(self) -> None:
-        """Forget the search_path of the migration before."""
-        self._path = self._own_path
-
-    def run(self, statement: MigrationStatement) -> None:
-        """Run a statement under the migration's search_path, which is not the bookkeeping's."""
-        self._set_search_path(self._path)
-        try:
-            super().run(statement)
-        except StatementFailed:
-            if not backend_of(self.dialect).in_transaction(self.connection):
-                self._set_search_path(self._own_path)
-            raise
-        self._path = self._search_path()
-        self._set_search_path(self._own_path)
-
-    def _search_path(self) -> str:
-        return str(self.send("search_path").fetchone()[0])
-
-    def _set_search_path(self, path: str) -> None:
-        if self._path != self._own_path:
-            self.send("set_search_path", path=path)
-
-
-BACKENDS: Final[dict[Dialect, type[MigrationBackend]]] = {
-    Dialect.SQLITE: SQLite,
-    Dialect.MYSQL: MySQL,
-    Dialect.POSTGRESQL: PostgreSQL,
-}
+@cache
+def _class_of(dialect: Dialect) -> type[MigrationBackend]:
+    module = import_module(f"cardlink_sql.schema.migrator.{dialect.value}")
+    found: type[MigrationBackend] = module.BACKEND
+    return found
 
 
 def _user_name() -> str:
