@@ -21,7 +21,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from cardlink_sql.formats.junit import cases, read_report, reading, report_of
+from cardlink_sql.formats.junit import elements, read_report, reading, report_of
 from tests.conftest import MOMENT, card, device, dump, iccid, result
 
 SECOND = timedelta(seconds=1)
@@ -494,7 +494,7 @@ def test_of_much_output_the_end_is_kept() -> None:
     output = one.metadata["system_out"]  # type: ignore[call-overload]
     assert output.startswith("(200,010 characters, cut)\n")
     assert output.endswith("x end")
-    assert len(output) == cases.MAX_OUTPUT
+    assert len(output) == elements.MAX_OUTPUT
 
 
 def test_as_much_output_as_is_kept_fits(uow: UnitOfWork) -> None:

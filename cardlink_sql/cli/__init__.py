@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     try:
         # Half a second of imports, and Ctrl-C may come in any of them.
-        from cardlink_sql.cli.endings import heard
+        from cardlink_sql.cli.signals import heard
 
         with heard():
             from cardlink_sql.cli.commands import run

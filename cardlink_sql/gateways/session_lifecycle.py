@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.gateways.base import Gateway
-from cardlink_sql.model.choices import AnySessionType, SessionStatus, SessionType
+from cardlink_sql.model.choices import SESSION_ENDS, AnySessionType, SessionStatus, SessionType
 from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.times import utc_now
@@ -21,9 +21,7 @@ from cardlink_sql.model.times import utc_now
 _ACTIONS: Final = {
     "update": "updated",
     "start_session": "started",
-    "complete_session": "completed",
-    "fail_session": "failed",
-    "timeout_session": "timeout",
+    **{method: status.value for method, status in SESSION_ENDS.items()},
     "set_tls_info": "tls_info_set",
 }
 
@@ -128,8 +126,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
             NotFoundError: there is no such session.
             StateError: the session is not active, or ``at`` is before its start.
         """
-        values = {"status": SessionStatus.COMPLETED.value, "is_active": True}
-        return self._end("complete_session", session_id, values, at)
+        return self._end("complete_session", session_id, {"is_active": True}, at)
 
     def fail_session(
         self,
@@ -145,7 +142,6 @@ class SessionLifecycle(Gateway[OTASession, str]):
             StateError: the session has ended, or ``at`` is before its start.
         """
         values = {
-            "status": SessionStatus.FAILED.value,
             "error_code": self._bind["error_code"](error_code),
             "error_message": self._bind["error_message"](error_message),
         }
@@ -158,8 +154,7 @@ class SessionLifecycle(Gateway[OTASession, str]):
             NotFoundError: there is no such session.
             StateError: the session has ended, or ``at`` is before its start.
         """
-        values = {"status": SessionStatus.TIMEOUT.value}
-        return self._end("timeout_session", session_id, values, at)
+        return self._end("timeout_session", session_id, {}, at)
 
     def set_tls_info(
         self,
@@ -211,10 +206,9 @@ class SessionLifecycle(Gateway[OTASession, str]):
         self, name: str, session_id: str, values: dict[str, Any], at: datetime | None
     ) -> OTASession:
         """End a session ``at`` a time, or now: at its start where the clock was set back since."""
+        values = {**values, "status": SESSION_ENDS[name].value, "ended_at": self._time(at)}
         try:
-            return self._step(
-                name, session_id, {**values, "ended_at": self._time(at)}, "end_session"
-            )
+            return self._step(name, session_id, values, "end_session")
         except StateError:
             start = None if at is not None else self.start_of_active(session_id)
             if start is None:

@@ -15,7 +15,7 @@ from cardlink_sql.errors import (
     ValidationError,
 )
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.choices import Direction, SessionStatus
+from cardlink_sql.model.choices import SESSION_ENDS, Direction
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -23,12 +23,7 @@ from cardlink_sql.unit_of_work import UnitOfWork
 _REFUSALS: Final = (IntegrityError, NotFoundError, StateError, ValidationError)
 # A session takes each of these once, and keeps the time that it had.
 _BEGINS: Final = frozenset({"create_session", "open_session"})
-_ENDS: Final = {
-    "complete_session": SessionStatus.COMPLETED,
-    "fail_session": SessionStatus.FAILED,
-    "timeout_session": SessionStatus.TIMEOUT,
-}
-_ONCE: Final = _BEGINS | {"start_session"} | _ENDS.keys()
+_ONCE: Final = _BEGINS | {"start_session"} | SESSION_ENDS.keys()
 _KIB: Final = 1024
 # Sessions that are asked whether a COMMIT took place.
 _WITNESSES: Final = 3
@@ -97,7 +92,7 @@ class Item:
         if self.method == "start_session":
             return session.started_at == at
         times = (at, session.started_at) if self.is_now else (at,)
-        return session.status is _ENDS[self.method] and session.ended_at in times
+        return session.status is SESSION_ENDS[self.method] and session.ended_at in times
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +278,7 @@ class BatchWriter:
         for item in attempt.written:
             if item.method in _BEGINS:
                 self._logged[item.session_id] = 0
-            elif item.method in _ENDS:
+            elif item.method in SESSION_ENDS:
                 self._logged.pop(item.session_id, None)
             elif item.is_log and item.session_id in self._logged:
                 self._logged[item.session_id] += 1

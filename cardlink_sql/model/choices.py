@@ -1,7 +1,7 @@
 """The words that columns take: enumerations, and their values for type checkers."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 
 class DeviceType(StrEnum):
@@ -53,6 +53,13 @@ class SessionStatus(StrEnum):
         """Return whether a session in this status has ended."""
         return self not in (SessionStatus.PENDING, SessionStatus.ACTIVE)
 
+
+# The methods that end a session, and how.
+SESSION_ENDS: Final = {
+    "complete_session": SessionStatus.COMPLETED,
+    "fail_session": SessionStatus.FAILED,
+    "timeout_session": SessionStatus.TIMEOUT,
+}
 
 # A member, or its value.
 AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "failed", "timeout"]

@@ -27,7 +27,7 @@ from xml.parsers import expat
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.junit import values
-from cardlink_sql.formats.junit.cases import (
+from cardlink_sql.formats.junit.elements import (
     MAX_PROPERTY,
     VERDICTS,
     Clock,

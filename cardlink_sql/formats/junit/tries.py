@@ -7,7 +7,7 @@ that failed and whose teardown broke off as two.
 
 from typing import Final
 
-from cardlink_sql.formats.junit.cases import MAX_OUTPUT, Suite, count_of, cut, number_tries
+from cardlink_sql.formats.junit.elements import MAX_OUTPUT, Suite, count_of, cut, number_tries
 from cardlink_sql.formats.junit.report import Case
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.validation import MAX_TEXT

@@ -1,4 +1,4 @@
-"""The parts of a JUnit report that make a test, and its tries."""
+"""The elements of a JUnit report while it is read: suites, tests and their verdicts."""
 
 import hashlib
 from dataclasses import dataclass, field
