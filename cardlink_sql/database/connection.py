@@ -1,6 +1,6 @@
 """One connection of the pool, and the one place where statements go out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Final, TypeVar
 from weakref import ref
@@ -10,13 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.pipeline import (
-    DeferredStatement,
-    place_of,
-    report_deferred,
-    report_sent,
-    send_together,
-)
+from cardlink_sql.database.pipeline import Call, DeferredStatement, Report, place_of, send_together
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import ConnectionError, DatabaseError
@@ -144,14 +138,8 @@ class Connection:
             again: send it once more where the connection turns out to be dead.
         """
         if self._observer is not None or self._deferred:
-            return self._run(
-                query,
-                sql,
-                lambda: self._cursor.execute(sql, values),
-                self._all_rows,
-                count=len,
-                again=again,
-            )
+            call = Call(query, sql, lambda: self._cursor.execute(sql, values), self._all_rows, len)
+            return self._run(call, again=again)
         if self._deadline is not None:
             self._refuse_late(query)
         try:
@@ -166,31 +154,35 @@ class Connection:
     def write(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Send a statement that writes; return the number of matched rows."""
         return self._run(
-            query,
-            sql,
-            lambda: self._cursor.execute(sql, values),
-            lambda: int(self._cursor.rowcount),
-            count=int,
+            Call(
+                query,
+                sql,
+                lambda: self._cursor.execute(sql, values),
+                lambda: int(self._cursor.rowcount),
+            )
         )
 
     def insert(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Insert a row; return the key that the database made for it, 0 where it made none."""
         return self._run(
-            query,
-            sql,
-            lambda: self._cursor.execute(sql, values),
-            self._new_key,
-            count=lambda key: int(bool(key)),
+            Call(
+                query,
+                sql,
+                lambda: self._cursor.execute(sql, values),
+                self._new_key,
+                lambda key: int(bool(key)),
+            )
         )
 
     def write_many(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows; return their number."""
         return self._run(
-            query,
-            sql,
-            lambda: self._backend.write_many(self._cursor, query, sql, rows),
-            lambda: len(rows),
-            count=int,
+            Call(
+                query,
+                sql,
+                lambda: self._backend.write_many(self._cursor, query, sql, rows),
+                lambda: len(rows),
+            )
         )
 
     def copy(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -201,14 +193,13 @@ class Connection:
             if self._observer is not None:
                 self._observer.end(self._observer.begin(one.sql), 0)
         whole = "; ".join([*(one.sql for one in deferred), sql])
-        return self._run(
+        call = Call(
             query,
             sql,
             lambda: self._backend.copy(self._cursor.connection, whole, rows),
             lambda: len(rows),
-            count=int,
-            again=bool(deferred),
         )
+        return self._run(call, again=bool(deferred))
 
     def command(self, sql: str, *, again: bool = False) -> None:
         """Send a statement that frames a transaction, such as ``BEGIN``.
@@ -217,7 +208,7 @@ class Connection:
             sql: the statement.
             again: send it once more where the connection turns out to be dead.
         """
-        self._run(sql, sql, lambda: self._cursor.execute(sql), _no_rows, count=int, again=again)
+        self._run(Call(sql, sql, lambda: self._cursor.execute(sql), _no_rows), again=again)
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -244,7 +235,7 @@ class Connection:
             self._drop()  # the server rolls back what a closed connection began
         elif self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
-            self._run("ROLLBACK", "ROLLBACK", self.pooled.rollback, _no_rows, count=int)
+            self._run(Call("ROLLBACK", "ROLLBACK", self.pooled.rollback, _no_rows))
         self._leave_queue()
 
     def abandon(self) -> None:
@@ -273,73 +264,47 @@ class Connection:
             return int(row[0]) if row else 0
         return int(self._cursor.lastrowid)
 
-    def _run(
-        self,
-        what: Query | str,
-        sql: str,
-        send: Callable[[], object],
-        result: Callable[[], T],
-        *,
-        count: Callable[[T], int],
-        again: bool = False,
-    ) -> T:
+    def _run(self, call: Call[T], *, again: bool = False) -> T:
         """Send a statement, after the deferred ones, and report it.
 
         Args:
-            what: the query, or the statement where it belongs to none.
-            sql: the statement.
-            send: hands it to the driver.
-            result: reads the answer.
-            count: returns the number of rows in the answer.
+            call: the statement.
             again: send it once more where the connection turns out to be dead.
         """
-        if self._deadline is not None and not isinstance(what, str):
-            self._refuse_late(what)
-        if self._observer is None and not self._deferred:
-            try:
-                send()
-                return result()
-            except BaseException as error:
-                self._recover(error, what, again=again)
-            return self._run(what, sql, send, result, count=count)
-        return self._run_observed(what, sql, send, result, count=count, again=again)
-
-    def _run_observed(
-        self,
-        what: Query | str,
-        sql: str,
-        send: Callable[[], object],
-        result: Callable[[], T],
-        *,
-        count: Callable[[T], int],
-        again: bool,
-    ) -> T:
+        if self._deadline is not None and not isinstance(call.what, str):
+            self._refuse_late(call.what)
         deferred, self._deferred = self._deferred, []
-        observer = self._observer
-        sent = report_sent(observer, deferred, sql)
+        report = Report(self._observer, call, deferred) if self._observer or deferred else None
         try:
             if deferred:
-                send_together(self._backend, self._cursor.connection, deferred, send)
+                send_together(self._backend, self._cursor.connection, deferred, call.send)
             else:
-                send()
-            found = result()
+                call.send()
+            answer = call.result()
         except BaseException as error:
-            failed = report_deferred(deferred, observer, error)
-            if observer is not None and sent is not None and failed is None:
-                observer.end(sent, 0, error)
+            if report is not None:
+                report.fail(error)
+            refused = self._refused(error, call, deferred)
             # Nothing was committed where the transaction was to begin with it.
-            again = again or bool(deferred and deferred[0].is_command)
-            refused = failed.what if failed else what
-            if isinstance(error, self._errors) and self._backend.is_timeout(error):
-                # A query takes the server's time, and not the BEGIN in the same message.
-                refused = next((one.what for one in deferred if not one.is_command), what)
-            self._recover(error, refused, again=again)
-            self._deferred = deferred
-            return self._run(what, sql, send, result, count=count)
-        report_deferred(deferred, observer)
-        if observer is not None and sent is not None:
-            observer.end(sent, count(found))
-        return found
+            begins = bool(deferred) and deferred[0].is_command
+            self._recover(error, refused, again=again or begins)
+        else:
+            if report is not None:
+                report.succeed(answer)
+            return answer
+        self._deferred = deferred
+        return self._run(call)
+
+    def _refused(
+        self, error: BaseException, call: Call[T], deferred: list[DeferredStatement]
+    ) -> Query | str:
+        """Return which of the statements that went out together an error is about."""
+        if isinstance(error, self._errors) and self._backend.is_timeout(error):
+            # A query takes the server's time, and not the BEGIN in the same message.
+            candidates = [one for one in deferred if not one.is_command]
+        else:
+            candidates = [one for one in deferred if not one.is_answered]
+        return candidates[0].what if candidates else call.what
 
     def _recover(self, error: BaseException, what: Query | str, *, again: bool) -> None:
         """Return only where the statement may be sent again, over a new connection."""

@@ -1,12 +1,33 @@
-"""Statements that go out together with the next one."""
+"""A statement, and those that were deferred to go out in one round trip with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.observation import Sent, StatementBus
 from cardlink_sql.queries import Query
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Call(Generic[T]):
+    """A statement that is sent now, and how.
+
+    Attributes:
+        what: the query, or the statement where it belongs to none.
+        sql: the statement.
+        send: hands it to the driver.
+        result: reads the answer.
+        count: returns the number of rows in the answer.
+    """
+
+    what: Query | str
+    sql: str
+    send: Callable[[], object]
+    result: Callable[[], T]
+    count: Callable[[T], int] = int  # type: ignore[assignment]  # most answers are the number
 
 
 @dataclass(slots=True)
@@ -18,14 +39,12 @@ class DeferredStatement:
         sql: the statement.
         values: its parameters.
         matched: the number of rows that it matched; ``None`` until the server has run it.
-        sent: what the report of its answer takes.
     """
 
     what: Query | str
     sql: str
     values: tuple[Any, ...] | None
     matched: int | None = None
-    sent: Sent | None = None
 
     @property
     def is_command(self) -> bool:
@@ -69,26 +88,39 @@ def send_together(
             one.matched = rows
 
 
-def report_sent(
-    observer: StatementBus | None, deferred: list[DeferredStatement], sql: str
-) -> Sent | None:
-    """Report statements that go out now; return what the report of the last one's answer takes."""
-    if observer is None:
-        return None
-    for one in deferred:
-        one.sent = observer.begin(one.sql)
-    return observer.begin(sql)
+class Report(Generic[T]):
+    """Reports the statements of one round trip to the observers.
 
+    Args:
+        observer: of the statements, if any.
+        call: the last of them.
+        deferred: those that go first.
+    """
 
-def report_deferred(
-    deferred: list[DeferredStatement],
-    observer: StatementBus | None,
-    error: BaseException | None = None,
-) -> DeferredStatement | None:
-    """Report deferred statements that were sent; return the one that failed."""
-    for one in deferred:
-        if observer is not None and one.sent is not None:
-            observer.end(one.sent, one.rows, None if one.is_answered else error)
-        if not one.is_answered:
-            return one
-    return None
+    def __init__(
+        self, observer: StatementBus | None, call: Call[T], deferred: list[DeferredStatement]
+    ) -> None:
+        self._observer = observer
+        self._call = call
+        self._deferred = deferred
+        self._sent: list[Sent] = []
+        if observer is not None:
+            texts = [*(one.sql for one in deferred), call.sql]
+            self._sent = [observer.begin(sql) for sql in texts]
+
+    def succeed(self, answer: T) -> None:
+        """Report that all have their answers."""
+        if self._observer is not None:
+            counts = [*(one.rows for one in self._deferred), self._call.count(answer)]
+            for sent, rows in zip(self._sent, counts, strict=True):
+                self._observer.end(sent, rows)
+
+    def fail(self, error: BaseException) -> None:
+        """Report the statements up to the one that failed."""
+        if self._observer is None:
+            return
+        for sent, one in zip(self._sent, self._deferred, strict=False):
+            self._observer.end(sent, one.rows, None if one.is_answered else error)
+            if not one.is_answered:
+                return
+        self._observer.end(self._sent[-1], 0, error)
