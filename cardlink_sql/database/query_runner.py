@@ -1,13 +1,12 @@
 """Runs the queries of one file of ``sql/`` for the gateway that is named as the file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from cardlink_sql.database.rows import Gives, reader
+from cardlink_sql.database.rows import Gives, field_names, reader
 from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.database.unreadable_rows import skip
+from cardlink_sql.database.unreadable_rows import read_rows
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.times import utc_now
@@ -15,7 +14,6 @@ from cardlink_sql.queries import Library, Query, Row
 from cardlink_sql.queries.library import unknown_query
 
 T = TypeVar("T")
-_UNREADABLE: Final = (ValueError, TypeError, KeyError)
 
 
 class QueryRunner:
@@ -54,26 +52,14 @@ class QueryRunner:
 
     def _figures(self, name: str, record: type[T], parameters: Mapping[str, Any]) -> list[T]:
         """Return the rows of a query as records other than the gateway's own."""
-        rows, read = self._rows(name, parameters), self._reader(record)
-        try:
-            return list(map(read, rows))
-        except _UNREADABLE:
-            names = [spec.name for spec in fields(record)]  # type: ignore[arg-type]
-            return [one for row in rows for one in self._figure(name, read, row, names)]
-
-    def _figure(self, name: str, read: Any, row: Row, names: Sequence[str]) -> list[Any]:
-        """Return the record of a row; none where a row that cannot be read may be left out."""
-        try:
-            return [read(row)]
-        except _UNREADABLE as error:
-            # SQLite keeps whatever another program writes, whatever the column's type.
-            what = f"{self.name}.{name} read a value there that no gateway wrote"
-            if len(row) == len(names) and skip(row, names, what):
-                return []
-            raise self._query(name).fault(
-                "a row holds a value that no gateway wrote",
-                "look for a time, a JSON document or a word that is malformed",
-            ) from error
+        rows, names = self._rows(name, parameters), field_names(record)
+        # SQLite keeps whatever another program writes, whatever the column's type.
+        what = f"{self.name}.{name} read a value there that no gateway wrote"
+        refusal = self._query(name).fault(
+            "a row holds a value that no gateway wrote",
+            "look for a time, a JSON document or a word that is malformed",
+        )
+        return list(read_rows(rows, self._reader(record), names, what, lambda _row: refusal))
 
     def _reader(self, record: type[T]) -> Any:
         return reader(record, self._transaction.dialect)

@@ -62,6 +62,16 @@ def _compiled(record: type[Any], dialect: Dialect, is_written: bool) -> Callable
     return made
 
 
+def field_names(record: type[Any]) -> tuple[str, ...]:
+    """Return the fields of a record, which are the columns of the rows that fill it."""
+    return _field_names(record)  # type: ignore[arg-type]
+
+
+@cache
+def _field_names(record: type[Any]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in fields(record))
+
+
 def columns_of(record: type[Any], **other: Any) -> dict[str, Any]:
     """Return the columns that fill a record, each with the type of its field.
 

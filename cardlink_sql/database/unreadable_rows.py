@@ -3,13 +3,18 @@
 MySQL's zero date, PostgreSQL's ``infinity`` and a year after 9999 are such values.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cardlink_sql.errors import QueryError
 
+R = TypeVar("R", bound=Sequence[Any])
+T = TypeVar("T")
+
+# A reader of rows raises these for a value that no gateway wrote.
+UNREADABLE: Final = (ValueError, TypeError, KeyError, IndexError)
 _KEYS: Final = ("id", "iccid", "key")
 _skipped: Final = ContextVar[list[str] | None]("skipped", default=None)
 _keys: Final = ContextVar[list[Any] | None]("keys", default=None)
@@ -75,6 +80,30 @@ def without_unreadable(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
                 remedy="correct this row in the database, where another program wrote it",
             )
     return kept
+
+
+def read_rows(
+    rows: Iterable[R],
+    read: Callable[[R], T],
+    names: Sequence[str],
+    what: str,
+    refusal: Callable[[R], QueryError],
+) -> Iterator[T]:
+    """Yield what is read from each row, without those that are damaged and may be left out.
+
+    Args:
+        rows: of one result.
+        read: raises one of :data:`UNREADABLE` for a damaged row.
+        names: of its columns.
+        what: said of a row that is left out.
+        refusal: returns the error for one that may not be.
+    """
+    for row in rows:
+        try:
+            yield read(row)
+        except UNREADABLE as error:
+            if len(row) != len(names) or not skip(row, names, what):
+                raise refusal(row) from error
 
 
 def skip(row: Sequence[Any], names: Sequence[str], what: str) -> bool:

@@ -1,16 +1,16 @@
 """The methods of every gateway. The queries of the same names are in ``sql/*/<gateway>.sql``."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table
 
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, note_batch, note_many
 from cardlink_sql.database.query_runner import QueryRunner
-from cardlink_sql.database.rows import reader
+from cardlink_sql.database.rows import field_names, reader
 from cardlink_sql.database.transaction import Transaction
-from cardlink_sql.database.unreadable_rows import row_name, skip
+from cardlink_sql.database.unreadable_rows import UNREADABLE, read_rows, row_name
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import binders
@@ -22,7 +22,6 @@ from cardlink_sql.queries.query import MAX_LIST
 
 R = TypeVar("R", bound=Record)
 K = TypeVar("K")
-_UNREADABLE: Final = (ValueError, TypeError, KeyError, IndexError)
 
 _IS_NULL = "_is_null"
 
@@ -196,37 +195,25 @@ class Gateway(QueryRunner, Generic[R, K]):
     def _record_of(self, query: Query, row: Row) -> R:
         try:
             record: R = self._read(row)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._damaged(query, row) from error
         return record
 
     def _many(self, name: str, parameters: Mapping[str, Any], order: str | None = None) -> list[R]:
-        query, read = self._query(name), self._read
+        query = self._query(name)
         rows = self._transaction.many(query, parameters, order)
-        try:
-            return [read(row) for row in rows]
-        except _UNREADABLE:
-            return [record for row in rows for record in self._readable(query, row)]
-
-    def _readable(self, query: Query, row: Row) -> list[R]:
-        """Return the record of a row; none where a damaged row may be left out."""
-        try:
-            return [self._record_of(query, row)]
-        except QueryError:
-            names = [spec.name for spec in fields(self.record)]
-            what = f"{self.table.name} holds a value there that no gateway wrote"
-            if len(row) != len(names) or not skip(row, names, what):
-                raise
-            return []
+        names = field_names(self.record)
+        what = f"{self.table.name} holds a value there that no gateway wrote"
+        return list(read_rows(rows, self._read, names, what, partial(self._damaged, query)))
 
     def _damaged(self, query: Query, row: Row) -> QueryError:
-        wanted = len(fields(self.record))
+        wanted = len(field_names(self.record))
         if len(row) != wanted:
             return query.fault(
                 f"a row has {len(row)} columns, and a {self.record.__name__} has {wanted} fields",
                 "run: cardlink-db sql check",
             )
-        name = row_name(row, [spec.name for spec in fields(self.record)])
+        name = row_name(row, field_names(self.record))
         # SQLite keeps whatever another program writes, whatever the column's type.
         return query.fault(
             f"{name} of {self.table.name} holds a value that no gateway wrote",
@@ -305,9 +292,9 @@ class Gateway(QueryRunner, Generic[R, K]):
     def _values(self, record: R, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
         return {
-            spec.name: self._bind[spec.name](getattr(record, spec.name))
-            for spec in fields(self.record)
-            if spec.name not in self.not_written and spec.name not in leave
+            name: self._bind[name](getattr(record, name))
+            for name in field_names(self.record)
+            if name not in self.not_written and name not in leave
         }
 
     def _check_kind(self, record: Any) -> None:
@@ -337,9 +324,7 @@ class Gateway(QueryRunner, Generic[R, K]):
         """Return the record that an INSERT of these values stores, without reading it back."""
         dialect = self._transaction.dialect
         kind: type[R] = self.record
-        return reader(kind, dialect, is_written=True)(
-            [values.get(spec.name) for spec in fields(self.record)]
-        )
+        return reader(kind, dialect, is_written=True)(list(map(values.get, field_names(kind))))
 
     def _required(self, key: Any) -> R:
         record = self.get_by_id(key)

@@ -1,13 +1,13 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.unreadable_rows import row_name, skip
+from cardlink_sql.database.unreadable_rows import read_rows, row_name
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.times import time_text
@@ -185,9 +185,11 @@ class _Export:
         count = 0
         write = out.row
         convert = from_row(shape, self.manager.dialect)
+        what = f"{shape.name} holds a value there that no gateway wrote"
+        refusal = partial(_damaged, shape)
         hides_secrets = shape.word == "settings" and not self.selection.secrets
         for rows in pages.of(shape):
-            page = [values for row in rows for values in _converted(convert, row, shape)]
+            page = list(read_rows(rows, convert, shape.columns, what, refusal))
             for values in page:
                 if shape.word == "cards":
                     self._put_key(values)
@@ -211,15 +213,8 @@ class _Export:
         return {} if selection.session_id is None else {"session_id": selection.session_id}
 
 
-def _converted(convert: Callable[[Row], Values], row: Row, shape: Shape) -> list[Values]:
-    """Return the values of a row; none where a damaged row may be left out."""
-    try:
-        return [convert(row)]
-    except (ValueError, TypeError) as error:
-        what = f"{shape.name} holds a value there that no gateway wrote"
-        if skip(row, shape.columns, what):
-            return []
-        raise QueryError(
-            f"{row_name(row, shape.columns)} of {shape.name} holds a value that no gateway wrote",
-            remedy="look for a time or a JSON document that is malformed",
-        ) from error
+def _damaged(shape: Shape, row: Row) -> QueryError:
+    return QueryError(
+        f"{row_name(row, shape.columns)} of {shape.name} holds a value that no gateway wrote",
+        remedy="look for a time or a JSON document that is malformed",
+    )
