@@ -160,7 +160,8 @@ def _text(query: Query, name: str) -> str:
         return str(next(dataset.rows("ota_sessions", query.dialect))["id"])
     tables = ParsedStatement(as_written(query)).tables.values()
     if any(name in metadata.tables[table].columns for table in tables):
-        return str(_of_rows(query, name)[0])
+        first = _of_rows(query, name)[0]
+        return name if first is None else str(first)
     return name
 
 
@@ -171,7 +172,8 @@ def _of_rows(query: Query, name: str | None = None) -> list[Any]:
     column = next(table.columns[wanted] for table in tables if wanted in table.columns)
     for key in column.foreign_keys:
         column = key.column
-    return [row[column.name] for row in islice(dataset.rows(column.table.name, query.dialect), 3)]
+    first = islice(dataset.rows(column.table.name, query.dialect), 3)
+    return [row.get(column.name) for row in first]  # a new column may not be in the data set yet
 
 
 def _read(query: Query, name: str, kind: ValueKind, text: str) -> Any:
