@@ -13,6 +13,7 @@ from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.queries.parser import parse
+from cardlink_sql.review import dataset
 from cardlink_sql.review.backend import asking, review_backend
 from cardlink_sql.review.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
@@ -115,3 +116,9 @@ def test_a_hint_changes_the_plan(
             pytest.skip("MariaDB before 12 reads no hints in /*+ */")
         assert changed not in plan("")
         assert changed in plan(hint)
+
+
+def test_a_column_that_the_data_set_lacks_is_planned_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = load_library(SQLITE).query("devices", "find_by")
+    monkeypatch.setattr(dataset, "rows", lambda _table, _dialect: iter([{}]))
+    assert placeholders(query, ["name"], utc_now()) == {"name": "name"}
