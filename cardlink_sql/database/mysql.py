@@ -114,11 +114,11 @@ class MySQL(Backend):
                 tls["check_hostname"] = False
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
-        from cardlink_sql.database.mysql_connection import LimitedConnection
+        from cardlink_sql.database.mysql_connection import LayerConnection
 
         seconds = max(0.001, deadline - monotonic())
         given = {name: value for name, value in options.items() if name != TARGET}
-        connection = LimitedConnection(deadline=deadline, **{**given, "connect_timeout": seconds})
+        connection = LayerConnection(deadline=deadline, **{**given, "connect_timeout": seconds})
         if options.get(TARGET) == "read-write":
             connection.refuse_read_only()
         return connection

@@ -1,48 +1,37 @@
-"""PyMySQL's connection with a deadline."""
+"""The layer's connection to MySQL and MariaDB: PyMySQL's, with what this layer asks of it."""
 
 from datetime import datetime
-from time import monotonic
 from typing import Any, Final
 
-from pymysql.connections import Connection
-from pymysql.constants import COMMAND, CR, ER, FIELD_TYPE, SERVER_STATUS
+from pymysql.constants import COMMAND, ER, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import escape_str, escape_string
 from pymysql.err import MySQLError, OperationalError
 
 from cardlink_sql.database.internal import InternalStatements
+from cardlink_sql.database.mysql_network import DeadlineConnection
 from cardlink_sql.database.unreadable_rows import UnreadableTime, without_unreadable
 from cardlink_sql.dialect import Dialect
 
 _NO_BACKSLASHES: Final = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 # Characters, of at most four bytes: no server's default is smaller.
 _SMALL: Final = 1 << 18
-# The longest timeout that a socket takes on every platform.
-_LONGEST_WAIT_S: Final = 1_000_000.0
 
 
-class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no types
-    """A connection whose answers must be complete by a deadline.
-
-    PyMySQL's own timeout holds for each packet of the network, so a server that sends a byte at
-    a time outlasts it.
+class LayerConnection(DeadlineConnection):
+    """A connection that sends statements together, and finds the times that Python cannot hold.
 
     Attributes:
-        deadline: by the monotonic clock; ``None`` for no deadline.
         first: statements that are sent before the next one, without waiting for an answer.
         matched: receives how many rows each of these matched.
     """
 
     def __init__(self, *, deadline: float | None, **options: Any) -> None:
-        self.deadline = deadline
         self.first: list[str] = []
         self.matched: list[int] = []
         self._unread = 0
-        # Whether a message waits for the next one, to be sent together with it.
-        self._is_waiting = False
-        self._waiting = b""
         self._largest: int | None = None
-        self._has_odd = False
-        super().__init__(**options)
+        self._has_unreadable = False
+        super().__init__(deadline=deadline, **options)
         self.decoders[FIELD_TYPE.DATETIME] = self._read_datetime
         # For values of a type that PyMySQL does not know: it would send them all as text.
         self.encoders[str] = _encode_other
@@ -79,9 +68,9 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             if len(one) > _SMALL:
                 self.matched.append(self.query(one))
             else:
-                self._is_waiting = True
+                self.is_holding = True
                 self._execute_command(COMMAND.COM_QUERY, one)
-                self._is_waiting = False
+                self.is_holding = False
                 self._unread += 1
         if len(sql) > _SMALL:
             size = len(sql.encode() if isinstance(sql, str) else sql)
@@ -92,8 +81,8 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
                     f"{size:,} bytes, and max_allowed_packet is {largest:,}",
                 )
         count = int(super().query(sql, unbuffered))
-        if self._has_odd:
-            self._has_odd = False
+        if self._has_unreadable:
+            self._has_unreadable = False
             names = [field.name for field in self._result.fields]
             self._result.rows = without_unreadable(self._result.rows, names)
         return count
@@ -136,7 +125,7 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
         try:
             return datetime.fromisoformat(f"{text}+00:00")
         except ValueError:
-            self._has_odd = True
+            self._has_unreadable = True
             return UnreadableTime(text)
 
     def _largest_packet(self) -> int:
@@ -144,52 +133,6 @@ class LimitedConnection(Connection):  # type: ignore[misc] # PyMySQL has no type
             statements = InternalStatements(Dialect.MYSQL, self)
             self._largest = int(statements.value("connection.largest_packet"))
         return self._largest
-
-    def _read_bytes(self, num_bytes: int) -> bytes:
-        if self.deadline is None:
-            return bytes(super()._read_bytes(num_bytes))
-        read = b""
-        while len(read) < num_bytes:
-            ready = self._wait_for_bytes()
-            read += super()._read_bytes(min(ready, num_bytes - len(read)))
-        return read
-
-    def _write_bytes(self, data: bytes) -> None:
-        data, self._waiting = self._waiting + data, b""
-        if self._is_waiting:
-            self._waiting = data
-            return
-        if self.deadline is None:
-            super()._write_bytes(data)
-            return
-        configured = self._write_timeout  # type: ignore[has-type]
-        try:
-            self._write_timeout = self._seconds_left()
-            super()._write_bytes(data)
-        except TimeoutError as error:
-            raise self._lost(error) from error
-        finally:
-            self._write_timeout = configured
-
-    def _wait_for_bytes(self) -> int:
-        """Return how many bytes can be read without waiting; 1 at the end of the answer."""
-        try:
-            # PyMySQL compares it with its own timeouts before it sets them again.
-            self._current_timeout = self._seconds_left()
-            self._sock.settimeout(self._current_timeout)
-            return max(1, len(self._rfile.peek(1)))
-        except OSError as error:
-            raise self._lost(error) from error
-
-    def _seconds_left(self) -> float:
-        left = min(_LONGEST_WAIT_S, (self.deadline or 0.0) - monotonic())
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
-
-    def _lost(self, error: OSError) -> OperationalError:
-        self._force_close()
-        return OperationalError(CR.CR_SERVER_LOST, f"no answer from the server ({error})")
 
 
 def _encode_other(value: Any, mapping: Any) -> str:

@@ -95,9 +95,9 @@ class PostgreSQL(Backend):
         }
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
-        from cardlink_sql.database.postgresql_connection import LimitedConnection, RowCursor, limit
+        from cardlink_sql.database.postgresql_connection import DeadlineConnection, RowCursor, limit
 
-        connection = LimitedConnection.connect(**options, cursor_factory=RowCursor)
+        connection = DeadlineConnection.connect(**options, cursor_factory=RowCursor)
         limit(connection, deadline)
         return connection
 

@@ -47,7 +47,7 @@ class DeadlineError(OperationalError):
     """The deadline passed before the answer was complete."""
 
 
-class LimitedConnection(Connection[Any]):
+class DeadlineConnection(Connection[Any]):
     """A connection that is made by the deadline of its thread.
 
     psycopg's own timeout is a whole number of seconds, and two at least.
