@@ -83,7 +83,10 @@ def binders(table: Table, dialect: Dialect) -> Mapping[str, Binder]:
 
     A binder raises :class:`ValidationError`, with ``table.column`` as the place.
     """
-    return {column.name: _binder(table, column, dialect) for column in table.columns}
+    return {
+        column.name: _binder(table, column, _conversion(column, dialect))
+        for column in table.columns
+    }
 
 
 @cache
@@ -92,7 +95,7 @@ def checks(table: Table) -> Mapping[str, Binder]:
 
     A check raises :class:`ValidationError`, with ``table.column`` as the place.
     """
-    return {column.name: _checked(table, column) for column in table.columns}
+    return {column.name: _binder(table, column) for column in table.columns}
 
 
 def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
@@ -100,35 +103,14 @@ def driver_time(dialect: Dialect) -> Callable[[datetime], Any]:
     return _TIMES[dialect]
 
 
-def _checked(table: Table, column: Column[Any]) -> Binder:
+def _binder(table: Table, column: Column[Any], convert: Binder | None = None) -> Binder:
     where = f"{table.name}.{column.name}"
-    check = _check_of(where, column)
+    check = _DOMAIN.get(where) or _check_of_type(column)
     may_be_null = column.nullable
-
-    def accept(value: Any) -> Any:
-        if value is None and may_be_null:
-            return None
-        if value is None and where not in NONE_IS_A_VALUE:
-            raise ValidationError("a value is needed here, not None", where)
-        return check(value, where)
-
-    return accept
-
-
-def _check_of(where: str, column: Column[Any]) -> Check:
-    return _DOMAIN.get(where) or _check_of_type(column)
-
-
-def _binder(table: Table, column: Column[Any], dialect: Dialect) -> Binder:
-    where = f"{table.name}.{column.name}"
-    check = _check_of(where, column)
-    convert = _conversion(column, dialect)
-    may_be_null = column.nullable
-    if where in NONE_IS_A_VALUE:
-        return lambda value: json.dumps(check(value, where), ensure_ascii=False, allow_nan=False)
+    is_none_a_value = where in NONE_IS_A_VALUE
 
     def bind(value: Any) -> Any:
-        if value is None:
+        if value is None and not is_none_a_value:
             if may_be_null:
                 return None
             raise ValidationError("a value is needed here, not None", where)
