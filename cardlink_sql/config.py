@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeGuard
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -88,6 +88,12 @@ class DatabaseConfig:
     goes to the first that answers and is writable, or to any with ``?target_session_attrs=any``.
     ``connect_timeout`` is for each of them.
 
+    Attributes:
+        dialect: what the URL names.
+        engine_url: the URL with the driver filled in, as SQLAlchemy takes it. Holds the password.
+        safe_url: the URL for people to read: no password, no secret option.
+        replica: the configuration of the replica, where there is one.
+
     Raises:
         ValidationError: a value is refused; the message names the field.
     """
@@ -103,6 +109,11 @@ class DatabaseConfig:
     prepare_threshold: int | Literal["none"] | None = None
     replica_url: str | None = None
 
+    dialect: Dialect = field(init=False, compare=False)
+    engine_url: URL = field(init=False, compare=False)
+    safe_url: str = field(init=False, compare=False)
+    replica: "DatabaseConfig | None" = field(init=False, compare=False)
+
     _target: ClassVar[str] = "read-write"
 
     def __post_init__(self) -> None:
@@ -113,7 +124,7 @@ class DatabaseConfig:
             raise ValidationError(f"{self.echo!r} is not true or false", "config.echo")
         _check_milliseconds("slow_query_ms", self.slow_query_ms)
         dialect, engine_url = _parse(self.url)
-        object.__setattr__(self, "_safe_url", without_secrets(engine_url))
+        object.__setattr__(self, "safe_url", without_secrets(engine_url))
         engine_url = self._choose_target(self._take_limits(engine_url), dialect)
         if dialect is Dialect.POSTGRESQL:
             engine_url = self._take_threshold(engine_url)
@@ -121,27 +132,9 @@ class DatabaseConfig:
             _check_whole("prepare_threshold", self.prepare_threshold, least=0)
         _check_seconds("connect_timeout", self.connect_timeout)
         _check_seconds("network_timeout", self.network_timeout)
-        object.__setattr__(self, "_dialect", dialect)
-        object.__setattr__(self, "_engine_url", engine_url)
-        object.__setattr__(self, "_replica", self._make_replica())
-
-    @property
-    def dialect(self) -> Dialect:
-        """Return the dialect that the URL names."""
-        dialect: Dialect = self.__dict__["_dialect"]
-        return dialect
-
-    @property
-    def engine_url(self) -> URL:
-        """Return the URL with the driver filled in, as SQLAlchemy takes it. Holds the password."""
-        url: URL = self.__dict__["_engine_url"]
-        return url
-
-    @property
-    def replica(self) -> "DatabaseConfig | None":
-        """Return the configuration of the replica, where there is one."""
-        replica: DatabaseConfig | None = self.__dict__.get("_replica")
-        return replica
+        object.__setattr__(self, "dialect", dialect)
+        object.__setattr__(self, "engine_url", engine_url)
+        object.__setattr__(self, "replica", self._make_replica())
 
     @property
     def has_several_hosts(self) -> bool:
@@ -174,12 +167,6 @@ class DatabaseConfig:
         is_file = self.is_sqlite and not self.is_memory
         return is_file and not _exists(Path(self.engine_url.database or ""))
 
-    @property
-    def safe_url(self) -> str:
-        """Return the URL for people to read: no password, no secret option."""
-        url: str = self.__dict__["_safe_url"]
-        return url
-
     def _take_limits(self, url: URL) -> URL:
         """Take the limits that the URL sets: drivers call them by other names."""
         limits = {name: url.query[name] for name in _LIMITS if name in url.query}
@@ -207,9 +194,8 @@ class DatabaseConfig:
             object.__setattr__(self, "replica_url", found)
         if self.replica_url is None:
             return None
-        same = {one.name: getattr(self, one.name) for one in fields(self)}
         try:
-            replica = _ReplicaConfig(**{**same, "url": self.replica_url, "replica_url": None})
+            replica = _ReplicaConfig(**self._given(url=self.replica_url, replica_url=None))
         except ValidationError as error:
             raise ValidationError(error.what, "config.replica_url", error.remedy) from None
         if replica.dialect is not self.dialect:
@@ -230,15 +216,14 @@ class DatabaseConfig:
         object.__setattr__(self, _THRESHOLD, given if given == "none" else int(given))
         return url.difference_update_query([_THRESHOLD])
 
+    def _given(self, **instead: str | None) -> dict[str, Any]:
+        """Return what the configuration was made of, with other values for some of it."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init} | instead
+
     def __repr__(self) -> str:
-        return (
-            f"DatabaseConfig(url={self.safe_url!r}, pool_size={self.pool_size}, "
-            f"max_overflow={self.max_overflow}, pool_timeout={self.pool_timeout}, "
-            f"connect_timeout={self.connect_timeout}, network_timeout={self.network_timeout}, "
-            f"echo={self.echo}, slow_query_ms={self.slow_query_ms}, "
-            f"prepare_threshold={self.prepare_threshold}, "
-            f"replica_url={self.replica.safe_url if self.replica else None!r})"
-        )
+        replica_url = self.replica.safe_url if self.replica else None
+        shown = self._given(url=self.safe_url, replica_url=replica_url)
+        return f"DatabaseConfig({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class _ReplicaConfig(DatabaseConfig):
@@ -311,8 +296,7 @@ def _check_whole(name: str, value: object, *, least: int) -> None:
 
 
 def _check_seconds(name: str, value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= _LONGEST_WAIT:  # type: ignore[operator]
+    if not (_is_number(value) and 0 < value <= _LONGEST_WAIT):
         raise ValidationError(
             f"must be a number of seconds above 0 and at most {_LONGEST_WAIT:.0f}, got {value!r}",
             f"config.{name}",
@@ -320,11 +304,14 @@ def _check_seconds(name: str, value: object) -> None:
 
 
 def _check_milliseconds(name: str, value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (is_number and 0 <= value < math.inf):  # type: ignore[operator]
+    if value is not None and not (_is_number(value) and 0 <= value < math.inf):
         raise ValidationError(
             f"must be a number of milliseconds of 0 or more, got {value!r}", f"config.{name}"
         )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _exists(file: Path) -> bool:
