@@ -124,7 +124,7 @@ class Query:
         if self.plain is not None and given == self.plain.keys and order is None:
             return self.plain
         if given - self.conditions - self.required or self.required - given:
-            raise self._wrong_parameters(given)
+            raise self.wrong_parameters(parameters)
         if order is not None and order not in self.orders:
             raise self.fault(
                 f"there is no ordering {order!r}", f"there are: {', '.join(self.orders) or 'none'}"
@@ -167,11 +167,9 @@ class Query:
         """Return an error that names this query and its place."""
         return QueryError(f"{self.title}: {what}", self.where, remedy, detail=what)
 
-    def wrong_parameters(self, given: Mapping[str, Any]) -> QueryError:
+    def wrong_parameters(self, parameters: Mapping[str, Any]) -> QueryError:
         """Return the error for parameters that do not fit, with what does."""
-        return self._wrong_parameters(given.keys())
-
-    def _wrong_parameters(self, given: Any) -> QueryError:
+        given = parameters.keys()
         missing = ", ".join(sorted(self.required - given))
         unknown = ", ".join(sorted(given - self.required - self.conditions))
         faults = [f"missing: {missing}"] if missing else []
