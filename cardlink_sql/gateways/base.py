@@ -135,11 +135,7 @@ class Gateway(QueryRunner, Generic[R, K]):
         values = self._values(record, leave=self.not_updated)
         if "updated_at" in values:
             values["updated_at"] = self._bind["updated_at"](utc_now())
-        key = getattr(record, self.key)
-        updated = self._written("update", values, key)
-        if updated is None:
-            raise self._missing(key)
-        return self._note("updated", updated)
+        return self._change("update", getattr(record, self.key), values, "updated")
 
     def delete(self, record: R) -> bool:
         """Delete a record; whether it was there. The query is ``delete_by_id``."""
@@ -289,6 +285,18 @@ class Gateway(QueryRunner, Generic[R, K]):
             raise ValidationError("a value is needed here, not None", f"{self.table.name}.{column}")
         return self._bind[column](value)
 
+    def _stamp(self, key: K) -> dict[str, Any]:
+        """Return the parameters that name a record and say that it changes now."""
+        return {self.key: self._key(key), "updated_at": self._time(None)}
+
+    def _bound(self, **asked: Any) -> dict[str, Any]:
+        """Return the values that are not ``None``, each checked and converted for its column."""
+        return {
+            column: self._bind[column](value)
+            for column, value in asked.items()
+            if value is not None
+        }
+
     def _values(self, record: R, leave: frozenset[str]) -> dict[str, Any]:
         self._check_kind(record)
         return {
@@ -319,6 +327,17 @@ class Gateway(QueryRunner, Generic[R, K]):
         bound = {self.key: self._key(key)}
         row = self._transaction.write_and_read(self._query(name), parameters, read, bound)
         return None if row is None else self._record_of(read, row)
+
+    def _change(self, name: str, key: Any, values: Mapping[str, Any], action: str) -> R:
+        """Run a query that changes the record with this key, and note it as it is then stored.
+
+        Raises:
+            NotFoundError: there is no such record.
+        """
+        changed = self._written(name, values, key)
+        if changed is None:
+            raise self._missing(key)
+        return self._note(action, changed)
 
     def _as_written(self, values: Mapping[str, Any]) -> R:
         """Return the record that an INSERT of these values stores, without reading it back."""

@@ -6,7 +6,6 @@ it by name: never in a record, a log or an error.
 
 import logging
 from collections.abc import Callable
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
@@ -174,7 +173,7 @@ class CardGateway(Gateway[CardProfile, str]):
             IntegrityError: another card claims the identity.
         """
         values = {**self._psk(psk_identity, psk_key), **self._stamp(iccid)}
-        return self._set_psk(iccid, "update_psk", "psk_updated", values)
+        return self._change("update_psk", iccid, values, "psk_updated")
 
     def clear_psk(self, iccid: str) -> CardProfile:
         """Take the PSK and its identity from the card.
@@ -182,7 +181,7 @@ class CardGateway(Gateway[CardProfile, str]):
         Raises:
             NotFoundError: there is no such card.
         """
-        return self._set_psk(iccid, "clear_psk", "psk_cleared", self._stamp(iccid))
+        return self._change("clear_psk", iccid, self._stamp(iccid), "psk_cleared")
 
     def page_psk_tokens(self, after: str | None = None, limit: int = 500) -> list[PskToken]:
         """Return a page of the PSKs as they are stored, encrypted, by ICCID.
@@ -279,11 +278,7 @@ class CardGateway(Gateway[CardProfile, str]):
             EncryptionError: the PSK was asked for and no encryption key opens it.
         """
         validation.boolean(include_key, "include_key")
-        card = self._required(iccid)
-        profile = {spec.name: getattr(card, spec.name) for spec in fields(CardProfile)}
-        profile["card_type"] = card.card_type.value
-        profile["created_at"] = card.created_at.isoformat()
-        profile["updated_at"] = card.updated_at.isoformat()
+        profile = self._required(iccid).to_dict()
         if include_key:
             key = self.get_psk_key(iccid)
             profile["psk_key"] = None if key is None else key.hex().upper()
@@ -299,15 +294,6 @@ class CardGateway(Gateway[CardProfile, str]):
                 _SAFE_PSK_OCTETS,
             )
         return {"psk_identity": identity, "psk_key_encrypted": self._keyring().encrypt(key)}
-
-    def _stamp(self, iccid: str) -> dict[str, Any]:
-        return {"iccid": self._key(iccid), "updated_at": self._time(None)}
-
-    def _set_psk(self, iccid: str, name: str, action: str, values: dict[str, Any]) -> CardProfile:
-        card = self._written(name, values, iccid)
-        if card is None:
-            raise self._missing(iccid)
-        return self._note(action, card)
 
     def _by_identity(self, name: str, identity: str) -> Any:
         if not isinstance(identity, str):

@@ -1,7 +1,7 @@
 """Phones and modems: ``sql/*/devices.sql``."""
 
 from datetime import datetime, timedelta
-from typing import Any, Unpack
+from typing import Unpack
 
 from cardlink_sql.database.event_bus import EventType, note_many
 from cardlink_sql.gateways.base import Gateway
@@ -111,13 +111,10 @@ class DeviceGateway(Gateway[Device, str]):
             is_active: whether they are in use.
             limit: devices at most.
         """
-        parameters: dict[str, Any] = {"limit": validation.limit(limit)}
+        parameters = self._bound(device_type=device_type, is_active=is_active)
         if text is not None:
             parameters["pattern"] = like_pattern(text)
-        if device_type is not None:
-            parameters["device_type"] = self._bind["device_type"](device_type)
-        if is_active is not None:
-            parameters["is_active"] = self._bind["is_active"](is_active)
+        parameters["limit"] = validation.limit(limit)
         return self._many("search", parameters)
 
     def update_last_seen(self, device_id: str, at: datetime | None = None) -> Device:
@@ -126,8 +123,8 @@ class DeviceGateway(Gateway[Device, str]):
         Raises:
             NotFoundError: there is no such device.
         """
-        seen = self._time(at)
-        return self._change(device_id, "update_last_seen", "seen", {"last_seen": seen})
+        values = {**self._stamp(device_id), "last_seen": self._time(at)}
+        return self._change("update_last_seen", device_id, values, "seen")
 
     def activate(self, device_id: str) -> Device:
         """Put the device in use. The query is ``set_active``.
@@ -135,7 +132,8 @@ class DeviceGateway(Gateway[Device, str]):
         Raises:
             NotFoundError: there is no such device.
         """
-        return self._change(device_id, "set_active", "activated", {"is_active": True})
+        values = {**self._stamp(device_id), "is_active": True}
+        return self._change("set_active", device_id, values, "activated")
 
     def deactivate(self, device_id: str) -> Device:
         """Take the device out of use. The query is ``set_active``.
@@ -143,7 +141,8 @@ class DeviceGateway(Gateway[Device, str]):
         Raises:
             NotFoundError: there is no such device.
         """
-        return self._change(device_id, "set_active", "deactivated", {"is_active": False})
+        values = {**self._stamp(device_id), "is_active": False}
+        return self._change("set_active", device_id, values, "deactivated")
 
     def delete_with_sessions(self, device_id: str) -> bool:
         """Delete a device, its sessions and their logs; whether it was there.
@@ -157,10 +156,3 @@ class DeviceGateway(Gateway[Device, str]):
             self._transaction, EventType.SESSION_CHANGED, "session", "deleted", gone, device_id=key
         )
         return self.delete_by_id(key)
-
-    def _change(self, device_id: str, name: str, action: str, values: dict[str, object]) -> Device:
-        parameters = {"id": self._key(device_id), "updated_at": self._time(None), **values}
-        device = self._written(name, parameters, device_id)
-        if device is None:
-            raise self._missing(device_id)
-        return self._note(action, device)

@@ -185,10 +185,8 @@ class LogGateway(LogRetention):
             NotFoundError: there is no such entry.
         """
         values = self._values(self._completed(record), leave=frozenset())
-        updated = self._written("update", {**values, "id": self._key(record.id)}, record.id)
-        if updated is None:
-            raise self._missing(record.id)
-        return self._note("updated", updated)
+        values["id"] = self._key(record.id)
+        return self._change("update", record.id, values, "updated")
 
     # Reading
 
@@ -273,10 +271,9 @@ class LogGateway(LogRetention):
             since: sent or received then or later.
             limit: entries at most.
         """
-        asked = {"session_id": session_id, "direction": direction, "status_word": status_word}
-        parameters: dict[str, Any] = {
-            name: self._bind[name](value) for name, value in asked.items() if value is not None
-        }
+        parameters = self._bound(
+            session_id=session_id, direction=direction, status_word=status_word
+        )
         if errors:
             parameters["errors"] = True
             if not normal_endings:

@@ -177,13 +177,10 @@ class SessionLifecycle(Gateway[OTASession, str]):
             NotFoundError: there is no such session.
             StateError: the session has ended.
         """
-        facts = {
-            "tls_cipher_suite": cipher_suite,
-            "tls_psk_identity": psk_identity,
-            "metadata": metadata,
-        }
-        given = {name: self._bind[name](fact) for name, fact in facts.items() if fact is not None}
-        return self._step("set_tls_info", session_id, given)
+        facts = self._bound(
+            tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity, metadata=metadata
+        )
+        return self._step("set_tls_info", session_id, facts)
 
     def _values(self, record: OTASession, leave: frozenset[str]) -> dict[str, Any]:
         values = super()._values(record, leave)
@@ -228,11 +225,10 @@ class SessionLifecycle(Gateway[OTASession, str]):
         self, name: str, session_id: str, values: dict[str, Any], query: str | None = None
     ) -> OTASession:
         """Run the query of a method, by default that of its name."""
-        key = self._key(session_id)
-        stamp = {"id": key, "updated_at": self._time(None)}
-        session = self._written(query or name, {**stamp, **values}, key)
+        stamp = self._stamp(session_id)
+        session = self._written(query or name, {**stamp, **values}, session_id)
         if session is None:
-            raise self._refusal(name, key)
+            raise self._refusal(name, stamp["id"])
         return self._note(_ACTIONS[name], session)
 
     def _refusal(self, name: str, session_id: str) -> Exception:

@@ -129,10 +129,7 @@ class SessionGateway(SessionLifecycle):
             since: created at this time or later; it comes before ``days``.
             limit: sessions at most.
         """
-        asked = {"status": status, "device_id": device_id, "card_iccid": card_iccid}
-        parameters: dict[str, Any] = {
-            name: self._bind[name](value) for name, value in asked.items() if value is not None
-        }
+        parameters = self._bound(status=status, device_id=device_id, card_iccid=card_iccid)
         if since is not None:
             parameters["since"] = self._time(since)
         elif days is not None:

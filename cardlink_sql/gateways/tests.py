@@ -262,13 +262,13 @@ class TestGateway(RunFigures):
             end: started before.
             limit: results at most.
         """
-        equal = {"run_id": run_id, "suite_name": suite_name, "status": status}
-        equal |= {"device_id": device_id, "card_iccid": card_iccid}
-        filters = {
-            column: self._bind[column](value)
-            for column, value in equal.items()
-            if value is not None
-        }
+        filters = self._bound(
+            run_id=run_id,
+            suite_name=suite_name,
+            status=status,
+            device_id=device_id,
+            card_iccid=card_iccid,
+        )
         return self._filtered(limit, **filters, **self._range(start, end))
 
     def find_failures(
