@@ -17,6 +17,7 @@ from cardlink_sql import (
     OTASession,
     Position,
     QueryError,
+    Setting,
     UnitOfWork,
     ValidationError,
 )
@@ -111,6 +112,13 @@ CASES = [
         {"decoded_data": "another"},
         999_999_999,
         lambda record: int(record.raw_data, 16),
+    ),
+    Case(
+        "settings",
+        lambda n: Setting(f"lab.n{n:04d}", {"n": n}, category="lab"),
+        {"description": "another"},
+        "lab.none",
+        lambda record: int(record.key[-4:]),
     ),
 ]
 every_gateway = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -350,7 +358,7 @@ def test_paging_by_key_is_not_disturbed_by_rows_that_come_in_between(
         elif case.name == "cards":
             gateway.create(card(iccid=f"1{number:018d}"))
         else:
-            gateway.delete_by_id(walked[0].id)
+            gateway.delete(walked[0])
 
     assert walk(gateway, 2, write_before) == expected
 
