@@ -13,7 +13,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.review import dataset, seeding
+from cardlink_sql.review.databases import dataset, seeding
 from tests.conftest import Run
 from tests.mutations import Mutation, mutated
 

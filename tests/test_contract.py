@@ -12,9 +12,9 @@ import pytest
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model import tables
 from cardlink_sql.queries import load_library
-from cardlink_sql.review.expected import gateway_classes
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.expected import gateway_classes
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.variants import as_written
 from tests.conftest import ALL_DIALECTS
 
 

@@ -10,7 +10,7 @@ import pytest
 from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.resources import folder
-from cardlink_sql.review.lint import RULES, lint
+from cardlink_sql.review.migrations.lint import RULES, lint
 from cardlink_sql.schema.migrator.files import read_migrations
 
 ROOT = Path(__file__).parent.parent

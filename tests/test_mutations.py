@@ -25,11 +25,11 @@ from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.answers import Respondent, answers_of, compare_answers, respondent
 from cardlink_sql.review.consistency import check_answers
+from cardlink_sql.review.databases.seeding import seeded_database
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.review.lint import lint
 from cardlink_sql.review.lock import read_lock
+from cardlink_sql.review.migrations.lint import lint
 from cardlink_sql.review.plans import check_plans, planner_version
-from cardlink_sql.review.seeding import seeded_database
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import Migrator
 from tests.conftest import server_url

@@ -13,9 +13,9 @@ from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.review import dataset
-from cardlink_sql.review.backend import asking, review_backend
-from cardlink_sql.review.samples import given, placeholders
+from cardlink_sql.review.databases import dataset
+from cardlink_sql.review.databases.backend import asking, review_backend
+from cardlink_sql.review.databases.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL

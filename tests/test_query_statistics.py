@@ -33,8 +33,8 @@ from cardlink_sql.queries import Library, Query, Rows, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.check import check_queries
+from cardlink_sql.review.databases.samples import placeholders
 from cardlink_sql.review.grants import Role
-from cardlink_sql.review.samples import placeholders
 from tests.conftest import Run, cannot_run, device, empty_database, server_url
 from tests.roles import ask, execute, manager_as
 from tests.test_review_check import describing

@@ -20,15 +20,15 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import load_internal, load_library
 from cardlink_sql.queries.parser import parse
 from cardlink_sql.queries.resources import folder
-from cardlink_sql.review.footprint import footprints
 from cardlink_sql.review.impact import impact
 from cardlink_sql.review.lock import hash_of
-from cardlink_sql.review.query_text import query_text
+from cardlink_sql.review.migrations.schema_dump import committed_schema
 from cardlink_sql.review.report import INDEX, gather, render, write_folder
 from cardlink_sql.review.report.facts import Facts, QueryFacts, query_facts
 from cardlink_sql.review.report.folder import MANIFEST
 from cardlink_sql.review.report.pages import make_environment
-from cardlink_sql.review.schema_dump import committed_schema
+from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.query_text import query_text
 from cardlink_sql.schema.migrator.files import read_migrations
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of

@@ -13,12 +13,12 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.review.backend import ReviewBackend, review_backend
 from cardlink_sql.review.check import check_queries
+from cardlink_sql.review.databases.backend import ReviewBackend, review_backend
+from cardlink_sql.review.databases.target import live, scratch
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.grants import Role
 from cardlink_sql.review.rules import check_files
-from cardlink_sql.review.target import live, scratch
 from cardlink_sql.schema.migrator import Migrator
 from tests.conftest import server_url
 from tests.mutations import STATIC, mutated

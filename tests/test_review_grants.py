@@ -16,11 +16,11 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, Rows, load_library
-from cardlink_sql.review.access import Access, Columns
-from cardlink_sql.review.backend import Refused, review_backend
-from cardlink_sql.review.footprint import footprints
+from cardlink_sql.review.databases.backend import Refused, review_backend
 from cardlink_sql.review.grants import Role, grants
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.access import Access, Columns
+from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.variants import as_written
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.rights import ROW_RIGHTS
 from tests.conftest import Run

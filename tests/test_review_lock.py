@@ -14,7 +14,8 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.review import dataset, lock as lock_module, seeding
+from cardlink_sql.review import lock as lock_module
+from cardlink_sql.review.databases import dataset, seeding
 from cardlink_sql.review.lock import check_lock, check_reasons, read_lock, write_lock
 from cardlink_sql.review.plans import Planned, plans_of
 from tests.conftest import Run

@@ -20,16 +20,16 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.review import dataset
+from cardlink_sql.review.databases import dataset
+from cardlink_sql.review.databases.postgresql import read_postgresql_plan
+from cardlink_sql.review.databases.samples import placeholders
+from cardlink_sql.review.databases.scratch import scratch_database
+from cardlink_sql.review.databases.seeding import gather_statistics
+from cardlink_sql.review.databases.sqlite import read_sqlite_plan
+from cardlink_sql.review.databases.target import live, scratch
 from cardlink_sql.review.lock import make_lock, read_lock
 from cardlink_sql.review.plans import check_plans, judge, planner_version, plans_of
-from cardlink_sql.review.postgresql import read_postgresql_plan
-from cardlink_sql.review.samples import placeholders
-from cardlink_sql.review.scratch import scratch_database
-from cardlink_sql.review.seeding import gather_statistics
-from cardlink_sql.review.sqlite import read_sqlite_plan
-from cardlink_sql.review.target import live, scratch
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.variants import as_written
 
 SQLITE = Dialect.SQLITE
 

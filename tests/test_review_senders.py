@@ -8,8 +8,8 @@ import pytest
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_internal, load_library
-from cardlink_sql.review.expected import gateway_classes
 from cardlink_sql.review.senders import senders
+from cardlink_sql.review.statements.expected import gateway_classes
 from tests.conftest import Run
 
 

@@ -15,8 +15,8 @@ from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.schema_dump import committed_schema
-from cardlink_sql.review.scratch import scratch_database
+from cardlink_sql.review.databases.scratch import scratch_database
+from cardlink_sql.review.migrations.schema_dump import committed_schema
 from cardlink_sql.schema.ddl.reflect import _default
 from cardlink_sql.schema.drift import differences
 from tests.conftest import wait_until
@@ -95,7 +95,7 @@ def test_a_scratch_database_is_dropped_even_after_an_error(manager: DatabaseMana
 KILLED = """
 import os, signal, sys
 from cardlink_sql import DatabaseConfig
-from cardlink_sql.review.scratch import scratch_database
+from cardlink_sql.review.databases.scratch import scratch_database
 
 with scratch_database(DatabaseConfig(sys.argv[1])) as made:
     print(made.config.engine_url.database, made.create_tables(), flush=True)

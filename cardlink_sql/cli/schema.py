@@ -13,7 +13,7 @@ from cardlink_sql.cli.options import AsJson, Exact, Url, Yes, confirm, rows_text
 from cardlink_sql.cli.output import output, print_facts
 from cardlink_sql.cli.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.stamp import stamp as record_applied
+from cardlink_sql.review.migrations.stamp import stamp as record_applied
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import MigrationStatus, PlannedMigration
 

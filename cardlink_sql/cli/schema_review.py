@@ -14,8 +14,8 @@ from cardlink_sql.cli.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.resources import folder
-from cardlink_sql.review.lint import lint as lint_migrations
-from cardlink_sql.review.schema_dump import printed_schema
+from cardlink_sql.review.migrations.lint import lint as lint_migrations
+from cardlink_sql.review.migrations.schema_dump import printed_schema
 
 if TYPE_CHECKING:
     from cardlink_sql.review.check import CheckResult
@@ -91,8 +91,8 @@ def compatible(
     """
     # These need the extra "review"; lint and dump do not.
     from cardlink_sql.review.compatibility import compatible as check_release
+    from cardlink_sql.review.databases.target import scratch
     from cardlink_sql.review.release import find_release
-    from cardlink_sql.review.target import scratch
 
     config = config_of(url)
     chosen = dialect or config.dialect

@@ -1,7 +1,7 @@
 """The rows that each read query returns on the edge rows: the same in every dialect.
 
 A query is sent with every value, combination of optional lines and order of
-:mod:`cardlink_sql.review.bindings`.
+:mod:`cardlink_sql.review.databases.bindings`.
 """
 
 import json
@@ -22,16 +22,16 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.times import from_text
 from cardlink_sql.queries import Library, Query
-from cardlink_sql.review.bindings import Binding, bindings
-from cardlink_sql.review.edge_rows import insert_edge_rows
-from cardlink_sql.review.expected import expected_fields
+from cardlink_sql.review.databases.bindings import Binding, bindings
+from cardlink_sql.review.databases.edge_rows import insert_edge_rows
+from cardlink_sql.review.databases.samples import kinds_of
+from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.findings import Finding, fault_of
-from cardlink_sql.review.footprint import WRITING
-from cardlink_sql.review.samples import kinds_of
-from cardlink_sql.review.scratch import scratch_database
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.value_kinds import ValueKind
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.expected import expected_fields
+from cardlink_sql.review.statements.footprint import WRITING
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.variants import as_written
 from cardlink_sql.schema.migrator import driver
 
 Answer = list[tuple[Any, ...]]

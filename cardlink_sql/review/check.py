@@ -11,12 +11,12 @@ from cardlink_sql.database.rows import JSON_TYPES
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.backend import Description, Refused, ReviewBackend, Typed
-from cardlink_sql.review.expected import Field, expected_fields, gateway_classes, kind_of
+from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
 from cardlink_sql.review.findings import Finding, fault_of, nearest
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.value_kinds import ValueKind
-from cardlink_sql.review.variants import Variant, as_written, variants
+from cardlink_sql.review.statements.expected import Field, expected_fields, gateway_classes, kind_of
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.variants import Variant, as_written, variants
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ one release later.
 from dataclasses import replace
 
 from cardlink_sql.queries import Library
-from cardlink_sql.review.backend import ReviewBackend
 from cardlink_sql.review.check import CheckResult, check_queries
+from cardlink_sql.review.databases.backend import ReviewBackend
 
 _REMEDY = "keep what they use until none of them runs: drop it one release later"
 

@@ -19,7 +19,7 @@ from cardlink_sql.review.answers import (
     is_compared,
     respondent,
 )
-from cardlink_sql.review.bindings import ALL, Binding, bindings, widest
+from cardlink_sql.review.databases.bindings import ALL, Binding, bindings, widest
 from cardlink_sql.review.findings import Finding, fault_of
 
 _PAIR: Final = "write the same conditions in both"

@@ -11,10 +11,10 @@ from typing import Any, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries.resources import folder
-from cardlink_sql.review.access import Access
 from cardlink_sql.review.grants import Role, required_rights
 from cardlink_sql.review.lock import Lock, read_lock
 from cardlink_sql.review.release import Release
+from cardlink_sql.review.statements.access import Access
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.state import State
 

@@ -13,8 +13,8 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.review.access import NOTHING, Access, union
-from cardlink_sql.review.footprint import footprints
+from cardlink_sql.review.statements.access import NOTHING, Access, union
+from cardlink_sql.review.statements.footprint import footprints
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 from cardlink_sql.schema.migrator.rights import ROW_RIGHTS, escaped_pattern, mysql_rights
 

@@ -10,7 +10,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
-from cardlink_sql.review.footprint import Footprint, footprints
+from cardlink_sql.review.statements.footprint import Footprint, footprints
 
 STATEMENT: Final = "statement"
 

@@ -14,7 +14,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import Lock, read_lock
-from cardlink_sql.review.schema_dump import place_in_schema
+from cardlink_sql.review.migrations.schema_dump import place_in_schema
 from cardlink_sql.schema.migrator import driver
 
 _INDEXES: Final = "review.secondary_indexes"

@@ -17,13 +17,13 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.queries import Library, Query, Rows, load_internal, load_library, resources
-from cardlink_sql.review.backend import Description, Refused, Typed
+from cardlink_sql.review.databases.backend import Description, Refused, Typed
+from cardlink_sql.review.databases.shapes import NO_REASON, Planned
+from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
-from cardlink_sql.review.footprint import footprints
-from cardlink_sql.review.query_text import query_text
-from cardlink_sql.review.shapes import NO_REASON, Planned
-from cardlink_sql.review.target import Target
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.query_text import query_text
+from cardlink_sql.review.statements.variants import as_written
 from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
 
 Lock = dict[str, Any]

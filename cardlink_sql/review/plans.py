@@ -12,20 +12,20 @@ from cardlink_sql.errors import QueryError
 from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, Query, Rows
-from cardlink_sql.review.backend import (
+from cardlink_sql.review.databases.backend import (
     Refused,
     ReviewBackend,
     review_backend,
     review_backend_class,
 )
-from cardlink_sql.review.dataset import NOW
+from cardlink_sql.review.databases.dataset import NOW
+from cardlink_sql.review.databases.samples import kinds_of, placeholders
+from cardlink_sql.review.databases.shapes import NO_REASON, Planned, PlanShape, index_heads
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.lock import changed_plans, read_lock
-from cardlink_sql.review.samples import kinds_of, placeholders
-from cardlink_sql.review.shapes import NO_REASON, Planned, PlanShape, index_heads
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.value_kinds import ValueKind
-from cardlink_sql.review.variants import Variant, as_written, sent_variants
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.variants import Variant, as_written, sent_variants
 
 _NO_PLAN: Final = "correct the statement; to record a new parameter's type, run scripts/lock"
 

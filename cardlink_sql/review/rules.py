@@ -9,8 +9,8 @@ from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.findings import Finding, fault_of
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.variants import as_written, sent_variants
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.variants import as_written, sent_variants
 
 # The operator before each parameter that bounds a range: a range ends before its end.
 BOUNDS: Final = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_internal, load_library
-from cardlink_sql.review.expected import gateway_classes
+from cardlink_sql.review.statements.expected import gateway_classes
 
 
 @dataclass(frozen=True, order=True)

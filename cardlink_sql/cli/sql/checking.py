@@ -20,6 +20,9 @@ from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.consistency import judge_answers
+from cardlink_sql.review.databases.samples import forget_lock
+from cardlink_sql.review.databases.seeding import FILLING, seeded_database
+from cardlink_sql.review.databases.target import Target, live, scratch
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.indexes import check_indexes
 from cardlink_sql.review.lock import (
@@ -32,9 +35,6 @@ from cardlink_sql.review.lock import (
 )
 from cardlink_sql.review.plans import check_plans, planner_version, plans_of
 from cardlink_sql.review.rules import check_files
-from cardlink_sql.review.samples import forget_lock
-from cardlink_sql.review.seeding import FILLING, seeded_database
-from cardlink_sql.review.target import Target, live, scratch
 
 _NOT_JUDGED: Final = "the plans were not judged"
 

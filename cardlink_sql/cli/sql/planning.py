@@ -16,10 +16,10 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.backend import Plan, asking
-from cardlink_sql.review.footprint import writes
+from cardlink_sql.review.databases.backend import Plan, asking
+from cardlink_sql.review.databases.samples import given, placeholders
 from cardlink_sql.review.impact import find_query
-from cardlink_sql.review.samples import given, placeholders
+from cardlink_sql.review.statements.footprint import writes
 
 Params = Annotated[
     list[str] | None,

@@ -12,14 +12,14 @@ import sqlalchemy
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query, Rows, load_internal, load_library
 from cardlink_sql.queries.lexer import tokenize
-from cardlink_sql.review.expected import gateway_classes
-from cardlink_sql.review.footprint import Footprint, footprints
 from cardlink_sql.review.impact import STATEMENT, Impact, impacts
 from cardlink_sql.review.lock import Lock, hash_of, read_lock
-from cardlink_sql.review.query_text import query_text
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.report.schema import tables
 from cardlink_sql.review.senders import Sender, senders
+from cardlink_sql.review.statements.expected import gateway_classes
+from cardlink_sql.review.statements.footprint import Footprint, footprints
+from cardlink_sql.review.statements.query_text import query_text
 from cardlink_sql.schema.ddl.model import Table
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.

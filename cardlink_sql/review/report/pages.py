@@ -15,7 +15,7 @@ from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries import Rows
 from cardlink_sql.review.indexes import index_uses
 from cardlink_sql.review.lock import REMEDY
-from cardlink_sql.review.query_text import query_text
+from cardlink_sql.review.migrations.schema_dump import committed_schema
 from cardlink_sql.review.report import layout
 from cardlink_sql.review.report.facts import Facts, internal_statements
 from cardlink_sql.review.report.folder import INDEX
@@ -26,7 +26,7 @@ from cardlink_sql.review.report.schema import (
     migration_locks,
     references,
 )
-from cardlink_sql.review.schema_dump import committed_schema
+from cardlink_sql.review.statements.query_text import query_text
 
 _RETURNS: Final = {
     Rows.ONE: "one row or none",

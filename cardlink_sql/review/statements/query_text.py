@@ -3,7 +3,7 @@
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.lexer import BLANK
 from cardlink_sql.queries.query import Line, labelled_token
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.variants import as_written
 
 
 def query_text(query: Query) -> str:

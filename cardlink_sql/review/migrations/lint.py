@@ -20,7 +20,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.review.rollbacks import check_rollbacks
+from cardlink_sql.review.migrations.rollbacks import check_rollbacks
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
 from cardlink_sql.schema.migrator.kinds import Action, Change, changes, names_no_rows
 from cardlink_sql.schema.migrator.table_locks import BLOCKS_WRITES, MYSQL

@@ -2,7 +2,7 @@
 
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.review.scratch import scratch_database
+from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.schema.ddl.model import Table
 from cardlink_sql.schema.ddl.reflect import read_some
 from cardlink_sql.schema.drift import differences

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
-from cardlink_sql.review.edge_rows import EDGE_ROWS, MOMENTS, Row
-from cardlink_sql.review.samples import kinds_of
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.value_kinds import ValueKind
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.databases.edge_rows import EDGE_ROWS, MOMENTS, Row
+from cardlink_sql.review.databases.samples import kinds_of
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.variants import as_written
 
 ALL: Final = 1_000
 _MOST_SUBSETS: Final = 4

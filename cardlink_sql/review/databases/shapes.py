@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import Table, UniqueConstraint
 
 from cardlink_sql.model.tables import UTCDateTime, metadata
-from cardlink_sql.review.dataset import SIZES
-from cardlink_sql.review.variants import Variant
+from cardlink_sql.review.databases.dataset import SIZES
+from cardlink_sql.review.statements.variants import Variant
 
 # A result narrowed by an index to at most this part of a table is small and cheap to sort.
 SMALL_PART: Final = 1 / 20

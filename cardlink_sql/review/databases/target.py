@@ -10,10 +10,10 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.backend import ReviewBackend, review_backend
+from cardlink_sql.review.databases.backend import ReviewBackend, review_backend
+from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.review.schema_dump import place_in_schema
-from cardlink_sql.review.scratch import scratch_database
+from cardlink_sql.review.migrations.schema_dump import place_in_schema
 from cardlink_sql.schema.drift import differences
 
 

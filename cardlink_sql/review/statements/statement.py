@@ -13,9 +13,9 @@ from sqlglot.errors import SqlglotError
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
-from cardlink_sql.review.access import Access, Columns
-from cardlink_sql.review.single_row import has_ties, is_single
-from cardlink_sql.review.variants import Variant
+from cardlink_sql.review.statements.access import Access, Columns
+from cardlink_sql.review.statements.single_row import has_ties, is_single
+from cardlink_sql.review.statements.variants import Variant
 
 SQLGLOT: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
 _WRITES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Copy)

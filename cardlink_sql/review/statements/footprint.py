@@ -8,9 +8,9 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, Rows, load_library
-from cardlink_sql.review.access import Access
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.access import Access
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.variants import as_written
 
 WRITING: Final = frozenset({Rows.EXEC, Rows.INSERT, Rows.BATCH, Rows.COPY})
 

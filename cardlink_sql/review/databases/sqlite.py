@@ -23,7 +23,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import GROWING, metadata
 from cardlink_sql.queries import Query
-from cardlink_sql.review.backend import (
+from cardlink_sql.review.databases.backend import (
     Description,
     Plan,
     Refused,
@@ -31,12 +31,18 @@ from cardlink_sql.review.backend import (
     Typed,
     asking,
 )
-from cardlink_sql.review.dataset import SIZES
-from cardlink_sql.review.expected import kind_of
-from cardlink_sql.review.scratch import scratch_database
-from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.variants import Variant
+from cardlink_sql.review.databases.dataset import SIZES
+from cardlink_sql.review.databases.scratch import scratch_database
+from cardlink_sql.review.databases.shapes import (
+    PlanShape,
+    index_heads,
+    is_small,
+    largest,
+    sets_rows_apart,
+)
+from cardlink_sql.review.statements.expected import kind_of
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.variants import Variant
 from cardlink_sql.schema.ddl.forms import FORMS, type_name
 
 Node = dict[str, Any]

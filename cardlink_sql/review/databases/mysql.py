@@ -14,11 +14,11 @@ from typing import Any, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
-from cardlink_sql.review.backend import Description, Refused, ReviewBackend, Typed
-from cardlink_sql.review.shapes import PlanShape, is_small, largest
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.value_kinds import ValueKind
-from cardlink_sql.review.variants import Variant
+from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
+from cardlink_sql.review.databases.shapes import PlanShape, is_small, largest
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.variants import Variant
 
 Row = dict[str, Any]
 

@@ -18,9 +18,9 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Query
-from cardlink_sql.review.shapes import PlanShape
-from cardlink_sql.review.value_kinds import ValueKind
-from cardlink_sql.review.variants import Variant
+from cardlink_sql.review.databases.shapes import PlanShape
+from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.variants import Variant
 from cardlink_sql.schema.migrator import driver
 
 
@@ -236,7 +236,9 @@ class ReviewBackend(ABC):
 
 def review_backend_class(dialect: Dialect) -> type[ReviewBackend]:
     """Return the class of a dialect."""
-    found: type[ReviewBackend] = import_module(f"cardlink_sql.review.{dialect.value}").BACKEND
+    found: type[ReviewBackend] = import_module(
+        f"cardlink_sql.review.databases.{dialect.value}"
+    ).BACKEND
     return found
 
 

@@ -8,9 +8,9 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.backend import review_backend_class
-from cardlink_sql.review.dataset import SIZES, rows
-from cardlink_sql.review.scratch import scratch_database
+from cardlink_sql.review.databases.backend import review_backend_class
+from cardlink_sql.review.databases.dataset import SIZES, rows
+from cardlink_sql.review.databases.scratch import scratch_database
 
 _MEMORY: Final = "sqlite:///:memory:"
 

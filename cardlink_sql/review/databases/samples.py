@@ -12,12 +12,12 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
-from cardlink_sql.review import dataset
-from cardlink_sql.review.expected import kind_of
+from cardlink_sql.review.databases import dataset
 from cardlink_sql.review.lock import read_lock
-from cardlink_sql.review.statement import ParsedStatement
-from cardlink_sql.review.value_kinds import POSTGRESQL_KINDS, ValueKind
-from cardlink_sql.review.variants import as_written
+from cardlink_sql.review.statements.expected import kind_of
+from cardlink_sql.review.statements.statement import ParsedStatement
+from cardlink_sql.review.statements.value_kinds import POSTGRESQL_KINDS, ValueKind
+from cardlink_sql.review.statements.variants import as_written
 
 Values = dict[str, Any]
 

@@ -24,7 +24,7 @@ from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.value_kinds import ValueKind
+from cardlink_sql.review.statements.value_kinds import ValueKind
 
 GATEWAYS: Final[tuple[type[Any], ...]] = (
     CardGateway,
@@ -67,7 +67,7 @@ def expected_fields(query: Query) -> tuple[Field, ...] | None:
     if gateway is None:
         raise query.fault(
             f"no gateway is named {query.source.gateway!r}",
-            "add it to GATEWAYS in cardlink_sql/review/expected.py",
+            "add it to GATEWAYS in cardlink_sql/review/statements/expected.py",
         )
     gives = gateway.gives.get(query.source.name)
     gives = getattr(gateway, "record", None) if gives is None else gives

@@ -18,11 +18,17 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.backend import Description, Refused, ReviewBackend, Typed
-from cardlink_sql.review.dataset import SIZES
-from cardlink_sql.review.shapes import PlanShape, index_heads, is_small, largest, sets_rows_apart
-from cardlink_sql.review.value_kinds import POSTGRESQL_KINDS, ValueKind
-from cardlink_sql.review.variants import Variant
+from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
+from cardlink_sql.review.databases.dataset import SIZES
+from cardlink_sql.review.databases.shapes import (
+    PlanShape,
+    index_heads,
+    is_small,
+    largest,
+    sets_rows_apart,
+)
+from cardlink_sql.review.statements.value_kinds import POSTGRESQL_KINDS, ValueKind
+from cardlink_sql.review.statements.variants import Variant
 
 Node = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""Reviews of the migrations and of the schema that they make."""

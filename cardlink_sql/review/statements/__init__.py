@@ -1,0 +1,1 @@
+"""A query as the review sees it: parsed, in each variant, with what it reads and writes."""
