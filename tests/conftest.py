@@ -371,7 +371,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     # On a busy machine, quick work would report its progress.
-    monkeypatch.setattr("cardlink_sql.cli.progress._QUIET_SECONDS", 60)
+    monkeypatch.setattr("cardlink_sql.cli.shared.progress._QUIET_SECONDS", 60)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("CARDLINK_ENCRYPTION_KEY", raising=False)

@@ -24,8 +24,8 @@ from cardlink_sql import (
     SessionStatus,
     UnitOfWork,
 )
-from cardlink_sql.cli import completion
-from cardlink_sql.cli.output import visible
+from cardlink_sql.cli.shared import completion
+from cardlink_sql.cli.shared.output import visible
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now

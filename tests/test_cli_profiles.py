@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql import DatabaseError, DatabaseManager
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.profiles import config_of, profile_url
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.profiles import config_of, profile_url
 from tests.conftest import Run
 
 SECRET = "hunter2"

@@ -10,8 +10,8 @@ from typing import ClassVar
 import pytest
 
 from cardlink_sql import DatabaseConfig, DatabaseManager, UnitOfWork
-from cardlink_sql.cli import progress as module
-from cardlink_sql.cli.progress import progress
+from cardlink_sql.cli.shared import progress as module
+from cardlink_sql.cli.shared.progress import progress
 from tests.conftest import Run, entry, session_id
 
 URL = "sqlite:///a.db"

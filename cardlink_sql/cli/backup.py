@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Force, Url, Yes, confirm
-from cardlink_sql.cli.output import counted, output
-from cardlink_sql.cli.progress import progress
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Force, Url, Yes, confirm
+from cardlink_sql.cli.shared.output import counted, output
+from cardlink_sql.cli.shared.progress import progress
 from cardlink_sql.transfer.backup import (
     Backup,
     Manifest,

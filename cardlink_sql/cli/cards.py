@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.completion import complete_card
-from cardlink_sql.cli.database import open_to_read, open_to_write
-from cardlink_sql.cli.editing import (
+from cardlink_sql.cli.shared.completion import complete_card
+from cardlink_sql.cli.shared.database import open_to_read, open_to_write
+from cardlink_sql.cli.shared.editing import (
     Notes,
     fields_of,
     given,
@@ -18,10 +18,10 @@ from cardlink_sql.cli.editing import (
     print_changed,
     refuse_no_fields,
 )
-from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
-from cardlink_sql.cli.rows import listing, note_limit, print_rows
+from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.options import AsJson, Limit, Url, Yes, argument, confirm, group
+from cardlink_sql.cli.shared.output import counted, output, print_facts, seconds, styled, visible
+from cardlink_sql.cli.shared.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError, StateError, ValidationError, shown
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern

@@ -15,10 +15,10 @@ import typer.main
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from cardlink_sql.cli.completion import complete_profile
-from cardlink_sql.cli.exits import Exit, WorkInterruptedError
-from cardlink_sql.cli.options import Url
-from cardlink_sql.cli.output import settle_streams, silenced, visible
+from cardlink_sql.cli.shared.completion import complete_profile
+from cardlink_sql.cli.shared.exits import Exit, WorkInterruptedError
+from cardlink_sql.cli.shared.options import Url
+from cardlink_sql.cli.shared.output import settle_streams, silenced, visible
 from cardlink_sql.errors import DatabaseError, DriftError, shown
 
 __all__ = ["app", "run"]

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.cli.output import output, styled, visible
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.output import output, styled, visible
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.test_result import ChangeKind, RunComparison, TestChange
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.cli.json_output import print_json_with_list
-from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
+from cardlink_sql.cli.shared.json_output import print_json_with_list
+from cardlink_sql.cli.shared.output import counted, output, print_facts, seconds, styled, visible
 from cardlink_sql.database.unreadable_rows import none_skipped
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.apdu_names import name_of

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, argument, group
-from cardlink_sql.cli.output import output, visible
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, argument, group
+from cardlink_sql.cli.shared.output import output, visible
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.model import validation
 

@@ -11,14 +11,23 @@ from typing import IO, Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.completion import complete_session, complete_tables
-from cardlink_sql.cli.components import load_components
-from cardlink_sql.cli.database import find_session, open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import TIME_FORM, AsJson, Force, Url, Yes, argument, confirm, start_of
-from cardlink_sql.cli.output import counted, output
-from cardlink_sql.cli.progress import progress
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.completion import complete_session, complete_tables
+from cardlink_sql.cli.shared.components import load_components
+from cardlink_sql.cli.shared.database import find_session, open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import (
+    TIME_FORM,
+    AsJson,
+    Force,
+    Url,
+    Yes,
+    argument,
+    confirm,
+    start_of,
+)
+from cardlink_sql.cli.shared.output import counted, output
+from cardlink_sql.cli.shared.progress import progress
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.database.unreadable_rows import skipped
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from cardlink_sql.cli.completion import complete_session
-from cardlink_sql.cli.database import find_session, open_manager, shown_ids
 from cardlink_sql.cli.dialogue import print_entry
-from cardlink_sql.cli.options import Url
-from cardlink_sql.cli.output import output, styled, visible
+from cardlink_sql.cli.shared.completion import complete_session
+from cardlink_sql.cli.shared.database import find_session, open_manager, shown_ids
+from cardlink_sql.cli.shared.options import Url
+from cardlink_sql.cli.shared.output import output, styled, visible
 from cardlink_sql.database.unreadable_rows import skipped
 from cardlink_sql.errors import StateError
 from cardlink_sql.manager import DatabaseManager

@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, group
-from cardlink_sql.cli.output import output
-from cardlink_sql.cli.progress import progress
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, group
+from cardlink_sql.cli.shared.output import output
+from cardlink_sql.cli.shared.progress import progress
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.database.keyring import VARIABLE, Keyring
 from cardlink_sql.errors import EncryptionError
 from cardlink_sql.formats.text import read_text

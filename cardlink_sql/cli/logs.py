@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.completion import complete_session
-from cardlink_sql.cli.database import find_session, open_to_read, shown_ids
-from cardlink_sql.cli.json_output import print_json_list
-from cardlink_sql.cli.options import AsJson, Limit, Since, Url, argument, group
-from cardlink_sql.cli.output import output
-from cardlink_sql.cli.rows import is_for_programs, listing, note_limit, print_rows
+from cardlink_sql.cli.shared.completion import complete_session
+from cardlink_sql.cli.shared.database import find_session, open_to_read, shown_ids
+from cardlink_sql.cli.shared.json_output import print_json_list
+from cardlink_sql.cli.shared.options import AsJson, Limit, Since, Url, argument, group
+from cardlink_sql.cli.shared.output import output
+from cardlink_sql.cli.shared.rows import is_for_programs, listing, note_limit, print_rows
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.records.log import CommLog

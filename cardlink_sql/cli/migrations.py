@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Url, Yes, argument
-from cardlink_sql.cli.output import output, seconds
-from cardlink_sql.cli.rows import listing, print_rows
 from cardlink_sql.cli.schema import migrate as migrate_database, print_plan, roll_back
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.options import AsJson, Url, Yes, argument
+from cardlink_sql.cli.shared.output import output, seconds
+from cardlink_sql.cli.shared.rows import listing, print_rows
 from cardlink_sql.schema.new_migration import create_migration
 
 migrate = typer.Typer(name="migrate")

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.exits import WorkInterruptedError
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, Yes, argument, confirm
-from cardlink_sql.cli.progress import progress
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.exits import WorkInterruptedError
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, Yes, argument, confirm
+from cardlink_sql.cli.shared.progress import progress
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation

@@ -5,10 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.output import output, seconds, styled
 from cardlink_sql.cli.query_snapshot import Since, compare_and_keep, default_file
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.output import output, seconds, styled
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.query_statistics import (
     QueryFigures,

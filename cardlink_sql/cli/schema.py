@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Exact, Url, Yes, confirm, rows_text
-from cardlink_sql.cli.output import output, print_facts
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.exits import Exit
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Exact, Url, Yes, confirm, rows_text
+from cardlink_sql.cli.shared.output import output, print_facts
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.migrations.stamp import stamp as record_applied
 from cardlink_sql.schema.drift import differences

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.findings import FormatOption, print_findings
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, argument, group
-from cardlink_sql.cli.output import output
-from cardlink_sql.cli.profiles import config_of
+from cardlink_sql.cli.shared.exits import Exit
+from cardlink_sql.cli.shared.findings import FormatOption, print_findings
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, argument, group
+from cardlink_sql.cli.shared.output import output
+from cardlink_sql.cli.shared.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.resources import folder

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.completion import complete_session
-from cardlink_sql.cli.database import find_session, open_to_read, open_to_write, shown_ids
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
-from cardlink_sql.cli.filters import Card, Device, check_device_and_card
 from cardlink_sql.cli.following import follow
-from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import (
+from cardlink_sql.cli.shared.completion import complete_session
+from cardlink_sql.cli.shared.database import find_session, open_to_read, open_to_write, shown_ids
+from cardlink_sql.cli.shared.filters import Card, Device, check_device_and_card
+from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.options import (
     AsJson,
     Force,
     Limit,
@@ -25,8 +25,14 @@ from cardlink_sql.cli.options import (
     confirm,
     group,
 )
-from cardlink_sql.cli.output import counted, output, seconds, styled
-from cardlink_sql.cli.rows import is_for_programs, listing, naming_skipped, note_limit, print_rows
+from cardlink_sql.cli.shared.output import counted, output, seconds, styled
+from cardlink_sql.cli.shared.rows import (
+    is_for_programs,
+    listing,
+    naming_skipped,
+    note_limit,
+    print_rows,
+)
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import SessionStatus

@@ -9,13 +9,22 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.completion import complete_setting
-from cardlink_sql.cli.components import load_components
-from cardlink_sql.cli.database import open_manager, open_to_read, open_to_write
-from cardlink_sql.cli.json_output import print_json, print_json_list
-from cardlink_sql.cli.options import AsJson, Force, Output, Url, Yes, argument, confirm, group
-from cardlink_sql.cli.output import output, seconds, visible
-from cardlink_sql.cli.rows import listing, print_rows
+from cardlink_sql.cli.shared.completion import complete_setting
+from cardlink_sql.cli.shared.components import load_components
+from cardlink_sql.cli.shared.database import open_manager, open_to_read, open_to_write
+from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.options import (
+    AsJson,
+    Force,
+    Output,
+    Url,
+    Yes,
+    argument,
+    confirm,
+    group,
+)
+from cardlink_sql.cli.shared.output import output, seconds, visible
+from cardlink_sql.cli.shared.rows import listing, print_rows
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.formats.text import read_text

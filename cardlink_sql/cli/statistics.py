@@ -8,13 +8,13 @@ import typer
 from rich.text import Text
 
 from cardlink_sql.cli.bars import bar, sparkline
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Exact, Url, argument, rows_text
-from cardlink_sql.cli.output import output, print_facts, seconds, styled
-from cardlink_sql.cli.progress import progress
 from cardlink_sql.cli.query_statistics import show_query_statistics
-from cardlink_sql.cli.rows import naming_skipped, print_rows
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Exact, Url, argument, rows_text
+from cardlink_sql.cli.shared.output import output, print_facts, seconds, styled
+from cardlink_sql.cli.shared.progress import progress
+from cardlink_sql.cli.shared.rows import naming_skipped, print_rows
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistics

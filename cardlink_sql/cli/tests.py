@@ -13,19 +13,28 @@ from cardlink_sql.cli.comparison import (
     headline,
     print_comparison,
 )
-from cardlink_sql.cli.completion import complete_run
-from cardlink_sql.cli.database import open_manager, open_to_read
-from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.filters import Card, Device, check_device_and_card
-from cardlink_sql.cli.json_output import (
+from cardlink_sql.cli.shared.completion import complete_run
+from cardlink_sql.cli.shared.database import open_manager, open_to_read
+from cardlink_sql.cli.shared.exits import Exit
+from cardlink_sql.cli.shared.filters import Card, Device, check_device_and_card
+from cardlink_sql.cli.shared.json_output import (
     print_json,
     print_json_list,
     print_json_with_list,
 )
-from cardlink_sql.cli.options import AsJson, Force, Limit, Output, Since, Url, argument, group
-from cardlink_sql.cli.output import counted, output, print_facts, seconds, styled, visible
-from cardlink_sql.cli.progress import progress
-from cardlink_sql.cli.rows import listing, note_limit, print_rows
+from cardlink_sql.cli.shared.options import (
+    AsJson,
+    Force,
+    Limit,
+    Output,
+    Since,
+    Url,
+    argument,
+    group,
+)
+from cardlink_sql.cli.shared.output import counted, output, print_facts, seconds, styled, visible
+from cardlink_sql.cli.shared.progress import progress
+from cardlink_sql.cli.shared.rows import listing, note_limit, print_rows
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.model import validation

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url
-from cardlink_sql.cli.output import counted, output, visible
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url
+from cardlink_sql.cli.shared.output import counted, output, visible
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.luhn import luhn_is_right
 from cardlink_sql.model.records.log import CommLog

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.cli.output import output
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, argument
+from cardlink_sql.cli.shared.output import output
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.model import validation
 

@@ -1,6 +1,6 @@
 """``cardlink-db sql``: the statements, for those who review them."""
 
-from cardlink_sql.cli.options import group
+from cardlink_sql.cli.shared.options import group
 from cardlink_sql.cli.sql.checking import check, lock
 from cardlink_sql.cli.sql.differing import diff
 from cardlink_sql.cli.sql.indexing import indexes

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.database import refuse_missing
-from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.findings import FormatOption, print_faults, print_findings
-from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.cli.output import output
-from cardlink_sql.cli.profiles import config_of
+from cardlink_sql.cli.shared.database import refuse_missing
+from cardlink_sql.cli.shared.exits import Exit
+from cardlink_sql.cli.shared.findings import FormatOption, print_faults, print_findings
+from cardlink_sql.cli.shared.options import AsJson, Url, argument
+from cardlink_sql.cli.shared.output import output
+from cardlink_sql.cli.shared.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, argument
+from cardlink_sql.cli.shared.exits import Exit
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, argument
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_library
 from cardlink_sql.review.difference import (

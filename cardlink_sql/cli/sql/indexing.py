@@ -5,10 +5,10 @@ from typing import Any
 
 import typer
 
-from cardlink_sql.cli.database import open_manager
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url
-from cardlink_sql.cli.rows import listing, print_rows
+from cardlink_sql.cli.shared.database import open_manager
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url
+from cardlink_sql.cli.shared.rows import listing, print_rows
 from cardlink_sql.review.indexes import IndexUse, LiveIndexes, index_uses, live_indexes
 
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.completion import complete_column, complete_query
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, argument
-from cardlink_sql.cli.rows import listing, print_rows
+from cardlink_sql.cli.shared.completion import complete_column, complete_query
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, argument
+from cardlink_sql.cli.shared.rows import listing, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries import Library, Query, load_internal, load_library

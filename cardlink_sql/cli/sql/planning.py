@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.completion import complete_query
-from cardlink_sql.cli.database import refuse_missing
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.cli.profiles import config_of
-from cardlink_sql.cli.rows import print_rows
+from cardlink_sql.cli.shared.completion import complete_query
+from cardlink_sql.cli.shared.database import refuse_missing
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, argument
+from cardlink_sql.cli.shared.profiles import config_of
+from cardlink_sql.cli.shared.rows import print_rows
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.options import argument
-from cardlink_sql.cli.output import output
+from cardlink_sql.cli.shared.options import argument
+from cardlink_sql.cli.shared.output import output
 from cardlink_sql.review.report import INDEX, check_folder, gather, render, write_folder
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.options import AsJson, Url, argument
-from cardlink_sql.cli.profiles import config_of
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.options import AsJson, Url, argument
+from cardlink_sql.cli.shared.profiles import config_of
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.grants import Grant, Role, grants as grants_of
 

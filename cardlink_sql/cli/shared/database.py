@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cardlink_sql.cli.options import argument
-from cardlink_sql.cli.profiles import config_of
+from cardlink_sql.cli.shared.options import argument
+from cardlink_sql.cli.shared.profiles import config_of
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.dead_scratch import clear_dead_scratch
 from cardlink_sql.database.sqlite_file import scratch_file

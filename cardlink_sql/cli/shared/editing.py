@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.output import output, visible
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.output import output, visible
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.json_value import Record
 

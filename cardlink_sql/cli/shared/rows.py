@@ -20,7 +20,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from cardlink_sql.cli.output import output, print_facts, row
+from cardlink_sql.cli.shared.output import output, print_facts, row
 from cardlink_sql.database.unreadable_rows import skipped
 
 # A column of free text is folded to no less.

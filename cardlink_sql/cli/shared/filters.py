@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cardlink_sql.cli.completion import complete_card, complete_device
-from cardlink_sql.cli.options import argument
+from cardlink_sql.cli.shared.completion import complete_card, complete_device
+from cardlink_sql.cli.shared.options import argument
 from cardlink_sql.model import validation
 
 Device = Annotated[

@@ -9,9 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
-from cardlink_sql.cli.exits import Exit
-from cardlink_sql.cli.output import output
-from cardlink_sql.cli.profiles import profile_url
+from cardlink_sql.cli.shared.exits import Exit
+from cardlink_sql.cli.shared.output import output
+from cardlink_sql.cli.shared.profiles import profile_url
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.formats.times import parse_time

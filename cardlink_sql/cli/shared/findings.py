@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardlink_sql.cli.json_output import print_json
-from cardlink_sql.cli.output import output
+from cardlink_sql.cli.shared.json_output import print_json
+from cardlink_sql.cli.shared.output import output
 from cardlink_sql.review.findings import Finding
 
 

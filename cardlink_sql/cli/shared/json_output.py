@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from cardlink_sql.cli.output import CONTROLS, output
+from cardlink_sql.cli.shared.output import CONTROLS, output
 
 
 def print_json(value: Any) -> None:

@@ -26,7 +26,7 @@ def _of_database(read: "Callable[[UnitOfWork, str], Iterable[str]]") -> _Complet
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         def values() -> Iterable[str]:
-            from cardlink_sql.cli.database import open_to_read
+            from cardlink_sql.cli.shared.database import open_to_read
 
             with open_to_read(_url(context)) as uow:
                 return read(uow, incomplete)
@@ -37,7 +37,7 @@ def _of_database(read: "Callable[[UnitOfWork, str], Iterable[str]]") -> _Complet
 
 
 def _url(context: typer.Context) -> str | None:
-    from cardlink_sql.cli.profiles import profile_url
+    from cardlink_sql.cli.shared.profiles import profile_url
 
     root = context.find_root().params
     url, profile = context.params.get("url") or root.get("url"), root.get("profile")
@@ -86,7 +86,7 @@ def complete_setting(context: typer.Context, incomplete: str) -> list[str]:
     """Return the keys of the settings, stored and declared; without a database, the declared."""
 
     def declared() -> Iterable[str]:
-        from cardlink_sql.cli.components import load_components
+        from cardlink_sql.cli.shared.components import load_components
         from cardlink_sql.model.declared_settings import declared_settings
 
         load_components()
@@ -140,7 +140,7 @@ def complete_profile(incomplete: str) -> list[str]:
     """Return the names of the profiles."""
 
     def names() -> Iterable[str]:
-        from cardlink_sql.cli.profiles import profile_names
+        from cardlink_sql.cli.shared.profiles import profile_names
 
         return profile_names()
 
