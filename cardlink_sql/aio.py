@@ -13,7 +13,7 @@ from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypedDict, TypeVar, Unpack
 
 from cardlink_sql.database.event_bus import DatabaseEvent
 from cardlink_sql.errors import ConnectionError, QueryError, RecorderFullError
@@ -32,15 +32,18 @@ _LOOK_S: Final = 1.0
 _PAUSE_WHEN_FULL: Final = 0.01
 
 
+class RunOptions(TypedDict, total=False):
+    """The options of :meth:`DatabaseManager.run`."""
+
+    read_only: bool
+    prefer_replica: bool
+    attempts: int
+    within: float
+    timeout: float | None
+
+
 async def run(
-    manager: DatabaseManager,
-    work: Callable[[UnitOfWork], T],
-    *,
-    read_only: bool = False,
-    prefer_replica: bool = False,
-    attempts: int = 20,
-    within: float = 30.0,
-    timeout: float | None = None,
+    manager: DatabaseManager, work: Callable[[UnitOfWork], T], **options: Unpack[RunOptions]
 ) -> T:
     """Run ``work(uow)`` as :meth:`DatabaseManager.run` does, on a thread.
 
@@ -50,11 +53,7 @@ async def run(
     Args:
         manager: the database.
         work: a plain function of one argument, the unit of work.
-        read_only: open the unit of work for reading only.
-        prefer_replica: as :class:`UnitOfWork` takes it.
-        attempts: the maximum number of runs; 1 means no retry.
-        within: seconds after which no retry starts.
-        timeout: seconds that each run may take.
+        options: as :meth:`DatabaseManager.run` takes them.
     """
     check_instance(manager, DatabaseManager, "manager")
     check_callable(work)
@@ -70,17 +69,8 @@ async def run(
         refuse_if_cancelled()
         return result
 
-    run_in_thread = partial(
-        manager.run,
-        unless_cancelled,
-        read_only=read_only,
-        prefer_replica=prefer_replica,
-        attempts=attempts,
-        within=within,
-        timeout=timeout,
-    )
     try:
-        return await _in_thread(manager, run_in_thread)
+        return await _in_thread(manager, partial(manager.run, unless_cancelled, **options))
     except asyncio.CancelledError:
         is_cancelled = True
         raise

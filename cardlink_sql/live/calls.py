@@ -32,15 +32,7 @@ class Calls(ABC):
         session_id: str | None = None,
         at: datetime | None = None,
     ) -> str:
-        """Create a pending session; returns its id at once.
-
-        Args:
-            device_id: the device, if known.
-            card_iccid: the card, if known.
-            session_type: triggered by the server or polled by the card.
-            session_id: its UUID; without one it is made.
-            at: when it was created; now, without it.
-        """
+        """Create a pending session, as the gateway's method; returns its id at once."""
         values = _described(device_id, card_iccid, session_type)
         return self._begin("create_session", session_id, {**values, "at": _moment(at)})
 
@@ -58,15 +50,8 @@ class Calls(ABC):
     ) -> str:
         """Create a session that is active already, after its handshake; returns its id at once.
 
-        Args:
-            device_id: the device, if known.
-            card_iccid: the card; without it, the one that has ``psk_identity``, if any.
-            session_type: triggered by the server or polled by the card.
-            cipher_suite: the TLS cipher suite that the handshake settled.
-            psk_identity: the PSK identity that the card sent.
-            session_id: its UUID; without one it is made.
-            metadata: other facts of the handshake, such as the client's address.
-            at: when it was created and started; now, without it.
+        Its arguments are those of the gateway's method. Without ``card_iccid`` the card is the one
+        that has ``psk_identity``, if any.
         """
         tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
         values = {

@@ -78,6 +78,15 @@ class Plan:
     rows: list[tuple[Any, ...]]
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A query with the parameters and the order that it is sent with."""
+
+    query: Query
+    parameters: Mapping[str, Any]
+    order: str | None
+
+
 class ReviewBackend(ABC):
     """Asks one backend about statements.
 
@@ -159,12 +168,7 @@ class ReviewBackend(ABC):
         Raises:
             QueryError: the parameters do not fit, or the database refuses the statement.
         """
-        statement = query.statement(parameters, order)
-        verb = self._verb(analyze=analyze, as_json=False)
-        columns, rows = self._ask(query, verb, statement.sql, statement.pick(parameters))
-        if len(columns) == 1:
-            rows = [(line,) for (text,) in rows for line in str(text).rstrip().split("\n")]
-        return Plan(columns, rows)
+        return self._explained(Sent(query, parameters, order), analyze=analyze)
 
     def document(
         self,
@@ -178,14 +182,7 @@ class ReviewBackend(ABC):
 
         Parameters and errors are those of :meth:`explain`.
         """
-        statement = query.statement(parameters, order)
-        verb = self._verb(analyze=analyze, as_json=True)
-        _, rows = self._ask(query, verb, statement.sql, statement.pick(parameters))
-        first = rows[0][0]
-        try:
-            return json.loads(first) if isinstance(first, str) else first
-        except ValueError:
-            return str(first).splitlines()  # MySQL's EXPLAIN ANALYZE is text
+        return self._documented(Sent(query, parameters, order), analyze=analyze)
 
     def planning(
         self, manager: DatabaseManager, pooled: PoolProxiedConnection
@@ -218,13 +215,26 @@ class ReviewBackend(ABC):
     def _verb(self, *, analyze: bool, as_json: bool) -> str:
         """Return what goes before a statement to explain it."""
 
-    def _ask(
-        self, query: Query, verb: str, sql: str, values: tuple[Any, ...]
-    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    def _explained(self, sent: Sent, *, analyze: bool) -> Plan:
+        columns, rows = self._ask(sent, self._verb(analyze=analyze, as_json=False))
+        if len(columns) == 1:
+            rows = [(line,) for (text,) in rows for line in str(text).rstrip().split("\n")]
+        return Plan(columns, rows)
+
+    def _documented(self, sent: Sent, *, analyze: bool) -> Any:
+        _, rows = self._ask(sent, self._verb(analyze=analyze, as_json=True))
+        first = rows[0][0]
+        try:
+            return json.loads(first) if isinstance(first, str) else first
+        except ValueError:
+            return str(first).splitlines()  # MySQL's EXPLAIN ANALYZE is text
+
+    def _ask(self, sent: Sent, verb: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Return the columns and the rows of an answer."""
+        query, statement = sent.query, sent.query.statement(sent.parameters, sent.order)
         with closing(self._connection.cursor()) as cursor:
             try:
-                cursor.execute(f"{verb} {sql}".strip(), values)
+                cursor.execute(f"{verb} {statement.sql}".strip(), statement.pick(sent.parameters))
                 rows = [tuple(row) for row in cursor.fetchall()]
             except backend_of(self.dialect).driver_errors as error:
                 said = driver.message(error)

@@ -22,12 +22,12 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import GROWING, metadata
-from cardlink_sql.queries import Query
 from cardlink_sql.review.databases.backend import (
     Description,
     Plan,
     Refused,
     ReviewBackend,
+    Sent,
     Typed,
     asking,
 )
@@ -92,31 +92,13 @@ class SQLite(ReviewBackend):
         origins = statement.selected or [None] * len(names)
         return Description(parameters, tuple(map(_sqlite_column, names, origins)))
 
-    def explain(
-        self,
-        query: Query,
-        parameters: Mapping[str, Any],
-        order: str | None = None,
-        *,
-        analyze: bool = False,
-    ) -> Plan:
-        lines = list(_lines(self._plan(query, parameters, order)))
-        if analyze:
-            lines.append(self._measured(query, parameters, order))
+    def _explained(self, sent: Sent, *, analyze: bool) -> Plan:
+        lines = [*_lines(self._plan(sent)), *([self._measured(sent)] if analyze else [])]
         return Plan(("QUERY PLAN",), [(line,) for line in lines])
 
-    def document(
-        self,
-        query: Query,
-        parameters: Mapping[str, Any],
-        order: str | None = None,
-        *,
-        analyze: bool = False,
-    ) -> Any:
-        plan = self._plan(query, parameters, order)
-        if not analyze:
-            return plan
-        return {"plan": plan, "measured": self._measured(query, parameters, order)}
+    def _documented(self, sent: Sent, *, analyze: bool) -> Any:
+        plan = self._plan(sent)
+        return {"plan": plan, "measured": self._measured(sent)} if analyze else plan
 
     @contextmanager
     def planning(self, manager: DatabaseManager, pooled: PoolProxiedConnection) -> Iterator[None]:
@@ -153,16 +135,13 @@ class SQLite(ReviewBackend):
         del analyze, as_json
         return "EXPLAIN QUERY PLAN"
 
-    def _plan(self, query: Query, parameters: Mapping[str, Any], order: str | None) -> list[Node]:
-        statement = query.statement(parameters, order)
-        verb = self._verb(analyze=False, as_json=False)
-        _, rows = self._ask(query, verb, statement.sql, statement.pick(parameters))
+    def _plan(self, sent: Sent) -> list[Node]:
+        _, rows = self._ask(sent, self._verb(analyze=False, as_json=False))
         return [{"id": row[0], "parent": row[1], "detail": row[3]} for row in rows]
 
-    def _measured(self, query: Query, parameters: Mapping[str, Any], order: str | None) -> str:
-        statement = query.statement(parameters, order)
+    def _measured(self, sent: Sent) -> str:
         begun = perf_counter()
-        _, rows = self._ask(query, "", statement.sql, statement.pick(parameters))
+        _, rows = self._ask(sent, "")
         return f"{len(rows)} rows in {(perf_counter() - begun) * 1000:.3f} ms"
 
 
