@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
-from types import TracebackType
 from typing import Final, ParamSpec, TypedDict, TypeVar, Unpack
 
 from cardlink_sql.database.event_bus import DatabaseEvent
@@ -207,12 +206,7 @@ class EventStream(AsyncIterator[DatabaseEvent]):
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def _close(self) -> None:

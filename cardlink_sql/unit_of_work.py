@@ -5,7 +5,6 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
 from importlib import import_module
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from cardlink_sql.database import event_loop
@@ -148,12 +147,7 @@ class UnitOfWork:
         self.has_committed = False
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None and self._transaction.has_uncommitted_writes:
             self._transaction.check_owner()
             _log.warning(
@@ -225,12 +219,7 @@ class Savepoint:
         self._name, self._mark = name, transaction.pending_events.mark()
         self._uow._depth += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         transaction = self._uow._transaction
         transaction.check_owner()
         if not self._name:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from time import monotonic
-from types import TracebackType
 from typing import Any, Final, Literal
 
 from cardlink_sql.database import event_loop
@@ -167,12 +166,7 @@ class Recorder(Calls):
     def __enter__(self) -> "Recorder":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
