@@ -149,9 +149,7 @@ def add(
 def edit(
     iccid: Iccid,
     *,
-    card_type: Annotated[
-        CardType | None, typer.Option("--type", help="Its kind.", show_default=False)
-    ] = None,
+    card_type: Annotated[CardType | None, typer.Option("--type", help="Its kind.")] = None,
     imsi: Imsi = None,
     atr: Atr = None,
     admin_url: AdminUrl = None,

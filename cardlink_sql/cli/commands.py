@@ -132,7 +132,6 @@ def _everywhere(
             envvar="CARDLINK_PROFILE",
             help="The database with this name in ~/.config/cardlink-db.toml.",
             autocompletion=complete_profile,
-            show_default=False,
         ),
     ] = None,
     version: Annotated[
@@ -217,7 +216,6 @@ def _common_options() -> Any:
                 expose_value=False,
                 help="The database with this name in ~/.config/cardlink-db.toml.",
                 autocompletion=complete_profile,
-                show_default=False,
             ),
         ] = None,
     ) -> None:

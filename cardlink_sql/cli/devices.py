@@ -61,9 +61,7 @@ _OPTIONS: Final = {
 @listing
 def list_devices(
     *,
-    device_type: Annotated[
-        DeviceType | None, typer.Option("--type", help="Only these.", show_default=False)
-    ] = None,
+    device_type: Annotated[DeviceType | None, typer.Option("--type", help="Only these.")] = None,
     active: Active = None,
     search: Annotated[
         str | None,
@@ -158,9 +156,7 @@ def add(
 def edit(
     device_id: DeviceId,
     *,
-    device_type: Annotated[
-        DeviceType | None, typer.Option("--type", help="Its kind.", show_default=False)
-    ] = None,
+    device_type: Annotated[DeviceType | None, typer.Option("--type", help="Its kind.")] = None,
     name: Name = None,
     manufacturer: Manufacturer = None,
     model: Model = None,

@@ -53,7 +53,7 @@ _STDOUT: Final = Path("-")
 
 FileFormat = Annotated[
     Format | None,
-    typer.Option("--format", help="By default, the one of the file's name.", show_default=False),
+    typer.Option("--format", help="By default, the one of the file's name."),
 ]
 # CSV goes out only: the refusal of it says why.
 ImportFormat = Annotated[
@@ -62,7 +62,6 @@ ImportFormat = Annotated[
         "--format",
         metavar="[json|yaml|jsonl]",
         help="By default, the one of the file's name.",
-        show_default=False,
     ),
 ]
 PassphraseFile = Annotated[
@@ -71,7 +70,6 @@ PassphraseFile = Annotated[
         metavar="FILE",
         help=f"The passphrase of the keys, its first line. Without it {PASSPHRASE_VARIABLE} is "
         "taken, then it is asked for.",
-        show_default=False,
     ),
 ]
 
@@ -87,7 +85,6 @@ Tables = Annotated[
         help="Which tables, with commas between: devices, cards, sessions, logs, tests, "
         "settings. Without it all of them.",
         autocompletion=complete_tables,
-        show_default=False,
     ),
 ]
 Since = Annotated[
@@ -96,7 +93,6 @@ Since = Annotated[
         metavar="TIME",
         parser=start_of,
         help=f"Sessions, logs and tests from then on; the other tables are whole. {TIME_FORM}.",
-        show_default=False,
     ),
 ]
 Session = Annotated[
@@ -104,7 +100,6 @@ Session = Annotated[
     typer.Option(
         metavar="ID",
         help="One session, with its log, device and card.",
-        show_default=False,
         autocompletion=complete_session,
     ),
 ]

@@ -36,9 +36,7 @@ InSession = Annotated[
 def show(
     *,
     session: InSession = None,
-    direction: Annotated[
-        Direction | None, typer.Option(help="Only these.", show_default=False)
-    ] = None,
+    direction: Annotated[Direction | None, typer.Option(help="Only these.")] = None,
     status_word: Annotated[
         str | None, typer.Option("--status", metavar="HEX", help="With this status word.")
     ] = None,

@@ -27,7 +27,6 @@ def purge(
             metavar="DAYS",
             help="Without it the settings say: retention.logs_days for logs, "
             "retention.sessions_days and retention.tests_days; events go after 7 days.",
-            show_default=False,
         ),
     ] = None,
     tables: Annotated[

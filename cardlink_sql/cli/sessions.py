@@ -73,14 +73,12 @@ STATUS_STYLES = {
 @listing
 def list_sessions(
     *,
-    status: Annotated[
-        SessionStatus | None, typer.Option(help="Only these.", show_default=False)
-    ] = None,
+    status: Annotated[SessionStatus | None, typer.Option(help="Only these.")] = None,
     device: Device = None,
     card: Card = None,
     days: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Created within so many days.", show_default=False),
+        typer.Option(metavar="N", help="Created within so many days."),
     ] = None,
     since: Since = None,
     limit: Limit = 50,

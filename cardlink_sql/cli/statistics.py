@@ -30,7 +30,6 @@ Days = Annotated[
     typer.Option(
         metavar="N",
         help="The window: sessions created within so many days; without it 30.",
-        show_default=False,
     ),
 ]
 Queries = Annotated[
@@ -44,7 +43,6 @@ QueryLimit = Annotated[
         min=1,
         metavar="N",
         help="With --queries, rows at most; without it 20, in JSON all.",
-        show_default=False,
     ),
 ]
 Snapshot = Annotated[
@@ -53,7 +51,6 @@ Snapshot = Annotated[
         "--snapshot",
         metavar="FILE",
         help="With --queries, the counters of the last time; without it in ~/.local/state.",
-        show_default=False,
     ),
 ]
 

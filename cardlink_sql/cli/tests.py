@@ -95,9 +95,7 @@ def list_runs(
 def show(
     run: Run,
     *,
-    suite: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this suite.", show_default=False)
-    ] = None,
+    suite: Annotated[str | None, typer.Option(metavar="NAME", help="Only this suite.")] = None,
     failures: Annotated[
         bool, typer.Option("--failures", help="Only what failed, with its whole message.")
     ] = False,

@@ -13,7 +13,6 @@ Device = Annotated[
     typer.Option(
         metavar="ID",
         help="Of this device.",
-        show_default=False,
         autocompletion=complete_device,
     ),
 ]
@@ -22,7 +21,6 @@ Card = Annotated[
     typer.Option(
         metavar="ICCID",
         help="Of this card.",
-        show_default=False,
         autocompletion=complete_card,
     ),
 ]

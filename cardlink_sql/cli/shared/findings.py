@@ -24,7 +24,6 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         help="For a code host: SARIF 2.1.0, or the lines that GitHub annotates.",
-        show_default=False,
     ),
 ]
 

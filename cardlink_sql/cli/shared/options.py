@@ -38,7 +38,6 @@ Url = Annotated[
         "-d",
         metavar="URL",
         help="The database. Without it DATABASE_URL is taken, then sqlite:///data/cardlink.db.",
-        show_default=False,
         callback=_url_or_that_before_the_command,
     ),
 ]
@@ -124,7 +123,6 @@ Since = Annotated[
         metavar="TIME",
         parser=start_of,
         help=f"From then on. {TIME_FORM}.",
-        show_default=False,
     ),
 ]
 

@@ -44,7 +44,6 @@ ScratchDialect = Annotated[
         "--dialect",
         help="Check on a scratch database of this dialect, made by the migrations and dropped "
         "again: SQLite's in memory, a server's next to the database in the URL.",
-        show_default=False,
     ),
 ]
 AgainstLock = Annotated[
@@ -102,9 +101,7 @@ def lock(
     *,
     urls: Annotated[
         list[str] | None,
-        typer.Option(
-            "--url", "-d", metavar="URL", help="A server; again for another.", show_default=False
-        ),
+        typer.Option("--url", "-d", metavar="URL", help="A server; again for another."),
     ] = None,
 ) -> None:
     """Write sql/lock/, what each query reads and writes.

@@ -28,7 +28,6 @@ Params = Annotated[
         "-p",
         metavar="NAME=VALUE",
         help="A parameter; again for another. For a condition without one: only its name.",
-        show_default=False,
     ),
 ]
 Order = Annotated[

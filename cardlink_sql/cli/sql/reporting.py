@@ -19,7 +19,6 @@ def report(
             "-o",
             metavar="DIR",
             help="The folder to write: new, empty, or with an older report, which is replaced.",
-            show_default=False,
         ),
     ],
 ) -> None:

@@ -16,12 +16,11 @@ RoleOption = Annotated[
     typer.Option(
         "--role",
         help="app runs the components, reader only reads, dba migrates.",
-        show_default=False,
     ),
 ]
 DialectOption = Annotated[
     Dialect | None,
-    typer.Option("--dialect", help="Without it, that of the URL.", show_default=False),
+    typer.Option("--dialect", help="Without it, that of the URL."),
 ]
 User = Annotated[
     str | None,
