@@ -40,13 +40,9 @@ Iccid = Annotated[
 Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMSI.")]
 Atr = Annotated[str | None, typer.Option(metavar="HEX", help="Its answer to reset.")]
 AdminUrl = Annotated[str | None, typer.Option(metavar="URL", help="Its admin server.")]
-Trigger = Annotated[
-    str | None, typer.Option("--trigger", metavar="JSON", help="How a session is triggered.")
-]
-Bip = Annotated[str | None, typer.Option("--bip", metavar="JSON", help="Its BIP channel.")]
-Domains = Annotated[
-    str | None, typer.Option("--security-domains", metavar="JSON", help="Its security domains.")
-]
+Trigger = Annotated[str | None, typer.Option(metavar="JSON", help="How a session is triggered.")]
+Bip = Annotated[str | None, typer.Option(metavar="JSON", help="Its BIP channel.")]
+Domains = Annotated[str | None, typer.Option(metavar="JSON", help="Its security domains.")]
 _OPTIONS: Final = {
     "iccid": "ICCID",
     "card_type": "--type",

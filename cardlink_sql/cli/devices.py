@@ -36,9 +36,7 @@ DeviceId = Annotated[
 Name = Annotated[str | None, typer.Option(metavar="TEXT", help="Its name.")]
 Manufacturer = Annotated[str | None, typer.Option(metavar="TEXT", help="Its manufacturer.")]
 Model = Annotated[str | None, typer.Option(metavar="TEXT", help="Its model.")]
-Firmware = Annotated[
-    str | None, typer.Option("--firmware", metavar="TEXT", help="Its firmware's version.")
-]
+Firmware = Annotated[str | None, typer.Option(metavar="TEXT", help="Its firmware's version.")]
 Imei = Annotated[str | None, typer.Option(metavar="DIGITS", help="Its IMEI.")]
 Imsi = Annotated[str | None, typer.Option(metavar="DIGITS", help="The IMSI of its card.")]
 Iccid = Annotated[

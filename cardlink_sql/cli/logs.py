@@ -23,7 +23,6 @@ logs = group(
 InSession = Annotated[
     str | None,
     typer.Option(
-        "--session",
         metavar="ID",
         help="Of this session, or the beginning of its id.",
         autocompletion=complete_session,

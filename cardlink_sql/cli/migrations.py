@@ -47,9 +47,7 @@ def history(*, as_json: AsJson = False, url: Url = None) -> None:
 @migrate.command()
 def down(
     *,
-    count: Annotated[
-        int, typer.Option("--count", min=1, metavar="N", help="So many migrations.")
-    ] = 1,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="So many migrations.")] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")
     ] = False,

@@ -28,7 +28,7 @@ schema = group(
 
 DialectOption = Annotated[
     Dialect | None,
-    typer.Option("--dialect", help="Without it, the dialect of the database's URL."),
+    typer.Option(help="Without it, the dialect of the database's URL."),
 ]
 
 

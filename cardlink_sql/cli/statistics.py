@@ -48,7 +48,6 @@ QueryLimit = Annotated[
 Snapshot = Annotated[
     Path | None,
     typer.Option(
-        "--snapshot",
         metavar="FILE",
         help="With --queries, the counters of the last time; without it in ~/.local/state.",
     ),

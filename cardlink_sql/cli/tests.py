@@ -210,11 +210,11 @@ def history(
 def flaky(
     *,
     runs: Annotated[
-        int, typer.Option("--runs", min=1, metavar="N", help="Over so many of the last runs.")
+        int, typer.Option(min=1, metavar="N", help="Over so many of the last runs.")
     ] = 10,
     suite: Annotated[
         str | None,
-        typer.Option("--suite", metavar="NAME", help="Of this suite, over its own last runs."),
+        typer.Option(metavar="NAME", help="Of this suite, over its own last runs."),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
@@ -276,7 +276,7 @@ def junit(
 def import_reports(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JUnit XML.", exists=True)],
     *,
-    run: Annotated[str, typer.Option("--run", metavar="RUN", help="The run that they are of.")],
+    run: Annotated[str, typer.Option(metavar="RUN", help="The run that they are of.")],
     device: Device = None,
     card: Card = None,
     as_json: AsJson = False,

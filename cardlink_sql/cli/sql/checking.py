@@ -41,7 +41,6 @@ _NOT_JUDGED: Final = "the plans were not judged"
 ScratchDialect = Annotated[
     Dialect | None,
     typer.Option(
-        "--dialect",
         help="Check on a scratch database of this dialect, made by the migrations and dropped "
         "again: SQLite's in memory, a server's next to the database in the URL.",
     ),

@@ -22,11 +22,9 @@ from cardlink_sql.review.statements.query_text import query_text
 # The reasons in the header of a query.
 _REASONS: Final = ("differs", "only", "needs", "allow_scan")
 
-DialectName = Annotated[Dialect | None, typer.Option("--dialect", help="Of this dialect.")]
+DialectName = Annotated[Dialect | None, typer.Option(help="Of this dialect.")]
 
-GatewayName = Annotated[
-    str | None, typer.Option("--gateway", metavar="NAME", help="Only of this gateway.")
-]
+GatewayName = Annotated[str | None, typer.Option(metavar="NAME", help="Only of this gateway.")]
 Internal = Annotated[
     bool,
     typer.Option(

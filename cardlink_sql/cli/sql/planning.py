@@ -32,7 +32,7 @@ Params = Annotated[
 ]
 Order = Annotated[
     str | None,
-    typer.Option("--order", metavar="ORDER", help='One of its orders, such as "name desc".'),
+    typer.Option(metavar="ORDER", help='One of its orders, such as "name desc".'),
 ]
 Analyze = Annotated[
     bool, typer.Option("--analyze", help="Run it and measure; for what only reads.")

@@ -14,18 +14,16 @@ from cardlink_sql.review.grants import Grant, Role, grants as grants_of
 RoleOption = Annotated[
     Role,
     typer.Option(
-        "--role",
         help="app runs the components, reader only reads, dba migrates.",
     ),
 ]
 DialectOption = Annotated[
     Dialect | None,
-    typer.Option("--dialect", help="Without it, that of the URL."),
+    typer.Option(help="Without it, that of the URL."),
 ]
 User = Annotated[
     str | None,
     typer.Option(
-        "--user",
         metavar="NAME",
         help="Whom to grant it; on MySQL NAME or NAME@HOST. Without it cardlink_ROLE.",
     ),
