@@ -227,7 +227,7 @@ def test_the_command_tells_what_is_wrong(
     assert run() == (0, "Nothing is wrong.\n")
     assert run("--json") == (0, "[]\n")
     linted(tmp_path, "DROP TABLE settings;\n")
-    monkeypatch.setattr("cardlink_sql.cli.schema_review.folder", lambda name: tmp_path / name)
+    monkeypatch.setattr("cardlink_sql.cli.schema.folder", lambda name: tmp_path / name)
     code, printed = run()
     assert code == 1
     assert printed.startswith("migrations/postgresql/0001_one.sql:1:1: (postgresql): ")

@@ -26,9 +26,9 @@ __all__ = ["app", "run"]
 # The module of each command or group, and its summary, in the order of the help. A module is
 # imported only when its command runs: importing all of them takes twice as long as one.
 _PLACES: Final = {
-    "init": ("schema.init", "Make the schema in a new database."),
+    "init": ("migrations.init", "Make the schema in a new database."),
     "migrate": ("migrations.migrate", "Apply pending migrations, or roll back."),
-    "status": ("schema.status", "Show connection, migrations and drift; change nothing."),
+    "status": ("status.status", "Show connection, migrations and drift; change nothing."),
     "replay": ("traces.replay", "Record a trace of OTA sessions, or a capture."),
     # import is a word of Python, and export_ goes with import_.
     "export": ("exchange.export_", "Write tables to a file: json, yaml, jsonl or csv."),
@@ -47,7 +47,7 @@ _PLACES: Final = {
     "settings": ("settings.settings", "The settings of CardLink's components."),
     "events": ("events.events", "Events of other processes, as they happen."),
     "keys": ("keys.keys", "The keys that PSKs are encrypted with."),
-    "schema": ("schema_review.schema", "The schema and its migrations, for review."),
+    "schema": ("schema.schema", "The schema and its migrations, for review."),
     "sql": ("sql.sql", "The statements, for those who review them."),
 }
 
