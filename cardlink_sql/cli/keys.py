@@ -8,7 +8,7 @@ import typer
 
 from cardlink_sql.cli.shared.database import open_manager
 from cardlink_sql.cli.shared.json_output import print_json
-from cardlink_sql.cli.shared.options import AsJson, Url, group
+from cardlink_sql.cli.shared.options import AsJson, DryRun, Url, group
 from cardlink_sql.cli.shared.output import output
 from cardlink_sql.cli.shared.progress import progress
 from cardlink_sql.cli.shared.rows import print_rows
@@ -110,9 +110,7 @@ def import_keys(
         ),
     ],
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:

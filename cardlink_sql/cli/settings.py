@@ -15,6 +15,7 @@ from cardlink_sql.cli.shared.database import open_manager, open_to_read, open_to
 from cardlink_sql.cli.shared.json_output import print_json, print_json_list
 from cardlink_sql.cli.shared.options import (
     AsJson,
+    DryRun,
     Force,
     Output,
     Url,
@@ -50,6 +51,7 @@ Key = Annotated[
     str,
     typer.Argument(metavar="KEY", help="Such as server.port.", autocompletion=complete_setting),
 ]
+Category = Annotated[str | None, typer.Option(metavar="NAME", help="Of this category only.")]
 ShowSecrets = Annotated[
     bool, typer.Option("--show-secrets", help=f"Show secrets, which are {HIDDEN} otherwise.")
 ]
@@ -64,9 +66,7 @@ def _with_components() -> None:
 @listing
 def list_settings(
     *,
-    category: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of this category only.")
-    ] = None,
+    category: Category = None,
     show_secrets: ShowSecrets = False,
     as_json: AsJson = False,
     url: Url = None,
@@ -153,11 +153,7 @@ def set_setting(
             check_undeclared(key, category, "settings.key")
         stored = uow.settings.set_value(key, _parsed(value), description, category)
         uow.commit()
-    kept = HIDDEN if is_secret(key) else stored.value
-    if as_json:
-        print_json({stored.key: kept})
-    else:
-        output.print(visible(f"{stored.key}: {HIDDEN if is_secret(key) else _json(kept)}"))
+    _print_values({stored.key: stored.value}, as_json=as_json)
 
 
 @settings.command()
@@ -212,9 +208,7 @@ def import_settings(
         Path, typer.Argument(metavar="FILE", help="YAML as export writes it.", exists=True)
     ],
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -246,9 +240,7 @@ def import_settings(
 @settings.command()
 def reset(
     *,
-    category: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of this category only.")
-    ] = None,
+    category: Category = None,
     yes: Yes = False,
     as_json: AsJson = False,
     url: Url = None,
@@ -263,25 +255,23 @@ def reset(
         with UnitOfWork(manager) as uow, argument("--category"):
             found = uow.settings.reset_to_defaults(category)
             uow.rollback()  # only to ask about them
-        if not found:
-            _print_reset([], as_json=as_json)
-            return
-        confirm(f"Reset {', '.join(found)}?", yes=yes)
-        with UnitOfWork(manager) as uow:
-            done = uow.settings.reset_to_defaults(category)
-            uow.commit()
-    _print_reset(done, as_json=as_json)
-
-
-def _print_reset(keys: list[str], *, as_json: bool) -> None:
-    defaults = {key: HIDDEN if is_secret(key) else declared_settings()[key].default for key in keys}
-    if as_json:
-        print_json(defaults)
-        return
-    for key, value in defaults.items():
-        output.print(f"{key}: {HIDDEN if is_secret(key) else _json(value)}")
-    if not keys:
+        if found:
+            confirm(f"Reset {', '.join(found)}?", yes=yes)
+            with UnitOfWork(manager) as uow:
+                found = uow.settings.reset_to_defaults(category)
+                uow.commit()
+    _print_values({key: declared_settings()[key].default for key in found}, as_json=as_json)
+    if not (found or as_json):
         output.print("Nothing to reset: the defaults hold.")
+
+
+def _print_values(values: dict[str, Any], *, as_json: bool) -> None:
+    """Print the values that keys have now, without secrets."""
+    if as_json:
+        print_json({key: HIDDEN if is_secret(key) else value for key, value in values.items()})
+        return
+    for key, value in values.items():
+        output.print(visible(f"{key}: {HIDDEN if is_secret(key) else _json(value)}"))
 
 
 @contextmanager

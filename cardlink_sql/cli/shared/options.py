@@ -87,6 +87,9 @@ Output = Annotated[
 ]
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]
+
+
 Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")]
 
 
