@@ -1,6 +1,7 @@
 """``cardlink-db purge``."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -49,29 +50,19 @@ def purge(
     Example: cardlink-db purge --older-than 30 --tables logs,sessions --dry-run
     """
     names = _names(tables)
-    _check_days(older_than)
+    if older_than is not None:
+        with argument("--older-than"):
+            validation.days(older_than)
     with open_manager(url) as manager:
-        days = _ages(manager, names, older_than)
+        days = retention_days(manager, names)
+        if older_than is not None:
+            days = dict.fromkeys(names, older_than)
         if dry_run:
             _report(days, _counted(manager, days), dry_run=True, as_json=as_json)
             return
         if not yes:
             _ask(manager, days)
         _report(days, _purged(manager, days), dry_run=False, as_json=as_json)
-
-
-def _check_days(older_than: float | None) -> None:
-    if older_than is not None:
-        with argument("--older-than"):
-            validation.days(older_than)
-
-
-def _ages(
-    manager: DatabaseManager, names: list[str], older_than: float | None
-) -> Mapping[str, float]:
-    """Return the days after which each table's rows go."""
-    days = retention_days(manager, names)
-    return days if older_than is None else dict.fromkeys(names, older_than)
 
 
 def _names(tables: str) -> list[str]:
@@ -95,12 +86,11 @@ def _counted(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, i
 
 
 def _purged(manager: DatabaseManager, days: Mapping[str, float]) -> dict[str, int]:
-    done: dict[str, int] = {}
+    done = Counter[str]()
     with progress("Purging", unit="rows") as advance, _interrupted_between_batches() as check:
 
         def note(rows: Mapping[str, int]) -> None:
-            for name, number in rows.items():
-                done[name] = done.get(name, 0) + number
+            done.update(rows)
             advance(sum(rows.values()))
             check()
 

@@ -12,6 +12,7 @@ that other writers can proceed. Purging twice at once does no harm.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeVar
@@ -75,7 +76,7 @@ def count_old(
         on_rows: called with a number of log entries as often as so many are read.
     """
     _checked(days)
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     with UnitOfWork(manager, read_only=True) as uow:
         if "sessions" in days:
             counts["logs"] = uow.sessions.count_old_logs(
@@ -83,7 +84,7 @@ def count_old(
             )
             counts["sessions"] = uow.sessions.count_old(days["sessions"])
         if "logs" in days:
-            counts["logs"] = counts.get("logs", 0) + uow.logs.count_old(days["logs"], on_rows)
+            counts["logs"] += uow.logs.count_old(days["logs"], on_rows)
         if "tests" in days:
             counts["tests"] = uow.tests.count_old(days["tests"])
         if "events" in days:
@@ -130,14 +131,14 @@ class _Purge:
     """A purge that is under way."""
 
     def __init__(self, manager: DatabaseManager, on_batch: OnBatch) -> None:
-        self.purged: dict[str, int] = {}
+        self.purged = Counter[str]()
         self._manager = manager
         self._on_batch = on_batch
         self._batch = backend_of(manager.dialect).batch_rows
         self._sessions_at_once = _SESSIONS
 
     def sessions(self, days: float) -> None:
-        self._count(logs=0, sessions=0)
+        self.purged.update(logs=0, sessions=0)
         stuck: object = None
         while True:
             found = self._read(partial(self._next_sessions, days=days))
@@ -149,7 +150,7 @@ class _Purge:
             stuck = None if gone else found
 
     def logs(self, days: float) -> None:
-        self._count(logs=0)
+        self.purged.update(logs=0)
         after = 0
         while True:
             ids = self._read(partial(self._next_logs, days=days, after=after))
@@ -160,7 +161,7 @@ class _Purge:
 
     def counted(self, table: str, days: float) -> None:
         """Purge a table whose old rows are quick to count."""
-        self._count(**{table: 0})
+        self.purged[table] = 0
         count = partial(self._count_old, table=table, days=days)
         before: float = math.inf
         # Where another purge deletes the same rows first, a round leaves some.
@@ -211,15 +212,11 @@ class _Purge:
         """Run one batch in a separate transaction; return the number of its rows."""
         started = time.monotonic()
         gone = self._manager.run(work, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
-        self._count(**gone)
+        self.purged.update(gone)
         self._on_batch(gone)
         if self._manager.dialect is Dialect.SQLITE:
             time.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
         return sum(gone.values())
-
-    def _count(self, **rows: int) -> None:
-        for table, number in rows.items():
-            self.purged[table] = self.purged.get(table, 0) + number
 
 
 def _known(tables: Iterable[str]) -> list[str]:
