@@ -32,7 +32,6 @@ from cardlink_sql.database.unreadable_rows import skipped
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing
 from cardlink_sql.formats.text import decode, open_to_read
-from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.transfer.exchange import (
     Conflict,
@@ -164,7 +163,8 @@ def export_(
         selection.check(chosen, keys)
     with open_manager(url) as manager:
         if session is not None:
-            selection = _of_session(manager, selection, session)
+            with UnitOfWork(manager, read_only=True) as uow:
+                selection = replace(selection, session_id=find_session(uow, session).id)
         if keys is not Keys.NONE:
             _confirm_keys(file, keys, yes=yes)
         secret = _new_passphrase(passphrase_file) if keys is Keys.ENCRYPTED else None
@@ -275,7 +275,7 @@ class _ImportProgress:
     def passphrase(self, file: Path | None) -> str:
         """Return the passphrase of the keys; typing it shows nothing."""
         self._shown.close()
-        given = _passphrase(file)
+        given = _given_passphrase(file) or _ask()
         self._begin("Checking")
         return given
 
@@ -309,11 +309,6 @@ def _selection(tables: str | None, since: datetime | None, session: str | None) 
         return Selection(words, since)
 
 
-def _of_session(manager: DatabaseManager, selection: Selection, prefix: str) -> Selection:
-    with UnitOfWork(manager, read_only=True) as uow:
-        return replace(selection, session_id=find_session(uow, prefix).id)
-
-
 def _keys(*, include: bool, unencrypted: bool) -> Keys:
     if unencrypted and not include:
         raise typer.BadParameter("it needs --include-keys", param_hint="--unencrypted-keys")
@@ -333,18 +328,12 @@ def _confirm_keys(file: Path, keys: Keys, *, yes: bool) -> None:
 
 def _new_passphrase(file: Path | None) -> str:
     given = _given_passphrase(file)
-    asked = given is None
-    new = _ask("Passphrase of the keys in the file") if given is None else given
+    new = given or _ask()
     if len(new) < MIN_PASSPHRASE:
         raise DatabaseError(f"the passphrase has less than {MIN_PASSPHRASE} characters")
-    if asked and _ask("The same again") != new:
+    if given is None and _ask("The same again") != new:
         raise DatabaseError("the two passphrases differ", remedy="run the command again")
     return new
-
-
-def _passphrase(file: Path | None) -> str:
-    given = _given_passphrase(file)
-    return _ask("Passphrase of the keys in the file") if given is None else given
 
 
 def _given_passphrase(file: Path | None) -> str | None:
@@ -359,7 +348,7 @@ def _given_passphrase(file: Path | None) -> str | None:
     return line
 
 
-def _ask(what: str) -> str:
+def _ask(what: str = "Passphrase of the keys in the file") -> str:
     if not sys.stdin.isatty():
         raise DatabaseError(
             "a passphrase is needed, and nobody is there to ask",
