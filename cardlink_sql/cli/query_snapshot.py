@@ -12,7 +12,7 @@ from typing import Any, Final
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.model.times import utc_now
-from cardlink_sql.operations.query_statistics import QueryStatistics
+from cardlink_sql.operations.query_statistics import QueryFigures, QueryStatistics
 
 # Below these, a difference is chance, or costs nothing.
 _FACTOR: Final = 1.5
@@ -57,16 +57,14 @@ def compare_and_keep(figures: QueryStatistics, file: Path) -> Since | None:
         DatabaseError: the file holds something else, or cannot be written; it is unchanged.
     """
     before, now = _read(file), utc_now()
-    rates: dict[str, float] = {}
-    since = None
+    grown: list[Growth] = []
     if before is not None:
         hours = (now - datetime.fromisoformat(before["taken_at"])).total_seconds() / 3600
         grown = [
-            _growth(name, one.calls, one.total_ms, hours, before)
+            _growth(name, one, before["queries"].get(name), hours)
             for name, one in figures.queries.items()
         ]
-        rates = {one.query: one.calls_per_hour for one in grown}
-        since = Since(before["taken_at"], [one for one in grown if _is_notable(one)])
+    rates = {one.query: one.calls_per_hour for one in grown}
     counted = {
         name: {"calls": one.calls, "total_ms": one.total_ms, "per_hour": rates.get(name)}
         for name, one in figures.queries.items()
@@ -79,7 +77,9 @@ def compare_and_keep(figures: QueryStatistics, file: Path) -> Since | None:
         ) from error
     with write_atomically(file, private=True) as opened:
         json.dump({"taken_at": now.isoformat(), "queries": counted}, opened, indent=2)
-    return since
+    if before is None:
+        return None
+    return Since(before["taken_at"], [one for one in grown if _is_notable(one)])
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -96,20 +96,17 @@ def _read(file: Path) -> dict[str, Any] | None:
     return dict(found)
 
 
-def _growth(
-    name: str, calls: int, total_ms: float, hours: float, before: Mapping[str, Any]
-) -> Growth:
-    old = before["queries"].get(name)
+def _growth(name: str, now: QueryFigures, old: Mapping[str, Any] | None, hours: float) -> Growth:
+    calls, total_ms = now.calls, now.total_ms
     # Fewer calls than before: the server has begun to count again.
-    was_reset = old is not None and calls < old["calls"]
-    new_calls = calls if old is None or was_reset else calls - old["calls"]
-    new_ms = total_ms if old is None or was_reset else total_ms - old["total_ms"]
+    if old and calls >= old["calls"]:
+        calls, total_ms = calls - old["calls"], total_ms - old["total_ms"]
     return Growth(
         query=name,
-        calls=new_calls,
-        mean_ms=new_ms / new_calls if new_calls else 0.0,
+        calls=calls,
+        mean_ms=total_ms / calls if calls else 0.0,
         mean_ms_before=old["total_ms"] / old["calls"] if old and old["calls"] else None,
-        calls_per_hour=new_calls / hours if hours else 0.0,
+        calls_per_hour=calls / hours if hours else 0.0,
         calls_per_hour_before=old["per_hour"] if old else None,
     )
 
