@@ -142,30 +142,3 @@ def test_an_entry_that_names_its_card_makes_it_once(
         card = uow.cards.get_by_id(iccid(7))
     assert card
     assert (card.psk_identity, card.has_psk) == ("card_7", True)
-
-
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [
-        ("{key: 0011}", "expected iccid: and key:"),
-        ("{iccid: [1], key: 0011}", "expected iccid: and key:"),
-        ("{iccid: '12', key: 0011}", "not an ICCID"),
-        (f"{{iccid: {SECRET}, key: '8949000000000000007'}}", "not an ICCID"),
-        (
-            "{iccid: '8949000000000000007', key: 0011}\n"
-            "card_8: {iccid: '8949000000000000007', key: 0022}",
-            "another entry names this card",
-        ),
-        ("{iccid: '8949000000000000007', key: 0011, more: 1}", "expected iccid: and key:"),
-        ("{iccid: '8949000000000000007'}", "a key is a line of hex"),
-    ],
-)
-def test_a_malformed_entry_with_a_card_is_refused(
-    run: Run, url: str, tmp_path: Path, entry: str, said: str
-) -> None:
-    file = tmp_path / "keys.yaml"
-    file.write_text(f"card_7: {entry}\n")
-    done = run("import-keys", str(file), "-d", url, CARDLINK_ENCRYPTION_KEY=OLD)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert SECRET not in done.stderr + done.stdout

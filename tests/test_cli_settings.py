@@ -185,16 +185,11 @@ def test_a_file_with_faults_changes_nothing_and_names_each(
     assert dump(manager)["settings"] == []
 
 
-def test_a_file_that_cannot_be_taken(run: Run, url: str, tmp_path: Path) -> None:
-    for content, said in [
-        (b"lab.x: \xff", "bad.yaml:1: not UTF-8"),
-        (b"#" * 1_048_577, "longer than 1,048,576 bytes"),
-        (b"lab.x: !!python/name:os.system ''", "a tag that JSON has no type for"),
-    ]:
-        (tmp_path / "bad.yaml").write_bytes(content)
-        done = run("settings", "import", "bad.yaml", "-d", url)
-        assert done.returncode == 1
-        assert said in done.stderr.splitlines()[0]
+def test_a_file_that_is_not_utf_8_is_refused(run: Run, url: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_bytes(b"lab.x: \xff")
+    done = run("settings", "import", "bad.yaml", "-d", url)
+    assert done.returncode == 1
+    assert "bad.yaml:1: not UTF-8" in done.stderr.splitlines()[0]
 
 
 def test_reset_asks_and_gives_the_defaults_again(

@@ -373,6 +373,16 @@ SECRET = "5EC2E7" * 5
         ("keys:\n  card_1: " + SECRET + "\n card_2: " + SECRET, "not valid YAML"),
         ("keys:\n  card_1: " + SECRET + ": " + SECRET, "not valid YAML"),
         ("%" + SECRET + "\n---\n@", "not valid YAML"),
+        ("card_7: {key: 0011}", ":1: keys.card_7: expected iccid: and key:"),
+        ("card_7: {iccid: [1], key: 0011}", ":1: keys.card_7: expected iccid: and key:"),
+        (f"card_7: {{iccid: {iccid(7)}, key: 00, x: 1}}", "keys.card_7: expected iccid: and key:"),
+        (f"card_7: {{iccid: {iccid(7)}}}", ":1: keys.card_7: a key is a line of hex"),
+        ("card_7: {iccid: 12, key: 0011}", ":1: keys.card_7.iccid: not an ICCID"),
+        (f"card_7: {{iccid: {SECRET}, key: {iccid(7)}}}", ":1: keys.card_7.iccid: not an ICCID"),
+        (
+            f"card_7: {{iccid: {iccid(7)}, key: 0011}}\ncard_8: {{iccid: {iccid(7)}, key: 0022}}",
+            ":2: keys.card_8: another entry names this card",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_without_a_key_and_nothing_is_written(
