@@ -26,6 +26,7 @@ def test_keys_generate_makes_a_key_that_works(run: Run) -> None:
     first, second = run("keys", "generate").stdout, run("keys", "generate").stdout
     assert first != second
     Fernet(first.strip())
+    Fernet(json.loads(run("keys", "generate", "--json").stdout)["key"])
 
 
 def test_check_counts_by_key(run: Run, url: str, manager: DatabaseManager) -> None:
