@@ -223,3 +223,13 @@ def test_stale_sessions_are_closed(url: str, run: Run, manager: DatabaseManager)
     with UnitOfWork(manager) as uow:
         (closed,) = uow.sessions.find_by_status("timeout")
         assert closed.id == session_id(1)
+
+
+def test_a_refused_field_of_a_card_names_its_option(
+    run: Run, url: str, manager: DatabaseManager
+) -> None:
+    with UnitOfWork(manager) as uow:
+        uow.cards.create(card())
+        uow.commit()
+    refused = run("cards", "edit", iccid(), "--imsi", "x", "-d", url)
+    assert (refused.returncode, "--imsi" in refused.stderr) == (2, True)

@@ -163,7 +163,7 @@ def edit(
     fields = _fields(imsi, atr, admin_url, trigger, bip, security_domains, notes)
     fields |= given(card_type=card_type)
     refuse_no_fields(fields)
-    with open_to_write(url) as uow:
+    with open_to_write(url) as uow, fields_of(_OPTIONS):
         changed = uow.cards.update(replace(_existing(uow, iccid), **fields))
     print_changed("Changed", changed.iccid, changed, as_json=as_json)
 
