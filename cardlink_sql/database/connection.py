@@ -274,7 +274,8 @@ class Connection:
         if self._deadline is not None and not isinstance(call.what, str):
             self._refuse_late(call.what)
         deferred, self._deferred = self._deferred, []
-        report = Report(self._observer, call, deferred) if self._observer or deferred else None
+        observer = self._observer
+        report = None if observer is None else Report(observer, call, deferred)
         try:
             if deferred:
                 send_together(self._backend, self._cursor.connection, deferred, call.send)

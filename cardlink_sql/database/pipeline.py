@@ -89,36 +89,31 @@ def send_together(
 
 
 class Report(Generic[T]):
-    """Reports the statements of one round trip to the observers.
+    """Reports the statements of one round trip.
 
     Args:
-        observer: of the statements, if any.
+        observer: receives the reports.
         call: the last of them.
         deferred: those that go first.
     """
 
     def __init__(
-        self, observer: StatementBus | None, call: Call[T], deferred: list[DeferredStatement]
+        self, observer: StatementBus, call: Call[T], deferred: list[DeferredStatement]
     ) -> None:
         self._observer = observer
         self._call = call
         self._deferred = deferred
-        self._sent: list[Sent] = []
-        if observer is not None:
-            texts = [*(one.sql for one in deferred), call.sql]
-            self._sent = [observer.begin(sql) for sql in texts]
+        texts = [*(one.sql for one in deferred), call.sql]
+        self._sent: list[Sent] = [observer.begin(sql) for sql in texts]
 
     def succeed(self, answer: T) -> None:
         """Report that all have their answers."""
-        if self._observer is not None:
-            counts = [*(one.rows for one in self._deferred), self._call.count(answer)]
-            for sent, rows in zip(self._sent, counts, strict=True):
-                self._observer.end(sent, rows)
+        counts = [*(one.rows for one in self._deferred), self._call.count(answer)]
+        for sent, rows in zip(self._sent, counts, strict=True):
+            self._observer.end(sent, rows)
 
     def fail(self, error: BaseException) -> None:
         """Report the statements up to the one that failed."""
-        if self._observer is None:
-            return
         for sent, one in zip(self._sent, self._deferred, strict=False):
             self._observer.end(sent, one.rows, None if one.is_answered else error)
             if not one.is_answered:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 from cardlink_sql.database.rows import Gives, field_names, reader
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.database.unreadable_rows import read_rows
+from cardlink_sql.errors import QueryError
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.times import utc_now
@@ -55,11 +56,14 @@ class QueryRunner:
         rows, names = self._rows(name, parameters), field_names(record)
         # SQLite keeps whatever another program writes, whatever the column's type.
         what = f"{self.name}.{name} read a value there that no gateway wrote"
-        refusal = self._query(name).fault(
-            "a row holds a value that no gateway wrote",
-            "look for a time, a JSON document or a word that is malformed",
-        )
-        return list(read_rows(rows, self._reader(record), names, what, lambda _row: refusal))
+
+        def refusal(_row: Row) -> QueryError:
+            return self._query(name).fault(
+                "a row holds a value that no gateway wrote",
+                "look for a time, a JSON document or a word that is malformed",
+            )
+
+        return list(read_rows(rows, self._reader(record), names, what, refusal))
 
     def _reader(self, record: type[T]) -> Any:
         return reader(record, self._transaction.dialect)

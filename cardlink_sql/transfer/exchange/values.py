@@ -22,11 +22,11 @@ from cardlink_sql.transfer.exchange.shapes import STORED_KEY, Shape
 
 Values = dict[str, Any]
 
-# Columns of the log that have few different values: each is checked once, not a million times.
 # A higher number is assigned again: after the highest entry there must be room for all that are
 # still to be written. This one every program that reads JSON keeps, too.
 _HIGHEST_NUMBER: Final = 2**53 - 1
 
+# Columns of the log that have few different values: each is checked once, not a million times.
 _REPEATED: Final = frozenset(
     f"comm_logs.{name}" for name in ("session_id", "direction", "status_word", "status_message")
 )
