@@ -199,6 +199,16 @@ def test_a_statement_that_fails_has_the_class_of_its_error(
     assert failed == [("cards.create", 0, "IntegrityError"), ("trials.trial", 0, "QueryError")]
 
 
+def test_a_write_that_is_refused_is_the_only_failure_of_its_round_trip(
+    manager: DatabaseManager, observed: Observed
+) -> None:
+    with UnitOfWork(manager) as uow:
+        created = uow.sessions.create_session()
+        with pytest.raises(IntegrityError), uow.savepoint():
+            uow.sessions.update(replace(created, device_id="nobody"))
+    assert [one.name for one in observed if one.error] == ["sessions.update"]
+
+
 @on_servers
 def test_a_read_that_is_sent_again_is_reported_twice(
     manager: DatabaseManager, owner: DatabaseManager, observed: Observed

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import DatabaseError, DatabaseManager, Dialect, UnitOfWork
+from cardlink_sql import DatabaseError, DatabaseManager, Dialect, QueryError, UnitOfWork
+from cardlink_sql.database.unreadable_rows import read_rows, skipped
 from cardlink_sql.gateways import logs
 from cardlink_sql.transfer.exchange import export
 from tests.conftest import Run, add, device
@@ -124,3 +125,12 @@ def test_an_odd_row_leaves_the_other_statistics(manager: DatabaseManager, run: R
         assert len(figures["session_days"]) < 400
         assert figures["session_days"][-1]["completed"] in (1, 2)
         assert figures["newest_session_at"] is not None
+
+
+def test_rows_of_another_query_are_not_left_out() -> None:
+    rows = read_rows(
+        [("a",)], lambda row: row[1], ("id", "name"), "", lambda _: QueryError("short")
+    )
+    with skipped() as left_out, pytest.raises(QueryError, match="short"):
+        list(rows)
+    assert left_out == []

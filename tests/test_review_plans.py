@@ -28,8 +28,10 @@ from cardlink_sql.review.databases.seeding import gather_statistics
 from cardlink_sql.review.databases.sqlite import read_sqlite_plan
 from cardlink_sql.review.databases.target import live, scratch
 from cardlink_sql.review.lock import make_lock, read_lock
-from cardlink_sql.review.plans import check_plans, judge, planner_version, plans_of
+from cardlink_sql.review.plans import check_plans, judge, planner, planner_version, plans_of
 from cardlink_sql.review.statements.variants import as_written
+from tests.conftest import on_postgresql
+from tests.roles import ask
 
 SQLITE = Dialect.SQLITE
 
@@ -191,3 +193,10 @@ def test_an_index_that_is_dropped_is_seen(
         assert "sessions.get_statistics" in found
     if index == "ix_ota_sessions_status_created_at_id" and seeded.dialect is SQLITE:
         assert "no such index" in found["sessions.find_open"].what
+
+
+@on_postgresql
+def test_the_settings_of_planning_end_with_it(manager: DatabaseManager) -> None:
+    with planner(manager):
+        pass
+    assert ask(manager, "SHOW enable_seqscan") == [("on",)]
