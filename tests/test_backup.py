@@ -34,8 +34,8 @@ from cardlink_sql.transfer.backup import (
     check_backup,
     create_backup,
     restore_backup,
-    scripts,
-    sqlite_replacement,
+    sqlite,
+    tools,
 )
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.manifest import Manifest
@@ -254,7 +254,7 @@ def test_a_database_that_another_process_has_open_is_not_replaced(
     made = create_backup(sqlite_manager, tmp_path / "one.backup")
     change(sqlite_manager)
     before = content(sqlite_manager)
-    monkeypatch.setattr(sqlite_replacement, "_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite, "_LOCK_TIMEOUT", 0.05)
     file = file_of(sqlite_manager)
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(file), statement],
@@ -462,7 +462,7 @@ def test_a_manifest_that_lies_is_refused_and_nothing_changes(
 def test_a_small_file_that_unpacks_to_one_endless_line_is_given_up(
     small_backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scripts, "_LONGEST_LINE", 2**22)
+    monkeypatch.setattr(tools, "_LONGEST_LINE", 2**22)
     bomb, size, read = tmp_path / "bomb.backup", 2**24, list[int]()
     with zipfile.ZipFile(small_backup) as old:
         document = json.loads(old.read("manifest.json"))

@@ -45,7 +45,7 @@ def _clear_leftovers(config: DatabaseConfig) -> None:
         file = Path(config.engine_url.database or "")
         leftovers.clear(file.parent)
         if scratch_file(file).exists():
-            from cardlink_sql.transfer.backup.sqlite_replacement import clear_scratch
+            from cardlink_sql.transfer.backup.sqlite import clear_scratch
 
             clear_scratch(file)
 

@@ -3,7 +3,7 @@
 from cardlink_sql.transfer.backup.create import Backup, Method, create_backup
 from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.restore import Restored, check_backup, restore_backup
-from cardlink_sql.transfer.backup.sqlite_replacement import Replaced
+from cardlink_sql.transfer.backup.sqlite import Replaced
 
 __all__ = [
     "Backup",

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -40,29 +41,22 @@ _DAMAGE: Final = (
 )  # fmt: skip
 
 
-class Payload(io.RawIOBase):
-    """Where the payload of a new backup is written to: it counts and hashes what it is given."""
+class _Payload(io.RawIOBase):
+    """Counts and hashes what is written to the payload of a new backup."""
 
     def __init__(self, file: IO[bytes], on_progress: OnProgress) -> None:
         super().__init__()
         self._file = file
         self._on_progress = on_progress
-        self._hash = hashlib.sha256()
+        self.hash = hashlib.sha256()
         self.size = 0
 
-    @property
-    def sha256(self) -> str:
-        """Return the hash of what was written, in hex."""
-        return self._hash.hexdigest()
-
     def writable(self) -> bool:
-        """Return true."""
         return True
 
     def write(self, data: Any) -> int:
-        """Append to the payload."""
         self._file.write(data)
-        self._hash.update(data)
+        self.hash.update(data)
         self.size += len(data)
         self._on_progress(len(data))
         return len(data)
@@ -71,7 +65,7 @@ class Payload(io.RawIOBase):
 def write_container(
     file: IO[bytes],
     kind: PayloadKind,
-    write: Callable[[Payload], Manifest],
+    write: Callable[[IO[bytes]], Manifest],
     on_progress: OnProgress,
 ) -> Manifest:
     """Write a backup; ``write`` fills the payload and describes it."""
@@ -79,8 +73,11 @@ def write_container(
     method = zipfile.ZIP_STORED if kind is PayloadKind.PG_DUMP else zipfile.ZIP_DEFLATED
     container = zipfile.ZipFile(file, "w", method, compresslevel=_LEVEL)
     try:
-        with container.open(PAYLOAD_NAMES[kind], "w", force_zip64=True) as payload:
-            manifest = write(Payload(payload, on_progress))
+        with container.open(PAYLOAD_NAMES[kind], "w", force_zip64=True) as part:
+            payload = _Payload(part, on_progress)
+            with io.BufferedWriter(payload, CHUNK) as buffered:
+                described = write(buffered)
+        manifest = replace(described, size=payload.size, sha256=payload.hash.hexdigest())
         text = json.dumps(manifest.to_document(), indent=2, ensure_ascii=False)
         container.writestr(MANIFEST_NAME, f"{text}\n")
     except BaseException:
@@ -125,18 +122,17 @@ class Container:
         if size != self.manifest.size or digest.hexdigest() != self.manifest.sha256:
             raise self._damaged("its payload is not the one that the manifest describes")
 
-    def unpack(self, target: IO[bytes], on_progress: OnProgress = no_progress) -> None:
-        """Write the payload to a file."""
-        folder = Path(target.name).parent
-        free = shutil.disk_usage(folder).free
+    def unpack(self, target: Path, on_progress: OnProgress) -> None:
+        """Write the payload to a new file."""
+        free = shutil.disk_usage(target.parent).free
         if self.manifest.size > free:
             raise DatabaseError(
                 f"unpacking the backup takes {self.manifest.size:,} bytes, and {free:,} are free",
-                str(folder),
+                str(target.parent),
                 MAKE_ROOM,
             )
-        for chunk in self.chunks(on_progress):
-            target.write(chunk)
+        with target.open("xb") as file:
+            file.writelines(self.chunks(on_progress))
 
     def _read_manifest(self) -> Manifest:
         info = self._zip.getinfo(MANIFEST_NAME)

@@ -1,19 +1,23 @@
 """Making a backup."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model import times
-from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite_copy
-from cardlink_sql.transfer.backup.container import Container, Payload, write_container
-from cardlink_sql.transfer.backup.manifest import Manifest, Origin, PayloadKind
+from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite
+from cardlink_sql.transfer.backup.container import Container, write_container
+from cardlink_sql.transfer.backup.manifest import Manifest, PayloadKind
+from cardlink_sql.transfer.backup.tools import UnusableToolError
 from cardlink_sql.transfer.progress import OnProgress, no_progress
+
+_Way = tuple[PayloadKind, Callable[[IO[bytes]], Manifest]]
 
 
 class Method(StrEnum):
@@ -22,17 +26,6 @@ class Method(StrEnum):
     AUTO = "auto"
     NATIVE = "native"
     JSONL = "jsonl"
-
-
-_NATIVE: Final = {
-    Dialect.SQLITE: PayloadKind.SQLITE,
-    Dialect.POSTGRESQL: PayloadKind.PG_DUMP,
-    Dialect.MYSQL: PayloadKind.MYSQLDUMP,
-}
-_OBSTACLES: Final = {
-    PayloadKind.PG_DUMP: postgresql.obstacle,
-    PayloadKind.MYSQLDUMP: mysql.obstacle,
-}
 
 
 @dataclass(frozen=True)
@@ -83,54 +76,31 @@ def create_backup(
     if file.exists() and not file.is_file():
         raise DatabaseError("not a file", str(file), "name a file to make")
     refuse_existing(file, force=force)
-    kind, obstacle = _choose(manager, method)
+    obstacle = None
+    way: _Way = PayloadKind.JSONL, partial(jsonl.write_payload, manager)
+    if method is not Method.JSONL:
+        try:
+            way = _native(manager, file.resolve().parent)
+        except UnusableToolError as found:
+            if method is Method.NATIVE:
+                raise
+            obstacle = found.what
     with write_atomically(file, binary=True, private=True) as part:
-        manifest = _write(manager, kind, part, on_progress)
+        manifest = write_container(part, *way, on_progress)
         with Container(Path(part.name)) as written:
             for _ in written.chunks(on_progress):
                 pass  # each is checked
     return Backup(file, file.stat().st_size, manifest, obstacle)
 
 
-def _choose(manager: DatabaseManager, method: Method) -> tuple[PayloadKind, str | None]:
-    """Return the kind of the payload, and why it is not the native one."""
-    if method is Method.JSONL:
-        return PayloadKind.JSONL, None
-    kind = _NATIVE[manager.dialect]
-    obstacle = _OBSTACLES[kind](manager) if kind in _OBSTACLES else None
-    if obstacle is None:
-        return kind, None
-    if method is Method.NATIVE:
-        raise DatabaseError(obstacle, manager.config.safe_url, "see to that, or use --method jsonl")
-    return PayloadKind.JSONL, obstacle
-
-
-def _write(
-    manager: DatabaseManager, kind: PayloadKind, part: IO[bytes], on_progress: OnProgress
-) -> Manifest:
-    def write(payload: Payload) -> Manifest:
-        origin = _write_payload(manager, kind, payload, Path(part.name).parent)
-        return Manifest(
-            **vars(origin),
-            kind=kind,
-            dialect=manager.dialect,
-            size=payload.size,
-            sha256=payload.sha256,
-            created_at=times.utc_now(),
-        )
-
-    return write_container(part, kind, write, on_progress)
-
-
-def _write_payload(
-    manager: DatabaseManager, kind: PayloadKind, payload: Payload, folder: Path
-) -> Origin:
-    match kind:
-        case PayloadKind.SQLITE:
-            return sqlite_copy.write_payload(manager, payload, folder)
-        case PayloadKind.PG_DUMP:
-            return postgresql.write_payload(manager, payload)
-        case PayloadKind.MYSQLDUMP:
-            return mysql.write_payload(manager, payload)
-        case PayloadKind.JSONL:
-            return jsonl.write_payload(manager, payload)
+def _native(manager: DatabaseManager, folder: Path) -> _Way:
+    """Return what writes a native payload; SQLite's copy is in the folder meanwhile."""
+    match manager.dialect:
+        case Dialect.SQLITE:
+            return PayloadKind.SQLITE, partial(sqlite.write_payload, manager, folder)
+        case Dialect.POSTGRESQL:
+            dumper = postgresql.usable_dumper(manager)
+            return PayloadKind.PG_DUMP, partial(postgresql.write_payload, manager, dumper)
+        case Dialect.MYSQL:
+            dumper = mysql.usable_dumper(manager)
+            return PayloadKind.MYSQLDUMP, partial(mysql.write_payload, manager, dumper)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -12,11 +12,17 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.text import decode
 from cardlink_sql.formats.times import parse_time
-from cardlink_sql.model import validation
+from cardlink_sql.model import times, validation
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES
 
 FORMAT: Final = "cardlink-backup"
 FORMAT_VERSION: Final = 1
+
+_USE_ANOTHER: Final = "use another backup"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+# Half of what the column takes, so that there is room after it.
+_LARGEST_NUMBER: Final = 1 << 62
 
 
 class PayloadKind(StrEnum):
@@ -70,43 +76,34 @@ class Counter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """The database that a backup is of.
+class Manifest:
+    """The contents of a backup and its origin.
 
     Args:
+        kind: what the payload is.
+        dialect: of the database that was backed up.
         product: ``SQLite``, ``PostgreSQL``, ``MariaDB`` or ``MySQL``.
         server_version: as the server writes it.
         contents: the migrations and the rows of each table.
         schema: PostgreSQL's schema that holds the tables.
         tool: the dump tool with its version, where one wrote the payload.
         counter: of the events, where the payload is JSON lines and any were published.
+        created_at: UTC.
+        size: of the payload, in bytes.
+        sha256: of the payload, in hex.
     """
 
+    kind: PayloadKind
+    dialect: Dialect
     product: str
     server_version: str
     contents: Contents
     schema: str | None = None
     tool: str | None = None
     counter: Counter | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest(Origin):
-    """The contents of a backup and its origin.
-
-    Args:
-        kind: what the payload is.
-        dialect: of the database that was backed up.
-        size: of the payload, in bytes.
-        sha256: of the payload, in hex.
-        created_at: UTC.
-    """
-
-    kind: PayloadKind
-    dialect: Dialect
-    size: int
-    sha256: str
-    created_at: datetime
+    created_at: datetime = field(default_factory=times.utc_now)
+    size: int = 0
+    sha256: str = ""
 
     def to_document(self) -> dict[str, Any]:
         """Return the JSON of ``manifest.json``."""
@@ -155,9 +152,6 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         raise ValidationError(what, where, _USE_ANOTHER) from error
 
 
-_USE_ANOTHER: Final = "use another backup"
-
-
 def _read(document: Mapping[str, Any]) -> Manifest:
     kind = PayloadKind(document["kind"])
     payload = document["payload"]
@@ -178,10 +172,6 @@ def _read(document: Mapping[str, Any]) -> Manifest:
     )
 
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
-
-
 def _contents(document: Mapping[str, Any]) -> Contents:
     migrations, tables = document["migrations"], document["tables"]
     if not isinstance(migrations, list) or not isinstance(tables, dict):
@@ -194,10 +184,6 @@ def _contents(document: Mapping[str, Any]) -> Contents:
         },
         orphans=_count(document["orphans"], "orphans"),
     )
-
-
-# Half of what the column takes, so that there is room after it.
-_LARGEST_NUMBER: Final = 1 << 62
 
 
 def _counter(value: Any) -> Counter | None:

@@ -1,11 +1,17 @@
-"""MariaDB and MySQL by their own tools: ``mariadb-dump`` or ``mysqldump``, and the client."""
+"""MariaDB and MySQL by their own tools: ``mariadb-dump`` or ``mysqldump``, and the client.
 
+A dump has the rows as ``INSERT INTO table (columns) VALUES (…),(…);``, a statement or a row a
+line; a line break in a value is written as ``\\n``.
+"""
+
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from cardlink_sql.config import TARGET
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
@@ -15,18 +21,14 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator.backend import migration_backend
-from cardlink_sql.transfer.backup.connections import own_connection
-from cardlink_sql.transfer.backup.container import Payload
 from cardlink_sql.transfer.backup.contents import (
     LET_READ,
-    read_contents,
+    own_connection,
+    read_whole_contents,
     refuse_difference,
-    refuse_nothing,
-    refuse_unseen,
 )
-from cardlink_sql.transfer.backup.manifest import Contents, Manifest, Origin
-from cardlink_sql.transfer.backup.scripts import count_inserted_rows, lines
-from cardlink_sql.transfer.backup.tools import Tool, ToolFailed, find_tool, missing
+from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
+from cardlink_sql.transfer.backup.tools import Tool, UnusableToolError, find_tool, lines, missing
 
 MARIADB: Final = "MariaDB"
 MYSQL: Final = "MySQL"
@@ -48,6 +50,9 @@ _DISPENSABLE: Final = frozenset(
      "ssl_verify_identity", "ssl_disabled", "ssl", TARGET, "load_balance_hosts"}
 )  # fmt: skip
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_INSERT: Final = re.compile(rb"INSERT INTO `(?P<table>\w+)` \(.*?\) VALUES")
+_STRING: Final = re.compile(rb"'(?:[^'\\]|\\.)*'")
+_TRAILER: Final = b"-- Dump completed"
 _DUMPERS: Final = ("mariadb-dump", "mysqldump")
 _CLIENTS: Final = ("mariadb", "mysql")
 _OPTIONS: Final = (
@@ -69,35 +74,57 @@ _OPTIONS: Final = (
 )
 
 
-def obstacle(manager: DatabaseManager) -> str | None:
-    """Return why the dump tool cannot be used; None where it can."""
-    if untold := _untold_parameters(manager):
-        return f"mysqldump cannot be given {untold[0]}"
-    product = _product(manager)
-    if _find_of_product(product, *_DUMPERS) is None:
-        return f"there is no {' or '.join(_DUMPERS)} of {product}'s on the PATH"
-    return None
+def usable_dumper(manager: DatabaseManager) -> Tool:
+    """Return the dump tool of the server's own product.
+
+    Raises:
+        UnusableToolError: none can be used.
+    """
+    options = _parameters(manager)
+    ssl = options.get("ssl") or {}
+    untold = [
+        *(name for name in options if name not in _CONNECTION and name not in _DISPENSABLE),
+        *(f"ssl_{name}" for name in ssl if name not in _SSL and name != "check_hostname"),
+    ]
+    if untold:
+        raise UnusableToolError(f"mysqldump cannot be given {untold[0]}", manager)
+    with own_connection(manager) as server:
+        product = _product(server)
+    tool = _find_of_product(product, _DUMPERS)
+    if tool is None:
+        what = f"there is no {' or '.join(_DUMPERS)} of {product}'s on the PATH"
+        raise UnusableToolError(what, manager)
+    return tool
 
 
-def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
+def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest:
     """Write a dump of CardLink's tables, and count its rows as they pass by.
 
     It is of one snapshot; writers go on meanwhile, migrations wait.
     """
+    where = manager.config.safe_url
+
+    def kept(pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            payload.write(piece)
+            yield piece
+
     with own_connection(manager) as server:
-        database = manager.config.engine_url.database or ""
         backend = migration_backend(Dialect.MYSQL, server.connection)
         # A change to a table ends the snapshot's view of it.
         with backend.locked(LOCK_TIMEOUT_MS / 1000):
-            contents = read_contents(server)
-            refuse_nothing(contents, manager.config.safe_url)
-            refuse_unseen(contents, Dialect.MYSQL, manager.config.safe_url)
+            contents = read_whole_contents(server, where)
             version = str(server.value("backup.version"))
-            tool = _find_of_product(product_of(version), *_DUMPERS)
-            assert tool is not None  # noqa: S101 - obstacle() has looked
-            counted = _dump(manager, server, tool, [database, *contents.tables], payload)
+            names = [manager.config.engine_url.database or "", *contents.tables]
+            with _connecting(tool, manager, server) as (connecting, options):
+                pieces = connecting.output([options, *_OPTIONS, *names], LET_READ)
+                counted = _count_rows(lines(kept(pieces), where))
+    if counted is None:
+        raise DatabaseError(f"{tool.name} wrote no end", remedy="look at the server's log")
     tables = {name: counted.get(name, 0) for name in contents.tables}
-    return Origin(
+    return Manifest(
+        kind=PayloadKind.MYSQLDUMP,
+        dialect=Dialect.MYSQL,
         product=product_of(version),
         server_version=version,
         contents=replace(contents, tables=tables),
@@ -107,26 +134,26 @@ def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
 
 def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
     """Read a dump from end to end and compare it with the manifest, without a database."""
-    found = count_inserted_rows(lines(dump, where))
+    found = _count_rows(lines(dump, where))
     if found is None:
         raise ValidationError("the dump has no end", where, "use another backup")
     tables = {**dict.fromkeys(manifest.contents.tables, 0), **found}
     refuse_difference(Contents(manifest.contents.migrations, tables), manifest.contents, where)
 
 
-def client_for(manager: DatabaseManager, manifest: Manifest) -> Tool:
+def client_for(manager: DatabaseManager, server: InternalStatements, manifest: Manifest) -> Tool:
     """Return the client that loads a dump: the one of the dump's product and the server's."""
-    product = _product(manager)
+    product = _product(server)
     if manifest.product != product:
         raise ValidationError(
             f"this is a backup of {manifest.product}, and the server is {product}",
             manager.config.safe_url,
             "make one that every backend takes: cardlink-db backup --method jsonl",
         )
-    client = _find_of_product(product, *_CLIENTS)
+    client = _find_of_product(product, _CLIENTS)
     if client is None:
         raise missing(*_CLIENTS, product=product)
-    return replace(client, secrets=_secrets_of(manager))
+    return client
 
 
 def load(
@@ -139,44 +166,10 @@ def load(
     """
     database = manager.config.engine_url.database or ""
     commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()
+    again = "DDL commits by itself here: drop the database, make it again, and restore again"
     with _connecting(client, manager, server) as (connecting, options):
         arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
-        try:
-            connecting.feed(arguments, chain([commit_each], dump))
-        except ToolFailed as failed:
-            raise failed.error(
-                "DDL commits by itself here: drop the database, make it again, and restore again"
-            ) from None
-
-
-def _product(manager: DatabaseManager) -> str:
-    with own_connection(manager) as server:
-        return product_of(str(server.value("backup.version")))
-
-
-def _dump(
-    manager: DatabaseManager,
-    server: InternalStatements,
-    tool: Tool,
-    names: list[str],
-    payload: Payload,
-) -> dict[str, int]:
-    tool = replace(tool, secrets=_secrets_of(manager))
-
-    def kept(pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            payload.write(piece)
-            yield piece
-
-    with _connecting(tool, manager, server) as (connecting, options):
-        try:
-            pieces = connecting.output([options, *_OPTIONS, *names])
-            counted = count_inserted_rows(lines(kept(pieces), manager.config.safe_url))
-        except ToolFailed as failed:
-            raise failed.error(LET_READ) from None
-    if counted is None:
-        raise DatabaseError(f"{tool.name} wrote no end", remedy="look at the server's log")
-    return counted
+        connecting.feed(arguments, chain([commit_each], dump), again)
 
 
 def product_of(version: str) -> str:
@@ -184,26 +177,19 @@ def product_of(version: str) -> str:
     return MARIADB if MARIADB.lower() in version.lower() else MYSQL
 
 
-def _find_of_product(product: str, *names: str) -> Tool | None:
+def _product(server: InternalStatements) -> str:
+    return product_of(str(server.value("backup.version")))
+
+
+def _find_of_product(product: str, names: Iterable[str]) -> Tool | None:
     """Return the first of some programs that is of the server's own product.
 
     MySQL's tools ask MariaDB for what it has not, and the other way round.
     """
-    for name in names:
-        tool = find_tool(name)
-        if tool is not None and product_of(tool.version) == product:
+    for tool in filter(None, map(find_tool, names)):
+        if product_of(tool.version) == product:
             return tool
     return None
-
-
-def _untold_parameters(manager: DatabaseManager) -> list[str]:
-    """Return the parameters of the connection that the tools have no option for."""
-    options = _parameters(manager)
-    ssl = options.get("ssl") or {}
-    return [
-        *(name for name in options if name not in _CONNECTION and name not in _DISPENSABLE),
-        *(f"ssl_{name}" for name in ssl if name not in _SSL and name != "check_hostname"),
-    ]
 
 
 @contextmanager
@@ -229,12 +215,9 @@ def _connecting(
         )
         file.seek(0)
         descriptor = file.fileno()
-        yield replace(tool, descriptors=(descriptor,)), f"--defaults-file=/dev/fd/{descriptor}"
-
-
-def _secrets_of(manager: DatabaseManager) -> tuple[str, ...]:
-    """Return what no error may show."""
-    return tuple(filter(None, [str(_parameters(manager).get("password") or "")]))
+        secrets = [str(parameters.get("password") or "")]
+        connecting = replace(tool, secrets=secrets, descriptors=(descriptor,))
+        yield connecting, f"--defaults-file=/dev/fd/{descriptor}"
 
 
 def _lines(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,3 +245,24 @@ def _parameters(manager: DatabaseManager) -> dict[str, Any]:
     """Return what the engine connects with."""
     _, options = manager.engine.dialect.create_connect_args(manager.config.engine_url)
     return dict(options)
+
+
+def _count_rows(script: Iterable[bytes]) -> dict[str, int] | None:
+    """Count the rows of each table in a script of ``mysqldump``; None where its end is missing."""
+    rows: Counter[str] = Counter()
+    table: str | None = None
+    is_whole = False
+    for line in script:
+        values = line
+        if table is None:
+            is_whole = is_whole or line.startswith(_TRAILER)
+            insert = _INSERT.match(line)
+            if insert is None:
+                continue
+            table = insert["table"].decode()
+            values = line[insert.end() :]
+        # Each row is in brackets, and out of strings there are no others.
+        rows[table] += _STRING.sub(b"", values).count(b"(")
+        if line.endswith(b";\n"):
+            table = None
+    return dict(rows) if is_whole else None

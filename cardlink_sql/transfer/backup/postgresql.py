@@ -1,26 +1,37 @@
-"""PostgreSQL by its own tools: ``pg_dump``, and ``pg_restore`` with ``psql`` in one transaction."""
+"""PostgreSQL by its own tools: ``pg_dump``, and ``pg_restore`` with ``psql`` in one transaction.
 
+``pg_restore`` writes the rows in blocks, ``COPY table (columns) FROM stdin;`` to ``\\.``, a row a
+line; a line break in a value is written as ``\\n``.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from cardlink_sql.database.internal import InternalStatements, quoted
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.backup.connections import own_connection
-from cardlink_sql.transfer.backup.container import Payload
 from cardlink_sql.transfer.backup.contents import (
     LET_READ,
     TABLES,
-    read_contents,
+    own_connection,
+    read_whole_contents,
     refuse_difference,
-    refuse_nothing,
-    refuse_unseen,
 )
-from cardlink_sql.transfer.backup.manifest import Contents, Manifest, Origin
-from cardlink_sql.transfer.backup.scripts import count_copied_rows, lines, without_unknown_settings
-from cardlink_sql.transfer.backup.tools import Tool, ToolFailed, find_tool, missing
+from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
+from cardlink_sql.transfer.backup.tools import (
+    Tool,
+    ToolError,
+    UnusableToolError,
+    find_tool,
+    lines,
+    missing,
+)
 
 _SCRIPT: Final = ("--no-owner", "--no-privileges", "--file=-")
 _NO_RIGHT: Final = "permission denied", "must be owner", "must be able to SET ROLE"
@@ -34,72 +45,71 @@ _PSQL: Final = (
 )
 # How a connection that went dead is noticed; libpq has no variables for these.
 _DISPENSABLE: Final = ("keepalives", "tcp_user_timeout")
+_COPY: Final = re.compile(rb"COPY (?:.*\.)?(?P<table>\w+) \(.*\) FROM stdin;\n")
+_COPY_END: Final = b"\\.\n"
+_SETTING: Final = re.compile(rb"SET (?P<name>\w+) = .*;\n")
 
 
-def obstacle(manager: DatabaseManager) -> str | None:
-    """Return why ``pg_dump`` cannot be used; None where it can."""
-    if untold := _untold_parameters(manager):
-        return f"pg_dump cannot be given {untold[0]}"
-    tool = _tool(manager, "pg_dump")
-    if tool is None:
-        return "there is no pg_dump on the PATH"
+def usable_dumper(manager: DatabaseManager) -> Tool:
+    """Return ``pg_dump``.
+
+    Raises:
+        UnusableToolError: it cannot be used.
+    """
+    tool = find_tool("pg_dump")
     with own_connection(manager) as server:
         version = str(server.value("backup.version"))
         unreadable = server.rows("backup.unreadable_sequences", tables=list(TABLES))
+        untold = [
+            option.keyword.decode()
+            for option in _parameters(server)
+            if not option.envvar and not option.keyword.decode().startswith(_DISPENSABLE)
+        ]
+    if untold:
+        raise UnusableToolError(f"pg_dump cannot be given {untold[0]}", manager)
+    if tool is None:
+        raise UnusableToolError("there is no pg_dump on the PATH", manager)
     if tool.major < int(version.partition(".")[0]):
-        return f"{tool.version} is older than the server, {version}"
+        raise UnusableToolError(f"{tool.version} is older than the server, {version}", manager)
     if unreadable:
-        return f"pg_dump needs a right of the role: GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
-    return None
+        right = f"GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
+        raise UnusableToolError(f"pg_dump needs a right of the role: {right}", manager)
+    return tool
 
 
-def write_payload(manager: DatabaseManager, payload: Payload) -> Origin:
+def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest:
     """Write a dump of CardLink's tables, in the custom format, and count their rows.
 
     Both are of one snapshot; writers go on meanwhile, changes to the schema wait.
     """
+    where = manager.config.safe_url
     with own_connection(manager) as server:
-        tool = _tool(manager, "pg_dump", server)
-        assert tool is not None  # noqa: S101 - obstacle() has looked
         server.execute("backup.begin_snapshot")
         server.execute("backup.may_idle")
         snapshot = server.value("backup.export_snapshot")
-        contents = read_contents(server)
-        refuse_nothing(contents, manager.config.safe_url)
-        refuse_unseen(contents, Dialect.POSTGRESQL, manager.config.safe_url)
+        contents = read_whole_contents(server, where)
         tables = server.rows("backup.tables", tables=list(TABLES))
-        schema = _one_schema(tables, manager.config.safe_url)
-        names = [quoted(Dialect.POSTGRESQL, *table) for table in tables]
+        schemas = sorted({schema for schema, _ in tables})
+        if len(schemas) != 1:
+            what = f"the tables are spread over the schemas {', '.join(schemas)}"
+            raise DatabaseError(what, where, "move them into one")
         arguments = [
             "--format=custom",
             "--no-password",
             f"--snapshot={snapshot}",
-            *(f"--table={name}" for name in names),
+            *(f"--table={quoted(Dialect.POSTGRESQL, *table)}" for table in tables),
         ]
-        try:
-            for piece in tool.output(arguments):
-                payload.write(piece)
-        except ToolFailed as failed:
-            raise failed.error(LET_READ) from None
+        payload.writelines(_connected(tool, server).output(arguments, LET_READ))
         version = str(server.value("backup.version"))
-    return Origin(
+    return Manifest(
+        kind=PayloadKind.PG_DUMP,
+        dialect=Dialect.POSTGRESQL,
         product="PostgreSQL",
         server_version=version,
         contents=contents,
-        schema=schema,
+        schema=schemas[0],
         tool=tool.version,
     )
-
-
-def _one_schema(tables: list[tuple[str, str]], where: str) -> str:
-    schemas = sorted({schema for schema, _ in tables})
-    if len(schemas) != 1:
-        raise DatabaseError(
-            f"the tables are spread over the schemas {', '.join(schemas)}",
-            where,
-            "move them into one",
-        )
-    return schemas[0]
 
 
 def examine(dump: Path, manifest: Manifest, where: str) -> None:
@@ -110,11 +120,12 @@ def examine(dump: Path, manifest: Manifest, where: str) -> None:
     tool = find_tool("pg_restore")
     if tool is None:
         return
+    remedy = missing("pg_restore").remedy
     try:
-        rows = count_copied_rows(lines(tool.output([*_SCRIPT, str(dump)]), where))
-    except ToolFailed as failed:
+        rows = _count_rows(lines(tool.output([*_SCRIPT, str(dump)], ""), where))
+    except ToolError as failed:
         said = f"the dump cannot be read: {failed.said.strip()}"
-        raise ValidationError(said, where, missing("pg_restore").remedy) from None
+        raise ValidationError(said, where, remedy) from None
     # A script says nothing of the migrations but their table.
     refuse_difference(Contents(manifest.contents.migrations, rows), manifest.contents, where)
 
@@ -123,7 +134,7 @@ def load(
     manager: DatabaseManager, server: InternalStatements, dump: Path, manifest: Manifest
 ) -> None:
     """Load a dump into an empty database."""
-    reader, psql = (_needed(manager, name, server) for name in ("pg_restore", "psql"))
+    reader, psql = (_needed(name, server) for name in ("pg_restore", "psql"))
     schema = server.value("backup.schema")
     if schema != manifest.schema:
         raise ValidationError(
@@ -133,72 +144,69 @@ def load(
             "set the role's search_path, or use a backup by --method jsonl",
         )
     known = {name for (name,) in server.rows("backup.settings")}
-    made = lines(reader.output([*_SCRIPT, str(dump)]), str(dump))
+    unchanged = "nothing was changed"
+    made = lines(reader.output([*_SCRIPT, str(dump)], unchanged), str(dump))
     script = without_unknown_settings(made, known)
     try:
         # The COMMIT comes last, and a process that is killed sends none: all is rolled back then.
-        psql.feed(_PSQL, chain([b"BEGIN;\n"], script, [b"COMMIT;\n"]))
-    except ToolFailed as failed:
-        raise _fault(failed) from None
+        psql.feed(_PSQL, chain([b"BEGIN;\n"], script, [b"COMMIT;\n"]), unchanged)
+    except ToolError as failed:
+        if any(words in failed.said for words in _NO_RIGHT):
+            failed.remedy = f"{unchanged}; restore as the owner of the database"
+        raise
 
 
-def _needed(manager: DatabaseManager, name: str, server: InternalStatements) -> Tool:
-    tool = _tool(manager, name, server)
+def _needed(name: str, server: InternalStatements) -> Tool:
+    tool = find_tool(name)
     if tool is None:
         raise missing(name)
-    return tool
+    return _connected(tool, server)
 
 
-def _fault(failed: ToolFailed) -> DatabaseError:
-    if any(words in failed.said for words in _NO_RIGHT):
-        return failed.error("nothing was changed; restore as the owner of the database")
-    return failed.error("nothing was changed")
-
-
-def _tool(
-    manager: DatabaseManager, name: str, server: InternalStatements | None = None
-) -> Tool | None:
-    """Return one of PostgreSQL's programs, ready to reach a database.
+def _connected(tool: Tool, server: InternalStatements) -> Tool:
+    """Return a program ready to reach the database of a connection.
 
     Each parameter of the connection goes by libpq's variable for it, the password among them. Of
-    several hosts it reaches the one of ``server``.
+    several hosts it reaches the one that the connection goes to.
     """
-    variables = _variables()
-    parameters = _parameters(manager)
-    if server is not None and manager.config.has_several_hosts:
-        host, port = manager.pool.backend.host_of(server.connection)
-        parameters |= {"host": host, "port": str(port)}
-    environment = {
-        variables[keyword]: value for keyword, value in parameters.items() if variables[keyword]
-    }
-    secrets = [parameters[word] for word in ("password", "sslpassword") if word in parameters]
-    return find_tool(name, environment=environment, secrets=secrets)
+    given = [option for option in _parameters(server) if option.envvar]
+    return replace(
+        tool,
+        environment={option.envvar.decode(): option.val.decode() for option in given},
+        secrets=[option.val.decode() for option in given if option.dispchar == b"*"],
+    )
 
 
-def _untold_parameters(manager: DatabaseManager) -> list[str]:
-    """Return the parameters of the connection that libpq needs and has no variable for."""
-    variables = _variables()
-    return [
-        keyword
-        for keyword in _parameters(manager)
-        if not variables[keyword] and not keyword.startswith(_DISPENSABLE)
-    ]
+def _parameters(server: InternalStatements) -> list[Any]:
+    """Return the parameters of a connection that are not what libpq has without any."""
+    options = server.connection.pgconn.info
+    return [one for one in options if one.val and one.val != one.compiled]
 
 
-def _variables() -> dict[str, str]:
-    from psycopg import pq
+def _count_rows(script: Iterable[bytes]) -> dict[str, int]:
+    """Count the rows of each table in a script of ``pg_restore``."""
+    rows: Counter[str] = Counter()
+    for table, line in _copied(script):
+        if table is not None:
+            rows[table] += line != _COPY_END
+    return dict(rows)
 
-    return {
-        option.keyword.decode(): (option.envvar or b"").decode()
-        for option in pq.Conninfo.get_defaults()
-    }
+
+def without_unknown_settings(script: Iterable[bytes], known: set[str]) -> Iterator[bytes]:
+    """Return a script of ``pg_restore`` without the settings that the server does not know."""
+    for table, line in _copied(script):
+        setting = None if table is not None else _SETTING.fullmatch(line)
+        if setting is None or setting["name"].decode() in known:
+            yield line
 
 
-def _parameters(manager: DatabaseManager) -> dict[str, str]:
-    """Return the parameters that the engine connects with, as far as they are libpq's."""
-    _, options = manager.engine.dialect.create_connect_args(manager.config.engine_url)
-    known = _variables()
-    given: dict[str, Any] = {name: value for name, value in options.items() if name in known}
-    if "dbname" not in given and manager.config.engine_url.database:
-        given["dbname"] = manager.config.engine_url.database
-    return {name: str(value) for name, value in given.items()}
+def _copied(script: Iterable[bytes]) -> Iterator[tuple[str | None, bytes]]:
+    """Yield each line, the block's last included, with the table whose row it is."""
+    table: str | None = None
+    for line in script:
+        yield table, line
+        if table is None:
+            copy = _COPY.fullmatch(line)
+            table = copy["table"].decode() if copy else None
+        elif line == _COPY_END:
+            table = None

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cardlink_sql.config import DatabaseConfig, without_secrets
@@ -14,13 +15,16 @@ from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator.backend import migration_backend
-from cardlink_sql.transfer.backup import jsonl, mysql, postgresql
-from cardlink_sql.transfer.backup.connections import go_on, own_connection
+from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite
 from cardlink_sql.transfer.backup.container import Container
-from cardlink_sql.transfer.backup.contents import read_contents, refuse_difference, refuse_newer
+from cardlink_sql.transfer.backup.contents import (
+    go_on,
+    own_connection,
+    read_contents,
+    refuse_difference,
+    refuse_newer,
+)
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Manifest, PayloadKind
-from cardlink_sql.transfer.backup.sqlite_copy import examine
-from cardlink_sql.transfer.backup.sqlite_replacement import Replaced, Replacement, replacement_for
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 
@@ -35,7 +39,7 @@ class Restored:
     """
 
     manifest: Manifest
-    replaced: Replaced | None
+    replaced: sqlite.Replaced | None
     pending: list[str]
 
 
@@ -88,12 +92,16 @@ def restore_backup(
     with Container(file) as backup:
         manifest = backup.manifest
         refuse_newer(manifest.contents, manifest.dialect, str(file))
-        _refuse_other_dialect(manager, manifest, str(file))
+        if manifest.kind is not PayloadKind.JSONL and manifest.dialect is not manager.dialect:
+            raise ValidationError(
+                f"this is a backup of {manifest.product}, and the database is {manager.dialect}",
+                str(file),
+                "make one that every backend takes: cardlink-db backup --method jsonl",
+            )
         replaced = None
         if manager.dialect is Dialect.SQLITE:
-            with replacement_for(manager) as new:
-                _unpack_sqlite(new, backup, on_progress)
-                replaced = new.replace()
+            make = partial(_make_sqlite_file, backup, on_progress)
+            replaced = sqlite.replace_database(manager, make)
         else:
             _fill_server(manager, backup, on_progress)
     manager.close()
@@ -102,51 +110,42 @@ def restore_backup(
     return Restored(manifest, replaced, pending)
 
 
-def _refuse_other_dialect(manager: DatabaseManager, manifest: Manifest, where: str) -> None:
-    if manifest.kind is not PayloadKind.JSONL and manifest.dialect is not manager.dialect:
-        raise ValidationError(
-            f"this is a backup of {manifest.product}, and the database is {manager.dialect}",
-            where,
-            "make one that every backend takes: cardlink-db backup --method jsonl",
-        )
-
-
 def _check(backup: Container, on_progress: OnProgress) -> None:
-    where = str(backup.path)
-    match backup.manifest.kind:
-        case PayloadKind.SQLITE:
-            with temporary_folder() as folder:
-                _examine_sqlite(backup, folder / PAYLOAD_NAMES[PayloadKind.SQLITE], on_progress)
+    where, manifest = str(backup.path), backup.manifest
+    match manifest.kind:
         case PayloadKind.PG_DUMP:
             with _unpacked(backup, on_progress) as dump:
-                postgresql.examine(dump, backup.manifest, where)
+                postgresql.examine(dump, manifest, where)
         case PayloadKind.MYSQLDUMP:
-            mysql.examine(backup.chunks(on_progress), backup.manifest, where)
-        case PayloadKind.JSONL:
-            with _unpacked(backup, on_progress) as file:
-                aside = DatabaseConfig(f"sqlite:///{file}.db")
-                with DatabaseManager(aside) as manager:
-                    jsonl.load(manager, file, backup.manifest, where)
+            mysql.examine(backup.chunks(on_progress), manifest, where)
+        case PayloadKind.SQLITE | PayloadKind.JSONL:
+            with temporary_folder() as folder:
+                _make_sqlite_file(backup, on_progress, folder / "checked.db")
 
 
-def _unpack_sqlite(new: Replacement, backup: Container, on_progress: OnProgress) -> None:
-    if backup.manifest.kind is PayloadKind.SQLITE:
-        _examine_sqlite(backup, new.file, on_progress)
+def _make_sqlite_file(backup: Container, on_progress: OnProgress, target: Path) -> None:
+    where, manifest = str(backup.path), backup.manifest
+    if manifest.kind is PayloadKind.SQLITE:
+        backup.unpack(target, on_progress)
+        refuse_difference(sqlite.examine(target, where), manifest.contents, where)
         return
-    with _unpacked(backup, on_progress) as file:
-        jsonl.load(new.manager, file, backup.manifest, str(backup.path))
+    aside = DatabaseConfig(f"sqlite:///{target}")
+    with _unpacked(backup, on_progress) as file, DatabaseManager(aside) as manager:
+        jsonl.load(manager, file, manifest, where)
 
 
 def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnProgress) -> None:
+    where, manifest = str(backup.path), backup.manifest
     with own_connection(manager) as server:
         _refuse_filled(manager, server, backup)
-        if backup.manifest.kind is PayloadKind.JSONL:
+        if manifest.kind is PayloadKind.JSONL:
             with _unpacked(backup, on_progress) as file:
-                jsonl.load(manager, file, backup.manifest, str(backup.path))
+                jsonl.load(manager, file, manifest, where)
         else:
             backend = migration_backend(manager.dialect, server.connection)
             with backend.locked(LOCK_TIMEOUT_MS / 1000):
                 _load_dump(manager, server, backup, on_progress)
+                refuse_difference(read_contents(server), manifest.contents, where)
         go_on(server)
 
 
@@ -162,10 +161,9 @@ def _load_dump(
             postgresql.examine(dump, manifest, where)
             postgresql.load(manager, server, dump, manifest)
     else:
-        client = mysql.client_for(manager, manifest)
+        client = mysql.client_for(manager, server, manifest)
         mysql.examine(backup.chunks(on_progress), manifest, where)
         mysql.load(manager, server, client, backup.chunks(on_progress))
-    refuse_difference(read_contents(server), manifest.contents, where)
 
 
 def _refuse_filled(manager: DatabaseManager, server: InternalStatements, backup: Container) -> None:
@@ -192,23 +190,18 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -
     # The shortest limit of a name is PostgreSQL's, 63 bytes.
     name = f"{(url.database or '')[:50]}_restored"
     user = str(server.value("backup.user"))
+    paste = partial(text_to_paste, manager.dialect)
     if manager.dialect is Dialect.MYSQL:
         user, _, host = user.rpartition("@")
-        make = [
-            text_to_paste(manager.dialect, "backup.make_database", database=name),
-            text_to_paste(
-                manager.dialect,
-                "backup.let_use_database",
-                database=name.replace("_", r"\_"),
-                user=user,
-                host=host,
-            ),
-        ]
+        pattern = name.replace("_", r"\_")
+        make = paste("backup.make_database", database=name)
+        let = paste("backup.let_use_database", database=pattern, user=user, host=host)
+        make = f"{make}; {let}"
     else:
-        make = [text_to_paste(manager.dialect, "backup.make_database", database=name, user=user)]
+        make = paste("backup.make_database", database=name, user=user)
     target = without_secrets(url.set(database=name))
     return (
-        f"as an administrator run: {'; '.join(make)}; "
+        f"as an administrator run: {make}; "
         f"then: cardlink-db restore {shlex.quote(str(file))} -d {shlex.quote(target)}; "
         "then point DATABASE_URL at that database"
     )
@@ -219,13 +212,5 @@ def _unpacked(backup: Container, on_progress: OnProgress) -> Iterator[Path]:
     """Unpack the payload to a file that only this user can read, while the block lasts."""
     with temporary_folder() as folder:
         path = folder / PAYLOAD_NAMES[backup.manifest.kind]
-        with path.open("xb") as file:
-            backup.unpack(file, on_progress)
+        backup.unpack(path, on_progress)
         yield path
-
-
-def _examine_sqlite(backup: Container, target: Path, on_progress: OnProgress) -> None:
-    where = str(backup.path)
-    with target.open("xb") as file:
-        backup.unpack(file, on_progress)
-    refuse_difference(examine(target, where), backup.manifest.contents, where)

@@ -1,4 +1,4 @@
-"""Running the servers' own dump tools, and no password on any command line."""
+"""Running the servers' own dump tools, and no password on any command line; reading dumps."""
 
 import os
 import re
@@ -8,12 +8,16 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, Final
+from pathlib import Path
+from typing import Final
 
 from cardlink_sql.database.keyring import VARIABLE
-from cardlink_sql.errors import DatabaseError
+from cardlink_sql.errors import DatabaseError, ValidationError
+from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.backup.container import CHUNK
 
+# A row that an import of JSON lines takes, each of its characters escaped.
+_LONGEST_LINE: Final = 2**26
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
 
 
@@ -38,7 +42,7 @@ class Tool:
     @property
     def name(self) -> str:
         """Return its name."""
-        return os.path.basename(self.path)  # noqa: PTH119 - a name, not a file of ours
+        return Path(self.path).name
 
     @property
     def major(self) -> int:
@@ -46,19 +50,19 @@ class Tool:
         found = _VERSION.search(self.version.partition("(PostgreSQL)")[2] or self.version)
         return int(found[0].partition(".")[0]) if found else 0
 
-    def output(self, arguments: Iterable[str]) -> Iterator[bytes]:
-        """Run it and return what it prints, piece by piece.
+    def output(self, arguments: Iterable[str], remedy: str) -> Iterator[bytes]:
+        """Run it and return what it prints, piece by piece; ``remedy`` is for its failure.
 
         Everybody on the machine can read the arguments.
         """
-        with self._running(arguments, stdout=subprocess.PIPE) as process:
+        with self._running(arguments, remedy, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None  # noqa: S101 - it was asked for
             while piece := process.stdout.read(CHUNK):
                 yield piece
 
-    def feed(self, arguments: Iterable[str], pieces: Iterable[bytes]) -> None:
+    def feed(self, arguments: Iterable[str], pieces: Iterable[bytes], remedy: str) -> None:
         """Run it and write to it, piece by piece; what it prints is thrown away."""
-        with self._running(arguments, stdin=subprocess.PIPE) as process:
+        with self._running(arguments, remedy, stdin=subprocess.PIPE) as process:
             assert process.stdin is not None  # noqa: S101 - it was asked for
             process.stdin.writelines(pieces)
 
@@ -66,6 +70,7 @@ class Tool:
     def _running(
         self,
         arguments: Iterable[str],
+        remedy: str,
         *,
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.DEVNULL,
@@ -93,46 +98,46 @@ class Tool:
                 with suppress(BrokenPipeError):
                     process.__exit__(None, None, None)
             if process.returncode != 0:
-                raise ToolFailed(self, _read(errors))
+                errors.seek(0)
+                said = errors.read(CHUNK).decode(errors="replace")
+                raise ToolError(self, said, remedy)
 
 
-class ToolFailed(Exception):  # noqa: N818 - a signal inside the package, never a caller's
-    """A tool ended with an error; what it said, without the secrets."""
+class ToolError(DatabaseError):
+    """A tool ended with an error; ``said`` is all that it printed, without the secrets."""
 
-    def __init__(self, tool: Tool, said: str) -> None:
+    def __init__(self, tool: Tool, said: str, remedy: str) -> None:
         for secret in filter(None, tool.secrets):
             said = said.replace(secret, "***")
-        super().__init__(said)
-        self.tool = tool
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        telling = [line for line in lines if "error" in line.lower()] or lines
+        first = telling[0] if telling else "it printed nothing"
+        super().__init__(f"{tool.name} failed: {first}", remedy=remedy)
         self.said = said
 
-    def error(self, remedy: str) -> DatabaseError:
-        """Return the project's error for it."""
-        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
-        telling = [line for line in lines if "error" in line.lower()] or lines
-        said = telling[0] if telling else "it printed nothing"
-        return DatabaseError(f"{self.tool.name} failed: {said}", remedy=remedy)
+
+class UnusableToolError(DatabaseError):
+    """A database cannot be backed up by its server's tool."""
+
+    def __init__(self, what: str, manager: DatabaseManager) -> None:
+        where, remedy = manager.config.safe_url, "see to that, or use --method jsonl"
+        super().__init__(what, where, remedy)
 
 
-def find_tool(
-    *names: str, environment: Mapping[str, str] | None = None, secrets: Sequence[str] = ()
-) -> Tool | None:
-    """Return the first of the programs that is on the PATH and reports its version."""
-    for name in names:
-        path = shutil.which(name)
-        if path is None:
-            continue
-        said = subprocess.run(  # noqa: S603 - as above
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env=_environment(environment or {}),
-        )
-        if said.returncode == 0:
-            version = said.stdout.decode(errors="replace").strip()
-            return Tool(path, version, environment or {}, secrets)
-    return None
+def find_tool(name: str) -> Tool | None:
+    """Return a program that is on the PATH and reports its version."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    said = subprocess.run(  # noqa: S603 - as above
+        [path, "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env=_environment({}),
+    )
+    version = said.stdout.decode(errors="replace").strip()
+    return Tool(path, version) if said.returncode == 0 else None
 
 
 def missing(*names: str, product: str = "PostgreSQL") -> DatabaseError:
@@ -149,6 +154,19 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {**own, "LC_ALL": "C", **variables}
 
 
-def _read(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(CHUNK).decode(errors="replace")
+def lines(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Return the lines, with their ends, of a dump that comes in pieces.
+
+    Raises:
+        ValidationError: a line is longer than any row.
+    """
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            what = f"a line of the dump is longer than {_LONGEST_LINE:,} bytes"
+            raise ValidationError(what, where, "use a backup by --method jsonl")
+        for line in whole:
+            yield line + b"\n"
+    if rest:
+        yield rest
