@@ -218,7 +218,7 @@ def test_no_module_has_sql_of_its_own() -> None:
         "schema/migrator/kinds.py",
         "schema/migrator/postgresql.py",
         "schema/migrator/rights.py",
-        "transfer/backup/scripts.py",
+        "transfer/backup/mysql.py",
         "review/plans.py",
         "schema/migrator/resume.py",
         "schema/ddl/printer.py",

@@ -72,8 +72,8 @@ def usable_dumper(manager: DatabaseManager) -> Tool:
     if tool.major < int(version.partition(".")[0]):
         raise UnusableToolError(f"{tool.version} is older than the server, {version}", manager)
     if unreadable:
-        right = f"GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
-        raise UnusableToolError(f"pg_dump needs a right of the role: {right}", manager)
+        what = f"pg_dump needs a right of the role: GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
+        raise UnusableToolError(what, manager)
     return tool
 
 
