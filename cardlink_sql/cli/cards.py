@@ -18,10 +18,10 @@ from cardlink_sql.cli.shared.editing import (
     print_changed,
     refuse_no_fields,
 )
-from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Limit, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.shared.output import counted, output, print_facts, seconds, styled, visible
-from cardlink_sql.cli.shared.rows import listing, note_limit, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_list
 from cardlink_sql.errors import NotFoundError, StateError, ValidationError, shown
 from cardlink_sql.formats.text import read_text
 from cardlink_sql.gateways.search import like_pattern
@@ -81,10 +81,7 @@ def list_cards(
             like_pattern(search)
     with open_to_read(url) as uow:
         found = uow.cards.find_matching(text=search, has_psk=has_psk, limit=limit)
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-    else:
-        _print_list(found, limit)
+    print_list(found, _COLUMNS, as_json=as_json, limit=limit, empty="No cards.")
 
 
 @cards.command()
@@ -287,27 +284,6 @@ def _existing(uow: UnitOfWork, iccid: str) -> CardProfile:
     return card
 
 
-def _print_list(found: list[CardProfile], limit: int) -> None:
-    print_rows(
-        ("ICCID", "type", "IMSI", "PSK", "PSK identity", "updated (UTC)"),
-        [
-            (
-                card.iccid,
-                card.card_type.value,
-                card.imsi,
-                _has_psk(card),
-                card.psk_identity,
-                seconds(card.updated_at),
-            )
-            for card in found
-        ],
-        folding=("PSK identity",),
-        leaving=("updated (UTC)", "IMSI", "type", "PSK"),
-        empty="No cards.",
-    )
-    note_limit(len(found), limit, "first")
-
-
 def _print_card(card: CardProfile, devices: list[str], count: int) -> None:
     print_facts(
         ("ICCID", card.iccid),
@@ -330,3 +306,13 @@ def _print_card(card: CardProfile, devices: list[str], count: int) -> None:
 
 def _has_psk(card: CardProfile) -> Text:
     return styled("yes", "") if card.has_psk else styled("no", "yellow")
+
+
+_COLUMNS: Final[tuple[Column[CardProfile], ...]] = (
+    Column("ICCID", lambda card: card.iccid),
+    Column("type", lambda card: card.card_type.value, leaves=3),
+    Column("IMSI", lambda card: card.imsi, leaves=2),
+    Column("PSK", _has_psk, leaves=4),
+    Column("PSK identity", lambda card: card.psk_identity, folds=True),
+    Column("updated (UTC)", lambda card: seconds(card.updated_at), leaves=1),
+)

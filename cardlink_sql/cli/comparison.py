@@ -6,14 +6,12 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from cardlink_sql.cli.shared.output import output, styled, visible
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.output import milliseconds, output, styled, visible
+from cardlink_sql.cli.shared.rows import Column, print_rows
+from cardlink_sql.cli.shared.styles import TEST_STYLES
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.test_result import ChangeKind, RunComparison, TestChange
 
-STATUS_STYLES: Final = {
-    "passed": "green", "failed": "red", "error": "bold red", "skipped": "yellow"
-}  # fmt: skip
 _KIND_STYLES: Final = {
     ChangeKind.REGRESSION: "bold red",
     ChangeKind.STILL_FAILING: "red",
@@ -47,21 +45,7 @@ def print_comparison(comparison: RunComparison) -> None:
     """Return a table of the differences, regressions first, and a line with their numbers."""
     changes = sorted(comparison.changes, key=lambda change: _KINDS.index(change.kind))
     if changes:
-        print_rows(
-            ("Change", "suite", "test", "before", "after", "message"),
-            [
-                (
-                    styled(_words(one.kind), _KIND_STYLES.get(one.kind, "")),
-                    one.suite_name,
-                    one.test_name,
-                    _side(one, one.before_status, one.before_ms),
-                    _side(one, one.after_status, one.after_ms),
-                    headline(one.error_message),
-                )
-                for one in changes
-            ],
-            folding=("suite", "test", "message"),
-        )
+        print_rows(changes, _COLUMNS)
     counts = Counter(change.kind for change in changes)
     listed = ", ".join(f"{counts[kind]:,} {_words(kind)}" for kind in _KINDS if counts[kind])
     output.print(
@@ -74,19 +58,28 @@ def _side(change: TestChange, status: TestStatus | None, lasted: int | None) -> 
     if status is None:
         return None
     if change.kind is ChangeKind.SLOWER:
-        return styled(duration(lasted), "")
-    return styled(status.value, STATUS_STYLES[status])
+        return styled(milliseconds(lasted), "")
+    return styled(status.value, TEST_STYLES[status])
 
 
 def _words(kind: ChangeKind) -> str:
     return kind.value.replace("_", " ")
 
 
-def duration(lasted: int | None) -> str | None:
-    """Return milliseconds for a table."""
-    return None if lasted is None else f"{lasted:,} ms"
-
-
 def headline(message: str | None) -> str | None:
     """Return the first line of a message."""
     return message.strip().partition("\n")[0] if message else None
+
+
+def _kind(change: TestChange) -> Text:
+    return styled(_words(change.kind), _KIND_STYLES.get(change.kind, ""))
+
+
+_COLUMNS: Final[tuple[Column[TestChange], ...]] = (
+    Column("Change", _kind),
+    Column("suite", lambda one: one.suite_name, folds=True),
+    Column("test", lambda one: one.test_name, folds=True),
+    Column("before", lambda one: _side(one, one.before_status, one.before_ms)),
+    Column("after", lambda one: _side(one, one.after_status, one.after_ms)),
+    Column("message", lambda one: headline(one.error_message), folds=True),
+)

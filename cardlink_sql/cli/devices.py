@@ -17,10 +17,10 @@ from cardlink_sql.cli.shared.editing import (
     print_changed,
     refuse_no_fields,
 )
-from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Limit, Url, Yes, argument, confirm, group
 from cardlink_sql.cli.shared.output import counted, output, print_facts, seconds, styled, visible
-from cardlink_sql.cli.shared.rows import listing, note_limit, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_list
 from cardlink_sql.errors import NotFoundError, StateError
 from cardlink_sql.gateways.search import like_pattern
 from cardlink_sql.model.choices import DeviceType
@@ -80,10 +80,7 @@ def list_devices(
         found = uow.devices.find_matching(
             text=search, device_type=device_type, is_active=active, limit=limit
         )
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-    else:
-        _print_list(found, limit)
+    print_list(found, _COLUMNS, as_json=as_json, limit=limit, empty="No devices.")
 
 
 @devices.command()
@@ -236,28 +233,6 @@ def _existing(uow: UnitOfWork, device_id: str) -> Device:
     return device
 
 
-def _print_list(found: list[Device], limit: int) -> None:
-    print_rows(
-        ("Device", "type", "name", "model", "holds card", "last seen (UTC)", "in use"),
-        [
-            (
-                device.id,
-                device.device_type.value,
-                device.name,
-                _model(device),
-                device.iccid,
-                seconds(device.last_seen),
-                _in_use(device),
-            )
-            for device in found
-        ],
-        folding=("name", "model"),
-        leaving=("model", "in use", "last seen (UTC)", "holds card", "name"),
-        empty="No devices.",
-    )
-    note_limit(len(found), limit, "first")
-
-
 def _print_device(device: Device, cards: list[str], count: int) -> None:
     print_facts(
         ("Device", device.id),
@@ -285,3 +260,14 @@ def _in_use(device: Device) -> Text:
 
 def _model(device: Device) -> str | None:
     return " ".join(filter(None, (device.manufacturer, device.model))) or None
+
+
+_COLUMNS: Final[tuple[Column[Device], ...]] = (
+    Column("Device", lambda device: device.id),
+    Column("type", lambda device: device.device_type.value),
+    Column("name", lambda device: device.name, folds=True, leaves=5),
+    Column("model", _model, folds=True, leaves=1),
+    Column("holds card", lambda device: device.iccid, leaves=4),
+    Column("last seen (UTC)", lambda device: seconds(device.last_seen), leaves=3),
+    Column("in use", _in_use, leaves=2),
+)

@@ -27,7 +27,7 @@ from cardlink_sql.cli.shared.options import (
 )
 from cardlink_sql.cli.shared.output import counted, output
 from cardlink_sql.cli.shared.progress import progress
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.database.unreadable_rows import skipped
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing
@@ -285,14 +285,16 @@ class _ImportProgress:
 
 
 def _print_report(report: ImportReport) -> None:
-    columns = ("created", "updated", "skipped", "unchanged")
+    tables = report.tables
     print_rows(
-        ("Table", *columns),
-        [
-            (BY_NAME[name].word, *(f"{number:,}" for number in asdict(counts).values()))
-            for name, counts in report.tables.items()
-        ],
-        right=columns,
+        tables,
+        (
+            Column("Table", lambda name: BY_NAME[name].word),
+            Column("created", lambda name: f"{tables[name].created:,}", right=True),
+            Column("updated", lambda name: f"{tables[name].updated:,}", right=True),
+            Column("skipped", lambda name: f"{tables[name].skipped:,}", right=True),
+            Column("unchanged", lambda name: f"{tables[name].unchanged:,}", right=True),
+        ),
     )
     if report.dry_run:
         output.print("Nothing was changed: this is what an import would do.")

@@ -11,7 +11,7 @@ from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, DryRun, Url, group
 from cardlink_sql.cli.shared.output import output
 from cardlink_sql.cli.shared.progress import progress
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.database.keyring import VARIABLE, Keyring
 from cardlink_sql.errors import EncryptionError
 from cardlink_sql.formats.text import read_text
@@ -143,13 +143,14 @@ def _count(manager: DatabaseManager) -> int:
 
 
 def _print_check(found: KeyCheck) -> None:
-    rows = [
-        (f"{position}, which encrypts" if position == 1 else position, count)
+    counts = {
+        "1, which encrypts" if position == 1 else str(position): count
         for position, count in enumerate(found.by_key, 1)
-    ]
+    }
     if found.unopened:
-        rows.append(("none of them", len(found.unopened)))
-    print_rows(("Key", "cards"), [(key, f"{count:,}") for key, count in rows], right=("cards",))
+        counts["none of them"] = len(found.unopened)
+    cards = Column[str]("cards", lambda key: f"{counts[key]:,}", right=True)
+    print_rows(counts, (Column("Key", str), cards))
 
 
 def _refuse_unopened(iccids: list[str]) -> None:

@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from cardlink_sql.cli.shared.completion import complete_session
-from cardlink_sql.cli.shared.database import find_session, open_to_read, shown_ids
-from cardlink_sql.cli.shared.json_output import print_json_list
+from cardlink_sql.cli.shared.database import find_session, listed_ids, open_to_read
 from cardlink_sql.cli.shared.options import AsJson, Limit, Since, Url, argument, group
-from cardlink_sql.cli.shared.output import output
-from cardlink_sql.cli.shared.rows import is_for_programs, listing, note_limit, print_rows
+from cardlink_sql.cli.shared.output import output, tenths
+from cardlink_sql.cli.shared.rows import Column, is_for_programs, listing, print_list
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.choices import Direction
 from cardlink_sql.model.records.log import CommLog
@@ -97,31 +96,24 @@ def _session_id(uow: UnitOfWork, text: str | None) -> str | None:
 
 
 def _print(found: list[CommLog], limit: int, *, as_json: bool) -> None:
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-        return
-    ids = list(dict.fromkeys(entry.session_id for entry in found))
-    shown = dict(zip(ids, ids, strict=True)) if is_for_programs() else shown_ids(ids)
-    print_rows(
-        ("Session", "time (UTC)", "direction", "APDU", "status", "meaning", "ms"),
-        [
-            (
-                shown[entry.session_id],
-                f"{entry.timestamp:%Y-%m-%d %H:%M:%S.%f}"[:-3],
-                _direction(entry),
-                _cut(entry.raw_data),
-                entry.status_word,
-                entry.status_message or _name(entry),
-                None if entry.latency_ms is None else f"{entry.latency_ms:,.1f}",
-            )
-            for entry in found
-        ],
-        right=("ms",),
-        folding=("meaning",),
-        leaving=("ms", "Session", "time (UTC)", "meaning"),
-        empty="No APDUs.",
+    print_list(found, _columns(found), as_json=as_json, limit=limit, empty="No APDUs.")
+
+
+def _columns(found: list[CommLog]) -> tuple[Column[CommLog], ...]:
+    shown = listed_ids(entry.session_id for entry in found)
+    return (
+        Column("Session", lambda entry: shown[entry.session_id], leaves=2),
+        Column("time (UTC)", _time, leaves=3),
+        Column("direction", _direction),
+        Column("APDU", lambda entry: _cut(entry.raw_data)),
+        Column("status", lambda entry: entry.status_word),
+        Column("meaning", _meaning, folds=True, leaves=4),
+        Column("ms", lambda entry: tenths(entry.latency_ms), right=True, leaves=1),
     )
-    note_limit(len(found), limit, "first")
+
+
+def _time(entry: CommLog) -> str:
+    return f"{entry.timestamp:%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
 def _direction(entry: CommLog) -> str:
@@ -131,8 +123,9 @@ def _direction(entry: CommLog) -> str:
     return arrows[entry.direction is Direction.RESPONSE]
 
 
-def _name(entry: CommLog) -> str | None:
-    return name_of(entry.raw_data) if entry.direction is Direction.COMMAND else None
+def _meaning(entry: CommLog) -> str | None:
+    name = name_of(entry.raw_data) if entry.direction is Direction.COMMAND else None
+    return entry.status_message or name
 
 
 def _cut(digits: str) -> str:

@@ -9,7 +9,7 @@ from cardlink_sql.cli.shared.database import open_manager
 from cardlink_sql.cli.shared.json_output import print_json, print_json_list
 from cardlink_sql.cli.shared.options import AsJson, Url, Yes, argument, confirm
 from cardlink_sql.cli.shared.output import output, seconds
-from cardlink_sql.cli.shared.rows import listing, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.review.migrations.stamp import stamp as record_applied
 from cardlink_sql.schema.migrator import PlannedMigration
@@ -129,9 +129,12 @@ def history(*, as_json: AsJson = False, url: Url = None) -> None:
         )
         return
     print_rows(
-        ("Migration", "applied (UTC)", "by"),
-        [(name, seconds(at) or "pending", by) for name, at, by in listed],
-        folding=("by",),
+        listed,
+        (
+            Column("Migration", lambda one: one[0]),
+            Column("applied (UTC)", lambda one: seconds(one[1]) or "pending"),
+            Column("by", lambda one: one[2], folds=True),
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from cardlink_sql.cli.shared.exits import WorkInterruptedError
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Url, Yes, argument, confirm
 from cardlink_sql.cli.shared.progress import progress
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
@@ -135,10 +135,14 @@ def _report(
         return
     heading = "would be deleted" if dry_run else "deleted"
     print_rows(
-        ("Table", "older than", heading),
-        [
-            (name, f"{days[name]:g} days" if name in days else "with their sessions", f"{number:,}")
-            for name, number in rows.items()
-        ],
-        right=(heading,),
+        rows,
+        (
+            Column("Table", str),
+            Column("older than", lambda name: _age(days.get(name))),
+            Column(heading, lambda name: f"{rows[name]:,}", right=True),
+        ),
     )
+
+
+def _age(days: float | None) -> str:
+    return "with their sessions" if days is None else f"{days:g} days"

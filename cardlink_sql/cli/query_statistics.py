@@ -2,13 +2,16 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from cardlink_sql.cli.query_snapshot import Since, compare_and_keep, default_file
+from rich.text import Text
+
+from cardlink_sql.cli.query_snapshot import Growth, Since, compare_and_keep, default_file
 from cardlink_sql.cli.shared.json_output import print_json
-from cardlink_sql.cli.shared.output import output, seconds, styled
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.output import output, seconds, styled, tenths
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.operations.query_statistics import (
     QueryFigures,
@@ -60,12 +63,11 @@ def _document(figures: QueryStatistics, limit: int | None) -> dict[str, Any]:
 
 
 def _print(figures: QueryStatistics, limit: int) -> None:
-    rows = [_row(name, one) for name, one in list(figures.queries.items())[:limit]]
+    rows: list[tuple[str | Text, QueryFigures]] = [*islice(figures.queries.items(), limit)]
     if figures.others is not None:
-        rows.append(_row(styled("all others", "dim"), figures.others))
-    columns = ("Query", "calls", "total ms", "mean ms", "longest ms", "rows")
+        rows.append((styled("all others", "dim"), figures.others))
     if rows:
-        print_rows(columns, rows, right=columns[1:])
+        print_rows(rows, _COLUMNS)
     else:
         output.print("Nothing has been counted yet.")
     if len(figures.queries) > limit:
@@ -88,27 +90,30 @@ def _print_since(since: Since) -> None:
         output.print(f"Since {moment} nothing is new, slower or more frequent.")
         return
     output.print(styled(f"New, slower or more frequent since {moment}", "bold"))
-    columns = ("Query", "calls", "mean ms", "before", "calls/h", "before/h")
-    rows = [
-        (
-            one.query,
-            f"{one.calls:,}",
-            f"{one.mean_ms:,.3f}",
-            None if one.mean_ms_before is None else f"{one.mean_ms_before:,.3f}",
-            f"{one.calls_per_hour:,.0f}",
-            None if one.calls_per_hour_before is None else f"{one.calls_per_hour_before:,.0f}",
-        )
-        for one in since.queries
-    ]
-    print_rows(columns, rows, right=columns[1:])
+    print_rows(since.queries, _GROWTH)
 
 
-def _row(name: object, one: QueryFigures) -> tuple[Any, ...]:
-    return (
-        name,
-        f"{one.calls:,}",
-        f"{one.total_ms:,.1f}",
-        f"{one.mean_ms:,.3f}",
-        f"{one.longest_ms:,.1f}",
-        f"{one.rows:,}",
-    )
+def _thousandths(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.3f}"
+
+
+def _whole(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f}"
+
+
+_COLUMNS: Final[tuple[Column[tuple[str | Text, QueryFigures]], ...]] = (
+    Column("Query", lambda row: row[0]),
+    Column("calls", lambda row: f"{row[1].calls:,}", right=True),
+    Column("total ms", lambda row: tenths(row[1].total_ms), right=True),
+    Column("mean ms", lambda row: _thousandths(row[1].mean_ms), right=True),
+    Column("longest ms", lambda row: tenths(row[1].longest_ms), right=True),
+    Column("rows", lambda row: f"{row[1].rows:,}", right=True),
+)
+_GROWTH: Final[tuple[Column[Growth], ...]] = (
+    Column("Query", lambda one: one.query),
+    Column("calls", lambda one: f"{one.calls:,}", right=True),
+    Column("mean ms", lambda one: _thousandths(one.mean_ms), right=True),
+    Column("before", lambda one: _thousandths(one.mean_ms_before), right=True),
+    Column("calls/h", lambda one: _whole(one.calls_per_hour), right=True),
+    Column("before/h", lambda one: _whole(one.calls_per_hour_before), right=True),
+)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from cardlink_sql.cli.dialogue import print_dialogue, print_dialogue_json
 from cardlink_sql.cli.following import follow
 from cardlink_sql.cli.shared.completion import complete_session
-from cardlink_sql.cli.shared.database import find_session, open_to_read, open_to_write, shown_ids
+from cardlink_sql.cli.shared.database import find_session, listed_ids, open_to_read, open_to_write
 from cardlink_sql.cli.shared.filters import Card, Device, check_device_and_card
-from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import (
     AsJson,
     Force,
@@ -25,14 +26,9 @@ from cardlink_sql.cli.shared.options import (
     confirm,
     group,
 )
-from cardlink_sql.cli.shared.output import counted, output, seconds, styled
-from cardlink_sql.cli.shared.rows import (
-    is_for_programs,
-    listing,
-    naming_skipped,
-    note_limit,
-    print_rows,
-)
+from cardlink_sql.cli.shared.output import counted, milliseconds, output, seconds, styled
+from cardlink_sql.cli.shared.rows import Column, listing, naming_skipped, print_list
+from cardlink_sql.cli.shared.styles import SESSION_STYLES
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import SessionStatus
@@ -58,15 +54,6 @@ class SessionFormat(StrEnum):
     """The formats of one session's APDUs."""
 
     PCAP = "pcap"
-
-
-STATUS_STYLES = {
-    SessionStatus.COMPLETED: "green",
-    SessionStatus.FAILED: "red",
-    SessionStatus.TIMEOUT: "yellow",
-    SessionStatus.ACTIVE: "cyan",
-    SessionStatus.PENDING: "",
-}
 
 
 @sessions.command("list")
@@ -102,10 +89,8 @@ def list_sessions(
         found = uow.sessions.find_matching(
             status=status, device_id=device, card_iccid=card, days=days, since=since, limit=limit
         )
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-    else:
-        _print_list(found, limit)
+    columns = _columns(found)
+    print_list(found, columns, as_json=as_json, limit=limit, which="newest", empty="No sessions.")
 
 
 @sessions.command()
@@ -208,31 +193,20 @@ def close_stale(
         output.print(f"{counted(count, 'session')} ended as timeout.")
 
 
-def _print_list(found: list[OTASession], limit: int) -> None:
-    ids = [session.id for session in found]
-    shown = dict(zip(ids, ids, strict=True)) if is_for_programs() else shown_ids(ids)
-    print_rows(
-        (
-            "Session", "created (UTC)", "status", "type", "device", "card", "duration", "error",
-            "metadata",
-        ),
-        [
-            (
-                shown[session.id],
-                seconds(session.created_at),
-                styled(session.status.value, STATUS_STYLES[session.status]),
-                session.session_type,
-                session.device_id,
-                session.card_iccid,
-                None if session.duration_ms is None else f"{session.duration_ms:,} ms",
-                session.error_code or session.error_message,
-                session.metadata,
-            )
-            for session in found
-        ],
-        right=("duration",),
-        folding=("device", "error", "metadata"),
-        leaving=("metadata", "type", "created (UTC)", "card", "duration", "device"),
-        empty="No sessions.",
-    )  # fmt: skip
-    note_limit(len(found), limit, "newest")
+def _columns(found: list[OTASession]) -> tuple[Column[OTASession], ...]:
+    shown = listed_ids(session.id for session in found)
+    return (
+        Column("Session", lambda session: shown[session.id]),
+        Column("created (UTC)", lambda session: seconds(session.created_at), leaves=3),
+        Column("status", _status),
+        Column("type", lambda session: session.session_type, leaves=2),
+        Column("device", lambda session: session.device_id, folds=True, leaves=6),
+        Column("card", lambda session: session.card_iccid, leaves=4),
+        Column("duration", lambda one: milliseconds(one.duration_ms), right=True, leaves=5),
+        Column("error", lambda one: one.error_code or one.error_message, folds=True),
+        Column("metadata", lambda session: session.metadata, folds=True, leaves=1),
+    )
+
+
+def _status(session: OTASession) -> Text:
+    return styled(session.status.value, SESSION_STYLES[session.status])

@@ -12,7 +12,7 @@ import typer
 from cardlink_sql.cli.shared.completion import complete_setting
 from cardlink_sql.cli.shared.components import load_components
 from cardlink_sql.cli.shared.database import open_manager, open_to_read, open_to_write
-from cardlink_sql.cli.shared.json_output import print_json, print_json_list
+from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import (
     AsJson,
     DryRun,
@@ -25,7 +25,7 @@ from cardlink_sql.cli.shared.options import (
     group,
 )
 from cardlink_sql.cli.shared.output import output, seconds, visible
-from cardlink_sql.cli.shared.rows import listing, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_list
 from cardlink_sql.errors import NotFoundError, ValidationError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.formats.text import read_text
@@ -35,6 +35,7 @@ from cardlink_sql.model.declared_settings import (
     declared_settings,
     is_secret,
 )
+from cardlink_sql.model.records.setting import SettingInForce
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _LONGEST_SHOWN: Final = 60
@@ -77,19 +78,7 @@ def list_settings(
     """
     with open_to_read(url) as uow, argument("--category"):
         shown = uow.settings.find_in_force(category, show_secrets=show_secrets)
-    if as_json:
-        print_json_list(one.to_dict() for one in shown)
-        return
-    print_rows(
-        ("Setting", "value", "set (UTC)", "description"),
-        [
-            (one.key, _cut(_json(one.value)), seconds(one.updated_at) or "default", one.description)
-            for one in shown
-        ],
-        folding=("value", "description"),
-        leaving=("description", "set (UTC)"),
-        empty="No setting has this category.",
-    )
+    print_list(shown, _COLUMNS, as_json=as_json, empty="No setting has this category.")
 
 
 @settings.command()
@@ -307,3 +296,11 @@ def _json(value: Any) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+_COLUMNS: Final[tuple[Column[SettingInForce], ...]] = (
+    Column("Setting", lambda one: one.key),
+    Column("value", lambda one: _cut(_json(one.value)), folds=True),
+    Column("set (UTC)", lambda one: seconds(one.updated_at) or "default", leaves=2),
+    Column("description", lambda one: one.description, folds=True, leaves=1),
+)

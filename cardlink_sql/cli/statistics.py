@@ -12,11 +12,22 @@ from cardlink_sql.cli.query_statistics import show_query_statistics
 from cardlink_sql.cli.shared.database import open_manager
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Exact, Url, argument, rows_text
-from cardlink_sql.cli.shared.output import output, print_facts, seconds, styled
+from cardlink_sql.cli.shared.output import (
+    milliseconds,
+    output,
+    percent,
+    print_facts,
+    seconds,
+    styled,
+    tenths,
+)
 from cardlink_sql.cli.shared.progress import progress
-from cardlink_sql.cli.shared.rows import naming_skipped, print_rows
+from cardlink_sql.cli.shared.rows import Column, naming_skipped, print_rows
+from cardlink_sql.cli.shared.styles import SESSION_STYLES
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import name_of
+from cardlink_sql.model.records.server import TableSize
+from cardlink_sql.model.records.session import SlowExchange
 from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistics
 
 _DAYS: Final = 30
@@ -118,18 +129,18 @@ def _print(figures: Statistics, url: str, days: float) -> None:
 def _print_tables(figures: Statistics) -> None:
     most = max((one.bytes or 0 for one in figures.tables), default=0)
     print_rows(
-        ("Table", "rows", "size", ""),
-        [
-            (
-                one.name,
-                rows_text(one.rows, one.is_estimate) if one.rows else None,
-                None if one.bytes is None else _size(one.bytes),
-                _bar(one.bytes or 0 if one.rows else 0, most),
-            )
-            for one in figures.tables
-        ],
-        right=("rows", "size"),
+        figures.tables,
+        (
+            Column("Table", lambda one: one.name),
+            Column("rows", _rows, right=True),
+            Column("size", lambda one: _size(one.bytes), right=True),
+            Column("", lambda one: _bar(one.bytes or 0 if one.rows else 0, most)),
+        ),
     )
+
+
+def _rows(table: TableSize) -> str | None:
+    return rows_text(table.rows, table.is_estimate) if table.rows else None
 
 
 def _print_cards(figures: Statistics) -> None:
@@ -152,32 +163,21 @@ def _print_no_sessions(figures: Statistics, days: float) -> None:
 
 def _print_sessions(figures: Statistics) -> None:
     sessions = figures.sessions
-    counts = (
-        ("completed", sessions.completed, "green"),
-        ("failed", sessions.failed, "red"),
-        ("timeout", sessions.timeout, "yellow"),
-        ("active", sessions.active, "cyan"),
-        ("pending", sessions.pending, ""),
-    )
+    total, counts = sessions.total_sessions, sessions.by_status
     print_rows(
-        ("Status", "sessions", "share", ""),
-        [
-            (
-                styled(name, style),
-                f"{count:,}",
-                _share(count, sessions.total_sessions),
-                _bar(count, sessions.total_sessions, style),
-            )
-            for name, count, style in counts
-            if count
-        ],
-        right=("sessions", "share"),
+        [status for status in SESSION_STYLES if counts[status]],
+        (
+            Column("Status", lambda status: styled(status.value, SESSION_STYLES[status])),
+            Column("sessions", lambda status: f"{counts[status]:,}", right=True),
+            Column("share", lambda status: percent(counts[status] / total), right=True),
+            Column("", lambda status: _bar(counts[status], total, SESSION_STYLES[status])),
+        ),
     )
     print_facts(
-        ("Sessions", f"{sessions.total_sessions:,}"),
-        ("Success rate", _percent(sessions.success_rate)),
-        ("Average duration", _milliseconds(sessions.avg_duration_ms)),
-        ("95th percentile", _milliseconds(figures.p95_duration_ms)),
+        ("Sessions", f"{total:,}"),
+        ("Success rate", percent(sessions.success_rate)),
+        ("Average duration", milliseconds(sessions.avg_duration_ms)),
+        ("95th percentile", milliseconds(figures.p95_duration_ms)),
     )
     _print_days(figures)
     output.print()
@@ -212,19 +212,14 @@ def _failed(day: Any) -> int:
 def _print_status_words(figures: Statistics) -> None:
     total = sum(one.responses for one in figures.status_words)
     print_rows(
-        ("SW", "meaning", "responses", "share", ""),
-        [
-            (
-                one.status_word or "none",
-                one.meaning,
-                f"{one.responses:,}",
-                _share(one.responses, total),
-                _bar(one.responses, total),
-            )
-            for one in figures.status_words[:_SHOWN]
-        ],
-        right=("responses", "share"),
-        folding=("meaning",),
+        figures.status_words[:_SHOWN],
+        (
+            Column("SW", lambda one: one.status_word or "none"),
+            Column("meaning", lambda one: one.meaning, folds=True),
+            Column("responses", lambda one: f"{one.responses:,}", right=True),
+            Column("share", lambda one: percent(one.responses / total), right=True),
+            Column("", lambda one: _bar(one.responses, total)),
+        ),
     )
     _print_rest(len(figures.status_words))
 
@@ -232,54 +227,50 @@ def _print_status_words(figures: Statistics) -> None:
 def _print_commands(figures: Statistics) -> None:
     slowest = max((one.average_latency_ms or 0 for one in figures.commands), default=0)
     print_rows(
-        ("Command", "responses", "errors", "average ms", "most ms", ""),
-        [
-            (
-                one.command,
-                f"{one.responses:,}",
-                _count(one.errors),
-                _number(one.average_latency_ms),
-                _number(one.maximum_latency_ms),
-                _bar(one.average_latency_ms or 0, slowest),
-            )
-            for one in figures.commands[:_SHOWN]
-        ],
-        right=("responses", "errors", "average ms", "most ms"),
+        figures.commands[:_SHOWN],
+        (
+            Column("Command", lambda one: one.command),
+            Column("responses", lambda one: f"{one.responses:,}", right=True),
+            Column("errors", lambda one: _count(one.errors), right=True),
+            Column("average ms", lambda one: tenths(one.average_latency_ms), right=True),
+            Column("most ms", lambda one: tenths(one.maximum_latency_ms), right=True),
+            Column("", lambda one: _bar(one.average_latency_ms or 0, slowest)),
+        ),
     )
     _print_rest(len(figures.commands))
 
 
 def _print_slowest(figures: Statistics) -> None:
     print_rows(
-        ("Slowest", "ms", "SW", "session", "time (UTC)"),
-        [
-            (
-                "(no command before)" if one.command is None else name_of(one.command),
-                _number(one.latency_ms),
-                one.status_word,
-                one.session_id,
-                seconds(one.timestamp),
-            )
-            for one in figures.slowest
-        ],
-        right=("ms",),
+        figures.slowest,
+        (
+            Column("Slowest", _command),
+            Column("ms", lambda one: tenths(one.latency_ms), right=True),
+            Column("SW", lambda one: one.status_word),
+            Column("session", lambda one: one.session_id),
+            Column("time (UTC)", lambda one: seconds(one.timestamp)),
+        ),
     )
+
+
+def _command(response: SlowExchange) -> str | None:
+    return "(no command before)" if response.command is None else name_of(response.command)
 
 
 def _print_runs(figures: Statistics) -> None:
     print_rows(
-        ("Run", "began (UTC)", "passed", "failed", "error", "skipped", "open", "pass rate", ""),
-        [
-            (
-                run.run_id,
-                seconds(run.started_at),
-                *map(_count, (run.passed, run.failed, run.error, run.skipped, run.open)),
-                _percent(run.pass_rate),
-                _bar(run.pass_rate or 0, 1, "green"),
-            )
-            for run in figures.test_runs
-        ],
-        right=("passed", "failed", "error", "skipped", "open", "pass rate"),
+        figures.test_runs,
+        (
+            Column("Run", lambda run: run.run_id),
+            Column("began (UTC)", lambda run: seconds(run.started_at)),
+            Column("passed", lambda run: _count(run.passed), right=True),
+            Column("failed", lambda run: _count(run.failed), right=True),
+            Column("error", lambda run: _count(run.error), right=True),
+            Column("skipped", lambda run: _count(run.skipped), right=True),
+            Column("open", lambda run: _count(run.open), right=True),
+            Column("pass rate", lambda run: percent(run.pass_rate), right=True),
+            Column("", lambda run: _bar(run.pass_rate or 0, 1, "green")),
+        ),
     )
 
 
@@ -297,23 +288,9 @@ def _count(count: int) -> str | None:
     return f"{count:,}" if count else None
 
 
-def _share(count: int, total: int) -> str | None:
-    return f"{count / total:.1%}" if total else None
-
-
-def _percent(share: float | None) -> str | None:
-    return None if share is None else f"{share:.1%}"
-
-
-def _milliseconds(value: float | None) -> str | None:
-    return None if value is None else f"{value:,.0f} ms"
-
-
-def _number(value: float | None) -> str | None:
-    return None if value is None else f"{value:,.1f}"
-
-
-def _size(count: int) -> str:
+def _size(count: int | None) -> str | None:
+    if count is None:
+        return None
     size, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB"]
     while size >= 1024 and len(units) > 1:
         size, units = size / 1024, units[1:]

@@ -11,7 +11,7 @@ from cardlink_sql.cli.shared.exits import Exit
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Exact, Url, rows_text
 from cardlink_sql.cli.shared.output import output, print_facts
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import MigrationStatus
@@ -130,14 +130,10 @@ def _server(report: dict[str, Any]) -> str | None:
 
 def _print_tables(tables: list[dict[str, Any]]) -> None:
     print_rows(
-        ("Table", "rows", "bytes"),
-        [
-            (
-                one["name"],
-                rows_text(one["rows"], one["is_estimate"]),
-                None if one["bytes"] is None else f"{one['bytes']:,}",
-            )
-            for one in tables
-        ],
-        right=("rows", "bytes"),
+        tables,
+        (
+            Column("Table", lambda one: one["name"]),
+            Column("rows", lambda one: rows_text(one["rows"], one["is_estimate"]), right=True),
+            Column("bytes", lambda one: one["bytes"] and f"{one['bytes']:,}", right=True),
+        ),
     )

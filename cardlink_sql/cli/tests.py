@@ -1,15 +1,13 @@
 """``cardlink-db tests``."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
 from cardlink_sql.cli.comparison import (
-    STATUS_STYLES,
     comparison_as_json,
-    duration,
     headline,
     print_comparison,
 )
@@ -17,11 +15,7 @@ from cardlink_sql.cli.shared.completion import complete_run
 from cardlink_sql.cli.shared.database import open_manager, open_to_read
 from cardlink_sql.cli.shared.exits import Exit
 from cardlink_sql.cli.shared.filters import Card, Device, check_device_and_card
-from cardlink_sql.cli.shared.json_output import (
-    print_json,
-    print_json_list,
-    print_json_with_list,
-)
+from cardlink_sql.cli.shared.json_output import print_json, print_json_with_list
 from cardlink_sql.cli.shared.options import (
     AsJson,
     Force,
@@ -32,13 +26,25 @@ from cardlink_sql.cli.shared.options import (
     argument,
     group,
 )
-from cardlink_sql.cli.shared.output import counted, output, print_facts, seconds, styled, visible
+from cardlink_sql.cli.shared.output import (
+    counted,
+    milliseconds,
+    output,
+    percent,
+    print_facts,
+    seconds,
+    styled,
+    visible,
+)
 from cardlink_sql.cli.shared.progress import progress
-from cardlink_sql.cli.shared.rows import listing, note_limit, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_list, print_rows
+from cardlink_sql.cli.shared.styles import TEST_STYLES
 from cardlink_sql.errors import NotFoundError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.model import validation
+from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.test_result import (
+    FlakyTest,
     JUnitImport,
     SuiteSummary,
     TestResult,
@@ -48,11 +54,6 @@ from cardlink_sql.model.records.test_result import (
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _OPEN: Final = ("open", "cyan")
-_COUNTS: Final = (
-    *("tests", "passed", "failed", "error", "skipped", "open", "flaky", "tries", "pass rate"),
-    "duration",
-)
-_LEAVING: Final = ("duration", "tries", "skipped", "open", "flaky", "pass rate")
 
 tests = group("tests", "Test results, by run.", "cardlink-db tests runs")
 Run = Annotated[
@@ -77,18 +78,7 @@ def list_runs(
     """
     with open_to_read(url) as uow:
         found = uow.tests.get_runs(limit, since)
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-    else:
-        print_rows(
-            ("Run", "started (UTC)", *_COUNTS),
-            [(run.run_id, seconds(run.started_at), *_counts(run)) for run in found],
-            right=_COUNTS,
-            folding=("Run",),
-            leaving=_LEAVING,
-            empty="No runs.",
-        )
-        note_limit(len(found), limit, "newest")
+    print_list(found, _RUN, as_json=as_json, limit=limit, which="newest", empty="No runs.")
 
 
 @tests.command()
@@ -184,25 +174,7 @@ def history(
         validation.filled(test, "TEST", 256)
     with open_to_read(url) as uow:
         found = uow.tests.history(suite, test, limit, since)
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-    else:
-        print_rows(
-            ("Run", "started (UTC)", "status", "duration", "message"),
-            [
-                (
-                    one.run_id,
-                    seconds(one.started_at),
-                    _status(one),
-                    duration(one.duration_ms),
-                    headline(one.error_message),
-                )
-                for one in found
-            ],
-            right=("duration",),
-            folding=("message",),
-            empty="No results.",
-        )
+    print_list(found, _HISTORY, as_json=as_json, empty="No results.")
 
 
 @tests.command()
@@ -227,26 +199,7 @@ def flaky(
     """
     with open_to_read(url) as uow:
         found = uow.tests.find_flaky(runs, suite)
-    if as_json:
-        print_json_list(one.to_dict() for one in found)
-    else:
-        print_rows(
-            ("Suite", "test", "runs", "passes", "failures", "last failure (UTC)"),
-            [
-                (
-                    one.suite_name,
-                    one.test_name,
-                    one.runs,
-                    one.passed,
-                    one.failed,
-                    seconds(one.last_failure),
-                )
-                for one in found
-            ],
-            right=("runs", "passes", "failures"),
-            folding=("Suite", "test"),
-            empty="No flaky tests.",
-        )
+    print_list(found, _FLAKY, as_json=as_json, empty="No flaky tests.")
 
 
 @tests.command()
@@ -324,59 +277,19 @@ def _check_run(run: str, name: str) -> None:
         validation.identifier(run, name, 255)
 
 
-def _counts(figures: TestRun | SuiteSummary) -> tuple[Any, ...]:
-    rate = figures.pass_rate
-    return (
-        f"{figures.total:,}",
-        *(
-            styled(f"{count:,}", style) if (count := getattr(figures, status)) else None
-            for status, style in (*STATUS_STYLES.items(), _OPEN)
-        ),
-        figures.flaky or None,
-        f"{figures.tries:,}" if figures.tries != figures.total else None,
-        None if rate is None else f"{rate:.1%}",
-        duration(figures.duration_ms),
-    )
-
-
 def _print_summary(summary: TestRunSummary) -> None:
     print_facts(
         ("Run", summary.run_id),
         ("Started", seconds(summary.started_at)),
         ("Ended", seconds(summary.ended_at)),
     )
-    print_rows(
-        ("Suite", *_COUNTS),
-        [
-            *((one.suite_name, *_counts(one)) for one in summary.suites),
-            (styled("all", "bold"), *_counts(summary)),
-        ],
-        right=_COUNTS,
-        folding=("Suite",),
-        leaving=_LEAVING,
-    )
+    rows: list[TestRun | SuiteSummary] = [*summary.suites, summary]
+    print_rows(rows, _SUITE)
 
 
 def _print_results(results: list[TestResult], *, with_messages: bool) -> None:
-    print_rows(
-        ("Suite", "test", "status", "duration", "device", "card", "message"),
-        [
-            (
-                one.suite_name,
-                one.test_name,
-                _status(one),
-                duration(one.duration_ms),
-                one.device_id,
-                one.card_iccid,
-                None if with_messages else headline(one.error_message),
-            )
-            for one in results
-        ],
-        right=("duration",),
-        folding=("Suite", "test", "message"),
-        leaving=("device", "card", "duration"),
-        empty="No results.",
-    )
+    below = Column[TestResult]("message", lambda _: None)
+    print_rows(results, (*_RESULT, below if with_messages else _MESSAGE), empty="No results.")
     for one in results if with_messages else ():
         if one.error_message:
             output.print(styled(f"{one.suite_name} {one.test_name}", "bold"))
@@ -390,4 +303,67 @@ def _status(result: TestResult) -> Text:
         return styled(*_OPEN)
     if not result.tries:
         return styled(f"{result.status}, tried again", "dim")
-    return styled(result.status.value, STATUS_STYLES[result.status])
+    return styled(result.status.value, TEST_STYLES[result.status])
+
+
+def _count(status: str, style: str, leaves: int = 0) -> Column[TestRun | SuiteSummary]:
+    def shown(figures: TestRun | SuiteSummary) -> Text | None:
+        count = getattr(figures, status)
+        return styled(f"{count:,}", style) if count else None
+
+    return Column(status, shown, right=True, leaves=leaves)
+
+
+def _tries(figures: TestRun | SuiteSummary) -> str | None:
+    return f"{figures.tries:,}" if figures.tries != figures.total else None
+
+
+def _suite(figures: TestRun | SuiteSummary) -> str | Text:
+    return figures.suite_name if isinstance(figures, SuiteSummary) else styled("all", "bold")
+
+
+_COUNTS: Final[tuple[Column[TestRun | SuiteSummary], ...]] = (
+    Column("tests", lambda figures: f"{figures.total:,}", right=True),
+    _count("passed", TEST_STYLES[TestStatus.PASSED]),
+    _count("failed", TEST_STYLES[TestStatus.FAILED]),
+    _count("error", TEST_STYLES[TestStatus.ERROR]),
+    _count("skipped", TEST_STYLES[TestStatus.SKIPPED], leaves=3),
+    _count(*_OPEN, leaves=4),
+    Column("flaky", lambda figures: figures.flaky or None, right=True, leaves=5),
+    Column("tries", _tries, right=True, leaves=2),
+    Column("pass rate", lambda figures: percent(figures.pass_rate), right=True, leaves=6),
+    Column("duration", lambda one: milliseconds(one.duration_ms), right=True, leaves=1),
+)
+_SUITE: Final[tuple[Column[TestRun | SuiteSummary], ...]] = (
+    Column("Suite", _suite, folds=True),
+    *_COUNTS,
+)
+_RUN: Final[tuple[Column[TestRun], ...]] = (
+    Column("Run", lambda run: run.run_id, folds=True),
+    Column("started (UTC)", lambda run: seconds(run.started_at)),
+    *_COUNTS,
+)
+_MESSAGE: Final = Column[TestResult]("message", lambda one: headline(one.error_message), folds=True)
+_RESULT: Final[tuple[Column[TestResult], ...]] = (
+    Column("Suite", lambda one: one.suite_name, folds=True),
+    Column("test", lambda one: one.test_name, folds=True),
+    Column("status", _status),
+    Column("duration", lambda one: milliseconds(one.duration_ms), right=True, leaves=3),
+    Column("device", lambda one: one.device_id, leaves=1),
+    Column("card", lambda one: one.card_iccid, leaves=2),
+)
+_HISTORY: Final[tuple[Column[TestResult], ...]] = (
+    Column("Run", lambda one: one.run_id),
+    Column("started (UTC)", lambda one: seconds(one.started_at)),
+    Column("status", _status),
+    Column("duration", lambda one: milliseconds(one.duration_ms), right=True),
+    _MESSAGE,
+)
+_FLAKY: Final[tuple[Column[FlakyTest], ...]] = (
+    Column("Suite", lambda one: one.suite_name, folds=True),
+    Column("test", lambda one: one.test_name, folds=True),
+    Column("runs", lambda one: one.runs, right=True),
+    Column("passes", lambda one: one.passed, right=True),
+    Column("failures", lambda one: one.failed, right=True),
+    Column("last failure (UTC)", lambda one: seconds(one.last_failure)),
+)

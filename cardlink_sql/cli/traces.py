@@ -10,7 +10,7 @@ from cardlink_sql.cli.shared.database import open_manager
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Url
 from cardlink_sql.cli.shared.output import counted, output, visible
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.luhn import luhn_is_right
 from cardlink_sql.model.records.log import CommLog
@@ -91,13 +91,19 @@ def _print_recorded(manager: DatabaseManager, trace: Trace) -> None:
 
 
 def _print_outcomes(outcomes: dict[str, list[int | None]]) -> None:
-    columns = ("Sessions", "count", "mean duration ms")
-    rows = []
-    for status, durations in sorted(outcomes.items()):
-        known = [duration for duration in durations if duration is not None]
-        mean = f"{sum(known) / len(known):.0f}" if known else None
-        rows.append((status, len(durations), mean))
-    print_rows(columns, rows, right=columns[1:])
+    print_rows(
+        sorted(outcomes),
+        (
+            Column("Sessions", str),
+            Column("count", lambda status: len(outcomes[status]), right=True),
+            Column("mean duration ms", lambda status: _mean(outcomes[status]), right=True),
+        ),
+    )
+
+
+def _mean(durations: list[int | None]) -> str | None:
+    known = [duration for duration in durations if duration is not None]
+    return f"{sum(known) / len(known):.0f}" if known else None
 
 
 def _print_apdus(summaries: list[SessionSummary]) -> None:
@@ -106,13 +112,11 @@ def _print_apdus(summaries: list[SessionSummary]) -> None:
     total = sum((summary.average_latency_ms or 0) * summary.responses for summary in responses)
     longest = max((summary.maximum_latency_ms or 0 for summary in responses), default=0)
     print_rows(
-        ("APDUs", "count"),
-        [
-            ("commands", sum(summary.commands for summary in summaries)),
-            ("responses", sum(summary.responses for summary in summaries)),
-            ("errors", sum(summary.errors for summary in summaries)),
-        ],
-        right=("count",),
+        ("commands", "responses", "errors"),
+        (
+            Column("APDUs", str),
+            Column("count", lambda name: sum(getattr(one, name) for one in summaries), right=True),
+        ),
     )
     if count:
         output.print(f"Latency: {total / count:.3f} ms on average, {longest:.3f} ms at most.\n")
@@ -121,17 +125,20 @@ def _print_apdus(summaries: list[SessionSummary]) -> None:
 def _print_log(session_id: str, entries: list[CommLog]) -> None:
     output.print(f"Session {session_id}")
     print_rows(
-        ("time (UTC)", "direction", "APDU", "ms", "status word"),
-        [
-            (
-                f"{entry.timestamp:%H:%M:%S.%f}",
-                entry.direction.value,
-                entry.raw_data,
-                f"{entry.latency_ms:.3f}" if entry.latency_ms is not None else None,
-                f"{entry.status_word} {entry.status_message or ''}" if entry.status_word else None,
-            )
-            for entry in entries
-        ],
-        right=("ms",),
-        folding=("APDU", "status word"),
+        entries,
+        (
+            Column("time (UTC)", lambda entry: f"{entry.timestamp:%H:%M:%S.%f}"),
+            Column("direction", lambda entry: entry.direction.value),
+            Column("APDU", lambda entry: entry.raw_data, folds=True),
+            Column("ms", _latency, right=True),
+            Column("status word", _status_word, folds=True),
+        ),
     )
+
+
+def _latency(entry: CommLog) -> str | None:
+    return None if entry.latency_ms is None else f"{entry.latency_ms:.3f}"
+
+
+def _status_word(entry: CommLog) -> str | None:
+    return f"{entry.status_word} {entry.status_message or ''}" if entry.status_word else None

@@ -1,11 +1,12 @@
 """The database of a command, and the look-ups of several commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cardlink_sql.cli.shared.options import argument
 from cardlink_sql.cli.shared.profiles import config_of
+from cardlink_sql.cli.shared.rows import is_for_programs
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.dead_scratch import clear_dead_scratch
 from cardlink_sql.database.sqlite_file import scratch_file
@@ -100,6 +101,12 @@ def shown_ids(ids: list[str]) -> dict[str, str]:
             return {one: one[:length] for one in ids}
     tail = next(n for n in range(4, 29) if len({one[:8] + one[-n:] for one in ids}) == len(ids))
     return {one: f"{one[:8]}..{one[-tail:]}" for one in ids}
+
+
+def listed_ids(ids: Iterable[str]) -> dict[str, str]:
+    """Return each id as a list shows it: whole for programs, else cut."""
+    different = list(dict.fromkeys(ids))
+    return {one: one for one in different} if is_for_programs() else shown_ids(different)
 
 
 def find_session(uow: UnitOfWork, text: str, name: str = "ID") -> OTASession:

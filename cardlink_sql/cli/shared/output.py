@@ -101,12 +101,8 @@ def styled(text: object, style: str) -> Text:
     return Text(visible(text), style)
 
 
-def row(*values: Any) -> tuple[str | Text, ...]:
-    """Return the cells of a table's row; ``None`` is empty, and a JSON document is JSON."""
-    return tuple(map(_cell, values))
-
-
-def _cell(value: Any) -> str | Text:
+def cell(value: Any) -> str | Text:
+    """Return the text of a value in a table; ``None`` is empty, and a JSON document is JSON."""
     if isinstance(value, Text):
         return value
     if isinstance(value, dict | list):
@@ -116,7 +112,7 @@ def _cell(value: Any) -> str | Text:
 
 def print_facts(*pairs: tuple[str, Any]) -> None:
     """Print names and values, without those whose value is ``None``; into a pipe with a tab."""
-    cells = [row(name, value) for name, value in pairs if value is not None]
+    cells = [(cell(name), cell(value)) for name, value in pairs if value is not None]
     if output.is_piped:
         output.file.writelines(f"{name}\t{value}\n" for name, value in cells)
         return
@@ -131,6 +127,21 @@ def print_facts(*pairs: tuple[str, Any]) -> None:
 def counted(number: int, noun: str) -> str:
     """Return a number and what it counts: ``1 session``, ``1,200 sessions``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def milliseconds(lasted: float | None) -> str | None:
+    """Return a duration in ms for a table."""
+    return None if lasted is None else f"{lasted:,.0f} ms"
+
+
+def tenths(value: float | None) -> str | None:
+    """Return a number for a table, to one decimal place."""
+    return None if value is None else f"{value:,.1f}"
+
+
+def percent(share: float | None) -> str | None:
+    """Return a share of 0 to 1 for a table."""
+    return None if share is None else f"{share:.1%}"
 
 
 def seconds(moment: datetime | None) -> str | None:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, Final
+from operator import itemgetter
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import typer
 from rich import box
@@ -20,12 +21,42 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from cardlink_sql.cli.shared.output import output, print_facts, row
+from cardlink_sql.cli.shared.json_output import print_json_list
+from cardlink_sql.cli.shared.output import cell, output, print_facts
 from cardlink_sql.database.unreadable_rows import skipped
+from cardlink_sql.model.json_value import Record
+
+One_contra = TypeVar("One_contra", contravariant=True)
+Kept = TypeVar("Kept", bound=Record)
 
 # A column of free text is folded to no less.
 _FOLDED: Final = 16
 _PAGER: Final = "less -FRX"
+
+
+@dataclass(frozen=True, eq=False)
+class Column(Generic[One_contra]):
+    """A column of a list.
+
+    Attributes:
+        heading: its name. A column that is empty in every row is left out of a table.
+        value: the function that returns what the column shows of one row.
+        right: whether it holds numbers.
+        folds: whether it holds free text, which may be folded to fit; nothing else is cut.
+        leaves: its turn, from 1, among the columns that a terminal too narrow for all leaves
+            out; those without a turn leave after them, the last one first.
+    """
+
+    heading: str
+    value: Callable[[One_contra], Any]
+    right: bool = False
+    folds: bool = False
+    leaves: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return the name that ``--columns`` and ``--sort`` take: without its unit."""
+        return self.heading.partition(" (")[0].lower()
 
 
 @dataclass(frozen=True)
@@ -35,6 +66,36 @@ class Shape:
     columns: str | None = None
     sort: str | None = None
     as_csv: bool = False
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of a list."""
+
+    columns: Sequence[Column[Any]]
+    lines: list[list[str | Text]]
+
+    def of(self, columns: Sequence[Column[Any]]) -> "_Cells":
+        """Return the cells of these columns only, in this order."""
+        at = [self.columns.index(column) for column in columns]
+        return _Cells(columns, [[line[one] for one in at] for line in self.lines])
+
+    def texts(self, column: Column[Any]) -> list[str]:
+        """Return the texts of one column."""
+        at = self.columns.index(column)
+        return [str(line[at]) for line in self.lines]
+
+    def without(self, columns: Sequence[Column[Any]]) -> "_Cells":
+        return self.of([column for column in self.columns if column not in columns])
+
+    @property
+    def fit(self) -> bool:
+        """Return whether the terminal is wide enough for a table of them."""
+        return 3 * len(self.columns) + sum(map(self._least_width, self.columns)) <= output.width
+
+    def _least_width(self, column: Column[Any]) -> int:
+        wide = max(map(cell_len, (column.heading, *self.texts(column))))
+        return min(wide, _FOLDED) if column.folds else wide
 
 
 _shape: Final = ContextVar[Shape]("shape")
@@ -129,63 +190,84 @@ def _close(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
-def print_rows(
-    columns: tuple[str, ...],
-    rows: Iterable[tuple[Any, ...]],
+def print_list(
+    found: Sequence[Kept],
+    columns: Sequence[Column[Kept]],
     *,
-    right: tuple[str, ...] = (),
-    folding: tuple[str, ...] = (),
-    leaving: tuple[str, ...] = (),
-    empty: str = "",
+    as_json: bool,
+    empty: str,
+    limit: int | None = None,
+    which: str = "first",
+) -> None:
+    """Print records as JSON, or as :func:`print_rows` does.
+
+    Args:
+        found: the records.
+        columns: what is shown of each.
+        as_json: print JSON.
+        empty: what to print where there are none.
+        limit: how many there may be; where there are as many, that the list may go on is printed.
+        which: those that a list with a limit holds.
+    """
+    if as_json:
+        print_json_list(one.to_dict() for one in found)
+        return
+    print_rows(found, columns, empty=empty)
+    if len(found) == limit:
+        _note(f"The {which} {limit:,}; --limit shows more.")
+
+
+def print_rows(
+    rows: Iterable[One_contra], columns: Sequence[Column[One_contra]], *, empty: str = ""
 ) -> None:
     """Print rows as the command's options and the output ask for.
 
     Args:
-        columns: their headings. A column that is empty in every row is left out of a table.
-        rows: a value for each column; what may be folded is cut nowhere else.
-        right: the columns of numbers.
-        folding: the columns of free text, which may be folded to fit.
-        leaving: the columns to leave out where a terminal is too narrow, the first one first;
-            a list leaves out the last of the others after them.
+        rows: what the columns take.
+        columns: what is shown of each row.
         empty: what to print where there are no rows.
 
     Raises:
         typer.BadParameter: an option names a column that the list does not have.
     """
     shape = _shape.get(Shape())
-    cells = [row(*values) for values in rows]
+    cells = _Cells(columns, [[cell(column.value(one)) for column in columns] for one in rows])
     if shape.sort is not None:
-        cells = _sorted(columns, cells, shape.sort)
-    wanted = _wanted(columns, shape.columns)
-    if not cells and empty:
-        note(empty)
+        cells = _sorted(cells, shape.sort)
+    if shape.columns is not None:
+        names = shape.columns.split(",")
+        cells = cells.of([_named(columns, name, "--columns") for name in names])
+    if not cells.lines and empty:
+        _note(empty)
     if is_for_programs():
-        chosen = [[str(line[at]) for at in wanted] for line in cells]
-        _print_lines([columns[at] for at in wanted], chosen, as_csv=shape.as_csv)
-    elif cells and shape.columns is not None:  # who chose them sees them
-        _print_table(columns, cells, wanted, right, folding)
-    elif cells:
-        _print_what_fits(columns, cells, right, folding, leaving)
+        _print_lines(cells, as_csv=shape.as_csv)
+    elif cells.lines and shape.columns is not None:  # who chose them sees them
+        _print_table(cells)
+    elif cells.lines:
+        _print_what_fits(cells)
 
 
-def _print_what_fits(
-    columns: tuple[str, ...],
-    cells: list[tuple[str | Text, ...]],
-    right: tuple[str, ...],
-    folding: tuple[str, ...],
-    leaving: tuple[str, ...],
-) -> None:
-    wanted = [at for at in range(len(columns)) if any(len(line[at]) for line in cells)]
+def _print_what_fits(cells: _Cells) -> None:
+    cells = cells.without([column for column in cells.columns if not any(cells.texts(column))])
     is_list = _shape.get(None) is not None
-    others = reversed(columns[1:]) if is_list else ()
-    gone = _too_many(columns, cells, wanted, folding, tuple(dict.fromkeys((*leaving, *others))))
-    _print_table(columns, cells, [at for at in wanted if columns[at] not in gone], right, folding)
+    gone = _too_many(cells, is_list=is_list)
+    _print_table(cells.without(gone))
     if gone:
         chooses = "; --columns chooses" if is_list else ""
-        output.print(f"Not shown: {', '.join(filter(None, gone))}{chooses}.")
+        names = ", ".join(column.heading for column in gone if column.heading)
+        output.print(f"Not shown: {names}{chooses}.")
 
 
-def note(text: str) -> None:
+def _too_many(cells: _Cells, *, is_list: bool) -> Sequence[Column[Any]]:
+    """Return the columns without which the others fit the terminal; none where none helps."""
+    leaving = sorted((c for c in cells.columns if c.leaves), key=lambda column: column.leaves)
+    if is_list:
+        leaving += [c for c in reversed(cells.columns[1:]) if not c.leaves]
+    counts = range(len(leaving) + 1)
+    return next((leaving[:n] for n in counts if cells.without(leaving[:n]).fit), [])
+
+
+def _note(text: str) -> None:
     """Print a sentence about a list: to stderr where programs read the list."""
     if is_for_programs():
         typer.echo(text, err=True)
@@ -193,92 +275,48 @@ def note(text: str) -> None:
         output.print(text)
 
 
-def note_limit(count: int, limit: int, which: str) -> None:
-    """Print that a list may go on, where it has as many rows as it may have."""
-    if count == limit:
-        note(f"The {which} {limit:,}; --limit shows more.")
-
-
 def is_for_programs() -> bool:
     """Return whether rows are printed as CSV or into a pipe: keys are not to be cut."""
     return _shape.get(Shape()).as_csv or output.is_piped
 
 
-def _print_lines(columns: list[str], lines: list[list[str]], *, as_csv: bool) -> None:
+def _print_lines(cells: _Cells, *, as_csv: bool) -> None:
+    headings = [column.heading for column in cells.columns]
+    lines = [headings, *(list(map(str, line)) for line in cells.lines)]
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *lines])
+        csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
     else:
-        for line in (columns, *lines):
+        for line in lines:
             typer.echo("\t".join(line))
 
 
-def _too_many(
-    columns: Sequence[str],
-    cells: list[tuple[str | Text, ...]],
-    used: list[int],
-    folding: tuple[str, ...],
-    leaving: tuple[str, ...],
-) -> list[str]:
-    """Return the columns without which the others fit the terminal; none where none helps."""
-    gone: list[str] = []
-    for name in ("", *(name for name in leaving if columns.index(name) in used)):
-        gone += [name] if name else []
-        left = [at for at in used if columns[at] not in gone]
-        if _least_width(columns, cells, left, folding) <= output.width:
-            return gone
-    return []
-
-
-def _least_width(
-    columns: Sequence[str],
-    cells: list[tuple[str | Text, ...]],
-    used: list[int],
-    folding: tuple[str, ...],
-) -> int:
-    total = 3 * len(used)
-    for at in used:
-        wide = max(cell_len(str(line[at])) for line in (*cells, columns))
-        total += min(wide, _FOLDED) if columns[at] in folding else wide
-    return total
-
-
-def _print_table(
-    columns: tuple[str, ...],
-    cells: list[tuple[str | Text, ...]],
-    used: list[int],
-    right: tuple[str, ...],
-    folding: tuple[str, ...],
-) -> None:
+def _print_table(cells: _Cells) -> None:
     """Print a table; where the terminal is too narrow for it, one row below the other."""
-    if _least_width(columns, cells, used, folding) > output.width:
-        for line in cells:
-            print_facts(*((columns[at], line[at]) for at in used if line[at]))
+    if not cells.fit:
+        headings = [column.heading for column in cells.columns]
+        for line in cells.lines:
+            print_facts(*((name, text) for name, text in zip(headings, line, strict=True) if text))
             output.print()
         return
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in (columns[at] for at in used):
+    for column in cells.columns:
         shown.add_column(
-            column,
-            justify="right" if column in right else "left",
+            column.heading,
+            justify="right" if column.right else "left",
             overflow="fold",
-            no_wrap=column not in folding,
+            no_wrap=not column.folds,
         )
-    for line in cells:
-        shown.add_row(*(line[at] for at in used))
+    for line in cells.lines:
+        shown.add_row(*line)
     output.print(shown)
 
 
-def _wanted(columns: Sequence[str], names: str | None) -> list[int]:
-    if names is None:
-        return list(range(len(columns)))
-    return [_position(columns, name, "--columns") for name in names.split(",")]
-
-
-def _sorted(
-    columns: Sequence[str], cells: list[tuple[str | Text, ...]], name: str
-) -> list[tuple[str | Text, ...]]:
-    at = _position(columns, name.removeprefix("-"), "--sort")
-    return sorted(cells, key=lambda line: _order(str(line[at])), reverse=name.startswith("-"))
+def _sorted(cells: _Cells, name: str) -> _Cells:
+    keys = map(_order, cells.texts(_named(cells.columns, name.removeprefix("-"), "--sort")))
+    keyed = sorted(
+        zip(keys, cells.lines, strict=True), key=itemgetter(0), reverse=name.startswith("-")
+    )
+    return _Cells(cells.columns, [line for _, line in keyed])
 
 
 def _order(text: str) -> tuple[bool, float, str]:
@@ -290,11 +328,11 @@ def _order(text: str) -> tuple[bool, float, str]:
         return (True, 0.0, text)
 
 
-def _position(columns: Sequence[str], name: str, option: str) -> int:
-    for at, column in enumerate(columns):
-        if column.partition(" (")[0].lower() == name.strip().lower():
-            return at
-    there_are = ", ".join(column.partition(" (")[0].lower() for column in columns if column)
+def _named(columns: Sequence[Column[Any]], name: str, option: str) -> Column[Any]:
+    for column in columns:
+        if column.name == name.strip().lower():
+            return column
+    there_are = ", ".join(column.name for column in columns if column.name)
     raise typer.BadParameter(
         f"there is no column {name!r}; there are: {there_are}", param_hint=option
     )

@@ -1,14 +1,14 @@
 """``cardlink-db sql indexes``: what needs each index, and what it weighs."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Final
 
 import typer
 
 from cardlink_sql.cli.shared.database import open_manager
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Url
-from cardlink_sql.cli.shared.rows import listing, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_rows
 from cardlink_sql.review.indexes import IndexUse, LiveIndexes, index_uses, live_indexes
 
 
@@ -38,13 +38,14 @@ def indexes(*, as_json: AsJson = False, url: Url = None) -> None:
     if as_json:
         print_json([asdict(one) | _figures(one, live) for one in found])
         return
-    columns = ("Index", "Table", "Queries", "Needed by")
-    more = ("State", "Uses", "Bytes") if live else ()
-    print_rows(
-        (*columns, *more),
-        ((*_row(one), *_figures(one, live).values()) for one in found),
-        folding=("Needed by",),
-        right=("Queries", *more[1:]),
+    print_rows(found, (*_COLUMNS, *(_columns(live) if live else ())))
+
+
+def _columns(live: LiveIndexes) -> tuple[Column[IndexUse], ...]:
+    return (
+        Column("State", lambda one: live.state(one.name)),
+        Column("Uses", lambda one: live.uses.get(one.name), right=True),
+        Column("Bytes", lambda one: live.bytes.get(one.name), right=True),
     )
 
 
@@ -58,8 +59,15 @@ def _figures(one: IndexUse, live: LiveIndexes | None) -> dict[str, str | int | N
     }
 
 
-def _row(one: IndexUse) -> tuple[Any, ...]:
-    titles = one.all_queries
+def _needed_by(one: IndexUse) -> str | None:
     if one.table is None:
-        return one.name, "not in the schema", 0, None
-    return one.name, one.table, len(titles), ", ".join(titles) or one.reason or "no query"
+        return None
+    return ", ".join(one.all_queries) or one.reason or "no query"
+
+
+_COLUMNS: Final[tuple[Column[IndexUse], ...]] = (
+    Column("Index", lambda one: one.name),
+    Column("Table", lambda one: one.table or "not in the schema"),
+    Column("Queries", lambda one: len(one.all_queries), right=True),
+    Column("Needed by", _needed_by, folds=True),
+)

@@ -10,7 +10,7 @@ import typer
 from cardlink_sql.cli.shared.completion import complete_column, complete_query
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, argument
-from cardlink_sql.cli.shared.rows import listing, print_rows
+from cardlink_sql.cli.shared.rows import Column, listing, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries import Library, Query, load_internal, load_library
@@ -67,9 +67,15 @@ def list_queries(
         print_json(listed)
         return
     print_rows(
-        ("Query", "Gives", "Parameters", "Reads", "Writes", "Differs"),
-        map(_row, listed),
-        folding=("Parameters", "Reads", "Differs"),
+        listed,
+        (
+            Column("Query", lambda one: one["name"]),
+            Column("Gives", lambda one: one["rows"]),
+            Column("Parameters", lambda one: ", ".join(_takes(one)), folds=True),
+            Column("Reads", lambda one: ", ".join(one["tables_read"]), folds=True),
+            Column("Writes", lambda one: ", ".join(one["tables_written"])),
+            Column("Differs", lambda one: ", ".join(one["differs"]), folds=True),
+        ),
     )
 
 
@@ -90,9 +96,13 @@ def _list_with_senders(*, as_json: bool, only_internal: bool) -> None:
         print_json(listed)
         return
     print_rows(
-        ("Statement", "Sent by", "Purpose", "Files"),
-        ((o["name"], ", ".join(o["sent_by"]), o["doc"], ", ".join(o["files"])) for o in listed),
-        folding=("Sent by", "Purpose", "Files"),
+        listed,
+        (
+            Column("Statement", lambda one: one["name"]),
+            Column("Sent by", lambda one: ", ".join(one["sent_by"]), folds=True),
+            Column("Purpose", lambda one: one["doc"], folds=True),
+            Column("Files", lambda one: ", ".join(one["files"]), folds=True),
+        ),
     )
 
 
@@ -157,9 +167,14 @@ def impact(
         print_json([asdict(one) for one in found])
         return
     print_rows(
-        ("Query", "Does", "Columns", "By", "Dialects"),
-        ((one.query, one.does, _touched(one, column), one.by, _of(one.dialects)) for one in found),
-        folding=("Columns",),
+        found,
+        (
+            Column("Query", lambda one: one.query),
+            Column("Does", lambda one: one.does),
+            Column("Columns", lambda one: _touched(one, column), folds=True),
+            Column("By", lambda one: one.by),
+            Column("Dialects", lambda one: _of(one.dialects)),
+        ),
     )
 
 
@@ -207,13 +222,6 @@ def _described(forms: list[Query]) -> dict[str, Any]:
         "documentation": first.source.doc,
         "allow_scan": next((f.source.allow_scan for f in forms if f.source.allow_scan), None),
     }
-
-
-def _row(described: dict[str, Any]) -> tuple[str, ...]:
-    """Return a query as ``sql list`` prints it."""
-    parts = ("tables_read", "tables_written", "differs")
-    listed = [_takes(described), *(described[part] for part in parts)]
-    return (described["name"], described["rows"], *map(", ".join, listed))
 
 
 def _takes(described: dict[str, Any]) -> list[str]:

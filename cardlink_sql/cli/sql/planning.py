@@ -1,6 +1,7 @@
 """``cardlink-db sql explain``: how a query is answered."""
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from cardlink_sql.cli.shared.database import refuse_missing
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Url, argument
 from cardlink_sql.cli.shared.profiles import config_of
-from cardlink_sql.cli.shared.rows import print_rows
+from cardlink_sql.cli.shared.rows import Column, print_rows
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -107,8 +108,11 @@ def _print_plan(plan: Plan) -> None:
     if len(plan.columns) == 1:
         typer.echo("\n".join(str(line) for (line,) in plan.rows) or "no table is read")
     else:
-        folding = tuple(c for c in plan.columns if c in ("Extra", "possible_keys"))
-        print_rows(plan.columns, plan.rows, folding=folding)
+        long = ("Extra", "possible_keys")
+        columns = [
+            Column(name, itemgetter(at), folds=name in long) for at, name in enumerate(plan.columns)
+        ]
+        print_rows(plan.rows, columns)
 
 
 def _print_document(query: Query, order: str | None, missing: dict[str, Any], plan: Any) -> None:
