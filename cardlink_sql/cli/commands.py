@@ -247,6 +247,10 @@ def run(arguments: list[str] | None) -> None:
 
     Args:
         arguments: what follows the command's name; without it, that of the process.
+
+    Raises:
+        SystemExit: it is over; with its exit code.
+        KeyboardInterrupt: it was interrupted; with what to say of that, if there is something.
     """
     settle_streams()
     _name_log_levels()
@@ -255,7 +259,7 @@ def run(arguments: list[str] | None) -> None:
     try:
         code = app(arguments, prog_name="cardlink-db", standalone_mode=False) or Exit.FINE
         if code == Exit.INTERRUPTED:
-            _end_interrupted()  # typer turned Ctrl-C into its exit code
+            raise KeyboardInterrupt  # typer turned it into its exit code
         sys.exit(code)
     except TyperException as error:
         _print_usage_error(error)
@@ -279,9 +283,9 @@ def run(arguments: list[str] | None) -> None:
             _print_system_error(error)
         sys.exit(Exit.ERROR)
     except WorkInterruptedError as error:
-        _end_interrupted(f"interrupted: {error}")
-    except (KeyboardInterrupt, Abort):
-        _end_interrupted()
+        raise KeyboardInterrupt(f"interrupted: {error}") from None
+    except Abort:
+        raise KeyboardInterrupt from None
 
 
 class _Levelled(logging.Formatter):
@@ -293,11 +297,6 @@ def _name_log_levels() -> None:
     """Begin the layer's log lines as other messages do, where no handler takes them."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Levelled())
-
-
-def _end_interrupted(message: str = "interrupted") -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(Exit.INTERRUPTED)
 
 
 def _print_usage_error(error: TyperException) -> None:

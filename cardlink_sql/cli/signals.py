@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP, which end a command as Ctrl-C does."""
+"""Ctrl-C, SIGTERM and SIGHUP, which end a command alike."""
 
 import signal
 import sys
@@ -11,7 +11,7 @@ from types import FrameType
 def heard() -> Iterator[None]:
     """Treat SIGTERM and SIGHUP as Ctrl-C in the block, so that no half-made file is left.
 
-    The exit code is then 128 and the signal's number.
+    The exit code is 128 and the signal's number: 130 after Ctrl-C.
     """
     received = signal.SIGINT
 
@@ -30,12 +30,8 @@ def heard() -> Iterator[None]:
         for ending in taken:
             signal.signal(ending, interrupt)
         yield
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(128 + received)
-    except SystemExit as error:
-        if error.code != 128 + signal.SIGINT:
-            raise
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"{str(error) or 'interrupted'}\n")
         sys.exit(128 + received)
     finally:
         for ending in taken:
