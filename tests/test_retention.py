@@ -55,7 +55,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(log_retention, "_COUNTED", 3)
     monkeypatch.setattr(sessions, "_COUNTED", 2)
     for dialect in Dialect:
-        monkeypatch.setattr(backend_of(dialect), "batch_rows", 7)
+        monkeypatch.setattr(backend_of(dialect), "purge_rows", 7)
     yield
 
 

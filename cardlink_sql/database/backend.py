@@ -46,7 +46,7 @@ class Backend(ABC):
         row_converters: by type of a record's field, ``dict`` for JSON, what converts the driver's
             value, where it does not return that type.
         bound_converters: the same for a value as it is bound.
-        batch_rows: how many rows a purge deletes in one transaction.
+        purge_rows: how many rows a purge deletes in one transaction.
         hint: what to check when no connection can be made.
     """
 
@@ -61,7 +61,7 @@ class Backend(ABC):
     copy_from: ClassVar[int | None] = None
     row_converters: ClassVar[Converters] = {dict: json.loads, bool: bool}
     bound_converters: ClassVar[Converters] = {dict: json.loads, bool: bool}
-    batch_rows: ClassVar[int] = 5_000
+    purge_rows: ClassVar[int] = 5_000
     hint: ClassVar[str] = "check host, port, user, password and database, and that the server runs"
 
     _errors: tuple[type[Exception], ...] = ()

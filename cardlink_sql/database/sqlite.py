@@ -61,7 +61,7 @@ class SQLite(Backend):
     leaves_answers = False
     row_converters: ClassVar = Backend.row_converters | _TIMES
     bound_converters: ClassVar = Backend.bound_converters | _TIMES
-    batch_rows = 1_000  # a batch holds up all other writers, for 10 to 20 ms
+    purge_rows = 1_000  # a batch holds up all other writers, for 10 to 20 ms
     hint = "check that the folder exists and may be written, and that the file is SQLite"
 
     @property

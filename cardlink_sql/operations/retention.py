@@ -134,7 +134,7 @@ class _Purge:
         self.purged = Counter[str]()
         self._manager = manager
         self._on_batch = on_batch
-        self._batch = backend_of(manager.dialect).batch_rows
+        self._batch = backend_of(manager.dialect).purge_rows
         self._sessions_at_once = _SESSIONS
 
     def sessions(self, days: float) -> None:
