@@ -27,7 +27,7 @@ from cardlink_sql.cli.shared.styles import SESSION_STYLES
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import name_of
 from cardlink_sql.model.records.server import TableSize
-from cardlink_sql.model.records.session import SlowExchange
+from cardlink_sql.model.records.statistics import SlowExchange
 from cardlink_sql.operations.statistics import STEPS, Statistics, take_statistics
 
 _DAYS: Final = 30

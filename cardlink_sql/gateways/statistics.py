@@ -7,7 +7,7 @@ from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import Gives
 from cardlink_sql.database.unreadable_rows import skip
 from cardlink_sql.model import validation
-from cardlink_sql.model.records.session import CardCount, ExchangeCount, SessionDay, SlowExchange
+from cardlink_sql.model.records.statistics import CardCount, ExchangeCount, SessionDay, SlowExchange
 
 
 class StatisticsGateway(QueryRunner):

@@ -13,11 +13,11 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import command_name
 from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.records.server import TableSize
-from cardlink_sql.model.records.session import (
+from cardlink_sql.model.records.session import SessionStatistics
+from cardlink_sql.model.records.statistics import (
     CardCount,
     ExchangeCount,
     SessionDay,
-    SessionStatistics,
     SlowExchange,
 )
 from cardlink_sql.model.records.test_result import TestRun
