@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.records.test_result import TestResult
-from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, pages
+from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
 from cardlink_sql.transfer.exchange.writers import harmless
 from tests.conftest import MOMENT, add, card, device, entry, iccid, on_sqlite, session_id
 
@@ -143,7 +144,7 @@ def test_pages_since_a_time_go_by_it_and_lose_no_row(
     filled: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Equal times on the edges of pages, late entries, and sessions of which one is recent."""
-    monkeypatch.setattr(pages, "PAGE", 2)
+    monkeypatch.setattr(import_module("cardlink_sql.transfer.exchange.export"), "PAGE", 2)
     numbers = range(10, 17)
     with UnitOfWork(filled) as uow:
         for number in numbers:

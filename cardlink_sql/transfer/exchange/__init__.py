@@ -5,9 +5,9 @@
 
 from cardlink_sql.transfer.exchange.conflict import Conflict, TableReport
 from cardlink_sql.transfer.exchange.export import Selection, export
-from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.importing import ImportReport, import_file
 from cardlink_sql.transfer.exchange.keys import Keys
+from cardlink_sql.transfer.exchange.writers import Format
 
 __all__ = [
     "Conflict",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from cardlink_sql.errors import ValidationError, shown
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.model.declared_settings import declared_settings
-from cardlink_sql.transfer.exchange.keys import FileKeys, Keys
+from cardlink_sql.transfer.exchange.keys import FileKeys
 from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES, Shape
 from cardlink_sql.transfer.exchange.values import Values, accepted
@@ -63,7 +63,7 @@ class RowReference:
 
     place: str
     line: int | None
-    count: int = 1
+    count: int = 0
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class CheckedRows:
     Args:
         keys: the keys of each table's rows, with their numbers; not those of log entries.
         references: what is referred to, by table and key.
-        identities: the card that claims each PSK identity, with its number.
+        identities: the number of the card that claims each PSK identity.
         claims: the identity that each card has in the file, or loses there (None).
         highest: the highest number of a log entry.
     """
@@ -84,7 +84,7 @@ class CheckedRows:
     references: dict[str, dict[str, RowReference]] = field(
         default_factory=lambda: {shape.name: {} for shape in SHAPES}
     )
-    identities: dict[str, tuple[str, int]] = field(default_factory=dict)
+    identities: dict[str, int] = field(default_factory=dict)
     claims: dict[str, str | None] = field(default_factory=dict)
     highest: int = 0
 
@@ -96,12 +96,12 @@ class Checker:
     are stored ones, is put back as it is: that a session ended before it started is its own affair.
     """
 
-    def __init__(self, spool: Spool, problems: Problems, keys: FileKeys | None, form: Keys) -> None:
+    def __init__(self, spool: Spool, problems: Problems, keys: FileKeys | None) -> None:
         self.checked = CheckedRows()
         self._spool = spool
         self._problems = problems
         self._keys = keys
-        self._is_backup = form is Keys.STORED
+        self._is_backup = keys is not None and keys.is_stored
         self._logs = BY_NAME["comm_logs"]
 
     def take(self, entry: FileRow) -> None:
@@ -130,63 +130,47 @@ class Checker:
         self._spool.add(shape, values)
 
     def _fields(self, entry: FileRow) -> Values:
-        shape, row = entry.shape, entry.row
-        checks = accepted(shape)
+        checks = accepted(entry.shape)
+        is_card = entry.shape.word == "cards"
         values: Values = {}
-        for name, value in row.items():
-            check = checks.get(name)
-            if check is None:
-                if name != PSK_KEY or not self._holds_key(entry):
-                    self._unknown(entry, name)
-                continue
-            try:
-                values[name] = check(value)
-            except ValidationError as error:
-                self._note(entry, name, error.what, error.where)
-        if self._holds_key(entry):
-            self._read_key(entry, values)
+        for name, value in entry.row.items():
+            if name in checks:
+                try:
+                    values[name] = checks[name](value)
+                except ValidationError as error:
+                    self._note(entry, name, error.what, error.where)
+            elif name != PSK_KEY or not is_card:
+                self._note(entry, None, f"the field {shown(name, 60)} is unknown")
+            elif self._keys is None:
+                self._note(entry, name, "a key is here, but the header says that there is none")
+        if is_card and self._keys is not None and PSK_KEY in entry.row:
+            values[PSK_KEY] = self._stored_key(entry, self._keys, values.get("iccid"))
         return values
 
-    def _holds_key(self, entry: FileRow) -> bool:
-        return self._keys is not None and entry.shape.word == "cards" and PSK_KEY in entry.row
-
-    def _unknown(self, entry: FileRow, name: str) -> None:
-        if name == PSK_KEY and entry.shape.word == "cards":
-            self._note(entry, name, "a key is here, but the header says that there is none")
-        else:
-            self._note(entry, None, f"the field {shown(name, 60)} is unknown")
-
-    def _read_key(self, entry: FileRow, values: Values) -> None:
-        value, iccid = entry.row[PSK_KEY], values.get("iccid")
-        if value is None or iccid is None or self._keys is None:
-            values[PSK_KEY] = None
-            return
+    def _stored_key(self, entry: FileRow, keys: FileKeys, iccid: str | None) -> str | None:
+        value = entry.row[PSK_KEY]
+        if value is None or iccid is None:
+            return None
         try:
-            token = self._keys.read(value, iccid, PSK_KEY)
+            return base64.b64encode(keys.read(value, iccid, PSK_KEY)).decode()
         except ValidationError as error:
             self._note(entry, PSK_KEY, error.what)
-            return
-        values[PSK_KEY] = base64.b64encode(token).decode()
+            return None
 
     def _refer(self, entry: FileRow, values: Values) -> None:
         for name, table in entry.shape.references.items():
-            key = values.get(name)
-            if key is None:
-                continue
             known = self.checked.references[table]
-            reference = known.get(key)
-            if reference is None:
-                known[key] = RowReference(entry.place(name), entry.line)
-            else:
-                reference.count += 1
+            if (key := values.get(name)) is not None:
+                if key not in known:
+                    known[key] = RowReference(entry.place(name), entry.line)
+                known[key].count += 1
 
     def _distinct(self, entry: FileRow, key: str) -> None:
         known = self.checked.keys[entry.shape.name]
         first = known.setdefault(key, entry.position)
         if first != entry.position:
-            self._note(
-                entry, entry.shape.key, f"{shown(key)} is {entry.shape.name}[{first}] already"
-            )
+            what = f"{shown(key)} is {entry.shape.name}[{first}] already"
+            self._note(entry, entry.shape.key, what)
 
     def _rules(self, entry: FileRow, values: Values) -> None:
         rule = _RULES.get(entry.shape.word)
@@ -199,7 +183,7 @@ class Checker:
         self.checked.claims[iccid] = identity
         if identity is None:
             return
-        _, first = self.checked.identities.setdefault(identity, (iccid, entry.position))
+        first = self.checked.identities.setdefault(identity, entry.position)
         if first != entry.position:
             self._note(entry, "psk_identity", f"card_profiles[{first}] has this identity, too")
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -42,36 +42,50 @@ class TableReport:
     unchanged: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Meeting:
-    """Decides between a row of the database and one of the file, both in the form of a file.
+@dataclass
+class TableWriter:
+    """Writes the rows of a file into a table, each new, or met with the one that is there.
 
     Args:
-        shape: their table.
-        rule: what to do.
-        same_key: whether two stored PSKs are one.
+        shape: the table.
+        gateway: writes.
+        dialect: of the database.
+        rule: what to do with a row that is there.
+        keys: compares PSKs, where the file holds any.
+        report: counts what becomes of the rows.
+        now: the time of the import.
+        created: the keys of new rows.
     """
 
     shape: Shape
+    gateway: ExchangeGateway
+    dialect: Dialect
     rule: Conflict
-    same_key: Callable[[bytes, bytes], bool]
+    keys: FileKeys | None
+    report: TableReport
+    now: str = field(default_factory=lambda: time_text(utc_now()))
+    created: set[str] = field(default_factory=set)
 
-    def meet(self, known: Values, values: Values, now: str, report: TableReport) -> Values | None:
-        """Return the row that results from the rule, ``None`` if the known one stays; count it."""
-        if self._is_same(known, values):
-            report.unchanged += 1
+    def write(self, batch: list[Any]) -> None:
+        """Write a batch of rows, and count what became of them."""
+        raise NotImplementedError
+
+    def meet(self, known: Values, values: Values) -> Values | None:
+        """Return the row that results from the rule, ``None`` if the known one stays; count it.
+
+        Both rows, of the database and of the file, are in the form of a file.
+        """
+        if all(self._equal(name, known[name], value) for name, value in values.items()):
+            self.report.unchanged += 1
             return None
-        row = self._outcome(known, values, now)
+        row = self._outcome(known, values)
         if row is None:
-            report.skipped += 1
+            self.report.skipped += 1
         else:
-            report.updated += 1
+            self.report.updated += 1
         return row
 
-    def _is_same(self, known: Values, values: Values) -> bool:
-        return all(self._equal(name, known[name], value) for name, value in values.items())
-
-    def _outcome(self, known: Values, values: Values, now: str) -> Values | None:
+    def _outcome(self, known: Values, values: Values) -> Values | None:
         if self.rule is Conflict.SKIP:
             return None
         if self.rule is Conflict.OVERWRITE:
@@ -79,7 +93,7 @@ class Meeting:
         merged = self._merged(known, values)
         if all(merged[name] == known[name] for name in known):
             return None
-        return {**merged, "updated_at": now} if "updated_at" in known else merged
+        return {**merged, "updated_at": self.now} if "updated_at" in known else merged
 
     def _merged(self, known: Values, values: Values) -> Values:
         merged = dict(known)
@@ -94,8 +108,8 @@ class Meeting:
         return merged
 
     def _equal(self, name: str, one: Any, other: Any) -> bool:
-        if name == STORED_KEY and one is not None and other is not None:
-            return self.same_key(one, other)
+        if name == STORED_KEY and self.keys and one is not None and other is not None:
+            return self.keys.is_same(one, other)
         if isinstance(one, dict | list) and isinstance(other, dict | list):
             # To Python 1, 1.0 and True are equal; to JSON they are not.
             return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
@@ -113,56 +127,40 @@ def deep_merge(known: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-@dataclass(frozen=True, slots=True)
-class RowWriter:
-    """Writes the rows of a table that has keys, each new, or met with the one that is there."""
+class RowWriter(TableWriter):
+    """Writes the rows of a table that has keys."""
 
-    gateway: ExchangeGateway
-    dialect: Dialect
-    rule: Conflict
-    keys: FileKeys | None
-    now: str = field(default_factory=lambda: time_text(utc_now()))
-
-    def write(
-        self, shape: Shape, batch: list[Values], report: TableReport, created: set[str]
-    ) -> None:
-        """Write a batch of rows, and count what became of them; add the keys of new ones."""
-        keys = [values[shape.key] for values in batch]
+    def write(self, batch: list[Values]) -> None:
+        shape = self.shape
         convert = from_row(shape, self.dialect)
-        found = map(convert, self.gateway.find(shape.word, keys))
+        found = map(convert, self.gateway.find(shape.word, [row[shape.key] for row in batch]))
         known = {values[shape.key]: values for values in found}
-        same_key = self.keys.is_same if self.keys else bytes.__eq__
-        meeting = Meeting(shape, self.rule, same_key)
         new = []
         for values in map(_with_stored_key, batch):
             if values[shape.key] not in known:
-                new.append(self._new(shape, values))
-                created.add(values[shape.key])
-                report.created += 1
-            else:
-                self._meet(meeting, known[values[shape.key]], values, report)
+                new.append(self._new(values))
+                self.created.add(values[shape.key])
+                self.report.created += 1
+            elif (row := self.meet(known[values[shape.key]], values)) is not None:
+                self._update(row)
         self.gateway.insert(shape.word, new)
 
-    def _meet(self, meeting: Meeting, known: Values, values: Values, report: TableReport) -> None:
-        row = meeting.meet(known, values, self.now, report)
-        if row is None:
-            return
-        shape = meeting.shape
+    def _update(self, row: Values) -> None:
         try:
-            self.gateway.update(shape.word, to_row(shape, self.dialect)(row))
+            self.gateway.update(self.shape.word, to_row(self.shape, self.dialect)(row))
         except ValidationError as error:
-            place = f"{shape.name}[{known[shape.key]!r}]"
+            place = f"{self.shape.name}[{row[self.shape.key]!r}]"
             raise ValidationError(f"after the merge: {error.what}", place, error.remedy) from None
 
-    def _new(self, shape: Shape, values: Values) -> tuple[Any, ...]:
+    def _new(self, values: Values) -> tuple[Any, ...]:
         row = {
-            **dict.fromkeys(shape.columns),
-            **shape.defaults,
+            **dict.fromkeys(self.shape.columns),
+            **self.shape.defaults,
             "created_at": self.now,
             "updated_at": self.now,
             **values,
         }
-        return tuple(to_row(shape, self.dialect)(row).values())
+        return tuple(to_row(self.shape, self.dialect)(row).values())
 
 
 def _with_stored_key(values: Values) -> Values:

@@ -1,13 +1,14 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cardlink_sql.database.unreadable_rows import read_rows, row_name
+from cardlink_sql.database.unreadable_rows import read_rows, row_name, skipped_keys
 from cardlink_sql.errors import NotFoundError, QueryError, ValidationError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.formats.times import time_text
@@ -17,10 +18,8 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.declared_settings import is_secret
 from cardlink_sql.queries import Row
-from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import make_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_writer
-from cardlink_sql.transfer.exchange.pages import Pages
 from cardlink_sql.transfer.exchange.shapes import (
     BY_WORD,
     PSK_KEY,
@@ -30,9 +29,10 @@ from cardlink_sql.transfer.exchange.shapes import (
     shapes_of,
 )
 from cardlink_sql.transfer.exchange.values import Values, from_row
-from cardlink_sql.transfer.exchange.writers import Writer, writer
+from cardlink_sql.transfer.exchange.writers import Format, Writer, format_of, writer
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
+PAGE: Final = 1000
 # The rows that belong to one session.
 _OF_SESSION: Final = ("devices", "cards", "sessions", "logs")
 
@@ -143,14 +143,14 @@ def export(
     rows = selection or Selection()
     rows.check(chosen, keys)
     work = _Export(manager, rows, key_writer(manager, keys, passphrase), on_progress)
-    with _opened(target, private=keys is not Keys.NONE or rows.secrets) as file:
+    is_private = keys is not Keys.NONE or rows.secrets
+    opened: AbstractContextManager[IO[bytes]] = (
+        write_atomically(target, binary=True, private=is_private)
+        if isinstance(target, Path)
+        else nullcontext(target)
+    )
+    with opened as file:
         return work.write(writer(chosen, file, raw=rows.raw))
-
-
-def _opened(target: Path | IO[bytes], *, private: bool) -> AbstractContextManager[IO[bytes]]:
-    if isinstance(target, Path):
-        return write_atomically(target, binary=True, private=private)
-    return nullcontext(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Export:
             gateway = ExchangeGateway(transaction, manager.library)
             if selection.session_id and not gateway.find("sessions", [selection.session_id]):
                 raise NotFoundError(f"there is no session {selection.session_id!r}", "ota_sessions")
-            pages = Pages(gateway, self._scope())
+            pages = _Pages(gateway, self._scope())
             out.begin(header)
             for shape in selection.shapes:
                 out.table(shape)
@@ -181,13 +181,19 @@ class _Export:
         out.end(rows)
         return rows
 
-    def _write_table(self, out: Writer, pages: Pages, shape: Shape) -> int:
+    def _write_table(self, out: Writer, pages: "_Pages", shape: Shape) -> int:
         count = 0
-        write = out.row
         convert = from_row(shape, self.manager.dialect)
         what = f"{shape.name} holds a value there that no gateway wrote"
-        refusal = partial(_damaged, shape)
         hides_secrets = shape.word == "settings" and not self.selection.secrets
+
+        def refusal(row: Row) -> QueryError:
+            return QueryError(
+                f"{row_name(row, shape.columns)} of {shape.name} holds a value that no gateway "
+                "wrote",
+                remedy="look for a time or a JSON document that is malformed",
+            )
+
         for rows in pages.of(shape):
             page = list(read_rows(rows, convert, shape.columns, what, refusal))
             for values in page:
@@ -195,7 +201,7 @@ class _Export:
                     self._put_key(values)
                 elif hides_secrets and is_secret(values["key"]):
                     continue
-                write(values)
+                out.row(values)
                 count += 1
             self.on_progress(len(page))
         return count
@@ -213,8 +219,67 @@ class _Export:
         return {} if selection.session_id is None else {"session_id": selection.session_id}
 
 
-def _damaged(shape: Shape, row: Row) -> QueryError:
-    return QueryError(
-        f"{row_name(row, shape.columns)} of {shape.name} holds a value that no gateway wrote",
-        remedy="look for a time or a JSON document that is malformed",
-    )
+class _Pages:
+    """The rows of each table, page by page: no page reads what the one before has read.
+
+    The scope is ``since`` (a time in the driver's form), ``session_id``, or nothing.
+    """
+
+    def __init__(self, gateway: ExchangeGateway, scope: Mapping[str, Any]) -> None:
+        self._gateway = gateway
+        self._scope = scope
+        self._since = scope.get("since")
+
+    def of(self, shape: Shape) -> Iterator[Sequence[Row]]:
+        """Yield the pages of a table."""
+        if self._since is None or shape.word not in ("sessions", "logs", "tests"):
+            yield from self._by_key(shape, 0 if shape.word == "logs" else "")
+        elif shape.word != "logs":
+            yield from self._by_time(shape)
+            if shape.word == "sessions":
+                yield from self._earlier_sessions()
+        elif self._before_logs is not None:
+            yield from self._by_key(shape, self._before_logs)
+
+    def _by_key(self, shape: Shape, after: str | int) -> Iterator[Sequence[Row]]:
+        position = shape.columns.index(shape.key)
+        while True:
+            with skipped_keys() as keys:
+                rows = self._gateway.page(shape.word, after, PAGE, self._scope)
+            yield rows
+            if len(rows) + len(keys) < PAGE:
+                return
+            after = max([*keys, *(row[position] for row in rows[-1:])])
+
+    def _by_time(self, shape: Shape) -> Iterator[Sequence[Row]]:
+        key, created = shape.columns.index(shape.key), shape.columns.index("created_at")
+        after: dict[str, Any] = {}
+        limit = PAGE
+        while True:
+            with skipped_keys() as keys:
+                rows = self._gateway.page_since(shape.word, self._since, after, limit)
+            yield rows
+            if len(rows) + len(keys) < limit:
+                return
+            if rows:
+                after = {"created_at": rows[-1][created], "id": rows[-1][key]}
+            else:
+                limit *= 2  # all were left out, and their times are not known
+
+    def _earlier_sessions(self) -> Iterator[Sequence[Row]]:
+        """Yield the sessions created before the time that have entries since."""
+        seen = set[str]()
+        after = self._before_logs
+        while after is not None:
+            entries = self._gateway.find_earlier_sessions(self._since, after, PAGE)
+            keys = {key for _, key in entries} - seen
+            if keys:
+                seen |= keys
+                yield self._gateway.find("sessions", sorted(keys))
+            after = entries[-1][0] if len(entries) == PAGE else None
+
+    @cached_property
+    def _before_logs(self) -> int | None:
+        """The number before the first entry since the time, ``None`` where there is no entry."""
+        first = self._gateway.find_first_log(self._since)
+        return None if first is None else first - 1

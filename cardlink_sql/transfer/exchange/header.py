@@ -1,7 +1,6 @@
 """The header of a file: what it is, of which version, from where and when."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cardlink_sql.errors import ValidationError, shown
@@ -16,19 +15,6 @@ _REQUIRED: Final = ("format", "format_version")
 _FIELDS: Final = (
     *_REQUIRED, "schema_version", "exported_at", "dialect", "tables", "since", "session", "keys",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The head of a file.
-
-    Args:
-        schema_version: the id of the last migration of the database that it came from.
-        keys: how the file holds the cards' keys; empty where it holds none.
-    """
-
-    schema_version: str | None = None
-    keys: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_header(
@@ -50,8 +36,12 @@ def make_header(
     return {**made, "keys": dict(keys)} if keys else made
 
 
-def read_header(value: Any, where: str) -> Header:
-    """Check the header of a file."""
+def read_header(manager: DatabaseManager, value: Any, where: str) -> Mapping[str, Any]:
+    """Check the header of a file, whose schema the database must have.
+
+    Returns:
+        How the file holds the cards' keys; empty where it holds none.
+    """
     if not isinstance(value, dict):
         raise ValidationError(
             "the file has no header of an export", where, "its first part is the header"
@@ -73,27 +63,24 @@ def read_header(value: Any, where: str) -> Header:
             raise ValidationError(f"the field {shown(name)} is unknown", where)
     if "exported_at" in value:
         parse_time(value["exported_at"], f"{where}.exported_at")
-    keys = value.get("keys", {})
+    keys: Any = value.get("keys", {})
     if not isinstance(keys, dict):
         raise ValidationError("this is not an object", f"{where}.keys")
-    schema = value.get("schema_version")
-    if schema is not None:
-        validation.identifier(schema, f"{where}.schema_version", 255)
-    return Header(schema, keys)
+    if value.get("schema_version") is not None:
+        _check_schema(manager, value["schema_version"], f"{where}.schema_version")
+    return keys
 
 
-def check_schema(manager: DatabaseManager, header: Header, where: str) -> None:
-    """Refuse a file whose schema the database does not have."""
+def _check_schema(manager: DatabaseManager, given: Any, where: str) -> None:
+    schema = validation.identifier(given, where, 255)
     status = manager.migrator.status()
-    known = {migration.id for migration in status.applied}
-    if header.schema_version is None or header.schema_version in known:
+    if schema in {migration.id for migration in status.applied}:
         return
-    pending = header.schema_version in status.pending
     raise ValidationError(
-        f"the file has the schema {shown(header.schema_version)}, and the database "
+        f"the file has the schema {shown(schema)}, and the database "
         + (f"has {status.current}" if status.current else "has none"),
-        f"{where}.schema_version",
+        where,
         "run: cardlink-db migrate"
-        if pending
+        if schema in status.pending
         else "update cardlink-sql: the file is from a newer one",
     )

@@ -4,7 +4,6 @@ Memory is flat for jsonl, but for the keys of rows other than log entries; json 
 whole.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,17 +18,15 @@ from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker, Spool
-from cardlink_sql.transfer.exchange.conflict import Conflict, RowWriter, TableReport
-from cardlink_sql.transfer.exchange.formats import Format, format_of
-from cardlink_sql.transfer.exchange.header import check_schema, read_header
-from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_form, key_reader
+from cardlink_sql.transfer.exchange.conflict import Conflict, RowWriter, TableReport, TableWriter
+from cardlink_sql.transfer.exchange.header import read_header
+from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, Passphrase, key_reader
 from cardlink_sql.transfer.exchange.log_entries import LogWriter
 from cardlink_sql.transfer.exchange.readers import RowSource, open_source
 from cardlink_sql.transfer.exchange.references import Identities, find_missing
 from cardlink_sql.transfer.exchange.shapes import SHAPES
+from cardlink_sql.transfer.exchange.writers import Format, format_of
 from cardlink_sql.transfer.progress import OnProgress, no_progress
-
-Passphrase = Callable[[], str | None] | str | None
 
 _STEP: Final = 500
 
@@ -85,33 +82,18 @@ def import_file(
     problems = Problems(str(path))
     with open_to_read(path) as file, Spool() as spool:
         source = open_source(path, file_format or format_of(path), file)
-        form, reader = _keys_of(manager, source, keys, passphrase, f"{path}: header")
-        checked = _check(source, Checker(spool, problems, reader, form), problems, on_check)
+        where = f"{path}: header"
+        header = read_header(manager, source.header, where)
+        reader = key_reader(manager, header, passphrase, f"{where}.keys")
+        if reader is not None and reader.is_stored and keys is not Keys.STORED:
+            raise ValidationError(
+                "the keys are as a database stored them: the file is a backup",
+                f"{where}.keys",
+                "put it back with: cardlink-db restore",
+            )
+        checked = _check(source, Checker(spool, problems, reader), problems, on_check)
         work = _Import(manager, spool, checked, conflict, reader, problems, on_progress, dry_run)
         return work.run()
-
-
-def _keys_of(
-    manager: DatabaseManager,
-    source: RowSource,
-    wanted: Keys | None,
-    passphrase: Passphrase,
-    where: str,
-) -> tuple[Keys, FileKeys | None]:
-    """Check the header; return how the file holds its keys, and what reads them."""
-    header = read_header(source.header, where)
-    form = key_form(header.keys, f"{where}.keys")
-    if form is Keys.STORED and wanted is not Keys.STORED:
-        raise ValidationError(
-            "the keys are as a database stored them: the file is a backup",
-            f"{where}.keys",
-            "put it back with: cardlink-db restore",
-        )
-    check_schema(manager, header, where)
-    if form is Keys.ENCRYPTED and callable(passphrase):
-        passphrase = passphrase()
-    given = None if callable(passphrase) else passphrase
-    return form, key_reader(manager, header.keys, given, f"{where}.keys")
 
 
 def _check(
@@ -187,24 +169,24 @@ class _Import:
         return released
 
     def _write(self, gateway: ExchangeGateway, report: ImportReport) -> None:
-        rows = RowWriter(gateway, self.manager.dialect, self.conflict, self.keys)
-        created: dict[str, set[str]] = {shape.name: set() for shape in SHAPES}
+        new_sessions: set[str] = set()
         for shape in SHAPES:
-            counts = report.tables[shape.name]
-            logs = (
-                self._log_writer(gateway, created["ota_sessions"]) if shape.word == "logs" else None
-            )
+            counts, dialect = report.tables[shape.name], self.manager.dialect
+            shared = shape, gateway, dialect, self.conflict, self.keys, counts
+            writer: TableWriter = RowWriter(*shared)
+            if shape.word == "logs":
+                may_number = self._may_number(gateway)
+                writer = LogWriter(*shared, new_sessions=new_sessions, may_number=may_number)
             for batch in self.spool.batches(shape):
                 size = len(batch)
-                if logs is not None:
-                    logs.write(batch, counts)
-                else:
-                    rows.write(shape, batch, counts, created[shape.name])
+                writer.write(batch)
                 self.on_progress(size)
+            if shape.word == "sessions":
+                new_sessions = writer.created
 
-    def _log_writer(self, gateway: ExchangeGateway, new_sessions: set[str]) -> LogWriter:
-        highest, dialect = self.checked.highest, self.manager.dialect
+    def _may_number(self, gateway: ExchangeGateway) -> bool:
+        """Return whether log entries may keep their numbers."""
         # On a server the count of the numbers, once moved, cannot be rolled back.
-        is_dry = self.dry_run and dialect is not Dialect.SQLITE
-        may_number = highest > 0 and not is_dry and gateway.reserve_numbers(highest)
-        return LogWriter(gateway, dialect, self.conflict, new_sessions, may_number)
+        is_dry = self.dry_run and self.manager.dialect is not Dialect.SQLITE
+        highest = self.checked.highest
+        return highest > 0 and not is_dry and gateway.reserve_numbers(highest)

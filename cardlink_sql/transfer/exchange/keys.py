@@ -7,9 +7,8 @@ before anything is written.
 """
 
 import base64
-import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -30,6 +29,8 @@ _NONCE_OCTETS: Final = 12
 _CHECK: Final = b"cardlink-export"
 _CIPHER: Final = "AES-256-GCM"
 MIN_PASSPHRASE: Final = 8
+
+Passphrase = Callable[[], str | None] | str | None
 
 
 class Keys(StrEnum):
@@ -67,31 +68,25 @@ def key_writer(manager: DatabaseManager, keys: Keys, passphrase: str | None) -> 
 
 
 def key_reader(
-    manager: DatabaseManager, header: Mapping[str, Any], passphrase: str | None, where: str
+    manager: DatabaseManager, header: Mapping[str, Any], passphrase: Passphrase, where: str
 ) -> "FileKeys | None":
     """Return what reads the keys of a file; ``None`` where it has none."""
-    form = key_form(header, where)
+    form = validation.choice(Keys)(header.get("form"), f"{where}.form") if header else Keys.NONE
     if form is Keys.NONE:
         return None
     if form is Keys.STORED:
         return FileKeys()
     if form is Keys.PLAIN:
         return _PlainKeys(manager.keyring)
-    return _EncryptedKeys(manager.keyring, _cipher(header, passphrase, where))
-
-
-def key_form(header: Mapping[str, Any], where: str) -> Keys:
-    """Return the form in which a file holds its keys."""
-    if not header:
-        return Keys.NONE
-    form: Keys = validation.choice(Keys)(header.get("form"), f"{where}.form")
-    return form
+    given = passphrase() if callable(passphrase) else passphrase
+    return _EncryptedKeys(manager.keyring, _cipher(header, given, where))
 
 
 class FileKeys:
     """The cards' keys in one form, here as stored: writes them to a file and reads them from it."""
 
     header: Mapping[str, Any] = {"form": Keys.STORED.value}
+    is_stored = True
 
     def write(self, token: bytes, iccid: str) -> str:
         """Return a stored key in the file's form."""
@@ -108,6 +103,7 @@ class FileKeys:
 
 class _PlainKeys(FileKeys):
     header: Mapping[str, Any] = {"form": Keys.PLAIN.value}
+    is_stored = False
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
@@ -193,11 +189,10 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(value: Any, where: str) -> bytes:
+    text = _text(value, where)
     try:
-        return base64.b64decode(_text(value, where), validate=True)
-    except (binascii.Error, ValueError) as error:
-        if isinstance(error, ValidationError):
-            raise
+        return base64.b64decode(text, validate=True)
+    except ValueError:
         raise ValidationError("this is not base64", where) from None
 
 

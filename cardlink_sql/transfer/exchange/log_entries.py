@@ -7,13 +7,13 @@ otherwise the database assigns one after all others, and to the session's later 
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from cardlink_sql.dialect import Dialect
-from cardlink_sql.gateways.exchange import ExchangeGateway
-from cardlink_sql.transfer.exchange.conflict import Conflict, Meeting, TableReport
+from cardlink_sql.model.columns import driver_time
+from cardlink_sql.transfer.exchange.conflict import TableWriter
 from cardlink_sql.transfer.exchange.shapes import BY_WORD
 from cardlink_sql.transfer.exchange.values import Values, from_row
 
@@ -29,8 +29,8 @@ LogRow = list[Any]
 _Waiting = dict[tuple[Any, ...], deque[Values]]
 
 
-@dataclass
-class LogWriter:
+@dataclass(kw_only=True)
+class LogWriter(TableWriter):
     """Writes log entries in the order of the file.
 
     Args:
@@ -38,32 +38,31 @@ class LogWriter:
         may_number: whether numbers may be kept.
     """
 
-    gateway: ExchangeGateway
-    dialect: Dialect
-    rule: Conflict
     new_sessions: set[str]
     may_number: bool
 
     def __post_init__(self) -> None:
-        self._known = _KnownEntries(self.gateway, self.dialect)
-        self._meeting = Meeting(_LOGS, self.rule, bytes.__eq__)
+        # The entries that the database has of the sessions in the file, by session: the pages to
+        # come, and by identity the entries that are read and not met. They are let go when the
+        # file has come to them: where file and database have the same order, a page of each
+        # session at most is in memory.
+        self._sessions: dict[str, tuple[Iterator[list[Values]], _Waiting]] = {}
         # The sessions that have entries with numbers of the database's, which follow all others.
         self._appended: set[str] = set()
         # The number of the session's entry before, as it is in the database.
         self._last: dict[str, int] = {}
 
-    def write(self, batch: list[LogRow], report: TableReport) -> None:
-        """Write a batch of entries, each a list by column, and count what became of them."""
+    def write(self, batch: list[LogRow]) -> None:
+        """Write a batch of entries, each a list by column."""
         numbered: list[LogRow] = []
         appended: list[LogRow] = []
         asked = [row[_ID] for row in batch if row[_ID]] if self.may_number else []
         taken = self.gateway.find_taken_numbers(asked) if asked else set()
         for row in batch:
-            is_known = row[_SESSION] not in self.new_sessions
-            known = self._known.take(row) if is_known else None
+            known = None if row[_SESSION] in self.new_sessions else self._take_known(row)
             if known is not None:
                 self._last[row[_SESSION]] = known["id"]
-                self._meet(known, row, report)
+                self._meet(known, row)
             elif self._keeps_number(row, taken):
                 self._last[row[_SESSION]] = row[_ID]
                 taken.add(row[_ID])
@@ -71,7 +70,7 @@ class LogWriter:
             else:
                 self._appended.add(row[_SESSION])
                 appended.append(row)
-        report.created += len(numbered) + len(appended)
+        self.report.created += len(numbered) + len(appended)
         # In this order, so that the database's numbers follow the others.
         self.gateway.insert_logs([tuple(self._bound(row)) for row in numbered])
         self.gateway.append_logs([tuple(self._bound(row)[1:]) for row in appended])
@@ -87,34 +86,19 @@ class LogWriter:
         )
 
     def _bound(self, row: LogRow) -> LogRow:
-        row[_TIME] = _DRIVER_TIMES[self.dialect](row[_TIME])
+        row[_TIME] = driver_time(self.dialect)(datetime.fromisoformat(row[_TIME]))
         return row
 
-    def _meet(self, known: Values, row: LogRow, report: TableReport) -> None:
-        values = {name: row[_COLUMNS[name]] for name in _REST}
-        outcome = self._meeting.meet(known, values, "", report)
+    def _meet(self, known: Values, row: LogRow) -> None:
+        outcome = self.meet(known, {name: row[_COLUMNS[name]] for name in _REST})
         if outcome is not None:
             self.gateway.update("logs", {name: outcome[name] for name in ("id", *_REST)})
 
-
-@dataclass
-class _KnownEntries:
-    """The entries that the database has of the sessions in the file.
-
-    They are read page by page as the file comes to them, and let go when it has: where file
-    and database have the same order, a page of each session at most is in memory.
-    """
-
-    gateway: ExchangeGateway
-    dialect: Dialect
-    # By session: the pages to come, and by identity the entries that are read and not met.
-    sessions: dict[str, tuple[Iterator[list[Values]], _Waiting]] = field(default_factory=dict)
-
-    def take(self, row: LogRow) -> Values | None:
-        """Return the same entry; ``None`` if the database has no such entry."""
-        if row[_SESSION] not in self.sessions:
-            self.sessions[row[_SESSION]] = self._pages(row[_SESSION]), defaultdict(deque)
-        pages, waiting = self.sessions[row[_SESSION]]
+    def _take_known(self, row: LogRow) -> Values | None:
+        """Return the same entry of the database; ``None`` if it has no such entry."""
+        if row[_SESSION] not in self._sessions:
+            self._sessions[row[_SESSION]] = self._pages(row[_SESSION]), defaultdict(deque)
+        pages, waiting = self._sessions[row[_SESSION]]
         identity = tuple(row[_COLUMNS[name]] for name in _IDENTITY)
         while identity not in waiting:
             page = next(pages, None)
@@ -132,13 +116,6 @@ class _KnownEntries:
         while after is not None:
             rows = self.gateway.page("logs", after, _PAGE, {"session_id": session_id})
             after = rows[-1][_ID] if len(rows) == _PAGE else None
-            page = map(from_row(_LOGS, self.dialect), rows)
+            page = map(from_row(self.shape, self.dialect), rows)
             del rows  # a session that waits for its next entry holds nothing
             yield list(page)
-
-
-_DRIVER_TIMES: Final[dict[Dialect, Callable[[str], str]]] = {
-    Dialect.SQLITE: lambda text: text.replace("T", " "),
-    Dialect.MYSQL: lambda text: text[:26].replace("T", " "),
-    Dialect.POSTGRESQL: lambda text: text,
-}

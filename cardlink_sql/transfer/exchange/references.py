@@ -8,9 +8,9 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import shown
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.gateways.exchange import ExchangeGateway
-from cardlink_sql.transfer.exchange.checking import CheckedRows, RowReference, Spool
+from cardlink_sql.transfer.exchange.checking import CheckedRows, Spool
 from cardlink_sql.transfer.exchange.conflict import Conflict
-from cardlink_sql.transfer.exchange.shapes import BY_WORD, PSK_KEY, SHAPES, STORED_KEY, Shape
+from cardlink_sql.transfer.exchange.shapes import BY_WORD, PSK_KEY, SHAPES, STORED_KEY
 from cardlink_sql.transfer.exchange.values import Values, from_row
 
 _AT_ONCE: Final = 500
@@ -25,15 +25,11 @@ def find_missing(gateway: ExchangeGateway, checked: CheckedRows, problems: Probl
         for start in range(0, len(outside), _AT_ONCE):
             keys = outside[start : start + _AT_ONCE]
             known = {row[position] for row in gateway.find(shape.word, keys)}
-            for key in keys:
-                if key not in known:
-                    _note_missing(shape, key, references[key], problems)
-
-
-def _note_missing(shape: Shape, key: str, reference: RowReference, problems: Problems) -> None:
-    more = f"; {reference.count - 1} more rows refer to it" if reference.count > 1 else ""
-    what = f"neither the file nor the database has {shown(key)} in {shape.name}{more}"
-    problems.add(what, reference.place, reference.line)
+            for key in (key for key in keys if key not in known):
+                first = references[key]
+                more = f"; {first.count - 1} more rows refer to it" if first.count > 1 else ""
+                what = f"neither the file nor the database has {shown(key)} in {shape.name}{more}"
+                problems.add(what, first.place, first.line)
 
 
 @dataclass(frozen=True, slots=True)

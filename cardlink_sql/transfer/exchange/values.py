@@ -109,13 +109,12 @@ def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def to_row(shape: Shape, dialect: Dialect) -> Callable[[Values], Values]:
     """Return what turns checked values of every field into the driver's, by column."""
     bind = binders(shape.table, dialect)
-    times = {c.name for c in shape.table.columns if isinstance(c.type, UTCDateTime)}
 
     def convert(values: Values) -> Values:
         row = {}
         for name in shape.columns:
             value = values[name]
-            if name in times and value is not None:
+            if name in shape.times and value is not None:
                 value = datetime.fromisoformat(value)
             row[name] = bind[name](value)
         return row

@@ -1,4 +1,4 @@
-"""Writes the rows of an export, one at a time, in each format.
+"""The formats of a file, and what writes the rows of an export in each, one at a time.
 
 json and yaml
     One object: ``header``, then a list for each table. A YAML file ends in ``...``, so that one
@@ -15,17 +15,51 @@ import csv
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Final, Protocol
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Final
 
+from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.strict_yaml import write_yaml
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
-from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.shapes import Shape
 from cardlink_sql.transfer.exchange.values import Values
 
 
-class Writer(Protocol):
+class Format(StrEnum):
+    """How a file is written."""
+
+    JSON = "json"
+    YAML = "yaml"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+_ALIASES: Final = {"yml": "yaml", "ndjson": "jsonl"}
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that the file's name indicates.
+
+    Raises:
+        ValidationError: the name shows none.
+    """
+    ending = path.suffix.lower().removeprefix(".")
+    try:
+        return Format(_ALIASES.get(ending, ending))
+    except ValueError:
+        raise ValidationError(
+            f"the name {path.name!r} does not show the format",
+            "format",
+            f"choose one of {', '.join(Format)}",
+        ) from None
+
+
+class Writer:
     """The writer of a format: the header, tables in turn with their rows, the end."""
+
+    def __init__(self, file: IO[bytes], encoding: str = "utf-8") -> None:
+        self._file = codecs.getwriter(encoding)(file)
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Write the header."""
@@ -42,86 +76,80 @@ class Writer(Protocol):
 
 def writer(chosen: Format, file: IO[bytes], *, raw: bool = False) -> Writer:
     """Return the writer of a format; ``raw`` leaves the text of CSV as it is."""
-    made: Writer = CsvWriter(file, raw=raw) if chosen is Format.CSV else _WRITERS[chosen](file)
-    return made
-
-
-def _text_writer(file: IO[bytes]) -> Callable[[str], None]:
-    return codecs.getwriter("utf-8")(file).write
+    match chosen:
+        case Format.JSON:
+            return JsonWriter(file)
+        case Format.YAML:
+            return YamlWriter(file)
+        case Format.JSONL:
+            return JsonLinesWriter(file)
+        case Format.CSV:
+            return CsvWriter(file, raw=raw)
 
 
 # JSON on one line, all letters as they are.
 to_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-class JsonLinesWriter:
+class JsonLinesWriter(Writer):
     """JSON lines."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._write = file.write
-        self._head = ""
+    _head = ""
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        self._line(to_json({"header": header}))
+        self._file.write(f"{to_json({'header': header})}\n")
 
     def table(self, shape: Shape) -> None:
         self._head = f'{{"table": "{shape.name}", '
 
     def row(self, values: Values) -> None:
-        self._line(self._head + to_json(values)[1:])
+        self._file.write(f"{self._head}{to_json(values)[1:]}\n")
 
     def end(self, rows: Mapping[str, int]) -> None:
-        self._line(to_json({"trailer": {"rows": rows}}))
-
-    def _line(self, text: str) -> None:
-        self._write(f"{text}\n".encode())
+        self._file.write(f"{to_json({'trailer': {'rows': rows}})}\n")
 
 
-class JsonWriter:
+class JsonWriter(Writer):
     """One JSON object, a row on each line."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._text = _text_writer(file)
-        self._before_row = ""
-        self._close = ""
+    _before_row = ""
+    _close = ""
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        self._text(f'{{\n"header": {to_json(header)}')
+        self._file.write(f'{{\n"header": {to_json(header)}')
 
     def table(self, shape: Shape) -> None:
-        self._text(f'{self._close},\n"{shape.name}": [')
+        self._file.write(f'{self._close},\n"{shape.name}": [')
         self._before_row, self._close = "\n", "]"
 
     def row(self, values: Values) -> None:
-        self._text(f"{self._before_row}  {to_json(values)}")
+        self._file.write(f"{self._before_row}  {to_json(values)}")
         self._before_row, self._close = ",\n", "\n]"
 
     def end(self, rows: Mapping[str, int]) -> None:
-        self._text(f"{self._close}\n}}\n")
+        self._file.write(f"{self._close}\n}}\n")
 
 
-class YamlWriter:
+class YamlWriter(Writer):
     """One YAML mapping in block style."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._text = _text_writer(file)
-        self._empty = ""
+    _empty = ""
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        self._text(write_yaml({"header": dict(header)}))
+        self._file.write(write_yaml({"header": dict(header)}))
 
     def table(self, shape: Shape) -> None:
-        self._text(f"{self._empty}{shape.name}:")
+        self._file.write(f"{self._empty}{shape.name}:")
         self._empty = " []\n"
 
     def row(self, values: Values) -> None:
         if self._empty == " []\n":
-            self._text("\n")
+            self._file.write("\n")
         self._empty = ""
-        self._text(write_yaml([values]))
+        self._file.write(write_yaml([values]))
 
     def end(self, rows: Mapping[str, int]) -> None:
-        self._text(f"{self._empty}...\n")
+        self._file.write(f"{self._empty}...\n")
 
 
 # What a spreadsheet runs as a formula, the wide forms included, and what it drops before one.
@@ -130,7 +158,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 _NUMBER: Final = re.compile(r"[\d\s.,:/%+-]*(?:[eE][\d+-]*)?")
 
 
-class CsvWriter:
+class CsvWriter(Writer):
     """CSV after RFC 4180 for a spreadsheet: UTF-8 with its mark, every text in quotes.
 
     A number is a number and a time, without its zone, a time in UTC. Text that a spreadsheet
@@ -139,13 +167,12 @@ class CsvWriter:
     """
 
     def __init__(self, file: IO[bytes], *, raw: bool) -> None:
-        text = codecs.getwriter("utf-8-sig")(file)
-        self._write = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n").writerow
+        super().__init__(file, "utf-8-sig")
+        self._write = csv.writer(
+            self._file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n"
+        ).writerow
         self._text_of = str if raw else harmless
         self._forms: dict[str, Any] = {}
-
-    def begin(self, header: Mapping[str, Any]) -> None:
-        pass
 
     def table(self, shape: Shape) -> None:
         forms = {
@@ -162,9 +189,6 @@ class CsvWriter:
             ]
         )
 
-    def end(self, rows: Mapping[str, int]) -> None:
-        pass
-
 
 def _cell_of(kind: Any, text_of: Callable[[str], str]) -> Any:
     if isinstance(kind, UTCDateTime):
@@ -179,10 +203,3 @@ def harmless(text: str) -> str:
     if text.startswith(_FORMULA) or (text and _NUMBER.fullmatch(text)):
         return f"'{text}"
     return text
-
-
-_WRITERS: Final[Mapping[Format, Any]] = {
-    Format.JSON: JsonWriter,
-    Format.YAML: YamlWriter,
-    Format.JSONL: JsonLinesWriter,
-}
