@@ -311,7 +311,7 @@ ANSWERS = {
     ),
     "a count without a filter": Mutation(
         "common/sessions.sql", "count_old",
-        "WHERE status IN ('completed', 'failed', 'timeout')\n  AND created_at", "WHERE created_at",
+        "WHERE status NOT IN ('pending', 'active')\n  AND created_at", "WHERE created_at",
         "answers", "and sessions.find_old returns",
     ),
     "a filter that only the list has": Mutation(

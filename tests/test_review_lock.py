@@ -107,9 +107,9 @@ REASONS = [
     ),
     (
         "sqlite/sessions.sql",
-        r"(-- The first sessions that were created.*\n)",
+        r"(-- A session ends as :status.*\n)",
         r"\1-- allow-scan: it does not\n",
-        "sessions.find_old: none of its plans reads or sorts a whole",
+        "sessions.end_session: none of its plans reads or sorts a whole",
     ),
 ]
 

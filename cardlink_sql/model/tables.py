@@ -7,6 +7,7 @@ Names of constraints and indexes follow one convention on all backends.
 
 import json
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -34,6 +35,14 @@ from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from cardlink_sql.model import times
+from cardlink_sql.model.choices import (
+    CardType,
+    DeviceType,
+    Direction,
+    SessionStatus,
+    SessionType,
+    TestStatus,
+)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -124,8 +133,8 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, *values: str) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
+def _one_of(column: str, choices: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{choice}'" for choice in choices)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
@@ -148,7 +157,7 @@ devices = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     PrimaryKeyConstraint("id"),
-    _one_of("device_type", "phone", "modem"),
+    _one_of("device_type", DeviceType),
     Index(None, "device_type"),
     Index(None, "iccid"),
     Index(None, "last_seen"),
@@ -171,7 +180,7 @@ card_profiles = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     PrimaryKeyConstraint("iccid"),
-    _one_of("card_type", "UICC", "USIM", "eUICC", "ISIM"),
+    _one_of("card_type", CardType),
     UniqueConstraint("psk_identity"),
     Index(None, "card_type"),
 )
@@ -197,8 +206,8 @@ ota_sessions = Table(
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
-    _one_of("session_type", "triggered", "polled"),
-    _one_of("status", "pending", "active", "completed", "failed", "timeout"),
+    _one_of("session_type", SessionType),
+    _one_of("status", SessionStatus),
     CheckConstraint("duration_ms >= 0", name="duration_ms"),
     # Newest first by device, card and status, without a sort.
     Index(None, "device_id", "created_at", "id"),
@@ -222,7 +231,7 @@ comm_logs = Table(
     Column("status_message", String(128)),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["session_id"], ["ota_sessions.id"], ondelete="CASCADE"),
-    _one_of("direction", "command", "response"),
+    _one_of("direction", Direction),
     # A session's log in the order of writing. Every further B-tree would slow the writing of APDUs
     # by a third or more; only PostgreSQL's BRIN, a range of times for each 128 pages, is nearly
     # free.
@@ -253,7 +262,7 @@ test_results = Table(
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
-    _one_of("status", "passed", "failed", "skipped", "error"),
+    _one_of("status", TestStatus),
     CheckConstraint("duration_ms >= 0", name="duration_ms"),
     # The runs with their starts, only from the index.
     Index(None, "run_id", "started_at"),

@@ -203,7 +203,7 @@ SELECT
   id,
   created_at
 FROM ota_sessions
-WHERE status IN ('completed', 'failed', 'timeout')
+WHERE status NOT IN ('pending', 'active')
   AND created_at < :before
   AND COALESCE(ended_at, updated_at) < :before
   AND created_at >= :created_at                -- when: created_at, id
@@ -215,7 +215,7 @@ LIMIT :limit;
 -- How many sessions find_old would return without a limit.
 SELECT COUNT(*)
 FROM ota_sessions
-WHERE status IN ('completed', 'failed', 'timeout')
+WHERE status NOT IN ('pending', 'active')
   AND created_at < :before
   AND COALESCE(ended_at, updated_at) < :before;
 
@@ -233,7 +233,7 @@ WHERE session_id IN (:session_ids)
 -- list: ids
 DELETE FROM ota_sessions
 WHERE id IN (:ids)
-  AND status IN ('completed', 'failed', 'timeout');
+  AND status NOT IN ('pending', 'active');
 
 -- name: get_statistics :one
 -- Figures of the sessions created since a time; the success rate is over all that ended.
@@ -248,7 +248,7 @@ SELECT
   COUNT(CASE WHEN status = 'timeout' THEN 1 END) AS timeout,
   AVG(duration_ms * 1e0) AS avg_duration_ms,
   COUNT(CASE WHEN status = 'completed' THEN 1 END) * 1e0
-  / NULLIF(COUNT(CASE WHEN status IN ('completed', 'failed', 'timeout') THEN 1 END), 0)
+  / NULLIF(COUNT(CASE WHEN status NOT IN ('pending', 'active') THEN 1 END), 0)
     AS success_rate
 FROM ota_sessions
 WHERE created_at >= :since;

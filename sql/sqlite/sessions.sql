@@ -110,30 +110,6 @@ WHERE status IN ('pending', 'active')
   AND updated_at < :before
 ORDER BY created_at DESC, id DESC;
 
--- name: find_old :many
--- The first sessions that were created and have ended before a time, or the next after the last
--- found. A session that ended without saying when is as old as its last change.
--- differs: + keeps SQLite off the index on status, where it would sort all that have ended
-SELECT
-  id,
-  created_at
-FROM ota_sessions
-WHERE +status IN ('completed', 'failed', 'timeout')
-  AND created_at < :before
-  AND COALESCE(ended_at, updated_at) < :before
-  AND created_at >= :created_at                -- when: created_at, id
-  AND (created_at > :created_at OR id > :id)   -- when: created_at, id
-ORDER BY created_at, id
-LIMIT :limit;
-
--- name: delete_many :exec
--- The sessions with these ids that have ended, gone, and what is left of their logs.
--- differs: + keeps SQLite off the index on status, where it would look at all that have ended
--- list: ids
-DELETE FROM ota_sessions
-WHERE id IN (:ids)
-  AND +status IN ('completed', 'failed', 'timeout');
-
 -- name: lock :one
 -- The session with this key, which nobody else may change, log to or delete until the transaction ends.
 -- It waits for those who do.
