@@ -28,9 +28,9 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder, warn_skipped
 from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
-from cardlink_sql.schema.migrator.backend import migration_backend
+from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
 from cardlink_sql.schema.migrator.files import read_migrations
-from cardlink_sql.schema.migrator.journal import Journal
+from cardlink_sql.schema.migrator.journal import JournalEntry, write_entry
 from cardlink_sql.schema.migrator.sqltext import split
 from tests.conftest import (
     MIGRATIONS,
@@ -377,15 +377,14 @@ def test_rows_without_their_journal_are_not_kept(
 ) -> None:
     sql = "CREATE TABLE one (a INTEGER);\nINSERT INTO one VALUES (1);"
     site.write({"0001_one.sql": _without_transaction(site.dialect, sql)})
-    write = Journal.done
 
-    def break_at_the_rows(self: Journal, *arguments: Any) -> None:
-        write(self, *arguments)
-        if arguments[-1].number == 2:
+    def break_at_the_rows(backend: MigrationBackend, entry: JournalEntry) -> None:
+        write_entry(backend, entry)
+        if entry.statements_done == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "done", break_at_the_rows)
+        patch.setattr("cardlink_sql.schema.migrator.run.write_entry", break_at_the_rows)
         with pytest.raises(KeyboardInterrupt):
             site.migrate()
     assert site.run("SELECT a FROM one") == []

@@ -42,6 +42,7 @@ class MigrationBackend:
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
+        self.driver = backend_of(self.dialect)
         self._statements = InternalStatements(self.dialect, connection)
 
     @contextmanager
@@ -50,10 +51,10 @@ class MigrationBackend:
 
         Inside another one it does nothing: that one commits or rolls back.
         """
-        if backend_of(self.dialect).in_transaction(self.connection):
+        if self.driver.in_transaction(self.connection):
             yield
             return
-        self.connection.cursor().execute(backend_of(self.dialect).begin)
+        self.connection.cursor().execute(self.driver.begin)
         try:
             yield
             self.connection.commit()
@@ -192,7 +193,7 @@ class MigrationBackend:
         """Run all statements of a migration inside the transaction that is open."""
         for statement in migration.statements(direction):
             self.run(statement)
-        if not backend_of(self.dialect).in_transaction(self.connection):
+        if not self.driver.in_transaction(self.connection):
             raise MigrationError(
                 "a statement ended the transaction, so what ran before it is committed",
                 migration.where,

@@ -17,10 +17,10 @@ def message(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def code(error: BaseException | None) -> Any:
+def code(error: Exception) -> Any:
     """Return MySQL's error number or PostgreSQL's SQLSTATE; None if there is none."""
     # PyMySQL's errors have a SQLSTATE too, but it does not distinguish an index from a table.
-    match error.args if error is not None else ():
+    match error.args:
         case (int() as number, *_):
             return number
     return getattr(error, "sqlstate", None)

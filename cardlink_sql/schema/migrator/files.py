@@ -21,7 +21,7 @@ from yoyo.topologicalsort import CycleError
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.queries.resources import warn_skipped
-from cardlink_sql.schema.migrator import sqltext
+from cardlink_sql.schema.migrator import driver, sqltext
 
 Direction = Literal["apply", "rollback"]
 
@@ -32,11 +32,13 @@ _WRITTEN_RIGHT: Final = re.compile(r"\s*--\s*(depends:.*|transactional:\s*(true|
 
 
 class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, callers never see it
-    """Raised when the driver or the server refuses a statement (``__cause__``)."""
+    """Raised when the driver or the server refuses a statement with an error, the cause."""
 
-    def __init__(self, statement: "MigrationStatement") -> None:
+    def __init__(self, statement: "MigrationStatement", cause: Exception) -> None:
         super().__init__(statement.where)
         self.statement = statement
+        self.cause = cause
+        self.what = driver.message(cause)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class MigrationStatement:
             if cursor.description:
                 cursor.fetchall()
         except (connection.Error, connection.Warning) as error:
-            raise StatementFailed(self) from error
+            raise StatementFailed(self, error) from error
         finally:
             cursor.close()
 

@@ -4,7 +4,6 @@ import re
 from contextlib import suppress
 from typing import Any, Final
 
-from cardlink_sql.database.backend import backend_of
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.schema.migrator.backend import MigrationBackend, ServerLock
@@ -51,7 +50,7 @@ class PostgreSQL(MigrationBackend):
         try:
             super().run(statement)
         except StatementFailed:
-            if not backend_of(self.dialect).in_transaction(self.connection):
+            if not self.driver.in_transaction(self.connection):
                 self._set_search_path(self._own_path)
             raise
         self._path = self._search_path()

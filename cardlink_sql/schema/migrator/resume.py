@@ -3,10 +3,8 @@
 import re
 from typing import Final
 
-from cardlink_sql.database.internal import text_to_paste
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.schema.migrator import driver
-from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.bookkeeping import JOURNAL_TABLE
 from cardlink_sql.schema.migrator.files import (
     Direction,
@@ -71,27 +69,13 @@ def check(entry: JournalEntry, migration: SQLMigration, direction: Direction) ->
         raise _undecided(migration, cut_off[0])
 
 
-def took_effect(statement: MigrationStatement, error: BaseException | None) -> bool:
+def took_effect(statement: MigrationStatement, error: Exception) -> bool:
     """Return whether the error of a repeated statement shows that its first run took effect."""
     code = driver.code(error)
     word = statement.code.split(maxsplit=1)[0].upper()
     number, words = _MARIADB_DUPLICATE_FOREIGN_KEY
-    exists = code in _EXISTS or (code == number and words in driver.message(error or Exception()))
+    exists = code in _EXISTS or (code == number and words in driver.message(error))
     return (word in ("CREATE", "ALTER") and exists) or (word in ("DROP", "ALTER") and code in _GONE)
-
-
-def clear_away(backend: MigrationBackend, statement: MigrationStatement) -> None:
-    """Drop the invalid index that a failed CREATE INDEX CONCURRENTLY leaves on PostgreSQL."""
-    for schema, index in backend.invalid_indexes(statement):
-        backend.send("drop_index", schema=schema, index=index)
-
-
-def leftovers(backend: MigrationBackend, statement: MigrationStatement) -> list[str]:
-    """Return the statements that drop what :func:`clear_away` would."""
-    return [
-        text_to_paste(backend.dialect, "migrations.drop_index", schema=schema, index=index)
-        for schema, index in backend.invalid_indexes(statement)
-    ]
 
 
 def _undecided(migration: SQLMigration, statement: MigrationStatement) -> MigrationError:

@@ -1,13 +1,13 @@
 """Running one migration: in one transaction, or statement by statement with the journal."""
 
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.faults import CONFLICTS, error_for
+from cardlink_sql.database.internal import text_to_paste
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.errors import MigrationError
-from cardlink_sql.schema.migrator import driver, resume
+from cardlink_sql.schema.migrator import resume
 from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import (
     Direction,
@@ -15,7 +15,7 @@ from cardlink_sql.schema.migrator.files import (
     SQLMigration,
     StatementFailed,
 )
-from cardlink_sql.schema.migrator.journal import Journal, JournalEntry
+from cardlink_sql.schema.migrator.journal import JournalEntry, entry_after, write_entry
 
 _AGAIN = {"apply": "migrate", "rollback": "roll back"}
 
@@ -28,46 +28,37 @@ def run(
 ) -> None:
     """Apply a migration or roll it back, and record it; ``entry`` is its row in the journal."""
     backend.start()
-    if backend.has_transactional_ddl and migration.use_transactions:
-        _in_one_transaction(backend, migration, direction)
-    else:
+    if not (backend.has_transactional_ddl and migration.use_transactions):
         _ByStatement(backend, migration, direction, entry).run()
-
-
-def _in_one_transaction(
-    backend: MigrationBackend, migration: SQLMigration, direction: Direction
-) -> None:
+        return
     try:
         with backend.transaction():
             backend.run_whole(migration, direction)
-            _record(backend, migration, direction)
-            if direction == "apply":
-                Journal(backend).record(migration)
+            record(backend, migration, direction)
     except StatementFailed as failure:
-        kept = "nothing of this migration was kept"
-        again = f"{_AGAIN[direction]} again"
-        advice = _advice(backend, failure, again) or f"correct the file and {again}"
-        what = driver.message(failure.__cause__ or failure)
-        raise MigrationError(
-            what, failure.statement.where, f"{kept}; {advice}"
-        ) from failure.__cause__
+        advice = _advice(backend, failure, "the file", _AGAIN[direction])
+        remedy = f"nothing of this migration was kept; {advice}"
+        raise MigrationError(failure.what, failure.statement.where, remedy) from failure.cause
 
 
-def _advice(backend: MigrationBackend, failure: StatementFailed, again: str) -> str | None:
-    """Return what to do about a lock that others hold; None if the statement is at fault."""
-    cause: Any = failure.__cause__
-    if backend_of(backend.dialect).diagnose(cause)[0] not in CONFLICTS:
-        return None
+def record(backend: MigrationBackend, migration: SQLMigration, direction: Direction) -> None:
+    """Record that a whole migration was applied or rolled back."""
+    backend.record(migration, direction)
+    if direction == "apply":
+        done = len(migration.apply_statements)
+        write_entry(backend, entry_after(migration, direction, done))
+    else:
+        backend.send("delete_journal", migration_id=migration.id)
+
+
+def _advice(backend: MigrationBackend, failure: StatementFailed, faulty: str, again: str) -> str:
+    """Return what to do about a lock that others hold, or about a faulty statement."""
+    if backend.driver.diagnose(failure.cause)[0] not in CONFLICTS:
+        return f"correct {faulty} and {again} again"
     return (
         f"the statement waited for a lock, and is not at fault: {backend.lock_holders()}; "
-        f"end that session or wait for it, and {again}"
+        f"end that session or wait for it, and {again} again"
     )
-
-
-def _record(backend: MigrationBackend, migration: SQLMigration, direction: Direction) -> None:
-    backend.record(migration, direction)
-    if direction == "rollback":
-        Journal(backend).forget(migration)
 
 
 class _ByStatement:
@@ -81,42 +72,38 @@ class _ByStatement:
         entry: JournalEntry | None,
     ) -> None:
         self._backend = backend
-        self._journal = Journal(backend)
         self._migration = migration
         self._direction = direction
         self._statements = migration.statements(direction)
         if entry is not None and entry.direction == direction:
             resume.check(entry, migration, direction)
-            self._entry = entry
         else:
-            self._entry = self._journal.begin(migration, direction)
+            entry = entry_after(migration, direction, 0)
+            write_entry(backend, entry)
+        self._done = entry.statements_done
+        self._uncertain = entry.statement_started if entry.is_uncertain else None
 
     def run(self) -> None:
-        for statement in self._statements[: self._entry.statements_done]:
+        for statement in self._statements[: self._done]:
             if resume.is_setting(statement):  # of a session that has ended
                 self._backend.run(statement)
-        for statement in self._statements[self._entry.statements_done :]:
+        for statement in self._statements[self._done :]:
             if self._backend.shares_transaction(statement):
-                self._run_with_entry(statement)
+                once = partial(self._run_with_entry, statement)
+                run_again(once, PATIENT_ATTEMPTS, PATIENT_SECONDS)
             else:
                 self._run_alone(statement)
         with self._backend.transaction():
-            _record(self._backend, self._migration, self._direction)
-            if self._direction == "apply":
-                self._journal.complete(self._migration)
+            record(self._backend, self._migration, self._direction)
 
     def _run_with_entry(self, statement: MigrationStatement) -> None:
-        once = partial(self._try_with_entry, statement)
-        run_again(once, PATIENT_ATTEMPTS, PATIENT_SECONDS)
-
-    def _try_with_entry(self, statement: MigrationStatement) -> None:
         try:
             with self._backend.transaction():
                 self._backend.run(statement)
-                self._journal.done(self._migration, self._direction, statement)
+                self._write_done(statement)
         except (StatementFailed, self._backend.connection.Error) as failure:
-            cause: Any = failure.__cause__ or failure
-            fault = backend_of(self._backend.dialect).diagnose(cause)[0]
+            cause = getattr(failure, "cause", failure)
+            fault = self._backend.driver.diagnose(cause)[0]
             if fault in CONFLICTS:  # a Galera cluster's may come at the COMMIT
                 raise error_for(fault, None, statement.where) from cause
             if not isinstance(failure, StatementFailed):
@@ -124,37 +111,45 @@ class _ByStatement:
             raise self._failed(failure) from cause
 
     def _run_alone(self, statement: MigrationStatement) -> None:
-        was_started = statement.number == self._entry.statement_started
-        is_uncertain = was_started and self._entry.is_uncertain
-        resume.clear_away(self._backend, statement)
-        self._journal.started(self._migration, statement)
+        for schema, index in self._backend.invalid_indexes(statement):
+            self._backend.send("drop_index", schema=schema, index=index)
+        started = self._entry_before(statement)
+        write_entry(self._backend, replace(started, started_checksum=statement.checksum))
+        is_uncertain = statement.number == self._uncertain
         try:
             self._backend.run(statement)
         except StatementFailed as failure:
-            if not (is_uncertain and resume.took_effect(statement, failure.__cause__)):
-                raise self._failed(failure, is_uncertain=is_uncertain) from failure.__cause__
-        self._journal.done(self._migration, self._direction, statement)
+            if not (is_uncertain and resume.took_effect(statement, failure.cause)):
+                raise self._failed(failure, is_uncertain=is_uncertain) from failure.cause
+        self._write_done(statement)
+
+    def _write_done(self, statement: MigrationStatement) -> None:
+        done = entry_after(self._migration, self._direction, statement.number)
+        write_entry(self._backend, done)
+
+    def _entry_before(self, statement: MigrationStatement) -> JournalEntry:
+        done = entry_after(self._migration, self._direction, statement.number - 1)
+        return replace(done, statement_started=statement.number)
 
     def _failed(self, failure: StatementFailed, *, is_uncertain: bool = False) -> MigrationError:
-        statement = failure.statement
-        what = driver.message(failure.__cause__ or failure)
+        statement, again = failure.statement, _AGAIN[self._direction]
         done = self._statements[: statement.number - 1]
         lines = ", ".join(earlier.line for earlier in done)
         kept = f"the statements of lines {lines} are committed and stay; " if done else ""
-        again = _AGAIN[self._direction]
         try:
             # The statement stays uncertain: this error may not be about its first run.
             if not is_uncertain:
-                self._journal.failed(self._migration, statement, what)
+                refused = replace(self._entry_before(statement), error=failure.what)
+                write_entry(self._backend, refused)
         except self._backend.connection.Error:
             advice = f"the connection is lost; {again} again to find out whether it took effect"
         else:
-            advice = _advice(self._backend, failure, f"{again} again") or (
-                f"correct this one and {again} again"
-            )
+            advice = _advice(self._backend, failure, "this one", again)
             advice += ": it continues at this statement"
-            for undo in resume.leftovers(self._backend, statement):
+            for schema, index in self._backend.invalid_indexes(statement):
+                names = {"schema": schema, "index": index}
+                undo = text_to_paste(self._backend.dialect, "migrations.drop_index", **names)
                 advice += (
                     f"; its invalid index is left, which {again} drops first, as does: {undo};"
                 )
-        return MigrationError(what, statement.where, kept + advice)
+        return MigrationError(failure.what, statement.where, kept + advice)

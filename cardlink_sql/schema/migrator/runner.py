@@ -21,8 +21,7 @@ from cardlink_sql.schema.migrator import driver, locks
 from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES, MIGRATION_TABLE
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
-from cardlink_sql.schema.migrator.journal import Journal
-from cardlink_sql.schema.migrator.run import run
+from cardlink_sql.schema.migrator.run import record, run
 from cardlink_sql.schema.migrator.state import (
     MigrationStatus,
     PlannedMigration,
@@ -137,8 +136,7 @@ class Migrator:
             backend.create_bookkeeping()
             with backend.transaction():
                 for migration in going:
-                    backend.record(migration, "apply")
-                    Journal(backend).record(migration)
+                    record(backend, migration, "apply")
             return [migration.id for migration in going]
 
     def status(self) -> MigrationStatus:

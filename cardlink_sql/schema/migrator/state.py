@@ -10,7 +10,7 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.schema.migrator import bookkeeping, table_locks
 from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration
-from cardlink_sql.schema.migrator.journal import Journal, JournalEntry
+from cardlink_sql.schema.migrator.journal import JournalEntry, read_journal
 from cardlink_sql.schema.migrator.kinds import tables_of_indexes
 
 _UNDO = f"or undo its statements by hand and delete its row from {bookkeeping.JOURNAL_TABLE}"
@@ -253,7 +253,7 @@ def read_state(backend: MigrationBackend, files: list[SQLMigration]) -> State:
         name: AppliedMigration(name, _as_utc(moment), who.get(name))
         for name, moment in backend.send("read_applied").fetchall()
     }
-    journal = Journal(backend).read() if bookkeeping.JOURNAL_TABLE in present else {}
+    journal = read_journal(backend) if bookkeeping.JOURNAL_TABLE in present else {}
     return State(files, applied, journal)
 
 

@@ -103,32 +103,6 @@ WHERE migration_id = :migration_id;
 -- Write the row of a migration.
 INSERT INTO cardlink_migration_journal
     (migration_id, direction, checksum, statements, statements_done, done_checksum,
-     updated_at_utc)
+     statement_started, started_checksum, error, updated_at_utc)
 VALUES (:migration_id, :direction, :checksum, :statements, :statements_done, :done_checksum,
-        :now);
-
--- name: journal_started :exec
--- A statement is about to run.
-UPDATE cardlink_migration_journal
-SET statement_started = :number, started_checksum = :started_checksum, error = NULL,
-    updated_at_utc = :now
-WHERE migration_id = :migration_id;
-
--- name: journal_done :exec
--- The statements up to this one have run.
-UPDATE cardlink_migration_journal
-SET statements_done = :number, done_checksum = :done_checksum, statement_started = NULL,
-    started_checksum = NULL, error = NULL, updated_at_utc = :now
-WHERE migration_id = :migration_id;
-
--- name: journal_failed :exec
--- The server refused a statement, so it took no effect.
-UPDATE cardlink_migration_journal
-SET statement_started = :number, error = :error, updated_at_utc = :now
-WHERE migration_id = :migration_id;
-
--- name: journal_complete :exec
--- The checksum of the file as it was when its last statement had run.
-UPDATE cardlink_migration_journal
-SET checksum = :checksum, statements = :statements, updated_at_utc = :now
-WHERE migration_id = :migration_id;
+        :statement_started, :started_checksum, :error, :now);
