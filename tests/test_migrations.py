@@ -631,11 +631,10 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
     pooled = site.engine.raw_connection()
     if site.dialect is SQLITE:
         file = Path(str(site.config.engine_url.database))
-        lock: locks.MigrationLock | None = locks.FileLock(file)
+        lock: locks.MigrationLock = locks.FileLock(file)
         named = f"process {os.getpid()} on {socket.gethostname()}, since 20"
     else:
-        backend = migration_backend(site.dialect, pooled.driver_connection)
-        lock = backend.lock()
+        lock = migration_backend(site.dialect, pooled.driver_connection)
         user = site.engine.url.username
         number = "CONNECTION_ID()" if site.dialect is MYSQL else "pg_backend_pid()"
         cursor = pooled.cursor()

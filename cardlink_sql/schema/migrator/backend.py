@@ -11,9 +11,7 @@ import re
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
 from typing import Any, ClassVar, Final
 
@@ -23,8 +21,8 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import bookkeeping
-from cardlink_sql.schema.migrator.files import MigrationStatement
-from cardlink_sql.schema.migrator.locks import MigrationLock, held
+from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
+from cardlink_sql.schema.migrator.locks import held
 
 _NAME_LENGTH: Final = 255
 # How many sessions to name; the one in its transaction for longest is the likeliest.
@@ -36,7 +34,6 @@ class MigrationBackend:
 
     dialect: ClassVar[Dialect]
     has_transactional_ddl: ClassVar[bool] = True
-    ends_a_session: ClassVar[str] = ""
     # Statements that can commit together with their entry in the journal.
     shares: ClassVar[re.Pattern[str]]
 
@@ -69,15 +66,14 @@ class MigrationBackend:
 
     def send(self, title: str, **given: Any) -> Any:
         """Send a statement of ``sql/internal/*/migrations.sql`` and return the driver's cursor."""
-        bound = {name: self._bind(value) for name, value in given.items()}
-        return self._statements.execute(f"migrations.{title}", **bound)
+        return self._statements.execute(f"migrations.{title}", **given)
 
     def record(self, migration: Any, direction: str) -> None:
         """Record that a migration was applied or rolled back, and by which user.
 
         It makes no DNS query, and works for a user without a name.
         """
-        now = times.utc_now()
+        now = self.now()
         self.send(
             "write_log",
             id=str(uuid.uuid4()),
@@ -99,23 +95,20 @@ class MigrationBackend:
         """Return whether a statement can be committed together with its entry in the journal."""
         return self.shares.match(statement.code) is not None
 
-    def lock(self) -> MigrationLock | None:
-        """Return the server's lock, for the connection that migrates; SQLite's is a file."""
-        return None
+    def try_acquire(self) -> bool:
+        """Take the lock of the server if it is free; SQLite's is a file."""
+        return True
+
+    def release(self) -> None:
+        """Free the lock."""
+
+    def holder(self) -> str:
+        """Return a description of the lock's holder."""
+        return ""
 
     def locked(self, timeout: float) -> AbstractContextManager[None]:
         """Hold the server's lock in a block, after waiting for it for so many seconds at most."""
-        lock = self.lock()
-        return nullcontext() if lock is None else held(lock, timeout)
-
-    def cluster_lock(self, keeper: "MigrationBackend") -> MigrationLock:
-        """Return the lock of the cluster that :meth:`join_cluster` found.
-
-        Args:
-            keeper: of another connection, which the lock keeps busy: a DDL statement commits its
-                connection's work.
-        """
-        raise NotImplementedError
+        return held(self, timeout)
 
     def invalid_indexes(self, statement: MigrationStatement) -> list[Any]:
         """Return schema and name of the indexes that a statement left invalid, where one can."""
@@ -123,20 +116,8 @@ class MigrationBackend:
         return []
 
     def lock_holders(self) -> str:
-        """Return who may hold the lock that a statement waited for, and how to end each session."""
-        if not self.ends_a_session:
-            return "another program holds it"
-        try:
-            rows = self.send("open_transactions").fetchall()
-        except self.connection.Error:
-            return "see who with the PROCESS privilege: SHOW FULL PROCESSLIST"
-        if not rows:
-            return "no transaction is open now: whoever held it has ended"
-        return "; ".join(
-            f"session {number} of {user} from {host}, in a transaction for {seconds} s"
-            f"{f', last query {query}' if query else ''} ({self.ends_a_session.format(number)})"
-            for number, user, host, seconds, query in rows[:_HOLDERS]
-        )
+        """Return who may hold the lock that a statement waited for."""
+        return "another program holds it"
 
     def prepare(self) -> None:
         """Prepare the connection for migrations, before any transaction."""
@@ -156,8 +137,20 @@ class MigrationBackend:
         """Begin a migration with the settings of the connection, not those of the one before."""
 
     def run(self, statement: MigrationStatement) -> None:
-        """Run a statement of a migration; one that is refused raises ``StatementFailed``."""
-        statement.run(self.connection)
+        """Run a statement of a migration; rows that it returns are discarded.
+
+        Raises:
+            StatementFailed: it is refused.
+        """
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute(statement.text)
+            if cursor.description:
+                cursor.fetchall()
+        except (self.connection.Error, self.connection.Warning) as error:
+            raise StatementFailed(statement, error) from error
+        finally:
+            cursor.close()
 
     def create_bookkeeping(self) -> None:
         """Create the bookkeeping tables that are missing."""
@@ -186,7 +179,7 @@ class MigrationBackend:
         version = self.send("read_version").fetchone()[0]
         if version is None:
             version = bookkeeping.YOYO_VERSION
-            self.send("write_version", version=version, now=times.utc_now())
+            self.send("write_version", version=version, now=self.now())
         return int(version)
 
     def run_whole(self, migration: Any, direction: str) -> None:
@@ -200,32 +193,41 @@ class MigrationBackend:
                 "restore a backup; find the COMMIT in a routine that the migration calls",
             )
 
-    def _bind(self, value: Any) -> Any:
-        is_zoned = isinstance(value, datetime) and value.tzinfo
-        return value.astimezone(UTC).replace(tzinfo=None) if is_zoned else value
+    def now(self) -> Any:
+        """Return the time, UTC, as the driver binds it."""
+        return times.utc_now().replace(tzinfo=None)
 
 
-class ServerLock:
-    """A lock of the connection; the server frees it when the connection ends."""
+class ServerBackend(MigrationBackend):
+    """A server's side: a lock of the connection, which the server frees when that ends."""
 
-    def __init__(self, backend: MigrationBackend) -> None:
-        self._backend = backend
+    ends_a_session: ClassVar[str]
 
     def release(self) -> None:
-        with suppress(self._backend.connection.Error):  # a lost connection has freed it
-            self._backend.send("unlock").fetchone()
+        """Free the lock; a lost connection has freed it."""
+        with suppress(self.connection.Error):
+            self.send("unlock").fetchone()
+
+    def lock_holders(self) -> str:
+        """Return who may hold the lock that a statement waited for, and how to end each session."""
+        try:
+            rows = self.send("open_transactions").fetchall()
+        except self.connection.Error:
+            return "see who with the PROCESS privilege: SHOW FULL PROCESSLIST"
+        if not rows:
+            return "no transaction is open now: whoever held it has ended"
+        return "; ".join(
+            f"session {number} of {user} from {host}, in a transaction for {seconds} s"
+            f"{f', last query {query}' if query else ''} ({self.ends_a_session.format(number)})"
+            for number, user, host, seconds, query in rows[:_HOLDERS]
+        )
 
 
 def migration_backend(dialect: Dialect, connection: Any) -> MigrationBackend:
     """Return the migrator's side of a driver's connection."""
-    return _class_of(dialect)(connection)
-
-
-@cache
-def _class_of(dialect: Dialect) -> type[MigrationBackend]:
     module = import_module(f"cardlink_sql.schema.migrator.{dialect.value}")
-    found: type[MigrationBackend] = module.BACKEND
-    return found
+    backend: MigrationBackend = module.BACKEND(connection)
+    return backend
 
 
 def _user_name() -> str:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources.abc import Traversable
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from yoyo.migrations import (
     Migration,
@@ -63,18 +63,6 @@ class MigrationStatement:
     def checksum(self) -> str:
         """Return the checksum of the text."""
         return _checksum(self.text)
-
-    def run(self, connection: Any) -> None:
-        """Run it on a driver connection; rows that it returns are discarded."""
-        cursor = connection.cursor()
-        try:
-            cursor.execute(self.text)
-            if cursor.description:
-                cursor.fetchall()
-        except (connection.Error, connection.Warning) as error:
-            raise StatementFailed(self, error) from error
-        finally:
-            cursor.close()
 
 
 class SQLMigration(Migration):  # type: ignore[misc]

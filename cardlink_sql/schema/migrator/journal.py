@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-from cardlink_sql.model import times
 from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, statements_checksum
 
@@ -54,4 +53,4 @@ def write_entry(backend: MigrationBackend, entry: JournalEntry) -> None:
     """Write a row in the place of the migration's last one."""
     with backend.transaction():
         backend.send("delete_journal", migration_id=entry.migration_id)
-        backend.send("insert_journal", **asdict(entry), now=times.utc_now())
+        backend.send("insert_journal", **asdict(entry), now=backend.now())

@@ -3,18 +3,15 @@
 import re
 from typing import Final
 
-from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.model import times
-from cardlink_sql.schema.migrator.backend import MigrationBackend, ServerLock
-from cardlink_sql.schema.migrator.locks import MigrationLock
+from cardlink_sql.schema.migrator.backend import MigrationBackend, ServerBackend
 
 # Another node of a cluster holds the row, has just made it, or drops its table.
 _OTHERS_WON: Final = (*CONFLICTS, Fault.DUPLICATE, Fault.NO_TABLE)
 
 
-class MySQL(MigrationBackend):
+class MySQL(ServerBackend):
     """MySQL and MariaDB: each DDL statement commits by itself."""
 
     dialect = Dialect.MYSQL
@@ -22,13 +19,19 @@ class MySQL(MigrationBackend):
     ends_a_session = "KILL {};"
     shares = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE)
 
-    def lock(self) -> MigrationLock:
-        """Return MySQL's named lock."""
-        return MySQLLock(self)
+    def try_acquire(self) -> bool:
+        """Take MySQL's named lock if it is free."""
+        return bool(self.send("lock").fetchone()[0])
 
-    def cluster_lock(self, keeper: MigrationBackend) -> MigrationLock:
-        """Return the lock of a Galera cluster."""
-        return ClusterLock(self, keeper)
+    def holder(self) -> str:
+        """Return connection, user, host and time, from the server's process list."""
+        number, user, host, seconds, state = self.send("lock_holder").fetchone()
+        if number is None:
+            return "it has just ended"
+        if user is None:
+            return f"connection {number} of the server (the PROCESS privilege would show whose)"
+        doing = f", {state}" if state else ""
+        return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
 
     def join_cluster(self) -> bool:
         """Read what all nodes of a Galera cluster committed; return whether there is one."""
@@ -39,23 +42,6 @@ class MySQL(MigrationBackend):
 
 
 BACKEND: Final = MySQL
-
-
-class MySQLLock(ServerLock):
-    """MySQL's named lock."""
-
-    def try_acquire(self) -> bool:
-        return bool(self._backend.send("lock").fetchone()[0])
-
-    def holder(self) -> str:
-        """Return connection, user, host and time, from the server's process list."""
-        number, user, host, seconds, state = self._backend.send("lock_holder").fetchone()
-        if number is None:
-            return "it has just ended"
-        if user is None:
-            return f"connection {number} of the server (the PROCESS privilege would show whose)"
-        doing = f", {state}" if state else ""
-        return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
 
 
 class ClusterLock:
@@ -71,12 +57,12 @@ class ClusterLock:
         self._keeper = keeper
 
     def try_acquire(self) -> bool:
-        driver, keeper = backend_of(self._backend.dialect), self._keeper
+        driver, keeper = self._keeper.driver, self._keeper
         try:
             self._backend.make_lock_row()
             keeper.send("stream")
             keeper.connection.cursor().execute(driver.begin)
-            is_taken = bool(keeper.send("lock_cluster", now=times.utc_now()).rowcount)
+            is_taken = bool(keeper.send("lock_cluster", now=keeper.now()).rowcount)
         except keeper.connection.Error as error:
             if driver.diagnose(error)[0] not in _OTHERS_WON:
                 raise

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
-from cardlink_sql.schema.migrator.backend import MigrationBackend, ServerLock
+from cardlink_sql.schema.migrator.backend import ServerBackend
 from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
-from cardlink_sql.schema.migrator.locks import MigrationLock
 
 _CONCURRENT_INDEX: Final = re.compile(
     r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?"
@@ -17,7 +16,7 @@ _CONCURRENT_INDEX: Final = re.compile(
 )
 
 
-class PostgreSQL(MigrationBackend):
+class PostgreSQL(ServerBackend):
     """PostgreSQL."""
 
     dialect = Dialect.POSTGRESQL
@@ -29,9 +28,27 @@ class PostgreSQL(MigrationBackend):
     )
     _own_path = _path = ""
 
-    def lock(self) -> MigrationLock:
-        """Return PostgreSQL's advisory lock."""
-        return PostgreSQLLock(self)
+    def try_acquire(self) -> bool:
+        """Take PostgreSQL's advisory lock if it is free."""
+        client_pid = self.connection.pgconn.backend_pid
+        (is_taken,) = self.send("lock", client_pid=client_pid).fetchone()
+        if is_taken is None:
+            raise MigrationError(
+                "a migration needs its own connection, and this one goes through a pooler",
+                remedy="name the server itself, not the pooler: --url",
+            )
+        return bool(is_taken)
+
+    def holder(self) -> str:
+        """Return process, user, application, address and time, from pg_stat_activity."""
+        row = self.send("lock_holder").fetchone()
+        if row is None:
+            return "it has just ended"
+        pid, user, application, address, since = row
+        return (
+            f"process {pid} of the server, user {user}, application {application!r}, "
+            f"from {address or 'the local socket'}, connected since {since}"
+        )
 
     def prepare(self) -> None:
         """Have the server notice within a second if this process dies."""
@@ -74,28 +91,3 @@ class PostgreSQL(MigrationBackend):
 
 
 BACKEND: Final = PostgreSQL
-
-
-class PostgreSQLLock(ServerLock):
-    """PostgreSQL's advisory lock."""
-
-    def try_acquire(self) -> bool:
-        client_pid = self._backend.connection.pgconn.backend_pid
-        (is_taken,) = self._backend.send("lock", client_pid=client_pid).fetchone()
-        if is_taken is None:
-            raise MigrationError(
-                "a migration needs its own connection, and this one goes through a pooler",
-                remedy="name the server itself, not the pooler: --url",
-            )
-        return bool(is_taken)
-
-    def holder(self) -> str:
-        """Return process, user, application, address and time, from pg_stat_activity."""
-        row = self._backend.send("lock_holder").fetchone()
-        if row is None:
-            return "it has just ended"
-        pid, user, application, address, since = row
-        return (
-            f"process {pid} of the server, user {user}, application {application!r}, "
-            f"from {address or 'the local socket'}, connected since {since}"
-        )

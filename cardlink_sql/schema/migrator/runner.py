@@ -1,7 +1,7 @@
 """The migrator: applies, rolls back, reports and plans migrations."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.schema.migrator import driver, locks
+from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
 from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES, MIGRATION_TABLE
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
+from cardlink_sql.schema.migrator.locks import FileLock, held
+from cardlink_sql.schema.migrator.mysql import ClusterLock
 from cardlink_sql.schema.migrator.run import record, run
 from cardlink_sql.schema.migrator.state import (
     MigrationStatus,
@@ -52,6 +54,7 @@ class Migrator:
     ) -> None:
         self._engine = engine
         self._dialect = dialect
+        self._driver = backend_of(dialect)
         self._folder = folder
         self._lock_timeout = lock_timeout
 
@@ -129,7 +132,7 @@ class Migrator:
                 raise DriftError(
                     f"not the schema that the migrations up to {going[-1].id} make: "
                     + "; ".join(found),
-                    self._safe_url,
+                    without_secrets(self._engine.url),
                     "correct the schema, or name the migration that it is the result of; "
                     "nothing was recorded",
                 )
@@ -208,73 +211,46 @@ class Migrator:
         opened: Any = self._connect() if file is None else open_read_only(file)
         with closing(opened), self._translated():
             connection = opened.driver_connection if file is None else opened
-            return read_state(self._backend(connection), files)
+            return read_state(migration_backend(self._dialect, connection), files)
 
     @contextmanager
     def _locked(self) -> Iterator[MigrationBackend]:
         """Yield a backend under the lock. Its connection is closed, not returned to the pool:
         a migration may have changed the settings of its session."""
-        with self._translated(), self._lock_of_file():
-            pooled = self._connect()
-            connection = pooled.driver_connection
-            in_memory = self._dialect is Dialect.SQLITE and database_file(self._engine) is None
-            if not in_memory:
-                pooled.detach()
-            backend = self._backend(connection)
-            try:
-                with self._lock_of_server(backend):
-                    backend.prepare()
-                    yield backend
-            finally:
-                with suppress(self._driver_error):
-                    backend.restore()
-                pooled.close()
-
-    def _lock_of_file(self) -> AbstractContextManager[None]:
-        # Locked before connecting: the first connection to a new file changes its journal mode.
         file = database_file(self._engine)
-        if file is None:
-            return nullcontext()
-        make_parent_folder(file)
-        return locks.held(locks.FileLock(file), self._lock_timeout)
-
-    @contextmanager
-    def _lock_of_server(self, backend: MigrationBackend) -> Iterator[None]:
-        with backend.locked(self._lock_timeout):
-            if not backend.join_cluster():
-                yield
-                return
-            with closing(self._connect()) as pooled:
-                lock = backend.cluster_lock(self._backend(pooled.driver_connection))
+        with ExitStack() as stack:
+            stack.enter_context(self._translated())
+            # Locked before connecting: the first connection to a new file changes its journal mode.
+            if file is not None:
+                make_parent_folder(file)
+                stack.enter_context(held(FileLock(file), self._lock_timeout))
+            pooled = stack.enter_context(closing(self._connect()))
+            backend = migration_backend(self._dialect, pooled.driver_connection)
+            if file is not None or self._dialect is not Dialect.SQLITE:
                 pooled.detach()
-                with locks.held(lock, self._lock_timeout):
-                    yield
-
-    def _backend(self, connection: Any) -> MigrationBackend:
-        return migration_backend(self._dialect, connection)
-
-    @property
-    def _driver_error(self) -> type[Exception]:
-        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
-        return error
-
-    @property
-    def _safe_url(self) -> str:
-        return without_secrets(self._engine.url)
+            stack.callback(backend.restore)
+            stack.enter_context(backend.locked(self._lock_timeout))
+            if backend.join_cluster():
+                own = stack.enter_context(closing(self._connect()))
+                keeper = migration_backend(self._dialect, own.driver_connection)
+                own.detach()
+                stack.enter_context(held(ClusterLock(backend, keeper), self._lock_timeout))
+            backend.prepare()
+            yield backend
 
     def _connect(self) -> Any:
         try:
             return self._engine.raw_connection()
-        except (self._driver_error, SQLAlchemyError) as error:
-            raise connection_error(backend_of(self._dialect), error, self._engine.url) from error
+        except (self._driver.driver_error, SQLAlchemyError) as error:
+            raise connection_error(self._driver, error, self._engine.url) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except self._driver_error as error:
+        except self._driver.driver_error as error:
             raise MigrationError(
                 driver.message(error),
-                self._safe_url,
+                without_secrets(self._engine.url),
                 "check the rights of the user, and that no other program holds a lock",
             ) from error

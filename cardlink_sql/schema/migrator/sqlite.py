@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from datetime import datetime
+from contextlib import suppress
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
@@ -27,7 +27,8 @@ class SQLite(MigrationBackend):
     def restore(self) -> None:
         """End any open transaction and switch foreign keys on."""
         self.rollback()
-        self.send("foreign_keys_on")
+        with suppress(self.connection.Error):
+            self.send("foreign_keys_on")
 
     def run_whole(self, migration: Any, direction: str) -> None:
         """Run the statements, then check that every row still has the row that it refers to."""
@@ -52,9 +53,9 @@ class SQLite(MigrationBackend):
             ) from error
         return Counter((child, parent) for child, _rowid, parent, _key in rows)
 
-    def _bind(self, value: Any) -> Any:
-        bound = super()._bind(value)
-        return bound.isoformat(" ") if isinstance(bound, datetime) else bound
+    def now(self) -> str:
+        """Return the time, UTC, as text."""
+        return str(super().now().isoformat(" "))
 
 
 BACKEND: Final = SQLite
