@@ -245,7 +245,7 @@ def strongest(connection: Connection, pid: int, tables: dict[int, str]) -> dict[
 
 
 def told(statement: str, dialect: Dialect) -> str:
-    (sentence,) = locks([statement], dialect, {"ix_child_b": "child"})
+    (sentence,) = locks([statement], dialect, [SCHEMA[2]])
     return sentence
 
 
@@ -257,8 +257,8 @@ def test_postgresql_keeps_the_files_of_a_longer_varchar(
 ) -> None:
     made = 'CREATE TABLE words (w VARCHAR(48) COLLATE "C" PRIMARY KEY)'
     alter = f'ALTER TABLE words ALTER w TYPE VARCHAR({length}) COLLATE "C", ADD x VARCHAR(9)'
-    assert word in locks([alter], Dialect.POSTGRESQL, {}, [made])[0]
-    assert "rewrites every row" in locks([alter], Dialect.POSTGRESQL, {})[0]
+    assert word in locks([alter], Dialect.POSTGRESQL, [made])[0]
+    assert "rewrites every row" in locks([alter], Dialect.POSTGRESQL)[0]
     files = text("SELECT relfilenode FROM pg_class WHERE relname IN ('words', 'words_pkey')")
     with postgresql.connect() as connection, connection.begin() as transaction:
         connection.execute(text(made))
@@ -310,7 +310,7 @@ def test_postgresql_locks_what_is_told(statement: str, kind: str, postgresql: En
 def test_postgresql_locks_both_ends_of_a_foreign_key(
     statement: str, made: str, postgresql: Engine
 ) -> None:
-    (sentence,) = locks([statement], Dialect.POSTGRESQL, {}, [made])
+    (sentence,) = locks([statement], Dialect.POSTGRESQL, [made])
     with postgresql.connect() as connection, connection.begin() as transaction:
         tables = {row.oid: row.relname for row in connection.execute(TABLES)}
         connection.execute(text(statement))
@@ -418,13 +418,13 @@ def run(connection: Any, *statements: str) -> list[Any]:
 
 def test_a_table_that_is_new_is_no_lock_to_anybody(dialect: Dialect) -> None:
     made = ["CREATE TABLE x (a INTEGER)", "CREATE INDEX i ON x (a)", "CREATE INDEX j ON y (a)"]
-    first, second, third = locks(made, dialect, {})
+    first, second, third = locks(made, dialect)
     assert first == second == "nothing that others use: x is new"
     assert third.endswith("reads every row")
 
 
 def test_a_statement_of_an_unknown_kind_is_assumed_the_strongest(dialect: Dialect) -> None:
-    (sentence,) = locks(["REINDEX DATABASE x"], dialect, {})
+    (sentence,) = locks(["REINDEX DATABASE x"], dialect)
     assert sentence == "unknown: assume the strongest lock, on every table that it names"
 
 

@@ -6,6 +6,7 @@ folder per dialect. All are read and checked before any of them runs.
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from importlib.resources.abc import Traversable
 from typing import Final, Literal
@@ -74,13 +75,12 @@ class SQLMigration(Migration):  # type: ignore[misc]
 
     def __init__(self, file: "_File", rollback: "_File | None") -> None:
         super().__init__(file.id, file.where, source_dir=str(file.folder))
-        directives, _, _ = parsed = file.parse()
+        directives, self.apply_statements = file.read()
         self.where = file.where
         self.dialect = file.dialect
         self.text = file.text
         self.checksum = _checksum(file.text)
-        self.apply_statements = file.statements(parsed[2])
-        self.rollback_statements = rollback.statements(rollback.parse()[2]) if rollback else None
+        self.rollback_statements = rollback.read()[1] if rollback else None
         self.use_transactions = directives.get("transactional", "true").strip() == "true"
         self.depends_on = tuple(directives.get("depends", "").split())
 
@@ -121,19 +121,10 @@ def read_migrations(folder: Traversable, dialect: Dialect) -> list[SQLMigration]
     Raises:
         MigrationError: a file breaks a rule; the message names file and line.
     """
-    migrations = [SQLMigration(*pair) for pair in _pairs(folder, dialect)]
-    by_id = {migration.id: migration for migration in migrations}
-    for migration in migrations:
-        migration.resolve(by_id)
-    try:
-        return list(topological_sort(MigrationList(migrations)))
-    except CycleError as error:
-        names = ", ".join(migration.id for migration in error.args[1])
-        raise MigrationError(
-            f"these migrations depend on each other in a circle: {names}",
-            f"{folder.name}/{dialect}",
-            "remove one of their -- depends:",
-        ) from None
+    migrations, errors = read_each(folder, dialect)
+    if errors:
+        raise errors[0]
+    return migrations
 
 
 def read_each(
@@ -149,10 +140,25 @@ def read_each(
             except MigrationError as error:
                 errors.append(error)
         if not errors:
-            migrations = read_migrations(folder, dialect)
+            migrations = _ordered(migrations, f"{folder.name}/{dialect}")
     except MigrationError as error:
         errors.append(error)
     return migrations, errors
+
+
+def _ordered(migrations: list[SQLMigration], where: str) -> list[SQLMigration]:
+    by_id = {migration.id: migration for migration in migrations}
+    for migration in migrations:
+        migration.resolve(by_id)
+    try:
+        return list(topological_sort(MigrationList(migrations)))
+    except CycleError as error:
+        names = ", ".join(migration.id for migration in error.args[1])
+        raise MigrationError(
+            f"these migrations depend on each other in a circle: {names}",
+            where,
+            "remove one of their -- depends:",
+        ) from None
 
 
 def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File | None"]]:
@@ -178,7 +184,6 @@ class _File:
     entry: Traversable
     folder: Traversable
     dialect: Dialect
-    text: str
 
     @property
     def is_rollback(self) -> bool:
@@ -192,26 +197,40 @@ class _File:
     def where(self) -> str:
         return f"{self.folder.name}/{self.dialect}/{self.entry.name}"
 
-    def parse(self) -> tuple[dict[str, str], str, list[str]]:
-        """Return the directives and the leading comment, as yoyo reads them, and the statements."""
+    @cached_property
+    def text(self) -> str:
+        """Return the text, whose lines end in a line feed alone."""
+        data = self.entry.read_bytes()
+        if data.startswith(b"\xef\xbb\xbf"):
+            raise MigrationError(
+                "the file begins with a byte order mark",
+                f"{self.where}:1",
+                "save it as UTF-8 without BOM",
+            )
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            what = f"byte {data[error.start]:#04x} is not UTF-8"
+            raise MigrationError(what, f"{self.where}:{line}", "save it as UTF-8") from None
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def read(self) -> tuple[dict[str, str], list[MigrationStatement]]:
+        """Return the directives, as yoyo reads them, and the statements with their lines."""
         self._check_directives()
         sqltext.check(self.text, self.dialect, self.where)
         first, *others = sqltext.split(self.text, self.dialect) or [""]
-        directives, comment, first = parse_metadata_from_sql_comments(first)
-        return directives, comment, [first, *others]
-
-    def statements(self, texts: list[str]) -> list[MigrationStatement]:
-        """Return the statements with their lines, except those of only comments."""
+        directives, _comment, first = parse_metadata_from_sql_comments(first)
         statements: list[MigrationStatement] = []
         position = 0
-        for text in texts:
+        for text in (first, *others):
             start = max(self.text.find(text, position), position)
             position = start + len(text)
             code = sqltext.code(text, self.dialect)
-            first = re.search(r"[^\s;]", code)
-            if first is None:
+            visible = re.search(r"[^\s;]", code)
+            if visible is None:  # only comments
                 continue
-            place = start + first.start()
+            place = start + visible.start()
             where = f"{self.where}:{self.text.count(chr(10), 0, place) + 1}"
             column = place - self.text.rfind("\n", 0, place)
             sqltext.check_statement(code, where)
@@ -222,7 +241,7 @@ class _File:
                 f"{self.where}:1",
                 "write the SQL, or delete the file; SELECT 1 changes nothing",
             )
-        return statements
+        return directives, statements
 
     def _check_directives(self) -> None:
         at_the_top = not self.is_rollback
@@ -253,31 +272,13 @@ def _list_files(folder: Traversable, dialect: Dialect) -> list[_File]:
         )
     files = []
     for entry in sorted(place.iterdir(), key=lambda entry: entry.name):
-        where = f"{folder.name}/{dialect}/{entry.name}"
+        file = _File(entry, folder, dialect)
         is_named_so = entry.name.endswith((".sql", ".py")) and not entry.name.startswith(".")
         if is_named_so and entry.is_file():
-            files.append(_File(entry, folder, dialect, _decode(entry, where)))
+            files.append(file)
         else:
-            warn_skipped(where, "migration")
+            warn_skipped(file.where, "migration")
     return files
-
-
-def _decode(entry: Traversable, where: str) -> str:
-    data = entry.read_bytes()
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise MigrationError(
-            "the file begins with a byte order mark",
-            f"{where}:1",
-            "save it as UTF-8 without BOM",
-        )
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise MigrationError(
-            f"byte {data[error.start]:#04x} is not UTF-8", f"{where}:{line}", "save it as UTF-8"
-        ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _check_names(forward: list[_File], rollbacks: dict[str, _File]) -> None:

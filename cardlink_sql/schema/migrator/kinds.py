@@ -162,20 +162,6 @@ _ALTER_TABLE: Final = re.compile(
 _ONLINE: Final = re.compile(r"(?:ALGORITHM|LOCK)\b", re.IGNORECASE)
 
 
-def tables_of_indexes(statements: Iterable[str], dialect: Dialect) -> dict[str, str]:
-    """Return the table of each index that the statements create."""
-    return {
-        change.name: change.table
-        for statement in statements
-        for change in changes(statement, dialect)
-        if change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY)
-        and change.name
-        and change.table
-    }
-
-
-# The length of each VARCHAR, by table and column.
-Lengths = dict[tuple[str, str], int]
 # In the plain text of CREATE TABLE, ADD COLUMN and ALTER COLUMN.
 _LENGTH: Final = re.compile(
     r"(?P<column>\w+) (?:(?:SET DATA )?TYPE )?(?:VARCHAR|CHARACTER VARYING) \( (?P<length>\d+) \)",
@@ -183,17 +169,6 @@ _LENGTH: Final = re.compile(
 )
 
 
-def lengths(statement: str, dialect: Dialect) -> Lengths:
-    """Return the length of each VARCHAR that a statement makes."""
-    text = _plain(statement, dialect)
-    table = _unqualified(_read(text)[0], dialect).table
-    found = _LENGTH.finditer(text) if table else ()
-    return {(str(table), one["column"].lower()): int(one["length"]) for one in found}
-
-
-# The tables at the other ends of each column's foreign keys, by table and column. One that refers
-# to a table without naming columns counts for all of that table's: their name is "".
-OtherEnds = dict[tuple[str, str], set[str]]
 _FOREIGN_KEY: Final = re.compile(
     rf"(?:.*\bFOREIGN KEY \( (?P<columns>[^)]+) \)|(?:ADD )?{_COLUMN}{_IF}(?P<column>\w+) .*)"
     r" ?\bREFERENCES (?P<other>\S+)(?: \( (?P<referred>[^)]+) \))?",
@@ -201,22 +176,53 @@ _FOREIGN_KEY: Final = re.compile(
 )
 
 
-def other_ends(statements: Iterable[str], dialect: Dialect) -> OtherEnds:
-    """Return the tables at the other ends of the foreign keys that the statements make."""
-    ends: OtherEnds = {}
-    for text in (_plain(statement, dialect) for statement in statements):
-        table = _unqualified(_read(text)[0], dialect).table
+class Made:
+    """The parts of what statements have made on which the locks of later ones depend.
+
+    Attributes:
+        indexes: the table of each index.
+        lengths: the length of each VARCHAR, by table and column.
+        other_ends: the tables at the other ends of each column's foreign keys, by table and
+            column. A key that names a table without its columns counts for all of them: "".
+    """
+
+    def __init__(self, dialect: Dialect, statements: Iterable[str]) -> None:
+        self._dialect = dialect
+        self.indexes: dict[str, str] = {}
+        self.lengths: dict[tuple[str, str], int] = {}
+        self.other_ends: dict[tuple[str, str], set[str]] = {}
+        for statement in statements:
+            self.add(statement)
+
+    def add(self, statement: str) -> None:
+        """Add what a statement makes."""
+        for change in changes(statement, self._dialect):
+            if change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY):
+                self.indexes |= {change.name: change.table} if change.name and change.table else {}
+        self.lengths |= lengths(statement, self._dialect)
+        self._add_foreign_keys(statement)
+
+    def _add_foreign_keys(self, statement: str) -> None:
+        text = _plain(statement, self._dialect)
+        table = _unqualified(_read(text)[0], self._dialect).table
         altered = _ALTER_TABLE.fullmatch(text)
         body = altered["actions"] if altered else text.partition(" ( ")[2]
         for found in filter(None, map(_FOREIGN_KEY.match, _split(body) if table else ())):
-            other = found["other"].lower().removeprefix(_DEFAULT_SCHEMA[dialect])
+            other = found["other"].lower().removeprefix(_DEFAULT_SCHEMA[self._dialect])
             columns = found["columns"] or found["column"]
             for one, column, end in (
                 *((table, column, other) for column in columns.split(" , ")),
                 *((other, column, table) for column in (found["referred"] or "").split(" , ")),
             ):
-                ends.setdefault((str(one), column.lower()), set()).add(str(end))
-    return ends
+                self.other_ends.setdefault((str(one), column.lower()), set()).add(str(end))
+
+
+def lengths(statement: str, dialect: Dialect) -> dict[tuple[str, str], int]:
+    """Return the length of each VARCHAR that a statement makes, by table and column."""
+    text = _plain(statement, dialect)
+    table = _unqualified(_read(text)[0], dialect).table
+    found = _LENGTH.finditer(text) if table else ()
+    return {(str(table), one["column"].lower()): int(one["length"]) for one in found}
 
 
 def _compiled(

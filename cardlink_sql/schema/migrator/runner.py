@@ -77,13 +77,7 @@ class Migrator:
             DriftError: files and database disagree; nothing was changed.
             ConnectionError: no connection.
         """
-        files = self._read_files()
-        with self._locked() as backend:
-            refuse_unrecorded(backend.table_names())
-            backend.create_bookkeeping()
-            state = read_state(backend, files)
-            state.check("apply")
-            return self._run(backend, state, state.to_apply(revision), "apply")
+        return self._change("apply", lambda state: state.to_apply(revision))
 
     def rollback(self, revision: str) -> list[str]:
         """Roll back the migrations that were applied after a revision.
@@ -100,12 +94,7 @@ class Migrator:
             DriftError: files and database disagree; nothing was changed.
             ConnectionError: no connection.
         """
-        files = self._read_files()
-        with self._locked() as backend:
-            backend.create_bookkeeping()
-            state = read_state(backend, files)
-            state.check("rollback")
-            return self._run(backend, state, state.to_roll_back(revision), "rollback")
+        return self._change("rollback", lambda state: state.to_roll_back(revision))
 
     def stamp(self, revision: str | None, differences: Callable[[str], list[str]]) -> list[str]:
         """Record pending migrations as applied without running them.
@@ -188,16 +177,19 @@ class Migrator:
             for name in (*names, *BOOKKEEPING_TABLES):
                 backend.send("drop_table", table=name)
 
-    def _run(
-        self,
-        backend: MigrationBackend,
-        state: State,
-        migrations: list[SQLMigration],
-        direction: Direction,
+    def _change(
+        self, direction: Direction, choose: Callable[[State], list[SQLMigration]]
     ) -> list[str]:
-        for migration in migrations:
-            run(backend, migration, direction, state.unfinished_of(migration))
-        return [migration.id for migration in migrations]
+        files = self._read_files()
+        with self._locked() as backend:
+            refuse_unrecorded(backend.table_names())
+            backend.create_bookkeeping()
+            state = read_state(backend, files)
+            state.check(direction)
+            going = choose(state)
+            for migration in going:
+                run(backend, migration, direction, state.unfinished_of(migration))
+            return [migration.id for migration in going]
 
     def _read_files(self) -> list[SQLMigration]:
         folder = self._folder if self._folder is not None else resource_folder("migrations")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from cardlink_sql.errors import DriftError, MigrationError
@@ -11,7 +10,6 @@ from cardlink_sql.schema.migrator import bookkeeping, table_locks
 from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration
 from cardlink_sql.schema.migrator.journal import JournalEntry, read_journal
-from cardlink_sql.schema.migrator.kinds import tables_of_indexes
 
 _UNDO = f"or undo its statements by hand and delete its row from {bookkeeping.JOURNAL_TABLE}"
 
@@ -183,15 +181,15 @@ class State:
     def planned(self, file: SQLMigration, direction: Direction) -> PlannedMigration:
         """Return the statements that a migration would send; the rest of a half-run one."""
         entry = self.unfinished_of(file)
+        texts = [statement.text for statement in file.statements(direction)]
         done = 0 if entry is None else entry.statements_done
-        statements = [statement.text for statement in file.statements(direction)[done:]]
+        end = self.files.index(file) + (direction == "rollback")
+        before = [one.text for earlier in self.files[:end] for one in earlier.apply_statements]
         return PlannedMigration(
             file.id,
             direction,
-            statements,
-            table_locks.locks(
-                statements, file.dialect, self._tables_of_indexes, self._before(file, direction)
-            ),
+            texts[done:],
+            table_locks.locks(texts[done:], file.dialect, before + texts[:done]),
             table_locks.note(file.dialect, is_atomic=file.use_transactions),
         )
 
@@ -200,19 +198,6 @@ class State:
         first = 0 if start == "base" else self.files.index(self.resolve(start)) + 1
         going = [file for file in self.to_apply(revision) if self.files.index(file) >= first]
         return [self.planned(file, "apply") for file in going]
-
-    def _before(self, file: SQLMigration, direction: Direction) -> list[str]:
-        """Return the statements that have made what a migration finds."""
-        end = self.files.index(file) + (direction == "rollback")
-        return [one.text for before in self.files[:end] for one in before.apply_statements]
-
-    @cached_property
-    def _tables_of_indexes(self) -> dict[str, str]:
-        known = dict[str, str]()
-        for file in self.files:
-            texts = [statement.text for statement in file.apply_statements]
-            known |= tables_of_indexes(texts, file.dialect)
-        return known
 
     def _edited(self) -> list[str]:
         return [

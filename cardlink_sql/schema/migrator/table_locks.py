@@ -9,7 +9,7 @@ Operations" (15.12.1); MariaDB, "InnoDB Online DDL Overview"; SQLite, "Write-Ahe
 versions differ, the strongest lock comes first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -18,11 +18,9 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.kinds import (
     Action,
     Change,
-    Lengths,
-    OtherEnds,
+    Made,
     changes,
     lengths,
-    other_ends,
 )
 
 
@@ -176,52 +174,42 @@ def note(dialect: Dialect, *, is_atomic: bool) -> str:
     return _NOTES[dialect]
 
 
-def locks(
-    statements: list[str],
-    dialect: Dialect,
-    tables_of_indexes: Mapping[str, str],
-    before: Iterable[str] = (),
-) -> list[str]:
+def locks(statements: list[str], dialect: Dialect, before: Iterable[str] = ()) -> list[str]:
     """Return the locks of each statement of one migration, a sentence each.
 
-    ``tables_of_indexes`` has the tables that DROP INDEX does not name. ``before`` has the earlier
-    migrations' statements, for the lengths of their VARCHARs and their foreign keys.
+    ``before`` has the earlier statements, by which the tables of indexes, the lengths of VARCHARs
+    and the foreign keys are known.
     """
     new = set[str]()
-    known = Lengths()
-    before = list(before)
-    ends = other_ends([*before, *statements], dialect)
-    for statement in before:
-        known |= lengths(statement, dialect)
+    known = Made(dialect, before)
     lines = list[str]()
     for statement in statements:
+        is_longer = dialect is Dialect.POSTGRESQL and _lengthens(statement, known)
+        known.add(statement)
         made = [
-            replace(change, table=tables_of_indexes.get(change.name))
-            if change.table is None and change.name
-            else change
+            replace(
+                change,
+                table=change.table or known.indexes.get(change.name or ""),
+                kind=_LENGTHENED.get(change.kind, change.kind) if is_longer else change.kind,
+            )
             for change in changes(statement, dialect)
         ]
-        now = lengths(statement, dialect)
-        if dialect is Dialect.POSTGRESQL and _lengthens(made, now, known):
-            made = [replace(one, kind=_LENGTHENED.get(one.kind, one.kind)) for one in made]
-        lines.append("; ".join(dict.fromkeys(_sentences(made, new, dialect, ends))))
-        known |= now
+        lines.append("; ".join(dict.fromkeys(_sentences(made, new, known, dialect))))
         new |= {
             change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
         }
     return lines
 
 
-def _lengthens(made: list[Change], now: Lengths, known: Lengths) -> bool:
+def _lengthens(statement: str, known: Made) -> bool:
     """Return whether a statement changes the types of VARCHARs only, to longer ones."""
-    changed = {column: length for column, length in now.items() if column in known}
-    types = sum(change.kind is Action.CHANGE_TYPE for change in made)
-    return types == len(changed) and all(known[one] <= now[one] for one in changed)
+    now = lengths(statement, Dialect.POSTGRESQL)
+    changed = {column: length for column, length in now.items() if column in known.lengths}
+    types = sum(one.kind is Action.CHANGE_TYPE for one in changes(statement, Dialect.POSTGRESQL))
+    return types == len(changed) and all(known.lengths[one] <= now[one] for one in changed)
 
 
-def _sentences(
-    made: list[Change], new: set[str], dialect: Dialect, ends: OtherEnds
-) -> Iterator[str]:
+def _sentences(made: list[Change], new: set[str], known: Made, dialect: Dialect) -> Iterator[str]:
     for change in made:
         if change.kind is Action.UNKNOWN:
             yield "unknown: assume the strongest lock, on every table that it names"
@@ -236,16 +224,12 @@ def _sentences(
         if change.refers_to and change.refers_to not in new | {change.table}:
             yield from _referred(change, dialect)
         if dialect is Dialect.POSTGRESQL and change.kind in _REBUILDS:
-            for other in sorted(_other_ends(change, ends) - new - {change.table}):
+            others = (
+                known.other_ends.get((change.table or "", column), set())
+                for column in (change.name or "", "")
+            )
+            for other in sorted(set().union(*others) - new - {change.table}):
                 yield f"{other} {_EXCLUSIVE} ({_WAITS[_EXCLUSIVE]}): the foreign key between them"
-
-
-def _other_ends(change: Change, ends: OtherEnds) -> set[str]:
-    return {
-        other
-        for column in (change.name or "", "")
-        for other in ends.get((change.table or "", column), ())
-    }
 
 
 def _sqlite(change: Change) -> str:
