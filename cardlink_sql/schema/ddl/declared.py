@@ -1,5 +1,6 @@
 """The schema that ``model/tables.py`` declares, as a database of a dialect should have it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -21,40 +22,64 @@ from cardlink_sql.schema.ddl.forms import FORMS, Form, type_name
 
 def declared_tables(dialect: Dialect) -> list[model.Table]:
     """Return the tables of a dialect, each after those that it refers to."""
-    return [_table(table, FORMS[dialect]) for table in metadata.sorted_tables]
+    form = FORMS[dialect]
+    return [
+        table_of(
+            table,
+            form,
+            (_column(column, form) for column in table.columns),
+            (
+                model.Index(
+                    str(index.name),
+                    tuple(index.columns.keys()),
+                    bool(index.unique),
+                    method=index.info.get("method"),
+                )
+                for index in table.indexes
+                if form.has_methods or "method" not in index.info
+            ),
+            form.options,
+        )
+        for table in metadata.sorted_tables
+    ]
 
 
-def _table(table: Table, form: Form) -> model.Table:
+def table_of(
+    table: Table,
+    form: Form,
+    columns: Iterable[model.Column],
+    indexes: Iterable[model.Index],
+    options: str | None,
+) -> model.Table:
+    """Return a table, declared or reflected, with its keys and checks in the order of their names.
+
+    Args:
+        table: it has the keys and the checks.
+        form: the dialect's.
+        columns: the columns in their order.
+        indexes: the indexes in any order.
+        options: follow the closing bracket.
+    """
     key = table.primary_key
-    name = str(key.name) if form.names_primary_keys else None
-    of = sorted(table.constraints, key=lambda constraint: str(constraint.name))
-    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    key_name = str(key.name) if key.name and form.names_primary_keys else None
+    unique, foreign_keys, checks = list[model.Key](), list[model.ForeignKey](), list[model.Check]()
+    for one in table.constraints:
+        if isinstance(one, UniqueConstraint):
+            unique.append(model.Key(one.name and str(one.name), tuple(one.columns.keys())))
+        elif isinstance(one, ForeignKeyConstraint):
+            foreign_keys.append(_foreign_key(one))
+        elif isinstance(one, CheckConstraint):
+            checks.append(model.Check(str(one.name), str(one.sqltext)))
     return model.Table(
         table.name,
-        tuple(_column(column, form) for column in table.columns),
-        model.Key(name, tuple(key.columns.keys())),
-        tuple(
-            model.Key(str(one.name), tuple(one.columns.keys()))
-            for one in of
-            if isinstance(one, UniqueConstraint)
-        ),
-        tuple(_foreign_key(one) for one in of if isinstance(one, ForeignKeyConstraint)),
-        tuple(
-            model.Check(str(one.name), str(one.sqltext))
-            for one in of
-            if isinstance(one, CheckConstraint)
-        ),
-        tuple(
-            model.Index(
-                str(index.name),
-                tuple(index.columns.keys()),
-                bool(index.unique),
-                method=index.info.get("method"),
-            )
-            for index in indexes
-            if form.has_methods or "method" not in index.info
-        ),
-        form.options,
+        tuple(columns),
+        model.Key(key_name, tuple(key.columns.keys())) if key.columns else None,
+        # By their names, which come first.
+        tuple(sorted(unique, key=str)),
+        tuple(sorted(foreign_keys, key=str)),
+        tuple(sorted(checks, key=str)),
+        tuple(sorted(indexes, key=str)),
+        options,
     )
 
 
@@ -78,11 +103,16 @@ def _default(column: Column[Any]) -> str | None:
 
 
 def _foreign_key(key: ForeignKeyConstraint) -> model.ForeignKey:
+    referred = [element.target_fullname.split(".") for element in key.elements]
     return model.ForeignKey(
         str(key.name),
         tuple(key.column_keys),
-        key.referred_table.name,
-        tuple(element.column.name for element in key.elements),
-        key.ondelete,
-        key.onupdate,
+        referred[0][-2],
+        tuple(names[-1] for names in referred),
+        _action(key.ondelete),
+        _action(key.onupdate),
     )
+
+
+def _action(action: str | None) -> str | None:
+    return None if action in (None, "NO ACTION") else str(action).upper()

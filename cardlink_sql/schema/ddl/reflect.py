@@ -9,19 +9,17 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, inspect
-from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint
+import sqlalchemy
+from sqlalchemy import Connection, DefaultClause, MetaData, inspect
 from sqlalchemy.exc import SAWarning
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.schema.ddl.declared import table_of
 from cardlink_sql.schema.ddl.forms import FORMS, type_name
-from cardlink_sql.schema.ddl.model import Check, Column, ForeignKey, Index, Key, Table
-
-# MySQL's and MariaDB's names of the one collation that compares bytes and pads nothing.
-BYTE_COLLATIONS: Final = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin")
+from cardlink_sql.schema.ddl.model import Column, Index, Key, Table
 
 # Matches only the form of the indexes that the layer creates. Storage parameters are the DBA's.
 _POSTGRESQL_INDEX: Final = re.compile(
@@ -36,8 +34,7 @@ _SQLITE_UNKNOWN: Final = re.compile(
     r"\b(COLLATE|GENERATED|DEFERRABLE|ON\s+CONFLICT|WITHOUT\s+ROWID|STRICT|VIRTUAL)\b",
     re.IGNORECASE,
 )
-# Nothing depends on it, so it is not a difference.
-_COMMENT: Final = "a comment"
+AnyColumn: TypeAlias = sqlalchemy.Column[Any]
 
 
 def read_some(
@@ -47,12 +44,7 @@ def read_some(
     reader = _READERS[Dialect(connection.dialect.name)](connection)
     there = set(inspect(connection).get_table_names())
     found = {name: reader.table(name) for name in names if name in there}
-    return found, [(where, what) for where, what in reader.unknown if what != _COMMENT]
-
-
-def _statements(connection: Connection) -> InternalStatements:
-    driver = connection.connection.driver_connection
-    return InternalStatements(Dialect(connection.dialect.name), driver)
+    return found, reader.unknown
 
 
 class _TableReader:
@@ -60,88 +52,58 @@ class _TableReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._statements = _statements(connection)
-        self._inspector = inspect(connection)
+        self._dialect = Dialect(connection.dialect.name)
+        driver = connection.connection.driver_connection
+        self._statements = InternalStatements(self._dialect, driver)
         # Everything that the model cannot express: its place and a description.
         self.unknown: list[tuple[str, str]] = []
 
     def table(self, name: str) -> Table:
         """Read a table."""
         with warnings.catch_warnings():
-            # The inspector warns about indexes over expressions, which are read separately.
+            # SQLAlchemy warns about indexes over expressions, which are read separately.
             warnings.simplefilter("ignore", SAWarning)
-            return self._table(name)
-
-    def _table(self, name: str) -> Table:
+            live = sqlalchemy.Table(
+                name, MetaData(), autoload_with=self._connection, resolve_fks=False
+            )
         self.unknown += [(name, str(what)) for (what,) in self._rows("extras", name)]
-        key = self._inspector.get_pk_constraint(name)
-        columns = tuple(key["constrained_columns"])
-        return Table(
-            name,
-            tuple(self._columns(name)),
-            Key(key.get("name"), columns) if columns else None,
-            tuple(sorted(self._unique(name), key=lambda unique: str(unique.name))),
-            tuple(sorted(self._foreign_keys(name), key=lambda foreign: foreign.name)),
-            tuple(sorted(self._checks(name), key=lambda check: check.name)),
-            tuple(sorted(self._indexes(name), key=lambda index: index.name)),
-            self._options(name),
-        )
+        columns = list(self._columns(live))
+        for key in sorted(live.foreign_key_constraints, key=lambda key: str(key.name)):
+            words = (word for word in ("deferrable", "initially", "match") if getattr(key, word))
+            if unknown := [*words, *sorted(key.dialect_kwargs)]:
+                self.unknown.append((f"{name}.{key.name}", ", ".join(unknown)))
+        indexes, options = self._indexes(name), self._options(name)
+        return table_of(live, FORMS[self._dialect], columns, indexes, options)
 
-    def _columns(self, table: str) -> Iterator[Column]:
-        collations = self._collations(table)
-        for column in self._inspector.get_columns(table):
-            name, where = column["name"], f"{table}.{column['name']}"
-            if column.get("computed"):
-                self.unknown.append((where, "a computed column"))
+    def _columns(self, table: sqlalchemy.Table) -> Iterator[Column]:
+        for column in table.columns:
+            if column.computed:
+                self.unknown.append((str(column), "a computed column"))
                 continue
-            if column.get("comment"):
-                self.unknown.append((where, _COMMENT))
-            kind = self._type(table, column)
-            numbering = self._numbering(table, column)
+            kind = self._type(column)
+            numbering = self._numbering(column)
+            default = column.server_default
             yield Column(
-                name,
+                column.name,
                 kind,
-                collations.get(name),
-                column["nullable"],
-                None if numbering else _default(column["default"], kind),
+                self._collation(column),
+                bool(column.nullable),
+                _default(str(default.arg), kind)
+                if isinstance(default, DefaultClause) and not numbering
+                else None,
                 numbering,
             )
 
-    def _type(self, _table: str, column: ReflectedColumn) -> str:
-        return type_name(column["type"], self._connection.dialect)
-
-    def _unique(self, table: str) -> Iterator[Key]:
-        for unique in self._inspector.get_unique_constraints(table):
-            yield Key(unique["name"], tuple(unique["column_names"]))
-
-    def _foreign_keys(self, table: str) -> Iterator[ForeignKey]:
-        for foreign in self._inspector.get_foreign_keys(table):
-            yield self._foreign_key(table, foreign)
-
-    def _foreign_key(self, table: str, foreign: ReflectedForeignKeyConstraint) -> ForeignKey:
-        options = {word: value for word, value in foreign.get("options", {}).items() if value}
-        if unknown := options.keys() - {"ondelete", "onupdate"}:
-            self.unknown.append((f"{table}.{foreign['name']}", ", ".join(sorted(unknown))))
-        return ForeignKey(
-            str(foreign["name"]),
-            tuple(foreign["constrained_columns"]),
-            foreign["referred_table"],
-            tuple(foreign["referred_columns"]),
-            _action(options.get("ondelete")),
-            _action(options.get("onupdate")),
-        )
-
-    def _checks(self, table: str) -> Iterator[Check]:
-        for check in self._inspector.get_check_constraints(table):
-            yield Check(str(check["name"]), check["sqltext"])
+    def _type(self, column: AnyColumn) -> str:
+        return type_name(column.type, self._connection.dialect)
 
     def _rows(self, title: str, table: str) -> list[Any]:
         return self._statements.rows(f"catalog.{title}", name=table)
 
-    def _collations(self, _table: str) -> dict[str, str]:
-        return {}
+    def _collation(self, column: AnyColumn) -> str | None:
+        return getattr(column.type, "collation", None)
 
-    def _numbering(self, _table: str, _column: ReflectedColumn) -> str | None:
+    def _numbering(self, _column: AnyColumn) -> str | None:
         return None
 
     def _indexes(self, _table: str) -> Iterator[Index]:
@@ -166,14 +128,14 @@ class _TableReader:
 
 
 class _SQLite(_TableReader):
-    def _table(self, name: str) -> Table:
+    def table(self, name: str) -> Table:
         if found := _SQLITE_UNKNOWN.search(self._sql(name)):
             self.unknown.append((name, found[0]))
-        return super()._table(name)
+        return super().table(name)
 
-    def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
+    def _numbering(self, column: AnyColumn) -> str | None:
         # Only the single key of a table can have AUTOINCREMENT.
-        is_key = column.get("primary_key") and "AUTOINCREMENT" in self._sql(table).upper()
+        is_key = column.primary_key and "AUTOINCREMENT" in self._sql(column.table.name).upper()
         return "AUTOINCREMENT" if is_key else None
 
     def _indexes(self, table: str) -> Iterator[Index]:
@@ -185,18 +147,18 @@ class _SQLite(_TableReader):
 
 
 class _PostgreSQL(_TableReader):
-    def _collations(self, table: str) -> dict[str, str]:
-        return {column: f'"{name}"' for column, name in self._rows("collations", table)}
+    def _collation(self, column: AnyColumn) -> str | None:
+        name = super()._collation(column)
+        return name and f'"{name}"'
 
-    def _numbering(self, table: str, column: ReflectedColumn) -> str | None:
-        identity = column.get("identity")
+    def _numbering(self, column: AnyColumn) -> str | None:
+        identity = column.identity
         if identity is None:
             return None
         usual = {"start": 1, "increment": 1, "minvalue": 1, "cycle": False, "cache": 1}
-        if any(identity.get(word) != value for word, value in usual.items()):
-            where = f"{table}.{column['name']}"
-            self.unknown.append((where, "the options of its identity"))
-        return f"GENERATED {'ALWAYS' if identity['always'] else 'BY DEFAULT'} AS IDENTITY"
+        if any(getattr(identity, word) != value for word, value in usual.items()):
+            self.unknown.append((str(column), "the options of its identity"))
+        return f"GENERATED {'ALWAYS' if identity.always else 'BY DEFAULT'} AS IDENTITY"
 
     def _indexes(self, table: str) -> Iterator[Index]:
         for name, is_unique, sql, is_valid in self._rows("indexes", table):
@@ -205,41 +167,35 @@ class _PostgreSQL(_TableReader):
 
 
 class _MySQL(_TableReader):
-    def _type(self, table: str, column: ReflectedColumn) -> str:
-        kind = super()._type(table, column)
-        # MariaDB's JSON is a LONGTEXT with a json_valid check.
-        is_json = kind == "LONGTEXT" and column["name"] in self._json_columns(table)
-        return "JSON" if is_json else kind
-
-    def _json_columns(self, table: str) -> set[str]:
-        found = re.findall(r"`(\w+)` longtext\b[^\n]* CHECK \(json_valid\(", self._sql(table))
-        return set(found)
-
-    def _checks(self, table: str) -> Iterator[Check]:
-        for check in super()._checks(table):
-            if check.name != "None":
-                yield check
-
-    def _collations(self, table: str) -> dict[str, str]:
-        own = self._rows("options", table)[0][1]
-        return {
-            column["name"]: collation
-            for column in self._inspector.get_columns(table)
-            if (collation := getattr(column["type"], "collation", None)) not in (None, own)
-            and column["name"] not in self._json_columns(table)
-        }
-
-    def _numbering(self, _table: str, column: ReflectedColumn) -> str | None:
-        return "AUTO_INCREMENT" if column.get("autoincrement") is True else None
-
-    def _unique(self, table: str) -> Iterator[Key]:
+    def table(self, name: str) -> Table:
+        made = super().table(name)
         # A unique constraint is an index here; one with a direction or a length is just an index.
-        return (Key(index.name, index.parts) for index in self._all(table) if index.is_unique)
+        unique = [Key(index.name, index.parts) for index in made.indexes if index.is_unique]
+        return replace(
+            made,
+            unique=tuple(unique),
+            checks=tuple(check for check in made.checks if check.name != "None"),
+            indexes=tuple(index for index in made.indexes if not index.is_unique),
+        )
+
+    def _type(self, column: AnyColumn) -> str:
+        kind = super()._type(column)
+        if kind != "LONGTEXT":
+            return kind
+        # MariaDB's JSON is a LONGTEXT with a json_valid check.
+        sql = self._statements.rows("catalog.definition", table=column.table.name)[0][1]
+        is_json = rf"`{re.escape(column.name)}` longtext\b[^\n]* CHECK \(json_valid\("
+        return "JSON" if re.search(is_json, sql) else kind
+
+    def _collation(self, column: AnyColumn) -> str | None:
+        name = super()._collation(column)
+        _engine, of_table = self._rows("options", column.table.name)[0]
+        return None if name == of_table or self._type(column) == "JSON" else name
+
+    def _numbering(self, column: AnyColumn) -> str | None:
+        return "AUTO_INCREMENT" if column.autoincrement is True else None
 
     def _indexes(self, table: str) -> Iterator[Index]:
-        return (index for index in self._all(table) if not index.is_unique)
-
-    def _all(self, table: str) -> Iterator[Index]:
         parts: dict[str, list[str]] = {}
         unique = set[str]()
         for name, non_unique, column, direction, length, kind in self._rows("indexes", table):
@@ -250,17 +206,16 @@ class _MySQL(_TableReader):
             descends = " DESC" if direction == "D" else ""
             parts.setdefault(name, []).append(f"{column}{descends}")
         parts.pop("PRIMARY", None)
-        return (Index(name, tuple(of), name in unique) for name, of in parts.items())
+        for name, of in parts.items():
+            yield Index(name, tuple(of), name in unique)
 
     def _options(self, table: str) -> str | None:
         engine, collation = self._rows("options", table)[0]
-        if collation in BYTE_COLLATIONS:
-            return str(FORMS[Dialect.MYSQL].options).replace("InnoDB", engine)
+        usual = str(FORMS[Dialect.MYSQL].options)
+        if f"COLLATE = {collation} " in usual:
+            return usual.replace("InnoDB", engine)
         charset = collation.partition("_")[0]
         return f"ENGINE = {engine} DEFAULT CHARSET = {charset} COLLATE = {collation}"
-
-    def _sql(self, table: str) -> str:
-        return str(self._statements.rows("catalog.definition", table=table)[0][1])
 
 
 _READERS: Final = {
@@ -273,10 +228,6 @@ _READERS: Final = {
 def _part(part: str) -> str:
     column, _, direction = part.rpartition(" ")
     return f"{column} DESC" if direction.upper() == "DESC" else re.sub(r"(?i) ASC$", "", part)
-
-
-def _action(action: str | None) -> str | None:
-    return None if action in (None, "NO ACTION") else action.upper()
 
 
 def _default(sql: str | None, kind: str) -> str | None:

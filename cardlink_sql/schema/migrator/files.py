@@ -199,7 +199,7 @@ class _File:
 
     @cached_property
     def text(self) -> str:
-        """Return the text, whose lines end in a line feed alone."""
+        """Return the text with a line feed at the end of each line."""
         data = self.entry.read_bytes()
         if data.startswith(b"\xef\xbb\xbf"):
             raise MigrationError(

@@ -1,12 +1,5 @@
 -- Reads of PostgreSQL's catalog that SQLAlchemy's inspector lacks.
 
--- name: collations :many
--- The columns of a table whose collation is not the database's.
-SELECT a.attname, c.collname
-FROM pg_catalog.pg_attribute a
-JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
-WHERE a.attrelid = CAST(:name AS REGCLASS) AND a.attnum > 0 AND c.collname <> 'default';
-
 -- name: indexes :many
 -- The indexes of a table that belong to no constraint; an interrupted build's is not valid.
 SELECT c.relname, i.indisunique, PG_GET_INDEXDEF(i.indexrelid) AS definition, i.indisvalid
