@@ -4,7 +4,8 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from cardlink_sql.transfer.exchange.keys import FileKeys
 from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, PSK_KEY, SHAPES, Shape
 from cardlink_sql.transfer.exchange.values import Values, accepted
+from cardlink_sql.transfer.exchange.writers import to_json
 
 _ROWS: Final = 500
 _IN_MEMORY: Final = 2**20
@@ -33,28 +35,18 @@ class Spool(ExitStack):
             shape.name: self.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
             for shape in SHAPES
         }
-        self._batches: dict[str, list[Any]] = {shape.name: [] for shape in SHAPES}
 
     def add(self, shape: Shape, row: Any) -> None:
         """Keep a row, which is JSON."""
-        batch = self._batches[shape.name]
-        batch.append(row)
-        if len(batch) >= _ROWS:
-            self._write(shape.name)
+        self._files[shape.name].write(f"{to_json(row)}\n".encode())
 
     def batches(self, shape: Shape) -> Iterator[list[Any]]:
         """Yield the rows of a table in the order of the file, up to 500 at a time."""
-        self._write(shape.name)
         file = self._files[shape.name]
         file.seek(0)
-        for line in file:
-            yield json.loads(line)
-
-    def _write(self, name: str) -> None:
-        if self._batches[name]:
-            text = json.dumps(self._batches[name], ensure_ascii=False)
-            self._files[name].write(f"{text}\n".encode())
-            self._batches[name] = []
+        rows = map(json.loads, file)
+        while batch := list(islice(rows, _ROWS)):
+            yield batch
 
 
 @dataclass(slots=True)
@@ -66,47 +58,35 @@ class RowReference:
     count: int = 0
 
 
-@dataclass(slots=True)
-class CheckedRows:
-    """The results of a file's check.
-
-    Args:
-        keys: the keys of each table's rows, with their numbers; not those of log entries.
-        references: what is referred to, by table and key.
-        identities: the number of the card that claims each PSK identity.
-        claims: the identity that each card has in the file, or loses there (None).
-        highest: the highest number of a log entry.
-    """
-
-    keys: dict[str, dict[str, int]] = field(
-        default_factory=lambda: {shape.name: {} for shape in SHAPES}
-    )
-    references: dict[str, dict[str, RowReference]] = field(
-        default_factory=lambda: {shape.name: {} for shape in SHAPES}
-    )
-    identities: dict[str, int] = field(default_factory=dict)
-    claims: dict[str, str | None] = field(default_factory=dict)
-    highest: int = 0
-
-
 class Checker:
     """Takes the rows of a file one by one; the good ones go into the spool.
 
     A log entry goes there as a list by column, any other row as an object. A backup, whose keys
     are stored ones, is put back as it is: that a session ended before it started is its own affair.
+
+    Attributes:
+        keys: the keys of each table's rows, with their numbers; not those of log entries.
+        references: what is referred to, by table and key.
+        claims: the identity that each card has in the file, or loses there (None).
+        highest: the highest number of a log entry.
     """
 
-    def __init__(self, spool: Spool, problems: Problems, keys: FileKeys | None) -> None:
-        self.checked = CheckedRows()
-        self._spool = spool
-        self._problems = problems
-        self._keys = keys
-        self._is_backup = keys is not None and keys.is_stored
+    def __init__(self, spool: Spool, problems: Problems, file_keys: FileKeys | None) -> None:
+        self.spool: Final = spool
+        self.problems: Final = problems
+        self.keys: dict[str, dict[str, int]] = {shape.name: {} for shape in SHAPES}
+        self.references: dict[str, dict[str, RowReference]] = {shape.name: {} for shape in SHAPES}
+        self.claims: dict[str, str | None] = {}
+        self.highest = 0
+        # The number of the card that claims each PSK identity.
+        self._identities: dict[str, int] = {}
+        self._file_keys = file_keys
+        self._is_backup = file_keys is not None and file_keys.is_stored
         self._logs = BY_NAME["comm_logs"]
 
     def take(self, entry: FileRow) -> None:
         """Check a row and keep it, or note what is wrong with it."""
-        before = self._problems.count
+        before = self.problems.count
         shape = entry.shape
         if not isinstance(entry.row, dict):
             self._note(entry, None, "the row is not an object")
@@ -115,19 +95,19 @@ class Checker:
         for name in shape.required:
             if name not in entry.row:
                 self._note(entry, name, "the field is missing")
-        if self._problems.count > before:
+        if self.problems.count > before:
             if shape is not self._logs and shape.key in values:
                 # It is there, so that what refers to it is not at fault.
-                self.checked.keys[shape.name].setdefault(values[shape.key], entry.position)
+                self.keys[shape.name].setdefault(values[shape.key], entry.position)
             return
         self._refer(entry, values)
         if shape is self._logs:
-            self.checked.highest = max(self.checked.highest, values.get("id") or 0)
-            self._spool.add(shape, [values.get(name) for name in shape.columns])
+            self.highest = max(self.highest, values.get("id") or 0)
+            self.spool.add(shape, [values.get(name) for name in shape.columns])
             return
         self._rules(entry, values)
         self._distinct(entry, values[shape.key])
-        self._spool.add(shape, values)
+        self.spool.add(shape, values)
 
     def _fields(self, entry: FileRow) -> Values:
         checks = accepted(entry.shape)
@@ -141,10 +121,10 @@ class Checker:
                     self._note(entry, name, error.what, error.where)
             elif name != PSK_KEY or not is_card:
                 self._note(entry, None, f"the field {shown(name, 60)} is unknown")
-            elif self._keys is None:
+            elif self._file_keys is None:
                 self._note(entry, name, "a key is here, but the header says that there is none")
-        if is_card and self._keys is not None and PSK_KEY in entry.row:
-            values[PSK_KEY] = self._stored_key(entry, self._keys, values.get("iccid"))
+        if is_card and self._file_keys is not None and PSK_KEY in entry.row:
+            values[PSK_KEY] = self._stored_key(entry, self._file_keys, values.get("iccid"))
         return values
 
     def _stored_key(self, entry: FileRow, keys: FileKeys, iccid: str | None) -> str | None:
@@ -159,14 +139,14 @@ class Checker:
 
     def _refer(self, entry: FileRow, values: Values) -> None:
         for name, table in entry.shape.references.items():
-            known = self.checked.references[table]
+            known = self.references[table]
             if (key := values.get(name)) is not None:
                 if key not in known:
                     known[key] = RowReference(entry.place(name), entry.line)
                 known[key].count += 1
 
     def _distinct(self, entry: FileRow, key: str) -> None:
-        known = self.checked.keys[entry.shape.name]
+        known = self.keys[entry.shape.name]
         first = known.setdefault(key, entry.position)
         if first != entry.position:
             what = f"{shown(key)} is {entry.shape.name}[{first}] already"
@@ -180,10 +160,10 @@ class Checker:
             self._claim(entry, values["iccid"], values["psk_identity"])
 
     def _claim(self, entry: FileRow, iccid: str, identity: str | None) -> None:
-        self.checked.claims[iccid] = identity
+        self.claims[iccid] = identity
         if identity is None:
             return
-        first = self.checked.identities.setdefault(identity, entry.position)
+        first = self._identities.setdefault(identity, entry.position)
         if first != entry.position:
             self._note(entry, "psk_identity", f"card_profiles[{first}] has this identity, too")
 
@@ -191,7 +171,7 @@ class Checker:
         # A check names the place inside a JSON document: devices.connection_settings.a[0]
         inside = (where or "").removeprefix(f"{entry.shape.name}.")
         is_deeper = name is not None and inside.startswith((f"{name}.", f"{name}["))
-        self._problems.add(what, entry.place(inside if is_deeper else name), entry.line)
+        self.problems.add(what, entry.place(inside if is_deeper else name), entry.line)
 
 
 def _ends_after_its_start(values: Values, note: Callable[[str, str], None]) -> None:

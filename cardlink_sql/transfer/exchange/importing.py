@@ -4,6 +4,7 @@ Memory is flat for jsonl, but for the keys of rows other than log entries; json 
 whole.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,13 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.exchange.checking import CheckedRows, Checker, Spool
+from cardlink_sql.transfer.exchange.checking import Checker, Spool
 from cardlink_sql.transfer.exchange.conflict import Conflict, RowWriter, TableReport, TableWriter
 from cardlink_sql.transfer.exchange.header import read_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, Passphrase, key_reader
 from cardlink_sql.transfer.exchange.log_entries import LogWriter
-from cardlink_sql.transfer.exchange.readers import RowSource, open_source
-from cardlink_sql.transfer.exchange.references import Identities, find_missing
+from cardlink_sql.transfer.exchange.readers import FileRow, open_source
+from cardlink_sql.transfer.exchange.references import References
 from cardlink_sql.transfer.exchange.shapes import SHAPES
 from cardlink_sql.transfer.exchange.writers import Format, format_of
 from cardlink_sql.transfer.progress import OnProgress, no_progress
@@ -91,17 +92,15 @@ def import_file(
                 f"{where}.keys",
                 "put it back with: cardlink-db restore",
             )
-        checked = _check(source, Checker(spool, problems, reader), problems, on_check)
-        work = _Import(manager, spool, checked, conflict, reader, problems, on_progress, dry_run)
-        return work.run()
+        checker = Checker(spool, problems, reader)
+        _check(source.entries(problems), checker, on_check)
+        return _Import(manager, checker, conflict, reader, on_progress, dry_run).run()
 
 
-def _check(
-    source: RowSource, checker: Checker, problems: Problems, on_check: OnProgress
-) -> CheckedRows:
-    new = 0
+def _check(entries: Iterable[FileRow], checker: Checker, on_check: OnProgress) -> None:
+    problems, new = checker.problems, 0
     try:
-        for entry in source.entries(problems):
+        for entry in entries:
             checker.take(entry)
             new += 1
             if new == _STEP:
@@ -113,7 +112,6 @@ def _check(
             raise
         problems.add(error.what)
     on_check(new)
-    return checker.checked
 
 
 def _note(transaction: Transaction, report: ImportReport) -> None:
@@ -130,16 +128,14 @@ class _Import:
     """The writing of a checked file."""
 
     manager: DatabaseManager
-    spool: Spool
-    checked: CheckedRows
+    checker: Checker
     conflict: Conflict
     keys: FileKeys | None
-    problems: Problems
     on_progress: OnProgress
     dry_run: bool
 
     def run(self) -> ImportReport:
-        if self.problems.count:
+        if self.checker.problems.count:
             # List what the database would refuse next to the faults of the file.
             with self.manager.transaction(read_only=True) as transaction:
                 self._hold_against(ExchangeGateway(transaction, self.manager.library))
@@ -160,13 +156,7 @@ class _Import:
         return report
 
     def _hold_against(self, gateway: ExchangeGateway) -> list[str]:
-        """Refuse the problems; return the cards that lose their PSK identity to another."""
-        find_missing(gateway, self.checked, self.problems)
-        dialect = self.manager.dialect
-        identities = Identities(gateway, dialect, self.checked, self.conflict, self.problems)
-        released = identities.check(self.spool)
-        self.problems.refuse()
-        return released
+        return References(gateway, self.manager.dialect, self.checker, self.conflict).check()
 
     def _write(self, gateway: ExchangeGateway, report: ImportReport) -> None:
         new_sessions: set[str] = set()
@@ -177,7 +167,7 @@ class _Import:
             if shape.word == "logs":
                 may_number = self._may_number(gateway)
                 writer = LogWriter(*shared, new_sessions=new_sessions, may_number=may_number)
-            for batch in self.spool.batches(shape):
+            for batch in self.checker.spool.batches(shape):
                 size = len(batch)
                 writer.write(batch)
                 self.on_progress(size)
@@ -188,5 +178,5 @@ class _Import:
         """Return whether log entries may keep their numbers."""
         # On a server the count of the numbers, once moved, cannot be rolled back.
         is_dry = self.dry_run and self.manager.dialect is not Dialect.SQLITE
-        highest = self.checked.highest
+        highest = self.checker.highest
         return highest > 0 and not is_dry and gateway.reserve_numbers(highest)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple, Protocol
+from typing import IO, Any, Final, NamedTuple
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.problems import Problems
@@ -42,16 +42,7 @@ class FileRow(NamedTuple):
         return place if name is None else f"{place}.{name}"
 
 
-class RowSource(Protocol):
-    """A file that is open for reading."""
-
-    header: Any
-
-    def entries(self, problems: Problems) -> Iterator[FileRow]:
-        """Yield the rows; report anything else as a problem."""
-
-
-def open_source(path: Path, file_format: Format, file: IO[bytes]) -> RowSource:
+def open_source(path: Path, file_format: Format, file: IO[bytes]) -> "DocumentSource | LinesSource":
     """Return the reader of a format."""
     if file_format is Format.CSV:
         raise ValidationError(
@@ -104,18 +95,22 @@ class LinesSource:
         self._file = file
         self._path = path
         self._line = 0
-        first = self._next()
-        opening = {} if first is None else load_json(first, self._where)
+        opening = load_json(self._text(first), self._where) if (first := self._next()) else {}
         self.header = opening.get("header") if isinstance(opening, dict) else None
 
     def entries(self, problems: Problems) -> Iterator[FileRow]:
         """Yield the rows, then check the last line, which counts them."""
         counts: dict[str, int] = {}
-        while (text := self._next(problems)) is not None:
-            if not text.strip():
+        while line := self._next():
+            try:
+                if not (text := self._text(line)).strip():
+                    continue
+                row = load_json(text, self._where)
+            except ValidationError as error:
+                problems.add(error.what, line=self._line)
                 continue
-            row = self._object(text, problems)
-            if row is None:
+            if not isinstance(row, dict):
+                problems.add("the line is not an object", line=self._line)
                 continue
             if "trailer" in row:
                 self._end(row["trailer"], counts)
@@ -133,47 +128,29 @@ class LinesSource:
             "export it again",
         )
 
-    def _object(self, text: str, problems: Problems) -> dict[str, Any] | None:
-        try:
-            row = load_json(text, self._where)
-        except ValidationError as error:
-            problems.add(error.what, line=self._line)
-            return None
-        if not isinstance(row, dict):
-            problems.add("the line is not an object", line=self._line)
-            return None
-        return row
-
     def _end(self, trailer: Any, counts: Mapping[str, int]) -> None:
         expected = trailer.get("rows") if isinstance(trailer, dict) else None
         found = {name: counts.get(name, 0) for name in BY_NAME}
-        is_right = isinstance(expected, dict) and found == {
-            **dict.fromkeys(BY_NAME, 0),
-            **expected,
-        }
-        if not is_right:
+        if not isinstance(expected, dict) or found != {**dict.fromkeys(BY_NAME, 0), **expected}:
             raise ValidationError(
                 "the last line counts other rows than the file has",
                 self._where,
                 "export it again; after an edit by hand correct its rows",
             )
-        if (rest := self._next()) is not None and (rest.strip() or self._next() is not None):
+        if self._next().strip() or self._next():
             raise ValidationError("a line follows the last one", self._where)
 
-    def _next(self, problems: Problems | None = None) -> str | None:
+    def _next(self) -> bytes:
+        """Return the next line; nothing at the end of the file."""
         line = self._file.readline(_MAX_LINE + 1)
-        if not line:
-            return None
-        self._line += 1
+        if line:
+            self._line += 1
         if len(line) > _MAX_LINE:
             raise ValidationError(f"the line is longer than {_MAX_LINE} bytes", self._where)
-        try:
-            return decode(line, self._where, is_line=True).rstrip("\r\n")
-        except ValidationError as error:
-            if problems is None:
-                raise
-            problems.add(error.what, line=self._line)
-            return ""
+        return line
+
+    def _text(self, line: bytes) -> str:
+        return decode(line, self._where, is_line=True).rstrip("\r\n")
 
     @property
     def _where(self) -> str:
