@@ -33,7 +33,7 @@ def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnPr
     if not sys.stderr.isatty():
         yield _ignore
         return
-    shown = _Bar(what, _Count(total, unit))
+    shown = _Bar(what, total, unit)
     # The first step may be long, and is shown all the same.
     timer = Timer(_QUIET_SECONDS, shown.show)
     timer.daemon = True
@@ -50,32 +50,18 @@ def _ignore(done: int, /) -> None:
     del done
 
 
-class _Count:
-    """Return the amount done and the total."""
-
-    def __init__(self, total: int | None, unit: str) -> None:
-        self.done = 0
-        self.total = total
-        self._of = "" if total is None else f" of {total:,}"
-        self._unit = unit
-
-    def __str__(self) -> str:
-        return f"{self.done:,}{self._of} {self._unit}"
-
-
 class _Bar:
     """A terminal's progress bar, removed at the end."""
 
-    def __init__(self, what: str, count: _Count) -> None:
-        self._what, self._count = what, count
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done = 0
         self._progress: Progress | None = None
 
     def advance(self, done: int, /) -> None:
-        self._count.done += done
+        self._done += done
         if self._progress is not None:
-            self._progress.update(
-                self._progress.task_ids[0], completed=self._count.done, count=self._count
-            )
+            self._progress.update(self._progress.task_ids[0], completed=self._done)
 
     def show(self) -> None:
         from rich.console import Console
@@ -87,18 +73,16 @@ class _Bar:
             TimeRemainingColumn,
         )
 
-        is_known = self._count.total is not None
+        of = "" if self._total is None else f" of {self._total:,}"
         shown = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeRemainingColumn() if is_known else TimeElapsedColumn(),
+            TextColumn(f"{{task.completed:,}}{of} {self._unit}"),
+            TimeElapsedColumn() if self._total is None else TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        shown.add_task(
-            self._what, total=self._count.total, completed=self._count.done, count=self._count
-        )
+        shown.add_task(self._what, total=self._total, completed=self._done)
         shown.start()
         self._progress = shown
 
