@@ -273,7 +273,7 @@ def test_a_session_without_apdus_comes_back(tmp_path: Path) -> None:
     with file.open("wb") as out:
         assert write_session(out, failed, []) == 0
     (session,) = read_recording(file).sessions.values()
-    assert (session.id, session.reason, session.ended_at) == (ANSWERED, "51", MOMENT)
+    assert (session.id, session.error_code, session.ended_at) == (ANSWERED, "51", MOMENT)
     assert not session.entries
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import Table
 from cardlink_sql.database.unreadable_rows import skip
 from cardlink_sql.errors import QueryError, ValidationError
 from cardlink_sql.formats.pcap import (
-    Capture,
     Packet,
     is_capture,
     read_capture,
@@ -22,11 +21,12 @@ from cardlink_sql.formats.pcap import (
 from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.model import validation
-from cardlink_sql.model.choices import Direction, SessionStatus
+from cardlink_sql.model.choices import Direction, SessionStatus, SessionType
 from cardlink_sql.model.columns import checks
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.tables import comm_logs, ota_sessions
+from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.trace import Trace, TraceSession, read_trace
 
 _CAPTURES: Final = uuid.UUID("c1b8f1f6-6c39-4a43-9df6-3a6d4fb3a0c5")
@@ -35,9 +35,9 @@ _NOTE: Final = "cardlink-db "
 # The facts of a session that its capture carries.
 _FACTS: Final = (
     "session_type", "card_iccid", "status", "tls_cipher_suite", "tls_psk_identity", "metadata",
+    "error_code", "error_message",
 )  # fmt: skip
 _TIMES: Final = ("created_at", "started_at", "ended_at")
-_FAILURE: Final = ("error_code", "error_message")
 
 
 def write_session(file: IO[bytes], session: OTASession, entries: Iterable[CommLog]) -> int:
@@ -49,7 +49,7 @@ def write_session(file: IO[bytes], session: OTASession, entries: Iterable[CommLo
     Raises:
         ValidationError: an APDU is larger than a packet of a capture.
     """
-    facts = {name: getattr(session, name) for name in ("id", *_FACTS, *_FAILURE)}
+    facts = {name: getattr(session, name) for name in ("id", *_FACTS)}
     times = {name: _iso(getattr(session, name)) for name in _TIMES}
     try:
         return write_capture(file, _packets(entries), _note(facts | times))
@@ -99,33 +99,26 @@ def _read_session(path: Path, content: bytes) -> Trace:
     # Merged captures of other programs are not in the order of time.
     packets = capture.packets if note else sorted(capture.packets, key=lambda one: one.timestamp)
     session_id = note.get("id") or str(uuid.uuid5(_CAPTURES, content.hex()))
-    session = TraceSession(
-        str(path), validation.session_id(session_id, f"{path}: id"), started_at=None
-    )
+    facts = _checked(note, _FACTS, ota_sessions, str(path))
+    session = TraceSession(validation.session_id(session_id, f"{path}: id"), **facts)
     for number, packet in enumerate(packets, 1):
         session.entries += _entries(session.id, packet, f"{path}: packet {number}")
-    first = session.entries[0].timestamp if session.entries else None
+    first = session.entries[0].timestamp if session.entries else utc_now()
     last = session.entries[-1].timestamp if session.entries else None
     session.created_at = _time(note, "created_at", path) or first
     session.started_at = _time(note, "started_at", path) or (None if note else first)
     session.ended_at = _time(note, "ended_at", path) or (None if note else last)
-    facts = _checked(note, (*_FACTS, *_FAILURE), ota_sessions, str(path))
-    session.reason = _reason(facts) if session.ended_at else None
-    session.error_message = facts["error_message"]
-    session.cipher_suite = facts["tls_cipher_suite"]
-    session.psk_identity = facts["tls_psk_identity"]
-    session.card_iccid = facts["card_iccid"]
-    session.metadata = facts["metadata"]
-    if note:
-        session.session_type = facts["session_type"]
-    return Trace(sessions={session.id: session}, warnings=_cut(capture))
-
-
-def _cut(capture: Capture) -> list[str]:
-    if capture.cut_after is None:
-        return []
-    number = capture.cut_after
-    return [f"the capture is cut off in packet {number + 1}; the packets before it are recorded"]
+    if not note:
+        session.session_type = SessionType.POLLED
+    if session.status is SessionStatus.FAILED:
+        session.error_code = session.error_code or "failed"
+    elif session.status is not SessionStatus.TIMEOUT:
+        session.status = SessionStatus.COMPLETED
+    trace = Trace(sessions={session.id: session})
+    if capture.cut_after is not None:
+        cut = f"the capture is cut off in packet {capture.cut_after + 1}"
+        trace.warnings.append(f"{cut}; the packets before it are recorded")
+    return trace
 
 
 def _packets(entries: Iterable[CommLog]) -> Iterator[Packet]:
@@ -208,14 +201,6 @@ def _checked(
         except ValidationError as error:
             raise ValidationError(error.what, f"{where}: {name}", error.remedy) from None
     return values
-
-
-def _reason(facts: dict[str, Any]) -> str:
-    """Return how a trace words the end of a session."""
-    status = facts["status"] or SessionStatus.COMPLETED
-    if status == SessionStatus.FAILED:
-        return str(facts["error_code"] or "failed")
-    return "timeout" if status == SessionStatus.TIMEOUT else "normal"
 
 
 def _note(facts: dict[str, Any]) -> str:

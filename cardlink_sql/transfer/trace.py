@@ -22,10 +22,9 @@ The whole file is checked before anything is written, and written in one transac
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,12 +35,15 @@ from cardlink_sql.formats.text import decode
 from cardlink_sql.formats.times import parse_time
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
-from cardlink_sql.model.choices import Direction, SessionType
+from cardlink_sql.model.choices import Direction, SessionStatus, SessionType
 from cardlink_sql.model.records.card import CardProfile
 from cardlink_sql.model.records.log import CommLog
+from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.validation import Check
 from cardlink_sql.unit_of_work import UnitOfWork
 
+# By reason; any other one is a failure's code.
+_ENDS: Final = {"normal": SessionStatus.COMPLETED, "timeout": SessionStatus.TIMEOUT}
 _FAILED_HANDSHAKES: Final = uuid.UUID("6f0cdf0e-6f5b-4c5e-9d6e-0c6c7d9ad2f1")
 
 
@@ -56,23 +58,10 @@ class TraceCard:
 
 
 @dataclass(slots=True)
-class TraceSession:
+class TraceSession(OTASession):
     """A session of the trace with its APDUs; a failed handshake is one without a card."""
 
-    where: str
-    id: str
-    started_at: datetime | None
-    psk_identity: str | None = None
-    card_iccid: str | None = None
-    cipher_suite: str | None = None
-    metadata: dict[str, Any] | None = None
-    created_at: datetime | None = None
     entries: list[CommLog] = field(default_factory=list)
-    ended_at: datetime | None = None
-    reason: str | None = None
-    error_message: str | None = None
-    last_at: datetime | None = None
-    session_type: SessionType | None = SessionType.POLLED
 
 
 @dataclass(slots=True)
@@ -120,23 +109,22 @@ def replay(manager: DatabaseManager, trace: Trace) -> Replay:
         IntegrityError: a card is there with another PSK; nothing was written.
         EncryptionError: no encryption key is set; nothing was written.
     """
-    write = partial(_write_all, trace=trace)
-    return manager.run(write, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
-
-
-def _write_all(uow: UnitOfWork, trace: Trace) -> Replay:
-    cards = sum(_write_card(uow, card) for card in trace.cards.values())
-    new = [s for s in trace.sessions.values() if not uow.sessions.exists(s.id)]
     iccids = {card.psk_identity: card.iccid for card in trace.cards.values()}
-    for session in new:
-        _write_session(uow, session, iccids)
-    return Replay(
-        cards=cards,
-        sessions=len(new),
-        entries=sum(len(session.entries) for session in new),
-        known_cards=len(trace.cards) - cards,
-        known_sessions=len(trace.sessions) - len(new),
-    )
+
+    def write(uow: UnitOfWork) -> Replay:
+        cards = sum(_write_card(uow, card) for card in trace.cards.values())
+        new = [s for s in trace.sessions.values() if not uow.sessions.exists(s.id)]
+        for session in new:
+            _write_session(uow, session, iccids)
+        return Replay(
+            cards=cards,
+            sessions=len(new),
+            entries=sum(len(session.entries) for session in new),
+            known_cards=len(trace.cards) - cards,
+            known_sessions=len(trace.sessions) - len(new),
+        )
+
+    return manager.run(write, attempts=PATIENT_ATTEMPTS, within=PATIENT_SECONDS)
 
 
 def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
@@ -166,7 +154,7 @@ def _write_card(uow: UnitOfWork, card: TraceCard) -> bool:
 
 def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, str]) -> None:
     sessions = uow.sessions
-    card = iccids.get(session.psk_identity or "")
+    card = iccids.get(session.tls_psk_identity or "")
     if card is None and session.card_iccid and uow.cards.exists(session.card_iccid):
         card = session.card_iccid
     sessions.create_session(
@@ -175,18 +163,21 @@ def _write_session(uow: UnitOfWork, session: TraceSession, iccids: Mapping[str, 
         card_iccid=card,
         at=session.created_at,
     )
-    facts = (session.cipher_suite, session.psk_identity)
+    facts = (session.tls_cipher_suite, session.tls_psk_identity)
     if any(facts) or session.metadata:
         sessions.set_tls_info(session.id, *facts, metadata=session.metadata)
     if session.started_at is not None:
         sessions.start_session(session.id, at=session.started_at)
     uow.logs.add_log_batch(session.entries)
-    if session.reason == "normal":
-        sessions.complete_session(session.id, at=session.ended_at)
-    elif session.reason == "timeout":
-        sessions.timeout_session(session.id, at=session.ended_at)
-    elif session.reason is not None:
-        sessions.fail_session(session.id, session.reason, session.error_message, session.ended_at)
+    ended = session.ended_at
+    if ended is None:
+        return
+    if session.status is SessionStatus.COMPLETED:
+        sessions.complete_session(session.id, at=ended)
+    elif session.status is SessionStatus.TIMEOUT:
+        sessions.timeout_session(session.id, at=ended)
+    else:
+        sessions.fail_session(session.id, session.error_code, session.error_message, ended)
 
 
 Fields = dict[str, Any]
@@ -200,95 +191,100 @@ class _TraceReader:
         self._identities: set[str] = set()
 
     def read(self, line: bytes, where: str) -> None:
-        event = _parse(line, where)
-        kind = event.pop("event", None)
-        if not isinstance(kind, str) or kind not in _RULES:
-            raise ValidationError(f"event {shown(kind)} is none of: {', '.join(_RULES)}", where)
-        fields = _check(event, _RULES[kind], where)
-        handle: Callable[[Fields, str], None] = getattr(self, f"_{kind}")
+        event = load_json(decode(line, where, is_line=True), where)
         try:
-            handle(fields, where)
+            self._take(event, where)
         except DatabaseError as error:
             raise ValidationError(error.what, where, error.remedy) from None
+
+    def _take(self, event: Any, where: str) -> None:
+        if not isinstance(event, dict):
+            raise ValidationError(f"{type(event).__name__} is not a JSON object")
+        kind = event.pop("event", None)
+        if not isinstance(kind, str) or kind not in _RULES:
+            raise ValidationError(f"event {shown(kind)} is none of: {', '.join(_RULES)}")
+        fields = _check(event, _RULES[kind])
+        match kind:
+            case "card":
+                self._card(fields, where)
+            case "session_started":
+                self._session_started(fields)
+            case "command" | "response":
+                self._add_entry(fields, Direction(kind))
+            case "session_ended":
+                session = self._open_session(fields)
+                session.ended_at, reason = fields["timestamp"], fields["reason"]
+                session.status = _ENDS.get(reason, SessionStatus.FAILED)
+                session.error_code = reason if session.status is SessionStatus.FAILED else None
+            case "handshake_failed":
+                self._handshake_failed(fields)
 
     def _card(self, fields: Fields, where: str) -> None:
         card = TraceCard(where, fields["iccid"], fields["psk_identity"], fields["psk_key"])
         if self.trace.sessions:
-            raise ValidationError("a card comes after the first session", where, "cards first")
+            raise ValidationError("a card comes after the first session", remedy="cards first")
         if card.iccid in self.trace.cards:
-            raise ValidationError(f"card {card.iccid} is there twice", where)
+            raise ValidationError(f"card {card.iccid} is there twice")
         if card.psk_identity in self._identities:
-            raise ValidationError(f"two cards claim the identity {shown(card.psk_identity)}", where)
+            raise ValidationError(f"two cards claim the identity {shown(card.psk_identity)}")
         self.trace.cards[card.iccid] = card
         self._identities.add(card.psk_identity)
 
-    def _session_started(self, fields: Fields, where: str) -> None:
+    def _session_started(self, fields: Fields) -> None:
         session_id, identity = fields["session"], fields["psk_identity"]
         if session_id in self.trace.sessions:
-            raise ValidationError(f"session {session_id} started before", where)
+            raise ValidationError(f"session {session_id} started before")
         if identity not in self._identities:
-            raise ValidationError(f"no card of the trace has the identity {shown(identity)}", where)
+            raise ValidationError(f"no card of the trace has the identity {shown(identity)}")
         self.trace.sessions[session_id] = TraceSession(
-            where,
             session_id,
+            SessionType.POLLED,
             started_at=fields["timestamp"],
-            psk_identity=identity,
-            cipher_suite=fields["cipher_suite"],
+            tls_cipher_suite=fields["cipher_suite"],
+            tls_psk_identity=identity,
             metadata={name: fields[name] for name in ("protocol", "handshake_ms")},
             created_at=_handshake_start(fields),
-            last_at=fields["timestamp"],
         )
 
-    def _command(self, fields: Fields, where: str) -> None:
-        self._add_entry(fields, where, Direction.COMMAND)
-
-    def _response(self, fields: Fields, where: str) -> None:
-        word = fields["status_word"]
+    def _add_entry(self, fields: Fields, direction: Direction) -> None:
+        word = fields.get("status_word")
         if not fields["data"].endswith(word or ""):
-            raise ValidationError(f"the data does not end in the status word {word}", where)
-        self._add_entry(fields, where, Direction.RESPONSE)
-
-    def _add_entry(self, fields: Fields, where: str, direction: Direction) -> None:
-        session = self._open_session(fields, where)
+            raise ValidationError(f"the data does not end in the status word {word}")
+        session = self._open_session(fields)
         session.entries.append(
             CommLog(
                 session_id=session.id,
                 direction=direction,
                 raw_data=fields["data"],
                 latency_ms=fields.get("latency_ms"),
-                status_word=fields.get("status_word"),
+                status_word=word,
                 timestamp=fields["timestamp"],
             )
         )
 
-    def _session_ended(self, fields: Fields, where: str) -> None:
-        session = self._open_session(fields, where)
-        session.ended_at = fields["timestamp"]
-        session.reason = fields["reason"]
-
-    def _handshake_failed(self, fields: Fields, where: str) -> None:
+    def _handshake_failed(self, fields: Fields) -> None:
         # The same line has the same id, so that a replay knows it again.
         name = f"{len(self.trace.sessions)} {fields['timestamp'].isoformat()} {fields['error']}"
         session_id = str(uuid.uuid5(_FAILED_HANDSHAKES, name))
         self.trace.sessions[session_id] = TraceSession(
-            where,
             session_id,
-            started_at=None,
+            SessionType.POLLED,
+            status=SessionStatus.FAILED,
             created_at=fields["timestamp"],
             ended_at=fields["timestamp"],
-            reason=fields["alert"],
+            error_code=fields["alert"],
             error_message=fields["error"],
         )
 
-    def _open_session(self, fields: Fields, where: str) -> TraceSession:
+    def _open_session(self, fields: Fields) -> TraceSession:
         session = self.trace.sessions.get(fields["session"])
-        if session is None or session.last_at is None:
-            raise ValidationError(f"session {fields['session']} has not started", where)
+        if session is None or session.started_at is None:
+            raise ValidationError(f"session {fields['session']} has not started")
         if session.ended_at is not None:
-            raise ValidationError(f"session {session.id} has ended", where)
-        if fields["timestamp"] < session.last_at:
-            raise ValidationError("the time is before that of the event before it", where)
-        session.last_at = fields["timestamp"]
+            raise ValidationError(f"session {session.id} has ended")
+        last = session.entries[-1].timestamp if session.entries else session.started_at
+        if fields["timestamp"] < last:
+            raise ValidationError("the time is before that of the event before it")
         return session
 
 
@@ -301,26 +297,19 @@ def _handshake_start(fields: Fields) -> datetime:
     return validation.moment(start, "handshake_ms")
 
 
-def _parse(line: bytes, where: str) -> Fields:
-    event = load_json(decode(line, where, is_line=True), where)
-    if not isinstance(event, dict):
-        raise ValidationError(f"{type(event).__name__} is not a JSON object", where)
-    return event
-
-
-def _check(event: Fields, rules: Mapping[str, Check], where: str) -> Fields:
+def _check(event: Fields, rules: Mapping[str, Check]) -> Fields:
     for name in rules:
         if name not in event:
-            raise ValidationError(f"the field {name!r} is missing", where)
+            raise ValidationError(f"the field {name!r} is missing")
     for name in event:
         if name not in rules:
-            raise ValidationError(f"the field {shown(name)} is unknown", where)
+            raise ValidationError(f"the field {shown(name)} is unknown")
     checked = {}
     for name, rule in rules.items():
         try:
             checked[name] = rule(event[name], name)
         except ValidationError as error:
-            raise ValidationError(f"{name}: {error.what}", where, error.remedy) from None
+            raise ValidationError(f"{name}: {error.what}", remedy=error.remedy) from None
     return checked
 
 

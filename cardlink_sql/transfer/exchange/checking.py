@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
@@ -35,18 +34,27 @@ class Spool(ExitStack):
             shape.name: self.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
             for shape in SHAPES
         }
+        self._batches: dict[str, list[Any]] = {shape.name: [] for shape in SHAPES}
 
     def add(self, shape: Shape, row: Any) -> None:
         """Keep a row, which is JSON."""
-        self._files[shape.name].write(f"{to_json(row)}\n".encode())
+        batch = self._batches[shape.name]
+        batch.append(row)
+        if len(batch) >= _ROWS:
+            self._write(shape.name)
 
     def batches(self, shape: Shape) -> Iterator[list[Any]]:
         """Yield the rows of a table in the order of the file, up to 500 at a time."""
+        self._write(shape.name)
         file = self._files[shape.name]
         file.seek(0)
-        rows = map(json.loads, file)
-        while batch := list(islice(rows, _ROWS)):
-            yield batch
+        yield from map(json.loads, file)
+
+    def _write(self, name: str) -> None:
+        # A line for a batch: for a row, JSON would take five times as long.
+        if self._batches[name]:
+            self._files[name].write(f"{to_json(self._batches[name])}\n".encode())
+            self._batches[name] = []
 
 
 @dataclass(slots=True)
