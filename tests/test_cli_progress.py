@@ -49,17 +49,19 @@ class Lines:
 
     shown: ClassVar[list[str]] = []
 
-    def __init__(self, what: str, count: object) -> None:
-        self._what, self._count = what, count
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
+        of = "" if total is None else f" of {total:,}"
+        self._form = f"{what}: {{:,}}{of} {unit}"
+        self._done = 0
 
     def advance(self, done: int, /) -> None:
         """Note the state after the step."""
-        self._count.done += done  # type: ignore[attr-defined]
+        self._done += done
         self.show()
 
     def show(self) -> None:
         """Note the state."""
-        self.shown.append(f"{self._what}: {self._count}")
+        self.shown.append(self._form.format(self._done))
 
     def close(self) -> None:
         """There is nothing to remove."""
