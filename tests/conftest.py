@@ -448,6 +448,14 @@ def add(manager: DatabaseManager, *records: Any) -> None:
         uow.commit()
 
 
+@contextmanager
+def committed(manager: DatabaseManager) -> Iterator[UnitOfWork]:
+    """A unit of work that is committed at the end of the block."""
+    with UnitOfWork(manager) as uow:
+        yield uow
+        uow.commit()
+
+
 def device_ids(manager: DatabaseManager) -> list[str]:
     """The ids of the devices that are committed."""
     return [row[0] for row in dump(manager)["devices"]]

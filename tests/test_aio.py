@@ -28,7 +28,16 @@ from cardlink_sql import (
     ValidationError,
     aio,
 )
-from tests.conftest import add, card, device, device_ids, on_sqlite, session_id, wait_until
+from tests.conftest import (
+    add,
+    card,
+    committed,
+    device,
+    device_ids,
+    on_sqlite,
+    session_id,
+    wait_until,
+)
 
 PATIENCE = 20
 
@@ -213,9 +222,8 @@ def test_a_forked_child_has_threads_of_its_own(manager: DatabaseManager) -> None
 
 
 def test_key_look_ups(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(1), psk_identity="card_1", psk_key=b"k" * 16)
-        uow.commit()
     store = KeyStore(manager)
 
     async def main() -> None:

@@ -24,7 +24,7 @@ from cardlink_sql import (
 from cardlink_sql.errors import shown
 from cardlink_sql.model import tables
 from cardlink_sql.model.validation import MAX_TEXT
-from tests.conftest import MOMENT, card, device, dump, entry, iccid, result, session_id
+from tests.conftest import MOMENT, card, committed, device, dump, entry, iccid, result, session_id
 from tests.exchange_data import nested
 
 Call = Callable[[UnitOfWork, Any], object]
@@ -40,7 +40,7 @@ BROKEN_IDS = ["", "x", session_id()[:-1], f"{session_id()}0", "\0" * 36, *NO_TEX
 @pytest.fixture
 def filled(manager: DatabaseManager) -> DatabaseManager:
     """A database with two of everything."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create_all([device(1, iccid=iccid(1)), device(2)])
         uow.cards.create_with_psk(card(1), b"key", psk_identity="card-1")
         uow.cards.create(card(2))
@@ -49,7 +49,6 @@ def filled(manager: DatabaseManager) -> DatabaseManager:
         uow.sessions.start_session(session_id(2), MOMENT)
         uow.sessions.complete_session(session_id(2), MOMENT)
         uow.logs.add_log_batch([entry(session_id(1)), entry(session_id(1), "9000")])
-        uow.commit()
     return manager
 
 

@@ -26,7 +26,7 @@ from cardlink_sql.formats.pcap import MAX_APDU, Packet, read_capture, split_apdu
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.capture import read_recording, write_session
 from cardlink_sql.transfer.trace import replay as replay_trace
-from tests.conftest import MOMENT, Run
+from tests.conftest import MOMENT, Run, committed
 
 TRACE = Path(__file__).resolve().parent.parent / "scripts" / "quickstart-trace.jsonl"
 ANSWERED = "b1d5c1de-6f2e-4a4b-9a52-1f0f3d6a7c01"
@@ -132,7 +132,7 @@ def test_an_apdu_larger_than_a_packet_is_refused() -> None:
 def test_a_session_comes_back_as_it_was(manager: DatabaseManager, run: Run, tmp_path: Path) -> None:
     url = manager.config.engine_url.render_as_string(hide_password=False)
     replay_trace(manager, read_recording(TRACE))
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         before = uow.sessions.get_by_id(ANSWERED)
         log = uow.logs.find_by_session(ANSWERED)
         file = tmp_path / "session.pcapng"
@@ -140,7 +140,6 @@ def test_a_session_comes_back_as_it_was(manager: DatabaseManager, run: Run, tmp_
         assert done.returncode == 0, done.stderr
         assert file.stat().st_mode & 0o777 == 0o600
         uow.sessions.delete_by_id(ANSWERED)
-        uow.commit()
 
     for _ in range(2):
         assert run("replay", str(file), "-d", url).returncode == 0

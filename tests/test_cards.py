@@ -25,7 +25,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.model.tables import card_profiles
-from tests.conftest import MOMENT, card, device, dump, iccid
+from tests.conftest import MOMENT, card, committed, device, dump, iccid
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 FORMS_OF_KEY = (KEY.hex(), KEY.hex().upper(), repr(KEY), repr(KEY)[2:-1], str(list(KEY)))
@@ -47,9 +47,8 @@ def stored(manager: DatabaseManager) -> list[Any]:
 
 def store(manager: DatabaseManager, number: int = 1, identity: str = "card-1") -> None:
     """A card with the key, committed."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(number), KEY, psk_identity=identity)
-        uow.commit()
 
 
 @pytest.fixture
@@ -284,8 +283,7 @@ def test_the_environment_gives_the_encryption_keys(
     store(sharing(old))
     monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", f"{new}, {old}")
 
-    with UnitOfWork(sharing()) as uow:
-        assert uow.cards.get_psk_key(iccid()) == KEY
+    assert sharing().run(lambda uow: uow.cards.get_psk_key(iccid())) == KEY
 
 
 @pytest.mark.parametrize("bad", ["SECRET", "SECRET" * 8, "é" * 44])
@@ -332,8 +330,7 @@ def test_no_error_shows_a_key(uow: UnitOfWork, refuse: Callable[[UnitOfWork], ob
 def test_no_log_shows_a_key(manager: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         store(manager)
-        with UnitOfWork(manager) as uow:
-            assert uow.cards.get_psk_key_by_identity("card-1") == KEY
+        assert manager.run(lambda uow: uow.cards.get_psk_key_by_identity("card-1")) == KEY
 
     assert all(form not in caplog.text for form in FORMS_OF_KEY)
     assert "gAAAA" not in caplog.text

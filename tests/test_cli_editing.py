@@ -11,7 +11,7 @@ import pytest
 from cardlink_sql import DatabaseManager, OTASession, TestResult, TestStatus, UnitOfWork
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.times import utc_now
-from tests.conftest import MOMENT, Run, card, entry, iccid, session_id, sqlite
+from tests.conftest import MOMENT, Run, add, card, committed, entry, iccid, session_id, sqlite
 
 PSK = "00112233445566778899AABBCCDDEEFF"
 
@@ -34,10 +34,9 @@ def test_a_device_is_added_changed_and_removed(
     record = json.loads(changed.stdout)
     assert (record["name"], record["is_active"]) == (None, False)
     assert (record["imei"], record["connection_settings"]) == ("49015420323751", {"baud": 9600})
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for _ in range(2):
             uow.sessions.create_session("R58")
-        uow.commit()
     refused = run("devices", "remove", "R58", "-d", url)
     assert (refused.returncode, "add --yes" in refused.stderr) == (1, True)
     removed = run("devices", "remove", "R58", "--yes", "-d", url)
@@ -50,9 +49,8 @@ def test_a_device_is_removed_with_its_sessions(
     url: str, run: Run, manager: DatabaseManager
 ) -> None:
     run("devices", "add", "R58", "--type", "modem", "-d", url)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.logs.add_log(uow.sessions.create_session("R58").id, "command", "00A40004")
-        uow.commit()
     removed = run("devices", "remove", "R58", "--with-sessions", "--yes", "-d", url)
     assert removed.stdout == "Removed R58; removed 1 session.\n"
     with UnitOfWork(manager) as uow:
@@ -88,8 +86,7 @@ def test_a_card_gets_a_psk_that_is_shown_nowhere(
     assert none_left.stderr.startswith(f"error: the card {iccid(1)} has no PSK\nhint: run: ")
     removed = run("cards", "remove", iccid(1), "--yes", "-d", url)
     assert removed.stdout == f"Removed {iccid(1)}; kept 0 sessions.\n"
-    with UnitOfWork(manager) as uow:
-        assert uow.cards.count() == 0
+    assert manager.run(lambda uow: uow.cards.count()) == 0
 
 
 def test_what_is_there_already_is_to_be_edited(url: str, run: Run) -> None:
@@ -106,10 +103,9 @@ def test_what_is_there_already_is_to_be_edited(url: str, run: Run) -> None:
 def test_a_psk_identity_of_another_card_is_named_with_its_card(
     url: str, run: Run, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(1), "00" * 16, psk_identity="one")
         uow.cards.create(card(2))
-        uow.commit()
     set_psk = ("cards", "set-psk", iccid(2), "one", "-d", url)
     assert run(*set_psk).stderr == (
         f"error: the card {iccid(1)} holds the PSK identity 'one'\n"
@@ -125,9 +121,7 @@ def test_a_psk_identity_of_another_card_is_named_with_its_card(
 def test_the_warning_of_a_short_psk_begins_as_one(
     url: str, run: Run, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.cards.create(card(1))
-        uow.commit()
+    add(manager, card(1))
     monkeypatch.setattr("sys.stdin", io.StringIO("0011\n"))
     monkeypatch.setattr(logging.root, "handlers", [])
     key = Keyring.generate()
@@ -159,12 +153,11 @@ def test_a_file_that_cannot_be_read_has_a_remedy(
 def test_apdus_are_shown_filtered_and_found_by_their_bytes(
     url: str, run: Run, manager: DatabaseManager
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number in (1, 2):
             uow.sessions.create(OTASession(session_id(number)))
             uow.logs.add_log(session_id(number), "command", "00A4040007A0000000871002")
             uow.logs.add_log(session_id(number), "response", "6A82")
-        uow.commit()
 
     def shown(*arguments: str) -> list[str]:
         printed = run("logs", *arguments, "--json", "-d", url).stdout
@@ -187,7 +180,7 @@ def test_apdus_are_shown_filtered_and_found_by_their_bytes(
 
 def test_lists_of_what_has_a_time_take_since(url: str, run: Run, manager: DatabaseManager) -> None:
     key, day = session_id(1), timedelta(days=1)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create(OTASession(key, created_at=MOMENT))
         for number in range(3):
             at = MOMENT + number * day
@@ -196,7 +189,6 @@ def test_lists_of_what_has_a_time_take_since(url: str, run: Run, manager: Databa
         uow.tests.create_result("begun earlier", "suite", "other", "passed", MOMENT, duration_ms=1)
         uow.tests.create_result("begun earlier", "suite", "test", "passed", at, duration_ms=1)
         uow.tests.create(TestResult("x", "no start", "suite", "test", TestStatus.PASSED))
-        uow.commit()
     since = ("--since", (MOMENT + day).isoformat(), "--json", "-d", url)
     for arguments, name, expected in (
         (("logs", "show"), "raw_data", ["00A2", "00A1"]),
@@ -213,11 +205,10 @@ def test_lists_of_what_has_a_time_take_since(url: str, run: Run, manager: Databa
 
 def test_stale_sessions_are_closed(url: str, run: Run, manager: DatabaseManager) -> None:
     old = utc_now() - timedelta(hours=2)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create(OTASession(session_id(1), created_at=old, updated_at=old))
         uow.sessions.create(OTASession(session_id(2)))
         uow.logs.add_log_batch([entry(session_id(1), timestamp=old)])
-        uow.commit()
     done = run("sessions", "close-stale", "--yes", "--json", "-d", url)
     assert json.loads(done.stdout) == {"closed": 1}, done.stderr
     with UnitOfWork(manager) as uow:
@@ -228,8 +219,6 @@ def test_stale_sessions_are_closed(url: str, run: Run, manager: DatabaseManager)
 def test_a_refused_field_of_a_card_names_its_option(
     run: Run, url: str, manager: DatabaseManager
 ) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.cards.create(card())
-        uow.commit()
+    add(manager, card())
     refused = run("cards", "edit", iccid(), "--imsi", "x", "-d", url)
     assert (refused.returncode, "--imsi" in refused.stderr) == (2, True)

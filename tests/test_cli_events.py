@@ -13,7 +13,7 @@ import pytest
 from cardlink_sql import Dialect, UnitOfWork
 from cardlink_sql.cli.following import _Follower
 from cardlink_sql.manager import DatabaseManager
-from tests.conftest import Run, device, session_id
+from tests.conftest import Run, add, committed, device, session_id
 
 COMMAND = Path(sys.executable).parent / "cardlink-db"
 
@@ -26,9 +26,7 @@ def url(manager: DatabaseManager) -> Iterator[str]:
 
 
 def add_device(manager: DatabaseManager, number: int) -> None:
-    with UnitOfWork(manager) as uow:
-        uow.devices.create(device(number, name="bad \x1b[2J name"))
-        uow.commit()
+    add(manager, device(number, name="bad \x1b[2J name"))
 
 
 def test_listening_needs_somebody_who_publishes(run: Run, url: str) -> None:
@@ -87,24 +85,21 @@ def test_a_session_is_followed_until_it_ends(
     url: str, manager: DatabaseManager, publishing: bool
 ) -> None:
     manager.publish_events(on=publishing)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device(1))
         session = uow.sessions.open_session("device-0001").id
-        uow.commit()
     process = subprocess.Popen(
         [COMMAND, "sessions", "follow", session[:10], "-d", url],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     assert f"{session[:8]} active device-0001" in process.stdout.readline()
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.logs.add_log(session, "command", "00A40004023F00")
-        uow.commit()
     assert "SELECT" in process.stdout.readline()
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.logs.add_log(session, "response", "6A82")
         uow.sessions.complete_session(session)
-        uow.commit()
     shown, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "File or application not found" in shown
@@ -116,10 +111,9 @@ def test_sessions_that_are_followed_are_told_apart(
 ) -> None:
     follower = _Follower(None, as_json=False)
     for number in (0xA7, 0xA8):
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             key = uow.sessions.create_session(session_id=session_id(number)).id
             uow.logs.add_log(key, "command", "00A40004023F00")
-            uow.commit()
         with UnitOfWork(manager, read_only=True) as uow:
             follower.show(uow)
     ids = [line.split()[0] for line in capsys.readouterr().out.splitlines()]

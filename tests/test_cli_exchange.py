@@ -16,6 +16,7 @@ from tests.conftest import (
     MakeDatabase,
     Run,
     card,
+    committed,
     delete_rows,
     device,
     dump,
@@ -36,10 +37,9 @@ def recorded(manager: DatabaseManager, run: Run, monkeypatch: pytest.MonkeyPatch
     key = Keyring.generate()
     monkeypatch.setenv("CARDLINK_ENCRYPTION_KEY", key)
     monkeypatch.setenv("DATABASE_URL", manager.config.url)
-    with DatabaseManager(manager.config, keyring=Keyring([key])) as own, UnitOfWork(own) as uow:
+    with DatabaseManager(manager.config, keyring=Keyring([key])) as own, committed(own) as uow:
         uow.devices.create(device(1))
         uow.cards.create_with_psk(card(1), PSK, psk_identity="one")
-        uow.commit()
     return run
 
 
@@ -148,10 +148,9 @@ def test_a_database_without_tables_says_so(
 def test_a_session_is_named_by_enough_of_its_beginning(
     manager: DatabaseManager, recorded: Run
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         session = uow.sessions.create_session()
         uow.sessions.create_session()
-        uow.commit()
     done = recorded("export", "-o", "f.json", "--session", session.id[:8])
     assert done.returncode == 0, done.stderr
     assert [one["id"] for one in json.loads(Path("f.json").read_text())["ota_sessions"]] == [
@@ -177,10 +176,9 @@ def test_a_passphrase_ends_with_its_line_alone(recorded: Run) -> None:
 def test_a_file_that_is_there_is_replaced_only_by_force(
     recorded: Run, manager: DatabaseManager, command: str
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.tests.create_result("r", "suite", "test", "passed")
         session = uow.sessions.create_session(session_id=session_id()).id
-        uow.commit()
     file = Path("there.json")
     file.write_text("mine")
     words = (*command.format(session=session).split(), "-o", "there.json")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from tests.conftest import Run, dump, iccid, sqlite
 from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
@@ -139,7 +138,6 @@ def test_an_entry_that_names_its_card_makes_it_once(
         done = run("import-keys", str(file), "-d", url, CARDLINK_ENCRYPTION_KEY=OLD)
         assert (done.returncode, done.stdout) == (0, said), done.stderr
 
-    with UnitOfWork(manager, read_only=True) as uow:
-        card = uow.cards.get_by_id(iccid(7))
+    card = manager.run(lambda uow: uow.cards.get_by_id(iccid(7)), read_only=True)
     assert card
     assert (card.psk_identity, card.has_psk) == ("card_7", True)

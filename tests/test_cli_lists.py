@@ -22,14 +22,13 @@ from cardlink_sql import (
     Direction,
     OTASession,
     SessionStatus,
-    UnitOfWork,
 )
 from cardlink_sql.cli.shared import completion
 from cardlink_sql.cli.shared.output import visible
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now
-from tests.conftest import MOMENT, Run, card, device, entry, iccid, session_id, sqlite
+from tests.conftest import MOMENT, Run, card, committed, device, entry, iccid, session_id, sqlite
 
 CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -41,7 +40,7 @@ dialect = sqlite
 @pytest.fixture
 def url(manager: DatabaseManager) -> str:
     """A database with devices, cards and sessions."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device(1, name="Pixel 8", manufacturer="Google", last_seen=MOMENT))
         uow.devices.create(device(2, device_type="modem", is_active=False, name=CLEAR_SCREEN))
         uow.devices.create(device(3, name="pixel 7"))
@@ -65,7 +64,6 @@ def url(manager: DatabaseManager) -> str:
                     created_at=at,
                 )
             )
-        uow.commit()
     return manager.config.url
 
 
@@ -171,10 +169,9 @@ def test_the_list_of_sessions_has_what_a_live_server_noted(
     manager: DatabaseManager, run: Run
 ) -> None:
     noted = {"client": "10.0.0.1", "close": "alert"}
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         key = uow.sessions.create_session().id
         uow.sessions.set_tls_info(key, None, "nobody", metadata=noted)
-        uow.commit()
     options = ("--columns", "session,metadata", "-d", manager.config.url)
     piped = run("sessions", "list", *options, COLUMNS="").stdout.splitlines()
     assert [json.loads(line.split("\t")[1]) for line in piped[1:]] == [noted]
@@ -199,10 +196,9 @@ def test_the_list_of_sessions_has_what_a_live_server_noted(
 def test_ids_of_sessions_are_cut_where_they_are_distinct(
     manager: DatabaseManager, run: Run, ids: list[str], shown: list[str], asked: str
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for key in ids:
             uow.sessions.create_session(session_id=key)
-        uow.commit()
     listed = run("sessions", "list", "-d", manager.config.url).stdout
     assert [cut for cut in shown if cut not in listed] == []
     found = run("sessions", "show", asked, "--json", "-d", manager.config.url)
@@ -214,12 +210,11 @@ def test_ids_of_sessions_are_cut_where_they_are_distinct(
 
 
 def test_apdus_of_different_sessions_have_different_ids(manager: DatabaseManager, run: Run) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number in (0xA7, 0xA8):
             key = uow.sessions.create_session(session_id=session_id(number)).id
             uow.logs.add_log(key, "command", "00A40004023F00")
             uow.logs.add_log(key, "response", "9000")
-        uow.commit()
     for command in (["show"], ["search", "00"]):
         shown = run("logs", *command, "-d", manager.config.url).stdout
         assert (shown.count("00000000..00a7 "), shown.count("00000000..00a8 ")) == (2, 2)
@@ -228,11 +223,10 @@ def test_apdus_of_different_sessions_have_different_ids(manager: DatabaseManager
 def test_the_direction_of_an_apdu_is_a_column_with_a_name(
     manager: DatabaseManager, run: Run
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         key = uow.sessions.create_session().id
         uow.logs.add_log(key, "command", "00A40004023F00")
         uow.logs.add_log(key, "response", "6A82")
-        uow.commit()
     chosen = ("--columns", "direction,apdu", "--sort", "-direction", "-d", manager.config.url)
     lines = "direction{0}APDU\nresponse{0}6A82\ncommand{0}00A40004023F00\n"
     assert run("logs", "show", *chosen, COLUMNS="").stdout == lines.format("\t")
@@ -253,7 +247,7 @@ def dialogue(manager: DatabaseManager) -> str:
         (Direction.COMMAND, "805A0000", None),
         (Direction.RESPONSE, "9110", 8.0),
     ]
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create_session(session_id=session_id(), at=MOMENT)
         uow.sessions.start_session(session_id(), MOMENT)
         uow.logs.add_log_batch(
@@ -265,7 +259,6 @@ def dialogue(manager: DatabaseManager) -> str:
             )
             for number, (direction, raw, latency) in enumerate(spoken)
         )
-        uow.commit()
     return session_id()
 
 
@@ -356,7 +349,7 @@ LISTS = [
 def test_a_narrow_list_is_a_table_of_the_columns_that_fit(
     url: str, run: Run, manager: DatabaseManager
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.logs.add_log(session_id(16), "command", "00A4" * 40)
         for number, status in enumerate(("failed", "error", "skipped", "passed")):
             name = f"build-of-the-main-branch-{number}"
@@ -364,7 +357,6 @@ def test_a_narrow_list_is_a_table_of_the_columns_that_fit(
             uow.tests.create_result(name, "suite", "slow", "passed", duration_ms=9_999_999)
             uow.tests.create_result(name, "suite", "again", "passed", tries=3)
             uow.tests.create_result(name, "suite", "open", "passed", started_at=MOMENT)
-        uow.commit()
     for words, columns in product(LISTS, (80, 120)):
         wide = run(*words.split(), "-d", url, COLUMNS="300").stdout
         done = run(*words.split(), "-d", url, COLUMNS=str(columns)).stdout
@@ -415,9 +407,8 @@ def test_a_pipe_gets_whole_ids_between_tabs(url: str, run: Run) -> None:
 
 
 def test_a_long_list_goes_through_the_pager(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create_all(device(number) for number in range(50))
-        uow.commit()
     command = ("devices", "list", "-d", manager.config.url)
     shown = {
         options: on_a_terminal(*command, *options, PAGER="sed s/^/paged:/").count("paged:")
@@ -468,10 +459,9 @@ def _read(terminal: Any) -> bytes:
 
 
 def test_colours_are_for_a_terminal_that_wants_them(manager: DatabaseManager, run: Run) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
         uow.sessions.fail_session(session_id())
-        uow.commit()
     command = ("sessions", "list", "-d", manager.config.url)
     assert "\x1b[31mfailed" in on_a_terminal(*command)
     assert "\x1b[31m" not in on_a_terminal(*command, NO_COLOR="1")
@@ -487,9 +477,8 @@ def test_a_pipe_folds_nothing_and_takes_any_encoding(url: str, run: Run) -> None
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create_all(device(number) for number in range(3000))
-        uow.commit()
     command = f"{COMMAND} devices list -d {manager.config.url}"
     for rest, lines in (("-n 3000 | head -1", 1), ("-n 3000 --json | head -1", 1), ("| true", 0)):
         done = subprocess.run(
@@ -525,10 +514,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_completion_gives_the_values_of_the_database(
     manager: DatabaseManager, url: str, run: Run
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.tests.create_result("nightly", "suite", "test", "passed")
         uow.settings.set_value("lab.name", "x", category="lab")
-        uow.commit()
     newest = [session_id(number) for number in (16, 17, 18)]
     assert completed(run, "sessions", "show", "-d", url, "") == newest
     assert completed(run, "sessions", "show", newest[1][:-1], DATABASE_URL=url) == newest
@@ -583,10 +571,9 @@ def test_completion_works_in_bash() -> None:
 
 
 def test_ctrl_c_is_one_line(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
         uow.logs.add_log_batch(entry() for _ in range(20_000))
-        uow.commit()
     command = [COMMAND, "sessions", "show", session_id(), "-d", manager.config.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import pytest
 
-from cardlink_sql import DatabaseConfig, DatabaseManager, UnitOfWork
+from cardlink_sql import DatabaseConfig, DatabaseManager
 from cardlink_sql.cli.shared import progress as module
 from cardlink_sql.cli.shared.progress import progress
-from tests.conftest import Run, entry, session_id
+from tests.conftest import Run, committed, entry, session_id
 
 URL = "sqlite:///a.db"
 
@@ -82,10 +82,9 @@ def test_an_import_tells_its_check_and_then_the_rows_of_all(
     run: Run, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("init", "-d", URL)
-    with DatabaseManager(DatabaseConfig(URL)) as manager, UnitOfWork(manager) as uow:
+    with DatabaseManager(DatabaseConfig(URL)) as manager, committed(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
         uow.logs.add_log_batch(entry() for _ in range(1_100))
-        uow.commit()
     run("export", "-o", "all.jsonl", "-d", URL)
     run("init", "-d", "sqlite:///b.db")
 

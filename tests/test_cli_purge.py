@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardlink_sql import DatabaseManager, Dialect, SessionStatus, UnitOfWork
-from tests.conftest import Run, dump, entry, session_id
+from tests.conftest import Run, committed, dump, entry, session_id
 from tests.test_retention import OLD, add_mixture, add_session, ago, rows
 
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -55,10 +55,9 @@ def test_the_settings_are_the_defaults(manager: DatabaseManager, url: str, run: 
     assert [(one["older_than_days"], one["rows"]) for one in nothing] == [
         (30, 7), (90, 0), (90, 0), (7, 9),
     ]  # fmt: skip
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.settings.set_value("retention.sessions_days", 30)
         uow.settings.set_value("retention.tests_days", 40)
-        uow.commit()
     shown = run("purge", "--yes", "--tables", "sessions,tests", "-d", url).stdout
     words = [line.split() for line in shown.splitlines()]
     assert ["logs", "with", "their", "sessions", "2"] in words
@@ -88,14 +87,13 @@ def test_it_asks_unless_yes_is_given(manager: DatabaseManager, url: str, run: Ru
 def test_a_signal_ends_it_between_two_batches(
     manager: DatabaseManager, ending: signal.Signals
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         add_session(uow, 1, created=OLD, ended=OLD)
         add_session(uow, 2, created=OLD, ended=None, status=SessionStatus.ACTIVE)
         at = ago(OLD)
         uow.logs.add_log_batch(
             entry(session_id(1 + number % 2), timestamp=at) for number in range(ENTRIES)
         )
-        uow.commit()
     command = [COMMAND, "purge", "--older-than", "30", "--yes", "-d", manager.config.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30

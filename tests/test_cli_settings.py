@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cardlink_sql import UnitOfWork
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import declared_settings as registry
-from tests.conftest import Run, dump, sqlite
+from tests.conftest import Run, committed, dump, sqlite
 from tests.test_settings import DEFAULTS
 
 COMMAND = Path(sys.executable).parent / "cardlink-db"
@@ -29,10 +28,9 @@ def url(manager: DatabaseManager) -> str:
 
 
 def test_list_shows_what_holds(run: Run, url: str, manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.settings.set_value("server.port", 9443)
         uow.settings.set_value("lab.note", "clear \x1b[2J", "a\x9bb", "people")
-        uow.commit()
     done = run("settings", "list", "-d", url)
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert DEFAULTS.keys() <= lines.keys()

@@ -14,11 +14,10 @@ from cardlink_sql import (
     SessionStatus,
     TestResult,
     TestStatus,
-    UnitOfWork,
 )
 from cardlink_sql.cli.bars import bar, sparkline
 from cardlink_sql.model.times import utc_now
-from tests.conftest import Run, card, entry, session_id, sqlite
+from tests.conftest import Run, card, committed, entry, session_id, sqlite
 from tests.test_cli_lists import in_process
 
 dialect = sqlite
@@ -53,7 +52,7 @@ KEYS = {
 def url(manager: DatabaseManager) -> str:
     """A database with some of everything."""
     now = utc_now()
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(1), "00" * 16, psk_identity="one")
         for number, status in enumerate(SessionStatus):
             at = now - timedelta(days=number, minutes=1)
@@ -77,7 +76,6 @@ def url(manager: DatabaseManager) -> str:
                     started_at=now, ended_at=now,
                 )
             )  # fmt: skip
-        uow.commit()
     return manager.config.url
 
 
@@ -135,8 +133,7 @@ def test_the_tables_say_it_in_words_and_bars(url: str, run: Run) -> None:
 def test_an_empty_window_names_the_newest_session(
     url: str, manager: DatabaseManager, run: Run
 ) -> None:
-    with UnitOfWork(manager, read_only=True) as uow:
-        (newest,) = uow.sessions.find_matching(limit=1)
+    (newest,) = manager.run(lambda uow: uow.sessions.find_matching(limit=1), read_only=True)
     shown = " ".join(run("stats", "--days", "0.0001", "-d", url).stdout.split())
     assert (
         f"No sessions in 0.0001 days; the newest is of {newest.created_at:%Y-%m-%d %H:%M:%S} UTC. "

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql import DatabaseManager, TestStatus, UnitOfWork
-from tests.conftest import MOMENT, Run, card, device, dump, iccid, result, sqlite
+from cardlink_sql import DatabaseManager, TestStatus
+from tests.conftest import MOMENT, Run, card, committed, device, dump, iccid, result, sqlite
 from tests.test_cli_lists import on_a_terminal
 
 REPORTS = Path(__file__).parent / "junit_reports"
@@ -20,7 +20,7 @@ dialect = sqlite
 @pytest.fixture
 def url(manager: DatabaseManager) -> str:
     """Two runs; the later with a regression and an open result."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device())
         uow.cards.create(card())
         later = MOMENT + 10 * SECOND
@@ -40,7 +40,6 @@ def url(manager: DatabaseManager) -> str:
                        started_at=later + SECOND, duration_ms=None),
             ]
         )  # fmt: skip
-        uow.commit()
     return manager.config.url
 
 
@@ -116,9 +115,8 @@ def test_a_check_fails_where_something_regressed(
 ) -> None:
     assert run("tests", "compare", "a", "b", "--check", "-d", url).returncode == 1
     assert run("tests", "compare", "b", "a", "--check", "--json", "-d", url).returncode == 1
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.tests.delete_by_id(uow.tests.find_failures("b")[0].id)
-        uow.commit()
     assert run("tests", "compare", "a", "b", "--check", "-d", url).returncode == 0
 
 

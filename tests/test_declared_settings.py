@@ -9,6 +9,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import declared_settings as registry
 from cardlink_sql.model.declared_settings import declared_settings
+from tests.conftest import committed
 from tests.test_settings import DEFAULTS
 
 
@@ -83,9 +84,8 @@ def test_a_secret_is_shown_only_where_it_is_asked_for(manager: DatabaseManager) 
     declare_setting("probe.token", str, least=4, description="Token", secret=True)
     noted: list[DatabaseEvent] = []
     manager.events.on("*", noted.append)
-    with UnitOfWork(manager) as writer:
+    with committed(manager) as writer:
         writer.settings.set_value("probe.token", "hunter2")
-        writer.commit()
     assert [event.data["value"] for event in noted if event.data] == ["***"]
     with UnitOfWork(manager) as uow:
         _holds_a_secret(uow)

@@ -33,7 +33,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations import retention
-from tests.conftest import iccid
+from tests.conftest import committed, iccid
 
 CARDS = 6
 SESSIONS_OF_A_CARD = 5
@@ -144,7 +144,7 @@ def store_results(manager: DatabaseManager) -> None:
 def prepare(manager: DatabaseManager) -> None:
     """The cards, and sessions of long ago with their logs."""
     long_ago = utc_now() - timedelta(days=120)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number in range(1, CARDS + 1):
             card = CardProfile(iccid=iccid(number))
             uow.cards.create_with_psk(card, key(number), psk_identity=identity(number))
@@ -157,7 +157,6 @@ def prepare(manager: DatabaseManager) -> None:
             uow.sessions.complete_session(session.id, at=session.created_at)
         # It never ended, so it stays, and so does what was logged of late.
         uow.sessions.create_session(session_id="0" * 32, at=long_ago)
-        uow.commit()
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from cardlink_sql import (
     Direction,
     EncryptionError,
     NotFoundError,
-    UnitOfWork,
     ValidationError,
 )
 from cardlink_sql.database.keyring import Keyring
@@ -27,7 +26,7 @@ from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.records.test_result import TestResult
 from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
 from cardlink_sql.transfer.exchange.writers import harmless
-from tests.conftest import MOMENT, add, card, device, entry, iccid, on_sqlite, session_id
+from tests.conftest import MOMENT, add, card, committed, device, entry, iccid, on_sqlite, session_id
 
 KEY = bytes(range(16))
 OLD = datetime(2025, 1, 1, tzinfo=UTC)
@@ -36,7 +35,7 @@ OLD = datetime(2025, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def filled(manager: DatabaseManager) -> DatabaseManager:
     """Two devices, two cards, three sessions with entries, results, a setting."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
         uow.cards.create_with_psk(card(1), KEY, psk_identity="one")
         uow.cards.create(card(2, trigger_config={"é": [1, "\u2028"]}))
@@ -62,7 +61,6 @@ def filled(manager: DatabaseManager) -> DatabaseManager:
             for i, created in enumerate((OLD, MOMENT))
         )
         uow.settings.set_value("server.port", 1)
-        uow.commit()
     return manager
 
 
@@ -114,10 +112,9 @@ def test_a_file_has_every_table_and_all_rows_in_the_order_of_their_keys(
 
 
 def test_more_rows_than_a_page_are_all_there(manager: DatabaseManager, tmp_path: Path) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create(OTASession(session_id()))
         uow.logs.add_log_batch(entry(raw_data=f"{number:04X}") for number in range(2000))
-        uow.commit()
     told: list[int] = []
     rows = export(manager, tmp_path / "f.jsonl", on_progress=told.append)
     assert rows["comm_logs"] == 2000 == sum(told) - 1
@@ -146,7 +143,7 @@ def test_pages_since_a_time_go_by_it_and_lose_no_row(
     """Equal times on the edges of pages, late entries, and sessions of which one is recent."""
     monkeypatch.setattr(import_module("cardlink_sql.transfer.exchange.export"), "PAGE", 2)
     numbers = range(10, 17)
-    with UnitOfWork(filled) as uow:
+    with committed(filled) as uow:
         for number in numbers:
             at = MOMENT + timedelta(seconds=number // 4)
             uow.sessions.create(OTASession(session_id(number), created_at=at))
@@ -160,7 +157,6 @@ def test_pages_since_a_time_go_by_it_and_lose_no_row(
                     entry(session_id(1 + number % 2), f"{number}AA", timestamp=late),
                 ]
             )
-        uow.commit()
     found = keys_of(written(filled, tmp_path / "f.json", since=MOMENT))
     assert sorted(found["ota_sessions"]) == [session_id(n) for n in (1, 2, 3, *numbers)]
     even = [f"{number}{end}" for number in numbers if number % 2 == 0 for end in ("", "AA")]
@@ -216,10 +212,9 @@ class WriterBetween(io.BytesIO):
 
 def test_all_tables_are_of_one_moment_and_no_writer_waits(filled: DatabaseManager) -> None:
     def write_meanwhile() -> None:
-        with UnitOfWork(filled) as uow:
+        with committed(filled) as uow:
             uow.devices.create(device(7))
             uow.logs.add_log(session_id(3), Direction.COMMAND, "FF")
-            uow.commit()
 
     # A session's check is the first statement, so the moment is before the first byte.
     file = WriterBetween(write_meanwhile)

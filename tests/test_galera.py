@@ -19,7 +19,7 @@ from cardlink_sql.schema.migrator import Migrator
 from cardlink_sql.schema.migrator.backend import migration_backend
 from cardlink_sql.schema.migrator.mysql import ClusterLock
 from cardlink_sql.transfer.exchange import Conflict, Selection, export, import_file
-from tests.conftest import add, card, device, wait_until
+from tests.conftest import add, card, committed, device, wait_until
 
 URLS = os.environ.get("CARDLINK_TEST_GALERA_URLS", "").split()
 pytestmark = pytest.mark.skipif(not URLS, reason="no Galera cluster; run scripts/test --galera")
@@ -74,14 +74,13 @@ def test_long_work_ends_well_next_to_writers_on_other_nodes(
     nodes[0].create_tables()
     nodes[0].publish_events()  # so that each commit changes one row that all have in common
     add(nodes[0], device(1))
-    with UnitOfWork(nodes[0]) as uow:
+    with committed(nodes[0]) as uow:
         for number in range(60):
             uow.cards.create_with_psk(card(number), psk_identity=f"c{number}", psk_key=b"k" * 16)
         long_ago = datetime.now(UTC) - timedelta(days=60)
         for _ in range(1200):
             old = uow.sessions.open_session(at=long_ago)
             uow.sessions.complete_session(old.id, at=long_ago)
-        uow.commit()
     export(nodes[0], tmp_path / "e.jsonl", selection=Selection(tables=("devices",)))
     end, written = threading.Event(), []
 

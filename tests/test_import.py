@@ -26,6 +26,7 @@ from tests.conftest import (
     Migrated,
     add,
     card,
+    committed,
     delete_rows,
     device,
     dump,
@@ -301,8 +302,7 @@ class TestConflicts:
     ) -> None:
         report = take(Conflict.OVERWRITE, devices=self.FILE)
         assert report.tables["devices"] == TableReport(created=1, updated=1)
-        with UnitOfWork(manager, read_only=True) as uow:
-            found = uow.devices.get_by_id("a")
+        found = manager.run(lambda uow: uow.devices.get_by_id("a"), read_only=True)
         assert found is not None
         assert (found.name, found.notes, found.model) == ("file", None, "file")
         assert found.connection_settings == self.FILE[0]["connection_settings"]
@@ -317,8 +317,7 @@ class TestConflicts:
     ) -> None:
         report = take(Conflict.MERGE, devices=self.FILE)
         assert report.tables["devices"] == TableReport(created=1, updated=1)
-        with UnitOfWork(manager, read_only=True) as uow:
-            found = uow.devices.get_by_id("a")
+        found = manager.run(lambda uow: uow.devices.get_by_id("a"), read_only=True)
         assert found is not None
         assert (found.name, found.notes, found.model) == ("", "known", "file")
         assert found.connection_settings == {
@@ -331,12 +330,10 @@ class TestConflicts:
         assert dump(manager) == before
 
     def test_a_setting_of_null_is_not_empty(self, manager: DatabaseManager, take: Take) -> None:
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             uow.settings.set_value("a.null", None)
-            uow.commit()
         take(Conflict.MERGE, settings=[{"key": "a.null", "value": 5}])
-        with UnitOfWork(manager) as uow:
-            assert uow.settings.get_value("a.null") is None
+        assert manager.run(lambda uow: uow.settings.get_value("a.null")) is None
 
     def test_a_merge_takes_no_end_from_a_session_in_another_status(
         self, manager: DatabaseManager, take: Take
@@ -407,9 +404,8 @@ class TestIdentities:
     def test_a_psk_does_not_come_under_another_identity(
         self, manager: DatabaseManager, take: Take
     ) -> None:
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             uow.cards.create_with_psk(card(), b"key", psk_identity="mine")
-            uow.commit()
         row = {"iccid": iccid(), "psk_identity": "other"}
         with pytest.raises(ValidationError, match="the file holds no key for another one"):
             take(Conflict.OVERWRITE, card_profiles=[row])
@@ -418,8 +414,7 @@ class TestIdentities:
 
 class TestLogEntries:
     def numbers(self, manager: DatabaseManager, session: int = 1) -> list[tuple[int, str]]:
-        with UnitOfWork(manager) as uow:
-            found = uow.logs.find_by_session(session_id(session))
+        found = manager.run(lambda uow: uow.logs.find_by_session(session_id(session)))
         return [(entry.id, entry.raw_data) for entry in found]
 
     @pytest.mark.parametrize("number", [2**53, 2**63 - 1])
@@ -443,9 +438,8 @@ class TestLogEntries:
         )
         found = self.numbers(manager)
         assert found == [(10**9 + 5, "01"), (10**9 + 9, "02")]
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             uow.logs.add_log(session_id(1), Direction.COMMAND, "03")
-            uow.commit()
         assert self.numbers(manager)[2][0] > 10**9 + 9
 
     def test_taken_numbers_are_given_anew_and_the_order_stays(
@@ -511,8 +505,7 @@ class TestLogEntries:
         assert skipped == TableReport(skipped=1)
         assert merged == TableReport(updated=1)
         assert written == TableReport(updated=1)
-        with UnitOfWork(manager) as uow:
-            (found,) = uow.logs.get_all()
+        (found,) = manager.run(lambda uow: uow.logs.get_all())
         assert (found.decoded_data, found.latency_ms) == ("file", 1.0)
 
     def test_entries_may_stand_before_their_session(
@@ -575,10 +568,9 @@ class TestKeys:
             delete_rows(manager)
             return tmp_path / "f.json"
 
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             uow.cards.create_with_psk(card(1), b"\x01" * 16, psk_identity="one")
             uow.cards.create(card(2))
-            uow.commit()
         return write
 
     def test_a_wrong_passphrase_writes_nothing(
@@ -609,8 +601,7 @@ class TestKeys:
     ) -> None:
         path = put(keys)
         import_file(manager, path, passphrase=lambda: "correct horse", keys=keys)
-        with UnitOfWork(manager) as uow:
-            assert uow.cards.get_psk_key_by_identity("one") == b"\x01" * 16
+        assert manager.run(lambda uow: uow.cards.get_psk_key_by_identity("one")) == b"\x01" * 16
         again = import_file(
             manager, path, passphrase="correct horse", keys=keys, conflict=Conflict.OVERWRITE
         )
@@ -630,14 +621,12 @@ class TestKeys:
         path = put(Keys.PLAIN)
         add(manager, CardProfile(iccid(1), psk_identity="other"))
         import_file(manager, path, conflict=Conflict.MERGE)
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             assert uow.cards.get_psk_key(iccid(1)) is None
             uow.cards.delete_by_id(iccid(1))
             uow.cards.create(CardProfile(iccid(1), psk_identity="one"))
-            uow.commit()
         import_file(manager, path, conflict=Conflict.MERGE)
-        with UnitOfWork(manager) as uow:
-            assert uow.cards.get_psk_key(iccid(1)) == b"\x01" * 16
+        assert manager.run(lambda uow: uow.cards.get_psk_key(iccid(1))) == b"\x01" * 16
 
 
 JSON = st.recursive(
@@ -651,13 +640,12 @@ JSON = st.recursive(
 def valid(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
     """A good file in each format."""
     manager, folder = migrated(Dialect.SQLITE), tmp_path_factory.mktemp("valid")
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device(1, connection_settings={"a": [1, None]}))
         uow.cards.create(card(1, psk_identity="x"))
         uow.sessions.create(OTASession(session_id(1), device_id="device-0001", card_iccid=iccid(1)))
         uow.logs.add_log_batch([entry(), entry(raw_data="9000", direction="response")])
         uow.settings.set_value("server.port", 1)
-        uow.commit()
     made = {}
     for each in (Format.JSON, Format.YAML, Format.JSONL):
         made[each] = folder / f"f.{each}"

@@ -22,7 +22,7 @@ from cardlink_sql import (
     ValidationError,
 )
 from cardlink_sql.formats.junit import elements, read_report, reading, report_of
-from tests.conftest import MOMENT, card, device, dump, iccid, result
+from tests.conftest import MOMENT, card, committed, device, dump, iccid, result
 
 SECOND = timedelta(seconds=1)
 REPORTS = {path.stem: path for path in (Path(__file__).parent / "junit_reports").glob("*.xml")}
@@ -524,9 +524,8 @@ def test_the_value_of_a_property_may_be_its_text() -> None:
 
 def test_the_same_report_twice_changes_nothing(manager: DatabaseManager) -> None:
     report = REPORTS["gtest"]
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         first = uow.tests.import_junit_xml(report, "run")
-        uow.commit()
     before = dump(manager)
 
     with UnitOfWork(manager) as uow:

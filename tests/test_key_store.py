@@ -23,7 +23,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from tests.conftest import card, iccid, on_sqlite
+from tests.conftest import card, committed, iccid, on_sqlite
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 LOGGER = "cardlink_sql.live.key_store"
@@ -32,11 +32,10 @@ LOGGER = "cardlink_sql.live.key_store"
 @pytest.fixture
 def store(manager: DatabaseManager) -> KeyStore:
     """A key store over two cards with a PSK and one without."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number, identity in ((1, "card_1"), (2, "Zürich 2")):
             uow.cards.create_with_psk(card(number), psk_identity=identity, psk_key=KEY[number:])
         uow.cards.create(card(3))
-        uow.commit()
     return KeyStore(manager)
 
 
@@ -64,13 +63,11 @@ def test_the_identities(store: KeyStore) -> None:
 
 def test_a_key_that_changes_counts_at_once(store: KeyStore, manager: DatabaseManager) -> None:
     assert store.get_key("card_1") == KEY[1:]
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.update_psk(iccid(1), "card_1", KEY)
-        uow.commit()
     assert store.get_key("card_1") == KEY
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.clear_psk(iccid(1))
-        uow.commit()
     assert store.get_key("card_1") is None
     assert not store.identity_exists("card_1")
 

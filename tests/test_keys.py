@@ -19,7 +19,7 @@ from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
-from tests.conftest import Migrated, add, card, dump, iccid, on_sqlite, wait_until
+from tests.conftest import Migrated, add, card, committed, dump, iccid, on_sqlite, wait_until
 from tests.roles import execute
 
 NEW, OLD, LOST = Keyring.generate(), Keyring.generate(), Keyring.generate()
@@ -39,10 +39,9 @@ def psk(number: int) -> bytes:
 
 def store(manager: DatabaseManager, key: str, numbers: range) -> None:
     """Cards with their PSKs under one encryption key."""
-    with keyed(manager, key) as other, UnitOfWork(other) as uow:
+    with keyed(manager, key) as other, committed(other) as uow:
         for number in numbers:
             uow.cards.create_with_psk(card(number), psk(number), psk_identity=f"card_{number:04d}")
-        uow.commit()
 
 
 def stored(manager: DatabaseManager, limit: int = 10_000) -> dict[str, bytes]:
@@ -82,7 +81,7 @@ def test_tokens_come_in_pages_and_show_nothing(manager: DatabaseManager) -> None
 def test_a_token_is_replaced_where_it_is_as_it_was_read(manager: DatabaseManager) -> None:
     store(manager, OLD, range(1, 3))
     before = dump(manager)["card_profiles"]
-    with keyed(manager, NEW, OLD) as other, UnitOfWork(other) as uow:
+    with keyed(manager, NEW, OLD) as other, committed(other) as uow:
         first, second = uow.cards.page_psk_tokens()
         profile = uow.cards.get_by_id(first.iccid)
         uow.cards.update_psk(second.iccid, "changed", b"meanwhile")
@@ -93,7 +92,6 @@ def test_a_token_is_replaced_where_it_is_as_it_was_read(manager: DatabaseManager
         assert not uow.cards.replace_psk_token(PskToken(iccid(7), token), token)
         assert uow.cards.get_by_id(first.iccid) == profile
         assert uow.cards.get_psk_key(second.iccid) == b"meanwhile"
-        uow.commit()
     assert dump(manager)["card_profiles"] != before
 
 
@@ -166,9 +164,8 @@ def test_a_psk_that_another_process_stores_meanwhile_is_kept(manager: DatabaseMa
                 while not stop.is_set():
                     turn += 1
                     for number in range(1, 61, 7):
-                        with UnitOfWork(other) as uow:
+                        with committed(other) as uow:
                             uow.cards.update_psk(iccid(number), f"card_{number:04d}", psk(turn))
-                            uow.commit()
                         written[iccid(number)] = psk(turn)
         except BaseException as error:
             errors.append(error)
@@ -198,11 +195,10 @@ def test_what_changed_between_reading_and_storing_is_looked_at_again(
 
     def renew_late(self: Keyring, token: bytes, where: str) -> bytes:
         monkeypatch.undo()
-        with keyed(manager, OLD) as other, UnitOfWork(other) as uow:
+        with keyed(manager, OLD) as other, committed(other) as uow:
             uow.cards.update_psk(iccid(2), "card_0002", b"meanwhile")
             uow.cards.clear_psk(iccid(3))
             uow.cards.delete_by_id(iccid(4))
-            uow.commit()
         return renew(self, token, where)
 
     with keyed(manager, NEW, OLD) as other:
@@ -423,10 +419,9 @@ def test_arbitrary_bytes_are_imported_whole_or_refused(
     manager = migrated(Dialect.SQLITE)
     file = tmp_path / "keys.yaml"
     file.write_bytes(data)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.delete_by_id(iccid(1))
         uow.cards.create(card(1, psk_identity="card_1"))
-        uow.commit()
     before = dump(manager)
     try:
         done = import_keys(manager, read_text(file), str(file))
@@ -435,6 +430,5 @@ def test_arbitrary_bytes_are_imported_whole_or_refused(
         assert dump(manager) == before
     else:
         assert len(done.updated) <= 1
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.delete_by_id(iccid(1))
-        uow.commit()

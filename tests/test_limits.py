@@ -202,8 +202,7 @@ def test_no_connection_outlasts_the_end_of_its_pool(manager: DatabaseManager, en
         for pooled in before:
             pooled.close()
         assert closed == drivers
-        with UnitOfWork(one, read_only=True) as uow:
-            assert uow.devices.count() == 0
+        assert one.run(lambda uow: uow.devices.count(), read_only=True) == 0
 
 
 def test_limits_come_from_the_url_or_the_arguments() -> None:

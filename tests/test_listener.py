@@ -34,6 +34,7 @@ from cardlink_sql.outbox import listener
 from tests.conftest import (
     add,
     card,
+    committed,
     device,
     iccid,
     on_postgresql,
@@ -110,12 +111,11 @@ def device(number):
 
 
 def test_what_another_manager_committed_is_heard(other: DatabaseManager, heard: Listener) -> None:
-    with UnitOfWork(other) as uow:
+    with committed(other) as uow:
         uow.cards.create_with_psk(card(), PSK, psk_identity="identity")
         uow.sessions.create_session(session_id=KEY, card_iccid=iccid())
         for _ in range(3):
             uow.logs.add_log(KEY, "command", "00")
-        uow.commit()
 
     profile, session, log = take(heard, 3)
     assert profile.event_type is EventType.PROFILE_CHANGED
@@ -209,12 +209,11 @@ def test_errors_of_the_database_stay_in_their_process(
 
 @on_servers
 def test_a_late_commit_is_not_missed(other: DatabaseManager, heard: Listener) -> None:
-    with UnitOfWork(other) as slow:
+    with committed(other) as slow:
         slow.devices.create(device(1))
         add(other, device(2))
         assert ids(take(heard, 1)) == ["device-0002"]
         add(other, device(3))
-        slow.commit()
     assert ids(take(heard, 2)) == ["device-0003", "device-0001"]
 
 
@@ -418,13 +417,12 @@ def test_what_was_purged_before_it_was_read_is_said(
     for number in range(1, 7):
         add(other, device(number))
     age_events(other, 4)
-    with UnitOfWork(other) as uow:
+    with committed(other) as uow:
         assert uow.outbox.count_old(30) == 4
         assert uow.outbox.purge_old(30, limit=3) == 3
         assert uow.outbox.purge_old(30, limit=3) == 1
         assert uow.outbox.purge_old(30, limit=3) == 0
         assert uow.outbox.count_old(30) == 0
-        uow.commit()
     with pytest.raises(NotFoundError, match="the events 1 to 4 are gone"):
         heard.get(LONG)
     assert heard.position == 4
@@ -436,9 +434,8 @@ def test_what_was_purged_to_the_last_is_said(other: DatabaseManager, heard: List
     add(other, device(1))
     add(other, device(2))
     age_events(other, 2)
-    with UnitOfWork(other) as uow:
+    with committed(other) as uow:
         assert uow.outbox.purge_old(30) == 2
-        uow.commit()
     with pytest.raises(NotFoundError, match="the events 1 to 2 are gone"):
         heard.get(LONG)
     add(other, device(3))
@@ -477,8 +474,7 @@ def test_a_counter_that_went_missing_goes_on_after_the_events(other: DatabaseMan
     for thread in threads:
         thread.join()
     add(other, device(4))
-    with UnitOfWork(other, read_only=True) as uow:
-        assert uow.outbox.get_counter() == (3, True)
+    assert other.run(lambda uow: uow.outbox.get_counter(), read_only=True) == (3, True)
 
 
 # The end of the waiting
@@ -541,12 +537,10 @@ def test_nobody_publishes_unless_it_is_turned_on(manager: DatabaseManager) -> No
     assert "publish_events" in str(caught.value)
     manager.publish_events()
     add(manager, device(2))
-    with UnitOfWork(manager) as uow:
-        assert uow.outbox.get_counter() == (1, True)
+    assert manager.run(lambda uow: uow.outbox.get_counter()) == (1, True)
     manager.publish_events(on=False)
     add(manager, device(3))
-    with UnitOfWork(manager) as uow:
-        assert uow.outbox.get_counter() == (1, False)
+    assert manager.run(lambda uow: uow.outbox.get_counter()) == (1, False)
 
 
 def test_a_process_learns_that_it_was_turned_on_and_off(
@@ -578,8 +572,7 @@ def test_without_its_tables_all_else_works(
         manager.create_tables()
         manager.publish_events()
         add(manager, device(3))
-        with UnitOfWork(manager) as uow:
-            assert uow.outbox.get_counter() == (1, True)
+        assert manager.run(lambda uow: uow.outbox.get_counter()) == (1, True)
 
 
 @on_servers

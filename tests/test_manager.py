@@ -33,6 +33,7 @@ from cardlink_sql.model import tables
 from cardlink_sql.model.records.session import OTASession
 from tests.conftest import (
     add,
+    committed,
     device,
     device_ids,
     dump,
@@ -134,8 +135,7 @@ def test_a_manager_that_was_closed_can_be_used_again(manager: DatabaseManager) -
         again.close()
         again.close()
 
-        with UnitOfWork(again) as uow:
-            assert uow.devices.count() == 1
+        assert again.run(lambda uow: uow.devices.count()) == 1
 
 
 def test_close_ends_every_connection(manager: DatabaseManager) -> None:
@@ -254,8 +254,7 @@ def test_a_pool_that_is_used_up_waits_and_then_says_so(small: DatabaseManager) -
         assert health["status"] == "unhealthy"
         assert "pool" in str(health["error"])
 
-    with UnitOfWork(small) as uow:
-        assert uow.devices.count() == 0
+    assert small.run(lambda uow: uow.devices.count()) == 0
 
 
 def test_who_waits_gets_the_connection_that_comes_free(manager: DatabaseManager) -> None:
@@ -331,14 +330,12 @@ def test_a_writer_meets_a_stale_connection_and_writes_each_row_once(
 ) -> None:
     with pooled(manager, 2) as one:
         kill_connections(one)
-        with UnitOfWork(one) as uow:
+        with committed(one) as uow:
             uow.sessions.create_session(session_id=session_id())
-            uow.commit()
 
         kill_connections(one)
-        with UnitOfWork(one) as uow:
+        with committed(one) as uow:
             assert uow.logs.add_log_batch([entry()] * 100) == 100
-            uow.commit()
 
     rows = dump(manager)
     assert (len(rows["ota_sessions"]), len(rows["comm_logs"])) == (1, 100)
@@ -419,8 +416,7 @@ def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(40)))
 
-    with UnitOfWork(in_memory) as uow:
-        assert uow.devices.count() == 40
+    assert in_memory.run(lambda uow: uow.devices.count()) == 40
 
 
 # Servers
@@ -476,9 +472,8 @@ ROW = {
 
 def test_the_tables_read_what_the_gateways_write(manager: DatabaseManager) -> None:
     settings = {"baud": 115200}
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         written = uow.devices.create(device(connection_settings=settings))
-        uow.commit()
 
     with manager.engine.connect() as connection:
         row = connection.execute(tables.devices.select()).one()

@@ -24,6 +24,7 @@ from cardlink_sql import (
 from tests.conftest import (
     add,
     card,
+    committed,
     device,
     entry,
     iccid,
@@ -77,13 +78,12 @@ def work(manager: DatabaseManager) -> None:
 def test_each_statement_is_reported_by_its_name_and_rows(
     manager: DatabaseManager, observed: Observed
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
         uow.devices.find_by(device_type="phone")
         uow.devices.deactivate("device-0001")
         uow.devices.get_by_id("nobody")
         uow.devices.delete_by_id("device-0002")
-        uow.commit()
 
     begin = "BEGIN IMMEDIATE" if manager.dialect is Dialect.SQLITE else "BEGIN"
     found = [(one.name, one.rows) for one in observed if one.name != "outbox.get_counter"]
@@ -280,8 +280,7 @@ def test_a_handler_that_raises_is_logged_and_stops_nobody(
     manager.statements.on(broken)
     manager.statements.on(heard.append)
     manager.statements.on(heard.append)
-    with UnitOfWork(manager, read_only=True) as uow:
-        assert uow.devices.count() == 0
+    assert manager.run(lambda uow: uow.devices.count(), read_only=True) == 0
     assert names(heard) == ["devices.count_by"]
     (record,) = caplog.records
     assert record.name == "cardlink_sql.database.observation"

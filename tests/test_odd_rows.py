@@ -10,7 +10,7 @@ from cardlink_sql import DatabaseError, DatabaseManager, Dialect, QueryError, Un
 from cardlink_sql.database.unreadable_rows import read_rows, skipped
 from cardlink_sql.gateways import logs
 from cardlink_sql.transfer.exchange import export
-from tests.conftest import Run, add, device
+from tests.conftest import Run, add, committed, device
 
 ODD = {
     Dialect.SQLITE: ("10000-01-01 00:00:00+00:00", "never"),
@@ -105,13 +105,12 @@ ODD_SESSIONS = {
 
 
 def test_an_odd_row_leaves_the_other_statistics(manager: DatabaseManager, run: Run) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         session, odd = uow.sessions.open_session().id, uow.sessions.open_session().id
         uow.logs.add_log(session, "command", "00A40000")
         uow.logs.add_log(session, "response", "6A82")
         for key in (session, odd):
             uow.sessions.complete_session(key)
-        uow.commit()
     for values in ODD_SESSIONS[manager.dialect]:
         make_odd(
             manager,

@@ -18,7 +18,7 @@ from sqlalchemy.exc import InternalError
 from cardlink_sql import DatabaseManager, Dialect, QueryError, UnitOfWork
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model import tables
-from tests.conftest import Run, delete_rows, device, wait_until
+from tests.conftest import Run, committed, delete_rows, device, wait_until
 from tests.roles import ask
 
 # PgBouncer keeps these for each of its clients.
@@ -140,7 +140,7 @@ def test_clients_that_share_connections_prepare_nothing(pooled: Pooled) -> None:
     def work(client: int) -> None:
         with DatabaseManager(url) as manager:
             for number in range(15):
-                with UnitOfWork(manager) as uow:
+                with committed(manager) as uow:
                     key = f"{client:08d}-0000-0000-0000-{number:012d}"
                     created = uow.sessions.create_session(session_id=key)
                     uow.sessions.start_session(created.id)
@@ -148,7 +148,6 @@ def test_clients_that_share_connections_prepare_nothing(pooled: Pooled) -> None:
                         uow.logs.add_log(created.id, "command", "00A40004023F00")
                     assert uow.sessions.get_by_id(created.id).id == created.id
                     assert len(uow.logs.find_by_session(created.id)) == entries
-                    uow.commit()
 
     with ThreadPoolExecutor(6) as clients:
         assert list(clients.map(work, range(6))) == [None] * 6

@@ -27,7 +27,7 @@ from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations.retention import TABLES, count_old, purge, retention_days
-from tests.conftest import dump, entry, session_id
+from tests.conftest import committed, dump, entry, session_id
 
 OLD, RECENT = 40.0, 5.0
 DAYS = dict.fromkeys(TABLES, 30.0)
@@ -90,10 +90,9 @@ def add_session(
 
 def add_old(manager: DatabaseManager, sessions: int, logs: int) -> None:
     """Old sessions with so many old entries each."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number in range(sessions):
             add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * logs)
-        uow.commit()
 
 
 def add_test(uow: UnitOfWork, number: int, age: float) -> None:
@@ -114,7 +113,7 @@ def add_events(manager: DatabaseManager, *ages: float) -> None:
 
 def add_mixture(manager: DatabaseManager) -> None:
     """Rows of each kind, old and recent."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         add_session(uow, 1, created=OLD, ended=OLD, logs=(OLD, OLD, OLD))
         add_session(uow, 2, created=OLD, ended=OLD, logs=(OLD, RECENT), status=SessionStatus.FAILED)
         add_session(uow, 3, created=OLD, ended=RECENT, logs=(OLD, RECENT))
@@ -125,7 +124,6 @@ def add_mixture(manager: DatabaseManager) -> None:
         add_session(uow, 8, created=RECENT, ended=RECENT, logs=(RECENT,))
         for number, age in enumerate((OLD, OLD, RECENT)):
             add_test(uow, number, age)
-        uow.commit()
     add_events(manager, *[OLD] * 9, RECENT)
 
 
@@ -164,14 +162,13 @@ def test_logs_and_sessions_of_all_sizes_and_ages_add_up(
     manager: DatabaseManager, small_batches: None
 ) -> None:
     chance = random.Random(1)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number in range(30):
             ended = chance.uniform(1, 60)
             ages = tuple(
                 chance.uniform(1, 60) for _ in range(chance.choice([0, 0, 1, 6, 7, 8, 30]))
             )
             add_session(uow, number, created=ended + 1, ended=ended, logs=ages)
-        uow.commit()
     before = rows(manager)
     days = {"logs": chance.uniform(5, 50), "sessions": chance.uniform(5, 50)}
     batches: list[Mapping[str, int]] = []
@@ -230,11 +227,10 @@ def test_an_interrupt_leaves_whole_batches_and_they_were_reported(
 
 
 def test_two_purges_at_once_share_the_work(manager: DatabaseManager, small_batches: None) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         for number in range(60):
             add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * (number % 11))
             add_test(uow, number, OLD)
-        uow.commit()
     before = rows(manager)
     purged: list[dict[str, int]] = []
     together = threading.Barrier(2)
@@ -255,22 +251,19 @@ def test_who_logs_meanwhile_loses_nothing_that_was_to_stay(
     manager: DatabaseManager, small_batches: None
 ) -> None:
     add_old(manager, sessions=40, logs=9)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         add_session(uow, 99, created=RECENT, ended=None, status=SessionStatus.ACTIVE)
-        uow.commit()
     done = threading.Event()
     written: list[int] = []
 
     def write() -> None:
         while not done.is_set() or not written:
             try:
-                with UnitOfWork(manager) as uow:
+                with committed(manager) as uow:
                     uow.logs.add_log(session_id(99), Direction.COMMAND, "00A40004")
-                    uow.commit()
                 written.append(1)
-                with UnitOfWork(manager) as uow:
+                with committed(manager) as uow:
                     uow.logs.add_log(session_id(39), Direction.COMMAND, "00B00000")
-                    uow.commit()
             except IntegrityError:
                 pass  # the session that it logs to has been purged
             time.sleep(0.002)  # SQLite has no queue: who never pauses keeps the others out
@@ -295,12 +288,11 @@ def run_together(*work: Any) -> None:
 
 
 def test_a_session_that_has_not_ended_is_not_deleted_with_others(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         ended, active = (uow.sessions.open_session().id for _ in range(2))
         pending = uow.sessions.create_session().id
         uow.sessions.complete_session(ended)
         assert uow.sessions.delete_many([ended, active, pending]) == 1
-        uow.commit()
     with UnitOfWork(manager, read_only=True) as uow:
         assert set(uow.sessions.get_many([ended, active, pending])) == {active, pending}
 
@@ -317,9 +309,8 @@ def test_what_cannot_be_deleted_is_not_tried_for_ever(
 def test_the_settings_say_how_long_rows_are_kept(manager: DatabaseManager) -> None:
     kept = {"logs": 30, "sessions": 90, "tests": 90, "events": 7}
     assert retention_days(manager) == kept
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.settings.set_value("retention.logs_days", 7)
-        uow.commit()
     assert retention_days(manager, ["logs"]) == {"logs": 7}
 
 

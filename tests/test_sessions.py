@@ -21,7 +21,7 @@ from cardlink_sql import (
     UnitOfWork,
     ValidationError,
 )
-from tests.conftest import MOMENT, card, device, iccid, session_id
+from tests.conftest import MOMENT, card, committed, device, iccid, session_id
 
 Step = Callable[[UnitOfWork, datetime | None], OTASession]
 KEY = session_id()
@@ -241,9 +241,8 @@ def test_every_duration_is_exact(uow: UnitOfWork, start: datetime, lasted: timed
 def test_of_two_workers_who_end_a_session_exactly_one_does(
     manager: DatabaseManager, step: str
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         in_status(uow, SessionStatus.ACTIVE)
-        uow.commit()
     together = Barrier(2)
 
     def end(number: int) -> str:

@@ -12,7 +12,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import IntegrityError, NotFoundError, QueryError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.declared_settings import declared_settings
-from tests.conftest import MOMENT
+from tests.conftest import MOMENT, committed
 from tests.exchange_data import nested
 
 DEFAULTS = {
@@ -126,16 +126,14 @@ def test_a_value_reads_back_as_it_was_stored(uow: UnitOfWork) -> None:
 def test_none_is_stored_as_null_of_json_and_null_of_sql_reads_as_none(
     manager: DatabaseManager,
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.settings.set_value("lab.null", None)
         uow.settings.create(Setting("lab.other", None))
-        uow.commit()
     with manager.engine.begin() as connection:
         count = "SELECT COUNT(*) FROM settings WHERE value IS NULL"
         assert connection.exec_driver_sql(count).scalar() == 0
         connection.exec_driver_sql("UPDATE settings SET value = NULL")
-    with UnitOfWork(manager) as uow:
-        assert uow.settings.get_value("lab.null") is None
+    assert manager.run(lambda uow: uow.settings.get_value("lab.null")) is None
 
 
 def test_other_than_json_values_are_refused(uow: UnitOfWork) -> None:
@@ -259,12 +257,11 @@ def test_two_writers_of_one_new_key_do_not_collide(manager: DatabaseManager) -> 
 
     def write(value: int) -> None:
         try:
-            with UnitOfWork(manager) as uow:
+            with committed(manager) as uow:
                 if manager.dialect is not Dialect.SQLITE:
                     uow.settings.count()  # SQLite lets one writer in at a time
                 both_are_in.wait(10)
                 uow.settings.set_value("lab.race", value)
-                uow.commit()
         except BaseException as error:
             errors.append(error)
 

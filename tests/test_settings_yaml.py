@@ -16,7 +16,7 @@ from cardlink_sql.formats.settings_yaml import read_settings, write_settings
 from cardlink_sql.formats.strict_yaml import Author, read_yaml, write_yaml
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.records.setting import SettingInForce
-from tests.conftest import Migrated, on_sqlite
+from tests.conftest import Migrated, committed, on_sqlite
 from tests.test_settings import DEFAULTS, json_text, json_values, same
 
 NASTY = [
@@ -185,14 +185,12 @@ def test_a_description_that_the_file_does_not_give_stays(uow: UnitOfWork) -> Non
 
 
 def test_an_import_tells_what_it_changed(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.settings.set_value("lab.same", 1)
-        uow.commit()
     told: list[DatabaseEvent] = []
     manager.events.on("settings_changed", told.append)
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.settings.import_yaml("lab.same: 1\nserver.port: 1")
-        uow.commit()
     assert [(event.entity_id, event.action) for event in told] == [("server.port", "set")]
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Index
 
-from cardlink_sql import Dialect, UnitOfWork
+from cardlink_sql import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.indexes import check_indexes
-from tests.conftest import Run, device
+from tests.conftest import Run, add, device
 from tests.roles import execute
 
 
@@ -52,9 +52,7 @@ def test_a_live_database_tells_uses_and_bytes(empty_url: str, run: Run) -> None:
     assert run("init", "-d", empty_url).returncode == 0
     with DatabaseManager(empty_url) as manager:
         execute(manager, "CREATE INDEX ix_of_someone ON devices (model)")
-        with UnitOfWork(manager) as uow:
-            uow.devices.create(device(1))
-            uow.commit()
+        add(manager, device(1))
         dialect = manager.dialect
         of = " ON devices" if dialect is Dialect.MYSQL else ""
         execute(manager, f"DROP INDEX ix_devices_last_seen{of}")

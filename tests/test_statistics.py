@@ -19,7 +19,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.operations.statistics import STEPS, take_statistics
-from tests.conftest import card, iccid, session_id
+from tests.conftest import card, committed, iccid, session_id
 
 
 def add_session(uow: UnitOfWork, number: int, created: datetime, **fields: Any) -> None:
@@ -128,7 +128,7 @@ def test_all_figures_agree_with_a_reckoning(manager: DatabaseManager) -> None:
     commands = ["00A40004023F00", "80E60C0000", "80F28002024F00", "005A000000"]
     inside: list[CommLog] = []
     days: Counter[date] = Counter()
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(1), "00" * 16, psk_identity="one")
         uow.cards.create(card(2))
         for number in range(80):
@@ -145,7 +145,6 @@ def test_all_figures_agree_with_a_reckoning(manager: DatabaseManager) -> None:
             if created >= now - timedelta(days=10):
                 inside += entries
                 days[created.date()] += 1
-        uow.commit()
     steps: list[int] = []
 
     taken = take_statistics(manager, 10, steps.append)

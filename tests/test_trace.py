@@ -87,8 +87,7 @@ class TestReplay:
         again = replay(manager, read_recording(SAMPLE))
         assert (again.cards, again.sessions, again.entries) == (0, 0, 0)
         assert (again.known_cards, again.known_sessions) == (3, 4)
-        with UnitOfWork(manager, read_only=True) as uow:
-            assert uow.logs.count() == 18
+        assert manager.run(lambda uow: uow.logs.count(), read_only=True) == 18
 
     def test_a_card_with_another_psk_or_a_taken_identity_stops_it_all(
         self, manager: DatabaseManager, write: Callable[..., Path]
@@ -102,8 +101,7 @@ class TestReplay:
         claimed = {**LINES[1], "psk_identity": LINES[0]["psk_identity"]}
         with pytest.raises(IntegrityError, match=r"its identity .* is taken"):
             replay(manager, read_recording(write(claimed)))
-        with UnitOfWork(manager, read_only=True) as uow:
-            assert uow.cards.count() == 1
+        assert manager.run(lambda uow: uow.cards.count(), read_only=True) == 1
 
     def test_without_an_encryption_key_nothing_is_written(
         self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
@@ -112,8 +110,7 @@ class TestReplay:
         keyless = DatabaseManager(manager.config)
         with keyless, pytest.raises(EncryptionError, match="cardlink-db keys generate"):
             replay(keyless, read_recording(SAMPLE))
-        with UnitOfWork(manager, read_only=True) as uow:
-            assert uow.cards.count() == 0
+        assert manager.run(lambda uow: uow.cards.count(), read_only=True) == 0
 
     def test_a_session_that_the_file_does_not_end_stays_active(
         self, manager: DatabaseManager, write: Callable[..., Path]
