@@ -97,12 +97,11 @@ class Container:
         self.path = path
         with self._refused():
             self._zip = zipfile.ZipFile(path)
-        try:
-            with self._refused():
+            try:
                 self.manifest = self._read_manifest()
-        except BaseException:
-            self._zip.close()
-            raise
+            except BaseException:
+                self._zip.close()
+                raise
 
     def __enter__(self) -> "Container":
         return self
@@ -150,11 +149,8 @@ class Container:
             yield
         except ValidationError:
             raise
-        except _DAMAGE as error:
+        except (*_DAMAGE, OSError) as error:
             raise self._damaged(_reason(error)) from error
-        except OSError as error:
-            # zipfile seeks to where a damaged directory sends it.
-            raise self._damaged(f"it cannot be read: {error.strerror or error}") from error
 
     def _damaged(self, reason: str) -> ValidationError:
         return ValidationError(
@@ -165,6 +161,8 @@ class Container:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):  # zipfile seeks to where a damaged directory sends it
+        return f"it cannot be read: {error.strerror or error}"
     if isinstance(error, KeyError):
         return "a part of it is missing"
     return str(error) or type(error).__name__

@@ -1,6 +1,5 @@
 """Any database as the JSON lines of an export: from every backend into every other."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -10,7 +9,6 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.transfer.backup.contents import (
     own_connection,
-    read_contents,
     refuse_difference,
     refuse_nothing,
 )
@@ -35,14 +33,9 @@ def write_payload(manager: DatabaseManager, payload: IO[bytes]) -> Manifest:
         )
     version = manager.health_check()["server_version"] or ""
     tables = export(manager, payload, selection=Selection(secrets=True), keys=Keys.STORED)
-    return Manifest(
-        kind=PayloadKind.JSONL,
-        dialect=manager.dialect,
-        product=_PRODUCTS.get(manager.dialect) or product_of(version),
-        server_version=version,
-        contents=Contents(applied, tables),
-        counter=_counter(manager),
-    )
+    product = _PRODUCTS.get(manager.dialect) or product_of(version)
+    contents, counter = Contents(applied, tables), _counter(manager)
+    return Manifest(PayloadKind.JSONL, manager.dialect, product, version, contents, counter=counter)
 
 
 def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -> None:
@@ -52,22 +45,18 @@ def load(manager: DatabaseManager, file: Path, manifest: Manifest, where: str) -
     """
     manager.create_tables()
     try:
-        import_file(manager, file, file_format=Format.JSONL, keys=Keys.STORED)
+        report = import_file(manager, file, file_format=Format.JSONL, keys=Keys.STORED)
     except DatabaseError as error:
         raise ValidationError(
             f"the rows of the backup cannot be taken: {error.what}", where, "use another backup"
         ) from error
-    with own_connection(manager) as statements:
-        _refuse_other_rows(read_contents(statements), manifest.contents, where)
-        if (counter := manifest.counter) is not None:
+    tables = {name: counts.created for name, counts in report.tables.items()}
+    # The schema may be newer, with more tables.
+    expected = {**dict.fromkeys(tables, 0), **manifest.contents.tables}
+    refuse_difference(Contents((), tables), Contents((), expected), where)
+    if (counter := manifest.counter) is not None:
+        with own_connection(manager) as statements:
             statements.execute("backup.set_event_counter", **vars(counter))
-
-
-def _refuse_other_rows(found: Contents, expected: Contents, where: str) -> None:
-    """Refuse other rows than the manifest's; the schema may be newer, with more tables."""
-    tables = {name: found.tables[name] for name in found.own_tables}
-    said = {**dict.fromkeys(tables, 0), **expected.tables}
-    refuse_difference(replace(expected, tables=tables), replace(expected, tables=said), where)
 
 
 def _counter(manager: DatabaseManager) -> Counter | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
@@ -64,18 +65,13 @@ class Contents:
 
 @dataclass(frozen=True)
 class Counter:
-    """The counter of the events, which JSON lines do not hold.
-
-    Args:
-        last_id: the number of the last one.
-        publishes: whether events are published.
-    """
+    """The number of the last event, which JSON lines do not hold, and whether any are published."""
 
     last_id: int
     publishes: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Manifest:
     """The contents of a backup and its origin.
 
@@ -153,58 +149,41 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
 
 
 def _read(document: Mapping[str, Any]) -> Manifest:
-    kind = PayloadKind(document["kind"])
-    payload = document["payload"]
-    if payload["name"] != PAYLOAD_NAMES[kind]:
-        raise ValueError("payload.name")
-    return Manifest(
-        kind=kind,
-        dialect=Dialect(document["dialect"]),
-        product=validation.filled(document["product"], "product"),
-        server_version=validation.filled(document["server_version"], "server_version"),
-        contents=_contents(document),
-        size=_count(payload["size"], "payload.size"),
-        sha256=_matching(payload["sha256"], _SHA256, "payload.sha256"),
-        created_at=parse_time(document["created_at"], "created_at"),
-        schema=_optional(document, "schema"),
-        tool=_optional(document, "tool"),
-        counter=_counter(document.get("event_counter")),
-    )
-
-
-def _contents(document: Mapping[str, Any]) -> Contents:
+    filled, count = validation.filled, partial(validation.whole, least=0)
+    kind, payload, counter = document["kind"], document["payload"], document.get("event_counter")
     migrations, tables = document["migrations"], document["tables"]
+    if payload["name"] != PAYLOAD_NAMES[PayloadKind(kind)]:
+        raise ValueError("payload.name")
+    if not _SHA256.fullmatch(validation.text(payload["sha256"], "payload.sha256")):
+        raise ValueError("payload.sha256")
     if not isinstance(migrations, list) or not isinstance(tables, dict):
         raise TypeError("migrations, tables")
-    return Contents(
-        migrations=tuple(validation.filled(name, "migrations") for name in migrations),
-        tables={
-            _matching(name, _NAME, "tables"): _count(rows, f"tables.{name}")
-            for name, rows in tables.items()
+    if not all(map(_NAME.fullmatch, tables)):
+        raise ValueError("tables")
+    return Manifest(
+        PayloadKind(kind),
+        Dialect(document["dialect"]),
+        filled(document["product"], "product"),
+        filled(document["server_version"], "server_version"),
+        Contents(
+            tuple(filled(name, "migrations") for name in migrations),
+            {name: count(rows, f"tables.{name}") for name, rows in tables.items()},
+            count(document["orphans"], "orphans"),
+        ),
+        # A native backup has none, nor has one of an earlier release.
+        counter=None if counter is None else _counter(counter),
+        size=count(payload["size"], "payload.size"),
+        sha256=payload["sha256"],
+        created_at=parse_time(document["created_at"], "created_at"),
+        **{
+            name: None if document[name] is None else filled(document[name], name)
+            for name in ("schema", "tool")
         },
-        orphans=_count(document["orphans"], "orphans"),
     )
 
 
-def _counter(value: Any) -> Counter | None:
-    if value is None:
-        return None  # a native backup, or one of an earlier release
+def _counter(value: Any) -> Counter:
     return Counter(
         validation.whole(value["last_id"], "event_counter.last_id", 0, _LARGEST_NUMBER),
         validation.boolean(value["publishes"], "event_counter.publishes"),
     )
-
-
-def _optional(document: Mapping[str, Any], name: str) -> str | None:
-    value = document[name]
-    return None if value is None else validation.filled(value, name)
-
-
-def _matching(value: Any, form: re.Pattern[str], name: str) -> str:
-    if form.fullmatch(validation.text(value, name)) is None:
-        raise ValueError(name)
-    return str(value)
-
-
-def _count(value: Any, name: str) -> int:
-    return validation.whole(value, name, least=0)

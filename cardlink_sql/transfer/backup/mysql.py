@@ -121,15 +121,9 @@ def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> M
                 counted = _count_rows(lines(kept(pieces), where))
     if counted is None:
         raise DatabaseError(f"{tool.name} wrote no end", remedy="look at the server's log")
-    tables = {name: counted.get(name, 0) for name in contents.tables}
-    return Manifest(
-        kind=PayloadKind.MYSQLDUMP,
-        dialect=Dialect.MYSQL,
-        product=product_of(version),
-        server_version=version,
-        contents=replace(contents, tables=tables),
-        tool=tool.version,
-    )
+    dumped = replace(contents, tables={name: counted.get(name, 0) for name in contents.tables})
+    origin = (PayloadKind.MYSQLDUMP, Dialect.MYSQL, product_of(version), version, dumped)
+    return Manifest(*origin, tool=tool.version)
 
 
 def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:

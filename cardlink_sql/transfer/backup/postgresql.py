@@ -101,15 +101,8 @@ def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> M
         ]
         payload.writelines(_connected(tool, server).output(arguments, LET_READ))
         version = str(server.value("backup.version"))
-    return Manifest(
-        kind=PayloadKind.PG_DUMP,
-        dialect=Dialect.POSTGRESQL,
-        product="PostgreSQL",
-        server_version=version,
-        contents=contents,
-        schema=schemas[0],
-        tool=tool.version,
-    )
+    origin = (PayloadKind.PG_DUMP, Dialect.POSTGRESQL, "PostgreSQL", version, contents)
+    return Manifest(*origin, schema=schemas[0], tool=tool.version)
 
 
 def examine(dump: Path, manifest: Manifest, where: str) -> None:

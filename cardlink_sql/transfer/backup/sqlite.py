@@ -47,13 +47,8 @@ def write_payload(manager: DatabaseManager, folder: Path, payload: IO[bytes]) ->
         refuse_nothing(contents, manager.config.safe_url)
         with copy.open("rb") as file:
             shutil.copyfileobj(file, payload, CHUNK)
-    return Manifest(
-        kind=PayloadKind.SQLITE,
-        dialect=Dialect.SQLITE,
-        product="SQLite",
-        server_version=sqlite3.sqlite_version,
-        contents=contents,
-    )
+    version = sqlite3.sqlite_version
+    return Manifest(PayloadKind.SQLITE, Dialect.SQLITE, "SQLite", version, contents)
 
 
 def _copy_database(manager: DatabaseManager, target: Path) -> None:
