@@ -49,10 +49,9 @@ def write_session(file: IO[bytes], session: OTASession, entries: Iterable[CommLo
     Raises:
         ValidationError: an APDU is larger than a packet of a capture.
     """
-    facts = {name: getattr(session, name) for name in ("id", *_FACTS)}
-    times = {name: _iso(getattr(session, name)) for name in _TIMES}
+    facts = {name: getattr(session, name) for name in ("id", *_FACTS, *_TIMES)}
     try:
-        return write_capture(file, _packets(entries), _note(facts | times))
+        return write_capture(file, _packets(entries), _note(facts))
     except ValidationError as error:
         command = f"cardlink-db export --session {session.id} --format jsonl"
         remedy = f"export the session as JSON lines: {command}"
@@ -124,14 +123,11 @@ def _read_session(path: Path, content: bytes) -> Trace:
 def _packets(entries: Iterable[CommLog]) -> Iterator[Packet]:
     command: CommLog | None = None
     for entry in filter(_is_hex, entries):
-        if entry.direction is Direction.RESPONSE:
-            yield _packet(command, entry)
-            command = None
-        else:
-            if command is not None:
-                yield _packet(command, None)
-            command = entry
-    if command is not None:
+        response = entry if entry.direction is Direction.RESPONSE else None
+        if command or response:
+            yield _packet(command, response)
+        command = None if response else entry
+    if command:
         yield _packet(command, None)
 
 
@@ -155,7 +151,7 @@ def _packet(command: CommLog | None, response: CommLog | None) -> Packet:
     came = b""
     if response:
         came = bytes.fromhex(response.raw_data)
-        note |= {"response_at": _iso(response.timestamp), "latency_ms": response.latency_ms}
+        note |= {"response_at": response.timestamp, "latency_ms": response.latency_ms}
         note |= {"status_word": response.status_word}
     first = command or response
     assert first is not None  # noqa: S101 - the callers have one of the two
@@ -205,7 +201,7 @@ def _checked(
 
 def _note(facts: dict[str, Any]) -> str:
     known = {name: value for name, value in facts.items() if value is not None}
-    return _NOTE + json.dumps(known, ensure_ascii=False)
+    return _NOTE + json.dumps(known, ensure_ascii=False, default=datetime.isoformat)
 
 
 def _noted(comment: str) -> dict[str, Any]:
@@ -217,10 +213,6 @@ def _noted(comment: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
 
 
 def _time(note: dict[str, Any], name: str, where: object) -> datetime | None:

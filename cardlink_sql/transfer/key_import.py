@@ -135,26 +135,22 @@ def _is_stored(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str) -
 
 def _read(text: str, problems: Problems) -> list[KeyEntry]:
     """Return the keys of the text that have no problem."""
-    root = read_yaml(text, problems, Author.KEY_OWNER)
-    if not isinstance(root, Fields):
+    fields: Any = read_yaml(text, problems, Author.KEY_OWNER)
+    if not isinstance(fields, Fields):
         raise ValidationError(f"no keys: {_FORM}", problems.name)
-    if "keys" not in root:
-        return _entries(root, problems)
-    for name in root.keys() - {"keys"}:
-        problems.add("only keys: is read, take the rest out", line=root.lines[name])
-    if not isinstance(root["keys"], Fields):
-        problems.add(_FORM, "keys", root.lines["keys"])
-        return []
-    return _entries(root["keys"], problems)
-
-
-def _entries(fields: Fields, problems: Problems) -> list[KeyEntry]:
-    return [
-        entry
+    if "keys" in fields:
+        for name in fields.keys() - {"keys"}:
+            problems.add("only keys: is read, take the rest out", line=fields.lines[name])
+        line, fields = fields.lines["keys"], fields["keys"]
+        if not isinstance(fields, Fields):
+            problems.add(_FORM, "keys", line)
+            return []
+    entries = (
+        _entry(identity, fields.lines[identity], value, problems)
         for identity, value in fields.items()
         if identity not in fields.faulty
-        and (entry := _entry(identity, fields.lines[identity], value, problems))
-    ]
+    )
+    return [entry for entry in entries if entry]
 
 
 def _entry(identity: str, line: int, value: Any, problems: Problems) -> KeyEntry | None:

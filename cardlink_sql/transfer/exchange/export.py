@@ -26,9 +26,10 @@ from cardlink_sql.transfer.exchange.shapes import (
     SHAPES,
     STORED_KEY,
     Shape,
+    Values,
+    from_row,
     shapes_of,
 )
-from cardlink_sql.transfer.exchange.values import Values, from_row
 from cardlink_sql.transfer.exchange.writers import Format, Writer, format_of, writer
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 

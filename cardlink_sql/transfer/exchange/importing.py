@@ -18,13 +18,17 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.exchange.checking import Checker, Spool
-from cardlink_sql.transfer.exchange.conflict import Conflict, RowWriter, TableReport, TableWriter
+from cardlink_sql.transfer.exchange.checking import Checker, References, Spool
+from cardlink_sql.transfer.exchange.conflict import (
+    Conflict,
+    LogWriter,
+    RowWriter,
+    TableReport,
+    TableWriter,
+)
 from cardlink_sql.transfer.exchange.header import read_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, Passphrase, key_reader
-from cardlink_sql.transfer.exchange.log_entries import LogWriter
 from cardlink_sql.transfer.exchange.readers import FileRow, open_source
-from cardlink_sql.transfer.exchange.references import References
 from cardlink_sql.transfer.exchange.shapes import SHAPES
 from cardlink_sql.transfer.exchange.writers import Format, format_of
 from cardlink_sql.transfer.progress import OnProgress, no_progress

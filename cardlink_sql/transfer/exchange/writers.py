@@ -22,8 +22,7 @@ from typing import IO, Any, Final
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.strict_yaml import write_yaml
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
-from cardlink_sql.transfer.exchange.shapes import Shape
-from cardlink_sql.transfer.exchange.values import Values
+from cardlink_sql.transfer.exchange.shapes import Shape, Values
 
 
 class Format(StrEnum):
