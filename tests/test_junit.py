@@ -301,7 +301,7 @@ def test_a_duration_is_seconds_with_points_and_commas_or_unknown(written: str) -
     report = read_report(case(attributes=f'time="{written}"'))
 
     (one,) = report.cases
-    assert one.duration_ms == DURATIONS.get(written)
+    assert one.result.duration_ms == DURATIONS.get(written)
     assert report.unread == (written in NO_DURATIONS)
 
 
@@ -342,7 +342,7 @@ def test_a_start_is_read_or_unknown_and_never_an_hour_off(
     )
 
     (one,) = report.cases
-    assert one.started_at == (None if expected is None else datetime(*expected, tzinfo=UTC))
+    assert one.result.started_at == (None if expected is None else datetime(*expected, tzinfo=UTC))
     assert report.unread == (expected is None)
 
 
@@ -509,7 +509,7 @@ def test_as_much_output_as_is_kept_fits(uow: UnitOfWork) -> None:
     (one,) = uow.tests.find_by_run("run")
     assert one.metadata is not None
     assert sorted(one.metadata) == ["properties", "system_err", "system_out"]
-    assert len(one.metadata["properties"]["19"]) == reading.MAX_PROPERTY  # type: ignore[call-overload]
+    assert len(one.metadata["properties"]["19"]) == elements.MAX_PROPERTY  # type: ignore[call-overload]
 
 
 def test_the_value_of_a_property_may_be_its_text() -> None:
@@ -630,7 +630,7 @@ def test_bytes_that_are_not_of_the_encoding_are_shown() -> None:
         (one,) = read_report(
             head + case("<failure>a</failure>").encode().replace(b"a<", b"\xe9<")
         ).cases
-        assert one.message == r"\xe9"
+        assert one.result.error_message == r"\xe9"
 
 
 # In: what is refused
@@ -696,7 +696,7 @@ def test_what_the_bytes_are_counts_more_than_what_they_declare(
 
     (one,) = read_report((head + case().replace('"t"', '"tést"')).encode(encoding)).cases
 
-    assert one.test_name == "tést"
+    assert one.result.test_name == "tést"
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ TWICE = """<testsuites name="pytest tests"><testsuite name="pytest" errors="2" f
 
 def verdicts(xml: str) -> dict[str, tuple[str, int]]:
     """The status and the number of tries of each test, of which there must be one by its name."""
-    last = [case for case in read_report(xml).cases if case.tries]
+    last = [case.result for case in read_report(xml).cases if case.result.tries]
     found = {case.test_name: (case.status.value, case.tries) for case in last}
     assert len(found) == len(last)
     return found
@@ -103,13 +103,14 @@ def test_a_test_whose_teardown_breaks_off_is_one_test(tests: int, name: str) -> 
 def test_a_failure_and_its_teardown_are_joined(tests: int) -> None:
     report = read_report(TWICE.replace('tests="4"', f'tests="{tests}"'))
 
-    lost, fine, skip = report.cases
+    lost, fine, skip = (case.result for case in report.cases)
     assert (lost.status, lost.tries, lost.duration_ms) == (TestStatus.ERROR, 1, 3)
-    assert lost.message == (
+    assert lost.error_message == (
         'AssertionError: lost\n\nE\n\nfailed on teardown with "RuntimeError: powered"\n\nE'
     )
     assert lost.metadata == {"hostname": "lab", "system_out": "call\ndown"}
-    assert (skip.message or "").startswith("failed on teardown with")
+    assert (skip.error_message or "").startswith("failed on teardown with")
+    assert skip.metadata is not None
     assert "type" not in skip.metadata
     assert (fine.status, skip.status) == (TestStatus.PASSED, TestStatus.ERROR)
     assert report.missing == 0
@@ -121,7 +122,7 @@ def test_namesakes_stay_tests_where_the_suite_counts_them(name: str) -> None:
       <testcase name="[2]" classname="c"/><testcase name="[1]" classname="c"/>
       <testcase name="[2]" classname="c"><failure/></testcase></testsuite>"""
 
-    cases = read_report(report).cases
+    cases = [case.result for case in read_report(report).cases]
 
     assert [(case.status.value, case.tries) for case in cases] == [
         ("passed", 1),
@@ -135,7 +136,7 @@ def test_a_failure_that_another_test_of_the_name_follows_is_never_a_try() -> Non
     report = """<testsuite name="pytest" tests="1"><testcase name="t" classname="c"><failure/>
       </testcase><testcase name="t" classname="c"/></testsuite>"""
 
-    assert [case.tries for case in read_report(report).cases] == [1, 1]
+    assert [case.result.tries for case in read_report(report).cases] == [1, 1]
 
 
 def test_a_red_run_of_pytest_is_red(uow: UnitOfWork) -> None:

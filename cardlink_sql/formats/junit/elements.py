@@ -1,24 +1,20 @@
-"""The elements of a JUnit report while it is read: suites, tests and their verdicts."""
+"""Names, status and metadata of a test, from the elements of a JUnit report."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
+from xml.etree.ElementTree import Element
 
 from cardlink_sql.formats.junit.report import Case
-from cardlink_sql.formats.junit.writing import UNKNOWN_HOST
+from cardlink_sql.formats.junit.vocabulary import EARLIER, LATER, OUTPUTS, UNKNOWN_HOST, VERDICTS
 from cardlink_sql.model.choices import TestStatus
 
 # Of the output of a test, and of a property; the end matters most. Two outputs of only
 # line breaks, each of which JSON writes as two characters, still fit into the metadata.
 MAX_OUTPUT: Final = 32_768
 MAX_PROPERTY: Final = 4_096
-# The first of those that a test has is its status.
-VERDICTS: Final = {
-    "error": TestStatus.ERROR,
-    "failure": TestStatus.FAILED,
-    "skipped": TestStatus.SKIPPED,
-}
 # The kinds of skipped that say that nobody expects the test to pass: node's and pytest's.
 _EXPECTED: Final = ("todo", "pytest.xfail")
 # The verdict in an attribute of a test, where no element has one.
@@ -28,6 +24,8 @@ _SAID: Final = {
     **dict.fromkeys(("error", "errored", "broken"), TestStatus.ERROR),
 }
 _JAVA: Final = "java.version"
+# Elements that are not part of the text around them.
+_APART: Final = {*VERDICTS, *EARLIER, *LATER, *OUTPUTS, "property"}
 
 
 @dataclass
@@ -52,40 +50,12 @@ class Suite:
     failed: int = 0
 
 
-@dataclass
-class Verdict:
-    """The text of an element such as ``failure``."""
-
-    element: str
-    attributes: dict[str, str]
-    text: str = ""
-    outputs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def full(self) -> str | None:
-        message, text = self.attributes.get("message", "").strip(), self.text.strip()
-        if message in text:
-            return text or None
-        return f"{message}\n\n{text}" if text else message
-
-
-@dataclass
-class ReadTest:
-    """The testcase that is being read, or a verdict directly in a suite."""
-
-    attributes: dict[str, str]
-    element: str = "testcase"
-    verdicts: list[Verdict] = field(default_factory=list)
-    outputs: dict[str, str] = field(default_factory=dict)
-    properties: dict[str, str] = field(default_factory=dict)
-
-
 def number_tries(tries: list[Case]) -> None:
     """Let the last try count, and say how many there were."""
-    total = sum(case.tries for case in tries)
+    total = sum(case.result.tries for case in tries)
     for case in tries:
-        case.tries = 0
-    tries[-1].tries = total
+        case.result.tries = 0
+    tries[-1].result.tries = total
 
 
 def count_of(attributes: dict[str, str], name: str) -> int:
@@ -93,45 +63,72 @@ def count_of(attributes: dict[str, str], name: str) -> int:
     return int(written) if written.isascii() and written.isdecimal() and len(written) < 10 else 0
 
 
-def status_of(test: ReadTest, verdicts: list[Verdict]) -> TestStatus:
-    found = {verdict.element for verdict in verdicts}
-    if any(one.attributes.get("type") in _EXPECTED for one in verdicts if one.element == "skipped"):
+def add_properties(properties: dict[str, str], element: Element) -> None:
+    """Add the properties in an element; the last of one name counts."""
+    for one in element.iter("property"):
+        if name := one.get("name"):
+            properties.pop(name, None)
+            # Some write the value as text.
+            properties[name] = cut(one.get("value") or _text_of(one).strip(), MAX_PROPERTY)
+
+
+def outputs_of(elements: Iterable[Element]) -> dict[str, str]:
+    """Return what the outputs among the elements hold, by their name in the metadata."""
+    outputs: dict[str, str] = {}
+    for one in elements:
+        if name := OUTPUTS.get(one.tag):
+            outputs[name] = outputs.get(name, "") + _text_of(one)
+    return outputs
+
+
+def message_of(verdict: Element) -> str | None:
+    message, text = verdict.get("message", "").strip(), _text_of(verdict).strip()
+    if message in text:
+        return text or None
+    return f"{message}\n\n{text}" if text else message
+
+
+def status_of(test: Element, verdicts: list[Element]) -> TestStatus:
+    found = {verdict.tag for verdict in verdicts}
+    if any(one.get("type") in _EXPECTED for one in verdicts if one.tag == "skipped"):
         found.discard("failure")
     for element, status in VERDICTS.items():
         if element in found:
             return status
-    if test.attributes.get("success", "").lower() == "false":
+    if test.get("success", "").lower() == "false":
         return TestStatus.FAILED
-    said = (test.attributes.get(name, "").lower() for name in ("status", "result"))
+    said = (test.get(name, "").lower() for name in ("status", "result"))
     return next((_SAID[word] for word in said if word in _SAID), TestStatus.PASSED)
 
 
 def metadata_of(
-    test: ReadTest, suite: Suite, verdicts: list[Verdict], outputs: dict[str, str]
+    test: Element, suite: Suite, verdicts: list[Element], outputs: dict[str, str]
 ) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if suite.hostname and suite.hostname != UNKNOWN_HOST:
         facts["hostname"] = suite.hostname
+    own: dict[str, str] = {}
+    add_properties(own, test)
     around = {} if _JAVA in suite.properties else suite.properties
-    if properties := {**around, **test.properties}:
+    if properties := {**around, **own}:
         facts["properties"] = properties
     facts |= {
         name: cut(output.strip(), MAX_OUTPUT) for name, output in outputs.items() if output.strip()
     }
-    if verdicts and verdicts[0].element != "skipped":
+    if verdicts and verdicts[0].tag != "skipped":
         # A test that was skipped before its teardown broke off has the kind of the error.
-        verdicts = [one for one in verdicts if one.element != "skipped"]
-    kinds = (verdict.attributes.get("type") for verdict in verdicts)
+        verdicts = [one for one in verdicts if one.tag != "skipped"]
+    kinds = (verdict.get("type") for verdict in verdicts)
     kind = next((kind for kind in kinds if kind), None)
     # The kind in our own reports where there is none.
     return facts if kind in (None, *TestStatus) else {**facts, "type": kind}
 
 
-def names_of(attributes: dict[str, str], path: tuple[str, ...]) -> tuple[str, str]:
-    test, suite = attributes.get("name") or "(no name)", attributes.get("classname", "")
-    if not suite or ((suite == "test" or suite == attributes.get("name")) and path):
+def names_of(test: Element, path: tuple[str, ...]) -> tuple[str, str]:
+    name, suite = test.get("name") or "(no name)", test.get("classname", "")
+    if not suite or ((suite == "test" or suite == test.get("name")) and path):
         suite = " > ".join(path) or "(no suite)"
-    return _shortened(suite, 128), _shortened(test, 256)
+    return _shortened(suite, 128), _shortened(name, 256)
 
 
 def _shortened(name: str, longest: int) -> str:
@@ -140,6 +137,16 @@ def _shortened(name: str, longest: int) -> str:
         return name
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{name[: longest - 9]}…{mark}"
+
+
+def _text_of(element: Element) -> str:
+    """Return the text of an element and of the markup in it."""
+    parts = [element.text or ""]
+    for child in element:
+        if child.tag not in _APART:
+            parts.append(_text_of(child))
+        parts.append(child.tail or "")
+    return "".join(parts)
 
 
 def cut(text: str, longest: int) -> str:

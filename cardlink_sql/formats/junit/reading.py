@@ -20,33 +20,36 @@ A document type is refused, and with it every entity but XML's own five: a repor
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.formats.junit import values
 from cardlink_sql.formats.junit.elements import (
-    MAX_PROPERTY,
-    VERDICTS,
     Clock,
-    ReadTest,
     Suite,
-    Verdict,
+    add_properties,
     count_of,
     cut,
+    message_of,
     metadata_of,
     names_of,
     number_tries,
+    outputs_of,
     status_of,
 )
 from cardlink_sql.formats.junit.markup import text_of
 from cardlink_sql.formats.junit.report import Case, Report
 from cardlink_sql.formats.junit.tries import find_tries
+from cardlink_sql.formats.junit.vocabulary import EARLIER, FAILING, LATER, VERDICTS
 from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.model.records.test_result import TestResult
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 100
@@ -56,11 +59,8 @@ _NO_ELEMENTS: Final = expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]
 _UNFINISHED: Final = "the report is empty or cut off: run the tests again, to their end"
 
 _SUITES: Final = ("testsuites", "testsuite")
-_EARLIER: Final = {"flakyFailure": TestStatus.FAILED, "flakyError": TestStatus.ERROR}
-_LATER: Final = {"rerunFailure": TestStatus.FAILED, "rerunError": TestStatus.ERROR}
-_TRIES: Final = _EARLIER | _LATER
-_OUTPUTS: Final = {"system-out": "system_out", "system-err": "system_err"}
-_FAILING: Final = (TestStatus.FAILED, TestStatus.ERROR)
+# Elements in a suite that are read as a whole.
+_WHOLE: Final = ("testcase", "error", "failure", "property")
 
 
 def read_report(source: str | bytes | Path) -> Report:
@@ -104,11 +104,11 @@ class _ReportReader:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.StartDoctypeDeclHandler = self._refuse_doctype
-        self._path: list[str] = []
+        self._depth = 0
         self._suites = [Suite((), Clock(None), None, {}, {})]
-        self._test: ReadTest | None = None
-        # The text of each open element, without that of the elements in it.
-        self._texts: list[list[str]] = []
+        # The element in a suite that is being read, and how deep it is.
+        self._tree: TreeBuilder | None = None
+        self._tree_depth = 0
         self._report = Report("")
 
     def read(self, text: str, report: Report) -> Report:
@@ -134,35 +134,22 @@ class _ReportReader:
     # Elements
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
-        if not self._path and element not in _SUITES:
+        if not self._depth and element not in _SUITES:
             raise self._fault(
                 f"expected testsuites or testsuite, got {element}: not JUnit",
                 "have the tests write JUnit XML, such as pytest --junitxml=report.xml",
             )
-        if len(self._path) == MAX_DEPTH:
+        if self._depth == MAX_DEPTH:
             raise self._fault(f"elements are nested more than {MAX_DEPTH} deep")
-        self._path.append(element)
-        self._texts.append([])
-        if self._test is None:
-            self._start_around(element, attributes)
-        elif element in VERDICTS or element in _TRIES:
-            self._test.verdicts.append(Verdict(element, attributes))
-        elif element == "property":
-            self._add_property(self._test.properties, attributes)
-        elif element == "testcase":
+        self._depth += 1
+        if self._tree is not None and element == "testcase":
             raise self._fault("a testcase inside a testcase")
-
-    def _start_around(self, element: str, attributes: dict[str, str]) -> None:
-        around = self._suites[-1]
-        if element in _SUITES:
-            self._suites.append(self._suite(element, attributes, around))
-        elif element == "testcase":
-            self._test = ReadTest(attributes)
-        elif element in ("error", "failure"):
-            verdict = Verdict(element, attributes)
-            self._test = ReadTest({"name": "(suite)"}, element, verdicts=[verdict])
-        elif element == "property":
-            self._add_property(around.properties, attributes)
+        if self._tree is None and element in _SUITES:
+            self._suites.append(self._suite(element, attributes, self._suites[-1]))
+        elif self._tree is None and element in _WHOLE:
+            self._tree, self._tree_depth = TreeBuilder(), self._depth
+        if self._tree is not None:
+            self._tree.start(element, attributes)
 
     def _suite(self, element: str, attributes: dict[str, str], around: Suite) -> Suite:
         name = attributes.get("name", "") if element == "testsuite" else ""
@@ -175,60 +162,41 @@ class _ReportReader:
             attributes,
         )
 
+    def _characters(self, text: str) -> None:
+        if self._tree is not None:
+            self._tree.data(text)
+
     def _end(self, element: str) -> None:
-        self._path.pop()
-        text = "".join(self._texts.pop())
-        test = self._test
-        if test is not None:
-            self._end_inside(test, element, text)
+        if self._tree is not None:
+            self._tree.end(element)
+            if self._depth == self._tree_depth:
+                whole, self._tree = self._tree.close(), None
+                self._add(whole)
         elif element in _SUITES:
             self._end_suite(self._suites.pop())
-        elif element == "property":
-            self._add_text(self._suites[-1].properties, text)
-
-    def _end_inside(self, test: ReadTest, element: str, text: str) -> None:
-        verdict = test.verdicts[-1] if test.verdicts else None
-        if element == "property":
-            self._add_text(test.properties, text)
-        elif element in _OUTPUTS:
-            is_of_try = verdict is not None and self._path[-1] == verdict.element
-            outputs = verdict.outputs if verdict and is_of_try else test.outputs
-            outputs[_OUTPUTS[element]] = outputs.get(_OUTPUTS[element], "") + text
-        elif verdict and element in ("stackTrace", verdict.element):
-            verdict.text += text
-        elif element != test.element:
-            self._texts[-1].append(text)  # markup in the text of the element around it
-        if element == test.element and self._path[-1] in _SUITES:
-            self._add(test)
-            self._test = None
+        self._depth -= 1
 
     def _end_suite(self, suite: Suite) -> None:
         find_tries(suite, self._suites[-1])
-        failed = suite.failed + sum(case.status in _FAILING for case in suite.cases)
+        failed = suite.failed + sum(case.result.status in FAILING for case in suite.cases)
         said = count_of(suite.attributes, "failures") + count_of(suite.attributes, "errors")
         self._report.missing += max(said - failed, 0)
         self._suites[-1].failed += max(said, failed)
 
-    def _characters(self, text: str) -> None:
-        self._texts[-1].append(text)
+    def _add(self, element: Element) -> None:
+        if element.tag == "property":
+            add_properties(self._suites[-1].properties, element)
+        elif element.tag == "testcase":
+            self._add_test(element)
+        else:
+            test = Element("testcase", name="(suite)")
+            test.append(element)
+            self._add_test(test)
 
     # Values
 
-    def _add_property(self, properties: dict[str, str], attributes: dict[str, str]) -> None:
-        name = attributes.get("name")
-        if name:
-            # The last of one name counts, and replaces text that would be added.
-            properties.pop(name, None)
-            properties[name] = cut(attributes.get("value", ""), MAX_PROPERTY)
-
-    def _add_text(self, properties: dict[str, str], text: str) -> None:
-        # Some write the value as text.
-        last = next(reversed(properties), None)
-        if last is not None and not properties[last]:
-            properties[last] = cut(text.strip(), MAX_PROPERTY)
-
-    def _duration(self, attributes: dict[str, str]) -> int | None:
-        written = attributes.get("time")
+    def _duration(self, element: Element) -> int | None:
+        written = element.get("time")
         if written is None:
             return None
         duration = values.milliseconds(written)
@@ -248,51 +216,53 @@ class _ReportReader:
 
     # Tests
 
-    def _add(self, test: ReadTest) -> None:
+    def _add_test(self, test: Element) -> None:
         suite = self._suites[-1]
-        counted = [verdict for verdict in test.verdicts if verdict.element in VERDICTS]
-        tries = [
-            self._case(test, suite, _EARLIER[one.element], [one], one.attributes, one.outputs)
-            for one in test.verdicts
-            if one.element in _EARLIER
-        ]
-        status = status_of(test, counted)
+        verdicts = [one for one in test.iter() if one.tag in VERDICTS]
+        status = status_of(test, verdicts)
         if status is not TestStatus.SKIPPED:
             # Lists show how the message begins: with the failure.
-            counted.sort(key=lambda verdict: verdict.element == "skipped")
-        tries.append(self._case(test, suite, status, counted, test.attributes, test.outputs))
-        tries += [
-            self._case(test, suite, _LATER[one.element], [one], one.attributes, one.outputs)
-            for one in test.verdicts
-            if one.element in _LATER
+            verdicts.sort(key=lambda verdict: verdict.tag == "skipped")
+        tries = [
+            *self._tries(test, suite, EARLIER),
+            self._case(test, suite, status, test, verdicts),
+            *self._tries(test, suite, LATER),
         ]
         number_tries(tries)
         self._report.cases += tries
         suite.cases.append(tries[-1])
 
+    def _tries(self, test: Element, suite: Suite, statuses: Mapping[str, TestStatus]) -> list[Case]:
+        return [
+            self._case(test, suite, statuses[one.tag], one, [one])
+            for one in test.iter()
+            if one.tag in statuses
+        ]
+
     def _case(
         self,
-        test: ReadTest,
+        test: Element,
         suite: Suite,
         status: TestStatus,
-        verdicts: list[Verdict],
-        attributes: dict[str, str],
-        outputs: dict[str, str],
+        source: Element,
+        verdicts: list[Element],
     ) -> Case:
-        clock, lasted = suite.clock, self._duration(attributes)
-        messages = [message for verdict in verdicts if (message := verdict.full)]
-        suite_name, test_name = names_of(test.attributes, suite.path)
-        case = Case(
-            suite_name,
-            test_name,
-            status,
-            self._moment(attributes) or _after(clock.start, clock.passed),
-            clock.passed,
-            lasted,
-            cut("\n\n".join(messages), validation.MAX_TEXT) or None,
-            metadata_of(test, suite, verdicts, outputs),
-            tuple(verdict.element for verdict in verdicts),
+        """Return a try of a test; its time and outputs are those of the element ``source``."""
+        clock, lasted = suite.clock, self._duration(source)
+        messages = [message for verdict in verdicts if (message := message_of(verdict))]
+        suite_name, test_name = names_of(test, suite.path)
+        result = TestResult(
+            id="",
+            run_id="",
+            suite_name=suite_name,
+            test_name=test_name,
+            status=status,
+            started_at=self._moment(source.attrib) or _after(clock.start, clock.passed),
+            duration_ms=lasted,
+            error_message=cut("\n\n".join(messages), validation.MAX_TEXT) or None,
+            metadata=metadata_of(test, suite, verdicts, outputs_of(source)),
         )
+        case = Case(result, clock.passed, tuple(verdict.tag for verdict in verdicts))
         clock.passed = min(clock.passed + timedelta(milliseconds=lasted or 0), _LONGEST)
         return case
 

@@ -2,13 +2,12 @@
 
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.formats.junit.writing import DEVICE, ICCID
-from cardlink_sql.model.choices import TestStatus
+from cardlink_sql.formats.junit.vocabulary import DEVICE, ICCID, facts_of
 from cardlink_sql.model.records.test_result import TestResult
 from cardlink_sql.model.times import utc_now
 
@@ -19,50 +18,14 @@ _IDS: Final = uuid.UUID("a7f1f6bb-3c0b-4b0c-8f5e-2b1f4a5f9a55")
 class Case:
     """One try of one test; ``offset`` is how long after the report's begin it started.
 
-    ``tries`` of the last try is the number of tries, that of the others is 0. ``elements`` are
-    those of its verdict; one that ``is_joined`` is part of the case before it.
+    ``result`` has no key, run, device and card yet. ``elements`` are those of its verdict; one that
+    ``is_joined`` is part of the case before it.
     """
 
-    suite_name: str
-    test_name: str
-    status: TestStatus
-    started_at: datetime | None
+    result: TestResult
     offset: timedelta
-    duration_ms: int | None
-    message: str | None
-    metadata: dict[str, Any]
-    elements: tuple[str, ...] = ()
-    tries: int = 1
+    elements: tuple[str, ...]
     is_joined: bool = False
-
-    def result(
-        self,
-        key: str,
-        run_id: str,
-        devices: Collection[str],
-        iccids: Collection[str],
-        began: datetime,
-    ) -> TestResult:
-        """Return the result as a run has it; see :meth:`Report.results`."""
-        metadata = dict(self.metadata)
-        device = _taken(metadata, DEVICE, devices)
-        card = _taken(metadata, ICCID, iccids)
-        start = self.started_at or _after(began, self.offset)
-        return TestResult(
-            id=key,
-            run_id=run_id,
-            suite_name=self.suite_name,
-            test_name=self.test_name,
-            status=self.status,
-            device_id=device,
-            card_iccid=card,
-            started_at=start,
-            ended_at=start if self.duration_ms is None else None,
-            duration_ms=self.duration_ms,
-            error_message=self.message,
-            metadata=metadata or None,
-            tries=self.tries,
-        )
 
 
 @dataclass
@@ -114,17 +77,29 @@ class Report:
         now = utc_now()
         results = []
         for number, case in enumerate(self.cases):
-            key = str(uuid.uuid5(_IDS, f"{run_id}\n{self.digest}\n{number}"))
-            result = case.result(key, run_id, devices, iccids, started_at or now)
+            metadata = dict(facts_of(case.result))
+            device = _taken(metadata, DEVICE, devices)
+            card = _taken(metadata, ICCID, iccids)
+            start = case.result.started_at or _after(started_at or now, case.offset)
             # One after another, so that the order of the report is that of the run.
-            result.created_at = result.updated_at = now + timedelta(microseconds=number)
-            result.device_id = device_id or result.device_id
-            result.card_iccid = card_iccid or result.card_iccid
+            created_at = now + timedelta(microseconds=number)
+            result = replace(
+                case.result,
+                id=str(uuid.uuid5(_IDS, f"{run_id}\n{self.digest}\n{number}")),
+                run_id=run_id,
+                device_id=device_id or device,
+                card_iccid=card_iccid or card,
+                started_at=start,
+                ended_at=start if case.result.duration_ms is None else None,
+                metadata=metadata or None,
+                created_at=created_at,
+                updated_at=created_at,
+            )
             results.append(result)
         return results
 
     def _named(self, name: str) -> set[str]:
-        found = (case.metadata.get("properties", {}).get(name) for case in self.cases)
+        found = (facts_of(case.result).get("properties", {}).get(name) for case in self.cases)
         return {value for value in found if value}
 
 

@@ -9,13 +9,13 @@ from typing import Final
 
 from cardlink_sql.formats.junit.elements import MAX_OUTPUT, Suite, count_of, cut, number_tries
 from cardlink_sql.formats.junit.report import Case
+from cardlink_sql.formats.junit.vocabulary import OUTPUTS, facts_of
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.validation import MAX_TEXT
 
 # As pytest names itself.
 _SUITE: Final = "pytest"
 _SUITES: Final = "pytest tests"
-_OUTPUTS: Final = {"system_out", "system_err"}
 _TEARDOWN: Final = "failed on teardown with "
 
 
@@ -26,7 +26,7 @@ def find_tries(suite: Suite, around: Suite) -> None:
     """
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in suite.cases:
-        groups.setdefault((case.suite_name, case.test_name), []).append(case)
+        groups.setdefault((case.result.suite_name, case.result.test_name), []).append(case)
     is_of_pytest = (
         suite.attributes.get("name") == _SUITE
         or around.attributes.get("name") == _SUITES
@@ -57,22 +57,26 @@ def _joined(group: list[Case]) -> list[Case]:
     return kept
 
 
-def _join(test: Case, teardown: Case) -> None:
+def _join(case: Case, of_teardown: Case) -> None:
+    test, teardown = case.result, of_teardown.result
     test.status = teardown.status
-    test.message = cut(f"{test.message or ''}\n\n{teardown.message}".strip(), MAX_TEXT)
+    test.error_message = cut(
+        f"{test.error_message or ''}\n\n{teardown.error_message}".strip(), MAX_TEXT
+    )
     if test.duration_ms is not None:
         test.duration_ms += teardown.duration_ms or 0
-    test.elements += teardown.elements
-    both = {**test.metadata, **teardown.metadata}
-    for name in _OUTPUTS & test.metadata.keys() & teardown.metadata.keys():
-        if test.metadata[name] not in both[name]:
-            both[name] = cut(f"{test.metadata[name]}\n{both[name]}", MAX_OUTPUT)
+    case.elements += of_teardown.elements
+    before, after = facts_of(test), facts_of(teardown)
+    both = {**before, **after}
+    for name in set(OUTPUTS.values()) & before.keys() & after.keys():
+        if before[name] not in both[name]:
+            both[name] = cut(f"{before[name]}\n{both[name]}", MAX_OUTPUT)
     test.metadata = both
-    teardown.is_joined = True
+    of_teardown.is_joined = True
 
 
 def _broke_off(case: Case) -> bool:
-    return "error" in case.elements and _TEARDOWN in (case.message or "")
+    return "error" in case.elements and _TEARDOWN in (case.result.error_message or "")
 
 
 def _has_tries(tests: list[list[Case]], said: int) -> bool:
@@ -97,13 +101,14 @@ def _numbered(group: list[Case]) -> list[Case]:
     if not _are_tries(group[:-1], "skipped"):
         return group
     for case in group[:-1]:
-        case.status = TestStatus.FAILED
+        case.result.status = TestStatus.FAILED
     number_tries(group)
     return group[-1:]
 
 
 def _are_tries(cases: list[Case], *elements: str) -> bool:
     return all(
-        set(case.elements) <= set(elements) and (case.elements or case.status is TestStatus.PASSED)
+        set(case.elements) <= set(elements)
+        and (case.elements or case.result.status is TestStatus.PASSED)
         for case in cases
     )

@@ -7,29 +7,29 @@ them: ``flakyFailure`` in a test that passed at last, ``rerunFailure`` in one th
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from cardlink_sql.formats.junit.markup import visible
+from cardlink_sql.formats.junit.vocabulary import (
+    DEVICE,
+    FAILING,
+    ICCID,
+    OUTPUTS,
+    UNKNOWN_HOST,
+    VERDICTS,
+    facts_of,
+)
 from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.test_result import TestResult
 
-# How the schema of JUnit's Ant task says that the host is not known.
-UNKNOWN_HOST: Final = "localhost"
 STILL_OPEN: Final = "still open"
-DEVICE: Final = "device"
-ICCID: Final = "iccid"
 
-_ELEMENTS: Final = {
-    TestStatus.FAILED: "failure",
-    TestStatus.ERROR: "error",
-    TestStatus.SKIPPED: "skipped",
-}
-_FAILING: Final = (TestStatus.FAILED, TestStatus.ERROR)
-_OUTPUTS: Final = {"system_out": "system-out", "system_err": "system-err"}
+_ELEMENTS: Final = {status: element for element, status in VERDICTS.items()}
+
+# The name, the host and the properties of a ``testsuite``.
+_Suite = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 def report_of(run_id: str, results: Iterable[TestResult]) -> str:
@@ -39,16 +39,15 @@ def report_of(run_id: str, results: Iterable[TestResult]) -> str:
     failed or error: that is never hidden. Characters that XML forbids are written visibly, such as
     ``\\x1b``.
     """
-    suites: dict[tuple[Any, ...], _Suite] = {}
-    for result in results:
-        suite = _suite_of(result)
-        suites.setdefault(suite.key, suite).results.append(result)
-    every = [result for suite in suites.values() for result in suite.results]
+    every = list(results)
+    suites: dict[_Suite, list[TestResult]] = {}
+    for result in every:
+        suites.setdefault(_suite_of(result), []).append(result)
     counts = _counts(every)
     del counts["skipped"]
     root = _element(None, "testsuites", name=run_id, **counts, time=_time(every))
-    for suite in suites.values():
-        _add_suite(root, suite)
+    for suite, of_suite in suites.items():
+        _add_suite(root, suite, of_suite)
     indent(root)
     body = tostring(root, encoding="unicode")
     # ElementTree leaves a carriage return in text bare, and a parser would make a line feed of it.
@@ -56,65 +55,45 @@ def report_of(run_id: str, results: Iterable[TestResult]) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-@dataclass
-class _Suite:
-    """The results of one ``testsuite``."""
-
-    name: str
-    hostname: str
-    properties: dict[str, str]
-    results: list[TestResult] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        return self.name, self.hostname, *self.properties.items()
-
-    @property
-    def start(self) -> datetime | None:
-        return next((one.started_at for one in self.results if one.started_at), None)
-
-
 def _suite_of(result: TestResult) -> _Suite:
-    facts = _facts(result)
+    facts = facts_of(result)
     own = facts.get("properties")
     properties = {
         DEVICE: result.device_id,
         ICCID: result.card_iccid,
         **(own if isinstance(own, dict) else {}),
     }
-    return _Suite(
+    return (
         result.suite_name,
         str(facts.get("hostname") or UNKNOWN_HOST),
-        {name: _plain(value) for name, value in sorted(properties.items()) if value is not None},
+        tuple(
+            (name, _plain(value)) for name, value in sorted(properties.items()) if value is not None
+        ),
     )
-
-
-def _facts(result: TestResult) -> Mapping[str, Any]:
-    return result.metadata if isinstance(result.metadata, dict) else {}
 
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _add_suite(root: Element, suite: _Suite) -> None:
-    start = suite.start
+def _add_suite(root: Element, suite: _Suite, results: list[TestResult]) -> None:
+    name, hostname, properties = suite
     element = _element(
         root,
         "testsuite",
-        name=suite.name,
-        **_counts(suite.results),
-        time=_time(suite.results),
-        timestamp=None if start is None else start.isoformat(),
-        hostname=suite.hostname,
+        name=name,
+        **_counts(results),
+        time=_time(results),
+        timestamp=next((one.started_at.isoformat() for one in results if one.started_at), None),
+        hostname=hostname,
     )
-    if suite.properties:
-        properties = _element(element, "properties")
-        for name, value in suite.properties.items():
-            _element(properties, "property", name=name, value=value)
-    for tries in _tests(suite.results):
+    if properties:
+        listed = _element(element, "properties")
+        for key, value in properties:
+            _element(listed, "property", name=key, value=value)
+    for tries in _tests(results):
         # Surefire has the first try that failed outside of a rerun, and a last one that passed.
-        shown = tries[0] if tries[-1].status in _FAILING else tries[-1]
+        shown = tries[0] if tries[-1].status in FAILING else tries[-1]
         case = _element(
             element,
             "testcase",
@@ -147,7 +126,7 @@ def _add_try(case: Element, result: TestResult, prefix: str) -> None:
         case,
         f"{prefix}{kind}",
         message=message.strip().partition("\n")[0],
-        type=_facts(result).get("type"),
+        type=facts_of(result).get("type"),
         time=_time_of(result),
         timestamp=None if start is None else start.isoformat(),
     )
@@ -156,7 +135,7 @@ def _add_try(case: Element, result: TestResult, prefix: str) -> None:
 
 
 def _add_outcome(case: Element, result: TestResult) -> None:
-    facts, message = _facts(result), result.error_message
+    facts, message = facts_of(result), result.error_message
     kind = facts.get("type")
     if _is_unknown(result):
         _element(case, "skipped", message=STILL_OPEN)
@@ -176,8 +155,8 @@ def _add_outcome(case: Element, result: TestResult) -> None:
 
 
 def _add_outputs(element: Element, result: TestResult) -> None:
-    for name, tag in _OUTPUTS.items():
-        output = _facts(result).get(name)
+    for tag, name in OUTPUTS.items():
+        output = facts_of(result).get(name)
         if isinstance(output, str):
             _element(element, tag).text = visible(output)
 
@@ -196,7 +175,7 @@ def _counts(results: list[TestResult]) -> dict[str, str]:
 
 def _is_unknown(result: TestResult) -> bool:
     """Whether it is open and recorded as nothing that must be seen."""
-    return result.ended_at is None and result.status not in _FAILING
+    return result.ended_at is None and result.status not in FAILING
 
 
 def _time(results: Iterable[TestResult]) -> str:
