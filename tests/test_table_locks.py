@@ -18,8 +18,9 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import Migrator
-from cardlink_sql.schema.migrator.kinds import Action, Change, changes
-from cardlink_sql.schema.migrator.table_locks import MARIADB, MYSQL, POSTGRESQL, Work, locks
+from cardlink_sql.schema.migrator.actions import Action, TableLock, Work
+from cardlink_sql.schema.migrator.kinds import Change, changes
+from cardlink_sql.schema.migrator.table_locks import locks
 from tests.conftest import MakeDatabase, on_sqlite, wait_until
 
 ALTER = "ALTER TABLE child"
@@ -244,6 +245,13 @@ def strongest(connection: Connection, pid: int, tables: dict[int, str]) -> dict[
     }
 
 
+def of_kind(kind: str) -> TableLock:
+    """PostgreSQL's lock of a kind of change."""
+    lock = Action[kind].value.postgresql
+    assert lock is not None
+    return lock
+
+
 def told(statement: str, dialect: Dialect) -> str:
     (sentence,) = locks([statement], dialect, [SCHEMA[2]])
     return sentence
@@ -288,7 +296,7 @@ def test_postgresql_locks_what_is_told(statement: str, kind: str, postgresql: En
         assert is_told or level in ("ACCESS SHARE", "ROW SHARE"), (sentence, held)
     if kind == "CREATE_TABLE":
         return
-    work = POSTGRESQL[Action[kind]].work
+    work = of_kind(kind).work
     if work is Work.NONE and kind not in ("DROP_TABLE", "TRUNCATE"):
         assert (later, after) == (earlier, before)
     elif work is Work.SCAN:
@@ -344,7 +352,7 @@ def test_what_is_done_concurrently_lets_writers_through(
             # The statement waits for this transaction, and holds its lock meanwhile.
             writer.execute(text("UPDATE child SET b = 'x' WHERE id = 1"))
             builder.start()
-            level = POSTGRESQL[Action[kind]].level
+            level = of_kind(kind).level
             wait_until(lambda: pids and strongest(watcher, pids[0], tables).get("child") == level)
             writer.execute(text("UPDATE child SET b = 'y' WHERE id = 2"))
             # It waits for each transaction that is older, too.
@@ -376,7 +384,9 @@ def accepts(engine: Engine, statement: str, how: str) -> bool:
 @pytest.mark.parametrize(("statement", "kind"), ON_MYSQL)
 def test_mysql_does_it_in_the_way_that_is_told(statement: str, kind: str, mysql: Engine) -> None:
     is_mariadb = bool(getattr(mysql.dialect, "is_mariadb", False))
-    lock = (MARIADB if is_mariadb else MYSQL)[Action[kind]]
+    locks_of_kind = Action[kind].value
+    lock = locks_of_kind.mariadb if is_mariadb else locks_of_kind.on_mysql
+    assert lock is not None
     if lock.level == "INSTANT":
         assert accepts(mysql, statement, "ALGORITHM = INSTANT")
     elif lock.level == "INPLACE":

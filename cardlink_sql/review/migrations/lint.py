@@ -21,9 +21,9 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.migrations.rollbacks import check_rollbacks
+from cardlink_sql.schema.migrator.actions import BLOCKS_WRITES, Action
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
-from cardlink_sql.schema.migrator.kinds import Action, Change, changes, names_no_rows
-from cardlink_sql.schema.migrator.table_locks import BLOCKS_WRITES, MYSQL
+from cardlink_sql.schema.migrator.kinds import Change, changes, names_no_rows
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
 _ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
@@ -239,11 +239,11 @@ def _copies_table(step: _Step) -> Found:
     if step.migration.dialect is not Dialect.MYSQL:
         return
     for change in step.on_old_tables:
-        lock = MYSQL.get(change.kind)
+        lock = change.kind.value.on_mysql
         copies = lock is not None and lock.level in BLOCKS_WRITES
         if copies and change.kind is not Action.CHANGE_TYPE and change.table in GROWING:
             yield (
-                f"{change.table} grows, and {change.kind.value} blocks writes meanwhile",
+                f"{change.table} grows, and {change.kind.value.title} blocks writes meanwhile",
                 "rely on the layer's validation, or run it while nothing else runs and say so",
             )
 

@@ -10,8 +10,9 @@ from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.review.findings import Finding
+from cardlink_sql.schema.migrator.actions import Action
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration
-from cardlink_sql.schema.migrator.kinds import Action, Change, changes
+from cardlink_sql.schema.migrator.kinds import Change, changes
 
 # Each table, and each index with its table, by name.
 _Names = dict[str, str]

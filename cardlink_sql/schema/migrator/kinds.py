@@ -7,57 +7,11 @@ for which callers assume the strongest lock.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.lexer import BLANK, Kind, tokenize
-
-
-class Action(Enum):
-    """A kind of change; the value names it for people."""
-
-    CREATE_TABLE = "a new table"
-    DROP_TABLE = "a table dropped"
-    RENAME_TABLE = "a table renamed"
-    TRUNCATE = "a table emptied"
-    CREATE_INDEX = "a new index"
-    CREATE_INDEX_CONCURRENTLY = "a new index, built without blocking writers"
-    CREATE_FULLTEXT_INDEX = "a new full-text index"
-    CREATE_SPATIAL_INDEX = "a new spatial index"
-    DROP_INDEX = "an index dropped"
-    DROP_INDEX_CONCURRENTLY = "an index dropped without blocking writers"
-    RENAME_INDEX = "an index renamed"
-    ADD_COLUMN = "a new column"
-    ADD_REQUIRED_COLUMN = "a new column, NOT NULL without a default"
-    ADD_CHECKED_COLUMN = "a new column with a check or a key"
-    ADD_COMPUTED_COLUMN = "a new column that is computed for every row"
-    DROP_COLUMN = "a column dropped"
-    RENAME_COLUMN = "a column renamed"
-    CHANGE_TYPE = "a column's type changed"
-    LENGTHEN = "a VARCHAR made longer"
-    CHANGE_DEFAULT = "a column's default changed"
-    SET_NOT_NULL = "NULL no longer allowed"
-    DROP_NOT_NULL = "NULL now allowed"
-    ADD_FOREIGN_KEY = "a new foreign key"
-    ADD_FOREIGN_KEY_NOT_VALID = "a new foreign key, for new rows only"
-    ADD_CHECK = "a new check"
-    ADD_CHECK_NOT_VALID = "a new check, for new rows only"
-    VALIDATE = "a constraint validated on existing rows"
-    ADD_UNIQUE = "a new unique constraint"
-    ADD_PRIMARY_KEY = "a new primary key"
-    ADD_EXCLUSION = "a new exclusion constraint"
-    ADD_KEY_USING_INDEX = "a key made from an index"
-    DROP_FOREIGN_KEY = "a foreign key dropped"
-    DROP_CONSTRAINT = "a constraint dropped"
-    RENAME_CONSTRAINT = "a constraint renamed"
-    INSERT = "rows inserted"
-    UPDATE = "rows updated"
-    DELETE = "rows deleted"
-    SELECT = "rows read"
-    COMMENT = "a comment"
-    SET = "a setting of the session"
-    UNKNOWN = "a statement of an unknown kind"
+from cardlink_sql.schema.migrator.actions import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +179,6 @@ def lengths(statement: str, dialect: Dialect) -> dict[tuple[str, str], int]:
     return {(str(table), one["column"].lower()): int(one["length"]) for one in found}
 
 
-def _compiled(
-    table: tuple[tuple[Action, str], ...],
-) -> tuple[tuple[Action, re.Pattern[str]], ...]:
-    return tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in table)
-
-
-_STATEMENT_PATTERNS: Final = _compiled(_STATEMENTS)
-_ACTION_PATTERNS: Final = _compiled(_ACTIONS)
-
-
 def changes(statement: str, dialect: Dialect) -> list[Change]:
     """Return the changes that a statement makes; at least one."""
     return [_unqualified(change, dialect) for change in _read(_plain(statement, dialect))]
@@ -254,8 +198,8 @@ def _read(text: str) -> list[Change]:
     if altered := _ALTER_TABLE.fullmatch(text):
         actions = [one for one in _split(altered["actions"]) if not _ONLINE.match(one)]
         return [_action(action, altered["table"]) for action in actions]
-    for kind, pattern in _STATEMENT_PATTERNS:
-        if found := pattern.match(text):
+    for kind, pattern in _STATEMENTS:
+        if found := re.match(pattern, text, re.IGNORECASE):
             return list(_of_statement(kind, found, text))
     return [Change(Action.UNKNOWN)]
 
@@ -274,8 +218,8 @@ def _of_statement(kind: Action, found: re.Match[str], text: str) -> Iterator[Cha
 
 def _action(action: str, table: str) -> Change:
     referred = _REFERENCES.search(action)
-    for kind, pattern in _ACTION_PATTERNS:
-        if found := pattern.match(action):
+    for kind, pattern in _ACTIONS:
+        if found := re.match(pattern, action, re.IGNORECASE):
             name = found.groupdict().get("name")
             return Change(kind, table, referred[1] if referred else None, name)
     return Change(Action.UNKNOWN, table)
