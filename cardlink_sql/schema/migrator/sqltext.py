@@ -27,8 +27,6 @@ _ROUTINES: Final = frozenset({"TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"})
 # CREATE OR REPLACE DEFINER = user @ host AGGREGATE FUNCTION
 _LONGEST_HEAD: Final = 12
 _BLOCKS: Final = frozenset({"CASE", "IF", "LOOP", "WHILE", "REPEAT", "FOR"})
-# After these a statement of a routine's body begins.
-_BEFORE_STATEMENT: Final = frozenset({";", ":", "BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT"})
 
 
 @lru_cache(maxsize=1024)
@@ -82,7 +80,7 @@ def split(text: str, dialect: Dialect) -> list[str]:
     A comment after the ``;`` on the same line belongs to the statement that ends there.
     """
     tokens = tokenize(text, dialect)
-    ends = _Statements([token for token in tokens if token.kind not in BLANK], dialect).ends()
+    ends = _ends([token for token in tokens if token.kind not in BLANK], dialect)
     statements, is_ended = [""], False
     end = next(ends, None)
     for token in tokens:
@@ -95,65 +93,41 @@ def split(text: str, dialect: Dialect) -> list[str]:
     return [statement.strip() for statement in statements if statement.strip()]
 
 
-class _Statements:
-    """The tokens of a file without its comments, and the places where its statements end."""
+def _ends(tokens: list[Token], dialect: Dialect) -> Iterator[Token]:
+    """Yield each ``;`` that ends a statement; the tokens have no comments."""
+    words = [token.text.upper() if token.kind is Kind.WORD else token.text for token in tokens]
+    start, brackets, blocks = 0, 0, 0
+    for position, (token, word) in enumerate(zip(tokens, words, strict=True)):
+        if token.kind is Kind.SEMICOLON and brackets == blocks == 0:
+            yield token
+            start = position + 1
+        elif word in ("(", ")"):
+            brackets = max(0, brackets + (1 if word == "(" else -1))
+        elif token.kind is Kind.WORD and _is_routine(words[start : start + _LONGEST_HEAD]):
+            before, after = words[position - 1], words[position + 1 : position + 3]
+            blocks = max(0, blocks + _opened(word, before, after, dialect))
 
-    def __init__(self, tokens: list[Token], dialect: Dialect) -> None:
-        self._tokens = tokens
-        self._words = [
-            token.text.upper() if token.kind is Kind.WORD else token.text for token in tokens
-        ]
-        self._has_loops = dialect is Dialect.MYSQL
 
-    def ends(self) -> Iterator[Token]:
-        """Yield each ``;`` that ends a statement."""
-        start, brackets, blocks = 0, 0, 0
-        for position, token in enumerate(self._tokens):
-            if token.kind is Kind.SEMICOLON and brackets == blocks == 0:
-                yield token
-                start = position + 1
-            elif token.text in ("(", ")"):
-                brackets = max(0, brackets + (1 if token.text == "(" else -1))
-            elif token.kind is Kind.WORD and self._is_routine(start):
-                blocks = max(0, blocks + self._change(position, blocks))
+def _is_routine(head: list[str]) -> bool:
+    return head[0] == "CREATE" and not _ROUTINES.isdisjoint(head)
 
-    def _is_routine(self, start: int) -> bool:
-        head = self._words[start : start + _LONGEST_HEAD]
-        return head[0] == "CREATE" and not _ROUTINES.isdisjoint(head)
 
-    def _change(self, position: int, blocks: int) -> int:
-        """Return 1 for a word that opens a block, -1 for one that closes it."""
-        word, before = self._words[position], self._words[position - 1]
-        if before == "END" and word in _BLOCKS:
-            return 0
-        if word == "END":
-            return -1
-        if word in ("BEGIN", "CASE"):
-            return 1
-        may_open = self._has_loops and (blocks == 0 or before in _BEFORE_STATEMENT)
-        return int(may_open and self._opens_loop(position))
+def _opened(word: str, before: str, after: list[str], dialect: Dialect) -> int:
+    """Return 1 for a word that opens a block, -1 for one that closes it.
 
-    def _opens_loop(self, position: int) -> bool:
-        word, after = self._words[position], self._words[position + 1 : position + 3]
-        match word:
-            case "LOOP" | "WHILE":
-                return True
-            case "REPEAT":  # or the function
-                return after[:1] != ["("]
-            case "FOR":  # or FOR EACH ROW, or a handler
-                return after[1:] == ["IN"]
-            case "IF":  # or the function, or IF EXISTS
-                return self._words[position - 1] not in _ROUTINES and self._has_then(position)
-        return False
-
-    def _has_then(self, position: int) -> bool:
-        """Return whether THEN follows in the same statement, outside of a CASE."""
-        cases = 0
-        for word in self._words[position + 1 :]:
-            if word == "CASE":
-                cases += 1
-            elif word == "END" and cases:
-                cases -= 1
-            elif not cases and word in ("THEN", "WHEN", "ELSE", "END", ";"):
-                return word == "THEN"
-        return False
+    An IF opens its block with THEN: without one it is a function, or IF EXISTS. The THEN of a WHEN
+    or an ELSEIF opens none.
+    """
+    if before == "END" and word in _BLOCKS:
+        return 0
+    if word in ("END", "WHEN", "ELSEIF", "ELSIF"):
+        return -1
+    if word in ("BEGIN", "CASE", "THEN"):
+        return 1
+    if dialect is not Dialect.MYSQL:
+        return 0
+    return int(
+        word in ("LOOP", "WHILE")
+        or (word == "REPEAT" and after[:1] != ["("])  # or the function
+        or (word == "FOR" and after[1:] == ["IN"])  # or FOR EACH ROW, or a handler
+    )
