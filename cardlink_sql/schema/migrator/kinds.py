@@ -5,8 +5,8 @@ for which callers assume the strongest lock.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -40,8 +40,12 @@ _CONSTRAINT: Final = r"ADD (?:CONSTRAINT (?!(?:FOREIGN|CHECK|UNIQUE|PRIMARY|EXCL
 _NEW_COLUMN: Final = (
     r"ADD (?:COLUMN (?!\()|(?!(?:CONSTRAINT|PARTITION|PERIOD|SYSTEM|INDEX|KEY|VALUE|TABLE|\() ))"
 )
-# Empty for MySQL, whose databases have names of their users' choice.
-_DEFAULT_SCHEMA: Final = {Dialect.SQLITE: "main.", Dialect.MYSQL: "", Dialect.POSTGRESQL: "public."}
+# MySQL's databases have names of their users' choice.
+_DEFAULT_SCHEMA: Final = {
+    Dialect.SQLITE: "main",
+    Dialect.MYSQL: None,
+    Dialect.POSTGRESQL: "public",
+}
 _REFERENCES: Final = re.compile(r"\bREFERENCES (\S+)", re.IGNORECASE)
 
 # Tried in this order; each matches at the start of the statement.
@@ -151,37 +155,41 @@ class Made:
     def add(self, statement: str) -> None:
         """Add what a statement makes."""
         for change in changes(statement, self._dialect):
-            if change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY):
-                self.indexes |= {change.name: change.table} if change.name and change.table else {}
+            is_index = change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY)
+            if is_index and change.name and change.table:
+                self.indexes[change.name] = change.table
         self.lengths |= lengths(statement, self._dialect)
-        self._add_foreign_keys(statement)
+        self._add_foreign_keys(_plain(statement, self._dialect))
 
-    def _add_foreign_keys(self, statement: str) -> None:
-        text = _plain(statement, self._dialect)
-        table = _unqualified(_read(text)[0], self._dialect).table
+    def _add_foreign_keys(self, text: str) -> None:
+        table = _read(text)[0].table or ""
         altered = _ALTER_TABLE.fullmatch(text)
         body = altered["actions"] if altered else text.partition(" ( ")[2]
         for found in filter(None, map(_FOREIGN_KEY.match, _split(body) if table else ())):
-            other = found["other"].lower().removeprefix(_DEFAULT_SCHEMA[self._dialect])
-            columns = found["columns"] or found["column"]
-            for one, column, end in (
-                *((table, column, other) for column in columns.split(" , ")),
-                *((other, column, table) for column in (found["referred"] or "").split(" , ")),
-            ):
-                self.other_ends.setdefault((str(one), column.lower()), set()).add(str(end))
+            other, referred = found["other"], found["referred"] or ""
+            columns = (found["columns"] or found["column"]).split(" , ")
+            ends = [((table, column), other) for column in columns]
+            ends += [((other, column), table) for column in referred.split(" , ")]
+            for column, end in ends:
+                self.other_ends.setdefault(column, set()).add(end)
 
 
 def lengths(statement: str, dialect: Dialect) -> dict[tuple[str, str], int]:
     """Return the length of each VARCHAR that a statement makes, by table and column."""
     text = _plain(statement, dialect)
-    table = _unqualified(_read(text)[0], dialect).table
+    table = _read(text)[0].table
     found = _LENGTH.finditer(text) if table else ()
-    return {(str(table), one["column"].lower()): int(one["length"]) for one in found}
+    return {(str(table), one["column"]): int(one["length"]) for one in found}
 
 
 def changes(statement: str, dialect: Dialect) -> list[Change]:
-    """Return the changes that a statement makes; at least one."""
-    return [_unqualified(change, dialect) for change in _read(_plain(statement, dialect))]
+    """Return the changes that a statement makes; at least one, unknown in another schema."""
+    return [
+        replace(change, kind=Action.UNKNOWN)
+        if "." in f"{change.table} {change.refers_to}"
+        else change
+        for change in _read(_plain(statement, dialect))
+    ]
 
 
 def names_no_rows(statement: str, dialect: Dialect) -> bool:
@@ -189,7 +197,7 @@ def names_no_rows(statement: str, dialect: Dialect) -> bool:
     depth = 0
     for word in _plain(statement, dialect).split(" "):
         depth += (word == "(") - (word == ")")
-        if not depth and word.upper() == "WHERE":
+        if not depth and word == "where":
             return False
     return True
 
@@ -200,20 +208,16 @@ def _read(text: str) -> list[Change]:
         return [_action(action, altered["table"]) for action in actions]
     for kind, pattern in _STATEMENTS:
         if found := re.match(pattern, text, re.IGNORECASE):
-            return list(_of_statement(kind, found, text))
+            named = found.groupdict()
+            if kind in (Action.DROP_TABLE, Action.TRUNCATE):
+                names = text[found.start("table") :].split(" , ")
+                return [Change(kind, name.split()[0]) for name in names]
+            others = _REFERENCES.findall(text) if kind is Action.CREATE_TABLE else []
+            return [
+                Change(kind, named.get("table"), other, named.get("name"))
+                for other in dict.fromkeys(others) or (None,)
+            ]
     return [Change(Action.UNKNOWN)]
-
-
-def _of_statement(kind: Action, found: re.Match[str], text: str) -> Iterator[Change]:
-    named = found.groupdict()
-    table = named.get("table")
-    if kind in (Action.DROP_TABLE, Action.TRUNCATE):
-        for name in _listed(text[found.start("table") :]):
-            yield Change(kind, name)
-        return
-    referred = _REFERENCES.findall(text) if kind is Action.CREATE_TABLE else []
-    for other in dict.fromkeys(referred) or (None,):
-        yield Change(kind, table, other, named.get("name"))
 
 
 def _action(action: str, table: str) -> Change:
@@ -225,19 +229,11 @@ def _action(action: str, table: str) -> Change:
     return Change(Action.UNKNOWN, table)
 
 
-def _unqualified(change: Change, dialect: Dialect) -> Change:
-    """Return the change with names as the schema writes them; unknown in another schema."""
-    default = _DEFAULT_SCHEMA[dialect]
-    table, refers_to, name = (
-        name and name.lower().removeprefix(default)
-        for name in (change.table, change.refers_to, change.name)
-    )
-    is_elsewhere = "." in (table or "") or "." in (refers_to or "")
-    return Change(Action.UNKNOWN if is_elsewhere else change.kind, table, refers_to, name)
-
-
 def _plain(statement: str, dialect: Dialect) -> str:
-    """Return the statement on one line, single-spaced, without comments and quotes of names."""
+    """Return the statement on one line, in small letters, without comments and quotes of names.
+
+    Names have no schema if that is the default.
+    """
     words = list[str]()
     for token in tokenize(statement, dialect):
         if token.kind in BLANK or token.kind is Kind.SEMICOLON:
@@ -248,7 +244,8 @@ def _plain(statement: str, dialect: Dialect) -> str:
             words.append(re.sub(r"\s", "_", token.text[1:-1]))
         else:
             words.append(token.text)
-    return " ".join(words).replace(" . ", ".")
+    text = " ".join(words).replace(" . ", ".").lower()
+    return re.sub(rf"\b{schema}\.", "", text) if (schema := _DEFAULT_SCHEMA[dialect]) else text
 
 
 def _split(actions: str) -> list[str]:
@@ -261,8 +258,3 @@ def _split(actions: str) -> list[str]:
         else:
             parts[-1] = f"{parts[-1]} {word}".lstrip()
     return parts
-
-
-def _listed(names: str) -> list[str]:
-    """Return the names of a list, without what follows each."""
-    return [name.split()[0] for name in names.split(",") if name.strip()]

@@ -102,13 +102,10 @@ class State:
 
     def status(self) -> MigrationStatus:
         """Return this state for callers."""
-        order = {file.id: number for number, file in enumerate(self.files)}
-        applied = sorted(
-            self.applied.values(), key=lambda known: (order.get(known.id, -1), known.id)
-        )
-        unfinished = self.unfinished
+        names, unfinished = [file.id for file in self.files], self.unfinished
+        without_file = sorted(self.applied.keys() - set(names))
         return MigrationStatus(
-            applied=applied,
+            applied=[self.applied[one] for one in (*without_file, *names) if one in self.applied],
             pending=[file.id for file in self.pending],
             drift=self.drift,
             unfinished=_describe(unfinished) if unfinished else None,
@@ -127,10 +124,7 @@ class State:
         if entry is None or entry.direction == direction:
             return
         finish = "migrate" if entry.direction == "apply" else "roll back"
-        raise MigrationError(
-            _describe(entry),
-            remedy=f"{finish} first, to finish it; {_UNDO}",
-        )
+        raise MigrationError(_describe(entry), remedy=f"{finish} first, to finish it; {_UNDO}")
 
     def resolve(self, revision: str) -> SQLMigration:
         """Return the migration that a revision names."""
@@ -208,21 +202,19 @@ class State:
 
     def _missing(self) -> list[str]:
         names = {file.id for file in self.files}
-        known = sorted(self.applied.keys() | self.journal.keys())
         return [
             f"{name} is {'applied' if name in self.applied else 'half applied'}, "
             "but its file is missing"
-            for name in known
-            if name not in names
+            for name in sorted({*self.applied, *self.journal} - names)
         ]
 
     def _out_of_order(self) -> list[str]:
-        touched = [file.id in self.applied or file.id in self.journal for file in self.files]
-        newest = max((number for number, known in enumerate(touched) if known), default=-1)
+        touched = [file for file in self.files if file.id in {*self.applied, *self.journal}]
+        before = self.files[: self.files.index(touched[-1])] if touched else []
         return [
-            f"{file.id} is not applied, but {self.files[newest].id}, which comes after it, is"
-            for file, known in zip(self.files[: max(newest, 0)], touched, strict=False)
-            if not known
+            f"{file.id} is not applied, but {touched[-1].id}, which comes after it, is"
+            for file in before
+            if file not in touched
         ]
 
 

@@ -26,17 +26,16 @@ _NOTES: Final = {
         "readers still see the last committed state"
     ),
 }
-_NOTE_OF_STATEMENTS: Final = (
-    "no transaction: each statement commits and releases its locks; CONCURRENTLY waits 10 s for "
-    "every older transaction of the database to end"
-)
 
 
 def note(dialect: Dialect, *, is_atomic: bool) -> str:
     """Return a sentence on the locks of a migration as a whole."""
-    if dialect is Dialect.POSTGRESQL and not is_atomic:
-        return _NOTE_OF_STATEMENTS
-    return _NOTES[dialect]
+    if is_atomic or dialect is not Dialect.POSTGRESQL:
+        return _NOTES[dialect]
+    return (
+        "no transaction: each statement commits and releases its locks; CONCURRENTLY waits 10 s "
+        "for every older transaction of the database to end"
+    )
 
 
 def locks(statements: list[str], dialect: Dialect, before: Iterable[str] = ()) -> list[str]:
@@ -75,13 +74,14 @@ def _lengthens(statement: str, known: Made) -> bool:
 
 
 def _sentences(made: list[Change], new: set[str], known: Made, dialect: Dialect) -> Iterator[str]:
+    own = {Dialect.SQLITE: _sqlite, Dialect.POSTGRESQL: _postgresql, Dialect.MYSQL: _mysql}[dialect]
     for change in made:
         if change.kind is Action.UNKNOWN:
             yield "unknown: assume the strongest lock, on every table that it names"
         elif change.kind is Action.CREATE_TABLE or change.table in new:
             yield f"nothing that others use: {change.table} is new"
         else:
-            yield _OF_DIALECT[dialect](change)
+            yield own(change)
         if change.refers_to and change.refers_to not in new | {change.table}:
             if dialect is Dialect.POSTGRESQL:
                 yield f"{change.refers_to} {REFERRED} ({WAITS[REFERRED]})"
@@ -120,13 +120,6 @@ def _mysql(change: Change) -> str:
     if mysql == mariadb:
         return f"{_table(change)}{_lock(mysql)}"
     return f"{_table(change)} on MySQL{_lock(mysql)}; on MariaDB{_lock(mariadb)}"
-
-
-_OF_DIALECT: Final = {
-    Dialect.SQLITE: _sqlite,
-    Dialect.POSTGRESQL: _postgresql,
-    Dialect.MYSQL: _mysql,
-}
 
 
 def _table(change: Change) -> str:
