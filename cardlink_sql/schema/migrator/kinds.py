@@ -7,6 +7,7 @@ for which callers assume the strongest lock.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -134,11 +135,15 @@ _FOREIGN_KEY: Final = re.compile(
 )
 
 
+# MySQL's tables are made with their indexes.
+_INLINE_INDEX: Final = re.compile(r"[(,] (?:index|key) (\w+) \(")
+
+
 class Made:
-    """The parts of what statements have made on which the locks of later ones depend.
+    """The schema that statements make, as far as the locks of later ones depend on it.
 
     Attributes:
-        indexes: the table of each index.
+        names: the table of each index, and "" for each table.
         lengths: the length of each VARCHAR, by table and column.
         other_ends: the tables at the other ends of each column's foreign keys, by table and
             column. A key that names a table without its columns counts for all of them: "".
@@ -146,20 +151,36 @@ class Made:
 
     def __init__(self, dialect: Dialect, statements: Iterable[str]) -> None:
         self._dialect = dialect
-        self.indexes: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self.lengths: dict[tuple[str, str], int] = {}
         self.other_ends: dict[tuple[str, str], set[str]] = {}
         for statement in statements:
             self.add(statement)
 
     def add(self, statement: str) -> None:
-        """Add what a statement makes."""
+        """Add what a statement makes, and remove what it drops."""
+        text = _plain(statement, self._dialect)
         for change in changes(statement, self._dialect):
-            is_index = change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY)
-            if is_index and change.name and change.table:
-                self.indexes[change.name] = change.table
+            self._follow(change)
+            if change.kind is Action.CREATE_TABLE:
+                self.names |= dict.fromkeys(_INLINE_INDEX.findall(text), str(change.table))
         self.lengths |= lengths(statement, self._dialect)
-        self._add_foreign_keys(_plain(statement, self._dialect))
+        self._add_foreign_keys(text)
+
+    def _follow(self, change: Change) -> None:
+        table, name = change.table or "", change.name or ""
+        if change.kind is Action.CREATE_TABLE:
+            self.names[table] = ""
+        elif change.kind is Action.DROP_TABLE:
+            self.names = {one: of for one, of in self.names.items() if table not in (one, of)}
+        elif change.kind is Action.RENAME_TABLE:
+            self.names.pop(table, None)
+            moved = [one for one, of in self.names.items() if of == table]
+            self.names |= {**dict.fromkeys(moved, name), name: ""}
+        elif change.kind in (Action.CREATE_INDEX, Action.CREATE_INDEX_CONCURRENTLY) and name:
+            self.names[name] = table
+        elif change.kind in (Action.DROP_INDEX, Action.DROP_INDEX_CONCURRENTLY):
+            self.names.pop(name, None)
 
     def _add_foreign_keys(self, text: str) -> None:
         table = _read(text)[0].table or ""
@@ -229,6 +250,7 @@ def _action(action: str, table: str) -> Change:
     return Change(Action.UNKNOWN, table)
 
 
+@lru_cache(maxsize=1024)
 def _plain(statement: str, dialect: Dialect) -> str:
     """Return the statement on one line, in small letters, without comments and quotes of names.
 

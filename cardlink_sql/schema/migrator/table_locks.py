@@ -49,15 +49,15 @@ def locks(statements: list[str], dialect: Dialect, before: Iterable[str] = ()) -
     lines = list[str]()
     for statement in statements:
         is_longer = dialect is Dialect.POSTGRESQL and _lengthens(statement, known)
-        known.add(statement)
         made = [
             replace(
                 change,
-                table=change.table or known.indexes.get(change.name or ""),
+                table=change.table or known.names.get(change.name or ""),
                 kind=_LENGTHENED.get(change.kind, change.kind) if is_longer else change.kind,
             )
             for change in changes(statement, dialect)
         ]
+        known.add(statement)
         lines.append("; ".join(dict.fromkeys(_sentences(made, new, known, dialect))))
         new |= {
             change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
