@@ -12,7 +12,7 @@ _INDENT: Final = "    "
 
 
 def ddl(tables: Iterable[Table], dialect: Dialect) -> str:
-    """Return the statements that create the tables, each table after those that it refers to."""
+    """Return the statements that create declared tables, each after those that it refers to."""
     printer = _Printer(dialect)
     return "\n\n".join(printer.table(table) for table in _ordered(list(tables))) + "\n"
 
@@ -51,11 +51,10 @@ class _Printer:
     def _columns(self, table: Table) -> Iterator[str]:
         names = [self._quote(column.name) for column in table.columns]
         types = [_type(column) for column in table.columns]
+        widths = max(map(len, names)), max(map(len, types))
         for column, name, kind in zip(table.columns, names, types, strict=True):
             rest = " ".join(self._rest(table, column))
-            padded = f"{name.ljust(max(map(len, names)))} {kind}"
-            width = max(map(len, names)) + 1 + max(map(len, types))
-            yield f"{padded.ljust(width)} {rest}" if rest else padded
+            yield f"{name.ljust(widths[0])} {kind.ljust(widths[1])} {rest}".rstrip()
 
     def _rest(self, table: Table, column: Column) -> Iterator[str]:
         if not column.is_nullable:
@@ -95,18 +94,12 @@ class _Printer:
         if self._form.has_inline_indexes:
             return f"INDEX {index.name} ({parts})"
         unique = "UNIQUE " if index.is_unique else ""
-        where = f" WHERE {index.where}" if index.where else ""
         using = f"USING {index.method} " if index.method else ""
-        on = f"ON {self._quote(table.name)} {using}({parts}){where}"
+        on = f"ON {self._quote(table.name)} {using}({parts})"
         return _broken(f"CREATE {unique}INDEX {index.name}", on, indent=0)
 
-    def _list(self, parts: Iterable[str]) -> str:
-        return ", ".join(self._part(part) for part in parts)
-
-    def _part(self, part: str) -> str:
-        name, _, direction = part.partition(" ")
-        is_name = name.isidentifier() and direction in ("", "DESC")
-        return f"{self._quote(name)}{direction and ' '}{direction}" if is_name else part
+    def _list(self, names: Iterable[str]) -> str:
+        return ", ".join(map(self._quote, names))
 
 
 def _type(column: Column) -> str:

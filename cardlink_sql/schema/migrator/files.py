@@ -89,13 +89,12 @@ class SQLMigration(Migration):  # type: ignore[misc]
 
     def resolve(self, by_id: "dict[str, SQLMigration]") -> None:
         """Find the migrations that this one depends on."""
-        for name in self.depends_on:
-            if name not in by_id:
-                raise MigrationError(
-                    f"it depends on {name}, which does not exist",
-                    f"{self.where}:1",
-                    "write the full name of a migration in this folder, without .sql",
-                )
+        if unknown := [name for name in self.depends_on if name not in by_id]:
+            raise MigrationError(
+                f"it depends on {unknown[0]}, which does not exist",
+                f"{self.where}:1",
+                "write the full name of a migration in this folder, without .sql",
+            )
         self._depends = {by_id[name] for name in self.depends_on}
 
     def statements(self, direction: Direction) -> list[MigrationStatement]:
@@ -134,9 +133,13 @@ def read_each(
     migrations: list[SQLMigration] = []
     errors: list[MigrationError] = []
     try:
-        for pair in _pairs(folder, dialect):
+        files = _list_files(folder, dialect)
+        rollbacks = {file.id: file for file in files if file.is_rollback}
+        forward = [file for file in files if not file.is_rollback]
+        _check_names(forward, rollbacks)
+        for file in forward:
             try:
-                migrations.append(SQLMigration(*pair))
+                migrations.append(SQLMigration(file, rollbacks.get(file.id)))
             except MigrationError as error:
                 errors.append(error)
         if not errors:
@@ -147,9 +150,8 @@ def read_each(
 
 
 def _ordered(migrations: list[SQLMigration], where: str) -> list[SQLMigration]:
-    by_id = {migration.id: migration for migration in migrations}
     for migration in migrations:
-        migration.resolve(by_id)
+        migration.resolve({one.id: one for one in migrations})
     try:
         return list(topological_sort(MigrationList(migrations)))
     except CycleError as error:
@@ -159,15 +161,6 @@ def _ordered(migrations: list[SQLMigration], where: str) -> list[SQLMigration]:
             where,
             "remove one of their -- depends:",
         ) from None
-
-
-def _pairs(folder: Traversable, dialect: Dialect) -> list[tuple["_File", "_File | None"]]:
-    """Return each migration with its rollback, by name."""
-    files = _list_files(folder, dialect)
-    rollbacks = {file.id: file for file in files if file.is_rollback}
-    forward = [file for file in files if not file.is_rollback]
-    _check_names(forward, rollbacks)
-    return [(file, rollbacks.get(file.id)) for file in forward]
 
 
 def statements_checksum(statements: list[MigrationStatement]) -> str:
@@ -273,8 +266,7 @@ def _list_files(folder: Traversable, dialect: Dialect) -> list[_File]:
     files = []
     for entry in sorted(place.iterdir(), key=lambda entry: entry.name):
         file = _File(entry, folder, dialect)
-        is_named_so = entry.name.endswith((".sql", ".py")) and not entry.name.startswith(".")
-        if is_named_so and entry.is_file():
+        if entry.is_file() and re.fullmatch(r"[^.].*\.(sql|py)", entry.name):
             files.append(file)
         else:
             warn_skipped(file.where, "migration")
