@@ -29,8 +29,8 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder, warn_skipped
 from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
 from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
+from cardlink_sql.schema.migrator.bookkeeping import JournalEntry, write_entry
 from cardlink_sql.schema.migrator.files import read_migrations
-from cardlink_sql.schema.migrator.journal import JournalEntry, write_entry
 from cardlink_sql.schema.migrator.sqltext import split
 from tests.conftest import (
     MIGRATIONS,

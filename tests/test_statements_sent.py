@@ -220,7 +220,7 @@ def test_no_module_has_sql_of_its_own() -> None:
         "schema/migrator/rights.py",
         "transfer/backup/mysql.py",
         "review/plans.py",
-        "schema/migrator/resume.py",
+        "schema/migrator/run.py",
         "schema/ddl/printer.py",
         "review/grants.py",
         "review/databases/backend.py",

@@ -20,10 +20,9 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.review.migrations.rollbacks import check_rollbacks
 from cardlink_sql.schema.migrator.actions import BLOCKS_WRITES, Action
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
-from cardlink_sql.schema.migrator.kinds import Change, changes, names_no_rows
+from cardlink_sql.schema.migrator.kinds import Change, Made, changes, names_no_rows
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
 _ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
@@ -85,7 +84,7 @@ def lint(folder: Traversable) -> list[Finding]:
             faults.append(Finding("refused", f"{where}:1", None, dialect, error.what, remedy))
         for migration in migrations:
             faults += _Linted(migration).faults()
-        faults += check_rollbacks(migrations, dialect)
+        faults += _check_rollbacks(migrations, dialect)
     return [*faults, *_in_some_dialects_only({d: found for d, (found, _) in read.items()}, folder)]
 
 
@@ -303,3 +302,31 @@ def _in_some_dialects_only(
                     f"other dialects have the migration {name}, and this one does not",
                     "write it; if there is nothing to do here, SELECT 1 and say why",
                 )
+
+
+def _check_rollbacks(migrations: list[SQLMigration], dialect: Dialect) -> Iterator[Finding]:
+    """Yield the rollbacks that forget a table or an index, or make one that was not there.
+
+    The statements are followed by name, without a database. Columns and types are compared by the
+    tests, on each backend.
+    """
+    sent: list[str] = []
+    before: dict[str, str] = {}
+    for migration in migrations:
+        sent += [statement.text for statement in migration.apply_statements]
+        after = Made(dialect, sent).names
+        if migration.rollback_statements is not None:
+            undone = [statement.text for statement in migration.rollback_statements]
+            left = Made(dialect, sent + undone).names
+            for name in sorted(before.keys() ^ left.keys()):
+                what = "an index" if (before | after | left)[name] else "a table"
+                done = "leaves" if name in left else "does not bring back"
+                yield Finding(
+                    "incomplete-rollback",
+                    f"{migration.where.removesuffix('.sql')}.rollback.sql:1:1",
+                    None,
+                    dialect,
+                    f"it {done} {what}: {name}",
+                    "undo each statement of the migration, the last one first",
+                )
+        before = after

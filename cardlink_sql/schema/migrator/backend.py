@@ -1,15 +1,11 @@
-"""yoyo's bookkeeping over a connection of ours: one class for each dialect.
+"""The connection that migrates: one class for each dialect.
 
 Each subclass is in the module named as its dialect. yoyo's own backends would open their own
 connections, lock with a row that outlives its process, and record a migration in another
 transaction than the one that applied it.
 """
 
-import getpass
-import os
 import re
-import socket
-import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
@@ -20,11 +16,9 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator import bookkeeping
 from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
 from cardlink_sql.schema.migrator.locks import held
 
-_NAME_LENGTH: Final = 255
 # How many sessions to name; the one in its transaction for longest is the likeliest.
 _HOLDERS: Final = 3
 
@@ -67,29 +61,6 @@ class MigrationBackend:
     def send(self, title: str, **given: Any) -> Any:
         """Send a statement of ``sql/internal/*/migrations.sql`` and return the driver's cursor."""
         return self._statements.execute(f"migrations.{title}", **given)
-
-    def record(self, migration: Any, direction: str) -> None:
-        """Record that a migration was applied or rolled back, and by which user.
-
-        It makes no DNS query, and works for a user without a name.
-        """
-        now = self.now()
-        self.send(
-            "write_log",
-            id=str(uuid.uuid4()),
-            migration_id=migration.id,
-            migration_hash=migration.hash,
-            username=_user_name()[:_NAME_LENGTH],
-            hostname=socket.gethostname()[:_NAME_LENGTH],
-            created_at_utc=now,
-            operation=direction,
-        )
-        if direction == "apply":
-            self.send(
-                "mark_applied", migration_hash=migration.hash, migration_id=migration.id, now=now
-            )
-        else:
-            self.send("unmark_applied", migration_hash=migration.hash)
 
     def shares_transaction(self, statement: MigrationStatement) -> bool:
         """Return whether a statement can be committed together with its entry in the journal."""
@@ -152,36 +123,6 @@ class MigrationBackend:
         finally:
             cursor.close()
 
-    def create_bookkeeping(self) -> None:
-        """Create the bookkeeping tables that are missing."""
-        present = self.table_names()
-        with self.transaction():
-            if not present.issuperset(bookkeeping.BOOKKEEPING_TABLES):
-                # Each can be repeated, so a process killed between two needs no repair.
-                for title in ("make_migrations", "make_log", "make_version", "make_journal"):
-                    self.send(title)
-            version = self._read_version()
-        if version != bookkeeping.YOYO_VERSION:
-            raise MigrationError(
-                f"the bookkeeping is of yoyo's version {version}, not {bookkeeping.YOYO_VERSION}",
-                bookkeeping.VERSION_TABLE,
-                "install the cardlink-sql that made it",
-            )
-
-    def make_lock_row(self) -> None:
-        """Create the row that is a cluster's lock, where it is missing."""
-        if bookkeeping.VERSION_TABLE not in self.table_names():
-            self.send("make_version")
-        self._read_version()
-
-    def _read_version(self) -> int:
-        """Return the version of yoyo's tables, which is written where none is."""
-        version = self.send("read_version").fetchone()[0]
-        if version is None:
-            version = bookkeeping.YOYO_VERSION
-            self.send("write_version", version=version, now=self.now())
-        return int(version)
-
     def run_whole(self, migration: Any, direction: str) -> None:
         """Run all statements of a migration inside the transaction that is open."""
         for statement in migration.statements(direction):
@@ -228,10 +169,3 @@ def migration_backend(dialect: Dialect, connection: Any) -> MigrationBackend:
     module = import_module(f"cardlink_sql.schema.migrator.{dialect.value}")
     backend: MigrationBackend = module.BACKEND(connection)
     return backend
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's uid without an account
-        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"

@@ -6,6 +6,7 @@ from typing import Final
 from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.backend import MigrationBackend, ServerBackend
+from cardlink_sql.schema.migrator.bookkeeping import make_lock_row
 
 # Another node of a cluster holds the row, has just made it, or drops its table.
 _OTHERS_WON: Final = (*CONFLICTS, Fault.DUPLICATE, Fault.NO_TABLE)
@@ -59,7 +60,7 @@ class ClusterLock:
     def try_acquire(self) -> bool:
         driver, keeper = self._keeper.driver, self._keeper
         try:
-            self._backend.make_lock_row()
+            make_lock_row(self._backend)
             keeper.send("stream")
             keeper.connection.cursor().execute(driver.begin)
             is_taken = bool(keeper.send("lock_cluster", now=keeper.now()).rowcount)

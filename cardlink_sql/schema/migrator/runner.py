@@ -19,11 +19,16 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
-from cardlink_sql.schema.migrator.bookkeeping import BOOKKEEPING_TABLES, MIGRATION_TABLE
+from cardlink_sql.schema.migrator.bookkeeping import (
+    BOOKKEEPING_TABLES,
+    MIGRATION_TABLE,
+    create_bookkeeping,
+    record,
+)
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
 from cardlink_sql.schema.migrator.locks import FileLock, held
 from cardlink_sql.schema.migrator.mysql import ClusterLock
-from cardlink_sql.schema.migrator.run import record, run
+from cardlink_sql.schema.migrator.run import run
 from cardlink_sql.schema.migrator.state import (
     MigrationStatus,
     PlannedMigration,
@@ -125,7 +130,7 @@ class Migrator:
                     "correct the schema, or name the migration that it is the result of; "
                     "nothing was recorded",
                 )
-            backend.create_bookkeeping()
+            create_bookkeeping(backend)
             with backend.transaction():
                 for migration in going:
                     record(backend, migration, "apply")
@@ -183,7 +188,7 @@ class Migrator:
         files = self._read_files()
         with self._locked() as backend:
             refuse_unrecorded(backend.table_names())
-            backend.create_bookkeeping()
+            create_bookkeeping(backend)
             state = read_state(backend, files)
             state.check(direction)
             going = choose(state)

@@ -8,8 +8,8 @@ from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.schema.migrator import bookkeeping, table_locks
 from cardlink_sql.schema.migrator.backend import MigrationBackend
+from cardlink_sql.schema.migrator.bookkeeping import JournalEntry, read_journal
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration
-from cardlink_sql.schema.migrator.journal import JournalEntry, read_journal
 
 _UNDO = f"or undo its statements by hand and delete its row from {bookkeeping.JOURNAL_TABLE}"
 
