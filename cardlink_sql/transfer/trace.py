@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -317,10 +318,7 @@ def _status_word(value: Any, where: str) -> str | None:
     return None if value is None else validation.status_word(value, where)
 
 
-def _short(longest: int) -> Check:
-    return lambda value, where: validation.identifier(value, where, longest)
-
-
+_SHORT: Final = partial(validation.identifier, longest=32)
 _MOMENT: Final[dict[str, Check]] = {"timestamp": parse_time}
 _OF_SESSION: Final[dict[str, Check]] = {**_MOMENT, "session": validation.session_id}
 
@@ -333,8 +331,8 @@ _RULES: Final[dict[str, dict[str, Check]]] = {
     "session_started": {
         **_OF_SESSION,
         "psk_identity": validation.psk_identity,
-        "cipher_suite": _short(64),
-        "protocol": _short(32),
+        "cipher_suite": partial(validation.identifier, longest=64),
+        "protocol": _SHORT,
         "handshake_ms": validation.latency,
     },
     "command": {**_OF_SESSION, "data": validation.hex_bytes},
@@ -344,6 +342,10 @@ _RULES: Final[dict[str, dict[str, Check]]] = {
         "status_word": _status_word,
         "latency_ms": validation.latency,
     },
-    "session_ended": {**_OF_SESSION, "reason": _short(32)},
-    "handshake_failed": {**_MOMENT, "error": validation.text, "alert": _short(32)},
+    "session_ended": {**_OF_SESSION, "reason": _SHORT},
+    "handshake_failed": {
+        **_MOMENT,
+        "error": validation.text,
+        "alert": _SHORT,
+    },
 }

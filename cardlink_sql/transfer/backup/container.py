@@ -94,7 +94,7 @@ class Container:
     """A backup that is read; a damaged file raises ``ValidationError``."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.where: Final = str(path)
         with self._refused():
             self._zip = zipfile.ZipFile(path)
             try:
@@ -137,7 +137,7 @@ class Container:
         info = self._zip.getinfo(MANIFEST_NAME)
         if info.file_size > _LARGEST_MANIFEST:
             raise self._damaged("its manifest is far too large")
-        manifest = parse_manifest(self._zip.read(info), str(self.path))
+        manifest = parse_manifest(self._zip.read(info), self.where)
         self._payload = self._zip.getinfo(PAYLOAD_NAMES[manifest.kind])
         if len(self._zip.infolist()) != 2 or self._payload.file_size != manifest.size:
             raise self._damaged("it does not hold what its manifest says")
@@ -155,7 +155,7 @@ class Container:
     def _damaged(self, reason: str) -> ValidationError:
         return ValidationError(
             f"not a whole backup: {reason}",
-            str(self.path),
+            self.where,
             "use another backup; nothing was changed",
         )
 

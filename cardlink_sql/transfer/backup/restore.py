@@ -111,41 +111,41 @@ def restore_backup(
 
 
 def _check(backup: Container, on_progress: OnProgress) -> None:
-    where, manifest = str(backup.path), backup.manifest
+    manifest = backup.manifest
     match manifest.kind:
         case PayloadKind.PG_DUMP:
             with _unpacked(backup, on_progress) as dump:
-                postgresql.examine(dump, manifest, where)
+                postgresql.examine(dump, manifest, backup.where)
         case PayloadKind.MYSQLDUMP:
-            mysql.examine(backup.chunks(on_progress), manifest, where)
+            mysql.examine(backup.chunks(on_progress), manifest, backup.where)
         case PayloadKind.SQLITE | PayloadKind.JSONL:
             with temporary_folder() as folder:
                 _make_sqlite_file(backup, on_progress, folder / "checked.db")
 
 
 def _make_sqlite_file(backup: Container, on_progress: OnProgress, target: Path) -> None:
-    where, manifest = str(backup.path), backup.manifest
+    manifest = backup.manifest
     if manifest.kind is PayloadKind.SQLITE:
         backup.unpack(target, on_progress)
-        refuse_difference(sqlite.examine(target, where), manifest.contents, where)
+        refuse_difference(sqlite.examine(target, backup.where), manifest.contents, backup.where)
         return
     aside = DatabaseConfig(f"sqlite:///{target}")
     with _unpacked(backup, on_progress) as file, DatabaseManager(aside) as manager:
-        jsonl.load(manager, file, manifest, where)
+        jsonl.load(manager, file, manifest, backup.where)
 
 
 def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnProgress) -> None:
-    where, manifest = str(backup.path), backup.manifest
+    manifest = backup.manifest
     with own_connection(manager) as server:
         _refuse_filled(manager, server, backup)
         if manifest.kind is PayloadKind.JSONL:
             with _unpacked(backup, on_progress) as file:
-                jsonl.load(manager, file, manifest, where)
+                jsonl.load(manager, file, manifest, backup.where)
         else:
             backend = migration_backend(manager.dialect, server.connection)
             with backend.locked(LOCK_TIMEOUT_MS / 1000):
                 _load_dump(manager, server, backup, on_progress)
-                refuse_difference(read_contents(server), manifest.contents, where)
+                refuse_difference(read_contents(server), manifest.contents, backup.where)
         go_on(server)
 
 
@@ -155,14 +155,14 @@ def _load_dump(
     backup: Container,
     on_progress: OnProgress,
 ) -> None:
-    where, manifest = str(backup.path), backup.manifest
+    manifest = backup.manifest
     if manifest.kind is PayloadKind.PG_DUMP:
         with _unpacked(backup, on_progress) as dump:
-            postgresql.examine(dump, manifest, where)
+            postgresql.examine(dump, manifest, backup.where)
             postgresql.load(manager, server, dump, manifest)
     else:
         client = mysql.client_for(manager, server, manifest)
-        mysql.examine(backup.chunks(on_progress), manifest, where)
+        mysql.examine(backup.chunks(on_progress), manifest, backup.where)
         mysql.load(manager, server, client, backup.chunks(on_progress))
 
 
@@ -180,11 +180,11 @@ def _refuse_filled(manager: DatabaseManager, server: InternalStatements, backup:
             f"the database already has {'rows in ' if there.tables[names[0]] else ''}"
             f"the table {names[0]}",
             manager.config.safe_url,
-            f"nothing was changed; {_way_out(manager, server, backup.path)}",
+            f"nothing was changed; {_way_out(manager, server, backup)}",
         )
 
 
-def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -> str:
+def _way_out(manager: DatabaseManager, server: InternalStatements, backup: Container) -> str:
     """Explain how to make an empty database and restore there."""
     url = manager.config.engine_url
     # The shortest limit of a name is PostgreSQL's, 63 bytes.
@@ -202,7 +202,7 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, file: Path) -
     target = without_secrets(url.set(database=name))
     return (
         f"as an administrator run: {make}; "
-        f"then: cardlink-db restore {shlex.quote(str(file))} -d {shlex.quote(target)}; "
+        f"then: cardlink-db restore {shlex.quote(backup.where)} -d {shlex.quote(target)}; "
         "then point DATABASE_URL at that database"
     )
 

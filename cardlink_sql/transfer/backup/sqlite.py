@@ -108,12 +108,7 @@ def _damaged(what: str, where: str) -> ValidationError:
 
 @dataclass(frozen=True)
 class Replaced:
-    """The SQLite database that was replaced.
-
-    Args:
-        name: the file that keeps it.
-        removal: the command that removes it.
-    """
+    """The SQLite database that was replaced: the file that keeps it, and what removes that."""
 
     name: str
     removal: str
@@ -199,31 +194,22 @@ def _alone(file: Path) -> Iterator[None]:
 
     One that is missing or damaged is held by nobody.
     """
-    with _translated(file):
-        if not file.exists() or not _write_log_back(file):
-            yield
-            return
-        with _connected(file, timeout=_LOCK_TIMEOUT) as statements:
-            statements.execute("backup.lock")
-            if statements.value("backup.journal_mode") == "wal":
-                raise _in_use(file)  # opened since, by a component that has started
-            yield
-
-
-def _write_log_back(file: Path) -> bool:
-    """Return whether it could be: SQLite cannot read a damaged file."""
-    # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
-    # be exclusive is to have the file to ourselves, not to be its only writer.
-    try:
-        with _connected(file, timeout=_LOCK_TIMEOUT) as statements:
+    if not file.exists():
+        yield
+        return
+    with _translated(file), _connected(file, timeout=_LOCK_TIMEOUT) as statements:
+        try:
+            # Every connection in WAL mode holds a lock for as long as it is open, also when idle.
+            # To be exclusive is to have the file to ourselves, not to be its only writer.
             statements.value("backup.exclude_others")
             statements.value("backup.read_schema")
             statements.value("backup.use_one_file")
-    except sqlite3.DatabaseError as error:
-        if (error.sqlite_errorname or "").startswith(_DAMAGED):
-            return False
-        raise
-    return True
+            statements.execute("backup.lock")
+        except sqlite3.DatabaseError as error:
+            if not (error.sqlite_errorname or "").startswith(_DAMAGED):
+                raise
+            statements.connection.close()
+        yield
 
 
 @contextmanager
@@ -232,16 +218,12 @@ def _translated(file: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if (error.sqlite_errorname or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise _in_use(file) from error
+            raise ConflictError(
+                "another process has the database open",
+                str(file),
+                "stop the components that use it, and restore again; nothing was changed",
+            ) from error
         raise backend_of(Dialect.SQLITE).translate(error, str(file)) from error
-
-
-def _in_use(file: Path) -> ConflictError:
-    return ConflictError(
-        "another process has the database open",
-        str(file),
-        "stop the components that use it, and restore again; nothing was changed",
-    )
 
 
 @contextmanager
