@@ -48,6 +48,8 @@ class Gateway(QueryRunner, Generic[R, K]):
     entity: ClassVar[str]
     # The order that find_by has when none is asked for.
     default_order: ClassVar[str]
+    # The columns that order page_after, where it is not the key.
+    page_order: ClassVar[tuple[str, ...]] = ()
     # Fields of the record that no INSERT or UPDATE writes.
     not_written: ClassVar[frozenset[str]] = frozenset()
     # Fields that an UPDATE leaves as they are.
@@ -102,8 +104,10 @@ class Gateway(QueryRunner, Generic[R, K]):
         """
         validation.whole(limit, "limit", least=1, most=10_000)
         items = self._many("page_after", {**self._position(after), "limit": limit})
-        more = len(items) == limit
-        return KeysetPage(items, self._after(items[-1]) if more else None)
+        if len(items) < limit:
+            return KeysetPage(items, None)
+        last = (getattr(items[-1], name) for name in self.page_order or (self.key,))
+        return KeysetPage(items, Position(tuple(last)))
 
     # Writing
 
@@ -127,11 +131,7 @@ class Gateway(QueryRunner, Generic[R, K]):
         return [self._as_written(row) for row in rows]
 
     def update(self, record: R) -> R:
-        """Write all fields of a record but its key and ``created_at``; sets ``updated_at``.
-
-        Raises:
-            NotFoundError: there is no such record.
-        """
+        """Write all fields but the key and ``created_at``, or raise ``NotFoundError``."""
         values = self._values(record, leave=self.not_updated)
         if "updated_at" in values:
             values["updated_at"] = self._bind["updated_at"](utc_now())
@@ -170,12 +170,9 @@ class Gateway(QueryRunner, Generic[R, K]):
             )
 
     def _note_many(self, action: str, count: int, **scope: str) -> None:
-        """Note that many rows were written at once, as one event without a key.
+        """Note rows that were written at once, if any, as one event without a key.
 
-        Args:
-            action: what was done to each.
-            count: how many there were; nothing is noted of none.
-            scope: what they have in common, such as their run.
+        ``scope`` is what they have in common, such as their run.
         """
         note_many(self._transaction, self.event, self.entity, action, count, **scope)
 
@@ -329,11 +326,7 @@ class Gateway(QueryRunner, Generic[R, K]):
         return None if row is None else self._record_of(read, row)
 
     def _change(self, name: str, key: Any, values: Mapping[str, Any], action: str) -> R:
-        """Run a query that changes the record with this key, and note it as it is then stored.
-
-        Raises:
-            NotFoundError: there is no such record.
-        """
+        """Run a query that changes the record with this key, and note it as it is then stored."""
         changed = self._written(name, values, key)
         if changed is None:
             raise self._missing(key)
@@ -355,12 +348,9 @@ class Gateway(QueryRunner, Generic[R, K]):
         return NotFoundError(f"there is no row with {self.key} {key!r}", self.table.name)
 
     def _position(self, after: Position | None) -> dict[str, Any]:
-        """Return the parameters for the place in ``page_after``: the key, by default."""
         if after is None:
             return {}
-        if not isinstance(after, tuple) or len(after) != 1:
+        names = self.page_order or (self.key,)
+        if not isinstance(after, tuple) or len(after) != len(names):
             raise ValidationError("expected the after of an earlier page", "after")
-        return {self.key: self._key(after[0])}
-
-    def _after(self, record: R) -> Position:
-        return Position((getattr(record, self.key),))
+        return {name: self._bind[name](value) for name, value in zip(names, after, strict=True)}

@@ -176,19 +176,13 @@ class CardGateway(Gateway[CardProfile, str]):
         return self._change("update_psk", iccid, values, "psk_updated")
 
     def clear_psk(self, iccid: str) -> CardProfile:
-        """Take the PSK and its identity from the card.
-
-        Raises:
-            NotFoundError: there is no such card.
-        """
+        """Take the PSK and its identity from the card, or raise ``NotFoundError``."""
         return self._change("clear_psk", iccid, self._stamp(iccid), "psk_cleared")
 
     def page_psk_tokens(self, after: str | None = None, limit: int = 500) -> list[PskToken]:
         """Return a page of the PSKs as they are stored, encrypted, by ICCID.
 
-        Args:
-            after: the ICCID that the page before ended with; ``None`` for the first page.
-            limit: how many, 1 to 10,000.
+        ``after`` is the ICCID that the page before ended with; ``limit`` is 1 to 10,000.
         """
         validation.whole(limit, "limit", least=1, most=10_000)
         place = {} if after is None else {"iccid": self._key(after)}
@@ -257,10 +251,7 @@ class CardGateway(Gateway[CardProfile, str]):
     ) -> list[CardProfile]:
         """Return the cards that match every filter, by ICCID. The query is ``search``.
 
-        Args:
-            text: as :meth:`search` takes it.
-            has_psk: with a PSK, or without one.
-            limit: cards at most.
+        ``text`` is as :meth:`search` takes it.
         """
         parameters: dict[str, Any] = {"limit": validation.limit(limit)}
         if text is not None:

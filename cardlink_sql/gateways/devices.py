@@ -105,11 +105,7 @@ class DeviceGateway(Gateway[Device, str]):
     ) -> list[Device]:
         """Return the devices that match every filter, by id. The query is ``search``.
 
-        Args:
-            text: as :meth:`search` takes it.
-            device_type: phone or modem.
-            is_active: whether they are in use.
-            limit: devices at most.
+        ``text`` is as :meth:`search` takes it.
         """
         parameters = self._bound(device_type=device_type, is_active=is_active)
         if text is not None:
@@ -118,29 +114,20 @@ class DeviceGateway(Gateway[Device, str]):
         return self._many("search", parameters)
 
     def update_last_seen(self, device_id: str, at: datetime | None = None) -> Device:
-        """Note that the device was seen, now or ``at``; never moves the time back.
+        """Note that the device was seen, now or ``at``, or raise ``NotFoundError``.
 
-        Raises:
-            NotFoundError: there is no such device.
+        It never moves the time back.
         """
         values = {**self._stamp(device_id), "last_seen": self._time(at)}
         return self._change("update_last_seen", device_id, values, "seen")
 
     def activate(self, device_id: str) -> Device:
-        """Put the device in use. The query is ``set_active``.
-
-        Raises:
-            NotFoundError: there is no such device.
-        """
+        """Put the device in use, or raise ``NotFoundError``. The query is ``set_active``."""
         values = {**self._stamp(device_id), "is_active": True}
         return self._change("set_active", device_id, values, "activated")
 
     def deactivate(self, device_id: str) -> Device:
-        """Take the device out of use. The query is ``set_active``.
-
-        Raises:
-            NotFoundError: there is no such device.
-        """
+        """Take the device out of use, or raise ``NotFoundError``. The query is ``set_active``."""
         values = {**self._stamp(device_id), "is_active": False}
         return self._change("set_active", device_id, values, "deactivated")
 

@@ -44,9 +44,7 @@ class ExchangeGateway(QueryRunner):
         """Return the rows after a key, in the order of the key. The query is ``page_WORD``.
 
         Args:
-            word: the table.
             after: the key of the last row of the page before; ``""`` or 0 for the first page.
-            limit: rows at most.
             scope: ``since`` (a time in the driver's form) or ``session_id``; the table's query
                 takes what it has a line for.
         """
@@ -63,7 +61,6 @@ class ExchangeGateway(QueryRunner):
             word: ``sessions`` or ``tests``.
             since: the time in the driver's form.
             after: ``created_at`` and ``id`` of the last row before; empty for the first page.
-            limit: rows at most.
         """
         return self._rows(f"page_{word}_since", {**after, "since": since, "limit": limit})
 
@@ -112,7 +109,6 @@ class ExchangeGateway(QueryRunner):
         Args:
             since: the time in the driver's form.
             after: the number before the first entry to look at.
-            limit: entries at most.
         """
         return self._rows("find_earlier_sessions", {"since": since, "after": after, "limit": limit})
 

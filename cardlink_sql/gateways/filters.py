@@ -30,20 +30,9 @@ class DeviceFilter(TypedDict, total=False):
 
 
 DeviceOrder = Literal[
-    "id",
-    "device_type",
-    "name",
-    "manufacturer",
-    "model",
-    "firmware_version",
-    "imei",
-    "imsi",
-    "iccid",
-    "last_seen",
-    "is_active",
-    "created_at",
-    "updated_at",
-]
+    "id", "device_type", "name", "manufacturer", "model", "firmware_version", "imei", "imsi",
+    "iccid", "last_seen", "is_active", "created_at", "updated_at",
+]  # fmt: skip
 
 
 class CardFilter(TypedDict, total=False):
@@ -60,14 +49,7 @@ class CardFilter(TypedDict, total=False):
 
 
 CardOrder = Literal[
-    "iccid",
-    "imsi",
-    "card_type",
-    "atr",
-    "psk_identity",
-    "admin_url",
-    "created_at",
-    "updated_at",
+    "iccid", "imsi", "card_type", "atr", "psk_identity", "admin_url", "created_at", "updated_at"
 ]
 
 

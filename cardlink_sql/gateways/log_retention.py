@@ -64,11 +64,9 @@ class LogRetention(Gateway[CommLog, int]):
 
     def find_of_sessions(self, session_ids: Sequence[str], limit: int) -> list[int]:
         """Return the numbers of at most ``limit`` entries of these sessions."""
-        parameters = {
-            "session_ids": [self._bind["session_id"](key) for key in session_ids],
-            "limit": validation.whole(limit, "limit", least=1),
-        }
-        return self._firsts("find_of_sessions", parameters)
+        ids = [self._bind["session_id"](key) for key in session_ids]
+        most = validation.whole(limit, "limit", least=1)
+        return self._firsts("find_of_sessions", {"session_ids": ids, "limit": most})
 
     def count_old(self, days: float, on_rows: Callable[[int], None] = ignore_rows) -> int:
         """Return the number of entries older than ``days``; this reads the whole log, in pages.

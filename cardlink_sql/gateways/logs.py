@@ -179,11 +179,7 @@ class LogGateway(LogRetention):
         return listed
 
     def update(self, record: CommLog) -> CommLog:
-        """Write all fields of an entry, found by its number.
-
-        Raises:
-            NotFoundError: there is no such entry.
-        """
+        """Write all fields of an entry, found by its number, or raise ``NotFoundError``."""
         values = self._values(self._completed(record), leave=frozenset())
         values["id"] = self._key(record.id)
         return self._change("update", record.id, values, "updated")
@@ -221,14 +217,12 @@ class LogGateway(LogRetention):
         self, session_id: str, limit: int | None = None, offset: int = 0
     ) -> list[CommLog]:
         """Return a session's entries. For more than fit in memory use :meth:`stream_session`."""
-        return self._many(
-            "find_by_session",
-            {
-                "session_id": self._bind["session_id"](session_id),
-                "limit": validation.limit(limit),
-                "offset": validation.whole(offset, "offset", least=0),
-            },
-        )
+        parameters = {
+            "session_id": self._bind["session_id"](session_id),
+            "limit": validation.limit(limit),
+            "offset": validation.whole(offset, "offset", least=0),
+        }
+        return self._many("find_by_session", parameters)
 
     def stream_session(self, session_id: str, after: int = 0) -> OwnedIterator[CommLog]:
         """Yield a session's entries one by one, in constant memory.
@@ -263,13 +257,10 @@ class LogGateway(LogRetention):
 
         Args:
             session_id: the session, whose entries come in the order of writing.
-            direction: commands or responses.
-            status_word: with this status word.
             errors: the responses with a status word other than 9000.
             normal_endings: whether 61xx, 91xx, 92xx and 9Fxx are among the errors, which end a
                 command normally; 9240, a memory problem, always is.
             since: sent or received then or later.
-            limit: entries at most.
         """
         parameters = self._bound(
             session_id=session_id, direction=direction, status_word=status_word
@@ -320,7 +311,6 @@ class LogGateway(LogRetention):
 
         Args:
             session_id: the session; without one, of all sessions, the newest first.
-            limit: entries at most.
             normal_endings: whether 61xx, 91xx, 92xx and 9Fxx are among them.
         """
         return self.find_matching(
@@ -333,11 +323,7 @@ class LogGateway(LogRetention):
         return int(self._scalar("count_by_session", parameters))
 
     def get_session_summary(self, session_id: str) -> SessionSummary:
-        """Return the figures of a session's log, in one statement.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
+        """Return the figures of a session's log, in one statement, or raise ``NotFoundError``."""
         parameters = {"session_id": self._bind["session_id"](session_id)}
         found = self._figures("get_session_summary", SessionSummary, parameters)
         if not found:

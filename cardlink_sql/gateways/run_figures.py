@@ -28,11 +28,7 @@ class RunFigures(Gateway[TestResult, str]):
     __slots__ = ()
 
     def get_run_summary(self, run_id: str) -> TestRunSummary:
-        """Return the figures of a run and each of its suites, in one statement.
-
-        Raises:
-            NotFoundError: the run has no result.
-        """
+        """Return figures of a run and its suites in one statement, or raise ``NotFoundError``."""
         run = self._given("run_id", run_id)
         whole, *suites = self._durations("get_run_summary", SuiteSummary, {"run_id": run})
         if not whole.total:

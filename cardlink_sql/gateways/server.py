@@ -54,15 +54,8 @@ class ServerGateway(QueryRunner):
             few, large = dict(map(tuple, self._rows("table_rows", {}))), set()
         is_slow = large and self._transaction.dialect is Dialect.SQLITE
         sizes = {} if is_slow else self._bytes()
-        return [
-            TableSize(
-                name,
-                int(estimated[name] if name in large else rows),
-                sizes.get(name),
-                name in large,
-            )
-            for name, rows in few.items()
-        ]
+        rows = few | {name: int(estimated[name]) for name in large}
+        return [TableSize(name, rows[name], sizes.get(name), name in large) for name in few]
 
     @property
     def is_mariadb(self) -> bool:

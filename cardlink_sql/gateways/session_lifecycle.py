@@ -45,8 +45,6 @@ class SessionLifecycle(Gateway[OTASession, str]):
         """Insert a pending session.
 
         Args:
-            device_id: the device, if known.
-            card_iccid: the card, if known.
             session_type: triggered by the server or polled by the card; ``None`` if unknown.
             session_id: its UUID; without one it is made.
             at: when it was created; now, where none is given.
@@ -71,14 +69,10 @@ class SessionLifecycle(Gateway[OTASession, str]):
     ) -> OTASession:
         """Insert a session that is active already, by one INSERT. The query is ``create``.
 
-        Args:
-            device_id: the device, if known.
-            card_iccid: the card, if known.
-            session_type: triggered by the server or polled by the card; ``None`` if unknown.
+        Args, in addition to those of :meth:`create_session`:
             cipher_suite: the TLS cipher suite that the handshake settled.
             psk_identity: the PSK identity that the card sent.
             metadata: other facts of the handshake, such as the client's address.
-            session_id: its UUID; without one it is made.
             at: when it was created and started; now, where none is given.
 
         Raises:
@@ -167,7 +161,6 @@ class SessionLifecycle(Gateway[OTASession, str]):
         """Store the outcome of a session's TLS handshake (RFC 4279); ``None`` keeps what is stored.
 
         Args:
-            session_id: the session.
             cipher_suite: left out where the handshake failed before one was chosen.
             psk_identity: as the client sent it.
             metadata: other facts, such as the client's address, the TLS version, the handshake's
@@ -210,9 +203,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
             start = None if at is not None else self.start_of_active(session_id)
             if start is None:
                 raise
-        return self._step(
-            name, session_id, {**values, "ended_at": self._time(start)}, "end_session"
-        )
+        values["ended_at"] = self._time(start)
+        return self._step(name, session_id, values, "end_session")
 
     def start_of_active(self, session_id: str) -> datetime | None:
         """Return when a session started that has not ended; ``None`` for any other."""

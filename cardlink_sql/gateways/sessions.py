@@ -14,7 +14,7 @@ from cardlink_sql.gateways.filters import SessionFilter, SessionOrder
 from cardlink_sql.gateways.session_lifecycle import SessionLifecycle
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import AnySessionStatus, SessionStatus
-from cardlink_sql.model.records.page import Page, Position
+from cardlink_sql.model.records.page import Page
 from cardlink_sql.model.records.session import OTASession, SessionStatistics
 from cardlink_sql.model.tables import ota_sessions
 from cardlink_sql.model.times import utc_now
@@ -37,6 +37,7 @@ class SessionGateway(SessionLifecycle):
     entity = "session"
     key = "id"
     default_order = "created_at desc"
+    page_order = ("created_at", "id")
     gives: ClassVar[Gives] = {
         "get_statistics": _FIGURES,
         "find_old": {"id": str, "created_at": datetime},
@@ -100,14 +101,8 @@ class SessionGateway(SessionLifecycle):
         first, last = validation.moment(start, "start"), validation.moment(end, "end")
         if last < first:
             raise ValidationError("the range ends before it starts", "end")
-        return self._many(
-            "find_by_date_range",
-            {
-                "start": self._time(first),
-                "end": self._time(last),
-                "limit": validation.limit(limit),
-            },
-        )
+        window = {"start": self._time(first), "end": self._time(last)}
+        return self._many("find_by_date_range", {**window, "limit": validation.limit(limit)})
 
     def find_matching(
         self,
@@ -122,12 +117,8 @@ class SessionGateway(SessionLifecycle):
         """Return the sessions that match every filter, newest first.
 
         Args:
-            status: their states.
-            device_id: their device.
-            card_iccid: their card.
             days: created within the last so many days.
             since: created at this time or later; it comes before ``days``.
-            limit: sessions at most.
         """
         parameters = self._bound(status=status, device_id=device_id, card_iccid=card_iccid)
         if since is not None:
@@ -157,9 +148,8 @@ class SessionGateway(SessionLifecycle):
 
     def close_stale(self, minutes: float = 60, at: datetime | None = None) -> int:
         """End the sessions of :meth:`find_stale` as ``timeout``; return their number."""
-        closed = self._execute(
-            "close_stale", {"before": self._time(_ago(minutes)), "ended_at": self._time(at)}
-        )
+        times = {"before": self._time(_ago(minutes)), "ended_at": self._time(at)}
+        closed = self._execute("close_stale", times)
         self._note_many("timeout", closed)
         self._note_batch("close_stale", closed)
         return closed
@@ -170,27 +160,21 @@ class SessionGateway(SessionLifecycle):
         They were created before that, too: a session that claims to have ended before it was
         created is as old as its row.
         """
-        parameters = {
-            "before": self._days_ago(days),
-            "limit": validation.whole(limit, "limit", least=1),
-        }
-        return self._firsts("find_old", parameters)
+        most = validation.whole(limit, "limit", least=1)
+        return self._firsts("find_old", {"before": self._days_ago(days), "limit": most})
 
     def lock(self, session_id: str) -> bool:
         """Lock the session until the transaction ends; return whether there is one.
 
-        It waits for those that change, log to or delete the session.
-
-        Raises:
-            ConflictError: they took longer than the lock timeout.
+        It waits for those that change, log to or delete the session; ``ConflictError`` if they
+        take longer than the lock timeout.
         """
         self._transaction.begin()
         return self._transaction.one(self._query("lock"), {"id": self._key(session_id)}) is not None
 
     def count_old(self, days: float) -> int:
         """Count the sessions that :meth:`find_old` returns without a limit."""
-        parameters = {"before": self._days_ago(days)}
-        return int(self._scalar("count_old", parameters))
+        return int(self._scalar("count_old", {"before": self._days_ago(days)}))
 
     def count_old_logs(
         self,
@@ -239,16 +223,6 @@ class SessionGateway(SessionLifecycle):
 
     def _matching(self, limit: int | None, **parameters: Any) -> list[OTASession]:
         return self._many("find_matching", {**parameters, "limit": validation.limit(limit)})
-
-    def _position(self, after: Position | None) -> dict[str, Any]:
-        if after is None:
-            return {}
-        if not isinstance(after, tuple) or len(after) != 2:
-            raise ValidationError("expected the after of an earlier page", "after")
-        return {"created_at": self._time(after[0]), "id": self._key(after[1])}
-
-    def _after(self, record: OTASession) -> Position:
-        return Position((record.created_at, record.id))
 
 
 def _ago(minutes: float) -> datetime:

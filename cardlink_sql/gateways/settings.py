@@ -102,9 +102,7 @@ class SettingGateway(Gateway[Setting, str]):
     def get_in_force(self, key: str, *, show_secrets: bool = False) -> SettingInForce:
         """Return the value in force for a key, and its declaration. The query is ``get_by_id``.
 
-        Args:
-            key: the setting.
-            show_secrets: without it the value of a secret is ``***``.
+        Without ``show_secrets`` the value of a secret is ``***``.
 
         Raises:
             NotFoundError: nothing is stored or declared.
@@ -115,44 +113,20 @@ class SettingGateway(Gateway[Setting, str]):
         return _in_force(key, stored, show_secrets=show_secrets)
 
     def get_int(self, key: str, default: int | EllipsisType = ...) -> int:
-        """Return :meth:`get_value`, which must be a whole number; a boolean is none.
-
-        Raises:
-            ValidationError: the value is of another type.
-            NotFoundError: as :meth:`get_value`.
-        """
-        value: int = check_type(validation.whole, key, self.get_value(key, default))
-        return value
+        """Return :meth:`get_value`; ``ValidationError`` unless a whole number, not a boolean."""
+        return check_type(validation.whole, key, self.get_value(key, default))
 
     def get_bool(self, key: str, default: bool | EllipsisType = ...) -> bool:  # noqa: FBT001
-        """Return :meth:`get_value`, which must be true or false; a number is neither.
-
-        Raises:
-            ValidationError: the value is of another type.
-            NotFoundError: as :meth:`get_value`.
-        """
-        value: bool = check_type(validation.boolean, key, self.get_value(key, default))
-        return value
+        """Return :meth:`get_value`; ``ValidationError`` unless true or false, not a number."""
+        return check_type(validation.boolean, key, self.get_value(key, default))
 
     def get_float(self, key: str, default: float | EllipsisType = ...) -> float:
-        """Return :meth:`get_value`, which must be a number, as a float; a boolean is none.
-
-        Raises:
-            ValidationError: the value is of another type.
-            NotFoundError: as :meth:`get_value`.
-        """
-        value: float = check_type(validation.number, key, self.get_value(key, default))
-        return value
+        """Return :meth:`get_value` as float; ``ValidationError`` unless a number, not a boolean."""
+        return check_type(validation.number, key, self.get_value(key, default))
 
     def get_str(self, key: str, default: str | EllipsisType = ...) -> str:
-        """Return :meth:`get_value`, which must be text.
-
-        Raises:
-            ValidationError: the value is of another type.
-            NotFoundError: as :meth:`get_value`.
-        """
-        value: str = check_type(validation.text, key, self.get_value(key, default))
-        return value
+        """Return :meth:`get_value`; ``ValidationError`` unless text."""
+        return check_type(validation.text, key, self.get_value(key, default))
 
     def get_all_settings(self) -> dict[str, Any]:
         """Return every value in force by key: stored, or the declared default.
@@ -170,11 +144,7 @@ class SettingGateway(Gateway[Setting, str]):
     ) -> list[SettingInForce]:
         """Return every stored setting, and the declared ones that are not, by key.
 
-        The query is ``find_by``.
-
-        Args:
-            category: of this category; without it, of all.
-            show_secrets: without it the values of secrets are ``***``.
+        Without ``show_secrets`` the values of secrets are ``***``. The query is ``find_by``.
         """
         wanted = None if category is None else self._given("category", category)
         stored = {setting.key: setting for setting in self.get_all()}
@@ -184,8 +154,7 @@ class SettingGateway(Gateway[Setting, str]):
 
     def get_categories(self) -> list[str]:
         """Return the categories of all stored and declared settings, in order."""
-        stored = set(self._firsts("get_categories", {}))
-        return sorted(stored | declared_categories())
+        return sorted({*self._firsts("get_categories", {}), *declared_categories()})
 
     # Writing
 
@@ -224,17 +193,13 @@ class SettingGateway(Gateway[Setting, str]):
 
         What is not declared has no default and stays. The query is ``delete_by_id``.
 
-        Args:
-            category: only of these; without it, of all.
-
         Raises:
             ValidationError: no declared setting has this category.
         """
         categories = declared_categories()
         if category is not None and category not in categories:
-            raise ValidationError(
-                f"{category!r} is none of: {', '.join(sorted(categories))}", "category"
-            )
+            listed = ", ".join(sorted(categories))
+            raise ValidationError(f"{category!r} is none of: {listed}", "category")
         return [
             key
             for key, declared in declared_settings().items()

@@ -253,14 +253,8 @@ class TestGateway(RunFigures):
         The queries are ``find_by_filters`` and ``find_without_start``.
 
         Args:
-            run_id: of this run.
-            suite_name: of this suite.
-            status: with this status.
-            device_id: of this device.
-            card_iccid: of this card.
             start: started then or later.
             end: started before.
-            limit: results at most.
         """
         filters = self._bound(
             run_id=run_id,
@@ -302,11 +296,7 @@ class TestGateway(RunFigures):
     # JUnit
 
     def export_junit_xml(self, run_id: str) -> str:
-        """Return a run as JUnit XML. The query is ``find_by_run``.
-
-        Raises:
-            NotFoundError: the run has no result.
-        """
+        """Return a run as JUnit XML, or raise ``NotFoundError``. The query is ``find_by_run``."""
         results = self.find_by_run(run_id)
         if not results:
             raise self._no_run(run_id)

@@ -11,10 +11,6 @@ class DeviceType(StrEnum):
     MODEM = "modem"
 
 
-# A member, or its value.
-AnyDeviceType = DeviceType | Literal["phone", "modem"]
-
-
 class CardType(StrEnum):
     """The application platform of the card."""
 
@@ -24,19 +20,11 @@ class CardType(StrEnum):
     ISIM = "ISIM"
 
 
-# A member, or its value.
-AnyCardType = CardType | Literal["UICC", "USIM", "eUICC", "ISIM"]
-
-
 class SessionType(StrEnum):
     """The side that began the session: the server by a trigger, or the card by polling."""
 
     TRIGGERED = "triggered"
     POLLED = "polled"
-
-
-# A member, or its value.
-AnySessionType = SessionType | Literal["triggered", "polled"]
 
 
 class SessionStatus(StrEnum):
@@ -61,19 +49,12 @@ SESSION_ENDS: Final = {
     "timeout_session": SessionStatus.TIMEOUT,
 }
 
-# A member, or its value.
-AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "failed", "timeout"]
-
 
 class Direction(StrEnum):
     """The direction of an APDU: to the card or from it."""
 
     COMMAND = "command"
     RESPONSE = "response"
-
-
-# A member, or its value.
-AnyDirection = Direction | Literal["command", "response"]
 
 
 class TestStatus(StrEnum):
@@ -88,4 +69,9 @@ class TestStatus(StrEnum):
 
 
 # A member, or its value.
+AnyDeviceType = DeviceType | Literal["phone", "modem"]
+AnyCardType = CardType | Literal["UICC", "USIM", "eUICC", "ISIM"]
+AnySessionType = SessionType | Literal["triggered", "polled"]
+AnySessionStatus = SessionStatus | Literal["pending", "active", "completed", "failed", "timeout"]
+AnyDirection = Direction | Literal["command", "response"]
 AnyTestStatus = TestStatus | Literal["passed", "failed", "skipped", "error"]

@@ -1,13 +1,13 @@
 """The settings that CardLink knows: what each may be, and what holds where none is stored."""
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import validation
@@ -20,6 +20,7 @@ _MAX_TEXT: Final = 65_536
 _LIKENESS: Final = 0.8
 
 Default = int | float | bool | str | None
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _port(key: str, default: int, of: str) -> DeclaredSetting:
 # A hundred years keep everything.
 _LONGEST_RETENTION_DAYS: Final = 36_500
 
-_OWN: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
+_OWN: Final = MappingProxyType(
     {
         setting.key: setting
         for setting in (
@@ -150,38 +151,28 @@ _OWN: Final[Mapping[str, DeclaredSetting]] = MappingProxyType(
 )  # fmt: skip
 
 
-class _Registry(NamedTuple):
-    settings: Mapping[str, DeclaredSetting]
-    categories: frozenset[str]
-
-
-def _registry_of(settings: Mapping[str, DeclaredSetting]) -> _Registry:
-    categories = frozenset(setting.category for setting in settings.values())
-    return _Registry(MappingProxyType(dict(settings)), categories)
-
-
 # Replaced whole, never changed: readers need no lock.
-_registry = _registry_of(_OWN)
+_registry = _OWN
 _writing = Lock()
 
 
 def declared_settings() -> Mapping[str, DeclaredSetting]:
     """Return the settings declared so far, by key; a later declaration does not change it."""
-    return _registry.settings
+    return _registry
 
 
 def declared_categories() -> frozenset[str]:
     """Return the categories of the settings declared so far."""
-    return _registry.categories
+    return frozenset(setting.category for setting in _registry.values())
 
 
 def is_secret(key: str) -> bool:
     """Return whether a key is declared as a secret."""
-    declared = _registry.settings.get(key)
+    declared = _registry.get(key)
     return declared is not None and declared.secret
 
 
-def check_type(check: Check, key: str, value: Any) -> Any:
+def check_type(check: Callable[[Any, str], T], key: str, value: Any) -> T:
     """Hold the value of a key to a type; a refusal does not show a secret."""
     where = f"settings[{key}]"
     try:
@@ -232,11 +223,11 @@ def declare_setting(
 def _add(declared: DeclaredSetting, where: str) -> None:
     global _registry  # noqa: PLW0603 - the one place that replaces it
     with _writing:
-        if _registry.settings.get(declared.key, declared) != declared:
+        if _registry.get(declared.key, declared) != declared:
             raise ValidationError(
                 "the key is already declared differently", where, "take another key"
             )
-        _registry = _registry_of({**_registry.settings, declared.key: declared})
+        _registry = MappingProxyType({**_registry, declared.key: declared})
 
 
 def _rule(kind: Any, least: float | None, most: float | None, where: str) -> tuple[str, Check]:

@@ -92,10 +92,6 @@ def load_internal(dialect: Dialect) -> Library:
 def read_library(folder: Traversable, dialect: Dialect) -> Library:
     """Read and parse the library of a dialect from a folder laid out as ``sql/`` is.
 
-    Args:
-        folder: the folder.
-        dialect: whose queries to read.
-
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
     """
@@ -141,9 +137,8 @@ class _Files(Mapping[str, Mapping[str, Query]]):
         for part, place, file in files:
             needs_reason = self._needs_reason and part != COMMON
             text = _text(file, place)
-            for name, make in outline(
-                text, place, self._dialect, needs_reason=needs_reason
-            ).items():
+            made = outline(text, place, self._dialect, needs_reason=needs_reason)
+            for name, make in made.items():
                 queries.forms.setdefault(name, []).append(make)
         return queries
 
