@@ -159,13 +159,18 @@ class DatabaseConfig:
     @property
     def is_memory(self) -> bool:
         """Return whether the URL names an SQLite database that lives in memory only."""
-        return self.is_sqlite and self.engine_url.database in (None, "", ":memory:")
+        return self.is_sqlite and self.file is None
+
+    @property
+    def file(self) -> Path | None:
+        """Return the SQLite file; ``None`` for a database in memory and on a server."""
+        name = self.engine_url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
 
     @property
     def is_missing(self) -> bool:
         """Return whether the URL names an SQLite file that does not exist; connecting makes it."""
-        is_file = self.is_sqlite and not self.is_memory
-        return is_file and not _exists(Path(self.engine_url.database or ""))
+        return self.file is not None and not _exists(self.file)
 
     def _take_limits(self, url: URL) -> URL:
         """Take the limits that the URL sets: drivers call them by other names."""

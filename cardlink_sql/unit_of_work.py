@@ -41,18 +41,6 @@ _IN_EVENT_LOOP: Final = (
     " write: await cardlink_sql.aio.run(manager, work)"
 )
 
-# A gateway's module is imported when a unit of work first asks for it: a key server needs one.
-_GATEWAYS: Final = {
-    "devices": ("gateways.devices", "DeviceGateway"),
-    "cards": ("gateways.cards", "CardGateway"),
-    "sessions": ("gateways.sessions", "SessionGateway"),
-    "logs": ("gateways.logs", "LogGateway"),
-    "tests": ("gateways.tests", "TestGateway"),
-    "settings": ("gateways.settings", "SettingGateway"),
-    "statistics": ("gateways.statistics", "StatisticsGateway"),
-    "outbox": ("outbox.gateway", "OutboxGateway"),
-}
-
 
 class Database(Protocol):
     """The part that a unit of work needs of its :class:`~cardlink_sql.DatabaseManager`."""
@@ -71,6 +59,32 @@ class Database(Protocol):
         self, *, read_only: bool, timeout: float | None = None, prefer_replica: bool = False
     ) -> Transaction:
         """Return a transaction to open."""
+
+
+class _Lazy:
+    """A gateway of a unit of work: imported when one first asks for it; a key server needs one."""
+
+    def __init__(self, module: str, kind: str) -> None:
+        self._module, self._kind = module, kind
+        self._class: Any = None
+
+    def __set_name__(self, _owner: object, name: str) -> None:
+        self._name = name
+
+    def __get__(self, uow: "UnitOfWork", _owner: object = None) -> Any:
+        if self._class is None:
+            self._class = getattr(import_module(f"cardlink_sql.{self._module}"), self._kind)
+        manager = uow._manager
+        # A lambda that held the unit of work would leave each one to the garbage collector.
+        more = (lambda: manager.keyring,) if self._name == "cards" else ()
+        made = self._class(uow._transaction, manager.library, *more)
+        # From now on it is found there.
+        uow.__dict__[self._name] = made
+        return made
+
+
+def _lazy(module: str, kind: str) -> Any:  # a gateway, for mypy
+    return _Lazy(module, kind)
 
 
 class UnitOfWork:
@@ -103,14 +117,14 @@ class UnitOfWork:
     on every backend. Try statements that may fail inside :meth:`savepoint`.
     """
 
-    devices: "DeviceGateway"
-    cards: "CardGateway"
-    sessions: "SessionGateway"
-    logs: "LogGateway"
-    tests: "TestGateway"
-    settings: "SettingGateway"
-    statistics: "StatisticsGateway"
-    outbox: "OutboxGateway"
+    devices: "DeviceGateway" = _lazy("gateways.devices", "DeviceGateway")
+    cards: "CardGateway" = _lazy("gateways.cards", "CardGateway")
+    sessions: "SessionGateway" = _lazy("gateways.sessions", "SessionGateway")
+    logs: "LogGateway" = _lazy("gateways.logs", "LogGateway")
+    tests: "TestGateway" = _lazy("gateways.tests", "TestGateway")
+    settings: "SettingGateway" = _lazy("gateways.settings", "SettingGateway")
+    statistics: "StatisticsGateway" = _lazy("gateways.statistics", "StatisticsGateway")
+    outbox: "OutboxGateway" = _lazy("outbox.gateway", "OutboxGateway")
 
     def __init__(
         self,
@@ -211,8 +225,6 @@ class Savepoint:
         transaction = self._uow._transaction
         if self._name:
             raise QueryError("this savepoint is open already", remedy=_SAVEPOINT)
-        if transaction.read_only:
-            raise QueryError("the unit of work is read-only", remedy="open one without read_only")
         # One name for all would make MySQL forget the outer of two.
         name = f"cardlink_{self._uow._depth}"
         transaction.savepoint("SAVEPOINT", name)
@@ -245,30 +257,6 @@ class Savepoint:
         with suppress(DatabaseError):
             transaction.savepoint("ROLLBACK TO SAVEPOINT", self._name)
             transaction.savepoint("RELEASE SAVEPOINT", self._name)
-
-
-class _Lazy:
-    """A gateway of a unit of work: imported and made when it is first asked for."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._class: Any = None
-
-    def __get__(self, uow: UnitOfWork, _owner: object = None) -> Any:
-        if self._class is None:
-            module, kind = _GATEWAYS[self._name]
-            self._class = getattr(import_module(f"cardlink_sql.{module}"), kind)
-        manager = uow._manager
-        # A lambda that held the unit of work would leave each one to the garbage collector.
-        more = (lambda: manager.keyring,) if self._name == "cards" else ()
-        made = self._class(uow._transaction, manager.library, *more)
-        # From now on it is found there.
-        uow.__dict__[self._name] = made
-        return made
-
-
-for _name in _GATEWAYS:
-    setattr(UnitOfWork, _name, _Lazy(_name))
 
 
 def run_once(

@@ -287,7 +287,7 @@ def manager(
     yield of_backend
     for kind, handler in of_backend.events._registered:
         of_backend.events.off(kind, handler)
-    for observer in of_backend.statements._handlers:
+    for observer in of_backend.statements._registered:
         of_backend.statements.off(observer)
     of_backend.publisher.know(is_on=False)
     delete_rows(of_backend)

@@ -31,7 +31,8 @@ class Backend(ABC):
 
     Attributes:
         dialect: the dialect.
-        package: the driver, and what pip installs it by.
+        driver: the driver's module.
+        package: its name, and what pip installs it by.
         begin: opens a transaction that writes.
         read_only_mode: added to ``BEGIN`` by a manager that only reads, where nothing else keeps
             the server from writing.
@@ -51,6 +52,7 @@ class Backend(ABC):
     """
 
     dialect: ClassVar[Dialect]
+    driver: ClassVar[str]
     package: ClassVar[tuple[str, str]]
     begin: str
     read_only_mode: ClassVar[str] = ""
@@ -67,9 +69,10 @@ class Backend(ABC):
     _errors: tuple[type[Exception], ...] = ()
 
     @property
-    @abstractmethod
     def driver_error(self) -> type[Exception]:
         """Return the base of the driver's errors."""
+        error: type[Exception] = import_module(self.driver).Error
+        return error
 
     @property
     def driver_errors(self) -> tuple[type[Exception], ...]:
@@ -96,13 +99,9 @@ class Backend(ABC):
         send: Callable[[], object],
         matched: list[int],
     ) -> None:
-        """Send statements in one round trip.
+        """Send the statements ``ahead``, with their parameters, together with what ``send`` sends.
 
-        Args:
-            connection: the driver's.
-            ahead: those that go first, each with its parameters.
-            send: hands the last one to the driver.
-            matched: receives how many rows each of the first ones matched that the server has run.
+        ``matched`` receives how many rows each of them matched that the server has run.
         """
         raise NotImplementedError
 
@@ -119,17 +118,13 @@ class Backend(ABC):
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
         """Connect by a deadline, which the connection keeps until :meth:`limit` lifts it.
 
-        Args:
-            options: what the driver's ``connect`` takes.
-            deadline: by the monotonic clock.
-
         Returns:
             The driver's connection; ``None`` lets SQLAlchemy connect with the options.
         """
 
-    @abstractmethod
     def limit(self, connection: Any, deadline: float | None) -> None:
-        """Let every answer be complete by a deadline; ``None`` lifts it."""
+        """Let every answer be complete by a deadline of the monotonic clock; ``None`` lifts it."""
+        connection.deadline = deadline
 
     def is_timeout(self, error: Exception) -> bool:
         """Return whether a driver's error means that the server or the network kept silent."""
@@ -162,12 +157,7 @@ class Backend(ABC):
         """Return the kind of a driver's error, and what of its text is safe to show."""
 
     def translate(self, error: Exception, where: str | None) -> DatabaseError:
-        """Return the layer's error for a driver's.
-
-        Args:
-            error: what the driver raised.
-            where: the query, or another place to name.
-        """
+        """Return the layer's error for a driver's."""
         if isinstance(error, UnicodeError | OverflowError):
             return ValidationError("the database cannot store a value", where)
         return error_for(*self.diagnose(error), where)

@@ -7,13 +7,13 @@ from weakref import ref
 
 from sqlalchemy.pool import PoolProxiedConnection
 
-from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.pipeline import Call, DeferredStatement, Report, place_of, send_together
+from cardlink_sql.database.observation import Sent
+from cardlink_sql.database.pipeline import Call, DeferredStatement, place_of, report, send_together
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
-from cardlink_sql.errors import ConnectionError, DatabaseError
+from cardlink_sql.errors import CommitInDoubtError, ConnectionError, DatabaseError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
@@ -32,9 +32,6 @@ class Connection:
 
     Attributes:
         pooled: the connection as the pool hands it out.
-
-    Raises:
-        ConnectionError: none is free, or the database does not answer.
     """
 
     def __init__(self, pool: Pool, timeout: float | None = None) -> None:
@@ -76,9 +73,6 @@ class Connection:
         """Open a transaction; a connection that died in the pool is replaced, once.
 
         On PostgreSQL ``BEGIN`` travels with the next statement.
-
-        Raises:
-            ConflictError: other writers did not let this one in for too long.
         """
         begin = self._backend.begin
         if self._pool.read_only:
@@ -101,7 +95,11 @@ class Connection:
     def _refuse_late(self, what: Query | str) -> None:
         """Refuse a statement after the time is over; a rollback is always sent."""
         if self._deadline is not None and monotonic() >= self._deadline:
-            raise refusals.too_late(place_of(what))
+            raise ConnectionError(
+                "not sent, because the unit of work took longer than its timeout",
+                place_of(what),
+                "raise the timeout, or do less in one unit of work",
+            )
 
     def _seconds_left(self) -> float:
         """Return how long to wait for a lock."""
@@ -117,11 +115,7 @@ class Connection:
             self.command(statement)
 
     def defer(self, query: Query, sql: str, values: tuple[Any, ...]) -> DeferredStatement:
-        """Send a statement that writes together with the next one, which a pipeline can.
-
-        Returns:
-            What holds the number of matched rows once the next statement has its answer.
-        """
+        """Send a statement that writes together with the next one, which a pipeline can."""
         deferred = DeferredStatement(query, sql, values)
         self._deferred.append(deferred)
         return deferred
@@ -129,14 +123,7 @@ class Connection:
     def fetch(
         self, query: Query, sql: str, values: tuple[Any, ...], *, again: bool = False
     ) -> Sequence[Row]:
-        """Return all rows of a statement.
-
-        Args:
-            query: the query that the statement belongs to.
-            sql: the statement.
-            values: its parameters.
-            again: send it once more where the connection turns out to be dead.
-        """
+        """Return all rows; ``again`` sends it once more where the connection is found dead."""
         if self._observer is not None or self._deferred:
             call = Call(query, sql, lambda: self._cursor.execute(sql, values), self._all_rows, len)
             return self._run(call, again=again)
@@ -153,37 +140,28 @@ class Connection:
 
     def write(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Send a statement that writes; return the number of matched rows."""
-        return self._run(
-            Call(
-                query,
-                sql,
-                lambda: self._cursor.execute(sql, values),
-                lambda: int(self._cursor.rowcount),
-            )
+        call = Call(
+            query,
+            sql,
+            lambda: self._cursor.execute(sql, values),
+            lambda: int(self._cursor.rowcount),
         )
+        return self._run(call)
 
     def insert(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Insert a row; return the key that the database made for it, 0 where it made none."""
-        return self._run(
-            Call(
-                query,
-                sql,
-                lambda: self._cursor.execute(sql, values),
-                self._new_key,
-                lambda key: int(bool(key)),
-            )
+        call = Call(
+            query, sql, lambda: self._cursor.execute(sql, values), self._new_key, _one_if_made
         )
+        return self._run(call)
 
     def write_many(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows; return their number."""
-        return self._run(
-            Call(
-                query,
-                sql,
-                lambda: self._backend.write_many(self._cursor, query, sql, rows),
-                lambda: len(rows),
-            )
-        )
+
+        def send() -> None:
+            self._backend.write_many(self._cursor, query, sql, rows)
+
+        return self._run(Call(query, sql, send, lambda: len(rows)))
 
     def copy(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY; return their number."""
@@ -193,21 +171,14 @@ class Connection:
             if self._observer is not None:
                 self._observer.end(self._observer.begin(one.sql), 0)
         whole = "; ".join([*(one.sql for one in deferred), sql])
-        call = Call(
-            query,
-            sql,
-            lambda: self._backend.copy(self._cursor.connection, whole, rows),
-            lambda: len(rows),
-        )
-        return self._run(call, again=bool(deferred))
+
+        def send() -> None:
+            self._backend.copy(self._cursor.connection, whole, rows)
+
+        return self._run(Call(query, sql, send, lambda: len(rows)), again=bool(deferred))
 
     def command(self, sql: str, *, again: bool = False) -> None:
-        """Send a statement that frames a transaction, such as ``BEGIN``.
-
-        Args:
-            sql: the statement.
-            again: send it once more where the connection turns out to be dead.
-        """
+        """Send a statement that frames a transaction, such as ``BEGIN``."""
         self._run(Call(sql, sql, lambda: self._cursor.execute(sql), _no_rows), again=again)
 
     def commit(self) -> None:
@@ -226,7 +197,11 @@ class Connection:
         except ConnectionError as error:
             if not self._pool.leaves_doubt(error):
                 raise
-            raise refusals.in_doubt() from error
+            raise CommitInDoubtError(
+                "the connection to the database broke during COMMIT, so its answer is lost",
+                "COMMIT",
+                "check whether the rows are there before you run the unit of work again",
+            ) from error
 
     def roll_back(self) -> None:
         """Roll back the transaction, if one is open."""
@@ -265,17 +240,14 @@ class Connection:
         return int(self._cursor.lastrowid)
 
     def _run(self, call: Call[T], *, again: bool = False) -> T:
-        """Send a statement, after the deferred ones, and report it.
-
-        Args:
-            call: the statement.
-            again: send it once more where the connection turns out to be dead.
-        """
+        """Send a statement, after the deferred ones, and report it."""
         if self._deadline is not None and not isinstance(call.what, str):
             self._refuse_late(call.what)
         deferred, self._deferred = self._deferred, []
         observer = self._observer
-        report = None if observer is None else Report(observer, call, deferred)
+        sent: list[Sent] = []
+        if observer is not None:
+            sent = [observer.begin(sql) for sql in (*(one.sql for one in deferred), call.sql)]
         try:
             if deferred:
                 send_together(self._backend, self._cursor.connection, deferred, call.send)
@@ -283,15 +255,15 @@ class Connection:
                 call.send()
             answer = call.result()
         except BaseException as error:
-            if report is not None:
-                report.fail(error)
+            if observer is not None:
+                report(observer, sent, deferred, 0, error)
             refused = self._refused(error, call, deferred)
             # Nothing was committed where the transaction was to begin with it.
             begins = bool(deferred) and deferred[0].is_command
             self._recover(error, refused, again=again or begins)
         else:
-            if report is not None:
-                report.succeed(answer)
+            if observer is not None:
+                report(observer, sent, deferred, call.count(answer))
             return answer
         self._deferred = deferred
         return self._run(call)
@@ -319,7 +291,11 @@ class Connection:
             if self._backend.leaves_answers:
                 self._is_unusable = True
                 self._pool.discard()
-            raise refusals.silent(where) from error
+            raise ConnectionError(
+                "the database did not answer in time",
+                where,
+                "check the server and the network, or raise the timeout",
+            ) from error
         if again and self._is_replaced(error):
             return
         raise self._fault(error, where) from error
@@ -347,3 +323,7 @@ class Connection:
 
 def _no_rows() -> int:
     return 0
+
+
+def _one_if_made(key: int) -> int:
+    return int(bool(key))

@@ -21,9 +21,9 @@ def connection_error(backend: Backend, error: Exception, url: URL) -> DatabaseEr
     """Return the error for a connection that could not be made; the password never shows.
 
     Args:
-        backend: whose driver raised it.
-        error: what it raised, or what the pool did.
-        url: where the connection was to go.
+        backend: of the database.
+        error: of its driver, or of the pool.
+        url: of the database.
     """
     where = without_secrets(url.difference_update_query([TARGET]))  # set where the user did not
     if isinstance(error, PoolTimeoutError):

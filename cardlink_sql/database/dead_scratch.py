@@ -10,12 +10,7 @@ from cardlink_sql.dialect import Dialect
 
 
 def clear_dead_scratch(engine: Engine, dialect: Dialect) -> None:
-    """Drop them once an engine connects, as far as the user may.
-
-    Args:
-        engine: of any database on that server.
-        dialect: the server's.
-    """
+    """Drop them once an engine of any database on that server connects, if the user may."""
 
     @event.listens_for(engine, "connect", once=True)
     def clear(connection: Any, _record: Any) -> None:

@@ -8,7 +8,7 @@ would make it three.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from functools import partial
 from threading import local
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -131,23 +131,27 @@ def make_engine(config: DatabaseConfig, *, read_only: bool = False) -> Engine:
     """
     backend = backend_of(config.dialect)
     # A database in memory is its connection: there is one, and the units of work take turns.
-    pool_size, max_overflow = (
-        (1, 0) if config.is_memory else (config.pool_size, config.max_overflow)
-    )
+    sizes = (1, 0) if config.is_memory else (config.pool_size, config.max_overflow)
+    options: dict[str, Any] = {}
+    if read_only and config.file is not None:
+        options["creator"] = partial(open_read_only, config.file)
+    # The URL may set each of them itself.
+    arguments = backend.connect_arguments(config)
+    given = config.engine_url.query
     with _refused_settings(config, backend):
         engine = create_engine(
             config.engine_url,
             poolclass=LimitedPool,
-            pool_size=pool_size,
-            max_overflow=max_overflow,
+            pool_size=sizes[0],
+            max_overflow=sizes[1],
             pool_timeout=config.pool_timeout,
             pool_use_lifo=True,
             pool_recycle=_LONGEST_LIFE_S if config.has_several_hosts else -1,
             pool_reset_on_return=None,
             echo=config.echo,
             hide_parameters=True,
-            connect_args=_connect_arguments(config, backend),
-            **_read_only_creator(config) if read_only else {},
+            connect_args={name: arguments[name] for name in arguments if name not in given},
+            **options,
         )
     if config.is_sqlite:
         from cardlink_sql.database.fork_gate import GATE
@@ -173,18 +177,6 @@ def _refused_settings(config: DatabaseConfig, backend: Backend) -> Iterator[None
             "the database URL has an option that the driver does not take",
             config.safe_url,
         ) from error
-
-
-def _connect_arguments(config: DatabaseConfig, backend: Backend) -> dict[str, Any]:
-    """Return the backend's arguments, but for those that the URL sets itself."""
-    arguments = backend.connect_arguments(config)
-    return {name: value for name, value in arguments.items() if name not in config.engine_url.query}
-
-
-def _read_only_creator(config: DatabaseConfig) -> dict[str, Any]:
-    if not config.is_sqlite or config.is_memory:
-        return {}
-    return {"creator": lambda: open_read_only(Path(config.engine_url.database or ""))}
 
 
 def _connector(config: DatabaseConfig, backend: Backend) -> Callable[[dict[str, Any]], Any]:

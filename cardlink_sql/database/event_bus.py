@@ -12,12 +12,13 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.model.times import utc_now
 
 _log: Final = logging.getLogger(__name__)
+E = TypeVar("E")
 
 
 class EventType(StrEnum):
@@ -112,15 +113,9 @@ class Noting(Protocol):
 def note_many(
     transaction: Noting, event_type: EventType, entity: str, action: str, count: int, **scope: str
 ) -> None:
-    """Note that many rows were written at once, as one event without a key.
+    """Note that many rows were written at once, if any, as one event without a key.
 
-    Args:
-        transaction: the transaction.
-        event_type: what the event is about.
-        entity: its ``entity_type``.
-        action: what was done to each row.
-        count: how many there were; nothing is noted of none.
-        scope: what they have in common, such as their run.
+    ``scope`` is what they have in common, such as their run.
     """
     if count and event_type in transaction.events.wanted:
         data = {"count": count, **scope}
@@ -135,7 +130,38 @@ def note_batch(transaction: Noting, entity: str, table: str, operation: str, cou
         transaction.pending_events.add(event)
 
 
-class EventBus:
+class Bus(Generic[E]):
+    """Handlers that any thread may add or remove, each in an entry of a bus."""
+
+    def __init__(self) -> None:
+        self._registered: tuple[E, ...] = ()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin again in a forked child: no thread of the parent holds the lock there."""
+        self._lock = Lock()
+        self._turn = _Turn()
+
+    def _add(self, entry: E, handler: object) -> None:
+        if not callable(handler):
+            raise ValidationError(f"{type(handler).__name__} cannot be called", "handler")
+        with self._lock:
+            if entry not in self._registered:
+                self._register((*self._registered, entry))
+
+    def _remove(self, gone: E) -> bool:
+        with self._lock:
+            kept = tuple(entry for entry in self._registered if entry != gone)
+            was_there = len(kept) < len(self._registered)
+            self._register(kept)
+        return was_there
+
+    def _register(self, entries: tuple[E, ...]) -> None:
+        # Replaced, never changed: a thread that is calling handlers finishes with the old ones.
+        self._registered = entries
+
+
+class EventBus(Bus[tuple[str, Handler]]):
     """Notifies the handlers of this process of what was committed.
 
     Events fire after the commit, in the order of the writes, on the thread that committed.
@@ -148,12 +174,10 @@ class EventBus:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.wanted: frozenset[EventType] = frozenset()
-        self._registered: tuple[tuple[str, Handler], ...] = ()
         self._handlers: Mapping[EventType, tuple[Handler, ...]] = {}
         self._is_published = False
-        self._lock = Lock()
-        self._turn = _Turn()
 
     def on(self, event_type: EventType | str, handler: Handler) -> None:
         """Call ``handler`` for every event of this type, or of all types: ``"*"``.
@@ -164,12 +188,7 @@ class EventBus:
         Raises:
             ValidationError: there is no such type, or the handler cannot be called.
         """
-        kind = _type_or_all(event_type)
-        if not callable(handler):
-            raise ValidationError(f"{type(handler).__name__} cannot be called", "handler")
-        with self._lock:
-            if (kind, handler) not in self._registered:
-                self._register((*self._registered, (kind, handler)))
+        self._add((_type_or_all(event_type), handler), handler)
 
     def off(self, event_type: EventType | str, handler: Handler) -> bool:
         """Undo :meth:`on` of the same arguments; whether there was anything to undo.
@@ -179,12 +198,7 @@ class EventBus:
         Raises:
             ValidationError: there is no such type.
         """
-        gone = (_type_or_all(event_type), handler)
-        with self._lock:
-            kept = tuple(entry for entry in self._registered if entry != gone)
-            was_there = len(kept) < len(self._registered)
-            self._register(kept)
-        return was_there
+        return self._remove((_type_or_all(event_type), handler))
 
     def emit(self, event: DatabaseEvent) -> None:
         """Notify the handlers of this process of an event, now; no other process sees it.
@@ -227,14 +241,8 @@ class EventBus:
             self._is_published = wanted
             self._register(self._registered)
 
-    def after_fork(self) -> None:
-        """Begin again in a forked child: no thread of the parent holds the lock there."""
-        self._lock = Lock()
-        self._turn = _Turn()
-
     def _register(self, entries: tuple[tuple[str, Handler], ...]) -> None:
-        # Replaced, never changed: a thread that is calling handlers finishes with the old ones.
-        self._registered = entries
+        super()._register(entries)
         self._handlers = {
             kind: tuple(told)
             for kind in EventType
@@ -258,7 +266,7 @@ class EventBus:
 
 
 class _Turn(threading.local):
-    """The events that a thread has still to report."""
+    """Whether a thread is reporting, and the events that it still has to report."""
 
     def __init__(self) -> None:
         self.queue: deque[DatabaseEvent] = deque()

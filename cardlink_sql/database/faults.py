@@ -103,13 +103,7 @@ def remedy(fault: Fault) -> str | None:
 
 
 def error_for(fault: Fault, detail: str | None, where: str | None) -> DatabaseError:
-    """Return the layer's error for a fault.
-
-    Args:
-        fault: its kind.
-        detail: what the driver adds that is safe to show.
-        where: the query, or another place to name.
-    """
+    """Return the layer's error for a fault, with what of the driver's text is safe to show."""
     kind, what, remedy = _SENTENCES[fault]
     error = kind(f"{what}: {detail}" if detail else what, where, remedy)
     if isinstance(error, QueryError) and detail:

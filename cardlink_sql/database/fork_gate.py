@@ -28,11 +28,7 @@ class ForkGate:
         self._is_unsafe = False
 
     def take(self, get: Callable[[], Any]) -> Any:
-        """Return the connection that ``get`` takes from a pool, once the gate is open.
-
-        Raises:
-            ConnectionError: this process is a child that inherited locks.
-        """
+        """Return the connection that ``get`` takes from a pool, once the gate is open."""
         me = get_ident()
         # Before the look at the gate, so that a fork that closes it now sees this thread.
         key = (me,)

@@ -13,13 +13,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Hosts:
-    """The hosts of one engine; the one that answered last is tried first.
-
-    Args:
-        backend: connects to one host, and refuses one that will not do.
-        config: has the time for each host.
-        limit: has the time of the thread.
-    """
+    """The hosts of one engine; the one that answered last is tried first."""
 
     def __init__(self, backend: Backend, config: DatabaseConfig, limit: Any) -> None:
         self._backend = backend

@@ -39,15 +39,7 @@ _ASKED: Final = ("device_id", "card_iccid", "session_id")
 def with_column_and_value(
     error: IntegrityError, backend: Backend, connection: Any, query: Query, rows: Sequence[Values]
 ) -> IntegrityError:
-    """Return the error with what was refused; the same error where that is not known.
-
-    Args:
-        error: as the driver's error was translated.
-        backend: whose driver it was.
-        connection: the driver's own.
-        query: the statement that failed.
-        rows: what it was to write.
-    """
+    """Return the error with what was refused of the rows; the same where that is not known."""
     cause = error.__cause__
     if not isinstance(cause, backend.driver_error):
         return error

@@ -11,12 +11,7 @@ from cardlink_sql.queries import Query, load_internal
 
 
 class InternalStatements:
-    """The statements of the machinery, over one connection.
-
-    Args:
-        dialect: the connection's.
-        connection: the driver's own.
-    """
+    """The statements of the machinery, over one connection of the driver."""
 
     def __init__(self, dialect: Dialect, connection: Any) -> None:
         self.dialect = dialect
@@ -28,9 +23,6 @@ class InternalStatements:
         Args:
             title: the file and the name: ``backup.count_rows``.
             given: the values to bind, and the identifiers to put in.
-
-        Raises:
-            QueryError: there is no such statement, or it takes something else.
         """
         query = internal_query(self.dialect, title)
         values = {name: given.pop(name) for name in query.required & given.keys()}
@@ -68,11 +60,7 @@ def text_to_paste(dialect: Dialect, title: str, **identifiers: str) -> str:
 
 
 def with_identifiers(query: Query, sql: str, **identifiers: str) -> str:
-    """Put quoted identifiers in the place of those in braces.
-
-    Raises:
-        QueryError: the statement has no place for one.
-    """
+    """Put quoted identifiers in the place of those in braces."""
     for name, identifier in identifiers.items():
         place = quoted(query.dialect, f"{{{name}}}")
         if place not in sql:

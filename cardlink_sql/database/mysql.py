@@ -38,13 +38,7 @@ _FAULTS: Final = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), Fault.RIGHTS),
 }  # fmt: skip
 
-_SHOWS_A_NAME: Final = (
-    Fault.DUPLICATE,
-    Fault.PARENT,
-    Fault.NOT_NULL,
-    Fault.CHECK,
-    Fault.VALUE,
-)
+_SHOWS_A_NAME: Final = (Fault.DUPLICATE, Fault.PARENT, Fault.NOT_NULL, Fault.CHECK, Fault.VALUE)
 # PyMySQL's options, and the entries of its TLS dictionary that mean the same.
 _VERIFY: Final = {"ssl_verify_identity": "check_hostname", "ssl_verify_cert": "verify_mode"}
 _OPTIONS: Final = ("TCP_USER_TIMEOUT", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
@@ -60,6 +54,7 @@ class MySQL(Backend):
     """MySQL and MariaDB, by PyMySQL."""
 
     dialect = Dialect.MYSQL
+    driver = "pymysql"
     package = ("PyMySQL", "pymysql")
     begin = "BEGIN"
     begin_snapshot = (
@@ -71,13 +66,6 @@ class MySQL(Backend):
     bound_converters: ClassVar = Backend.bound_converters | {datetime: _bound_time}
     # Each statement is a separate message: MariaDB counts all of one message as its first.
     pipelines = True
-
-    @property
-    def driver_error(self) -> type[Exception]:
-        from pymysql.err import Error
-
-        error: type[Exception] = Error
-        return error
 
     def send_together(
         self,
@@ -122,9 +110,6 @@ class MySQL(Backend):
         if options.get(TARGET) == "read-write":
             connection.refuse_read_only()
         return connection
-
-    def limit(self, connection: Any, deadline: float | None) -> None:
-        connection.deadline = deadline
 
     def is_timeout(self, error: Exception) -> bool:
         # Any error has a context where the caller is handling another one.

@@ -5,19 +5,17 @@ ever reported.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from threading import Lock
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
 from cardlink_sql.database.backend import backend_of
-from cardlink_sql.database.event_bus import name_of_handler
+from cardlink_sql.database.event_bus import Bus, name_of_handler
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.errors import QueryError, ValidationError
+from cardlink_sql.errors import QueryError
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import load_library
 from cardlink_sql.queries.query import title_in
@@ -62,14 +60,7 @@ class Sent:
     clock: float
 
 
-class Logger(Protocol):
-    """Where echo goes: a logger of SQLAlchemy."""
-
-    def info(self, msg: str) -> None:
-        """Log a statement."""
-
-
-class StatementBus:
+class StatementBus(Bus[StatementHandler]):
     """Reports each statement to the handlers of this process, once it has ended.
 
     They are called on the thread that sent it, in the order in which they were registered. A
@@ -78,19 +69,17 @@ class StatementBus:
     """
 
     def __init__(self, dialect: Dialect, slow_query_ms: float | None = None) -> None:
+        super().__init__()
         self._dialect = dialect
         self._slow_ms = slow_query_ms
-        self._echo: Logger | None = None
-        self._handlers: tuple[StatementHandler, ...] = ()
+        self._echo: Callable[[str], object] | None = None
         # By statement; there are no more of them than the queries have forms.
         self._names: dict[str, tuple[str, str | None]] = {}
-        self._lock = Lock()
-        self._turn = _Turn()
 
     @property
     def is_observed(self) -> bool:
         """Return whether there is a handler, a slow-query log or echo."""
-        return bool(self._handlers or self._echo) or self._slow_ms is not None
+        return bool(self._registered or self._echo) or self._slow_ms is not None
 
     def on(self, handler: StatementHandler) -> None:
         """Call ``handler`` after each statement, with an :class:`ObservedStatement`.
@@ -101,31 +90,23 @@ class StatementBus:
         Raises:
             ValidationError: the handler cannot be called.
         """
-        if not callable(handler):
-            raise ValidationError(f"{type(handler).__name__} cannot be called", "handler")
-        with self._lock:
-            if handler not in self._handlers:
-                self._handlers = (*self._handlers, handler)
+        self._add(handler, handler)
 
     def off(self, handler: StatementHandler) -> bool:
         """Undo :meth:`on`; whether there was anything to undo. It holds at once."""
-        with self._lock:
-            kept = tuple(one for one in self._handlers if one != handler)
-            was_there = len(kept) < len(self._handlers)
-            self._handlers = kept
-        return was_there
+        return self._remove(handler)
 
     def begin(self, sql: str) -> Sent:
         """Note that a statement is about to be sent."""
         if self._echo is not None:
-            self._echo.info(sql)
+            self._echo(sql)
         return Sent(sql, utc_now(), perf_counter())
 
     def end(self, sent: Sent, rows: int, error: BaseException | None = None) -> None:
         """Report a statement that has ended."""
         duration_ms = (perf_counter() - sent.clock) * 1000
         is_slow = self._slow_ms is not None and duration_ms >= self._slow_ms
-        if self._turn.is_running or not (is_slow or self._handlers):
+        if self._turn.is_running or not (is_slow or self._registered):
             return
         named = self._names.get(sent.sql)
         if named is None:
@@ -143,14 +124,9 @@ class StatementBus:
         finally:
             self._turn.is_running = False
 
-    def echo_to(self, logger: Logger) -> None:
+    def echo_to(self, log: Callable[[str], object]) -> None:
         """Log each statement before it is sent."""
-        self._echo = logger
-
-    def after_fork(self) -> None:
-        """Begin again in a forked child: no thread of the parent holds the lock there."""
-        self._lock = Lock()
-        self._turn = _Turn()
+        self._echo = log
 
     def _named(self, sql: str) -> tuple[str, str | None]:
         title = title_in(sql)
@@ -169,18 +145,11 @@ class StatementBus:
         return type(error).__name__
 
     def _tell(self, told: ObservedStatement) -> None:
-        for handler in self._handlers:
+        for handler in self._registered:
             try:
                 handler(told)
             except Exception:
                 _log.exception("the handler %s of statements raised", name_of_handler(handler))
-
-
-class _Turn(threading.local):
-    """Whether a thread is reporting."""
-
-    def __init__(self) -> None:
-        self.is_running = False
 
 
 def _warn(told: ObservedStatement) -> None:

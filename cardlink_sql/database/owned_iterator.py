@@ -12,10 +12,6 @@ class OwnedIterator(Iterator[T]):
     """An iterator that is refused to threads other than the one that opened its transaction.
 
     The check is outside the generator, which an exception would end: its owner reads on.
-
-    Args:
-        transaction: the connection that the items are read over.
-        items: what to hand out.
     """
 
     __slots__ = ("_items", "_transaction")
@@ -29,11 +25,7 @@ class OwnedIterator(Iterator[T]):
         return next(self._items)
 
     def close(self) -> None:
-        """End the reading; after it, the iteration has no more items.
-
-        Raises:
-            QueryError: another thread opened the transaction.
-        """
+        """End the reading; after it, the iteration has no more items."""
         if self._transaction.is_open:
             self._transaction.check_owner()
         self._items = iter(())

@@ -70,52 +70,35 @@ def place_of(what: Query | str) -> str:
 def send_together(
     backend: Backend, connection: Any, deferred: list[DeferredStatement], send: Callable[[], object]
 ) -> None:
-    """Send statements in one round trip, and note how many rows those that go first matched.
-
-    Args:
-        backend: of the connection.
-        connection: the driver's.
-        deferred: those that go first.
-        send: hands the last one to the driver.
-    """
+    """Send statements in one round trip, and note how many rows those that go first matched."""
     matched: list[int] = []
+    ahead = [(one.sql, one.values) for one in deferred]
     try:
-        backend.send_together(
-            connection, [(one.sql, one.values) for one in deferred], send, matched
-        )
+        backend.send_together(connection, ahead, send, matched)
     finally:
         for one, rows in zip(deferred, matched, strict=False):
             one.matched = rows
 
 
-class Report(Generic[T]):
-    """Reports the statements of one round trip.
+def report(
+    observer: StatementBus,
+    sent: list[Sent],
+    deferred: list[DeferredStatement],
+    rows: int,
+    error: BaseException | None = None,
+) -> None:
+    """Report the statements of one round trip, up to the one that failed.
 
     Args:
         observer: receives the reports.
-        call: the last of them.
-        deferred: those that go first.
+        sent: the statements.
+        deferred: those of them that went first.
+        rows: in the answer to the last one.
+        error: what the driver raised; ``None`` where all have their answers.
     """
-
-    def __init__(
-        self, observer: StatementBus, call: Call[T], deferred: list[DeferredStatement]
-    ) -> None:
-        self._observer = observer
-        self._call = call
-        self._deferred = deferred
-        texts = [*(one.sql for one in deferred), call.sql]
-        self._sent: list[Sent] = [observer.begin(sql) for sql in texts]
-
-    def succeed(self, answer: T) -> None:
-        """Report that all have their answers."""
-        counts = [*(one.rows for one in self._deferred), self._call.count(answer)]
-        for sent, rows in zip(self._sent, counts, strict=True):
-            self._observer.end(sent, rows)
-
-    def fail(self, error: BaseException) -> None:
-        """Report the statements up to the one that failed."""
-        for sent, one in zip(self._sent, self._deferred, strict=False):
-            self._observer.end(sent, one.rows, None if one.is_answered else error)
-            if not one.is_answered:
-                return
-        self._observer.end(self._sent[-1], 0, error)
+    for its, one in zip(sent, deferred, strict=False):
+        failure = None if one.is_answered else error
+        observer.end(its, one.rows, failure)
+        if failure is not None:
+            return
+    observer.end(sent[-1], rows, error)

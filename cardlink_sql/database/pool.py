@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.config import DatabaseConfig
-from cardlink_sql.database import refusals
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.connection_errors import connection_error
 from cardlink_sql.database.engine import LIMIT, make_engine
@@ -50,28 +49,19 @@ class Pool:
         self.replica: Pool | None = None
         self._engine: Engine | None = None
         self._lock = Lock()
-        is_file = config.is_sqlite and not config.is_memory and not read_only
         self._queue: WriterQueue | None = None
         self._identity: tuple[int, int] | None = None
         self._next_look = 0.0
-        self._file = Path(config.engine_url.database or "").absolute() if is_file else None
+        self._file = None if config.file is None or read_only else config.file.absolute()
 
     @property
     def engine(self) -> Engine:
-        """Return the SQLAlchemy engine.
-
-        Raises:
-            ConnectionError: the driver is not installed.
-        """
+        """Return the SQLAlchemy engine."""
         engine = self._engine
         return self._make_engine() if engine is None else engine
 
     def writer_queue(self) -> WriterQueue | None:
-        """Return where writers wait for their turn; ``None`` where the database sees to it.
-
-        Raises:
-            ConnectionError: the SQLite file was deleted or replaced.
-        """
+        """Return where writers wait for their turn; ``None`` where the database sees to it."""
         if self._file is not None:
             self._check_file(self._file)
             if self._queue is None:
@@ -103,11 +93,7 @@ class Pool:
         return connection
 
     def host_in_use(self) -> str | None:
-        """Return the host and port of the last connection, if the URL names several.
-
-        Raises:
-            ConnectionError: no connection.
-        """
+        """Return the host and port of the last connection, if the URL names several."""
         if not self.config.has_several_hosts:
             return None
         with closing(self.take()) as pooled:
@@ -137,7 +123,11 @@ class Pool:
         if not self.config.has_several_hosts:
             return fault
         if not self.read_only and self.backend.refuses_to_write(error):
-            fault = refusals.demoted(where)
+            fault = ConnectionError(
+                "the server became read-only, so nothing was committed",
+                where,
+                "run the unit of work again: it connects to another host",
+            )
         if isinstance(fault, ConnectionError):
             self.discard()
         return fault
@@ -191,6 +181,6 @@ class Pool:
             if self._engine is None:
                 engine = make_engine(self.config, read_only=self.read_only)
                 if self.config.echo:
-                    self.statements.echo_to(engine.logger)
+                    self.statements.echo_to(engine.logger.info)
                 self._engine = engine
             return self._engine

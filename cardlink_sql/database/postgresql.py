@@ -42,18 +42,13 @@ class PostgreSQL(Backend):
     """PostgreSQL, by psycopg."""
 
     dialect = Dialect.POSTGRESQL
+    driver = "psycopg"
     package = ("psycopg 3", "psycopg[binary]")
     begin = "BEGIN"
     read_only_mode = " READ ONLY"
     begin_snapshot = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
     row_converters: ClassVar = {}
     copy_from = 32  # for fewer, its own round trips cost more than an INSERT saves
-
-    @property
-    def driver_error(self) -> type[Exception]:
-        from psycopg import Error
-
-        return Error
 
     @property
     def pipelines(self) -> bool:
@@ -95,16 +90,11 @@ class PostgreSQL(Backend):
         }
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
-        from cardlink_sql.database.postgresql_connection import DeadlineConnection, RowCursor, limit
+        from cardlink_sql.database.postgresql_connection import DeadlineConnection, RowCursor
 
         connection = DeadlineConnection.connect(**options, cursor_factory=RowCursor)
-        limit(connection, deadline)
+        connection.deadline = deadline
         return connection
-
-    def limit(self, connection: Any, deadline: float | None) -> None:
-        from cardlink_sql.database.postgresql_connection import limit
-
-        limit(connection, deadline)
 
     def is_timeout(self, error: Exception) -> bool:
         return getattr(error, "sqlstate", None) is None and "timed out" in str(error)

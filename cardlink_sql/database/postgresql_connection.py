@@ -1,7 +1,6 @@
 """psycopg's connection with a deadline."""
 
 from collections.abc import Generator
-from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -25,11 +24,7 @@ class RowCursor(Cursor[Any]):
     """A cursor that finds the rows whose times Python cannot hold."""
 
     def fetchall(self) -> list[Any]:
-        """Return all rows.
-
-        Raises:
-            ValidationError: a row holds a time that Python cannot hold.
-        """
+        """Return all rows; those with a time that Python cannot hold may be left out."""
         try:
             return super().fetchall()
         except DataError:
@@ -48,34 +43,29 @@ class DeadlineError(OperationalError):
 
 
 class DeadlineConnection(Connection[Any]):
-    """A connection that is made by the deadline of its thread.
+    """A connection that is made by the deadline of its thread, and answers by its own.
 
     psycopg's own timeout is a whole number of seconds, and two at least.
     """
+
+    deadline: float | None = None
 
     @classmethod
     def _connect_gen(cls, *arguments: Any, **options: Any) -> Any:
         made = super()._connect_gen(*arguments, **options)
         return made if LIMIT.deadline is None else _until(LIMIT.deadline, made)
 
-
-def limit(connection: Any, deadline: float | None) -> None:
-    """Let every answer be complete by a deadline; ``None`` lifts it."""
-    if deadline is None:
-        connection.__dict__.pop("wait", None)
-    else:
-        connection.wait = partial(_wait, type(connection).wait, connection, deadline)
-
-
-def _wait(wait: Any, connection: Any, deadline: float, generator: Any, *_: Any, **__: Any) -> Any:
-    """Wait for an answer as psycopg does, until the deadline."""
-    interval = min(0.1, max(0.001, (deadline - monotonic()) / 10))
-    try:
-        return wait(connection, _until(deadline, generator), interval=interval)
-    except DeadlineError:
-        # A pipeline over an open connection would report that it is busy, and nothing else.
-        connection.close()
-        raise
+    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+        """Wait for an answer as psycopg does, until the deadline."""
+        if self.deadline is None:
+            return super().wait(gen, *arguments, **options)
+        interval = min(0.1, max(0.001, (self.deadline - monotonic()) / 10))
+        try:
+            return super().wait(_until(self.deadline, gen), interval=interval)
+        except DeadlineError:
+            # A pipeline over an open connection would report that it is busy, and nothing else.
+            self.close()
+            raise
 
 
 def _until(deadline: float, generator: Any) -> Generator[Any, Any, Any]:

@@ -21,12 +21,7 @@ _REST_S: Final = 10.0
 
 
 class ReplicaPool(Pool):
-    """Hands out connections to the replica, and to the primary while no replica answers.
-
-    Args:
-        config: where the replica is.
-        primary: the pool of the primary.
-    """
+    """Hands out connections to the replica, and to the primary while no replica answers."""
 
     def __init__(self, config: DatabaseConfig, primary: Pool) -> None:
         super().__init__(config, primary.events, primary.statements, read_only=True)
@@ -34,14 +29,7 @@ class ReplicaPool(Pool):
         self._resting_until = 0.0
 
     def take(self, deadline: float | None = None) -> PoolProxiedConnection:
-        """Take a connection; closing it returns it.
-
-        Args:
-            deadline: as for the pool of the primary. The replica has half of the time.
-
-        Raises:
-            ConnectionError: the primary has none either.
-        """
+        """Take a connection to the replica within half of the time, or else to the primary."""
         now = monotonic()
         if now < self._resting_until:
             return self._primary.take(deadline)

@@ -29,12 +29,9 @@ JSON_TYPES = frozenset(get_args(JSONValue))
 
 
 def reader(record: type[R], dialect: Dialect, *, is_written: bool = False) -> Callable[[Row], R]:
-    """Return what turns a row into ``record``.
+    """Return what turns a row of the dialect's driver into ``record``.
 
-    Args:
-        record: the record.
-        dialect: whose driver the row comes from.
-        is_written: the row holds values as they are bound, in place of what the driver returns.
+    ``is_written``: the row holds values as they are bound, in place of what the driver returns.
     """
     made: Callable[[Row], R] = _compiled(record, dialect, is_written)  # type: ignore[arg-type]
     return made

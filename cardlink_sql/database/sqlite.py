@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final
 
@@ -46,38 +45,26 @@ class SQLite(Backend):
     """SQLite, by Python's own driver."""
 
     dialect = Dialect.SQLITE
+    driver = "sqlite3"
     package = ("sqlite3", "")
     # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
     # could otherwise fail at its first write, after its work.
     begin = "BEGIN IMMEDIATE"
     begins_before_reading = True
     begin_snapshot = ("BEGIN DEFERRED",)
-    settings: ClassVar = (
-        "check_foreign_keys",
-        "sync_normal",
-        "cache_size",
-        "temporary_in_memory",
-    )
+    settings: ClassVar = ("check_foreign_keys", "sync_normal", "cache_size", "temporary_in_memory")
     leaves_answers = False
     row_converters: ClassVar = Backend.row_converters | _TIMES
     bound_converters: ClassVar = Backend.bound_converters | _TIMES
     purge_rows = 1_000  # a batch holds up all other writers, for 10 to 20 ms
     hint = "check that the folder exists and may be written, and that the file is SQLite"
 
-    @property
-    def driver_error(self) -> type[Exception]:
-        return sqlite3.Error
-
     def connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
-        return {
-            "isolation_level": None,
-            "check_same_thread": False,
-            "cached_statements": 512,
-        }
+        return {"isolation_level": None, "check_same_thread": False, "cached_statements": 512}
 
     def prepare(self, config: DatabaseConfig, options: dict[str, Any], *, read_only: bool) -> None:
-        if not config.is_memory and not read_only:
-            make_file(Path(config.engine_url.database or ""))
+        if config.file is not None and not read_only:
+            make_file(config.file)
 
     def connect(self, options: dict[str, Any], deadline: float) -> Any:
         options["timeout"] = max(0.0, deadline - monotonic())
@@ -89,10 +76,8 @@ class SQLite(Backend):
         else:
             seconds = min(seconds, max(0.0, deadline - monotonic()))
             connection.set_progress_handler(lambda: monotonic() >= deadline, _LOOK_EVERY)
-        milliseconds = str(round(seconds * 1000))
-        InternalStatements(Dialect.SQLITE, connection).rows(
-            "connection.busy_timeout", milliseconds=milliseconds
-        )
+        statements = InternalStatements(Dialect.SQLITE, connection)
+        statements.rows("connection.busy_timeout", milliseconds=str(round(seconds * 1000)))
 
     def is_timeout(self, error: Exception) -> bool:
         return getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT"

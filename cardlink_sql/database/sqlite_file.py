@@ -21,11 +21,7 @@ def database_file(engine: Engine) -> Path | None:
 
 
 def make_parent_folder(file: Path) -> None:
-    """Make the folder of an SQLite file unless it exists.
-
-    Raises:
-        ConnectionError: it cannot be made.
-    """
+    """Make the folder of an SQLite file unless it exists."""
     folder = file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,9 +43,6 @@ def make_file(file: Path) -> None:
 
     Only its owner may read it, if the umask allows that: APDUs hold PINs. SQLite's log gets the
     same rights.
-
-    Raises:
-        ConnectionError: the folder cannot be made.
     """
     make_parent_folder(file)
     # SQLite says why a file cannot be made. One that exists must not be opened here: closing it
@@ -72,9 +65,6 @@ def open_read_only(file: Path) -> sqlite3.Connection:
 
     Without a log next to it nobody has the database open, and it is read as a file that does
     not change: the usual way would leave an empty log and its index there.
-
-    Raises:
-        ConnectionError: the file cannot be read or is not an SQLite database.
     """
     resolved = file.resolve()
     logs = (resolved.with_name(f"{resolved.name}{suffix}") for suffix in ("-wal", "-journal"))

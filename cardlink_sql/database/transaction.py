@@ -5,12 +5,11 @@ from contextlib import suppress
 from threading import current_thread
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from cardlink_sql.database import refusals
 from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
+from cardlink_sql.database.owner import refusal, this_thread
 from cardlink_sql.database.pool import Pool
-from cardlink_sql.database.refusals import this_thread
-from cardlink_sql.errors import DatabaseError, IntegrityError
+from cardlink_sql.errors import DatabaseError, IntegrityError, QueryError
 from cardlink_sql.queries import Query, Row
 
 T = TypeVar("T")
@@ -87,11 +86,7 @@ class Transaction:
         return self._has_written or self._buffered is not None
 
     def open(self) -> None:
-        """Take a connection from the pool.
-
-        Raises:
-            ConnectionError: none is free, or the database does not answer.
-        """
+        """Take a connection from the pool, for this thread."""
         self._connection = Connection(self._pool, self._timeout)
         self._owner = this_thread.token
         self._owner_name = current_thread().name
@@ -101,11 +96,7 @@ class Transaction:
         self._pending_events = None
 
     def close(self) -> None:
-        """Roll back an open transaction and return the connection to the pool.
-
-        Raises:
-            QueryError: another thread opened the transaction.
-        """
+        """Roll back an open transaction and return the connection to the pool."""
         if self._connection is None:
             return
         self.check_owner()
@@ -122,11 +113,7 @@ class Transaction:
         self.close()
 
     def one(self, query: Query, parameters: Mapping[str, Any]) -> Row | None:
-        """Return the only row, or ``None`` where there is none.
-
-        Raises:
-            QueryError: there are two rows or more.
-        """
+        """Return the only row, or ``None`` where there is none; refuse two rows or more."""
         rows = self._fetch(query, parameters, None)
         if not rows:
             return None
@@ -143,11 +130,7 @@ class Transaction:
         return self._fetch(query, parameters, order)
 
     def scalar(self, query: Query, parameters: Mapping[str, Any]) -> Any:
-        """Return the only value.
-
-        Raises:
-            QueryError: there is not exactly one row of one column.
-        """
+        """Return the only value; refuse anything but one row of one column."""
         rows = self._fetch(query, parameters, None)
         if len(rows) != 1 or len(rows[0]) != 1:
             raise query.fault("is declared to return one value and did not")
@@ -167,10 +150,8 @@ class Transaction:
         """Run a query that writes, then return the row that it wrote; ``None`` if it matched none.
 
         Args:
-            write: the query that writes.
-            parameters: its parameters.
-            read: a query of at most one row.
-            key: its parameters.
+            write: the query that writes, of ``parameters``.
+            read: a query of at most one row, of ``key``.
         """
         if not self.backend.pipelines:
             return self.one(read, key) if self.execute(write, parameters) else None
@@ -238,6 +219,7 @@ class Transaction:
 
     def savepoint(self, verb: str, name: str) -> None:
         """Send ``SAVEPOINT``, ``RELEASE SAVEPOINT`` or ``ROLLBACK TO SAVEPOINT``."""
+        self._refuse_read_only()
         connection = self._check_open()
         if verb.startswith("ROLLBACK"):
             self._discard_buffered()
@@ -259,23 +241,14 @@ class Transaction:
         return self._pending_events
 
     def buffer(self, writes: BufferedWrites) -> None:
-        """Flush ``writes`` before the next statement or commit, so that order is kept.
-
-        Raises:
-            QueryError: the transaction is closed, read-only or has failed.
-        """
+        """Flush ``writes`` before the next statement or commit, so that order is kept."""
         self._check_open()
-        if self.read_only:
-            raise refusals.read_only()
+        self._refuse_read_only()
         self._refuse_failed()
         self._buffered = writes
 
     def check_owner(self) -> None:
-        """Refuse a thread other than the one that opened the transaction.
-
-        Raises:
-            QueryError: the transaction is closed, or another thread opened it.
-        """
+        """Refuse a thread other than the one that opened the transaction, or one that is closed."""
         if this_thread.token is not self._owner:
             self._refuse_thread()
 
@@ -375,12 +348,17 @@ class Transaction:
     def _refuse_failed(self) -> None:
         # PostgreSQL would refuse every further statement; the others would commit the rest.
         if self._failed:
-            raise refusals.after_failure(self._failed)
+            raise QueryError(
+                f"{self._failed} failed earlier in this unit of work",
+                remedy="roll back, or try what may fail inside uow.savepoint()",
+            )
+
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            raise QueryError("the unit of work is read-only", remedy="open one without read_only")
 
     def _refuse_thread(self) -> NoReturn:
-        if self._connection is None:
-            raise refusals.outside()
-        raise refusals.other_thread(self._owner, self._owner_name)
+        raise refusal(self._owner, self._owner_name)
 
     def _check_open(self) -> Connection:
         if this_thread.token is not self._owner or self._connection is None:

@@ -4,7 +4,7 @@ MySQL's zero date, PostgreSQL's ``infinity`` and a year after 9999 are such valu
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -12,6 +12,7 @@ from cardlink_sql.errors import QueryError
 
 R = TypeVar("R", bound=Sequence[Any])
 T = TypeVar("T")
+V = TypeVar("V")
 
 # A reader of rows raises these for a value that no gateway wrote.
 UNREADABLE: Final = (ValueError, TypeError, KeyError, IndexError)
@@ -27,35 +28,27 @@ class UnreadableTime(str):
 
 
 @contextmanager
-def skipped() -> Iterator[list[str]]:
+def _set(variable: ContextVar[Any], value: V) -> Iterator[V]:
+    token = variable.set(value)
+    try:
+        yield value
+    finally:
+        variable.reset(token)
+
+
+def skipped() -> AbstractContextManager[list[str]]:
     """Leave such rows out of every result; yield a list that receives a sentence for each."""
-    sentences: list[str] = []
-    token = _skipped.set(sentences)
-    try:
-        yield sentences
-    finally:
-        _skipped.reset(token)
+    return _set(_skipped, [])
 
 
-@contextmanager
-def none_skipped() -> Iterator[None]:
+def none_skipped() -> AbstractContextManager[None]:
     """Refuse such rows again, within :func:`skipped`."""
-    token = _skipped.set(None)
-    try:
-        yield
-    finally:
-        _skipped.reset(token)
+    return _set(_skipped, None)
 
 
-@contextmanager
-def skipped_keys() -> Iterator[list[Any]]:
+def skipped_keys() -> AbstractContextManager[list[Any]]:
     """Yield a list that receives the key of each row that is left out, for reading by pages."""
-    keys: list[Any] = []
-    token = _keys.set(keys)
-    try:
-        yield keys
-    finally:
-        _keys.reset(token)
+    return _set(_keys, [])
 
 
 def without_unreadable(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, Semaphore, Thread, current_thread
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
-from cardlink_sql.database import refusals
+from cardlink_sql.errors import QueryError
 
 # How long a turn lasts: a writer that comes back within it needs no change of threads, which costs
 # more than what it writes. Then the first in the queue has its turn.
@@ -28,6 +28,9 @@ class Abandonable(Protocol):
         """Roll back, and leave the queue to who calls this."""
 
 
+Holder: TypeAlias = Callable[[], Abandonable | None]
+
+
 def _nobody() -> None:
     return None
 
@@ -40,33 +43,34 @@ class WriterQueue:
         self._is_held = False
         # Its holder: the thread, and the connection where that is still in use.
         self._thread: Thread | None = None
-        self._holder: Callable[[], Abandonable | None] = _nobody
+        self._holder: Holder = _nobody
         self._is_lost = False
         self._turn_ends = 0.0
         self._waiting: deque[_Waiter] = deque()
 
-    def enter(
-        self, timeout: float, holder: "Callable[[], Abandonable | None] | None" = None
-    ) -> bool:
+    def enter(self, timeout: float, holder: Holder = _nobody) -> bool:
         """Wait for the turn; return whether it came within ``timeout`` seconds.
 
-        Args:
-            timeout: how long to wait.
-            holder: returns the connection that writes, or ``None`` once nobody has it any more.
-
-        Raises:
-            QueryError: this thread has the turn already, or the process was forked in one.
+        ``holder`` returns the connection that writes, or ``None`` once nobody has it any more.
         """
         thread = current_thread()
         with self._lock:
             if self._is_lost:
-                raise refusals.forked_while_writing()
+                raise QueryError(
+                    "this process was forked inside a unit of work that writes to this file",
+                    remedy="fork while no unit of work is open, or start the process by spawn",
+                )
             if not self._is_held:
-                self._is_held, self._thread, self._holder = True, thread, holder or _nobody
+                self._is_held, self._thread, self._holder = True, thread, holder
                 return True
             if self._thread is thread:
-                raise refusals.waits_for_itself()
-            waiter = _Waiter(thread, holder or _nobody)
+                raise QueryError(
+                    f"thread {thread.name!r} already has a unit of work that writes to this file,"
+                    " so a second one would wait for itself",
+                    remedy="write in the first one (pass its uow on), or commit it before you open"
+                    " another",
+                )
+            waiter = _Waiter(thread, holder)
             self._waiting.append(waiter)
             waiter.is_first = self._waiting[0] is waiter
             if waiter.is_first:
@@ -141,7 +145,7 @@ class WriterQueue:
 class _Waiter:
     __slots__ = ("has_turn", "holder", "is_first", "since", "thread", "woken")
 
-    def __init__(self, thread: Thread, holder: "Callable[[], Abandonable | None]") -> None:
+    def __init__(self, thread: Thread, holder: Holder) -> None:
         self.thread = thread
         self.holder = holder
         self.since = monotonic()

@@ -123,9 +123,6 @@ class _Attempt:
 class BatchWriter:
     """Writes batches in the order of each session. Not for two threads at once.
 
-    Args:
-        manager: the database.
-
     Attributes:
         longest_s: seconds that a transaction may take: a host that is gone may never answer.
     """
@@ -164,12 +161,10 @@ class BatchWriter:
             self._doubt = None
             if took_place:
                 return self._finish(doubt)
-        attempt = _Attempt()
         try:
-            self._commit(items, attempt, limit, isolating=False)
+            attempt = self._commit(items, limit, isolating=False)
         except _REFUSALS:
-            attempt = _Attempt()
-            self._commit(items, attempt, limit, isolating=True)
+            attempt = self._commit(items, limit, isolating=True)
         return self._finish(attempt)
 
     def takes_writes(self) -> bool:
@@ -204,9 +199,8 @@ class BatchWriter:
         for session_id in uow.sessions.get_many(refused) if refused else ():
             del self._refused_sessions[session_id]
 
-    def _commit(
-        self, items: list[Item], attempt: _Attempt, timeout: float, *, isolating: bool
-    ) -> None:
+    def _commit(self, items: list[Item], timeout: float, *, isolating: bool) -> _Attempt:
+        attempt = _Attempt()
         with UnitOfWork(self._manager, timeout=timeout) as uow:
             if self._refused_sessions:
                 self._forget_refusals(uow, items)
@@ -224,6 +218,7 @@ class BatchWriter:
             except CommitInDoubtError:
                 self._doubt = attempt
                 raise
+        return attempt
 
     def _isolate(self, uow: UnitOfWork, items: list[Item], attempt: _Attempt) -> None:
         """Write what can be written: some sessions, each session, then halves of a session."""

@@ -53,12 +53,9 @@ class Calls(ABC):
         Its arguments are those of the gateway's method. Without ``card_iccid`` the card is the one
         that has ``psk_identity``, if any.
         """
-        tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
         values = {
+            **_handshake(cipher_suite, psk_identity, metadata),
             **_described(device_id, card_iccid, session_type),
-            "cipher_suite": tls["tls_cipher_suite"],
-            "psk_identity": tls["tls_psk_identity"],
-            "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
             "at": _moment(at),
         }
         card_of = None
@@ -79,14 +76,7 @@ class Calls(ABC):
         metadata: JSONValue | None = None,
     ) -> None:
         """Record the outcome of the TLS handshake; ``metadata`` holds other facts of it."""
-        tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
-        values = {
-            "cipher_suite": tls["tls_cipher_suite"],
-            "psk_identity": tls["tls_psk_identity"],
-            # The caller may go on changing its own.
-            "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
-        }
-        self._put("set_tls_info", session_id, values)
+        self._put("set_tls_info", session_id, _handshake(cipher_suite, psk_identity, metadata))
 
     def add_log(
         self,
@@ -172,6 +162,18 @@ def _described(
     if session_type is not None:
         values |= _checked(ota_sessions, session_type=session_type)
     return values
+
+
+def _handshake(
+    cipher_suite: str | None, psk_identity: str | None, metadata: JSONValue | None
+) -> dict[str, Any]:
+    tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
+    return {
+        "cipher_suite": tls["tls_cipher_suite"],
+        "psk_identity": tls["tls_psk_identity"],
+        # The caller may go on changing its own.
+        "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
+    }
 
 
 def _checked(table: Table, **values: Any) -> dict[str, Any]:

@@ -7,12 +7,7 @@ from time import monotonic, sleep
 from typing import Final
 
 from cardlink_sql.database.retry import pause_after
-from cardlink_sql.errors import (
-    ConflictError,
-    ConnectionError,
-    DatabaseError,
-    StorageFullError,
-)
+from cardlink_sql.errors import ConflictError, ConnectionError, DatabaseError, StorageFullError
 from cardlink_sql.live.batch import BatchWriter, Item, RefusedItem, by_session
 from cardlink_sql.manager import DatabaseManager
 
@@ -42,9 +37,6 @@ class PersistentWriter:
     """Writes each item once, or refuses it, however long that takes.
 
     Sessions that another program holds are set aside and tried again; the others go on.
-
-    Args:
-        manager: the database.
     """
 
     def __init__(self, manager: DatabaseManager) -> None:
@@ -139,13 +131,11 @@ class PersistentWriter:
         if self._is_failing:
             return
         self._is_failing = True
-        is_known = isinstance(error, DatabaseError)
-        what = error.headline if isinstance(error, DatabaseError) else type(error).__name__
-        _log.warning(
-            "the recorder tries again until it can write: %s",
-            what,
-            exc_info=None if is_known else error,
-        )
+        what = "the recorder tries again until it can write: %s"
+        if isinstance(error, DatabaseError):
+            _log.warning(what, error.headline)
+        else:
+            _log.warning(what, type(error).__name__, exc_info=error)
 
     def _report_success(self) -> None:
         if self._is_failing:

@@ -172,9 +172,8 @@ class Listener:
                 self._fill(last_id)
         except (ConnectionError, ConflictError) as error:
             if not self._is_lost:
-                _log.warning(
-                    "events after %d wait until the database answers: %s", self._next, error
-                )
+                what = "events after %d wait until the database answers: %s"
+                _log.warning(what, self._next, error)
             self._is_lost = True
             return error
         if self._is_lost:

@@ -31,9 +31,6 @@ class Publisher:
 
     It is the ``Hooks`` of those transactions.
 
-    Args:
-        pool: the connections of the manager.
-
     Attributes:
         origin: what the manager's events are marked with, so that it does not hear them itself.
         due: when to look again, as ``time.monotonic`` counts.
@@ -52,11 +49,7 @@ class Publisher:
             self._look(connection)
 
     def before_commit(self, transaction: Transaction, events: Sequence[DatabaseEvent]) -> None:
-        """Store what a transaction did.
-
-        Raises:
-            ConflictError: others published for so long that the wait was given up.
-        """
+        """Store what a transaction did."""
         if self._is_on and events and not _outbox(transaction).add(self.origin, events):
             self.know(is_on=False)
 
