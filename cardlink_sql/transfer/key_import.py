@@ -14,7 +14,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.errors import EncryptionError, ValidationError
 from cardlink_sql.formats.problems import Problems
@@ -81,7 +80,7 @@ def import_keys(
     def store(uow: UnitOfWork) -> KeyImport:
         done = KeyImport([], [])
         for iccid, entry in _by_card(uow, entries, problems).items():
-            _store(uow, manager.keyring, entry, iccid, done)
+            _store(uow, entry, iccid, done)
             on_progress(1)
         if dry_run:
             uow.rollback()
@@ -94,41 +93,34 @@ def _by_card(uow: UnitOfWork, entries: list[KeyEntry], problems: Problems) -> di
     """Return the card that each entry is for; refuse them all if one has a problem."""
     cards: dict[str, KeyEntry] = {}
     for entry in entries:
-        iccid = _target(uow, entry, problems)
+        path, line = _path(entry.identity), entry.line
+        card = uow.cards.find_one_by(psk_identity=entry.identity)
+        if card is None and entry.iccid is None:
+            problems.add("no card claims this identity", path, line)
+        elif card is not None and entry.iccid not in (None, card.iccid):
+            problems.add("another card claims this identity", path, line)
+        iccid = entry.iccid or (card.iccid if card else None)
         if iccid and cards.setdefault(iccid, entry) is not entry:
-            problems.add("another entry names this card", _path(entry.identity), entry.line)
+            problems.add("another entry names this card", path, line)
     problems.refuse()
     return cards
 
 
-def _store(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str, done: KeyImport) -> None:
+def _store(uow: UnitOfWork, entry: KeyEntry, iccid: str, done: KeyImport) -> None:
     card = uow.cards.get_by_id(iccid)
     if card is None:
         uow.cards.create_with_psk(CardProfile(iccid, psk_identity=entry.identity), entry.psk_key)
         done.created.append(iccid)
-    elif card.psk_identity == entry.identity and _is_stored(uow, keyring, entry, iccid):
+    elif card.psk_identity == entry.identity and _is_stored(uow, entry, iccid):
         done.unchanged.append(iccid)
     else:
         uow.cards.update_psk(iccid, entry.identity, entry.psk_key)
         done.updated.append(iccid)
 
 
-def _target(uow: UnitOfWork, entry: KeyEntry, problems: Problems) -> str | None:
-    """Return the ICCID of the card that gets the key; note a problem if there is none."""
-    card = uow.cards.find_one_by(psk_identity=entry.identity)
-    if card is None and entry.iccid is None:
-        problems.add("no card claims this identity", _path(entry.identity), entry.line)
-    elif card is not None and entry.iccid not in (None, card.iccid):
-        problems.add("another card claims this identity", _path(entry.identity), entry.line)
-    return entry.iccid or (card.iccid if card else None)
-
-
-def _is_stored(uow: UnitOfWork, keyring: Keyring, entry: KeyEntry, iccid: str) -> bool:
-    stored = uow.cards.get_psk_token(iccid)
-    if stored is None:
-        return False
+def _is_stored(uow: UnitOfWork, entry: KeyEntry, iccid: str) -> bool:
     try:
-        return keyring.decrypt(stored.token, iccid) == entry.psk_key
+        return uow.cards.get_psk_key(iccid) == entry.psk_key
     except EncryptionError:
         return False  # under a key that is lost, which is what an import may be for
 

@@ -29,7 +29,7 @@ from cardlink_sql.transfer.backup.container import CHUNK
 from cardlink_sql.transfer.backup.contents import go_on, read_contents, refuse_nothing
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Manifest, PayloadKind
 
-# 16 MB with the usual page of 4 KiB: Ctrl-C is heeded between two steps.
+# 16 MB with the usual page of 4 KiB.
 _PAGES: Final = 4096
 _LOCK_TIMEOUT: Final = LOCK_TIMEOUT_MS / 1000
 _REPLACED: Final = ".replaced-"
@@ -64,7 +64,8 @@ def _copy_database(manager: DatabaseManager, target: Path) -> None:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
             source.execute("BEGIN")
             InternalStatements(Dialect.SQLITE, source).value("backup.read_schema")
-            source.backup(copy, pages=_PAGES, progress=_heed_interrupts)
+            # Python code between two steps is where Ctrl-C is noticed.
+            source.backup(copy, pages=_PAGES, progress=lambda *_: None)
             InternalStatements(Dialect.SQLITE, copy).value("backup.use_one_file")
     except sqlite3.Error as error:
         raise backend_of(Dialect.SQLITE).translate(error, manager.config.safe_url) from error
@@ -72,11 +73,6 @@ def _copy_database(manager: DatabaseManager, target: Path) -> None:
         if source.in_transaction:
             source.rollback()
         connection.close()
-
-
-def _heed_interrupts(_status: int, _remaining: int, _total: int) -> None:
-    # Python code between two steps is where Ctrl-C is noticed.
-    pass
 
 
 def examine(file: Path, where: str) -> Contents:

@@ -1,7 +1,6 @@
 """Writes tables to a file: all of them as they stood at one moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -145,13 +144,10 @@ def export(
     rows.check(chosen, keys)
     work = _Export(manager, rows, key_writer(manager, keys, passphrase), on_progress)
     is_private = keys is not Keys.NONE or rows.secrets
-    opened: AbstractContextManager[IO[bytes]] = (
-        write_atomically(target, binary=True, private=is_private)
-        if isinstance(target, Path)
-        else nullcontext(target)
-    )
-    with opened as file:
-        return work.write(writer(chosen, file, raw=rows.raw))
+    if isinstance(target, Path):
+        with write_atomically(target, binary=True, private=is_private) as file:
+            return work.write(writer(chosen, file, raw=rows.raw))
+    return work.write(writer(chosen, target, raw=rows.raw))
 
 
 @dataclass(frozen=True, slots=True)
