@@ -20,7 +20,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.schema.migrator.actions import BLOCKS_WRITES, Action
+from cardlink_sql.schema.migrator.actions import Action
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
 from cardlink_sql.schema.migrator.kinds import Change, Made, changes, names_no_rows
 
@@ -41,6 +41,10 @@ _CONCURRENTLY: Final = (
 _USING_INDEX: Final = f"{_CONCURRENTLY}; then ADD … USING INDEX"
 # SQLite refuses a column that is computed for existing rows.
 _LOCKS_TABLES: Final = (Dialect.POSTGRESQL, Dialect.MYSQL)
+# Those that block writes on MySQL; a change of type has its own rule.
+_COPIES: Final = tuple(
+    kind for kind in Action if kind.value.copies_on_mysql and kind is not Action.CHANGE_TYPE
+)
 _BUILDS_INDEX: Final = {
     Action.CREATE_INDEX: _CONCURRENTLY,
     Action.ADD_UNIQUE: _USING_INDEX,
@@ -59,10 +63,9 @@ class _Step:
     new: frozenset[str]
     coming: frozenset[str]
 
-    @property
-    def on_old_tables(self) -> Iterator[Change]:
-        """Yield the changes of tables that existed before the migration."""
-        return (change for change in self.changes if change.table not in self.new)
+    def on_old_tables(self, *kinds: Action) -> Iterator[Change]:
+        """Yield the changes of these kinds of tables that existed before the migration."""
+        return (one for one in self.changes if one.kind in kinds and one.table not in self.new)
 
     def fault(self, rule: str, what: str, remedy: str) -> Finding:
         where = f"{self.statement.where}:{self.statement.column}"
@@ -172,10 +175,8 @@ Found = Iterator[tuple[str, str]]
 
 
 def _index_concurrently(step: _Step) -> Found:
-    if step.migration.dialect is not Dialect.POSTGRESQL:
-        return
-    for change in step.on_old_tables:
-        if change.kind in _BUILDS_INDEX and change.table in GROWING:
+    for change in step.on_old_tables(*_BUILDS_INDEX):
+        if step.migration.dialect is Dialect.POSTGRESQL and change.table in GROWING:
             yield (
                 f"{change.table} grows, and building this index blocks every write to it",
                 _BUILDS_INDEX[change.kind],
@@ -193,29 +194,27 @@ def _concurrently_in_transaction(step: _Step) -> Found:
 
 
 def _required_column(step: _Step) -> Found:
-    for change in step.on_old_tables:
-        if change.kind is Action.ADD_REQUIRED_COLUMN:
-            yield (
-                f"the new column of {change.table} is NOT NULL without a default: existing rows "
-                "have no value for it, nor do rows that old servers write",
-                "add a DEFAULT, or allow NULL",
-            )
+    for change in step.on_old_tables(Action.ADD_REQUIRED_COLUMN):
+        yield (
+            f"the new column of {change.table} is NOT NULL without a default: existing rows "
+            "have no value for it, nor do rows that old servers write",
+            "add a DEFAULT, or allow NULL",
+        )
 
 
 def _type_change(step: _Step) -> Found:
-    for change in step.on_old_tables:
-        if change.kind is Action.CHANGE_TYPE:
-            yield (
-                f"a column of {change.table} changes its type: the table is rewritten while "
-                "others wait, and old servers may not know the type",
-                "add a column of the new type, fill it in batches, and drop the old one a "
-                "release later",
-            )
+    for change in step.on_old_tables(Action.CHANGE_TYPE):
+        yield (
+            f"a column of {change.table} changes its type: the table is rewritten while "
+            "others wait, and old servers may not know the type",
+            "add a column of the new type, fill it in batches, and drop the old one a "
+            "release later",
+        )
 
 
 def _rewrites_table(step: _Step) -> Found:
-    for change in step.on_old_tables:
-        if change.kind is Action.ADD_COMPUTED_COLUMN and step.migration.dialect in _LOCKS_TABLES:
+    for change in step.on_old_tables(Action.ADD_COMPUTED_COLUMN):
+        if step.migration.dialect in _LOCKS_TABLES:
             yield (
                 f"the new column of {change.table} is computed for every row: the table is "
                 "rewritten while reads and writes wait",
@@ -225,9 +224,9 @@ def _rewrites_table(step: _Step) -> Found:
 
 
 def _every_row(step: _Step) -> Found:
-    for change in step.on_old_tables:
-        is_of_rows = change.kind in (Action.UPDATE, Action.DELETE) and change.table in GROWING
-        if is_of_rows and names_no_rows(step.statement.text, step.migration.dialect):
+    is_of_all = names_no_rows(step.statement.text, step.migration.dialect)
+    for change in step.on_old_tables(Action.UPDATE, Action.DELETE):
+        if change.table in GROWING and is_of_all:
             yield (
                 f"{change.table} grows, and this changes every row of it in one transaction",
                 "name rows by a WHERE, and change them in batches; or say why all at once",
@@ -235,12 +234,8 @@ def _every_row(step: _Step) -> Found:
 
 
 def _copies_table(step: _Step) -> Found:
-    if step.migration.dialect is not Dialect.MYSQL:
-        return
-    for change in step.on_old_tables:
-        lock = change.kind.value.on_mysql
-        copies = lock is not None and lock.level in BLOCKS_WRITES
-        if copies and change.kind is not Action.CHANGE_TYPE and change.table in GROWING:
+    for change in step.on_old_tables(*_COPIES):
+        if step.migration.dialect is Dialect.MYSQL and change.table in GROWING:
             yield (
                 f"{change.table} grows, and {change.kind.value.title} blocks writes meanwhile",
                 "rely on the layer's validation, or run it while nothing else runs and say so",
@@ -248,9 +243,8 @@ def _copies_table(step: _Step) -> Found:
 
 
 def _breaks_old_servers(step: _Step) -> Found:
-    for change in step.on_old_tables:
-        is_rebuilt = change.kind is Action.DROP_TABLE and change.table in step.coming
-        if change.kind in _LOST_TO_OLD_SERVERS and not is_rebuilt:
+    for change in step.on_old_tables(*_LOST_TO_OLD_SERVERS):
+        if change.kind is not Action.DROP_TABLE or change.table not in step.coming:
             done = _LOST_TO_OLD_SERVERS[change.kind]
             what = "a column of it" if "COLUMN" in change.kind.name else "it"
             yield (

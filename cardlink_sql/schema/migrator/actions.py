@@ -34,7 +34,6 @@ EXCLUSIVE: Final = "ACCESS EXCLUSIVE"
 REFERRED: Final = "SHARE ROW EXCLUSIVE"
 _BESIDE: Final = "SHARE UPDATE EXCLUSIVE"
 _SHARED: Final = "INPLACE, LOCK = SHARED"
-BLOCKS_WRITES: Final = (_SHARED, "COPY")
 WAITS: Final = {
     EXCLUSIVE: "reads and writes wait",
     REFERRED: "writes wait",
@@ -82,6 +81,11 @@ class Locks:
     def on_mysql(self) -> TableLock | None:
         """Return MySQL's algorithm."""
         return self.mysql or self.mariadb
+
+    @property
+    def copies_on_mysql(self) -> bool:
+        """Return whether MySQL's algorithm blocks writes."""
+        return self.on_mysql is not None and self.on_mysql.level in (_SHARED, "COPY")
 
 
 class Action(Enum):

@@ -28,7 +28,7 @@ class MigrationBackend:
 
     dialect: ClassVar[Dialect]
     has_transactional_ddl: ClassVar[bool] = True
-    # Statements that can commit together with their entry in the journal.
+    # The statements, by their code, that can commit together with their entry in the journal.
     shares: ClassVar[re.Pattern[str]]
 
     def __init__(self, connection: Any) -> None:
@@ -61,10 +61,6 @@ class MigrationBackend:
     def send(self, title: str, **given: Any) -> Any:
         """Send a statement of ``sql/internal/*/migrations.sql`` and return the driver's cursor."""
         return self._statements.execute(f"migrations.{title}", **given)
-
-    def shares_transaction(self, statement: MigrationStatement) -> bool:
-        """Return whether a statement can be committed together with its entry in the journal."""
-        return self.shares.match(statement.code) is not None
 
     def try_acquire(self) -> bool:
         """Take the lock of the server if it is free; SQLite's is a file."""

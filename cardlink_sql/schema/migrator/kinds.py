@@ -139,6 +139,9 @@ _FOREIGN_KEY: Final = re.compile(
 _INLINE_INDEX: Final = re.compile(r"[(,] (?:index|key) (\w+) \(")
 
 
+Lengths = dict[tuple[str, str], int]
+
+
 class Made:
     """The schema that statements make, as far as the locks of later ones depend on it.
 
@@ -152,20 +155,38 @@ class Made:
     def __init__(self, dialect: Dialect, statements: Iterable[str]) -> None:
         self._dialect = dialect
         self.names: dict[str, str] = {}
-        self.lengths: dict[tuple[str, str], int] = {}
+        self.lengths: Lengths = {}
         self.other_ends: dict[tuple[str, str], set[str]] = {}
         for statement in statements:
-            self.add(statement)
+            self.read(statement)
 
-    def add(self, statement: str) -> None:
-        """Add what a statement makes, and remove what it drops."""
+    def read(self, statement: str) -> list[Change]:
+        """Return a statement's changes in view of the earlier ones, and follow them."""
         text = _plain(statement, self._dialect)
-        for change in changes(statement, self._dialect):
+        made = [
+            replace(change, table=change.table or self.names.get(change.name or ""))
+            for change in changes(statement, self._dialect)
+        ]
+        table = made[0].table or ""
+        lengths = {(table, one["column"]): int(one["length"]) for one in _LENGTH.finditer(text)}
+        if self._dialect is Dialect.POSTGRESQL:
+            made = self._lengthened(made, lengths)
+        self.lengths |= lengths
+        for change in made:
             self._follow(change)
-            if change.kind is Action.CREATE_TABLE:
-                self.names |= dict.fromkeys(_INLINE_INDEX.findall(text), str(change.table))
-        self.lengths |= lengths(statement, self._dialect)
-        self._add_foreign_keys(text)
+        if made[0].kind is Action.CREATE_TABLE:
+            self.names |= dict.fromkeys(_INLINE_INDEX.findall(text), table)
+        if table:
+            self._follow_foreign_keys(table, text)
+        return made
+
+    def _lengthened(self, made: list[Change], lengths: Lengths) -> list[Change]:
+        """Return the changes of types as such of VARCHARs to longer ones, if they all are."""
+        known = lengths.keys() & self.lengths.keys()
+        types = [change for change in made if change.kind is Action.CHANGE_TYPE]
+        if len(types) != len(known) or any(lengths[one] < self.lengths[one] for one in known):
+            return made
+        return [replace(one, kind=Action.LENGTHEN) if one in types else one for one in made]
 
     def _follow(self, change: Change) -> None:
         table, name = change.table or "", change.name or ""
@@ -182,25 +203,16 @@ class Made:
         elif change.kind in (Action.DROP_INDEX, Action.DROP_INDEX_CONCURRENTLY):
             self.names.pop(name, None)
 
-    def _add_foreign_keys(self, text: str) -> None:
-        table = _read(text)[0].table or ""
+    def _follow_foreign_keys(self, table: str, text: str) -> None:
         altered = _ALTER_TABLE.fullmatch(text)
         body = altered["actions"] if altered else text.partition(" ( ")[2]
-        for found in filter(None, map(_FOREIGN_KEY.match, _split(body) if table else ())):
+        for found in filter(None, map(_FOREIGN_KEY.match, _split(body))):
             other, referred = found["other"], found["referred"] or ""
             columns = (found["columns"] or found["column"]).split(" , ")
             ends = [((table, column), other) for column in columns]
             ends += [((other, column), table) for column in referred.split(" , ")]
             for column, end in ends:
                 self.other_ends.setdefault(column, set()).add(end)
-
-
-def lengths(statement: str, dialect: Dialect) -> dict[tuple[str, str], int]:
-    """Return the length of each VARCHAR that a statement makes, by table and column."""
-    text = _plain(statement, dialect)
-    table = _read(text)[0].table
-    found = _LENGTH.finditer(text) if table else ()
-    return {(str(table), one["column"]): int(one["length"]) for one in found}
 
 
 def changes(statement: str, dialect: Dialect) -> list[Change]:

@@ -21,7 +21,6 @@ class MySQL(ServerBackend):
     shares = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE)
 
     def try_acquire(self) -> bool:
-        """Take MySQL's named lock if it is free."""
         return bool(self.send("lock").fetchone()[0])
 
     def holder(self) -> str:

@@ -29,7 +29,6 @@ class PostgreSQL(ServerBackend):
     _own_path = _path = ""
 
     def try_acquire(self) -> bool:
-        """Take PostgreSQL's advisory lock if it is free."""
         client_pid = self.connection.pgconn.backend_pid
         (is_taken,) = self.send("lock", client_pid=client_pid).fetchone()
         if is_taken is None:

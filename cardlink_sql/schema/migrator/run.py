@@ -100,7 +100,7 @@ class _ByStatement:
         if entry is not None and entry.direction == direction:
             _check_unfinished(entry, migration, direction)
         else:
-            entry = entry_after(migration, direction, 0)
+            entry = self._after(0)
             write_entry(backend, entry)
         self._done = entry.statements_done
         self._uncertain = entry.statement_started if entry.is_uncertain else None
@@ -110,7 +110,7 @@ class _ByStatement:
             if _SETTING.match(statement.code):  # of a session that has ended
                 self._backend.run(statement)
         for statement in self._statements[self._done :]:
-            if self._backend.shares_transaction(statement):
+            if self._backend.shares.match(statement.code):
                 once = partial(self._run_with_entry, statement)
                 run_again(once, PATIENT_ATTEMPTS, PATIENT_SECONDS)
             else:
@@ -122,7 +122,7 @@ class _ByStatement:
         try:
             with self._backend.transaction():
                 self._backend.run(statement)
-                self._write_done(statement)
+                write_entry(self._backend, self._after(statement.number))
         except (StatementFailed, self._backend.connection.Error) as failure:
             cause = getattr(failure, "cause", failure)
             fault = self._backend.driver.diagnose(cause)[0]
@@ -135,23 +135,22 @@ class _ByStatement:
     def _run_alone(self, statement: MigrationStatement) -> None:
         for schema, index in self._backend.invalid_indexes(statement):
             self._backend.send("drop_index", schema=schema, index=index)
-        started = self._entry_before(statement)
-        write_entry(self._backend, replace(started, started_checksum=statement.checksum))
+        started = replace(
+            self._after(statement.number - 1),
+            statement_started=statement.number,
+            started_checksum=statement.checksum,
+        )
+        write_entry(self._backend, started)
         is_uncertain = statement.number == self._uncertain
         try:
             self._backend.run(statement)
         except StatementFailed as failure:
             if not (is_uncertain and _took_effect(statement, failure.cause)):
                 raise self._failed(failure, is_uncertain=is_uncertain) from failure.cause
-        self._write_done(statement)
+        write_entry(self._backend, self._after(statement.number))
 
-    def _write_done(self, statement: MigrationStatement) -> None:
-        done = entry_after(self._migration, self._direction, statement.number)
-        write_entry(self._backend, done)
-
-    def _entry_before(self, statement: MigrationStatement) -> JournalEntry:
-        done = entry_after(self._migration, self._direction, statement.number - 1)
-        return replace(done, statement_started=statement.number)
+    def _after(self, number: int) -> JournalEntry:
+        return entry_after(self._migration, self._direction, number)
 
     def _failed(self, failure: StatementFailed, *, is_uncertain: bool = False) -> MigrationError:
         statement, again = failure.statement, _AGAIN[self._direction]
@@ -161,7 +160,9 @@ class _ByStatement:
         try:
             # The statement stays uncertain: this error may not be about its first run.
             if not is_uncertain:
-                refused = replace(self._entry_before(statement), error=failure.what)
+                refused = replace(
+                    self._after(len(done)), statement_started=statement.number, error=failure.what
+                )
                 write_entry(self._backend, refused)
         except self._backend.connection.Error:
             advice = f"the connection is lost; {again} again to find out whether it took effect"

@@ -1,16 +1,14 @@
 """The locks of each statement of a migration, and who waits for them, shown before applying it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.actions import EXCLUSIVE, REFERRED, WAITS, Action, TableLock
-from cardlink_sql.schema.migrator.kinds import Change, Made, changes, lengths
+from cardlink_sql.schema.migrator.kinds import Change, Made
 
 # They drop the foreign keys of their column; a change of type makes them again.
 _REBUILDS: Final = (Action.CHANGE_TYPE, Action.LENGTHEN, Action.DROP_COLUMN)
-_LENGTHENED: Final = {Action.CHANGE_TYPE: Action.LENGTHEN}
 _ROWS: Final = (Action.INSERT, Action.UPDATE, Action.DELETE)
 _HARMLESS: Final = (Action.SELECT, Action.SET)
 _NOTES: Final = {
@@ -48,29 +46,12 @@ def locks(statements: list[str], dialect: Dialect, before: Iterable[str] = ()) -
     known = Made(dialect, before)
     lines = list[str]()
     for statement in statements:
-        is_longer = dialect is Dialect.POSTGRESQL and _lengthens(statement, known)
-        made = [
-            replace(
-                change,
-                table=change.table or known.names.get(change.name or ""),
-                kind=_LENGTHENED.get(change.kind, change.kind) if is_longer else change.kind,
-            )
-            for change in changes(statement, dialect)
-        ]
-        known.add(statement)
+        made = known.read(statement)
         lines.append("; ".join(dict.fromkeys(_sentences(made, new, known, dialect))))
         new |= {
             change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
         }
     return lines
-
-
-def _lengthens(statement: str, known: Made) -> bool:
-    """Return whether a statement changes the types of VARCHARs only, to longer ones."""
-    now = lengths(statement, Dialect.POSTGRESQL)
-    changed = {column: length for column, length in now.items() if column in known.lengths}
-    types = sum(one.kind is Action.CHANGE_TYPE for one in changes(statement, Dialect.POSTGRESQL))
-    return types == len(changed) and all(known.lengths[one] <= now[one] for one in changed)
 
 
 def _sentences(made: list[Change], new: set[str], known: Made, dialect: Dialect) -> Iterator[str]:
