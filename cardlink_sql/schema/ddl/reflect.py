@@ -22,13 +22,10 @@ from cardlink_sql.schema.ddl.forms import FORMS, type_name
 from cardlink_sql.schema.ddl.model import Column, Index, Key, Table
 
 # Matches only the form of the indexes that the layer creates. Storage parameters are the DBA's.
-_POSTGRESQL_INDEX: Final = re.compile(
-    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING (?P<method>btree|brin)"
-    r" \((?P<parts>.*?)\)(?: WITH \(.*?\))?(?: WHERE (?P<where>.*))?"
-)
-_SQLITE_INDEX: Final = re.compile(
-    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ \((?P<parts>.*?)\)(?: WHERE (?P<where>.*))?",
-    re.IGNORECASE | re.DOTALL,
+_INDEX: Final = re.compile(
+    r"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ (?:USING (?P<method>btree|brin) )?"
+    r"\((?P<parts>.*?)\)(?: WITH \(.*?\))?(?: WHERE (?P<where>.*))?",
+    re.IGNORECASE,
 )
 _SQLITE_UNKNOWN: Final = re.compile(
     r"\b(COLLATE|GENERATED|DEFERRABLE|ON\s+CONFLICT|WITHOUT\s+ROWID|STRICT|VIRTUAL)\b",
@@ -106,25 +103,18 @@ class _TableReader:
     def _numbering(self, _column: AnyColumn) -> str | None:
         return None
 
-    def _indexes(self, _table: str) -> Iterator[Index]:
-        raise NotImplementedError
+    def _indexes(self, table: str) -> Iterator[Index]:
+        for name, is_unique, sql, is_valid in self._rows("indexes", table):
+            found = _INDEX.fullmatch(re.sub(r"\s+", " ", sql))
+            if found is None:
+                self.unknown.append((name, sql))
+                continue
+            parts = (_part(part.strip()) for part in re.split(r",(?![^(]*\))", found["parts"]))
+            method = None if found["method"] == "btree" else found["method"]
+            yield Index(name, tuple(parts), bool(is_unique), found["where"], method, bool(is_valid))
 
     def _options(self, _table: str) -> str | None:
         return None
-
-    def _parsed(
-        self, pattern: re.Pattern[str], name: str, sql: str, *, is_unique: bool
-    ) -> Iterator[Index]:
-        """Yield the index that a definition describes, if it can be parsed."""
-        found = pattern.fullmatch(re.sub(r"\s+", " ", sql))
-        if found is None:
-            self.unknown.append((name, sql))
-            return
-        parts = (_part(part.strip()) for part in re.split(r",(?![^(]*\))", found["parts"]))
-        method = found.groupdict().get("method")
-        yield Index(
-            name, tuple(parts), is_unique, found["where"], None if method == "btree" else method
-        )
 
 
 class _SQLite(_TableReader):
@@ -137,10 +127,6 @@ class _SQLite(_TableReader):
         # Only the single key of a table can have AUTOINCREMENT.
         is_key = column.primary_key and "AUTOINCREMENT" in self._sql(column.table.name).upper()
         return "AUTOINCREMENT" if is_key else None
-
-    def _indexes(self, table: str) -> Iterator[Index]:
-        for name, is_unique, sql in self._rows("indexes", table):
-            yield from self._parsed(_SQLITE_INDEX, name, sql, is_unique=bool(is_unique))
 
     def _sql(self, table: str) -> str:
         return str(self._rows("definition", table)[0][0])
@@ -159,11 +145,6 @@ class _PostgreSQL(_TableReader):
         if any(getattr(identity, word) != value for word, value in usual.items()):
             self.unknown.append((str(column), "the options of its identity"))
         return f"GENERATED {'ALWAYS' if identity.always else 'BY DEFAULT'} AS IDENTITY"
-
-    def _indexes(self, table: str) -> Iterator[Index]:
-        for name, is_unique, sql, is_valid in self._rows("indexes", table):
-            for one in self._parsed(_POSTGRESQL_INDEX, name, sql, is_unique=is_unique):
-                yield replace(one, is_valid=is_valid)
 
 
 class _MySQL(_TableReader):

@@ -15,7 +15,6 @@ from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
-from cardlink_sql.model import times
 from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
 from cardlink_sql.schema.migrator.locks import held
 
@@ -129,10 +128,6 @@ class MigrationBackend:
                 migration.where,
                 "restore a backup; find the COMMIT in a routine that the migration calls",
             )
-
-    def now(self) -> Any:
-        """Return the time, UTC, as the driver binds it."""
-        return times.utc_now().replace(tzinfo=None)
 
 
 class ServerBackend(MigrationBackend):

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from cardlink_sql.errors import MigrationError
+from cardlink_sql.model import times
 from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, statements_checksum
 
@@ -25,6 +26,11 @@ BOOKKEEPING_TABLES: Final = (JOURNAL_TABLE, MIGRATION_TABLE, LOG_TABLE, VERSION_
 
 YOYO_VERSION: Final = 2
 _NAME_LENGTH: Final = 255
+
+
+def utc_text() -> str:
+    """Return the time without its zone, in the form that all servers read."""
+    return times.utc_now().replace(tzinfo=None).isoformat(" ")
 
 
 def create_bookkeeping(backend: MigrationBackend) -> None:
@@ -56,7 +62,7 @@ def _read_version(backend: MigrationBackend) -> int:
     version = backend.send("read_version").fetchone()[0]
     if version is None:
         version = YOYO_VERSION
-        backend.send("write_version", version=version, now=backend.now())
+        backend.send("write_version", version=version, now=utc_text())
     return int(version)
 
 
@@ -65,7 +71,7 @@ def record(backend: MigrationBackend, migration: SQLMigration, direction: Direct
 
     It makes no DNS query, and works for a user without a name.
     """
-    now = backend.now()
+    now = utc_text()
     backend.send(
         "write_log",
         id=str(uuid.uuid4()),
@@ -139,4 +145,4 @@ def write_entry(backend: MigrationBackend, entry: JournalEntry) -> None:
     """Write a row in the place of the migration's last one."""
     with backend.transaction():
         backend.send("delete_journal", migration_id=entry.migration_id)
-        backend.send("insert_journal", **asdict(entry), now=backend.now())
+        backend.send("insert_journal", **asdict(entry), now=utc_text())

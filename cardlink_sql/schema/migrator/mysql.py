@@ -6,7 +6,7 @@ from typing import Final
 from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.backend import MigrationBackend, ServerBackend
-from cardlink_sql.schema.migrator.bookkeeping import make_lock_row
+from cardlink_sql.schema.migrator.bookkeeping import make_lock_row, utc_text
 
 # Another node of a cluster holds the row, has just made it, or drops its table.
 _OTHERS_WON: Final = (*CONFLICTS, Fault.DUPLICATE, Fault.NO_TABLE)
@@ -62,7 +62,7 @@ class ClusterLock:
             make_lock_row(self._backend)
             keeper.send("stream")
             keeper.connection.cursor().execute(driver.begin)
-            is_taken = bool(keeper.send("lock_cluster", now=keeper.now()).rowcount)
+            is_taken = bool(keeper.send("lock_cluster", now=utc_text()).rowcount)
         except keeper.connection.Error as error:
             if driver.diagnose(error)[0] not in _OTHERS_WON:
                 raise

@@ -53,9 +53,5 @@ class SQLite(MigrationBackend):
             ) from error
         return Counter((child, parent) for child, _rowid, parent, _key in rows)
 
-    def now(self) -> str:
-        """Return the time, UTC, as text."""
-        return str(super().now().isoformat(" "))
-
 
 BACKEND: Final = SQLite

@@ -2,7 +2,7 @@
 
 -- name: indexes :many
 -- The indexes of a table that a CREATE INDEX made.
-SELECT i.name, i."unique", m.sql
+SELECT i.name, i."unique", m.sql AS definition, TRUE AS is_valid
 FROM PRAGMA_INDEX_LIST(:name) i
 JOIN sqlite_master m ON m.type = 'index' AND m.name = i.name
 WHERE i.origin = 'c';
