@@ -14,7 +14,7 @@ from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.databases import dataset
-from cardlink_sql.review.databases.backend import asking, review_backend
+from cardlink_sql.review.databases.backend import Sent, asking, review_backend
 from cardlink_sql.review.databases.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
 
@@ -67,7 +67,7 @@ def test_every_query_but_copy_has_a_plan(manager: DatabaseManager) -> None:
         for query in load_library(manager.dialect).all():
             if query.rows is not Rows.COPY and not query.source.needs:
                 every = placeholders(query, query.required | query.conditions, utc_now())
-                asked.explain(query, every)
+                asked.explain(Sent(query, every))
 
 
 def test_values_are_read_as_the_driver_takes_them() -> None:
@@ -101,9 +101,8 @@ def test_a_hint_changes_the_plan(
         sql = f"SELECT {hint}\n  id FROM ota_sessions WHERE status = :v;"
         text = f"-- name: find :many\n-- Finds.\n{sql}\n"
         (query,) = parse(text, "sql/common/things.sql", dialect)
-        return str(
-            review_backend(dialect, connection.driver_connection).explain(query, {"v": "failed"})
-        )
+        asked = review_backend(dialect, connection.driver_connection)
+        return str(asked.explain(Sent(query, {"v": "failed"})))
 
     with closing(owner.take_connection()) as connection:
         cursor = connection.cursor()

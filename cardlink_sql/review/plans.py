@@ -24,7 +24,6 @@ from cardlink_sql.review.databases.shapes import NO_REASON, Planned, PlanShape, 
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.lock import changed_plans, read_lock
 from cardlink_sql.review.statements.statement import ParsedStatement
-from cardlink_sql.review.statements.value_kinds import ValueKind
 from cardlink_sql.review.statements.variants import Variant, as_written, sent_variants
 
 _NO_PLAN: Final = "correct the statement; to record a new parameter's type, run scripts/lock"
@@ -33,55 +32,38 @@ _NO_PLAN: Final = "correct the statement; to record a new parameter's type, run 
 _COUNTS_ALL: Final = re.compile(r"SELECT /\*[^*]*\*/ COUNT\(\*\) FROM \w+( WHERE 1 = 1)?")
 
 
-class Planner:
-    """Plans queries on a database that holds the data set.
-
-    Args:
-        asked: that database, ready for planning.
-    """
-
-    def __init__(self, asked: ReviewBackend) -> None:
-        self._asked = asked
-
-    def plan(self, query: Query) -> list[Planned]:
-        """Return the plans of a query in each variant that is sent.
-
-        Empty for a ``:copy``, and for a query that ``needs`` an object of the server.
-
-        Raises:
-            QueryError: the database refuses the statement.
-        """
-        if query.rows is Rows.COPY or query.source.needs:
-            return []
-        kinds = self._kinds(query)
-        return [planned for one in sent_variants(query) for planned in self._planned(one, kinds)]
-
-    def _planned(self, variant: Variant, kinds: Mapping[str, ValueKind]) -> Iterator[Planned]:
-        values = placeholders(variant.query, variant.query.required | variant.given, NOW, kinds)
-        counts_all = _COUNTS_ALL.fullmatch(" ".join(variant.sql().split()))
-        for more, shape in self._asked.shapes(variant, values):
-            planned = replace(variant, label=f"{variant.label}{more}")
-            yield Planned(planned, replace(shape, scans={}) if counts_all else shape)
-
-    def _kinds(self, query: Query) -> Mapping[str, ValueKind]:
-        try:
-            kinds = self._asked.kinds(as_written(query))
-        except Refused as refused:
-            raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
-        return kinds_of(query) if kinds is None else kinds
-
-
 @contextmanager
-def planner(manager: DatabaseManager) -> Iterator[Planner]:
-    """Yield a planner for a database.
+def planner(manager: DatabaseManager) -> Iterator[ReviewBackend]:
+    """Yield what plans queries on a database.
 
     Args:
         manager: of a database with the data set in it.
     """
     with closing(manager.take_connection()) as pooled:
         asked = review_backend(manager.dialect, pooled.driver_connection)
-        with asked.planning(manager, pooled):
-            yield Planner(asked)
+        with asked.planning(pooled):
+            yield asked
+
+
+def _plans(query: Query, asked: ReviewBackend) -> list[Planned]:
+    """Return the plans of a query in each variant that is sent.
+
+    Empty for a ``:copy``, and for a query that ``needs`` an object of the server.
+    """
+    if query.rows is Rows.COPY or query.source.needs:
+        return []
+    try:
+        kinds = asked.kinds(as_written(query)) or kinds_of(query)
+    except Refused as refused:
+        raise query.fault(f"no plan: {refused.what}", "see: cardlink-db sql check") from None
+    plans = []
+    for variant in sent_variants(query):
+        values = placeholders(query, query.required | variant.given, NOW, kinds)
+        counts_all = _COUNTS_ALL.fullmatch(" ".join(variant.sql().split()))
+        for more, shape in asked.shapes(variant, values):
+            planned = replace(variant, label=f"{variant.label}{more}")
+            plans.append(Planned(planned, replace(shape, scans={}) if counts_all else shape))
+    return plans
 
 
 def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:
@@ -95,7 +77,7 @@ def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Plann
         QueryError: the database refuses a query; ``sql check`` reports details.
     """
     with planner(manager) as asked:
-        return {query.title: asked.plan(query) for query in library.all()}
+        return {query.title: _plans(query, asked) for query in library.all()}
 
 
 def planner_version(manager: DatabaseManager) -> str:
@@ -131,7 +113,7 @@ def check_plans(
             if query.title in refused:
                 continue
             try:
-                plans = asked.plan(query)
+                plans = _plans(query, asked)
                 found = list(judge(query, plans))
                 # A plan that was judged is not reported twice.
                 faults += found or changed_plans(query, plans, locked)

@@ -17,7 +17,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.databases.backend import Plan, asking
+from cardlink_sql.review.databases.backend import Plan, Sent, asking
 from cardlink_sql.review.databases.samples import given, placeholders
 from cardlink_sql.review.impact import find_query
 from cardlink_sql.review.statements.footprint import writes
@@ -68,15 +68,16 @@ def explain(
     with argument("--param"):
         values = given(query, param or [])
     missing = placeholders(query, query.required - values.keys(), utc_now())
+    sent = Sent(query, values | missing, order)
     # MySQL does not explain what writes in a session that only reads.
     read_only = not (config.is_mysql and writes(query))
     refuse_missing(config)
     with DatabaseManager(config, read_only=read_only) as manager, asking(manager) as asked:
         if as_json:
-            plan = asked.document(query, values | missing, order, analyze=analyze)
+            plan = asked.document(sent, analyze=analyze)
             _print_document(query, order, missing, plan)
             return
-        shown = asked.explain(query, values | missing, order, analyze=analyze)
+        shown = asked.explain(sent, analyze=analyze)
     for one, value in missing.items():
         typer.echo(f"placeholder: {one} = {_shown(value)}", err=True)
     _print_plan(shown)

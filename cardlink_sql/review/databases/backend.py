@@ -6,7 +6,7 @@ Each subclass is in the module named as its dialect. Nothing is written.
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
@@ -80,11 +80,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sent:
-    """A query with the parameters and the order that it is sent with."""
+    """A query with the values that it is sent with.
+
+    Attributes:
+        query: any but a ``:copy``, which has no plan.
+        parameters: as the driver takes them; they select the optional lines.
+        order: one of the query's orders.
+    """
 
     query: Query
     parameters: Mapping[str, Any]
-    order: str | None
+    order: str | None = None
 
 
 class ReviewBackend(ABC):
@@ -92,14 +98,12 @@ class ReviewBackend(ABC):
 
     Attributes:
         dialect: the dialect.
-        product: the server's name.
         gathers: the statements that gather statistics, in their order, and whether each is sent
             for every table.
         version_parts: how many numbers of the version its plans depend on.
     """
 
     dialect: ClassVar[Dialect]
-    product: ClassVar[str]
     gathers: ClassVar[tuple[tuple[str, bool], ...]]
     version_parts: ClassVar[int] = 2
 
@@ -109,7 +113,7 @@ class ReviewBackend(ABC):
 
     def server(self) -> str:
         """Return the server's product name: SQLite, PostgreSQL, MariaDB or MySQL."""
-        return self.product
+        return self.dialect.servers
 
     def has(self, needs: str) -> bool:
         """Return whether the role can read the tables that a query declares it needs."""
@@ -140,61 +144,51 @@ class ReviewBackend(ABC):
             Refused: the database refuses it.
         """
 
-    def kinds(self, variant: Variant) -> Mapping[str, ValueKind] | None:
-        """Return the kinds of a statement's parameters; ``None`` where none are reported.
+    def kinds(self, variant: Variant) -> Mapping[str, ValueKind]:
+        """Return the kinds of a statement's parameters; empty where none are reported.
 
         Raises:
             Refused: the database refuses the statement.
         """
         del variant
-        return None
+        return {}
 
-    def explain(
-        self,
-        query: Query,
-        parameters: Mapping[str, Any],
-        order: str | None = None,
-        *,
-        analyze: bool = False,
-    ) -> Plan:
+    def explain(self, sent: Sent, *, analyze: bool = False) -> Plan:
         """Return the plan of a query as text or a table, for people.
 
         Args:
-            query: any but a ``:copy``, which has no plan.
-            parameters: as the driver takes them; they select the optional lines.
-            order: one of the query's orders.
+            sent: the query and its values.
             analyze: run the query and measure it; only for a query that does not write.
 
         Raises:
             QueryError: the parameters do not fit, or the database refuses the statement.
         """
-        return self._explained(Sent(query, parameters, order), analyze=analyze)
+        columns, rows = self._ask(sent, self._verb(analyze=analyze, as_json=False))
+        if len(columns) == 1:
+            rows = [(line,) for (text,) in rows for line in str(text).rstrip().split("\n")]
+        return Plan(columns, rows)
 
-    def document(
-        self,
-        query: Query,
-        parameters: Mapping[str, Any],
-        order: str | None = None,
-        *,
-        analyze: bool = False,
-    ) -> Any:
+    def document(self, sent: Sent, *, analyze: bool = False) -> Any:
         """Return the plan of a query for programs: PostgreSQL's and MySQL's JSON, SQLite's rows.
 
         Parameters and errors are those of :meth:`explain`.
         """
-        return self._documented(Sent(query, parameters, order), analyze=analyze)
+        _, rows = self._ask(sent, self._verb(analyze=analyze, as_json=True))
+        first = rows[0][0]
+        try:
+            return json.loads(first) if isinstance(first, str) else first
+        except ValueError:
+            return str(first).splitlines()  # MySQL's EXPLAIN ANALYZE is text
 
-    def planning(
-        self, manager: DatabaseManager, pooled: PoolProxiedConnection
-    ) -> AbstractContextManager[None]:
-        """Return a block in which :meth:`shapes` may be called.
+    @contextmanager
+    def planning(self, pooled: PoolProxiedConnection) -> Iterator[None]:
+        """Enter a block in which :meth:`shapes` may be called.
 
         Args:
-            manager: of a database with the data set in it.
-            pooled: the connection.
+            pooled: the connection, to a database with the data set in it.
         """
-        del manager, pooled
-        return nullcontext()
+        del pooled
+        yield
 
     @abstractmethod
     def shapes(
@@ -214,20 +208,6 @@ class ReviewBackend(ABC):
     @abstractmethod
     def _verb(self, *, analyze: bool, as_json: bool) -> str:
         """Return what goes before a statement to explain it."""
-
-    def _explained(self, sent: Sent, *, analyze: bool) -> Plan:
-        columns, rows = self._ask(sent, self._verb(analyze=analyze, as_json=False))
-        if len(columns) == 1:
-            rows = [(line,) for (text,) in rows for line in str(text).rstrip().split("\n")]
-        return Plan(columns, rows)
-
-    def _documented(self, sent: Sent, *, analyze: bool) -> Any:
-        _, rows = self._ask(sent, self._verb(analyze=analyze, as_json=True))
-        first = rows[0][0]
-        try:
-            return json.loads(first) if isinstance(first, str) else first
-        except ValueError:
-            return str(first).splitlines()  # MySQL's EXPLAIN ANALYZE is text
 
     def _ask(self, sent: Sent, verb: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Return the columns and the rows of an answer."""

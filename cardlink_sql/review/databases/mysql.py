@@ -14,7 +14,7 @@ from typing import Any, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
-from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
+from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Sent, Typed
 from cardlink_sql.review.databases.shapes import PlanShape, is_small, largest
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.value_kinds import ValueKind
@@ -91,7 +91,7 @@ class MySQL(ReviewBackend):
     def shapes(
         self, variant: Variant, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, PlanShape]]:
-        plan = self.explain(variant.query, values, variant.order)
+        plan = self.explain(Sent(variant.query, values, variant.order))
         rows = [dict(zip(plan.columns, row, strict=True)) for row in plan.rows]
         yield "", read_mysql_plan(rows, variant)
 

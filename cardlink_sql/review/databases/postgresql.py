@@ -16,9 +16,8 @@ from typing import Any, Final
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
+from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Sent, Typed
 from cardlink_sql.review.databases.dataset import SIZES
 from cardlink_sql.review.databases.shapes import (
     PlanShape,
@@ -55,7 +54,6 @@ class PostgreSQL(ReviewBackend):
     """Asks PostgreSQL about statements."""
 
     dialect = Dialect.POSTGRESQL
-    product = "PostgreSQL"
     version_parts = 1
     gathers = (
         ("wait_for_disk", False),
@@ -88,8 +86,7 @@ class PostgreSQL(ReviewBackend):
         return {one.name: one.kind for one in parameters if one.kind is not None}
 
     @contextmanager
-    def planning(self, manager: DatabaseManager, pooled: PoolProxiedConnection) -> Iterator[None]:
-        del manager
+    def planning(self, pooled: PoolProxiedConnection) -> Iterator[None]:
         self._statements.rows("review.plan_by_indexes")
         try:
             yield
@@ -99,7 +96,7 @@ class PostgreSQL(ReviewBackend):
     def shapes(
         self, variant: Variant, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, PlanShape]]:
-        (document,) = self.document(variant.query, values, variant.order)
+        (document,) = self.document(Sent(variant.query, values, variant.order))
         yield "", read_postgresql_plan(document["Plan"])
 
     def _verb(self, *, analyze: bool, as_json: bool) -> str:

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from sqlalchemy.pool import PoolProxiedConnection
 
+from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import GROWING, metadata
 from cardlink_sql.review.databases.backend import (
     Description,
@@ -63,7 +63,6 @@ class SQLite(ReviewBackend):
     """Asks SQLite about statements."""
 
     dialect = Dialect.SQLITE
-    product = "SQLite"
     gathers = (("gather", False),)
 
     def __init__(self, connection: Any) -> None:
@@ -92,16 +91,16 @@ class SQLite(ReviewBackend):
         origins = statement.selected or [None] * len(names)
         return Description(parameters, tuple(map(_sqlite_column, names, origins)))
 
-    def _explained(self, sent: Sent, *, analyze: bool) -> Plan:
+    def explain(self, sent: Sent, *, analyze: bool = False) -> Plan:
         lines = [*_lines(self._plan(sent)), *([self._measured(sent)] if analyze else [])]
         return Plan(("QUERY PLAN",), [(line,) for line in lines])
 
-    def _documented(self, sent: Sent, *, analyze: bool) -> Any:
+    def document(self, sent: Sent, *, analyze: bool = False) -> Any:
         plan = self._plan(sent)
         return {"plan": plan, "measured": self._measured(sent)} if analyze else plan
 
     @contextmanager
-    def planning(self, manager: DatabaseManager, pooled: PoolProxiedConnection) -> Iterator[None]:
+    def planning(self, pooled: PoolProxiedConnection) -> Iterator[None]:
         del pooled
         # The counts of ANALYZE: the rows of a table, then the average rows per key.
         self._averages = {
@@ -110,7 +109,7 @@ class SQLite(ReviewBackend):
         }
         # No component gathers statistics, so most files have none. Plans are then the same
         # whatever the rows are.
-        with scratch_database(manager.config) as empty:
+        with scratch_database(DatabaseConfig("sqlite:///:memory:")) as empty:
             empty.create_tables()
             with asking(empty) as self._without_statistics:
                 yield
@@ -128,7 +127,7 @@ class SQLite(ReviewBackend):
     def _shape(
         self, asked: ReviewBackend, variant: Variant, values: Mapping[str, Any]
     ) -> PlanShape:
-        rows = asked.document(variant.query, values, variant.order)
+        rows = asked.document(Sent(variant.query, values, variant.order))
         return read_sqlite_plan(rows, variant, self._averages)
 
     def _verb(self, *, analyze: bool, as_json: bool) -> str:
