@@ -6,19 +6,15 @@ Needs no database. A query is changed if the hash in its lock is; documentation 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.grants import Role, required_rights
-from cardlink_sql.review.lock import Lock, read_lock
+from cardlink_sql.review.lock import Lock, access_of, names_in, plans_in, read_lock
 from cardlink_sql.review.release import Release
-from cardlink_sql.review.statements.access import Access
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.state import State
-
-_DOES: Final = ("reads", "inserts", "updates", "deletes")
 
 
 @dataclass(frozen=True)
@@ -169,17 +165,11 @@ def _effects(entry: Lock) -> set[tuple[str, str, str]]:
     """Return what a query does, to which table and column; to rows, where no column is named."""
     found = set[tuple[str, str, str]]()
     for by, of in (("", entry), (" by foreign key", entry.get("by_foreign_key", {}))):
-        for does in _DOES:
-            listed = of.get(does, {})
-            tables = dict.fromkeys(_names(listed), "") if isinstance(listed, str) else listed
-            for table, columns in tables.items():
-                found |= {(f"{does}{by}", table, column) for column in _names(columns) or [""]}
-    heavy = {("scans", table, "") for table in _names(entry.get("scans", ""))}
-    return found | heavy | {("sorts", table, "") for table in _names(entry.get("sorts", ""))}
-
-
-def _names(listed: str) -> list[str]:
-    return [name for name in listed.split(", ") if name]
+        for does, table, columns in access_of(of).effects():
+            found |= {(f"{does}{by}", table, column) for column in columns or [""]}
+    for does in ("scans", "sorts"):
+        found |= {(does, table, "") for table in names_in(entry.get(does, ""))}
+    return found
 
 
 def _sentences(word: str, effects: Iterable[tuple[str, str, str]]) -> Iterator[str]:
@@ -217,7 +207,7 @@ def _changed_types(what: str, before: dict[str, str], now: dict[str, str]) -> It
 
 
 def _changed_names(what: str, before: Lock, now: Lock, part: str) -> Iterator[str]:
-    old, new = (_names(entry.get(part, "")) for entry in (before, now))
+    old, new = (names_in(entry.get(part, "")) for entry in (before, now))
     yield from (f"new {what} {name}" for name in new if name not in old)
     yield from (f"no {what} {name}" for name in old if name not in new)
 
@@ -225,48 +215,30 @@ def _changed_names(what: str, before: Lock, now: Lock, part: str) -> Iterator[st
 def _plans(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedPlan]:
     """Yield the plans that changed, of queries that both releases have."""
     for title in sorted(before.keys() & now.keys()):
-        old, new = (_lines(entry[title].get("plan", {})) for entry in (before, now))
+        old, new = plans_in(before[title]), plans_in(now[title])
         for variant in dict.fromkeys([*old, *new]):
             if old.get(variant) != new.get(variant):
                 yield ChangedPlan(title, dialect, variant, old.get(variant), new.get(variant))
 
 
-def _lines(plan: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {
-        variant: (lines,) if isinstance(lines, str) else tuple(lines)
-        for variant, lines in plan.items()
-    }
-
-
 def _rights(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedRight]:
     if dialect is Dialect.SQLITE:
         return
+    accesses = [{title: access_of(one) for title, one in of.items()} for of in (before, now)]
     for role in (Role.APP, Role.READER):
         old, new = (
             {
                 (on, right): tuple(titles)
-                for on, rights in required_rights(role, dialect, _accesses(of)).items()
+                for on, rights in required_rights(role, dialect, of).items()
                 for right, titles in rights.items()
             }
-            for of in (before, now)
+            for of in accesses
         )
         for key in sorted(old.keys() ^ new.keys()):
             on, right = key
             yield ChangedRight(
                 role, dialect, right, on, key in new, new.get(key) or old.get(key, ())
             )
-
-
-def _accesses(queries: Lock) -> dict[str, Access]:
-    """Return what each query's own statement reads and writes."""
-    found = {}
-    for title, entry in queries.items():
-        columns = {
-            does: {table: frozenset(_names(names)) for table, names in entry.get(does, {}).items()}
-            for does in _DOES[:3]
-        }
-        found[title] = Access(**columns, deletes=frozenset(_names(entry.get("deletes", ""))))
-    return found
 
 
 def _migrations(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedMigration]:

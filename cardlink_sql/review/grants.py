@@ -5,7 +5,7 @@ Foreign keys act with the owner's rights, so what they delete or set needs none.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -45,6 +45,7 @@ class Grant:
 
 
 _SEQUENCE: Final = "_seq"
+_RIGHTS: Final = dict(zip(("reads", "inserts", "updates", "deletes"), ROW_RIGHTS, strict=True))
 _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
@@ -91,8 +92,8 @@ def required_rights(
     for title, own in known.items():
         access = own | _also(own, dialect)
         if not (role is Role.READER and access.tables_written):
-            for table, right in _rights(access):
-                found[table][right].append(title)
+            for does, table, _ in access.effects():
+                found[table][_RIGHTS[does]].append(title)
     # Every role can read the catalogs, which no query writes.
     granted = union(known.values()).tables_written
     order = [*(table.name for table in metadata.sorted_tables), *sorted(found)]
@@ -113,13 +114,6 @@ def _also(own: Access, dialect: Dialect) -> Access:
     # MariaDB also requires SELECT for an upsert.
     upserted = own.inserts.keys() & own.updates.keys()
     return Access(reads=dict.fromkeys(upserted, frozenset()))
-
-
-def _rights(access: Access) -> Iterator[tuple[str, str]]:
-    for right, tables in zip(
-        ROW_RIGHTS, (access.reads, access.inserts, access.updates, access.deletes), strict=True
-    ):
-        yield from ((table, right) for table in tables)
 
 
 class _PostgreSQL:

@@ -21,6 +21,7 @@ from cardlink_sql.review.databases.backend import Description, Refused, Typed
 from cardlink_sql.review.databases.shapes import NO_REASON, Planned
 from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
+from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprints
 from cardlink_sql.review.statements.query_text import query_text
 from cardlink_sql.review.statements.variants import as_written
@@ -32,6 +33,7 @@ REMEDY: Final = "review the change, then rewrite the lock: scripts/lock"
 
 # The file for everything outside the gateways.
 _SCHEMA: Final = "migrations"
+_NO_TABLE: Final = "no table is read"
 
 
 def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned]]) -> Lock:
@@ -47,8 +49,7 @@ def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned
     """
     library = load_library(target.dialect)
     queries = {
-        query.title: _with_types(_entry(query), _describe(query, target))
-        | _plan(plans[query.title])
+        query.title: _entry(query, _describe(query, target), plans[query.title])
         for query in library.all()
     }
     return {
@@ -126,13 +127,12 @@ def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
     place = f"sql/lock/{dialect}"
     if lock is None:
         return [Finding("lock", place, None, dialect, "there is no lock", REMEDY)]
+    migrations = _changed("migration", lock.get("migrations", {}), _migrations(dialect))
+    internal = _changed("statement", lock.get("internal", {}), _internal(dialect))
     faults = [
-        Finding("lock", f"migrations/{dialect}", None, dialect, what, REMEDY)
-        for what in _changed("migration", lock.get("migrations", {}), _migrations(dialect))
-    ]
-    faults += [
-        Finding("lock", "sql/internal", None, dialect, what, REMEDY)
-        for what in _changed("statement", lock.get("internal", {}), _internal(dialect))
+        Finding("lock", where, None, dialect, what, REMEDY)
+        for where, sentences in ((f"migrations/{dialect}", migrations), ("sql/internal", internal))
+        for what in sentences
     ]
     now = {query.title: query for query in library.all()}
     for title in sorted(now.keys() | lock["queries"].keys()):
@@ -194,15 +194,12 @@ def changed_plans(query: Query, plans: Sequence[Planned], lock: Lock | None) -> 
         plans: of its variants, by the planner of the lock.
         lock: of its dialect.
     """
-    locked = ((lock or {}).get("queries", {}).get(query.title) or {}).get("plan", {})
+    locked = plans_in((lock or {"queries": {}})["queries"].get(query.title, {}))
     for planned in plans:
-        label, now = planned.variant.label, _text(planned.shape.lines)
+        label, now = planned.variant.label, planned.shape.lines or (_NO_TABLE,)
         before = locked.get(label, now)
         if before != now:
-            after, then = (
-                one if isinstance(one, str) else " / ".join(one) for one in (now, before)
-            )
-            what = f"the plan ({label}) is {after}, and in the lock {then}"
+            what = f"the plan ({label}) is {' / '.join(now)}, and in the lock {' / '.join(before)}"
             yield fault_of("plan", query, what, REMEDY)
             return
 
@@ -233,46 +230,63 @@ def _internal(dialect: Dialect) -> dict[str, str]:
     return {query.title: hash_of(query) for query in load_internal(dialect).all()}
 
 
-def _entry(query: Query) -> Lock:
+def _entry(query: Query, found: Description, plans: Sequence[Planned]) -> Lock:
     footprint = footprints(query.dialect)[query.title]
-    by_key = footprint.by_foreign_key
-    optional = {"may_be_given": sorted(query.conditions), "orders": list(query.orders)}
-    return {
-        "from": query.source.file,
-        "hash": hash_of(query),
-        "gives": query.rows.value,
-        **({"needs": query.source.needs} if query.source.needs else {}),
-        **{name: ", ".join(values) for name, values in optional.items() if values},
-        **_listed(footprint.own.as_json()),
-        **({"by_foreign_key": _listed(by_key.as_json())} if by_key else {}),
-    }
-
-
-def _plan(plans: Iterable[Planned]) -> Lock:
-    """Return the plan of each variant, and the tables that any of them scans or sorts."""
     shapes = {planned.variant.label: planned.shape for planned in plans}
     scans = {table for shape in shapes.values() for table in shape.scans}
     sorts = {table for shape in shapes.values() for table in shape.sorts}
-    lines = {label: _text(shape.lines) for label, shape in shapes.items()}
-    return {
-        **({"plan": lines} if lines else {}),
-        **({"scans": ", ".join(sorted(scans))} if scans else {}),
-        **({"sorts": ", ".join(sorted(sorts))} if sorts else {}),
+    entry = {
+        "from": query.source.file,
+        "hash": hash_of(query),
+        "gives": query.rows.value,
+        "parameters": dict(sorted(_typed(found.parameters).items())),
+        "columns": _typed(found.columns),
+        "needs": query.source.needs,
+        "may_be_given": ", ".join(sorted(query.conditions)),
+        "orders": ", ".join(query.orders),
+        **_listed(footprint.own),
+        "by_foreign_key": _listed(footprint.by_foreign_key),
+        "plan": {label: _text(shape.lines) for label, shape in shapes.items()},
+        "scans": ", ".join(sorted(scans)),
+        "sorts": ", ".join(sorted(sorts)),
     }
+    return {name: value for name, value in entry.items() if value}
 
 
 def _text(lines: Sequence[str]) -> str | list[str]:
     """Return a plan; one line becomes a string, so that its diff is one line."""
-    return list(lines) if len(lines) > 1 else (*lines, "no table is read")[0]
+    return list(lines) if len(lines) > 1 else (*lines, _NO_TABLE)[0]
 
 
-def _listed(access: dict[str, Any]) -> dict[str, Any]:
+def _listed(access: Access) -> Lock:
     """Return each table's columns on one line, so that a diff has one line per table."""
     return {
         does: {table: ", ".join(columns) for table, columns in tables.items()}
         if isinstance(tables, dict)
         else ", ".join(tables)
-        for does, tables in access.items()
+        for does, tables in access.as_json().items()
+    }
+
+
+def access_of(entry: Lock) -> Access:
+    """Return what an entry has of reads and writes: of a query, or of its foreign keys."""
+    reads, inserts, updates = (
+        {table: frozenset(names_in(columns)) for table, columns in entry.get(does, {}).items()}
+        for does in ("reads", "inserts", "updates")
+    )
+    return Access(reads, inserts, updates, frozenset(names_in(entry.get("deletes", ""))))
+
+
+def names_in(listed: str) -> list[str]:
+    """Return the names that an entry lists on one line."""
+    return [name for name in listed.split(", ") if name]
+
+
+def plans_in(entry: Lock) -> dict[str, tuple[str, ...]]:
+    """Return the lines of each plan of an entry, by variant."""
+    return {
+        variant: (lines,) if isinstance(lines, str) else tuple(lines)
+        for variant, lines in entry.get("plan", {}).items()
     }
 
 
@@ -284,17 +298,6 @@ def _describe(query: Query, target: Target) -> Description:
         return target.asked.describe(as_written(query))
     except Refused as refused:
         raise query.fault(refused.what, "see: cardlink-db sql check") from None
-
-
-def _with_types(entry: Lock, found: Description) -> Lock:
-    head = {name: entry[name] for name in ("from", "hash", "gives")}
-    parameters, columns = _typed(found.parameters), _typed(found.columns)
-    return (
-        head
-        | ({"parameters": dict(sorted(parameters.items()))} if parameters else {})
-        | ({"columns": columns} if columns else {})
-        | entry
-    )
 
 
 def _typed(of: Iterable[Typed]) -> dict[str, str]:

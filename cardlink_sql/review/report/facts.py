@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy
 
@@ -13,7 +13,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query, Rows, load_internal, load_library
 from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.review.impact import STATEMENT, Impact, impacts
-from cardlink_sql.review.lock import Lock, hash_of, read_lock
+from cardlink_sql.review.lock import Lock, hash_of, names_in, plans_in, read_lock
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.report.schema import tables
 from cardlink_sql.review.senders import Sender, senders
@@ -24,8 +24,6 @@ from cardlink_sql.schema.ddl.model import Table
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.
 ResultShape = tuple[tuple[Dialect, ...], tuple[tuple[str, tuple[str, ...]], ...]]
-
-_HEAVY: Final = ("scans", "sorts")
 
 
 @dataclass(frozen=True)
@@ -281,9 +279,13 @@ def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
 
 def _locked(entry: Lock, query: Query) -> Locked:
     plans = defaultdict(list)
-    for label, lines in entry.get("plan", {}).items():
-        plans[(lines,) if isinstance(lines, str) else tuple(lines)].append(label)
-    is_current = entry.get("hash") == hash_of(query)
-    scans, sorts = (tuple(entry[does].split(", ")) if does in entry else () for does in _HEAVY)
-    parameters, columns = entry.get("parameters", {}), entry.get("columns", {})
-    return Locked(parameters, columns, plans, is_current, scans, sorts)
+    for label, lines in plans_in(entry).items():
+        plans[lines].append(label)
+    return Locked(
+        parameters=entry.get("parameters", {}),
+        columns=entry.get("columns", {}),
+        plans=plans,
+        is_current=entry.get("hash") == hash_of(query),
+        scans=tuple(names_in(entry.get("scans", ""))),
+        sorts=tuple(names_in(entry.get("sorts", ""))),
+    )

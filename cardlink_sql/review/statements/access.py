@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Final
+from typing import Any, Final
 
 Columns = Mapping[str, frozenset[str]]
+
+# The effects on columns, as the attributes of an access.
+_ON_COLUMNS: Final = ("reads", "inserts", "updates")
 
 
 @dataclass(frozen=True)
@@ -31,40 +34,27 @@ class Access:
         return sorted({*self.inserts, *self.updates, *self.deletes})
 
     def __or__(self, other: "Access") -> "Access":
-        return Access(
-            _merged(self.reads, other.reads),
-            _merged(self.inserts, other.inserts),
-            _merged(self.updates, other.updates),
-            self.deletes | other.deletes,
+        reads, inserts, updates = (
+            _merged(getattr(self, does), getattr(other, does)) for does in _ON_COLUMNS
         )
-
-    def __bool__(self) -> bool:
-        return bool(self.reads or self.inserts or self.updates or self.deletes)
+        return Access(reads, inserts, updates, self.deletes | other.deletes)
 
     def effects(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         """Yield each effect (``reads``, ``inserts``, …), its table and its columns."""
-        for does, columns in (
-            ("reads", self.reads),
-            ("inserts", self.inserts),
-            ("updates", self.updates),
-        ):
-            for table in columns:
-                yield does, table, tuple(sorted(columns[table]))
+        for does in _ON_COLUMNS:
+            for table, columns in getattr(self, does).items():
+                yield does, table, tuple(sorted(columns))
         for table in self.deletes:
             yield "deletes", table, ()
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """Return the columns as sorted JSON values, without empty entries."""
-        listed = {
-            kind: {table: sorted(columns[table]) for table in sorted(columns)}
-            for kind, columns in (
-                ("reads", self.reads),
-                ("inserts", self.inserts),
-                ("updates", self.updates),
-            )
-            if columns
+        listed: dict[str, Any] = {
+            does: {table: sorted(columns) for table, columns in sorted(getattr(self, does).items())}
+            for does in _ON_COLUMNS
         }
-        return {**listed, **({"deletes": sorted(self.deletes)} if self.deletes else {})}
+        listed["deletes"] = sorted(self.deletes)
+        return {does: tables for does, tables in listed.items() if tables}
 
 
 NOTHING: Final = Access()
