@@ -63,14 +63,51 @@ def grants(role: Role, dialect: Dialect, user: str, database: str) -> list[Grant
     """
     if dialect is Dialect.SQLITE:
         return []
-    writer = _PostgreSQL(user) if dialect is Dialect.POSTGRESQL else _MySQL(user, database)
+    if dialect is Dialect.POSTGRESQL:
+        return _postgresql_grants(role, user)
+    return _mysql_grants(role, user, database)
+
+
+def _postgresql_grants(role: Role, user: str) -> list[Grant]:
+    """Return the grants in PostgreSQL's syntax, on the schema ``public``."""
+    _check_name(user)
+    to = user if _PLAIN_NAME.match(user) else '"{}"'.format(user.replace('"', '""'))
     if role is Role.DBA:
-        return writer.migrates()
+        why = (
+            "to migrate; the role that ran init owns the tables. "
+            f"If another did, make it the owner of each: ALTER TABLE devices OWNER TO {to};"
+        )
+        return [_grant("schema public", {"USAGE": [], "CREATE": []}, why, "SCHEMA public", to)]
+    made = [_grant("schema public", {"USAGE": []}, "to reach the tables", "SCHEMA public", to)]
+    for name, needs in _needs(role, Dialect.POSTGRESQL).items():
+        place = f"SEQUENCE {name}" if name.endswith(_SEQUENCE) else name
+        made.append(_grant(name, needs, _why(name, needs), place, to))
+    return made
+
+
+def _mysql_grants(role: Role, user: str, database: str) -> list[Grant]:
+    """Return the grants in the syntax of MySQL and MariaDB."""
+    name, _, host = user.rpartition("@") if "@" in user else (user, "", "%")
+    for part in (name, host, database):
+        _check_name(part)
+    to, quoted = f"'{_escaped(name)}'@'{_escaped(host)}'", f"`{database.replace('`', '``')}`"
+    if role is Role.DBA:
+        rights = {right: list[str]() for right in mysql_rights()}
+        return [_grant("database", rights, "to migrate", f"{escaped_pattern(quoted)}.*", to)]
+    return [
+        _grant(table, needs, _why(table, needs), f"{quoted}.`{table}`", to)
+        for table, needs in _needs(role, Dialect.MYSQL).items()
+    ]
+
+
+def _needs(role: Role, dialect: Dialect) -> dict[str, dict[str, list[str]]]:
+    """Return the rights on each table, also those that no query needs."""
     needs = required_rights(role, dialect)
-    needs |= {table: {"SELECT": list[str]()} for table in BOOKKEEPING_TABLES}
+    further = list(BOOKKEEPING_TABLES)
     if role is Role.READER:
-        needs |= {name: {"SELECT": list[str]()} for name in _sequences(dialect)}
-    return [*writer.first(), *(writer.on(name, rights) for name, rights in needs.items())]
+        known = required_rights(Role.APP, dialect)
+        further += [name for name in known if name.endswith(_SEQUENCE)]
+    return needs | {name: {"SELECT": []} for name in further}
 
 
 def required_rights(
@@ -104,10 +141,6 @@ def required_rights(
     }
 
 
-def _sequences(dialect: Dialect) -> list[str]:
-    return [name for name in required_rights(Role.APP, dialect) if name.endswith(_SEQUENCE)]
-
-
 def _also(own: Access, dialect: Dialect) -> Access:
     if dialect is Dialect.POSTGRESQL:
         return NOTHING
@@ -116,57 +149,8 @@ def _also(own: Access, dialect: Dialect) -> Access:
     return Access(reads=dict.fromkeys(upserted, frozenset()))
 
 
-class _PostgreSQL:
-    """The grants in PostgreSQL's syntax, on the schema ``public``."""
-
-    def __init__(self, user: str) -> None:
-        _check_name(user)
-        self._user = user if _PLAIN_NAME.match(user) else '"{}"'.format(user.replace('"', '""'))
-
-    def first(self) -> list[Grant]:
-        statement = f"GRANT USAGE ON SCHEMA public TO {self._user};"
-        return [Grant("schema public", {"USAGE": []}, "to reach the tables", statement)]
-
-    def on(self, name: str, needs: dict[str, list[str]]) -> Grant:
-        what = "SEQUENCE " if name.endswith(_SEQUENCE) else ""
-        statement = f"GRANT {', '.join(needs)} ON {what}{name} TO {self._user};"
-        return Grant(name, needs, _why(name, needs), statement)
-
-    def migrates(self) -> list[Grant]:
-        rights = ("USAGE", "CREATE")
-        statement = f"GRANT {', '.join(rights)} ON SCHEMA public TO {self._user};"
-        needs = {right: list[str]() for right in rights}
-        why = (
-            "to migrate; the role that ran init owns the tables. "
-            f"If another did, make it the owner of each: ALTER TABLE devices OWNER TO {self._user};"
-        )
-        return [Grant("schema public", needs, why, statement)]
-
-
-class _MySQL:
-    """The grants in the syntax of MySQL and MariaDB."""
-
-    def __init__(self, user: str, database: str) -> None:
-        name, _, host = user.rpartition("@") if "@" in user else (user, "", "%")
-        for part in (name, host, database):
-            _check_name(part)
-        self._user = f"'{_escaped(name)}'@'{_escaped(host)}'"
-        self._database = f"`{database.replace('`', '``')}`"
-
-    def first(self) -> list[Grant]:
-        return []
-
-    def on(self, name: str, needs: dict[str, list[str]]) -> Grant:
-        rights = ", ".join(needs)
-        statement = f"GRANT {rights} ON {self._database}.`{name}` TO {self._user};"
-        return Grant(name, needs, _why(name, needs), statement)
-
-    def migrates(self) -> list[Grant]:
-        rights = mysql_rights()
-        database = escaped_pattern(self._database)
-        statement = f"GRANT {', '.join(rights)} ON {database}.* TO {self._user};"
-        needs = {right: list[str]() for right in rights}
-        return [Grant("database", needs, "to migrate", statement)]
+def _grant(on: str, needs: dict[str, list[str]], why: str | None, place: str, to: str) -> Grant:
+    return Grant(on, needs, why, f"GRANT {', '.join(needs)} ON {place} TO {to};")
 
 
 def _why(name: str, needs: dict[str, list[str]]) -> str | None:
