@@ -30,7 +30,7 @@ from cardlink_sql.model.status_words import describe
 from cardlink_sql.operations.retention import count_old, purge
 from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.databases.samples import kinds_of
-from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.variants import Variant, sent_variants
 from cardlink_sql.transfer.exchange import Selection, export
 from cardlink_sql.unit_of_work import UnitOfWork

@@ -42,7 +42,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import tables
 from cardlink_sql.queries import resources
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.review.databases.seeding import seed
+from cardlink_sql.review.databases.target import seed
 from cardlink_sql.review.grants import Role
 from cardlink_sql.transfer.backup import restore_backup
 from cardlink_sql.transfer.exchange import keys

@@ -13,7 +13,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.parser import parse
-from cardlink_sql.review.databases import dataset, seeding
+from cardlink_sql.review.databases import dataset, target
 from tests.conftest import Run
 from tests.mutations import Mutation, mutated
 
@@ -100,7 +100,7 @@ def test_check_on_a_scratch_database_judges_the_plans_on_a_data_set(
     empty_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A small part of it, to be quick: what it finds is no matter here.
-    monkeypatch.setattr(seeding, "rows", lambda *table: islice(dataset.rows(*table), 400))
+    monkeypatch.setattr(target, "rows", lambda *table: islice(dataset.rows(*table), 400))
     dialect = DatabaseConfig(empty_url).dialect
     done = run("sql", "check", "--json", "--dialect", dialect, "-d", empty_url)
     report = json.loads(done.stdout)

@@ -11,7 +11,7 @@ import pytest
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import load_library
-from cardlink_sql.review.compatibility import compatible
+from cardlink_sql.review.check import compatible
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.release import find_release
 from tests.conftest import Run, on_sqlite

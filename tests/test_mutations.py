@@ -25,7 +25,7 @@ from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review.answers import Respondent, answers_of, compare_answers, respondent
 from cardlink_sql.review.consistency import check_answers
-from cardlink_sql.review.databases.seeding import seeded_database
+from cardlink_sql.review.databases.target import seeded_database
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import read_lock
 from cardlink_sql.review.migrations.lint import lint

@@ -28,7 +28,7 @@ from cardlink_sql.review.report.facts import Facts, QueryFacts, query_facts
 from cardlink_sql.review.report.folder import MANIFEST
 from cardlink_sql.review.report.pages import make_environment
 from cardlink_sql.review.statements.footprint import footprints
-from cardlink_sql.review.statements.query_text import query_text
+from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.migrator.files import read_migrations
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of

@@ -15,7 +15,7 @@ from cardlink_sql.queries import Library, load_library
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
 from cardlink_sql.review import lock as lock_module
-from cardlink_sql.review.databases import dataset, seeding
+from cardlink_sql.review.databases import dataset, target
 from cardlink_sql.review.lock import check_lock, check_reasons, read_lock, write_lock
 from cardlink_sql.review.plans import Planned, plans_of
 from tests.conftest import Run
@@ -194,5 +194,5 @@ def test_sql_lock_writes_what_it_can_and_names_what_is_left(
     for dialect in (MYSQL, POSTGRESQL):
         write_lock(tmp_path / "sql/lock", dialect, locks[dialect])
     # The plans are those of the first time, so a part of the data set does.
-    monkeypatch.setattr(seeding, "rows", lambda *table: islice(dataset.rows(*table), 500))
+    monkeypatch.setattr(target, "rows", lambda *table: islice(dataset.rows(*table), 500))
     assert run("sql", "lock").returncode == 0

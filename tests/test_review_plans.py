@@ -24,9 +24,8 @@ from cardlink_sql.review.databases import dataset
 from cardlink_sql.review.databases.postgresql import read_postgresql_plan
 from cardlink_sql.review.databases.samples import placeholders
 from cardlink_sql.review.databases.scratch import scratch_database
-from cardlink_sql.review.databases.seeding import gather_statistics
 from cardlink_sql.review.databases.sqlite import read_sqlite_plan
-from cardlink_sql.review.databases.target import live, scratch
+from cardlink_sql.review.databases.target import gather_statistics, live, scratch
 from cardlink_sql.review.lock import make_lock, read_lock
 from cardlink_sql.review.plans import check_plans, judge, planner, planner_version, plans_of
 from cardlink_sql.review.statements.variants import as_written

@@ -11,7 +11,7 @@ from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.parser import parse
 from cardlink_sql.queries.query import MAX_LIST, Query, Rows, title_in
 from cardlink_sql.queries.resources import warn_skipped
-from cardlink_sql.review.statements.query_text import query_text
+from cardlink_sql.review.statements.variants import query_text
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 

@@ -90,7 +90,7 @@ def compatible(
     Example: cardlink-db schema compatible cardlink_sql-0.1.0-py3-none-any.whl
     """
     # These need the extra "review"; lint and dump do not.
-    from cardlink_sql.review.compatibility import compatible as check_release
+    from cardlink_sql.review.check import compatible as check_release
     from cardlink_sql.review.databases.target import scratch
     from cardlink_sql.review.release import find_release
 

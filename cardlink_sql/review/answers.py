@@ -27,10 +27,9 @@ from cardlink_sql.review.databases.edge_rows import insert_edge_rows
 from cardlink_sql.review.databases.samples import kinds_of
 from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.findings import Finding, fault_of
-from cardlink_sql.review.statements.expected import expected_fields
+from cardlink_sql.review.statements.expected import ValueKind, expected_fields
 from cardlink_sql.review.statements.footprint import WRITING
 from cardlink_sql.review.statements.statement import ParsedStatement
-from cardlink_sql.review.statements.value_kinds import ValueKind
 from cardlink_sql.review.statements.variants import as_written
 from cardlink_sql.schema.migrator import driver
 

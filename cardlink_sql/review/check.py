@@ -1,7 +1,7 @@
 """Checks of the queries against a database, and of their columns against the records."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,10 +13,17 @@ from cardlink_sql.errors import QueryError
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
 from cardlink_sql.review.findings import Finding, fault_of, nearest
-from cardlink_sql.review.statements.expected import Field, expected_fields, gateway_classes, kind_of
+from cardlink_sql.review.statements.expected import (
+    Field,
+    ValueKind,
+    expected_fields,
+    gateway_classes,
+    kind_of,
+)
 from cardlink_sql.review.statements.statement import ParsedStatement
-from cardlink_sql.review.statements.value_kinds import ValueKind
 from cardlink_sql.review.statements.variants import Variant, as_written, variants
+
+_KEEP = "keep what they use until none of them runs: drop it one release later"
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,28 @@ def check_queries(
         if against_records and not refused:
             faults += _described(query, asked)
     return CheckResult(_count(library, queries), count, faults, notes)
+
+
+def compatible(library: Library, asked: ReviewBackend, release: str) -> CheckResult:
+    """Prepare each query of another release, in each variant, on the schema of this one.
+
+    During a rolling upgrade, servers of the last release keep running after the migrations, so
+    their queries must still be valid; a column that one of them names can be dropped only one
+    release later.
+
+    Args:
+        library: the queries of the other release.
+        asked: a database with this release's schema.
+        release: the other release's name in the faults.
+    """
+    checked = check_queries(library, asked, against_records=False)
+    return replace(
+        checked,
+        faults=[
+            replace(fault, check="compatible", where=f"{release}/{fault.where}", remedy=_KEEP)
+            for fault in checked.faults
+        ],
+    )
 
 
 def _to_prepare(library: Library, asked: ReviewBackend) -> tuple[list[Query], list[str]]:

@@ -23,8 +23,7 @@ from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprints
-from cardlink_sql.review.statements.query_text import query_text
-from cardlink_sql.review.statements.variants import as_written
+from cardlink_sql.review.statements.variants import as_written, query_text
 from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
 
 Lock = dict[str, Any]

@@ -21,8 +21,7 @@ from cardlink_sql.queries import load_library
 from cardlink_sql.review.check import check_queries
 from cardlink_sql.review.consistency import judge_answers
 from cardlink_sql.review.databases.samples import forget_lock
-from cardlink_sql.review.databases.seeding import FILLING, seeded_database
-from cardlink_sql.review.databases.target import Target, live, scratch
+from cardlink_sql.review.databases.target import FILLING, Target, live, scratch, seeded_database
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.indexes import check_indexes
 from cardlink_sql.review.lock import (

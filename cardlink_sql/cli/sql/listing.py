@@ -17,7 +17,7 @@ from cardlink_sql.queries import Library, Query, load_internal, load_library
 from cardlink_sql.review.impact import Impact, find_query, impact as find_impact
 from cardlink_sql.review.senders import internal_senders, senders
 from cardlink_sql.review.statements.footprint import footprints
-from cardlink_sql.review.statements.query_text import query_text
+from cardlink_sql.review.statements.variants import query_text
 
 # The reasons in the header of a query.
 _REASONS: Final = ("differs", "only", "needs", "allow_scan")

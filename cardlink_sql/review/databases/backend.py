@@ -19,7 +19,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases.shapes import PlanShape
-from cardlink_sql.review.statements.value_kinds import ValueKind
+from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.variants import Variant
 from cardlink_sql.schema.migrator import driver
 

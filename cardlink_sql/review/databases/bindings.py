@@ -11,8 +11,8 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases.edge_rows import EDGE_ROWS, MOMENTS, Row
 from cardlink_sql.review.databases.samples import kinds_of
+from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.statement import ParsedStatement
-from cardlink_sql.review.statements.value_kinds import ValueKind
 from cardlink_sql.review.statements.variants import as_written
 
 ALL: Final = 1_000

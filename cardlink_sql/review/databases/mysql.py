@@ -16,8 +16,8 @@ from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
 from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Sent, Typed
 from cardlink_sql.review.databases.shapes import PlanShape, is_small, largest
+from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.statement import ParsedStatement
-from cardlink_sql.review.statements.value_kinds import ValueKind
 from cardlink_sql.review.statements.variants import Variant
 
 Row = dict[str, Any]

@@ -26,7 +26,7 @@ from cardlink_sql.review.databases.shapes import (
     largest,
     sets_rows_apart,
 )
-from cardlink_sql.review.statements.value_kinds import POSTGRESQL_KINDS, ValueKind
+from cardlink_sql.review.statements.expected import POSTGRESQL_KINDS, ValueKind
 from cardlink_sql.review.statements.variants import Variant
 
 Node = dict[str, Any]

@@ -14,9 +14,8 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases import dataset
 from cardlink_sql.review.lock import read_lock
-from cardlink_sql.review.statements.expected import kind_of
+from cardlink_sql.review.statements.expected import POSTGRESQL_KINDS, ValueKind, kind_of
 from cardlink_sql.review.statements.statement import ParsedStatement
-from cardlink_sql.review.statements.value_kinds import POSTGRESQL_KINDS, ValueKind
 from cardlink_sql.review.statements.variants import as_written
 
 Values = dict[str, Any]

@@ -3,18 +3,38 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Engine
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.databases.backend import ReviewBackend, review_backend
+from cardlink_sql.review.databases.backend import (
+    ReviewBackend,
+    review_backend,
+    review_backend_class,
+)
+from cardlink_sql.review.databases.dataset import SIZES, rows
 from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.migrations.schema_dump import place_in_schema
 from cardlink_sql.schema.drift import differences
+
+_INSERTS: Final = {
+    "devices": ("exchange", "insert_devices"),
+    "card_profiles": ("exchange", "insert_cards"),
+    "ota_sessions": ("exchange", "insert_sessions"),
+    "comm_logs": ("logs", "add_log_batch"),
+    "test_results": ("exchange", "insert_tests"),
+    "settings": ("exchange", "insert_settings"),
+    "event_outbox": ("outbox", "add"),
+}
+
+# The queries that fill the database, by title.
+FILLING: Final = frozenset(".".join(query) for query in _INSERTS.values())
 
 
 @dataclass(frozen=True)
@@ -111,3 +131,61 @@ def _differences(engine: Engine, dialect: Dialect) -> list[Finding]:
         Finding("schema", place_in_schema(dialect, sentence), None, dialect, sentence, remedy)
         for sentence in differences(engine)
     ]
+
+
+@contextmanager
+def seeded_database(
+    dialect: Dialect, server: DatabaseConfig | None = None
+) -> Iterator[DatabaseManager]:
+    """Yield a scratch database with the data set and fresh statistics, dropped at the end.
+
+    Args:
+        dialect: SQLite's is in memory.
+        server: the server on which to create it, next to the configured database.
+
+    Raises:
+        DatabaseError: the user may not create a database.
+        ConnectionError: no connection.
+    """
+    if dialect is Dialect.SQLITE or server is None:
+        server = DatabaseConfig("sqlite:///:memory:")
+    with scratch_database(server) as manager:
+        manager.create_tables()
+        seed(manager)
+        yield manager
+
+
+def seed(manager: DatabaseManager) -> None:
+    """Fill an empty, migrated database with the data set, and gather its statistics.
+
+    Raises:
+        DatabaseError: the database refuses a row.
+    """
+    with manager.transaction(read_only=False) as transaction:
+        for table, (gateway, name) in _INSERTS.items():
+            query = manager.library.query(gateway, name)
+            pick = query.as_written().pick
+            nothing = dict.fromkeys(query.required)  # for a new column that the data set lacks
+            filled = [pick({**nothing, **row}) for row in rows(table, manager.dialect)]
+            if table == "comm_logs" and manager.dialect is Dialect.POSTGRESQL:
+                transaction.copy(manager.library.query("logs", "copy_log_batch"), filled)
+            else:
+                transaction.batch(query, filled)
+        transaction.execute(manager.library.query("outbox", "set_publishing"), {"publishes": True})
+        transaction.commit()
+    gather_statistics(manager)
+
+
+def gather_statistics(manager: DatabaseManager) -> None:
+    """Have the database read every row of every table, for its planner."""
+    pooled = manager.take_connection()
+    statements = InternalStatements(manager.dialect, pooled.driver_connection)
+    try:
+        for name, is_of_table in review_backend_class(manager.dialect).gathers:
+            if is_of_table:
+                for table in SIZES:
+                    statements.rows(f"review.{name}", table=table)
+            else:
+                statements.rows(f"review.{name}")
+    finally:
+        pooled.close()

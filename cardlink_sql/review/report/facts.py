@@ -19,7 +19,7 @@ from cardlink_sql.review.report.schema import tables
 from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.review.statements.expected import gateway_classes
 from cardlink_sql.review.statements.footprint import Footprint, footprints
-from cardlink_sql.review.statements.query_text import query_text
+from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.ddl.model import Table
 
 # Some dialects, and for each column that a query returns its name and its type in each of them.

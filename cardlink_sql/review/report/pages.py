@@ -26,7 +26,7 @@ from cardlink_sql.review.report.schema import (
     migration_locks,
     references,
 )
-from cardlink_sql.review.statements.query_text import query_text
+from cardlink_sql.review.statements.variants import query_text
 
 _RETURNS: Final = {
     Rows.ONE: "one row or none",

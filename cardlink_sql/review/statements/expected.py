@@ -5,6 +5,7 @@ A gateway declares them: ``record`` for all its queries, ``gives`` for the excep
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
@@ -24,7 +25,6 @@ from cardlink_sql.model.json_value import JSONValue
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import Query, Rows
-from cardlink_sql.review.statements.value_kinds import ValueKind
 
 GATEWAYS: Final[tuple[type[Any], ...]] = (
     CardGateway,
@@ -38,6 +38,32 @@ GATEWAYS: Final[tuple[type[Any], ...]] = (
     StatisticsGateway,
     TestGateway,
 )
+
+
+class ValueKind(StrEnum):
+    """The kind of a value, whatever a backend calls its type."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    TIME = "time"
+    JSON = "json"
+    BYTES = "bytes"
+
+
+# By PostgreSQL's names of the types, which the lock has.
+POSTGRESQL_KINDS: Final = {
+    **dict.fromkeys(("text", "varchar", "bpchar", "name"), ValueKind.TEXT),
+    **dict.fromkeys(("int2", "int4", "int8"), ValueKind.INTEGER),
+    **dict.fromkeys(("float4", "float8"), ValueKind.FLOAT),
+    **dict.fromkeys(("json", "jsonb"), ValueKind.JSON),
+    "numeric": ValueKind.DECIMAL,
+    "bool": ValueKind.BOOLEAN,
+    "timestamptz": ValueKind.TIME,
+    "bytea": ValueKind.BYTES,
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A query rendered for a server: some optional lines, the server's placeholders, known places."""
+"""A query rendered for a server or for people: its lines, its placeholders, its places."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
-from cardlink_sql.queries.query import labelled, labelled_token
+from cardlink_sql.queries.query import Line, labelled, labelled_token
 
 Placeholder = Callable[[int], str]
 
@@ -135,3 +135,28 @@ def _with(
     query: Query, label: str, given: frozenset[str] = frozenset(), order: str | None = None
 ) -> Variant:
     return Variant(query, label, tuple(query.tokens(given, order)), given, order)
+
+
+def query_text(query: Query) -> str:
+    """Return the statement with every line and marker, ``:name`` parameters and a final ``;``."""
+    tokens = as_written(query).tokens
+    before_label = tokens[labelled_token(tokens)]
+    lines = []
+    for line in query.source.lines:
+        text = "".join(
+            f"{token.text} /* cardlink:{query.title} */" if token is before_label else token.text
+            for token in line.tokens
+        ).rstrip()
+        if any(token.kind not in BLANK for token in line.tokens):
+            lines.append((text, _marker(line)))
+    # If the last line is optional, the ; has its own line.
+    text, marker = lines[-1]
+    lines[-1:] = [(text, marker), (";", "")] if marker else [(f"{text};", "")]
+    width = max((len(text) for text, marker in lines if marker), default=0)
+    return "\n".join(f"{text.ljust(width)}  {marker}" if marker else text for text, marker in lines)
+
+
+def _marker(line: Line) -> str:
+    if line.when:
+        return f"-- when: {', '.join(sorted(line.when))}"
+    return f"-- order: {line.order}" if line.order else ""
