@@ -46,16 +46,15 @@ class Respondent:
     """Sends read queries to a database that holds the edge rows.
 
     Args:
-        dialect: the database's.
+        manager: the database's.
         cursor: of one of its connections, in autocommit.
-        errors: the driver's.
     """
 
-    def __init__(self, dialect: Dialect, cursor: Any, errors: Any) -> None:
+    def __init__(self, manager: DatabaseManager, cursor: Any) -> None:
         self._cursor = cursor
-        self._errors = errors
-        self._time = driver_time(dialect)
-        self._reads_documents = dialect is Dialect.POSTGRESQL
+        self._errors = manager.driver_errors
+        self._time = driver_time(manager.dialect)
+        self._reads_documents = manager.dialect is Dialect.POSTGRESQL
 
     def ask(self, query: Query, binding: Binding) -> Answer:
         """Return the rows, in the types of the records.
@@ -64,7 +63,10 @@ class Respondent:
             QueryError: the database refuses the statement.
         """
         facts = facts_of(query)
-        values = {n: self._bound(facts.kinds.get(n), v) for n, v in binding.values.items()}
+        values = {
+            name: self._time(value) if facts.kinds.get(name) is ValueKind.TIME else value
+            for name, value in binding.values.items()
+        }
         statement = query.statement(values, binding.order)
         try:
             self._cursor.execute(statement.sql, statement.pick(values))
@@ -79,9 +81,6 @@ class Respondent:
 
     def _document(self, value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) and not self._reads_documents else value
-
-    def _bound(self, kind: ValueKind | None, value: Any) -> Any:
-        return self._time(value) if kind is ValueKind.TIME else value
 
 
 @dataclass(frozen=True)
@@ -125,15 +124,8 @@ def respondent(server: DatabaseConfig | None = None) -> Iterator[Respondent]:
     with scratch_database(server or DatabaseConfig("sqlite:///:memory:")) as manager:
         manager.create_tables()
         insert_edge_rows(manager.engine)
-        with answering(manager) as asked:
-            yield asked
-
-
-@contextmanager
-def answering(manager: DatabaseManager) -> Iterator[Respondent]:
-    """Yield a respondent on a database that holds the edge rows."""
-    with closing(manager.take_connection()) as pooled, closing(pooled.cursor()) as cursor:
-        yield Respondent(manager.dialect, cursor, manager.driver_errors)
+        with closing(manager.take_connection()) as pooled, closing(pooled.cursor()) as cursor:
+            yield Respondent(manager, cursor)
 
 
 def answers_of(

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 
-from cardlink_sql.database.rows import JSON_TYPES
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries import Library, Query, Rows
@@ -223,28 +221,26 @@ def _check_null(
         yield "nullability", what, "remove None from the field's type"
 
 
-def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
-    """Return the kinds of columns that fill a field of this type; empty if any kind does."""
-    is_postgresql = dialect is Dialect.POSTGRESQL
-    if hint in JSON_TYPES:
-        # MariaDB's JSON is text with a CHECK.
-        return frozenset({ValueKind.JSON} if is_postgresql else {ValueKind.JSON, ValueKind.TEXT})
-    if not isinstance(hint, type):
-        return frozenset()
-    if issubclass(hint, bool):
-        return frozenset(
-            {ValueKind.BOOLEAN} if is_postgresql else {ValueKind.BOOLEAN, ValueKind.INTEGER}
-        )
-    if issubclass(hint, str | StrEnum):
-        return frozenset({ValueKind.TEXT})
-    if issubclass(hint, datetime):
-        return frozenset({ValueKind.TIME})
-    return _PLAIN.get(hint, frozenset())
-
-
-_PLAIN: Final = {
+# The kinds of columns that fill a field, by its type or the nearest that it derives from.
+_TAKEN: Final[dict[type[Any], frozenset[ValueKind]]] = {
+    dict: frozenset({ValueKind.JSON}),
+    list: frozenset({ValueKind.JSON}),
+    bool: frozenset({ValueKind.BOOLEAN}),
     int: frozenset({ValueKind.INTEGER}),
     float: frozenset({ValueKind.FLOAT, ValueKind.DECIMAL, ValueKind.INTEGER}),
     Decimal: frozenset({ValueKind.DECIMAL}),
+    str: frozenset({ValueKind.TEXT}),
     bytes: frozenset({ValueKind.BYTES}),
+    datetime: frozenset({ValueKind.TIME}),
 }
+# Types that only PostgreSQL has: MariaDB's JSON is text with a CHECK.
+_ELSEWHERE: Final = {ValueKind.JSON: ValueKind.TEXT, ValueKind.BOOLEAN: ValueKind.INTEGER}
+
+
+def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
+    """Return the kinds of columns that fill a field of this type; empty if any kind does."""
+    bases = getattr(hint, "__mro__", ())
+    kinds = next((_TAKEN[base] for base in bases if base in _TAKEN), frozenset[ValueKind]())
+    if dialect is Dialect.POSTGRESQL:
+        return kinds
+    return kinds | {_ELSEWHERE[kind] for kind in kinds & _ELSEWHERE.keys()}

@@ -1,6 +1,5 @@
 """The findings of a review."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -41,16 +40,11 @@ def fault_of(check: str, query: Query, what: str, remedy: str, where: str | None
 
 def nearest(name: str) -> str:
     """Return the remedy for a name that the database does not know."""
-    known = [*metadata.tables, *_columns(), *_indexes()]
+    tables = metadata.tables.values()
+    columns = dict.fromkeys(column.name for table in tables for column in table.columns)
+    indexes = (str(index.name) for table in tables for index in table.indexes)
+    known = [*metadata.tables, *columns, *indexes]
     near = get_close_matches(name.rpartition(".")[2].strip("\"'`"), known, n=3, cutoff=0.6)
     if near:
         return f"near: {', '.join(dict.fromkeys(near))}"
     return "correct the name here, or change the schema by a migration"
-
-
-def _columns() -> Iterable[str]:
-    return dict.fromkeys(c.name for table in metadata.tables.values() for c in table.columns)
-
-
-def _indexes() -> Iterable[str]:
-    return [str(i.name) for table in metadata.tables.values() for i in table.indexes]

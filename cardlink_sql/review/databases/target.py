@@ -12,11 +12,7 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError, DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.review.databases.backend import (
-    ReviewBackend,
-    review_backend,
-    review_backend_class,
-)
+from cardlink_sql.review.databases.backend import ReviewBackend, asking, review_backend_class
 from cardlink_sql.review.databases.dataset import SIZES, rows
 from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.findings import Finding
@@ -72,8 +68,7 @@ def live(config: DatabaseConfig) -> Iterator[Target]:
     # In a read-only session, MySQL refuses even to PREPARE a statement that writes.
     with DatabaseManager(config, read_only=not config.is_mysql) as manager:
         faults = [*_migration_faults(manager), *_differences(manager.engine, config.dialect)]
-        with closing(manager.take_connection()) as pooled:
-            asked = review_backend(config.dialect, pooled.driver_connection)
+        with asking(manager) as asked:
             yield Target(config.dialect, config.safe_url, asked, faults)
 
 
@@ -104,25 +99,20 @@ def scratch(dialect: Dialect, server: DatabaseConfig | None = None) -> Iterator[
             return
         manager.create_tables()
         faults = _differences(manager.engine, dialect)
-        pooled = stack.enter_context(closing(manager.take_connection()))
-        asked = review_backend(dialect, pooled.driver_connection)
         place = "in memory" if server.is_memory else f"on {server.safe_url}"
-        name = f"a scratch database {place}"
-        yield Target(dialect, name, asked, faults, is_scratch=True)
+        asked = stack.enter_context(asking(manager))
+        yield Target(dialect, f"a scratch database {place}", asked, faults, is_scratch=True)
 
 
 def _migration_faults(manager: DatabaseManager) -> Iterator[Finding]:
     status, dialect = manager.migrator.status(), manager.dialect
-    where = f"migrations/{dialect}"
-    for name in status.pending:
-        what = f"the migration {name} is not applied to {manager.config.safe_url}"
-        yield Finding("migrations", where, None, dialect, what, "run: cardlink-db migrate")
-    for sentence in status.drift:
-        remedy = "see: cardlink-db status"
-        yield Finding("migrations", where, None, dialect, sentence, remedy)
+    migrate, url = "run: cardlink-db migrate", manager.config.safe_url
+    said = [(f"the migration {one} is not applied to {url}", migrate) for one in status.pending]
+    said += [(sentence, "see: cardlink-db status") for sentence in status.drift]
     if status.unfinished is not None:
-        what = f"a migration is half applied: {status.unfinished}"
-        yield Finding("migrations", where, None, dialect, what, "run: cardlink-db migrate")
+        said.append((f"a migration is half applied: {status.unfinished}", migrate))
+    for what, remedy in said:
+        yield Finding("migrations", f"migrations/{dialect}", None, dialect, what, remedy)
 
 
 def _differences(engine: Engine, dialect: Dialect) -> list[Finding]:
@@ -178,14 +168,8 @@ def seed(manager: DatabaseManager) -> None:
 
 def gather_statistics(manager: DatabaseManager) -> None:
     """Have the database read every row of every table, for its planner."""
-    pooled = manager.take_connection()
-    statements = InternalStatements(manager.dialect, pooled.driver_connection)
-    try:
+    with closing(manager.take_connection()) as pooled:
+        statements = InternalStatements(manager.dialect, pooled.driver_connection)
         for name, is_of_table in review_backend_class(manager.dialect).gathers:
-            if is_of_table:
-                for table in SIZES:
-                    statements.rows(f"review.{name}", table=table)
-            else:
-                statements.rows(f"review.{name}")
-    finally:
-        pooled.close()
+            for given in [{"table": table} for table in SIZES] if is_of_table else [{}]:
+                statements.rows(f"review.{name}", **given)
