@@ -11,6 +11,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.statements.footprint import Footprint, footprints
+from cardlink_sql.review.statements.forms import forms_of
 
 STATEMENT: Final = "statement"
 
@@ -98,12 +99,10 @@ def find_query(title: str) -> list[Query]:
     Raises:
         ValidationError: no dialect has it; the error lists similar names.
     """
-    libraries = [{q.title: q for q in load_library(dialect).all()} for dialect in Dialect]
-    forms = [library[title] for library in libraries if title in library]
-    if not forms:
-        titles = sorted(set().union(*libraries))
-        raise ValidationError(f"there is no query {title!r}; {_near(title, titles)}")
-    return forms
+    forms = forms_of(map(load_library, Dialect))
+    if title not in forms:
+        raise ValidationError(f"there is no query {title!r}; {_near(title, sorted(forms))}")
+    return forms[title]
 
 
 def _near(name: str, names: list[str]) -> str:

@@ -23,6 +23,7 @@ from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.forms import by_text
 from cardlink_sql.review.statements.variants import as_written, query_text
 from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
 
@@ -154,14 +155,11 @@ def check_reasons(
     A shared form needs its reason if it does in any dialect, so it is checked only if the locks
     of all its dialects are up to date.
     """
-    forms: dict[str, list[tuple[Query, Lock]]] = {}
-    for library in libraries:
-        queries = (locks[library.dialect] or {"queries": {}})["queries"]
-        for query in library.all():
-            forms.setdefault(query.where, []).append((query, queries.get(query.title, {})))
+    known = {dialect: (lock or {"queries": {}})["queries"] for dialect, lock in locks.items()}
     return [
         fault
-        for shared in forms.values()
+        for forms in by_text(query for library in libraries for query in library.all())
+        for shared in [[(form, known[form.dialect].get(form.title, {})) for form in forms]]
         for fault in _check_reason(shared)
         if all(entry.get("hash") == hash_of(query) for query, entry in shared)
     ]

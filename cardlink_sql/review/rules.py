@@ -9,6 +9,7 @@ from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.findings import Finding, fault_of
+from cardlink_sql.review.statements.forms import forms_of
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import as_written, sent_variants
 
@@ -35,11 +36,9 @@ def check_files(libraries: Sequence[Library]) -> list[Finding]:
 
 def _check_dialects(libraries: Sequence[Library]) -> Iterator[Finding]:
     """Check that every dialect has every query, with the same parameters and columns."""
-    titles = sorted({query.title for library in libraries for query in library.all()})
-    of = {library.dialect: {q.title: q for q in library.all()} for library in libraries}
-    for title in titles:
-        forms = [queries[title] for queries in of.values() if title in queries]
-        missing = [dialect for dialect, queries in of.items() if title not in queries]
+    for _, forms in sorted(forms_of(libraries).items()):
+        having = {form.dialect for form in forms}
+        missing = [one.dialect for one in libraries if one.dialect not in having]
         for form in forms:
             if missing and not form.source.only:
                 what = f"there is no form of it for {' and '.join(missing)}"

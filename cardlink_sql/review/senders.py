@@ -16,6 +16,7 @@ from typing import Any
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_internal, load_library
 from cardlink_sql.review.statements.expected import gateway_classes
+from cardlink_sql.review.statements.forms import forms_of
 
 
 @dataclass(frozen=True, order=True)
@@ -64,9 +65,8 @@ def internal_senders() -> dict[str, tuple[str, ...]]:
     package = Path(__file__).parent.parent
     files = sorted(package.rglob("*.py"))
     texts = {f"{file.relative_to(package.parent)}": file.read_text("utf-8") for file in files}
-    titles = {query.title for dialect in Dialect for query in load_internal(dialect).all()}
     found = {}
-    for title in sorted(titles):
+    for title in sorted(forms_of(map(load_internal, Dialect))):
         file, _, name = title.partition(".")
         # Some put the name in after the dot, and have it next to them.
         put_in = _containing(rf'f"{file}\.\{{', texts)

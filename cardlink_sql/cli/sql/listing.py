@@ -1,7 +1,5 @@
 """``cardlink-db sql list``, ``show`` and ``impact``: what there is, and what it touches."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -13,10 +11,12 @@ from cardlink_sql.cli.shared.options import AsJson, argument
 from cardlink_sql.cli.shared.rows import Column, listing, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.queries import Library, Query, load_internal, load_library
+from cardlink_sql.queries import Query, load_internal, load_library
 from cardlink_sql.review.impact import Impact, find_query, impact as find_impact
 from cardlink_sql.review.senders import internal_senders, senders
+from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.forms import by_text, forms_of
 from cardlink_sql.review.statements.variants import query_text
 
 # The reasons in the header of a query.
@@ -53,7 +53,7 @@ def list_queries(
     if everything or internal:
         _list_with_senders(as_json=as_json, only_internal=internal)
         return
-    queries = _queries()
+    queries = forms_of(map(load_library, Dialect))
     gateways = sorted({title.partition(".")[0] for title in queries})
     with argument("--gateway"):
         if gateway is not None and gateway not in gateways:
@@ -90,7 +90,7 @@ def _list_with_senders(*, as_json: bool, only_internal: bool) -> None:
             "doc": " ".join(forms[0].source.doc.split()),
             "files": list(dict.fromkeys(form.where for form in forms)),
         }
-        for title, forms in sorted(_by_title(libraries).items())
+        for title, forms in sorted(forms_of(libraries).items())
     ]
     if as_json:
         print_json(listed)
@@ -134,11 +134,11 @@ def show(
         forms = [f for f in find_query(name) if dialect in (None, f.dialect)]
         if not forms:
             raise ValidationError(f"{name} is not a query of {dialect}")
-    shown = [_shown(same) for same in _same_text(forms).values()]
+    same = by_text(forms)
     if as_json:
-        print_json(shown)
+        print_json(list(map(_shown, same)))
     else:
-        typer.echo("\n\n".join(map(_commented, shown)))
+        typer.echo("\n\n".join(map(_commented, same)))
 
 
 def impact(
@@ -190,19 +190,6 @@ def _of(dialects: tuple[Dialect, ...]) -> str | None:
     return None if len(dialects) == len(Dialect) else ", ".join(dialects)
 
 
-def _queries() -> dict[str, list[Query]]:
-    """The forms of each query, by title."""
-    return _by_title(load_library(dialect) for dialect in Dialect)
-
-
-def _by_title(libraries: Iterable[Library]) -> dict[str, list[Query]]:
-    queries = defaultdict[str, list[Query]](list)
-    for library in libraries:
-        for query in library.all():
-            queries[query.title].append(query)
-    return queries
-
-
 def _described(forms: list[Query]) -> dict[str, Any]:
     first = forms[0]
     access = [footprints(form.dialect)[form.title].own for form in forms]
@@ -229,14 +216,6 @@ def _takes(described: dict[str, Any]) -> list[str]:
     return [*described["parameters"], *(f"[{name}]" for name in described["optional"])]
 
 
-def _same_text(forms: list[Query]) -> dict[str, list[Query]]:
-    """The forms by their place: dialects that share one are listed together."""
-    same = defaultdict(list)
-    for form in forms:
-        same[form.where].append(form)
-    return same
-
-
 def _shown(forms: list[Query]) -> dict[str, Any]:
     first = forms[0]
     footprint = footprints(first.dialect)[first.title]
@@ -259,25 +238,23 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
     }
 
 
-def _commented(shown: dict[str, Any]) -> str:
+def _commented(forms: list[Query]) -> str:
+    shown, footprint = _shown(forms), footprints(forms[0].dialect)[forms[0].title]
     about = [
         f"{shown['name']} :{shown['rows']}",
         *shown["documentation"].splitlines(),
         *(f"{word.replace('_', '-')}: {shown[word]}" for word in _REASONS if shown[word]),
         f"for {', '.join(shown['dialects'])}, from {shown['place']}",
         f"takes: {', '.join(_takes(shown)) or 'nothing'}",
-        *_sentences(shown["access"], ""),
-        *_sentences(shown["by_foreign_key"], "by foreign key: "),
+        *_sentences(footprint.own, ""),
+        *_sentences(footprint.by_foreign_key, "by foreign key: "),
     ]
     return "\n".join([*(f"-- {line}".rstrip() for line in about), shown["sql"]])
 
 
-def _sentences(access: dict[str, Any], by: str) -> list[str]:
+def _sentences(access: Access, by: str) -> list[str]:
     """Lines such as ``reads: ota_sessions (id, status)``."""
     return [
-        f"{by}{does}: {name}" + (f" ({', '.join(columns)})" if columns else "")
-        for does, tables in access.items()
-        for name, columns in (
-            tables.items() if isinstance(tables, dict) else ((name, []) for name in tables)
-        )
+        f"{by}{does}: {table}" + (f" ({', '.join(columns)})" if columns else "")
+        for does, table, columns in access.effects()
     ]

@@ -19,6 +19,7 @@ from cardlink_sql.review.report.schema import tables
 from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.review.statements.expected import gateway_classes
 from cardlink_sql.review.statements.footprint import Footprint, footprints
+from cardlink_sql.review.statements.forms import by_text, forms_of
 from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.ddl.model import Table
 
@@ -242,11 +243,8 @@ def gather() -> Facts:
 
 def internal_statements() -> dict[str, list[Query]]:
     """Return the forms of each statement of ``sql/internal``, by title; a shared one once."""
-    found: dict[str, dict[str, Query]] = {}
-    for dialect in Dialect:
-        for query in load_internal(dialect).all():
-            found.setdefault(query.title, {}).setdefault(query.where, query)
-    return {title: list(found[title].values()) for title in sorted(found)}
+    found = sorted(forms_of(map(load_internal, Dialect)).items())
+    return {title: [same[0] for same in by_text(forms)] for title, forms in found}
 
 
 def query_facts(
@@ -256,16 +254,14 @@ def query_facts(
     sent: tuple[Sender, ...],
 ) -> QueryFacts:
     """Return the facts of one query, from its form, footprint and lock in each dialect."""
-    shared = defaultdict(list)
-    for dialect, query in forms.items():
-        shared[query.where].append(dialect)
     locked = {
         dialect: _locked(entry, query)
         for dialect, query in forms.items()
         if (entry := locks.get(dialect, {}).get("queries", {}).get(query.title)) is not None
     }
     title = next(iter(forms.values())).title
-    made = tuple(Form(forms[dialects[0]], tuple(dialects)) for dialects in shared.values())
+    shared = by_text(forms.values())
+    made = tuple(Form(same[0], tuple(form.dialect for form in same)) for same in shared)
     return QueryFacts(made, tuple(impacts(title, seen)), locked, sent)
 
 

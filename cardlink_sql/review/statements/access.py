@@ -44,7 +44,7 @@ class Access:
         for does in _ON_COLUMNS:
             for table, columns in getattr(self, does).items():
                 yield does, table, tuple(sorted(columns))
-        for table in self.deletes:
+        for table in sorted(self.deletes):
             yield "deletes", table, ()
 
     def as_json(self) -> dict[str, Any]:
