@@ -5,7 +5,6 @@ times a microsecond apart and on both sides of midnight, the smallest numbers of
 """
 
 from datetime import UTC, datetime, timedelta
-from itertools import cycle
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -33,13 +32,6 @@ _WORDS: Final = ("9000", "6A82", "6110", "9240", "9210", "9F20", None)
 _DOCUMENTS: Final[tuple[Any, ...]] = ({"b": [1, None], "a": "É"}, None, [], "1.0", True)
 
 
-def insert_edge_rows(engine: Engine) -> None:
-    """Fill an empty, migrated database."""
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            connection.execute(table.insert(), EDGE_ROWS[table.name])
-
-
 def _written(number: int) -> Row:
     return {"created_at": _at(number // 2), "updated_at": _at(number // 2 + number % 2)}
 
@@ -52,8 +44,13 @@ def _pick(values: tuple[Any, ...], number: int) -> Any:
     return values[number % len(values)]
 
 
-def _devices() -> list[Row]:
-    return [
+def _session_id(number: int) -> str:
+    # In another order than the times, with prefixes of one letter that differ in case.
+    return f"{'aAbB0'[number % 5]}{number * 7 % 16:x}5d{number:032d}"
+
+
+EDGE_ROWS: Final[dict[str, list[Row]]] = {
+    "devices": [
         {
             "id": key,
             "name": _pick(TEXTS, number + 1),
@@ -71,11 +68,8 @@ def _devices() -> list[Row]:
             **_written(number),
         }
         for number, key in enumerate(_DEVICES)
-    ]
-
-
-def _cards() -> list[Row]:
-    return [
+    ],
+    "card_profiles": [
         {
             "iccid": key,
             "imsi": _pick((None, "262010000000001", "262010000000001"), number),
@@ -85,25 +79,12 @@ def _cards() -> list[Row]:
             "psk_key_encrypted": None if number % 3 == 1 else bytes([number]),
             "admin_url": _pick(("https://a", "https://A", None), number),
             "trigger_config": _pick(_DOCUMENTS, number),
-            "bip_config": None,
-            "security_domains": None,
             "notes": _pick(TEXTS, number + 2),
             **_written(number),
         }
         for number, key in enumerate(_ICCIDS)
-    ]
-
-
-def _session_id(number: int) -> str:
-    # In another order than the times, with prefixes of one letter that differ in case.
-    return f"{'aAbB0'[number % 5]}{number * 7 % 16:x}5d{number:032d}"
-
-
-_SESSIONS: Final = 20
-
-
-def _sessions() -> list[Row]:
-    return [
+    ],
+    "ota_sessions": [
         {
             "id": _session_id(number),
             "device_id": _pick((*_DEVICES[:2], None), number),
@@ -113,37 +94,31 @@ def _sessions() -> list[Row]:
             "started_at": None if number % 5 == 0 else _at(number // 2),
             "ended_at": None if number % 5 < 2 or number == 17 else _at(number // 2 + 1),
             "duration_ms": _pick((None, None, 0, 7, 7, 12, 8), number),
-            "tls_cipher_suite": None,
             "tls_psk_identity": _pick(TEXTS, number),
-            "error_code": None,
             "error_message": _pick(TEXTS, number),
             "metadata": _pick(_DOCUMENTS, number),
             **_written(number),
         }
-        for number in range(_SESSIONS)
-    ]
-
-
-def _logs() -> list[Row]:
-    words, sessions = cycle(_WORDS), cycle((0, 1, 1, 2, 3, 7, 7, 7, 12))
-    return [
+        for number in range(20)
+    ],
+    "comm_logs": [
         {
             "id": number,
-            "session_id": _session_id(next(sessions)),
+            "session_id": _session_id(_pick((0, 1, 1, 2, 3, 7, 7, 7, 12), number - 1)),
             "timestamp": _at(number * 5),
             "latency_ms": _pick((None, 0.0, 2.5, 2.5, 0.1, 7.25), number),
             "direction": "command" if number % 3 == 1 else "response",
             "raw_data": _pick(("00A40004026F07", "9000", "6A82", "80F28000024F00"), number),
             "decoded_data": _pick(TEXTS, number),
-            "status_word": None if number % 3 == 1 else next(words),
+            # Each answer has the next word, and every third entry is a command.
+            "status_word": None
+            if number % 3 == 1
+            else _pick(_WORDS, number - 1 - (number + 1) // 3),
             "status_message": _pick(TEXTS, number),
         }
         for number in range(1, 61)
-    ]
-
-
-def _results() -> list[Row]:
-    return [
+    ],
+    "test_results": [
         {
             "id": f"{'bBaA'[number % 4]}{number:035d}",
             "run_id": _pick(("r1", "r2", "R1"), number),
@@ -157,16 +132,12 @@ def _results() -> list[Row]:
             "status": _pick(_RESULTS, number // 2),
             "error_message": _pick(TEXTS, number),
             "assertions": _pick(_DOCUMENTS, number),
-            "metadata": None,
             "tries": _pick((1, 1, 0, 2, 1), number),
             **_written(number),
         }
         for number in range(48)
-    ]
-
-
-def _settings() -> list[Row]:
-    return [
+    ],
+    "settings": [
         {
             "key": key,
             "value": _pick(_DOCUMENTS, number),
@@ -175,11 +146,9 @@ def _settings() -> list[Row]:
             **_written(number),
         }
         for number, key in enumerate(("a.b", "A.b", "a.c", "z", "É"))
-    ]
-
-
-def _events() -> list[Row]:
-    return [
+    ],
+    "event_counter": [{"id": 1, "last_id": 5, "publishes": True}],
+    "event_outbox": [
         {
             "id": number,
             "origin": _session_id(number % 2),
@@ -191,16 +160,12 @@ def _events() -> list[Row]:
             "data": "{}",
         }
         for number in range(1, 6)
-    ]
-
-
-EDGE_ROWS: Final[dict[str, list[Row]]] = {
-    "devices": _devices(),
-    "card_profiles": _cards(),
-    "ota_sessions": _sessions(),
-    "comm_logs": _logs(),
-    "test_results": _results(),
-    "settings": _settings(),
-    "event_counter": [{"id": 1, "last_id": 5, "publishes": True}],
-    "event_outbox": _events(),
+    ],
 }
+
+
+def insert_edge_rows(engine: Engine) -> None:
+    """Fill an empty, migrated database."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(table.insert(), EDGE_ROWS[table.name])
