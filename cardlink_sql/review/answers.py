@@ -6,7 +6,7 @@ A query is sent with every value, combination of optional lines and order of
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,21 +128,11 @@ def respondent(server: DatabaseConfig | None = None) -> Iterator[Respondent]:
             yield Respondent(manager, cursor)
 
 
-def answers_of(
-    library: Library, asked: Respondent, refused: Collection[str] = ()
-) -> tuple[Answers, list[Finding]]:
-    """Return the answers of each read query, and a fault for each that is refused.
-
-    Args:
-        library: the queries.
-        asked: a database of their dialect with the edge rows.
-        refused: titles of queries that the database cannot prepare.
-    """
+def answers_of(library: Library, asked: Respondent) -> tuple[Answers, list[Finding]]:
+    """Return the answers of each read query, and a fault for each that is refused."""
     answers: dict[str, dict[str, Answer]] = {}
     faults = []
-    for query in library.all():
-        if query.title in refused or not is_compared(query):
-            continue
+    for query in filter(is_compared, library.all()):
         try:
             answers[query.title] = {str(one): asked.ask(query, one) for one in bindings(query)}
         except QueryError as error:
@@ -151,13 +141,7 @@ def answers_of(
 
 
 def compare_answers(library: Library, answers: Answers, others: Answers) -> list[Finding]:
-    """Return the queries that answer otherwise than the same query of SQLite.
-
-    Args:
-        library: the queries of the dialect.
-        answers: theirs.
-        others: those of SQLite.
-    """
+    """Return the queries that answer otherwise than ``others``, the same queries of SQLite."""
     faults = []
     for query in library.all():
         here, there = answers.get(query.title, {}), others.get(query.title, {})

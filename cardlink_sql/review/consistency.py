@@ -21,6 +21,7 @@ from cardlink_sql.review.answers import (
 )
 from cardlink_sql.review.databases.bindings import ALL, Binding, bindings, widest
 from cardlink_sql.review.findings import Finding, fault_of
+from cardlink_sql.review.statements.forms import without
 
 _PAIR: Final = "write the same conditions in both"
 
@@ -39,33 +40,24 @@ def judge_answers(
         DatabaseError: the user may not create a database.
         ConnectionError: no connection.
     """
-    library = load_library(Dialect.SQLITE)
+    library = without(load_library(Dialect.SQLITE), refused)
     with respondent() as asked:
-        reference, faults = answers_of(library, asked, refused)
-        faults += check_answers(library, asked, [*refused, *(str(one.query) for one in faults)])
+        reference, faults = answers_of(library, asked)
+        faults += check_answers(without(library, [one.query for one in faults]), asked)
     if dialect is Dialect.SQLITE:
         return faults
-    library = load_library(dialect)
+    library = without(load_library(dialect), refused)
     with respondent(server) as asked:
-        answers, others = answers_of(library, asked, refused)
+        answers, others = answers_of(library, asked)
     return [*faults, *others, *compare_answers(library, answers, reference)]
 
 
-def check_answers(
-    library: Library, asked: Respondent, refused: Collection[str] = ()
-) -> Iterator[Finding]:
-    """Yield the queries whose answers do not fit one another.
-
-    Args:
-        library: the queries.
-        asked: a database of their dialect with the edge rows.
-        refused: titles of queries that the database cannot prepare.
-    """
-    for query in library.all():
-        if query.title not in refused and is_compared(query):
-            yield from _check_count(query, library, asked)
-            for check in _CHECKS:
-                yield from check(query, asked)
+def check_answers(library: Library, asked: Respondent) -> Iterator[Finding]:
+    """Yield the queries whose answers do not fit one another."""
+    for query in filter(is_compared, library.all()):
+        yield from _check_count(query, library, asked)
+        for check in _CHECKS:
+            yield from check(query, asked)
 
 
 def _check_count(query: Query, library: Library, asked: Respondent) -> Iterator[Finding]:
@@ -79,12 +71,8 @@ def _check_count(query: Query, library: Library, asked: Respondent) -> Iterator[
             continue
         listed = own[name]
         if unknown := query.conditions - listed.conditions:
-            yield fault_of(
-                "answers",
-                query,
-                f"has lines that {listed.title} lacks: {', '.join(unknown)}",
-                _PAIR,
-            )
+            what = f"has lines that {listed.title} lacks: {', '.join(unknown)}"
+            yield fault_of("answers", query, what, _PAIR)
             return
         if of == "by" and (missing := listed.conditions - query.conditions):
             what = f"lacks lines that {listed.title} has: {', '.join(sorted(missing))}"
@@ -136,12 +124,8 @@ def _check_limit(query: Query, asked: Respondent) -> Iterator[Finding]:
     given = widest(query, {})
     few, every = (asked.ask(query, Binding({**given, "limit": n})) for n in (2, ALL))
     if few != every[:2]:
-        yield fault_of(
-            "answers",
-            query,
-            "with a limit of 2 it does not return the first 2 rows",
-            "end in LIMIT",
-        )
+        what = "with a limit of 2 it does not return the first 2 rows"
+        yield fault_of("answers", query, what, "end in LIMIT")
 
 
 def _check_orders(query: Query, asked: Respondent) -> Iterator[Finding]:
@@ -191,9 +175,8 @@ def _check_repeats(query: Query, asked: Respondent) -> Iterator[Finding]:
         return
     rows = asked.ask(query, Binding(widest(query, {})))
     if len({repr(row) for row in rows}) != len(rows):
-        yield fault_of(
-            "answers", query, "returns a row twice", "join by a key, or write DISTINCT or GROUP BY"
-        )
+        remedy = "join by a key, or write DISTINCT or GROUP BY"
+        yield fault_of("answers", query, "returns a row twice", remedy)
 
 
 _CHECKS: Final = (_check_pages, _check_limit, _check_orders, _check_filters, _check_repeats)

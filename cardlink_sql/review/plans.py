@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -92,17 +92,14 @@ def planner_version(manager: DatabaseManager) -> str:
     return ".".join(re.findall(r"\d+", version)[:parts])
 
 
-def check_plans(
-    library: Library, manager: DatabaseManager, refused: Collection[str] = ()
-) -> list[Finding]:
+def check_plans(library: Library, manager: DatabaseManager) -> list[Finding]:
     """Return the queries that read or sort a whole growing table without a stated reason.
 
     And those whose plan is another than in the lock, if that was written for this planner.
 
     Args:
-        library: the queries.
+        library: queries that the database can prepare.
         manager: of a database of their dialect with the data set in it.
-        refused: titles of queries that the database cannot prepare.
     """
     faults: list[Finding] = []
     lock = read_lock(manager.dialect)
@@ -110,8 +107,6 @@ def check_plans(
     locked = lock if is_alike else None
     with planner(manager) as asked:
         for query in library.all():
-            if query.title in refused:
-                continue
             try:
                 plans = _plans(query, asked)
                 found = list(judge(query, plans))

@@ -34,6 +34,7 @@ from cardlink_sql.review.lock import (
 )
 from cardlink_sql.review.plans import check_plans, planner_version, plans_of
 from cardlink_sql.review.rules import check_files
+from cardlink_sql.review.statements.forms import without
 
 _NOT_JUDGED: Final = "the plans were not judged"
 
@@ -190,7 +191,7 @@ def _judge_plans(
     if unfilled := sorted(refused & FILLING):
         return None, f"{_NOT_JUDGED}, for the data set needs {unfilled[0]}"
     with seeded_database(target.dialect, config) as filled:
-        return check_plans(load_library(target.dialect), filled, refused), None
+        return check_plans(without(load_library(target.dialect), refused), filled), None
 
 
 @contextmanager

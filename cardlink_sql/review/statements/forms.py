@@ -1,7 +1,7 @@
 """The forms of a query: one for each dialect that has it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cardlink_sql.queries import Library, Query
 
@@ -13,6 +13,15 @@ def forms_of(libraries: Iterable[Library]) -> dict[str, list[Query]]:
         for query in library.all():
             forms[query.title].append(query)
     return forms
+
+
+def without(library: Library, titles: Collection[str | None]) -> Library:
+    """Return a library without the queries of these titles."""
+    kept = defaultdict[str, dict[str, Query]](dict)
+    for query in library.all():
+        if query.title not in titles:
+            kept[query.source.gateway][query.source.name] = query
+    return Library(library.dialect, kept)
 
 
 def by_text(forms: Iterable[Query]) -> list[list[Query]]:
