@@ -136,14 +136,16 @@ class QueryFacts:
     @property
     def reads(self) -> list[str]:
         """Return the tables that the statement itself reads."""
-        own = (one for one in self.touches if one.by == STATEMENT)
-        return sorted({one.table for one in own if one.does == "reads"})
+        return sorted({one.table for one in self._own if one.does == "reads"})
 
     @property
     def writes(self) -> list[str]:
         """Return the tables that the statement itself writes."""
-        own = (one for one in self.touches if one.by == STATEMENT)
-        return sorted({one.table for one in own if one.does != "reads"})
+        return sorted({one.table for one in self._own if one.does != "reads"})
+
+    @property
+    def _own(self) -> list[Impact]:
+        return [one for one in self.touches if one.by == STATEMENT]
 
 
 @dataclass(frozen=True)
@@ -229,12 +231,10 @@ def gather() -> Facts:
     seen = {dialect: footprints(dialect) for dialect in Dialect}
     gateways = []
     for name, made in sorted(gateway_classes().items()):
-        queries = (
-            query_facts(
-                forms, {d: seen[d][q.title] for d, q in forms.items()}, locks, senders(name)[query]
-            )
-            for query, forms in _forms(name).items()
-        )
+        queries = []
+        for query, forms in _forms(name).items():
+            own = {dialect: seen[dialect][form.title] for dialect, form in forms.items()}
+            queries.append(query_facts(forms, own, locks, senders(name)[query]))
         gateways.append(GatewayFacts(name, made, tuple(queries)))
     migrations = sorted({name for lock in locks.values() for name in lock["migrations"]})
     servers = {dialect: lock["server"] for dialect, lock in locks.items()}
