@@ -13,7 +13,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.review.lock import Lock, read_lock
+from cardlink_sql.review.lock import Lock, locked_queries
 from cardlink_sql.review.migrations.schema_dump import place_in_schema
 from cardlink_sql.schema.migrator import driver
 
@@ -28,7 +28,6 @@ class IndexUse:
     """An index other than a primary key's.
 
     Attributes:
-        name: its name.
         table: its table; None for one that the schema does not have.
         columns: in order.
         queries: the titles of those that need it, by dialect.
@@ -77,16 +76,9 @@ def index_uses(*dialects: Dialect) -> list[IndexUse]:
         dialects: only those that one of these has; of all if none is named.
     """
     of = dialects or tuple(Dialect)
-    locks = {dialect: read_lock(dialect) or {"queries": {}} for dialect in of}
-    needed = {dialect: _needed(lock["queries"]) for dialect, lock in locks.items()}
+    needed = {dialect: _needed(locked_queries(dialect)) for dialect in of}
     return [
-        IndexUse(
-            name,
-            table.name,
-            columns,
-            {dialect: needed[dialect].get(name, ()) for dialect in of},
-            reason,
-        )
+        IndexUse(name, table.name, columns, {one: needed[one].get(name, ()) for one in of}, reason)
         for table in metadata.sorted_tables
         for name, columns, reason in sorted(_indexes(table, of))
     ]
@@ -94,26 +86,17 @@ def index_uses(*dialects: Dialect) -> list[IndexUse]:
 
 def check_indexes() -> list[Finding]:
     """Return the indexes that neither a query nor a key needs. Needs no database."""
-    return [
-        Finding(
-            "indexes",
-            place_in_schema(Dialect.SQLITE, f"{one.table}: {one.name}"),
-            None,
-            None,
-            f"no query needs the index {one.name} of {one.table}, by the plans in sql/lock/",
-            _NO_READER,
-        )
-        for one in index_uses()
-        if not one.reason and not one.all_queries
-    ]
+    faults = []
+    for one in index_uses():
+        if not one.reason and not one.all_queries:
+            where = place_in_schema(Dialect.SQLITE, f"{one.table}: {one.name}")
+            what = f"no query needs the index {one.name} of {one.table}, by the plans in sql/lock/"
+            faults.append(Finding("indexes", where, None, None, what, _NO_READER))
+    return faults
 
 
 def live_indexes(manager: DatabaseManager) -> LiveIndexes:
-    """Return what a database knows of its indexes.
-
-    Raises:
-        ConnectionError: no connection.
-    """
+    """Return what a database knows of its indexes."""
     with closing(manager.take_connection()) as pooled:
         statements = InternalStatements(manager.dialect, pooled.driver_connection)
         valid = {_name(index): bool(is_valid) for index, is_valid in statements.rows(_INDEXES)}

@@ -62,11 +62,7 @@ def make_lock(target: Target, planner: str, plans: Mapping[str, Sequence[Planned
 
 
 def write_lock(folder: Path, dialect: Dialect, lock: Lock) -> Path:
-    """Write the lock of a dialect; return its folder.
-
-    Raises:
-        DatabaseError: it cannot be written.
-    """
+    """Write the lock of a dialect; return its folder."""
     place = folder / dialect
     place.mkdir(parents=True, exist_ok=True)
     parts: dict[str, Lock] = {_SCHEMA: {name: lock[name] for name in lock if name != "queries"}}
@@ -110,15 +106,20 @@ def read_lock(dialect: Dialect, folder: Traversable | None = None) -> Lock | Non
     return {**schema, "queries": queries}
 
 
+def locked_queries(dialect: Dialect) -> Lock:
+    """Return the entries of the lock of a dialect, by title; empty if there is none."""
+    lock = read_lock(dialect)
+    return lock["queries"] if lock else {}
+
+
 def _read(file: Traversable, dialect: Dialect) -> Lock:
-    place = f"sql/lock/{dialect}/{file.name}"
     try:
         part = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise DatabaseError("this is not a lock", place, REMEDY) from error
-    if not isinstance(part, dict):
-        raise DatabaseError("this is not a lock", place, REMEDY)
-    return part
+        if isinstance(part, dict):
+            return part
+    except ValueError:
+        pass
+    raise DatabaseError("this is not a lock", f"sql/lock/{dialect}/{file.name}", REMEDY)
 
 
 def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
@@ -184,13 +185,7 @@ def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
 
 
 def changed_plans(query: Query, plans: Sequence[Planned], lock: Lock | None) -> Iterator[Finding]:
-    """Yield the first plan of a query that differs from the lock; one that it lacks does not.
-
-    Args:
-        query: the query.
-        plans: of its variants, by the planner of the lock.
-        lock: of its dialect.
-    """
+    """Yield the first plan of a query that differs from the lock; one that it lacks does not."""
     locked = plans_in((lock or {"queries": {}})["queries"].get(query.title, {}))
     for planned in plans:
         label, now = planned.variant.label, planned.shape.lines or (_NO_TABLE,)

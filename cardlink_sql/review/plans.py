@@ -34,11 +34,7 @@ _COUNTS_ALL: Final = re.compile(r"SELECT /\*[^*]*\*/ COUNT\(\*\) FROM \w+( WHERE
 
 @contextmanager
 def planner(manager: DatabaseManager) -> Iterator[ReviewBackend]:
-    """Yield what plans queries on a database.
-
-    Args:
-        manager: of a database with the data set in it.
-    """
+    """Yield what plans queries on a database with the data set."""
     with closing(manager.take_connection()) as pooled:
         asked = review_backend(manager.dialect, pooled.driver_connection)
         with asked.planning(pooled):
@@ -67,11 +63,7 @@ def _plans(query: Query, asked: ReviewBackend) -> list[Planned]:
 
 
 def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Planned]]:
-    """Return the plans of every query, by title.
-
-    Args:
-        library: the queries.
-        manager: of a database of their dialect with the data set in it.
+    """Return the plans of every query on a database with the data set, by title.
 
     Raises:
         QueryError: the database refuses a query; ``sql check`` reports details.
@@ -81,11 +73,7 @@ def plans_of(library: Library, manager: DatabaseManager) -> dict[str, list[Plann
 
 
 def planner_version(manager: DatabaseManager) -> str:
-    """Return the part of the server's version that plans depend on: ``15`` or ``10.11``.
-
-    Raises:
-        ConnectionError: no connection.
-    """
+    """Return the part of the server's version that plans depend on: ``15`` or ``10.11``."""
     with manager.transaction(read_only=True) as transaction:
         version = ServerGateway(transaction, manager.library).version()
     parts = review_backend_class(manager.dialect).version_parts
@@ -95,16 +83,13 @@ def planner_version(manager: DatabaseManager) -> str:
 def check_plans(library: Library, manager: DatabaseManager) -> list[Finding]:
     """Return the queries that read or sort a whole growing table without a stated reason.
 
-    And those whose plan is another than in the lock, if that was written for this planner.
-
-    Args:
-        library: queries that the database can prepare.
-        manager: of a database of their dialect with the data set in it.
+    And those whose plan is another than in the lock, if that was written for this planner. The
+    database has the data set.
     """
     faults: list[Finding] = []
-    lock = read_lock(manager.dialect)
-    is_alike = lock is not None and lock["planner"].split()[-1] == planner_version(manager)
-    locked = lock if is_alike else None
+    locked = read_lock(manager.dialect)
+    if locked and locked["planner"].split()[-1] != planner_version(manager):
+        locked = None
     with planner(manager) as asked:
         for query in library.all():
             try:

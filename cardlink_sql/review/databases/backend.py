@@ -26,13 +26,12 @@ from cardlink_sql.schema.migrator import driver
 
 @dataclass(frozen=True)
 class Typed:
-    """A result column, or a parameter.
+    """A result column, or a parameter; None for what the backend does not report.
 
     Attributes:
-        name: its name.
-        type: the backend's name for it; None if the backend does not report it.
-        kind: the kind of that type; None if it is not reported, or specific to the backend.
-        nullable: whether it can be NULL; None if the backend does not report it.
+        type: the backend's name for it.
+        kind: the kind of that type; None if it is specific to the backend.
+        nullable: whether it can be NULL.
     """
 
     name: str
@@ -60,9 +59,7 @@ class Refused(Exception):  # noqa: N818 - a signal inside the package, never rai
 
     def __init__(self, what: str, offset: int | None = None, word: str | None = None) -> None:
         super().__init__(what)
-        self.what = what
-        self.offset = offset
-        self.word = word
+        self.what, self.offset, self.word = what, offset, word
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,6 @@ class ReviewBackend(ABC):
     """Asks one backend about statements.
 
     Attributes:
-        dialect: the dialect.
         gathers: the statements that gather statistics, in their order, and whether each is sent
             for every table.
         version_parts: how many numbers of the version its plans depend on.
@@ -129,27 +125,15 @@ class ReviewBackend(ABC):
         return False
 
     def prepare(self, variant: Variant) -> None:
-        """Prepare a statement.
-
-        Raises:
-            Refused: the database refuses it.
-        """
+        """Prepare a statement, or raise :class:`Refused`."""
         self._prepare(variant.sql(), len(variant.names))
 
     @abstractmethod
     def describe(self, variant: Variant) -> Description:
-        """Return the parameters and columns of a statement that was prepared before.
-
-        Raises:
-            Refused: the database refuses it.
-        """
+        """Return the parameters and columns of a statement, or raise :class:`Refused`."""
 
     def kinds(self, variant: Variant) -> Mapping[str, ValueKind]:
-        """Return the kinds of a statement's parameters; empty where none are reported.
-
-        Raises:
-            Refused: the database refuses the statement.
-        """
+        """Return the kinds of a statement's parameters; empty where none are reported."""
         del variant
         return {}
 
@@ -182,11 +166,7 @@ class ReviewBackend(ABC):
 
     @contextmanager
     def planning(self, pooled: PoolProxiedConnection) -> Iterator[None]:
-        """Enter a block in which :meth:`shapes` may be called.
-
-        Args:
-            pooled: the connection, to a database with the data set in it.
-        """
+        """Enter a block in which :meth:`shapes` may be called, on a database with the data set."""
         del pooled
         yield
 
@@ -194,12 +174,7 @@ class ReviewBackend(ABC):
     def shapes(
         self, variant: Variant, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, PlanShape]]:
-        """Yield the shapes of a statement's plans, each after what sets it apart from the first.
-
-        Args:
-            variant: the statement.
-            values: of its parameters, as the driver takes them.
-        """
+        """Yield the shapes of a statement's plans, each after what sets it apart from the first."""
 
     @abstractmethod
     def _prepare(self, sql: str, parameters: int = 0) -> None:
@@ -226,9 +201,8 @@ class ReviewBackend(ABC):
 
 def review_backend_class(dialect: Dialect) -> type[ReviewBackend]:
     """Return the class of a dialect."""
-    found: type[ReviewBackend] = import_module(
-        f"cardlink_sql.review.databases.{dialect.value}"
-    ).BACKEND
+    module = import_module(f"cardlink_sql.review.databases.{dialect.value}")
+    found: type[ReviewBackend] = module.BACKEND
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases.edge_rows import EDGE_ROWS, MOMENTS, Row
-from cardlink_sql.review.databases.samples import kinds_of
+from cardlink_sql.review.databases.samples import LISTED, kinds_of
 from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import as_written
@@ -127,7 +127,7 @@ class _Rows:
         return _NUMBERS.get(name, (True,))
 
     def _lists(self, name: str) -> Sequence[Any]:
-        column = {"identities": "psk_identity", "session_ids": "session_id"}.get(name, self._key)
+        column = LISTED.get(name, self._key)
         found = list(dict.fromkeys(row[column] for row in self._rows if row[column] is not None))
         return [found, found[:1], [_swapped(value) for value in found[:3]]]
 

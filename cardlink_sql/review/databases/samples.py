@@ -13,7 +13,7 @@ from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases import dataset
-from cardlink_sql.review.lock import read_lock
+from cardlink_sql.review.lock import locked_queries
 from cardlink_sql.review.statements.expected import POSTGRESQL_KINDS, ValueKind, kind_of
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import as_written
@@ -31,7 +31,7 @@ _TEXTS: Final = {
 # Two runs to compare.
 _RUNS: Final = {"before": "run-0001", "after": "run-0002"}
 # The columns of lists that are not of keys.
-_LISTED: Final = {"identities": "psk_identity", "session_ids": "session_id"}
+LISTED: Final = {"identities": "psk_identity", "session_ids": "session_id"}
 _NUMBERS: Final = {
     "after": dataset.SIZES["comm_logs"] // 2,
     "limit": 100,
@@ -39,7 +39,6 @@ _NUMBERS: Final = {
     "percent": 95,
     "runs": 10,
 }
-_NUMBERS_OF: Final = {"tests.get_runs": {"limit": 20}}
 # The offset of each time before now; a time that is not here is now.
 _AGES: Final = {
     "since": timedelta(days=1),
@@ -105,15 +104,13 @@ def forget_lock() -> None:
 
 @cache
 def _locked_kinds() -> Mapping[str, Mapping[str, ValueKind]]:
-    lock = read_lock(Dialect.POSTGRESQL)
-    queries = lock["queries"] if lock else {}
     return {
         title: {
             name: kind
             for name, typed in entry.get("parameters", {}).items()
             if (kind := POSTGRESQL_KINDS.get(typed.partition(" ")[0])) is not None
         }
-        for title, entry in queries.items()
+        for title, entry in locked_queries(Dialect.POSTGRESQL).items()
     }
 
 
@@ -129,7 +126,7 @@ def _likely_kind(query: Query, name: str) -> ValueKind:
 def _placeholder(query: Query, name: str, kind: ValueKind | None, at: datetime) -> Any:
     if name in query.source.lists:
         is_number = kind is ValueKind.INTEGER
-        return [1, 2, 3] if is_number else _of_rows(query, _LISTED.get(name))
+        return [1, 2, 3] if is_number else _of_rows(query, LISTED.get(name))
     value: Any
     match kind:
         case None | ValueKind.BOOLEAN:
@@ -137,7 +134,11 @@ def _placeholder(query: Query, name: str, kind: ValueKind | None, at: datetime) 
         case ValueKind.TIME:
             value = driver_time(query.dialect)(at - _AGES.get(name, timedelta()))
         case ValueKind.INTEGER | ValueKind.FLOAT | ValueKind.DECIMAL:
-            value = (_NUMBERS | _NUMBERS_OF.get(query.title, {})).get(name, 100)
+            value = (
+                20
+                if (query.title, name) == ("tests.get_runs", "limit")
+                else _NUMBERS.get(name, 100)
+            )
         case ValueKind.JSON:
             value = "{}"
         case ValueKind.BYTES:
