@@ -4,7 +4,7 @@ Needs no database. A query is changed if the hash in its lock is; documentation 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cardlink_sql.dialect import Dialect
@@ -16,14 +16,15 @@ from cardlink_sql.review.release import Release
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.state import State
 
+# Of the other release, and of this one.
+_Pair = tuple[Lock, Lock]
+
 
 @dataclass(frozen=True)
 class ChangedQuery:
-    """A query that is new, gone or changed.
+    """A query that is new, gone or changed, with the dialects whose form is.
 
     Attributes:
-        query: its title.
-        dialects: those whose form is.
         effects: a sentence for each effect of a new query, and each difference of a changed one.
     """
 
@@ -94,28 +95,17 @@ def difference(base: Release) -> Difference:
     Raises:
         ValidationError: the other one has no lock.
     """
-    pairs = {dialect: _locks(base, dialect) for dialect in Dialect}
-    before = {dialect: pair[0]["queries"] for dialect, pair in pairs.items()}
-    now = {dialect: pair[1]["queries"] for dialect, pair in pairs.items()}
-    changes = {
-        dialect: {
-            title: tuple(_changes(before[dialect][title], entry))
-            for title, entry in queries.items()
-            if entry["hash"] != before[dialect].get(title, entry)["hash"]
-        }
-        for dialect, queries in now.items()
-    }
+    locks = {dialect: _locks(base, dialect) for dialect in Dialect}
+    queries = {d: (old["queries"], new["queries"]) for d, (old, new) in locks.items()}
+    migrations = (one for dialect, pair in locks.items() for one in _migrations(dialect, *pair))
     return Difference(
-        new=_grouped({d: _effects_of_others(now[d], before[d]) for d in Dialect}),
-        gone=_grouped({d: dict.fromkeys(before[d].keys() - now[d].keys(), ()) for d in Dialect}),
-        changed=_grouped(changes),
-        plans=[plan for d in Dialect for plan in _plans(d, before[d], now[d])],
-        rights=[right for d in Dialect for right in _rights(d, before[d], now[d])],
-        migrations=sorted(
-            (one for dialect, pair in pairs.items() for one in _migrations(dialect, *pair)),
-            key=lambda one: one.id,
-        ),
-        internal=_grouped({d: _internal(*pairs[d]) for d in Dialect}),
+        new=_grouped(_new, queries),
+        gone=_grouped(lambda old, new: dict.fromkeys(old.keys() - new, ()), queries),
+        changed=_grouped(_changed, queries),
+        plans=[plan for d, pair in queries.items() for plan in _plans(d, *pair)],
+        rights=[right for d, pair in queries.items() for right in _rights(d, *pair)],
+        migrations=sorted(migrations, key=lambda one: one.id),
+        internal=_grouped(_internal, locks),
     )
 
 
@@ -131,21 +121,22 @@ def _internal(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
     return {title: (word,) for title, word in words.items()}
 
 
-def _locks(base: Release, dialect: Dialect) -> tuple[Lock, Lock]:
+def _locks(base: Release, dialect: Dialect) -> _Pair:
     before, now = read_lock(dialect, base.sql.joinpath("lock")), read_lock(dialect)
     if before is None or now is None:
         name = base.name if before is None else "this release"
-        raise ValidationError(
-            f"{name} has no sql/lock/{dialect}, which the difference is read from"
-        )
+        what = f"{name} has no sql/lock/{dialect}, which the difference is read from"
+        raise ValidationError(what)
     return before, now
 
 
-def _grouped(found: Mapping[Dialect, Mapping[str, tuple[str, ...]]]) -> list[ChangedQuery]:
-    """Return the queries by title; dialects with the same effects are one."""
+def _grouped(
+    of: Callable[[Lock, Lock], Mapping[str, tuple[str, ...]]], pairs: Mapping[Dialect, _Pair]
+) -> list[ChangedQuery]:
+    """Return what changed from one lock to another by title; dialects with the same are one."""
     alike: dict[tuple[str, tuple[str, ...]], list[Dialect]] = defaultdict(list)
-    for dialect, queries in found.items():
-        for title, effects in queries.items():
+    for dialect, pair in pairs.items():
+        for title, effects in of(*pair).items():
             alike[title, effects].append(dialect)
     return [
         ChangedQuery(title, tuple(dialects), effects)
@@ -153,11 +144,19 @@ def _grouped(found: Mapping[Dialect, Mapping[str, tuple[str, ...]]]) -> list[Cha
     ]
 
 
-def _effects_of_others(now: Lock, before: Lock) -> dict[str, tuple[str, ...]]:
+def _new(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
     return {
         title: tuple(_sentences("", _effects(entry)))
         for title, entry in now.items()
         if title not in before
+    }
+
+
+def _changed(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
+    return {
+        title: tuple(_changes(before[title], entry))
+        for title, entry in now.items()
+        if title in before and entry["hash"] != before[title]["hash"]
     }
 
 
@@ -234,11 +233,9 @@ def _rights(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedRight]
             }
             for of in accesses
         )
-        for key in sorted(old.keys() ^ new.keys()):
-            on, right = key
-            yield ChangedRight(
-                role, dialect, right, on, key in new, new.get(key) or old.get(key, ())
-            )
+        for on, right in sorted(old.keys() ^ new.keys()):
+            queries = (old | new)[on, right]
+            yield ChangedRight(role, dialect, right, on, (on, right) in new, queries)
 
 
 def _migrations(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedMigration]:
