@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import Table
 
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
@@ -15,6 +15,7 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import Lock, locked_queries
 from cardlink_sql.review.migrations.schema_dump import place_in_schema
+from cardlink_sql.review.statements.single_row import unique_constraints
 from cardlink_sql.schema.migrator import driver
 
 _INDEXES: Final = "review.secondary_indexes"
@@ -145,12 +146,8 @@ def _unique_names() -> dict[tuple[str, int], str]:
     return {
         (table.name, number): str(one.name)
         for table in metadata.tables.values()
-        for number, one in enumerate(_unique(table), 2)
+        for number, one in enumerate(unique_constraints(table), 2)
     }
-
-
-def _unique(table: Table) -> list[UniqueConstraint]:
-    return [one for one in table.constraints if isinstance(one, UniqueConstraint)]
 
 
 def _indexes(
@@ -166,6 +163,6 @@ def _indexes(
         refers = f"deletes of {key.referred_table.name} look up its foreign key" if key else None
         unique = "it refuses equal values" if one.unique else None
         yield str(one.name), columns, unique or refers
-    for unique_key in _unique(table):
+    for unique_key in unique_constraints(table):
         names = tuple(column.name for column in unique_key.columns)
         yield str(unique_key.name), names, "it refuses equal values"

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ from cardlink_sql.review.databases.backend import (
 )
 from cardlink_sql.review.databases.dataset import NOW
 from cardlink_sql.review.databases.samples import kinds_of, placeholders
-from cardlink_sql.review.databases.shapes import NO_REASON, Planned, PlanShape, index_heads
+from cardlink_sql.review.databases.shapes import NO_REASON, Planned, index_heads
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.lock import changed_plans, read_lock
 from cardlink_sql.review.statements.statement import ParsedStatement
@@ -108,8 +108,8 @@ def judge(query: Query, plans: Sequence[Planned]) -> Iterator[Finding]:
     A stated reason does not exempt a function around a column that begins an index.
     """
     reason = query.source.allow_scan
-    scans = _by_table(plans, lambda shape: shape.scans)
-    sorts = _by_table(plans, lambda shape: shape.sorts) if reason is None else {}
+    scans = _by_table(plans, "scans")
+    sorts = _by_table(plans, "sorts") if reason is None else {}
     for found, does in ((scans, "reads the whole of"), (sorts, "sorts a large part of")):
         for table, places in found.items():
             if found is sorts and table in scans:
@@ -139,12 +139,10 @@ def _heads() -> frozenset[tuple[str, str]]:
     return frozenset(index_heads().values())
 
 
-def _by_table(
-    plans: Sequence[Planned], of: Callable[[PlanShape], Mapping[str, str]]
-) -> dict[str, list[tuple[Variant, str]]]:
+def _by_table(plans: Sequence[Planned], does: str) -> dict[str, list[tuple[Variant, str]]]:
     """Return the variants that scan or sort a table, each with the line of its plan."""
     found: dict[str, list[tuple[Variant, str]]] = defaultdict(list)
     for planned in plans:
-        for table, line in of(planned.shape).items():
+        for table, line in getattr(planned.shape, does).items():
             found[table].append((planned.variant, line))
     return found

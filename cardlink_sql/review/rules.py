@@ -10,6 +10,7 @@ from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statements.forms import forms_of
+from cardlink_sql.review.statements.single_row import has_ties, is_single
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import as_written, sent_variants
 
@@ -147,7 +148,7 @@ def _check_rows(query: Query) -> Iterator[Finding]:
     """Check that a :one or :scalar returns at most one row, and a :many may return more."""
     if query.rows not in (Rows.ONE, Rows.SCALAR, Rows.MANY):
         return
-    single = [ParsedStatement(variant).is_single for variant in sent_variants(query)]
+    single = [is_single(ParsedStatement(variant).tree) for variant in sent_variants(query)]
     if query.rows is Rows.MANY and all(single):
         yield fault_of("rows", query, "returns one row at most, and is :many", "declare it :one")
     elif query.rows is not Rows.MANY and not all(single):
@@ -187,7 +188,7 @@ def _check_order(query: Query) -> Iterator[Finding]:
     if query.rows is not Rows.MANY:
         return
     for variant in sent_variants(query):
-        if ParsedStatement(variant).has_ties:
+        if has_ties(ParsedStatement(variant).tree):
             what = f"its rows may come in another order each time ({variant.label})"
             where = variant.place_of("ORDER")
             yield fault_of("order", query, what, "end ORDER BY in the key", where)

@@ -28,7 +28,7 @@ _SORTS: Final = ("Using filesort", "Using temporary")
 _WRITING_DENIED: Final = re.compile(
     r"(INSERT|UPDATE|DELETE|SELECT with locking clause)\b.* command denied to user "
 )
-# Type names of the protocol, and of SQL.
+# Type names of SQL where the protocol has others, and the kinds by the protocol's names.
 _NAMES: Final = {
     "TINY": "TINYINT",
     "SHORT": "SMALLINT",
@@ -36,6 +36,15 @@ _NAMES: Final = {
     "LONG": "INT",
     "LONGLONG": "BIGINT",
     "NEWDECIMAL": "DECIMAL",
+}
+_KINDS: Final = {
+    **dict.fromkeys(("VARCHAR", "VAR_STRING", "STRING", "BLOB", "TINY_BLOB"), ValueKind.TEXT),
+    **dict.fromkeys(("MEDIUM_BLOB", "LONG_BLOB"), ValueKind.TEXT),
+    **dict.fromkeys(("TINY", "CHAR", "SHORT", "INT24", "LONG", "LONGLONG"), ValueKind.INTEGER),
+    **dict.fromkeys(("FLOAT", "DOUBLE"), ValueKind.FLOAT),
+    **dict.fromkeys(("DATETIME", "TIMESTAMP"), ValueKind.TIME),
+    "NEWDECIMAL": ValueKind.DECIMAL,
+    "JSON": ValueKind.JSON,
 }
 
 
@@ -125,9 +134,9 @@ def _mysql_column(name: str, field: Any, *, nullable: bool | None) -> Typed:
     from pymysql.constants import FIELD_TYPE
 
     names = {number: name for name, number in vars(FIELD_TYPE).items() if isinstance(number, int)}
-    kind, bytes_a_sign = _mysql_kinds().get(field.type_code), 4
-    is_binary = field.charsetnr == 63
     shown = names.get(field.type_code, str(field.type_code))
+    kind, bytes_a_sign = _KINDS.get(shown), 4
+    is_binary = field.charsetnr == 63
     shown = _NAMES.get(shown, shown)
     if kind is ValueKind.TEXT and is_binary:
         kind, bytes_a_sign = ValueKind.BYTES, 1
@@ -150,24 +159,6 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
     near = message.partition("near '")[2].rpartition("' at line")[0]
     offset = sql.find(near) if near else -1
     return Refused(message, offset if offset >= 0 else None)
-
-
-def _mysql_kinds() -> dict[int, ValueKind]:
-    """Return the kinds by the protocol's numbers of their types."""
-    from pymysql.constants import FIELD_TYPE as TYPE
-
-    text = (TYPE.VARCHAR, TYPE.VAR_STRING, TYPE.STRING, TYPE.BLOB, TYPE.TINY_BLOB)
-    return {
-        **dict.fromkeys((*text, TYPE.MEDIUM_BLOB, TYPE.LONG_BLOB), ValueKind.TEXT),
-        **dict.fromkeys((TYPE.TINY, TYPE.SHORT, TYPE.INT24, TYPE.LONG), ValueKind.INTEGER),
-        TYPE.LONGLONG: ValueKind.INTEGER,
-        TYPE.FLOAT: ValueKind.FLOAT,
-        TYPE.DOUBLE: ValueKind.FLOAT,
-        TYPE.NEWDECIMAL: ValueKind.DECIMAL,
-        TYPE.DATETIME: ValueKind.TIME,
-        TYPE.TIMESTAMP: ValueKind.TIME,
-        TYPE.JSON: ValueKind.JSON,
-    }
 
 
 def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> PlanShape:

@@ -138,35 +138,28 @@ def read_postgresql_plan(plan: Node) -> PlanShape:
     Args:
         plan: the outermost node of EXPLAIN (FORMAT JSON).
     """
-    found = _Reader()
-    found.read(plan, 0, ends_early=False)
-    return PlanShape(tuple(found.lines), found.scans, found.sorts)
-
-
-class _Reader:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.scans: dict[str, str] = {}
-        self.sorts: dict[str, str] = {}
-
-    def read(self, node: Node, depth: int, *, ends_early: bool) -> None:
-        line = _line(node)
-        aside = node.get("Parent Relationship")
+    lines, scans, sorts = [], dict[str, str](), dict[str, str]()
+    for node, depth, ends_early in _walk(plan):
+        line, aside = _line(node), node.get("Parent Relationship")
         prefix = f"{aside}: " if aside in _ASIDE else ""
-        self.lines.append(f"{'  ' * depth}{prefix}{line}")
-        table = _scanned(node, ends_early=ends_early)
-        if table is not None:
-            self.scans.setdefault(table, line)
-        table = _sorted(node)
-        if table is not None:
-            self.sorts.setdefault(table, line)
-        is_limit = node["Node Type"] == "Limit"
-        passes_on = node["Node Type"] in _PASSES_ON and "Filter" not in node
-        passes_on = passes_on or _sorts_few_at_a_time(node)
-        for child in _children(node):
-            is_fed = child.get("Parent Relationship") not in _ASIDE
-            early = is_fed and (is_limit or (ends_early and passes_on))
-            self.read(child, depth + 1, ends_early=early)
+        lines.append(f"{'  ' * depth}{prefix}{line}")
+        if table := _scanned(node, ends_early=ends_early):
+            scans.setdefault(table, line)
+        if table := _sorted(node):
+            sorts.setdefault(table, line)
+    return PlanShape(tuple(lines), scans, sorts)
+
+
+def _walk(
+    node: Node, depth: int = 0, *, ends_early: bool = False
+) -> Iterator[tuple[Node, int, bool]]:
+    """Yield each node, its depth, and whether a Limit above may end it early."""
+    yield node, depth, ends_early
+    passes_on = node["Node Type"] in _PASSES_ON and "Filter" not in node
+    passes_on = passes_on or _sorts_few_at_a_time(node)
+    is_ended = node["Node Type"] == "Limit" or (ends_early and passes_on)
+    for child in node.get("Plans", []):
+        yield from _walk(child, depth + 1, ends_early=is_ended and child in _feeding(node))
 
 
 def _scanned(node: Node, *, ends_early: bool) -> str | None:
@@ -191,7 +184,7 @@ def _sorted(node: Node) -> str | None:
     """Return the growing table of which a node sorts more than a small part, if any."""
     if node["Node Type"] not in _SORTS or _sorts_few_at_a_time(node):
         return None
-    (below,) = (c for c in _children(node) if c.get("Parent Relationship") not in _ASIDE)
+    (below,) = _feeding(node)
     table = largest(set(_tables(below)) & GROWING)
     return table if table is not None and not is_small(below["Plan Rows"], table) else None
 
@@ -205,14 +198,14 @@ def _sorts_few_at_a_time(node: Node) -> bool:
 def _tables(node: Node) -> Iterator[str]:
     if "Relation Name" in node:
         yield node["Relation Name"]
-    for child in _children(node):
-        if child.get("Parent Relationship") not in _ASIDE:
-            yield from _tables(child)
+    for child in _feeding(node):
+        yield from _tables(child)
 
 
-def _children(node: Node) -> list[Node]:
-    children: list[Node] = node.get("Plans", [])
-    return children
+def _feeding(node: Node) -> list[Node]:
+    """Return the nodes below that pass their rows to a node."""
+    below: list[Node] = node.get("Plans", [])
+    return [child for child in below if child.get("Parent Relationship") not in _ASIDE]
 
 
 def _line(node: Node) -> str:

@@ -1,14 +1,13 @@
 """The shape of a plan: its essence, without details that differ from run to run."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Table, UniqueConstraint
-
 from cardlink_sql.model.tables import UTCDateTime, metadata
 from cardlink_sql.review.databases.dataset import SIZES
+from cardlink_sql.review.statements.single_row import unique_constraints
 from cardlink_sql.review.statements.variants import Variant
 
 # A result narrowed by an index to at most this part of a table is small and cheap to sort.
@@ -53,17 +52,12 @@ def largest(tables: Iterable[str]) -> str | None:
 @cache
 def index_heads() -> dict[str, tuple[str, str]]:
     """Return the table and first column of each index."""
-    found: dict[str, tuple[str, str]] = {}
-    for table in metadata.tables.values():
-        for one in table.indexes:
-            found[str(one.name)] = (table.name, one.columns[0].name)
-        for key in (table.primary_key, *_unique(table)):
-            found[str(key.name)] = (table.name, key.columns[0].name)
-    return found
-
-
-def _unique(table: Table) -> Iterator[UniqueConstraint]:
-    return (one for one in table.constraints if isinstance(one, UniqueConstraint))
+    tables = metadata.tables.values()
+    keys = [key for table in tables for key in (table.primary_key, *unique_constraints(table))]
+    indexes = [index for table in tables for index in table.indexes]
+    heads = {str(one.name): one.columns[0] for one in indexes}
+    heads |= {str(one.name): one.columns[0] for one in keys}
+    return {name: (column.table.name, column.name) for name, column in heads.items()}
 
 
 def sets_rows_apart(table: str, column: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Table, UniqueConstraint
 from sqlglot import exp
 
 from cardlink_sql.model.tables import metadata
@@ -30,13 +30,11 @@ def is_single(node: exp.Expr) -> bool:
 def has_ties(node: exp.Expr) -> bool:
     """Return whether ORDER BY leaves rows of one table in no order; other statements have none."""
     is_plain = isinstance(node, exp.Select) and isinstance(node.args["from_"].this, exp.Table)
-    if not is_plain or not node.args.get("order") or not metadata.tables.keys() & _names(node):
+    if not is_plain or not node.args.get("order"):
         return False
-    return not any(node.args.get(part) for part in ("group", "distinct")) and not _is_total(node)
-
-
-def _names(node: exp.Expr) -> set[str]:
-    return {node.args["from_"].this.name}
+    is_known = node.args["from_"].this.name in metadata.tables
+    is_grouped = any(node.args.get(part) for part in ("group", "distinct"))
+    return is_known and not is_grouped and not _is_total(node)
 
 
 def _is_aggregated(select: exp.Select) -> bool:
@@ -119,7 +117,11 @@ def _keys(table: str) -> list[frozenset[str]]:
     known = metadata.tables.get(table)
     if known is None:
         return []
-    keys = [known.primary_key.columns.keys()]
-    keys += [one.columns.keys() for one in known.constraints if isinstance(one, UniqueConstraint)]
+    keys = [one.columns.keys() for one in (known.primary_key, *unique_constraints(known))]
     keys += [index.columns.keys() for index in known.indexes if index.unique]
     return [frozenset(key) for key in keys]
+
+
+def unique_constraints(table: Table) -> list[UniqueConstraint]:
+    """Return the unique constraints of a table."""
+    return [one for one in table.constraints if isinstance(one, UniqueConstraint)]

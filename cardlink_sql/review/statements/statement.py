@@ -14,7 +14,6 @@ from sqlglot.errors import SqlglotError
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.statements.access import Access, Columns
-from cardlink_sql.review.statements.single_row import has_ties, is_single
 from cardlink_sql.review.statements.variants import Variant
 
 SQLGLOT: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
@@ -42,7 +41,7 @@ class ParsedStatement:
         self._dialect = variant.query.dialect
         try:
             # A parameter's name may be a keyword, which sqlglot does not accept after a colon.
-            self._tree = _parse(variant.sql(":p{}".format), self._dialect)
+            self.tree = _parse(variant.sql(":p{}".format), self._dialect)
         except SqlglotError as error:
             said = str(error).partition("\n")[0]
             raise variant.query.fault(f"sqlglot cannot parse it: {said}") from None
@@ -50,41 +49,41 @@ class ParsedStatement:
     @property
     def returns_rows(self) -> bool:
         """Return whether it is a SELECT."""
-        return isinstance(self._tree, exp.Query)
+        return isinstance(self.tree, exp.Query)
 
     @property
     def has_outer_join(self) -> bool:
         """Return whether a joined row can be missing, with NULL in its columns."""
-        return any(join.side for join in self._tree.find_all(exp.Join))
+        return any(join.side for join in self.tree.find_all(exp.Join))
 
     @property
     def has_star(self) -> bool:
         """Return whether a SELECT lists ``*``."""
-        return any(select.is_star for select in self._tree.find_all(exp.Select))
+        return any(select.is_star for select in self.tree.find_all(exp.Select))
 
     @cached_property
     def tables(self) -> dict[str, str]:
         """Return the schema's tables by their names in the statement."""
-        tables = [table for table in self._tree.find_all(exp.Table) if _is_known(table.name)]
+        tables = [table for table in self.tree.find_all(exp.Table) if _is_known(table.name)]
         return {name: table.name for table in tables for name in (table.name, table.alias_or_name)}
 
     @property
     def target(self) -> str | None:
         """Return the table that the statement writes."""
-        return _target(self._tree).name if isinstance(self._tree, _WRITES) else None
+        return _target(self.tree).name if isinstance(self.tree, _WRITES) else None
 
     @property
     def listed(self) -> tuple[str, ...]:
         """Return the columns that INSERT or COPY lists."""
-        return tuple(column.name for column in _listed(self._tree))
+        return tuple(column.name for column in _listed(self.tree))
 
     @property
     def bound(self) -> list[tuple[str, str]]:
         """Return the columns that are written from a bare parameter, each with that parameter."""
-        rows = self._tree.args.get("expression")
+        rows = self.tree.args.get("expression")
         first = rows.expressions[0].expressions if isinstance(rows, exp.Values) else []
         inserted = zip(self.listed, first, strict=False)
-        assigned = ((one.this.name, one.expression) for one in _assignments(self._tree))
+        assigned = ((one.this.name, one.expression) for one in _assignments(self.tree))
         return [
             (column, self._name(value))
             for column, value in (*inserted, *assigned)
@@ -99,7 +98,7 @@ class ParsedStatement:
     @property
     def returned(self) -> list[str]:
         """Return the names of the columns of RETURNING."""
-        returning = self._tree.args.get("returning")
+        returning = self.tree.args.get("returning")
         return [one.alias_or_name for one in returning.expressions] if returning else []
 
     @property
@@ -110,9 +109,7 @@ class ParsedStatement:
     @property
     def wrapped(self) -> set[tuple[str, str]]:
         """Return the columns that a WHERE has only inside of functions, each with its table."""
-        columns = [
-            c for where in self._tree.find_all(exp.Where) for c in where.find_all(exp.Column)
-        ]
+        columns = [c for where in self.tree.find_all(exp.Where) for c in where.find_all(exp.Column)]
         bare = [column for column in columns if not isinstance(column.parent, exp.Func)]
         found, compared = (
             {(owner, column.name) for column in some for owner in self._owners(column)}
@@ -137,7 +134,7 @@ class ParsedStatement:
         Args:
             name: the name or alias of the table.
         """
-        found = [t for t in self._tree.find_all(exp.Table) if name in (t.name, t.alias_or_name)]
+        found = [t for t in self.tree.find_all(exp.Table) if name in (t.name, t.alias_or_name)]
         return bool(found) and all(_is_read_to_limit(table) for table in found)
 
     @cached_property
@@ -145,7 +142,7 @@ class ParsedStatement:
         """Return the tables and columns that the statement reads and writes."""
         inserts, updates = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         deletes = set[str]()
-        for node in self._tree.find_all(*_WRITES):
+        for node in self.tree.find_all(*_WRITES):
             target = _target(node).name
             if isinstance(node, exp.Insert | exp.Copy):
                 inserts[target] |= {column.name for column in _listed(node)}
@@ -156,7 +153,7 @@ class ParsedStatement:
         for sequence in self._sequences():
             updates[sequence] |= set()
         reads = self._reads()
-        if self._dialect is Dialect.POSTGRESQL and self._tree.find(exp.Lock):
+        if self._dialect is Dialect.POSTGRESQL and self.tree.find(exp.Lock):
             # FOR UPDATE requires the right to update a column.
             for table, columns in reads.items():
                 updates[table] |= columns
@@ -165,14 +162,14 @@ class ParsedStatement:
     @property
     def ordered(self) -> list[str]:
         """Return the columns of the ORDER BY of the whole statement; an expression is empty."""
-        order = self._tree.args.get("order")
+        order = self.tree.args.get("order")
         return [one.this.name for one in order.expressions] if order else []
 
     @property
     def bounds(self) -> list[tuple[str, str]]:
         """Return each parameter that bounds a range, and the operator before it, such as ``<``."""
         found = []
-        for node in self._tree.find_all(*_OPERATORS):
+        for node in self.tree.find_all(*_OPERATORS):
             operator = _OPERATORS[type(node)]
             if isinstance(node.expression, exp.Placeholder):
                 found.append((self._name(node.expression), operator))
@@ -183,26 +180,14 @@ class ParsedStatement:
     @property
     def listed_parameters(self) -> list[str]:
         """Return each parameter that is all that an IN lists."""
-        found = [one.expressions for one in self._tree.find_all(exp.In)]
+        found = [one.expressions for one in self.tree.find_all(exp.In)]
         single = [inside[0] for inside in found if len(inside) == 1]
         return [self._name(one) for one in single if isinstance(one, exp.Placeholder)]
 
     @property
     def has_plain_like(self) -> bool:
         """Return whether a LIKE has no ESCAPE, so that each dialect has its own."""
-        return any(
-            not isinstance(like.parent, exp.Escape) for like in self._tree.find_all(exp.Like)
-        )
-
-    @property
-    def has_ties(self) -> bool:
-        """Return whether ORDER BY leaves rows of a table in no order."""
-        return has_ties(self._tree)
-
-    @property
-    def is_single(self) -> bool:
-        """Return whether it returns at most one row, by keys, a LIMIT or aggregates."""
-        return is_single(self._tree)
+        return any(not isinstance(like.parent, exp.Escape) for like in self.tree.find_all(exp.Like))
 
     @property
     def misnamed(self) -> list[tuple[str, str]]:
@@ -210,9 +195,7 @@ class ParsedStatement:
 
         A key may have the name of the foreign key that refers to it.
         """
-        aliases = (
-            one for one in self._tree.find_all(exp.Alias) if isinstance(one.this, exp.Column)
-        )
+        aliases = (one for one in self.tree.find_all(exp.Alias) if isinstance(one.this, exp.Column))
         return [
             (alias.this.name, alias.alias)
             for alias in aliases
@@ -231,9 +214,9 @@ class ParsedStatement:
     @property
     def _items(self) -> list[exp.Expr]:
         """Return the select list without its aliases; empty if rows come from several SELECTs."""
-        if not isinstance(self._tree, exp.Select):
+        if not isinstance(self.tree, exp.Select):
             return []
-        return [item.unalias() for item in self._tree.expressions]
+        return [item.unalias() for item in self.tree.expressions]
 
     def _origin(self, item: exp.Expr) -> tuple[str | None, str] | None:
         if not isinstance(item, exp.Column):
@@ -251,7 +234,7 @@ class ParsedStatement:
 
     def _conditions(self) -> Iterator[exp.Expr]:
         """Yield the conditions that every returned row meets."""
-        where = self._tree.args.get("where")
+        where = self.tree.args.get("where")
         if where is not None and isinstance(where.this, exp.And):
             yield from where.this.flatten()
         elif where is not None:
@@ -260,18 +243,18 @@ class ParsedStatement:
     def _reads(self) -> Columns:
         reads = defaultdict[str, set[str]](set)
         written = set[int]()
-        for node in self._tree.find_all(*_WRITES):
+        for node in self.tree.find_all(*_WRITES):
             written |= {id(_target(node)), *(id(one.this) for one in _assignments(node))}
             # A server reads the key to find the other row.
             for key in _conflict_keys(node):
                 reads[_target(node).name].add(key)
-        made = {cte.alias for cte in self._tree.find_all(exp.CTE)}
-        for table in self._tree.find_all(exp.Table):
+        made = {cte.alias for cte in self.tree.find_all(exp.CTE)}
+        for table in self.tree.find_all(exp.Table):
             # INDEXED BY names an index, and a function can take a table's place.
             is_named = isinstance(table.this, exp.Identifier) and table.arg_key != "indexed"
             if is_named and table.name not in made and id(table) not in written:
                 reads[_full_name(table)] |= set()
-        for column in self._tree.find_all(exp.Column):
+        for column in self.tree.find_all(exp.Column):
             if id(column) not in written:
                 for owner in self._owners(column):
                     reads[owner].add(column.name)
@@ -296,13 +279,13 @@ class ParsedStatement:
     def _tables_of(self) -> dict[int, list[exp.Table]]:
         """Return the tables of each scope, by its identity."""
         tables = defaultdict[int, list[exp.Table]](list)
-        for table in self._tree.find_all(exp.Table):
+        for table in self.tree.find_all(exp.Table):
             tables[id(table.find_ancestor(*_SCOPES))].append(table)
         return tables
 
     def _sequences(self) -> Iterator[str]:
         """Yield the sequences that SETVAL or NEXTVAL advances, by PostgreSQL's names."""
-        functions = list(self._tree.find_all(exp.Anonymous))
+        functions = list(self.tree.find_all(exp.Anonymous))
         if {"SETVAL", "NEXTVAL"}.isdisjoint(function.name.upper() for function in functions):
             return
         for function in functions:
