@@ -23,8 +23,13 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, Query
 from cardlink_sql.queries.library import read_library
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.review.answers import Respondent, answers_of, compare_answers, respondent
-from cardlink_sql.review.consistency import check_answers
+from cardlink_sql.review.answers import (
+    Respondent,
+    answers_of,
+    check_answers,
+    compare_answers,
+    respondent,
+)
 from cardlink_sql.review.databases.target import seeded_database
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import read_lock

@@ -4,8 +4,8 @@ from itertools import combinations, pairwise
 
 import pytest
 
+from cardlink_sql.review.report.facts import tables
 from cardlink_sql.review.report.layout import HEAD, ROW, Box, Connector, Layout, Point, lay_out
-from cardlink_sql.review.report.schema import tables
 from cardlink_sql.schema.ddl.model import Column, ForeignKey, Key, Table
 
 Segment = tuple[Point, Point]

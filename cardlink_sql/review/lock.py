@@ -17,8 +17,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import write_atomically
 from cardlink_sql.queries import Library, Query, Rows, load_internal, load_library, resources
-from cardlink_sql.review.databases.backend import Description, Refused, Typed
-from cardlink_sql.review.databases.shapes import NO_REASON, Planned
+from cardlink_sql.review.databases.backend import NO_REASON, Description, Planned, Refused, Typed
 from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statements.access import Access

@@ -13,14 +13,16 @@ from cardlink_sql.gateways.server import ServerGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.databases.backend import (
+    NO_REASON,
+    Planned,
     Refused,
     ReviewBackend,
+    index_heads,
     review_backend,
     review_backend_class,
 )
 from cardlink_sql.review.databases.dataset import NOW
 from cardlink_sql.review.databases.samples import kinds_of, placeholders
-from cardlink_sql.review.databases.shapes import NO_REASON, Planned, index_heads
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.lock import changed_plans, read_lock
 from cardlink_sql.review.statements.statement import ParsedStatement

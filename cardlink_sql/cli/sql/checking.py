@@ -18,8 +18,8 @@ from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.queries import load_library
+from cardlink_sql.review.answers import judge_answers
 from cardlink_sql.review.check import check_queries
-from cardlink_sql.review.consistency import judge_answers
 from cardlink_sql.review.databases.samples import forget_lock
 from cardlink_sql.review.databases.target import FILLING, Target, live, scratch, seeded_database
 from cardlink_sql.review.findings import Finding

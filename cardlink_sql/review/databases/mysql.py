@@ -14,8 +14,16 @@ from typing import Any, Final
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries.lexer import BLANK, Kind, Token
-from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Sent, Typed
-from cardlink_sql.review.databases.shapes import PlanShape, is_small, largest
+from cardlink_sql.review.databases.backend import (
+    Description,
+    PlanShape,
+    Refused,
+    ReviewBackend,
+    Sent,
+    Typed,
+    is_small,
+    largest,
+)
 from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import Variant

@@ -17,15 +17,19 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING
-from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Sent, Typed
-from cardlink_sql.review.databases.dataset import SIZES
-from cardlink_sql.review.databases.shapes import (
+from cardlink_sql.review.databases.backend import (
+    Description,
     PlanShape,
+    Refused,
+    ReviewBackend,
+    Sent,
+    Typed,
     index_heads,
     is_small,
     largest,
     sets_rows_apart,
 )
+from cardlink_sql.review.databases.dataset import SIZES
 from cardlink_sql.review.statements.expected import POSTGRESQL_KINDS, ValueKind
 from cardlink_sql.review.statements.variants import Variant
 

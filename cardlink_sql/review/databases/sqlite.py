@@ -25,21 +25,19 @@ from cardlink_sql.model.tables import GROWING, metadata
 from cardlink_sql.review.databases.backend import (
     Description,
     Plan,
+    PlanShape,
     Refused,
     ReviewBackend,
     Sent,
     Typed,
     asking,
-)
-from cardlink_sql.review.databases.dataset import SIZES
-from cardlink_sql.review.databases.scratch import scratch_database
-from cardlink_sql.review.databases.shapes import (
-    PlanShape,
     index_heads,
     is_small,
     largest,
     sets_rows_apart,
 )
+from cardlink_sql.review.databases.dataset import SIZES
+from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.statements.expected import kind_of
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import Variant

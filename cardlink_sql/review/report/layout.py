@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cardlink_sql.review.report.schema import Reference, references
+from cardlink_sql.review.report.facts import Reference, references
 from cardlink_sql.schema.ddl.model import Table
 
 # Lengths are in pixels of the drawing at its own size.

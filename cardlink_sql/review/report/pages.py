@@ -17,15 +17,16 @@ from cardlink_sql.review.indexes import index_uses
 from cardlink_sql.review.lock import REMEDY
 from cardlink_sql.review.migrations.schema_dump import committed_schema
 from cardlink_sql.review.report import layout
-from cardlink_sql.review.report.facts import Facts, internal_statements
-from cardlink_sql.review.report.folder import INDEX
-from cardlink_sql.review.report.schema import (
+from cardlink_sql.review.report.facts import (
+    Facts,
     compared_ddl,
     declared_forms,
+    internal_statements,
     key_words,
     migration_locks,
     references,
 )
+from cardlink_sql.review.report.folder import INDEX
 from cardlink_sql.review.statements.variants import query_text
 
 _RETURNS: Final = {
