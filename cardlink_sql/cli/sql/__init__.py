@@ -18,12 +18,5 @@ sql = group(
 
 # In the order of the help.
 sql.command("list")(list_queries)
-sql.command()(show)
-sql.command()(explain)
-sql.command()(check)
-sql.command()(lock)
-sql.command()(diff)
-sql.command()(impact)
-sql.command()(indexes)
-sql.command()(report)
-sql.command()(grants)
+for command in (show, explain, check, lock, diff, impact, indexes, report, grants):
+    sql.command()(command)

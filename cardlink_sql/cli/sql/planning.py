@@ -74,8 +74,14 @@ def explain(
     refuse_missing(config)
     with DatabaseManager(config, read_only=read_only) as manager, asking(manager) as asked:
         if as_json:
-            plan = asked.document(sent, analyze=analyze)
-            _print_document(query, order, missing, plan)
+            document = {
+                "query": query.title,
+                "dialect": query.dialect,
+                "order": order,
+                "placeholders": {one: _shown(value) for one, value in missing.items()},
+                "plan": asked.document(sent, analyze=analyze),
+            }
+            print_json(document)
             return
         shown = asked.explain(sent, analyze=analyze)
     for one, value in missing.items():
@@ -114,18 +120,6 @@ def _print_plan(plan: Plan) -> None:
             Column(name, itemgetter(at), folds=name in long) for at, name in enumerate(plan.columns)
         ]
         print_rows(plan.rows, columns)
-
-
-def _print_document(query: Query, order: str | None, missing: dict[str, Any], plan: Any) -> None:
-    print_json(
-        {
-            "query": query.title,
-            "dialect": query.dialect,
-            "order": order,
-            "placeholders": {one: _shown(value) for one, value in missing.items()},
-            "plan": plan,
-        }
-    )
 
 
 def _shown(value: Any) -> str:
