@@ -49,12 +49,7 @@ _SAME: Final = "make the forms return the same rows in the same order"
 
 
 class Respondent:
-    """Sends read queries to a database that holds the edge rows.
-
-    Args:
-        manager: the database's.
-        cursor: of one of its connections, in autocommit.
-    """
+    """Sends read queries to a database that holds the edge rows, by a cursor in autocommit."""
 
     def __init__(self, manager: DatabaseManager, cursor: Any) -> None:
         self._cursor = cursor
@@ -91,13 +86,13 @@ class Respondent:
 
 @dataclass(frozen=True)
 class Facts:
-    """The parameters and rows of a query.
+    """The parameters and rows of a query, for judging its answers.
 
     Attributes:
-        kinds: of the parameters.
+        kinds: of its parameters.
         names: of the columns that fill a record.
-        documents: the places of the columns that hold JSON.
-        ordered: the columns of ORDER BY; empty where it has none.
+        documents: the places of those that hold JSON.
+        ordered: the columns of ORDER BY.
     """
 
     kinds: Mapping[str, ValueKind]
@@ -108,7 +103,6 @@ class Facts:
 
 @cache
 def facts_of(query: Query) -> Facts:
-    """Return the facts of a query."""
     fields = expected_fields(query) or ()
     documents = frozenset(n for n, field in enumerate(fields) if field.kinds == JSON_TYPES)
     ordered = ParsedStatement(as_written(query)).ordered
@@ -122,10 +116,6 @@ def respondent(server: DatabaseConfig | None = None) -> Iterator[Respondent]:
 
     Args:
         server: the server on which to create it; without one, SQLite's is in memory.
-
-    Raises:
-        DatabaseError: the user may not create a database.
-        ConnectionError: no connection.
     """
     with scratch_database(server or DatabaseConfig("sqlite:///:memory:")) as manager:
         manager.create_tables()

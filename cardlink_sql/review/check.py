@@ -43,12 +43,7 @@ def check_queries(
 ) -> CheckResult:
     """Prepare every query in every variant, and check its parameters and columns.
 
-    Nothing is executed.
-
-    Args:
-        library: the queries.
-        asked: the database of their dialect.
-        against_records: false for another release's queries, which are only prepared.
+    Nothing is executed. Another release's queries are only prepared, not checked against records.
     """
     faults: list[Finding] = []
     count = 0
@@ -70,12 +65,7 @@ def compatible(library: Library, asked: ReviewBackend, release: str) -> CheckRes
 
     During a rolling upgrade, servers of the last release keep running after the migrations, so
     their queries must still be valid; a column that one of them names can be dropped only one
-    release later.
-
-    Args:
-        library: the queries of the other release.
-        asked: a database with this release's schema.
-        release: the other release's name in the faults.
+    release later. The faults have the name of the other release.
     """
     checked = check_queries(library, asked, against_records=False)
     return replace(

@@ -21,9 +21,7 @@ class Impact:
     """The effect of a query on a table.
 
     Attributes:
-        query: the query's title.
         does: ``reads``, ``inserts``, ``updates`` or ``deletes``.
-        table: the table.
         columns: the columns; empty if whole rows are counted or deleted.
         by: ``statement`` or ``foreign key``.
         dialects: the dialects whose form has this effect.

@@ -43,7 +43,6 @@ class IndexUse:
 
     @property
     def all_queries(self) -> tuple[str, ...]:
-        """Return the titles in order, each once."""
         return tuple(sorted({title for titles in self.queries.values() for title in titles}))
 
 

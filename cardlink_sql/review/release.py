@@ -16,12 +16,7 @@ from cardlink_sql.queries.resources import folder
 
 @dataclass(frozen=True)
 class Release:
-    """Another release.
-
-    Attributes:
-        name: the revision, or the name of the wheel or folder.
-        sql: its folder ``sql/``.
-    """
+    """Another release: its revision, or the name of its wheel or folder, and its ``sql/``."""
 
     name: str
     sql: Traversable

@@ -21,12 +21,7 @@ from cardlink_sql.review.statements.forms import forms_of
 
 @dataclass(frozen=True, order=True)
 class Sender:
-    """A public method that sends a query.
-
-    Attributes:
-        method: such as ``SessionGateway.find_open``.
-        where: ``file:line`` of its definition.
-    """
+    """A public method that sends a query, such as ``SessionGateway.find_open``, and its place."""
 
     method: str
     where: str
@@ -34,11 +29,7 @@ class Sender:
 
 @cache
 def senders(gateway: str) -> dict[str, tuple[Sender, ...]]:
-    """Return the senders of each query of a gateway, by the query's name.
-
-    Args:
-        gateway: the name of its SQL file.
-    """
+    """Return the senders of each query of a gateway's SQL file, by the query's name."""
     made = gateway_classes()[gateway]
     methods = {
         name: method

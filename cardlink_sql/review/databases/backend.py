@@ -231,19 +231,13 @@ class ReviewBackend(ABC):
 
 
 def review_backend_class(dialect: Dialect) -> type[ReviewBackend]:
-    """Return the class of a dialect."""
     module = import_module(f"cardlink_sql.review.databases.{dialect.value}")
     found: type[ReviewBackend] = module.BACKEND
     return found
 
 
 def review_backend(dialect: Dialect, connection: Any) -> ReviewBackend:
-    """Return what asks a database about statements.
-
-    Args:
-        dialect: the dialect of the connection.
-        connection: the driver's, in autocommit mode.
-    """
+    """Return what asks a database about statements, over a driver's connection in autocommit."""
     return review_backend_class(dialect)(connection)
 
 

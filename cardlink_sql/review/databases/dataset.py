@@ -68,11 +68,9 @@ def _session_id(number: int) -> str:
 
 
 def rows(table: str, dialect: Dialect) -> Iterator[Row]:
-    """Yield the rows of a table, without the columns that are NULL in all of them.
+    """Yield the rows of a table as the driver takes them, without columns that are NULL in all.
 
-    Args:
-        table: one of :data:`SIZES` except ``event_counter``, which publishing fills.
-        dialect: the dialect of the driver that binds the values.
+    Publishing fills ``event_counter``.
     """
     time = driver_time(dialect)
     for row in _ROWS[table](Random(_SEED)):  # noqa: S311 - the same each time

@@ -170,12 +170,7 @@ def _refused_by_mysql(error: Exception, sql: str) -> Refused:
 
 
 def read_mysql_plan(rows: Sequence[Row], variant: Variant) -> PlanShape:
-    """Return the shape of a plan.
-
-    Args:
-        rows: of EXPLAIN, by the names of its columns.
-        variant: the statement.
-    """
+    """Return the shape of a plan from the rows of EXPLAIN, by the names of its columns."""
     known = ParsedStatement(variant).tables
     scans: dict[str, str] = {}
     sorts: dict[str, str] = {}

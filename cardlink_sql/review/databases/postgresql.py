@@ -137,11 +137,7 @@ BACKEND: Final = PostgreSQL
 
 
 def read_postgresql_plan(plan: Node) -> PlanShape:
-    """Return the shape of a plan.
-
-    Args:
-        plan: the outermost node of EXPLAIN (FORMAT JSON).
-    """
+    """Return the shape of a plan from the outermost node of EXPLAIN (FORMAT JSON)."""
     lines, scans, sorts = [], dict[str, str](), dict[str, str]()
     for node, depth, ends_early in _walk(plan):
         line, aside = _line(node), node.get("Parent Relationship")

@@ -177,33 +177,33 @@ def _of_rows(query: Query, name: str | None = None) -> list[Any]:
 
 
 def _read(query: Query, name: str, kind: ValueKind, text: str) -> Any:
+    parts = text.split(",") if name in query.source.lists else [text]
     try:
-        if name in query.source.lists:
-            return [_READERS[kind](query.dialect, part) for part in text.split(",")]
-        return _READERS[kind](query.dialect, text)
+        values = [_READERS[kind](part) for part in parts]
     except (ValueError, KeyError):
         raise ValidationError(f"{text!r} is not a valid {kind} for {name}") from None
+    if kind is ValueKind.TIME:
+        values = list(map(driver_time(query.dialect), values))
+    return values if name in query.source.lists else values[0]
 
 
-def _time(dialect: Dialect, text: str) -> Any:
+def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return driver_time(dialect)(
-        moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    )
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _document(_dialect: Dialect, text: str) -> str:
+def _document(text: str) -> str:
     json.loads(text)
     return text
 
 
-_READERS: Final[dict[ValueKind, Callable[[Dialect, str], Any]]] = {
-    ValueKind.TEXT: lambda _dialect, text: text,
-    ValueKind.INTEGER: lambda _dialect, text: int(text),
-    ValueKind.FLOAT: lambda _dialect, text: float(text),
-    ValueKind.DECIMAL: lambda _dialect, text: float(text),
-    ValueKind.BOOLEAN: lambda _dialect, text: {"true": True, "false": False}[text.lower()],
+_READERS: Final[dict[ValueKind, Callable[[str], Any]]] = {
+    ValueKind.TEXT: str,
+    ValueKind.INTEGER: int,
+    ValueKind.FLOAT: float,
+    ValueKind.DECIMAL: float,
+    ValueKind.BOOLEAN: lambda text: {"true": True, "false": False}[text.lower()],
     ValueKind.TIME: _time,
     ValueKind.JSON: _document,
-    ValueKind.BYTES: lambda _dialect, text: bytes.fromhex(text),
+    ValueKind.BYTES: bytes.fromhex,
 }

@@ -167,12 +167,9 @@ def _refused_by_sqlite(error: sqlite3.Error, sql: str) -> Refused:
 
 
 def read_sqlite_plan(rows: Sequence[Node], variant: Variant, averages: Averages) -> PlanShape:
-    """Return the shape of a plan.
+    """Return the shape of a plan from its rows: ``id``, ``parent`` and ``detail`` of each.
 
-    Args:
-        rows: of EXPLAIN QUERY PLAN: ``id``, ``parent`` and ``detail`` of each.
-        variant: the statement.
-        averages: of the database with the data set, even for a plan without statistics.
+    The averages are those of the database with the data set, even without statistics.
     """
     statement = ParsedStatement(variant)
     scans: dict[str, str] = {}

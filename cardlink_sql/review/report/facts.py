@@ -77,7 +77,6 @@ class QueryFacts:
 
     @property
     def name(self) -> str:
-        """Return the name within the gateway."""
         return self.first.source.name
 
     @property
@@ -169,12 +168,10 @@ class GatewayFacts:
 
     @property
     def files(self) -> list[str]:
-        """Return its SQL files."""
         return sorted({f.query.source.file for query in self.queries for f in query.forms})
 
     @property
     def tables(self) -> list[str]:
-        """Return the tables that its statements read or write."""
         return sorted({name for query in self.queries for name in (*query.reads, *query.writes)})
 
     @cached_property
@@ -206,12 +203,10 @@ class Facts:
 
     @cached_property
     def queries(self) -> tuple[QueryFacts, ...]:
-        """Return every query, by gateway."""
         return tuple(query for gateway in self.gateways for query in gateway.queries)
 
     @property
     def figures(self) -> dict[str, int]:
-        """Return how many there are of everything."""
         return {
             "queries": len(self.queries),
             "of them write": sum(bool(query.writes) for query in self.queries),

@@ -25,12 +25,10 @@ class Access:
 
     @property
     def tables_read(self) -> list[str]:
-        """Return the tables that are read, in order."""
         return sorted(self.reads)
 
     @property
     def tables_written(self) -> list[str]:
-        """Return the tables that are written, in order."""
         return sorted({*self.inserts, *self.updates, *self.deletes})
 
     def __or__(self, other: "Access") -> "Access":
@@ -61,7 +59,6 @@ NOTHING: Final = Access()
 
 
 def union(all_of: Iterable[Access]) -> Access:
-    """Return the union of several accesses."""
     return reduce(Access.__or__, all_of, NOTHING)
 
 

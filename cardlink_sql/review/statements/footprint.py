@@ -40,11 +40,7 @@ def footprints(dialect: Dialect) -> dict[str, Footprint]:
 
 
 def footprint(query: Query) -> Footprint:
-    """Return the footprint of one query.
-
-    Raises:
-        QueryError: its statement cannot be parsed.
-    """
+    """Return the footprint of one query, or raise ``QueryError`` if sqlglot cannot parse it."""
     own = ParsedStatement(as_written(query)).access
     return Footprint(own, _by_foreign_key(own.deletes))
 

@@ -29,9 +29,6 @@ _NEEDS_ALL: Final = ("group", "having", "distinct")
 class ParsedStatement:
     """The syntax tree of one statement, and what a review derives from it.
 
-    Args:
-        variant: the query, with some of its optional lines.
-
     Raises:
         QueryError: sqlglot cannot parse it.
     """
@@ -129,10 +126,7 @@ class ParsedStatement:
         """Return whether a SELECT returns a table's rows in order and stops at its LIMIT.
 
         Such a SELECT has no condition that skips rows, no other table, and nothing that needs all
-        rows before the first.
-
-        Args:
-            name: the name or alias of the table.
+        rows before the first. A table goes by its name or its alias.
         """
         found = [t for t in self.tree.find_all(exp.Table) if name in (t.name, t.alias_or_name)]
         return bool(found) and all(_is_read_to_limit(table) for table in found)

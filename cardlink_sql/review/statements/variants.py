@@ -25,11 +25,8 @@ class Variant:
     """A query with some of its optional lines.
 
     Attributes:
-        query: the query.
         label: the included lines, such as ``order: name desc``.
-        tokens: the tokens of these lines.
         given: the conditions that include them.
-        order: the requested order.
     """
 
     query: Query
