@@ -16,7 +16,7 @@ def compared(*texts: str) -> list[Part]:
 
 def marked(part: Part, form: int) -> list[str]:
     """Return what is marked in a form."""
-    return ["".join(w.token.text for w in group) for line in part.forms[form]
+    return ["".join(w.token.text for w in group) for line in part[form]
             for differs, group in groupby(line, lambda word: word.differs) if differs]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ TEXTS = [
 def test_the_words_of_a_form_are_its_text(texts: tuple[str, ...]) -> None:
     parts = compared(*texts)
     for form, text in enumerate(texts):
-        words = (word.token.text for part in parts for line in part.forms[form] for word in line)
+        words = (word.token.text for part in parts for line in part[form] for word in line)
         assert "".join(words) == text
 
 
@@ -50,7 +50,7 @@ def test_lines_that_differ_are_marked_by_word() -> None:
 
 def test_a_line_that_a_form_lacks_has_its_place_there() -> None:
     _, missing, _ = compared("a\nb\nc\n", "a\nc\n")
-    assert (marked(missing, 0), missing.forms[1]) == (["b"], ())
+    assert (marked(missing, 0), missing[1]) == (["b"], ())
 
 
 @pytest.mark.parametrize(

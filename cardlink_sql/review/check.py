@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from cardlink_sql.dialect import Dialect
@@ -12,6 +10,7 @@ from cardlink_sql.queries import Library, Query, Rows
 from cardlink_sql.review.databases.backend import Description, Refused, ReviewBackend, Typed
 from cardlink_sql.review.findings import Finding, fault_of, nearest
 from cardlink_sql.review.statements.expected import (
+    KINDS,
     Field,
     ValueKind,
     expected_fields,
@@ -211,26 +210,18 @@ def _check_null(
         yield "nullability", what, "remove None from the field's type"
 
 
-# The kinds of columns that fill a field, by its type or the nearest that it derives from.
-_TAKEN: Final[dict[type[Any], frozenset[ValueKind]]] = {
-    dict: frozenset({ValueKind.JSON}),
-    list: frozenset({ValueKind.JSON}),
-    bool: frozenset({ValueKind.BOOLEAN}),
-    int: frozenset({ValueKind.INTEGER}),
-    float: frozenset({ValueKind.FLOAT, ValueKind.DECIMAL, ValueKind.INTEGER}),
-    Decimal: frozenset({ValueKind.DECIMAL}),
-    str: frozenset({ValueKind.TEXT}),
-    bytes: frozenset({ValueKind.BYTES}),
-    datetime: frozenset({ValueKind.TIME}),
-}
+# Further kinds that fill a field, by its type.
+_ALSO: Final = {float: (ValueKind.DECIMAL, ValueKind.INTEGER)}
 # Types that only PostgreSQL has: MariaDB's JSON is text with a CHECK.
 _ELSEWHERE: Final = {ValueKind.JSON: ValueKind.TEXT, ValueKind.BOOLEAN: ValueKind.INTEGER}
 
 
-def _taken(hint: Any, dialect: Dialect) -> frozenset[ValueKind]:
+def _taken(hint: Any, dialect: Dialect) -> set[ValueKind]:
     """Return the kinds of columns that fill a field of this type; empty if any kind does."""
-    bases = getattr(hint, "__mro__", ())
-    kinds = next((_TAKEN[base] for base in bases if base in _TAKEN), frozenset[ValueKind]())
-    if dialect is Dialect.POSTGRESQL:
-        return kinds
-    return kinds | {_ELSEWHERE[kind] for kind in kinds & _ELSEWHERE.keys()}
+    known = next((base for base in getattr(hint, "__mro__", ()) if base in KINDS), None)
+    if known is None:
+        return set()
+    kinds = {KINDS[known], *_ALSO.get(known, ())}
+    if dialect is not Dialect.POSTGRESQL:
+        kinds |= {_ELSEWHERE[kind] for kind in kinds & _ELSEWHERE.keys()}
+    return kinds

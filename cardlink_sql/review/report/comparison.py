@@ -34,11 +34,8 @@ class Word:
         return _CLASSES.get(self.token.kind, "")
 
 
-@dataclass(frozen=True)
-class Part:
-    """A line that all forms share, or the lines of each form between two such lines."""
-
-    forms: tuple[tuple[tuple[Word, ...], ...], ...]
+# For each form its lines: one that all forms share, or those between two such lines.
+Part = tuple[tuple[tuple[Word, ...], ...], ...]
 
 
 def compare(forms: Sequence[Sequence[Token]]) -> list[Part]:
@@ -54,14 +51,10 @@ def compare(forms: Sequence[Sequence[Token]]) -> list[Part]:
 
 
 def _lines(tokens: Sequence[Token]) -> Iterator[TokenLine]:
-    line: list[Token] = []
-    for token in tokens:
-        line.append(token)
-        if token.kind is Kind.NEWLINE:
-            yield tuple(line)
-            line = []
-    if line:
-        yield tuple(line)
+    ends = [at for at, token in enumerate(tokens, 1) if token.kind is Kind.NEWLINE]
+    for start, end in pairwise([0, *ends, len(tokens)]):
+        if start < end:
+            yield tuple(tokens[start:end])
 
 
 def _shared(forms: list[list[TokenLine]]) -> Iterator[list[int]]:
@@ -75,17 +68,14 @@ def _shared(forms: list[list[TokenLine]]) -> Iterator[list[int]]:
 
 def _part(texts: Sequence[Sequence[TokenLine]]) -> Part:
     words = [[t for line in lines for t in line if t.kind not in _SPACE] for lines in texts]
-    keys = [[token.text for token in of_form] for of_form in words]
     own: list[set[Token]] = [set() for _ in texts]
     for one, other in combinations(range(len(texts)), 2):
-        matches = _matches(keys[one], keys[other])
+        matches = _matches([t.text for t in words[one]], [t.text for t in words[other]])
         for form, matched in ((one, set(matches)), (other, set(matches.values()))):
             own[form] |= {token for at, token in enumerate(words[form]) if at not in matched}
-    return Part(
-        tuple(
-            tuple(tuple(_words(line, marked)) for line in lines)
-            for lines, marked in zip(texts, own, strict=True)
-        )
+    return tuple(
+        tuple(tuple(_words(line, marked)) for line in lines)
+        for lines, marked in zip(texts, own, strict=True)
     )
 
 

@@ -5,13 +5,14 @@ A gateway declares them: ``record`` for all its queries, ``gives`` for the excep
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, Table
 
-from cardlink_sql.database.rows import columns_of, split_hint
+from cardlink_sql.database.rows import JSON_TYPES, columns_of, split_hint
 from cardlink_sql.gateways.cards import CardGateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.gateways.exchange import ExchangeGateway
@@ -21,8 +22,6 @@ from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.statistics import StatisticsGateway
 from cardlink_sql.gateways.tests import TestGateway
-from cardlink_sql.model.json_value import JSONValue
-from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.queries import Query, Rows
 
@@ -53,6 +52,18 @@ class ValueKind(StrEnum):
     BYTES = "bytes"
 
 
+# By the type of the values in Python.
+KINDS: Final[dict[type[Any], ValueKind]] = {
+    dict: ValueKind.JSON,
+    list: ValueKind.JSON,
+    bool: ValueKind.BOOLEAN,
+    int: ValueKind.INTEGER,
+    float: ValueKind.FLOAT,
+    Decimal: ValueKind.DECIMAL,
+    str: ValueKind.TEXT,
+    bytes: ValueKind.BYTES,
+    datetime: ValueKind.TIME,
+}
 # By PostgreSQL's names of the types, which the lock has.
 POSTGRESQL_KINDS: Final = {
     **dict.fromkeys(("text", "varchar", "bpchar", "name"), ValueKind.TEXT),
@@ -105,23 +116,18 @@ def expected_fields(query: Query) -> tuple[Field, ...] | None:
     return tuple(Field(name, *split_hint(hint)) for name, hint in hints.items())
 
 
-_SORTS: Final[tuple[tuple[type[Any], ValueKind, Any], ...]] = (
-    (UTCDateTime, ValueKind.TIME, datetime),
-    (JSONDocument, ValueKind.JSON, JSONValue),
-    (String, ValueKind.TEXT, str),
-    (Boolean, ValueKind.BOOLEAN, bool),
-    (Double, ValueKind.FLOAT, float),
-    (BigInteger, ValueKind.INTEGER, int),
-    (Integer, ValueKind.INTEGER, int),
-    (LargeBinary, ValueKind.BYTES, bytes),
-)
-
-
 def kind_of(column: Column[Any]) -> ValueKind:
-    """Return the field that a column of a table fills."""
-    return next(kind for sort, kind, _ in _SORTS if isinstance(column.type, sort))
+    """Return the kind of a column's values."""
+    return KINDS.get(_type_of(column), ValueKind.JSON)  # whose values have several types
 
 
 def _field_of(column: Column[Any]) -> Field:
-    hint = next(hint for sort, _, hint in _SORTS if isinstance(column.type, sort))
-    return Field(column.name, split_hint(hint)[0], bool(column.nullable))
+    is_json = kind_of(column) is ValueKind.JSON
+    kinds = JSON_TYPES if is_json else frozenset({_type_of(column)})
+    return Field(column.name, kinds, bool(column.nullable))
+
+
+def _type_of(column: Column[Any]) -> type[Any]:
+    # A type of ours wraps one of SQLAlchemy, which knows the type of its values.
+    known: type[Any] = getattr(column.type, "impl", column.type).python_type
+    return known
