@@ -1,7 +1,6 @@
 """``cardlink-db sql check``: the queries held against a database and against each other."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -194,20 +193,13 @@ def _judge_plans(
         return check_plans(without(load_library(target.dialect), refused), filled), None
 
 
-@contextmanager
-def _target(dialect: Dialect | None, config: DatabaseConfig, *, is_named: bool) -> Iterator[Target]:
-    if dialect is not None:
-        with argument("--dialect"):
-            if dialect is not Dialect.SQLITE and config.dialect is not dialect:
-                raise ValidationError(
-                    f"a scratch database of {dialect} needs the --url of a server"
-                )
-        with scratch(dialect, config) as target:
-            yield target
-    elif not is_named and config.is_missing:
-        with scratch(Dialect.SQLITE) as target:
-            yield target
-    else:
+def _target(
+    dialect: Dialect | None, config: DatabaseConfig, *, is_named: bool
+) -> AbstractContextManager[Target]:
+    if dialect is None and (is_named or not config.is_missing):
         refuse_missing(config)
-        with live(config) as target:
-            yield target
+        return live(config)
+    if dialect not in (None, Dialect.SQLITE, config.dialect):
+        with argument("--dialect"):
+            raise ValidationError(f"a scratch database of {dialect} needs the --url of a server")
+    return scratch(dialect or Dialect.SQLITE, config)
