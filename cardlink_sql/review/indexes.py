@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from sqlalchemy import Table
@@ -12,6 +13,7 @@ from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
+from cardlink_sql.review.databases.backend import index_heads
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import Lock, locked_queries
 from cardlink_sql.review.migrations.schema_dump import place_in_schema
@@ -20,8 +22,6 @@ from cardlink_sql.schema.migrator import driver
 
 _INDEXES: Final = "review.secondary_indexes"
 _NO_READER: Final = "drop it by a migration, for each row written pays for it, or add its query"
-# SQLite numbers the keys of a table; the primary key is the first of those that are text.
-_SQLITE_KEY: Final = re.compile(r"\bsqlite_autoindex_(\w+)_([2-9])\b")
 
 
 @dataclass(frozen=True)
@@ -120,37 +120,34 @@ def _figures(
     return {_name(index): int(figure or 0) for index, figure in rows}, []
 
 
-def _name(index: str) -> str:
-    if key := _SQLITE_KEY.fullmatch(index):
-        return _unique_names().get((key[1], int(key[2])), index)
-    return index
-
-
 def _needed(queries: Lock) -> dict[str, tuple[str, ...]]:
     """Return the queries by the index that their plans name."""
-    tables = {
-        name: table.name for table in metadata.tables.values() for name, _, _ in _indexes(table)
-    }
     found: dict[str, list[str]] = {}
     for title, entry in queries.items():
         words = {_name(word) for word in re.findall(r"\w+", str(entry.get("plan")))}
-        for name in sorted(words & tables.keys()):
+        for name in sorted(words & index_heads().keys()):
             # Counting all rows walks any index.
-            if entry.get("reads", {}).get(tables[name]) != "":
+            if entry.get("reads", {}).get(index_heads()[name][0]) != "":
                 found.setdefault(name, []).append(title)
     return {name: tuple(titles) for name, titles in found.items()}
 
 
-def _unique_names() -> dict[tuple[str, int], str]:
+def _name(index: str) -> str:
+    return _sqlite_names().get(index, index)
+
+
+@cache
+def _sqlite_names() -> dict[str, str]:
+    """Return the unique keys by SQLite's names: it numbers them, after a primary key of text."""
     return {
-        (table.name, number): str(one.name)
+        f"sqlite_autoindex_{table.name}_{number}": str(one.name)
         for table in metadata.tables.values()
         for number, one in enumerate(unique_constraints(table), 2)
     }
 
 
 def _indexes(
-    table: Table, dialects: Collection[Dialect] = tuple(Dialect)
+    table: Table, dialects: Collection[Dialect]
 ) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
     keys = {tuple(key.column_keys): key for key in table.foreign_key_constraints}
     for one in table.indexes:
