@@ -71,14 +71,20 @@ def _unpinned(node: exp.Expr) -> dict[str, exp.Expr]:
 
 def _equalities(clause: exp.Expr | None) -> Iterator[tuple[exp.Column, exp.Expr]]:
     """Yield the columns that an equality restricts in every returned row."""
-    condition = clause.this if isinstance(clause, exp.Where) else clause
-    if condition is None:
-        return
-    for one in condition.flatten() if isinstance(condition, exp.And) else [condition]:
+    for one in conditions_of(clause):
         if isinstance(one, exp.EQ):
             for column, value in ((one.this, one.expression), (one.expression, one.this)):
                 if isinstance(column, exp.Column):
                     yield column, value
+
+
+def conditions_of(clause: exp.Expr | None) -> Iterator[exp.Expr]:
+    """Yield the conditions of a WHERE or an ON that each row meets."""
+    condition = clause.this if isinstance(clause, exp.Where) else clause
+    if isinstance(condition, exp.And):
+        yield from condition.flatten()
+    elif condition is not None:
+        yield condition
 
 
 def _is_pinned(name: str, left: Mapping[str, exp.Expr], equal: Sequence[_Equality]) -> bool:

@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.statements.access import Access, Columns
+from cardlink_sql.review.statements.single_row import conditions_of
 from cardlink_sql.review.statements.variants import Variant
 
 SQLGLOT: Final = {Dialect.SQLITE: "sqlite", Dialect.MYSQL: "mysql", Dialect.POSTGRESQL: "postgres"}
@@ -118,7 +119,7 @@ class ParsedStatement:
         """Return whether WHERE keeps only rows in which the column is not NULL."""
         return any(
             isinstance(operand, exp.Column) and operand.name == column
-            for condition in self._conditions()
+            for condition in conditions_of(self.tree.args.get("where"))
             for operand in _not_null(condition)
         )
 
@@ -223,16 +224,8 @@ class ParsedStatement:
         """Return the text of each condition that every row meets."""
         return {
             re.sub(r":p(\d+)", lambda found: f":{self._parameters[int(found[1]) - 1]}", one.sql())
-            for one in self._conditions()
+            for one in conditions_of(self.tree.args.get("where"))
         }
-
-    def _conditions(self) -> Iterator[exp.Expr]:
-        """Yield the conditions that every returned row meets."""
-        where = self.tree.args.get("where")
-        if where is not None and isinstance(where.this, exp.And):
-            yield from where.this.flatten()
-        elif where is not None:
-            yield where.this
 
     def _reads(self) -> Columns:
         reads = defaultdict[str, set[str]](set)
