@@ -56,7 +56,7 @@ def render(facts: Facts) -> dict[str, str]:
         INDEX: ("index", {"title": "The SQL of CardLink", "drawing": layout.lay_out(facts.tables)}),
         "matrix.html": ("matrix", {"title": "Queries against tables"}),
         "plans.html": (
-            "plans",
+            "scans_and_locks",
             {"title": "Plans and locks", "indexes": index_uses(), "locks": migration_locks()},
         ),
         "everything.html": (
