@@ -16,6 +16,7 @@ from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprint, footprints
+from cardlink_sql.review.statements.single_row import is_single
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import PLACEHOLDERS, as_written, bare, variants
 
@@ -184,7 +185,7 @@ def test_a_limit_ends_what_returns_its_rows_in_order(sql: str, name: str, stops:
 
 
 @pytest.mark.parametrize(
-    ("sql", "is_single"),
+    ("sql", "single"),
     [
         ("SELECT name FROM devices WHERE id = :id", True),
         ("SELECT name FROM devices WHERE :id = id AND name = :name", True),
@@ -214,8 +215,8 @@ def test_a_limit_ends_what_returns_its_rows_in_order(sql: str, name: str, stops:
         ("INSERT INTO settings (key) VALUES (:key) RETURNING key", True),
     ],
 )  # fmt: skip
-def test_a_statement_that_returns_one_row_at_most_is_known(sql: str, is_single: bool) -> None:
-    assert ParsedStatement(as_written(query_of(sql))).is_single is is_single
+def test_a_statement_that_returns_one_row_at_most_is_known(sql: str, single: bool) -> None:
+    assert is_single(ParsedStatement(as_written(query_of(sql))).tree) is single
 
 
 @pytest.mark.parametrize(
