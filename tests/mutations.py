@@ -282,8 +282,9 @@ PLANS = {
         "sqlite/sessions.sql", "find_open", " INDEXED BY ix_ota_sessions_status_created_at_id", "",
         "plan", "the plan (", (SQLITE,),
     ),
-    "a plus left out": Mutation(
-        "sqlite/sessions.sql", "find_old", "WHERE +status", "WHERE status", "plan", "", (SQLITE,),
+    "a status asked for that an index serves": Mutation(
+        "common/sessions.sql", "find_old", "status NOT IN ('pending', 'active')",
+        "status IN ('completed', 'failed', 'timeout')", "plan", "", (SQLITE,),
     ),
 }  # fmt: skip
 
@@ -323,8 +324,8 @@ ANSWERS = {
         "common/cards.sql", "page_psk_tokens", "psk_key_encrypted IS NOT NULL", "1 = 1",
         "answers", "is 4, and cards.page_psk_tokens returns 6 rows",
     ),
-    "a condition left out in one dialect": Mutation(
-        "sqlite/sessions.sql", "find_old", "  AND COALESCE(ended_at, updated_at) < :before\n", "",
+    "a condition left out of a list": Mutation(
+        "common/sessions.sql", "find_old", "  AND COALESCE(ended_at, updated_at) < :before\n", "",
         "answers", "and sessions.find_old returns",
     ),
     "another column filtered": Mutation(
