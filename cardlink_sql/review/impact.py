@@ -48,7 +48,11 @@ def impact(table: str, column: str | None = None) -> list[Impact]:
     Raises:
         ValidationError: the schema has no such table or column; the error lists similar names.
     """
-    check_names(table, column)
+    if table not in metadata.tables:
+        raise ValidationError(f"there is no table {table!r}; {_near(table, [*metadata.tables])}")
+    columns = metadata.tables[table].columns.keys()
+    if column is not None and column not in columns:
+        raise ValidationError(f"{table} has no column {column!r}; {_near(column, columns)}")
     seen = {dialect: footprints(dialect) for dialect in Dialect}
     titles = sorted({title for of in seen.values() for title in of})
     return [
@@ -76,19 +80,6 @@ def impacts(title: str, seen: Mapping[Dialect, Footprint]) -> list[Impact]:
         Impact(title, does, table, columns, "foreign key" if is_key else STATEMENT, tuple(dialects))
         for (is_key, table, does, columns), dialects in sorted(found.items())
     ]
-
-
-def check_names(table: str, column: str | None) -> None:
-    """Refuse a table or column that the schema does not have.
-
-    Raises:
-        ValidationError: the schema does not have it; the error lists similar names.
-    """
-    if table not in metadata.tables:
-        raise ValidationError(f"there is no table {table!r}; {_near(table, [*metadata.tables])}")
-    columns = metadata.tables[table].columns.keys()
-    if column is not None and column not in columns:
-        raise ValidationError(f"{table} has no column {column!r}; {_near(column, columns)}")
 
 
 def find_query(title: str) -> list[Query]:

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import cache
 from typing import Final
 
 from cardlink_sql.errors import QueryError
@@ -131,14 +130,9 @@ def judge(query: Query, plans: Sequence[Planned]) -> Iterator[Finding]:
 
 def _served(table: str, place: tuple[Variant, str]) -> str:
     """Return the remedy for a scan because of a function around an indexed column, or nothing."""
-    wrapped = sorted(ParsedStatement(place[0]).wrapped & _heads())
+    wrapped = sorted(ParsedStatement(place[0]).wrapped & set(index_heads().values()))
     served = [column for of, column in wrapped if of == table]
     return f"compare {served[0]}, which begins an index, without a function" if served else ""
-
-
-@cache
-def _heads() -> frozenset[tuple[str, str]]:
-    return frozenset(index_heads().values())
 
 
 def _by_table(plans: Sequence[Planned], does: str) -> dict[str, list[tuple[Variant, str]]]:

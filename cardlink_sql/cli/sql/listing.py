@@ -22,6 +22,12 @@ from cardlink_sql.review.statements.variants import query_text
 # The reasons in the header of a query.
 _REASONS: Final = ("differs", "only", "needs", "allow_scan")
 
+QueryName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Such as sessions.find_open.", autocompletion=complete_query
+    ),
+]
 DialectName = Annotated[Dialect | None, typer.Option(help="Of this dialect.")]
 
 GatewayName = Annotated[str | None, typer.Option(metavar="NAME", help="Only of this gateway.")]
@@ -86,7 +92,8 @@ def _list_with_senders(*, as_json: bool, only_internal: bool) -> None:
     listed = [
         {
             "name": title,
-            "sent_by": machinery.get(title) or _methods(forms[0]),
+            "sent_by": machinery.get(title)
+            or [one.method for one in senders(forms[0].source.gateway)[forms[0].source.name]],
             "doc": " ".join(forms[0].source.doc.split()),
             "files": list(dict.fromkeys(form.where for form in forms)),
         }
@@ -106,17 +113,8 @@ def _list_with_senders(*, as_json: bool, only_internal: bool) -> None:
     )
 
 
-def _methods(query: Query) -> list[str]:
-    return [one.method for one in senders(query.source.gateway)[query.source.name]]
-
-
 def show(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME", help="Such as sessions.find_open.", autocompletion=complete_query
-        ),
-    ],
+    name: QueryName,
     *,
     dialect: DialectName = None,
     as_json: AsJson = False,

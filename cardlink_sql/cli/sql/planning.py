@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cardlink_sql.cli.shared.completion import complete_query
 from cardlink_sql.cli.shared.database import refuse_missing
 from cardlink_sql.cli.shared.json_output import print_json
 from cardlink_sql.cli.shared.options import AsJson, Url, argument
 from cardlink_sql.cli.shared.profiles import config_of
 from cardlink_sql.cli.shared.rows import Column, print_rows
+from cardlink_sql.cli.sql.listing import QueryName
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.manager import DatabaseManager
@@ -41,12 +41,7 @@ Analyze = Annotated[
 
 
 def explain(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME", help="Such as sessions.find_open.", autocompletion=complete_query
-        ),
-    ],
+    name: QueryName,
     *,
     param: Params = None,
     order: Order = None,

@@ -27,11 +27,6 @@ class Footprint:
     own: Access
     by_foreign_key: Access
 
-    @property
-    def all(self) -> Access:
-        """Return both together."""
-        return self.own | self.by_foreign_key
-
 
 @cache
 def footprints(dialect: Dialect) -> dict[str, Footprint]:
