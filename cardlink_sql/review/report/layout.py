@@ -32,19 +32,25 @@ FAN: Final = 9
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Box:
-    """A table and its place."""
+    """A table, its layer counted from the left, and its place."""
 
     table: Table
-    x: float
-    y: float
-    width: float
+    layer: int = 0
+    x: float = 0
+    y: float = 0
+    width: float = 0
 
     @property
     def height(self) -> float:
         """Return the height of the head and the rows."""
-        return _height(self.table)
+        return HEAD + ROW * len(self.table.columns)
+
+    def middle(self, column: str) -> float:
+        """Return the height of the middle of a column's row."""
+        names = [one.name for one in self.table.columns]
+        return self.y + HEAD + ROW * (names.index(column) + 0.5)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Layout:
     height: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Course:
     """The vertical course of a line.
 
@@ -73,21 +79,24 @@ class _Course:
         start: where it leaves the parent.
         end: where it reaches the child.
         lane: its height above the layers, for a line that passes some.
-        leaves_by: the channel to the right of the parent, numbered as the layer to its right.
-        arrives_by: the channel to the left of the child.
     """
 
     reference: Reference
+    parent: Box
+    child: Box
     start: float
     end: float
     lane: float | None
-    leaves_by: int
-    arrives_by: int
+
+    @property
+    def leaves_by(self) -> int:
+        """Return the channel to the right of the parent, numbered as the layer to its right."""
+        return self.parent.layer + 1
 
     def track(self, channel: int) -> tuple[bool, float]:
         """Return the place among the lines of a channel at which it crosses the fewest."""
         start = self.start if channel == self.leaves_by or self.lane is None else self.lane
-        end = self.end if channel == self.arrives_by or self.lane is None else self.lane
+        end = self.end if channel == self.child.layer or self.lane is None else self.lane
         # Of the lines that descend, the lowest turns first; of those that rise, the highest.
         return (end > start, -start if end > start else start)
 
@@ -96,45 +105,34 @@ def lay_out(tables: Sequence[Table]) -> Layout:
     """Return the drawing of a schema; the same schema has the same drawing."""
     every = references(tables)
     stacks = _stacks(tables, every)
-    layer = {table.name: number for number, stack in enumerate(stacks) for table in stack}
-    passing = [one for one in every if layer[one.table.name] != layer[one.key.table] + 1]
-    tops = _tops(stacks, MARGIN + TRACK * len(passing))
-    courses = _courses(every, passing, {table.name: table for table in tables}, tops, layer)
-    lefts, turns, width = _across(courses, stacks)
-    boxes = [
-        Box(table, lefts[number], tops[table.name], _width(stack))
-        for number, stack in enumerate(stacks)
-        for table in stack
-    ]
-    right = {box.table.name: box.x + box.width for box in boxes}
+    boxes = {box.table.name: box for stack in stacks for box in stack}
+    ends = {one: (boxes[one.key.table], boxes[one.table.name]) for one in every}
+    passing = [one for one, (parent, child) in ends.items() if child.layer != parent.layer + 1]
+    _set_tops(stacks, MARGIN + TRACK * len(passing))
+    courses = _courses(ends, passing)
+    turns, width = _set_lefts(stacks, courses)
     lines = []
-    for course in courses:
-        one = course.reference
-        out, back = turns[course.leaves_by, one], turns[course.arrives_by, one]
-        first = right[one.key.table], course.start
-        last = lefts[layer[one.table.name]], course.end
-        over = [] if course.lane is None else [(out, course.lane), (back, course.lane)]
-        corners = [(out, course.start), *over, (back, course.end)]
-        lines.append(Connector(one, (first, *corners, last)))
-    height = max(box.y + box.height for box in boxes) + MARGIN
-    return Layout(tuple(boxes), tuple(lines), width, height)
+    for one in courses:
+        out, back = turns[one.leaves_by, one], turns[one.child.layer, one]
+        first = one.parent.x + one.parent.width, one.start
+        over = [] if one.lane is None else [(out, one.lane), (back, one.lane)]
+        corners = [(out, one.start), *over, (back, one.end)]
+        lines.append(Connector(one.reference, (first, *corners, (one.child.x, one.end))))
+    height = max(box.y + box.height for box in boxes.values()) + MARGIN
+    return Layout(tuple(boxes.values()), tuple(lines), width, height)
 
 
-def _height(table: Table) -> float:
-    return HEAD + ROW * len(table.columns)
-
-
-def _width(stack: Iterable[Table]) -> float:
+def _width(stack: Iterable[Box]) -> float:
     """Return the width of a layer, by the advances of the monospaced letters."""
-    widths = [8.2 * len(table.name) for table in stack]
-    for table in stack:
+    widths = []
+    for table in (box.table for box in stack):
         names = max(len(column.name) for column in table.columns)
         types = max(len(column.type) for column in table.columns)
-        widths.append(KEYS + 7.5 * names + 14 + 6.3 * types)
+        widths += [8.2 * len(table.name), KEYS + 7.5 * names + 14 + 6.3 * types]
     return 2 * PADDING + max(widths)
 
 
-def _stacks(tables: Sequence[Table], every: Iterable[Reference]) -> list[list[Table]]:
+def _stacks(tables: Sequence[Table], every: Iterable[Reference]) -> list[list[Box]]:
     """Return the tables of each layer; those without references fill the shortest."""
     parents: dict[str, set[str]] = defaultdict(set)
     for one in every:
@@ -146,77 +144,71 @@ def _stacks(tables: Sequence[Table], every: Iterable[Reference]) -> list[list[Ta
         further = parents.get(name, set()) - below
         return max((1 + depth(parent, below | {parent}) for parent in further), default=0)
 
-    layers: dict[int, list[Table]] = defaultdict(list)
+    layers: dict[int, list[Box]] = defaultdict(list)
     for table in tables:
         if table.name in bound:
-            layers[depth(table.name, frozenset({table.name}))].append(table)
+            layers[depth(table.name, frozenset({table.name}))].append(Box(table))
     stacks = [layers[number] for number in sorted(layers)] or [[]]
     for table in tables:
         if table.name not in bound:
             # Of two that are equally short the right one: fewer lines pass there.
-            min(reversed(stacks), key=_stacked).append(table)
+            min(reversed(stacks), key=_stacked).append(Box(table))
+    for number, stack in enumerate(stacks):
+        for box in stack:
+            box.layer = number
     return stacks
 
 
-def _stacked(stack: Iterable[Table]) -> float:
-    return sum(_height(table) + GAP for table in stack)
+def _stacked(stack: Iterable[Box]) -> float:
+    return sum(box.height + GAP for box in stack)
 
 
-def _tops(stacks: Sequence[Sequence[Table]], top: float) -> dict[str, float]:
-    """Return the upper edge of each table, with the layers centred."""
+def _set_tops(stacks: Sequence[Sequence[Box]], top: float) -> None:
+    """Set the upper edge of each table, with the layers centred."""
     highest = max(map(_stacked, stacks))
-    tops = {}
     for number, stack in enumerate(stacks):
         # Every other layer is half a row lower, so that a line that leaves it is never level with
         # one that reaches the next.
         y = top + ROW / 2 * (number % 2) + (highest - _stacked(stack)) // 2 // ROW * ROW
-        for table in stack:
-            tops[table.name] = y
-            y += _height(table) + GAP
-    return tops
+        for box in stack:
+            box.y = y
+            y += box.height + GAP
 
 
 def _courses(
-    every: Sequence[Reference],
-    passing: Sequence[Reference],
-    tables: Mapping[str, Table],
-    tops: Mapping[str, float],
-    layer: Mapping[str, int],
+    ends: Mapping[Reference, tuple[Box, Box]], passing: Sequence[Reference]
 ) -> list[_Course]:
-    def middle(table: str, column: str) -> float:
-        names = [one.name for one in tables[table].columns]
-        return tops[table] + HEAD + ROW * (names.index(column) + 0.5)
-
-    ends = {one: middle(one.table.name, one.key.columns[0]) for one in every}
+    ends_at = {one: child.middle(one.key.columns[0]) for one, (_, child) in ends.items()}
     courses = []
-    for one in every:
+    for one, (parent, child) in ends.items():
         # Lines that leave one key fan out in the order in which they arrive.
         key = (one.key.table, one.key.referred[0])
-        fan = [other for other in every if (other.key.table, other.key.referred[0]) == key]
-        fan.sort(key=lambda other: (other not in passing, ends[other]))
+        fan = [other for other in ends if (other.key.table, other.key.referred[0]) == key]
+        fan.sort(key=lambda other: (other not in passing, ends_at[other]))
         step = min(FAN, 2 * FAN / max(1, len(fan) - 1))
-        start = middle(*key) + step * (fan.index(one) - (len(fan) - 1) / 2)
+        start = parent.middle(key[1]) + step * (fan.index(one) - (len(fan) - 1) / 2)
         lane = MARGIN + TRACK * passing.index(one) if one in passing else None
-        leaves_by, arrives_by = layer[one.key.table] + 1, layer[one.table.name]
-        courses.append(_Course(one, start, ends[one], lane, leaves_by, arrives_by))
+        courses.append(_Course(one, parent, child, start, ends_at[one], lane))
     return courses
 
 
-def _across(
-    courses: Sequence[_Course], stacks: Sequence[Sequence[Table]]
-) -> tuple[list[float], dict[tuple[int, Reference], float], float]:
-    """Return the left edge of each layer, the turns of the lines by channel, and the width."""
-    lefts, turns = [], {}
+def _set_lefts(
+    stacks: Sequence[Sequence[Box]], courses: Sequence[_Course]
+) -> tuple[dict[tuple[int, _Course], float], float]:
+    """Set the left edge of each table; return the turns of the lines by channel, and the width."""
+    turns = {}
     x: float = MARGIN
     for channel in range(len(stacks) + 1):
-        lines = [one for one in courses if channel in (one.leaves_by, one.arrives_by)]
+        lines = [one for one in courses if channel in (one.leaves_by, one.child.layer)]
         lines.sort(key=lambda one: one.track(channel))
         x += PARENT_END * any(one.leaves_by == channel for one in lines)
-        turns.update({(channel, one.reference): x + TRACK * at for at, one in enumerate(lines)})
+        turns.update({(channel, one): x + TRACK * at for at, one in enumerate(lines)})
         x += TRACK * max(0, len(lines) - 1)
-        x += CHILD_END * any(one.arrives_by == channel for one in lines)
+        x += CHILD_END * any(one.child.layer == channel for one in lines)
         if channel < len(stacks):
             x += GAP * (channel > 0 and not lines)
-            lefts.append(x)
-            x += _width(stacks[channel])
-    return lefts, turns, x + MARGIN
+            width = _width(stacks[channel])
+            for box in stacks[channel]:
+                box.x, box.width = x, width
+            x += width
+    return turns, x + MARGIN
