@@ -173,10 +173,7 @@ def _check_columns(
         return
     for column, field in zip(found.columns, wanted, strict=True):
         where = variant.place_of(field.name)
-        for check, what, remedy in (
-            *_check_type(column, field, query.dialect),
-            *_check_null(column, field, statement),
-        ):
+        for check, what, remedy in _check_column(column, field, statement, query.dialect):
             yield fault_of(check, query, what, remedy, where)
 
 
@@ -190,17 +187,14 @@ def _difference(variant: Variant, given: list[str], wanted: list[str]) -> tuple[
     return variant.query.where, f"the column {wanted[len(given)]} of the record is missing"
 
 
-def _check_type(column: Typed, field: Field, dialect: Dialect) -> Iterator[tuple[str, str, str]]:
+def _check_column(
+    column: Typed, field: Field, statement: ParsedStatement, dialect: Dialect
+) -> Iterator[tuple[str, str, str]]:
     taken = {kind for hint in field.kinds for kind in _taken(hint, dialect)}
     if column.kind is not None and taken and column.kind not in taken:
         hints = " or ".join(sorted(getattr(hint, "__name__", str(hint)) for hint in field.kinds))
         what = f"the column {column.name} is {column.type}, and the record's field takes {hints}"
         yield "types", what, "CAST the column, or correct the type of the field"
-
-
-def _check_null(
-    column: Typed, field: Field, statement: ParsedStatement
-) -> Iterator[tuple[str, str, str]]:
     if column.nullable and not field.optional and not statement.is_narrowed(column.name):
         what = f"the column {column.name} may be NULL, and the record's field is never None"
         remedy = "allow None in the field, or exclude NULL: IS NOT NULL in WHERE, or COALESCE"
