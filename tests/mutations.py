@@ -222,9 +222,8 @@ STATIC = {
         "parse", "search: may be given device_type, pattern, but", (POSTGRESQL,),
     ),
     "LIMIT left out in one dialect": Mutation(
-        "sqlite/sessions.sql", "find_old", "ORDER BY created_at, id\nLIMIT :limit",
-        "ORDER BY created_at, id",
-        "parse", "find_old: requires before, but before, limit in", (SQLITE,),
+        "mysql/tests.sql", "purge_old", "ORDER BY created_at\nLIMIT :limit", "ORDER BY created_at",
+        "parse", "purge_old: requires before, but before, limit in", (MYSQL,),
     ),
     "a header left out": Mutation(
         "common/cards.sql", "find_with_psk", "-- name: find_with_psk :many\n", "",
