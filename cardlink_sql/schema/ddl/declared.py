@@ -26,7 +26,7 @@ def declared_tables(dialect: Dialect) -> list[model.Table]:
     return [
         table_of(
             table,
-            form,
+            dialect,
             (_column(column, form) for column in table.columns),
             (
                 model.Index(
@@ -36,7 +36,7 @@ def declared_tables(dialect: Dialect) -> list[model.Table]:
                     method=index.info.get("method"),
                 )
                 for index in table.indexes
-                if form.has_methods or "method" not in index.info
+                if dialect is Dialect.POSTGRESQL or "method" not in index.info
             ),
             form.options,
         )
@@ -46,7 +46,7 @@ def declared_tables(dialect: Dialect) -> list[model.Table]:
 
 def table_of(
     table: Table,
-    form: Form,
+    dialect: Dialect,
     columns: Iterable[model.Column],
     indexes: Iterable[model.Index],
     options: str | None,
@@ -55,13 +55,13 @@ def table_of(
 
     Args:
         table: it has the keys and the checks.
-        form: the dialect's.
+        dialect: the database's.
         columns: the columns in their order.
         indexes: the indexes in any order.
         options: follow the closing bracket.
     """
     key = table.primary_key
-    key_name = str(key.name) if key.name and form.names_primary_keys else None
+    is_named = key.name and dialect is not Dialect.MYSQL  # which calls every one PRIMARY
     unique, foreign_keys, checks = list[model.Key](), list[model.ForeignKey](), list[model.Check]()
     for one in table.constraints:
         if isinstance(one, UniqueConstraint):
@@ -73,7 +73,9 @@ def table_of(
     return model.Table(
         table.name,
         tuple(columns),
-        model.Key(key_name, tuple(key.columns.keys())) if key.columns else None,
+        model.Key(str(key.name) if is_named else None, tuple(key.columns.keys()))
+        if key.columns
+        else None,
         # By their names, which come first.
         tuple(sorted(unique, key=str)),
         tuple(sorted(foreign_keys, key=str)),

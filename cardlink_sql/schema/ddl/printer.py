@@ -33,14 +33,14 @@ def _ordered(tables: list[Table]) -> Iterator[Table]:
 
 class _Printer:
     def __init__(self, dialect: Dialect) -> None:
-        self._form = FORMS[dialect]
-        self._quote = self._form.sqlalchemy.identifier_preparer.quote
+        self._dialect = dialect
+        self._quote = FORMS[dialect].sqlalchemy.identifier_preparer.quote
 
     def table(self, table: Table) -> str:
         """Return a table's statement, then those of its indexes."""
         lines = [*self._columns(table), *self._constraints(table)]
         indexes = [self._index(table, index) for index in table.indexes]
-        if self._form.has_inline_indexes:
+        if self._dialect is Dialect.MYSQL:
             lines += indexes
             indexes = []
         body = ",\n".join(f"{_INDENT}{line}" for line in lines)
@@ -63,12 +63,13 @@ class _Printer:
             yield f"DEFAULT {column.default}"
         if column.numbering is None:
             return
-        if self._form.has_inline_keys and table.primary_key:
+        # SQLite makes numbers only for a key that its column declares.
+        if self._dialect is Dialect.SQLITE and table.primary_key:
             yield f"CONSTRAINT {table.primary_key.name} PRIMARY KEY"
         yield column.numbering
 
     def _constraints(self, table: Table) -> Iterator[str]:
-        is_inline = self._form.has_inline_keys and any(c.numbering for c in table.columns)
+        is_inline = self._dialect is Dialect.SQLITE and any(c.numbering for c in table.columns)
         if table.primary_key and not is_inline:
             yield self._key("PRIMARY KEY", table.primary_key)
         yield from (self._key("UNIQUE", unique) for unique in table.unique)
@@ -91,7 +92,7 @@ class _Printer:
 
     def _index(self, table: Table, index: Index) -> str:
         parts = self._list(index.parts)
-        if self._form.has_inline_indexes:
+        if self._dialect is Dialect.MYSQL:
             return f"INDEX {index.name} ({parts})"
         unique = "UNIQUE " if index.is_unique else ""
         using = f"USING {index.method} " if index.method else ""

@@ -70,7 +70,7 @@ class _TableReader:
             if unknown := [*words, *sorted(key.dialect_kwargs)]:
                 self.unknown.append((f"{name}.{key.name}", ", ".join(unknown)))
         indexes, options = self._indexes(name), self._options(name)
-        return table_of(live, FORMS[self._dialect], columns, indexes, options)
+        return table_of(live, self._dialect, columns, indexes, options)
 
     def _columns(self, table: sqlalchemy.Table) -> Iterator[Column]:
         for column in table.columns:
