@@ -67,10 +67,6 @@ class _Step:
         """Yield the changes of these kinds of tables that existed before the migration."""
         return (one for one in self.changes if one.kind in kinds and one.table not in self.new)
 
-    def fault(self, rule: str, what: str, remedy: str) -> Finding:
-        where = f"{self.statement.where}:{self.statement.column}"
-        return Finding(rule, where, None, self.migration.dialect, what, remedy)
-
 
 def lint(folder: Traversable) -> list[Finding]:
     """Return the faults of the migrations, by dialect and file.
@@ -104,7 +100,8 @@ class _Linted:
             for rule, check in _CHECKS.items():
                 for what, remedy in check(step):
                     if not self._is_allowed(rule, step.statement):
-                        yield step.fault(rule, what, remedy)
+                        where = f"{step.statement.where}:{step.statement.column}"
+                        yield Finding(rule, where, None, step.migration.dialect, what, remedy)
         if self._migration.rollback_statements is None and not self._is_allowed("missing-rollback"):
             yield self._fault(
                 1,

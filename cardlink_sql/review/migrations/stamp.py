@@ -3,7 +3,6 @@
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.review.databases.scratch import scratch_database
-from cardlink_sql.schema.ddl.model import Table
 from cardlink_sql.schema.ddl.reflect import read_some
 from cardlink_sql.schema.drift import differences
 
@@ -29,15 +28,12 @@ def stamp(manager: DatabaseManager, revision: str | None = None) -> list[str]:
     """
 
     def found(name: str) -> list[str]:
-        is_newest = name == manager.migrator.newest
-        return differences(manager.engine, None if is_newest else _made_by(manager, name))
+        if name == manager.migrator.newest:
+            return differences(manager.engine)
+        with scratch_database(manager.config) as made:
+            made.migrator.migrate(name)
+            with made.engine.connect() as connection:
+                tables, _unknown = read_some(connection, metadata.tables)
+        return differences(manager.engine, list(tables.values()))
 
     return manager.migrator.stamp(revision, found)
-
-
-def _made_by(manager: DatabaseManager, revision: str) -> list[Table]:
-    with scratch_database(manager.config) as made:
-        made.migrator.migrate(revision)
-        with made.engine.connect() as connection:
-            tables, _ = read_some(connection, metadata.tables)
-    return list(tables.values())

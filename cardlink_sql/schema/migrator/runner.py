@@ -161,10 +161,7 @@ class Migrator:
         if start is not None:
             return State(self._read_files()).planned_after(start, revision)
         state = self._read_state()
-        goes_back = revision == "base" or (
-            revision is not None and state.resolve(revision).id in state.applied
-        )
-        if revision is not None and goes_back:
+        if revision is not None and state.is_applied(revision):
             state.check("rollback")
             return [state.planned(file, "rollback") for file in state.to_roll_back(revision)]
         state.check("apply")

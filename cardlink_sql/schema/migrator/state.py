@@ -139,6 +139,10 @@ class State:
             f"{revision!r} names {what}", remedy=f"write one of these, or its number: {names}"
         )
 
+    def is_applied(self, revision: str) -> bool:
+        """Return whether a revision is one to roll back to, such as ``base``."""
+        return revision == "base" or self.resolve(revision).id in self.applied
+
     def to_apply(self, revision: str | None) -> list[SQLMigration]:
         """Return the pending migrations up to a revision, in order."""
         if revision is None:
@@ -155,15 +159,13 @@ class State:
 
     def to_roll_back(self, revision: str) -> list[SQLMigration]:
         """Return the applied migrations after a revision, newest first; each has a rollback."""
-        keep = -1
-        if revision != "base":
-            target = self.resolve(revision)
-            keep = self.files.index(target)
-            if target.id not in self.applied:
-                raise MigrationError(
-                    f"{target.id} is not applied, so it is not possible to roll back to it",
-                    remedy="see what is applied: cardlink-db status",
-                )
+        if not self.is_applied(revision):
+            raise MigrationError(
+                f"{self.resolve(revision).id} is not applied, so it is not possible to roll back "
+                "to it",
+                remedy="see what is applied: cardlink-db status",
+            )
+        keep = -1 if revision == "base" else self.files.index(self.resolve(revision))
         going = [file for file in reversed(self.done) if self.files.index(file) > keep]
         entry = self.unfinished
         if entry is not None and entry.migration_id not in {file.id for file in going}:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.schema.migrator.actions import EXCLUSIVE, REFERRED, WAITS, Action, TableLock
+from cardlink_sql.schema.migrator.actions import EXCLUSIVE, REFERRED, WAITS, Action, TableLock, Work
 from cardlink_sql.schema.migrator.kinds import Change, Made
 
 # They drop the foreign keys of their column; a change of type makes them again.
@@ -96,7 +96,7 @@ def _mysql(change: Change) -> str:
     if change.kind in _HARMLESS:
         return "nothing"
     if change.kind in _ROWS:
-        return f"the rows of {_table(change)} that it names; as many rows as it names"
+        return f"the rows of {_table(change)} that it names; {Work.OWN}"
     mysql, mariadb = change.kind.value.on_mysql, change.kind.value.mariadb
     if mysql == mariadb:
         return f"{_table(change)}{_lock(mysql)}"
