@@ -12,10 +12,10 @@ from cardlink_sql.cli.sql import checking
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import load_library
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.databases import dataset, target
 from tests.conftest import Run
 from tests.mutations import Mutation, mutated
+from tests.parsing import parse
 
 
 def test_list_has_every_query_with_what_it_takes_and_touches(run: Run) -> None:

@@ -24,8 +24,8 @@ from cardlink_sql import (
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.devices import DeviceGateway
 from cardlink_sql.queries.library import Library
-from cardlink_sql.queries.parser import parse
 from tests.conftest import MOMENT, card, device, entry, iccid, result, session_id
+from tests.parsing import parse
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model import declared_settings
-from cardlink_sql.queries.parser import parse
+from tests.parsing import parse
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))

@@ -12,11 +12,11 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
-from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.databases import dataset
 from cardlink_sql.review.databases.backend import Sent, asking, review_backend
 from cardlink_sql.review.databases.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
+from tests.parsing import parse
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 

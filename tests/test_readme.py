@@ -9,8 +9,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from cardlink_sql.dialect import Dialect
-from cardlink_sql.queries.parser import parse
 from tests.conftest import Run
+from tests.parsing import parse
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))

@@ -18,7 +18,6 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import load_internal, load_library
-from cardlink_sql.queries.parser import parse
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.impact import impact
 from cardlink_sql.review.lock import hash_of
@@ -32,6 +31,7 @@ from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.migrator.files import read_migrations
 from tests.conftest import Run
 from tests.html_tree import of_class, parse_html, text_of
+from tests.parsing import parse
 
 MATRIX = "matrix.html"
 LETTERS = {"reads": "r", "inserts": "i", "updates": "u", "deletes": "d"}

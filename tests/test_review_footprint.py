@@ -12,13 +12,13 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
-from cardlink_sql.queries.parser import parse
 from cardlink_sql.review.databases.scratch import scratch_database
 from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprint, footprints
 from cardlink_sql.review.statements.single_row import is_single
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import PLACEHOLDERS, as_written, bare, variants
+from tests.parsing import parse
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 QUERIES = load_library(SQLITE).all()

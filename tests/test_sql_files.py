@@ -8,10 +8,10 @@ from hypothesis import given, strategies as st
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
 from cardlink_sql.queries.library import read_library
-from cardlink_sql.queries.parser import parse
 from cardlink_sql.queries.query import MAX_LIST, Query, Rows, title_in
 from cardlink_sql.queries.resources import warn_skipped
 from cardlink_sql.review.statements.variants import query_text
+from tests.parsing import parse
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 

@@ -22,8 +22,8 @@ from cardlink_sql import (
 )
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.queries import Query
-from cardlink_sql.queries.parser import parse
 from tests.conftest import add, device, on_servers
+from tests.parsing import parse
 
 IDS = [f"device-{number}" for number in range(5)]
 

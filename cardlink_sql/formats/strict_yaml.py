@@ -143,16 +143,15 @@ class _YamlReader:
                 if documents > 1:
                     raise self._fault("a second document begins", event)
                 value = self._value(next(events), events, "", _MAX_DEPTH)
-            elif isinstance(event, yaml.DocumentEndEvent) and not self._may_end(event):
+            elif isinstance(event, yaml.DocumentEndEvent) and not (
+                event.explicit or self._author is not Author.PROGRAM
+            ):
                 raise self._fault(
                     "the file does not end in a line of three dots, so it may be cut off",
                     event,
                     "write ... as its last line, if it is whole",
                 )
         return value
-
-    def _may_end(self, event: yaml.DocumentEndEvent) -> bool:
-        return self._author is not Author.PROGRAM or bool(event.explicit)
 
     def _value(self, event: Any, events: Iterator[Any], path: str, levels: int) -> Any:
         if isinstance(event, yaml.AliasEvent):

@@ -98,9 +98,7 @@ class Gateway(QueryRunner, Generic[R, K]):
     def page_after(self, after: Position | None = None, limit: int = 100) -> KeysetPage[R]:
         """Return a page by key: as fast at the end of a table as at its start.
 
-        Args:
-            after: what the page before gave as ``after``; ``None`` for the first page.
-            limit: records in the page, 1 to 10,000.
+        ``after`` is that of the page before, ``None`` for the first one; ``limit`` is 1 to 10,000.
         """
         validation.whole(limit, "limit", least=1, most=10_000)
         items = self._many("page_after", {**self._position(after), "limit": limit})
@@ -316,10 +314,7 @@ class Gateway(QueryRunner, Generic[R, K]):
         return records
 
     def _written(self, name: str, parameters: Mapping[str, Any], key: Any) -> R | None:
-        """Run a query that writes one row; return the record as it is then stored.
-
-        The query after it is ``get_by_id``. Returns ``None`` where there is no row to write.
-        """
+        """Run a query that writes one row; return the record as stored, ``None`` without one."""
         read = self._query("get_by_id")
         bound = {self.key: self._key(key)}
         row = self._transaction.write_and_read(self._query(name), parameters, read, bound)

@@ -81,11 +81,7 @@ class CardGateway(Gateway[CardProfile, str]):
         descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[CardFilter],
     ) -> Page[CardProfile]:
-        """Return a page of the cards, numbered from 1; it is empty beyond the last one.
-
-        A deep page costs as much as all before it; :meth:`page_after` does not.
-        The queries are ``find_by`` and ``count_by``.
-        """
+        """Return a page of the cards. The queries are ``find_by`` and ``count_by``."""
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def update(self, record: CardProfile) -> CardProfile:

@@ -47,11 +47,7 @@ class DeviceGateway(Gateway[Device, str]):
         descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[DeviceFilter],
     ) -> Page[Device]:
-        """Return a page of the devices, numbered from 1; it is empty beyond the last one.
-
-        A deep page costs as much as all before it; :meth:`page_after` does not.
-        The queries are ``find_by`` and ``count_by``.
-        """
+        """Return a page of the devices. The queries are ``find_by`` and ``count_by``."""
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def find_by_type(self, device_type: AnyDeviceType) -> list[Device]:

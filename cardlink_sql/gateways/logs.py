@@ -206,11 +206,7 @@ class LogGateway(LogRetention):
         descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[LogFilter],
     ) -> Page[CommLog]:
-        """Return a page of the log entries, numbered from 1; it is empty beyond the last one.
-
-        A deep page costs as much as all before it; :meth:`page_after` does not.
-        The queries are ``find_by`` and ``count_by``.
-        """
+        """Return a page of the log entries. The queries are ``find_by`` and ``count_by``."""
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def find_by_session(

@@ -64,11 +64,7 @@ class SessionGateway(SessionLifecycle):
         descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[SessionFilter],
     ) -> Page[OTASession]:
-        """Return a page of the sessions, numbered from 1; it is empty beyond the last one.
-
-        A deep page costs as much as all before it; :meth:`page_after` does not.
-        The queries are ``find_by`` and ``count_by``.
-        """
+        """Return a page of the sessions. The queries are ``find_by`` and ``count_by``."""
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def find_by_device(self, device_id: str, limit: int | None = 100) -> list[OTASession]:

@@ -70,11 +70,7 @@ class SettingGateway(Gateway[Setting, str]):
         descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[SettingFilter],
     ) -> Page[Setting]:
-        """Return a page of the settings, numbered from 1; it is empty beyond the last one.
-
-        A deep page costs as much as all before it; :meth:`page_after` does not.
-        The queries are ``find_by`` and ``count_by``.
-        """
+        """Return a page of the settings. The queries are ``find_by`` and ``count_by``."""
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def get_value(self, key: str, default: Any = ...) -> Any:

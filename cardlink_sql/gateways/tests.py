@@ -201,11 +201,7 @@ class TestGateway(RunFigures):
         descending: bool = False,  # noqa: FBT001, FBT002
         **filters: Unpack[TestFilter],
     ) -> Page[TestResult]:
-        """Return a page of the test results, numbered from 1; it is empty beyond the last one.
-
-        A deep page costs as much as all before it; :meth:`page_after` does not.
-        The queries are ``find_by`` and ``count_by``.
-        """
+        """Return a page of the test results. The queries are ``find_by`` and ``count_by``."""
         return self._paginate(page, per_page, order_by, descending, filters)
 
     def find_by_run(self, run_id: str) -> list[TestResult]:

@@ -10,29 +10,11 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Double,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import Boolean, Column, Double, Integer, LargeBinary, String, Table
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.model import times, validation
-from cardlink_sql.model.choices import (
-    CardType,
-    DeviceType,
-    Direction,
-    SessionStatus,
-    SessionType,
-    TestStatus,
-)
+from cardlink_sql.model import choices, times, validation
 from cardlink_sql.model.tables import JSONDocument, UTCDateTime
 from cardlink_sql.model.validation import Check
 
@@ -40,20 +22,20 @@ Binder = Callable[[Any], Any]
 
 _DOMAIN: Final[dict[str, Check]] = {
     "devices.id": partial(validation.identifier, longest=255),
-    "devices.device_type": validation.choice(DeviceType),
+    "devices.device_type": validation.choice(choices.DeviceType),
     "devices.imei": validation.imei,
     "devices.imsi": validation.imsi,
     "devices.iccid": validation.iccid,
     "card_profiles.iccid": validation.iccid,
     "card_profiles.imsi": validation.imsi,
-    "card_profiles.card_type": validation.choice(CardType),
+    "card_profiles.card_type": validation.choice(choices.CardType),
     "card_profiles.atr": validation.atr,
     "card_profiles.psk_identity": validation.psk_identity,
     "ota_sessions.id": validation.session_id,
     "ota_sessions.device_id": partial(validation.identifier, longest=255),
     "ota_sessions.card_iccid": validation.iccid,
-    "ota_sessions.session_type": validation.choice(SessionType),
-    "ota_sessions.status": validation.choice(SessionStatus),
+    "ota_sessions.session_type": validation.choice(choices.SessionType),
+    "ota_sessions.status": validation.choice(choices.SessionStatus),
     "ota_sessions.duration_ms": validation.duration,
     "test_results.id": partial(validation.identifier, longest=36),
     "test_results.run_id": partial(validation.identifier, longest=255),
@@ -61,11 +43,11 @@ _DOMAIN: Final[dict[str, Check]] = {
     "test_results.test_name": partial(validation.filled, longest=256),
     "test_results.device_id": partial(validation.identifier, longest=255),
     "test_results.card_iccid": validation.iccid,
-    "test_results.status": validation.choice(TestStatus),
+    "test_results.status": validation.choice(choices.TestStatus),
     "test_results.duration_ms": validation.duration,
     "test_results.tries": partial(validation.whole, least=0),
     "comm_logs.session_id": validation.session_id,
-    "comm_logs.direction": validation.choice(Direction),
+    "comm_logs.direction": validation.choice(choices.Direction),
     "comm_logs.latency_ms": validation.latency,
     "comm_logs.raw_data": validation.apdu,
     "comm_logs.status_word": validation.status_word,
@@ -126,7 +108,7 @@ def _check_of_type(column: Column[Any]) -> Check:
         return validation.moment
     if isinstance(kind, JSONDocument):
         return validation.document
-    if isinstance(kind, String) and not isinstance(kind, Text):
+    if isinstance(kind, String):
         return partial(validation.text, longest=kind.length or validation.MAX_TEXT)
     for sort, check in _CHECKS.items():
         if isinstance(kind, sort):
@@ -135,10 +117,8 @@ def _check_of_type(column: Column[Any]) -> Check:
 
 
 _CHECKS: Final[dict[type, Check]] = {
-    Text: validation.text,
     Boolean: validation.boolean,
     Double: validation.latency,
-    BigInteger: validation.whole,
     Integer: validation.whole,
     LargeBinary: validation.octets,
 }

@@ -98,8 +98,10 @@ def _port(key: str, default: int, of: str) -> DeclaredSetting:
     return _number(key, default, 1, 65_535, f"TCP port of {of}")
 
 
-# A hundred years keep everything.
-_LONGEST_RETENTION_DAYS: Final = 36_500
+def _days(key: str, default: int, of: str) -> DeclaredSetting:
+    # A hundred years keep everything.
+    return _number(key, default, 1, 36_500, f"Days that {of} are kept")
+
 
 _OWN: Final = MappingProxyType(
     {
@@ -115,18 +117,9 @@ _OWN: Final = MappingProxyType(
                 _url_path, "URL path of the metrics",
             ),
             _port("metrics.port", 9090, "the metrics"),
-            _number(
-                "retention.logs_days", 30, 1, _LONGEST_RETENTION_DAYS,
-                "Days that communication logs are kept",
-            ),
-            _number(
-                "retention.sessions_days", 90, 1, _LONGEST_RETENTION_DAYS,
-                "Days that OTA sessions are kept",
-            ),
-            _number(
-                "retention.tests_days", 90, 1, _LONGEST_RETENTION_DAYS,
-                "Days that test results are kept",
-            ),
+            _days("retention.logs_days", 30, "communication logs"),
+            _days("retention.sessions_days", 90, "OTA sessions"),
+            _days("retention.tests_days", 90, "test results"),
             DeclaredSetting(
                 "server.cipher_suites", "PSK-AES128-CBC-SHA256",
                 "text of 1 to 1024 characters", partial(validation.identifier, longest=1024),
@@ -139,13 +132,9 @@ _OWN: Final = MappingProxyType(
             ),
             _port("server.port", 8443, "the admin server"),
             _number(
-                "server.session_timeout", 300, 1, 86_400,
-                "Seconds that an OTA session may take",
+                "server.session_timeout", 300, 1, 86_400, "Seconds that an OTA session may take"
             ),
-            _number(
-                "server.timeout", 60, 1, 86_400,
-                "Seconds that the server waits for a card",
-            ),
+            _number("server.timeout", 60, 1, 86_400, "Seconds that the server waits for a card"),
         )
     }
 )  # fmt: skip
@@ -233,32 +222,20 @@ def _add(declared: DeclaredSetting, where: str) -> None:
 def _rule(kind: Any, least: float | None, most: float | None, where: str) -> tuple[str, Check]:
     if kind is bool and least is None and most is None:
         return "true or false", validation.boolean
-    low: float
-    high: float
-    if kind is int:
-        low = -(2**63) if least is None else validation.whole(least, f"{where}.least")
-        high = validation.MAX_INTEGER if most is None else validation.whole(most, f"{where}.most")
-        rule: Check = partial(validation.whole, least=low, most=high)
-        form = f"a whole number from {low} to {high}"
-    elif kind is float:
-        low, high = _bound(least, -1e15, f"{where}.least"), _bound(most, 1e15, f"{where}.most")
-        rule, form = partial(_number_within, least=low, most=high), f"a number from {low} to {high}"
-    elif kind is str:
-        low = 0 if least is None else validation.whole(least, f"{where}.least", 0, _MAX_TEXT)
-        high = _MAX_TEXT
-        if most is not None:
-            high = validation.whole(most, f"{where}.most", 0, _MAX_TEXT)
-        rule = partial(_text_within, least=low, most=high)
-        form = f"text of {low} to {high} characters"
-    else:
+    if not isinstance(kind, type) or kind not in _RANGES:
         raise ValidationError("the type must be bool (without a range), int, float or str", where)
+    rule, words, lowest, highest = _RANGES[kind]
+    bound = (
+        validation.number
+        if kind is float
+        else partial(validation.whole, least=lowest, most=highest)
+    )
+    low = lowest if least is None else bound(least, f"{where}.least")
+    high = highest if most is None else bound(most, f"{where}.most")
+    form = words.format(low, high)
     if low > high:
         raise ValidationError(f"no value is {form}", where)
-    return form, rule
-
-
-def _bound(value: float | None, otherwise: float, where: str) -> float:
-    return otherwise if value is None else validation.number(value, where)
+    return form, partial(rule, least=low, most=high)
 
 
 def _number_within(value: Any, where: str, least: float, most: float) -> None:
@@ -271,15 +248,20 @@ def _text_within(value: Any, where: str, least: int, most: int) -> None:
         raise ValidationError("the text is too short", where)
 
 
+# By type: the check, the range in words, and the widest one.
+_RANGES: Final[Mapping[type, tuple[Callable[..., Any], str, Any, Any]]] = {
+    int: (validation.whole, "a whole number from {} to {}", -(2**63), validation.MAX_INTEGER),
+    float: (_number_within, "a number from {} to {}", -1e15, 1e15),
+    str: (_text_within, "text of {} to {} characters", 0, _MAX_TEXT),
+}
+
+
 def check_undeclared(key: str, category: str | None, where: str) -> None:
     """Refuse a key that is not declared where it would pass for one that is.
 
     For people at the command line, so that a misspelled key is not stored in silence.
 
-    Args:
-        key: a key that is not declared.
-        category: what the writer sets; without one it has that of :func:`category_of`.
-        where: the key's path, for the error.
+    ``category`` is what the writer sets; without one it is that of :func:`category_of`.
 
     Raises:
         ValidationError: the key is named as a category that has declared settings, or is in it, or
@@ -303,11 +285,7 @@ def nearest_declared(key: str) -> list[str]:
 
 
 def check_is_no_category(key: str, where: str) -> None:
-    """Refuse a key that is named as a category of declared settings.
-
-    Raises:
-        ValidationError: it is.
-    """
+    """Refuse a key that is named as a category of declared settings, by ``ValidationError``."""
     if key in declared_categories():
         some = next(name for name in sorted(declared_settings()) if name.startswith(f"{key}."))
         raise ValidationError(

@@ -34,15 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from cardlink_sql.model import times
-from cardlink_sql.model.choices import (
-    CardType,
-    DeviceType,
-    Direction,
-    SessionStatus,
-    SessionType,
-    TestStatus,
-)
+from cardlink_sql.model import choices, times
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -133,8 +125,8 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, choices: type[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{choice}'" for choice in choices)
+def _one_of(column: str, kind: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{choice}'" for choice in kind)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
@@ -157,7 +149,7 @@ devices = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     PrimaryKeyConstraint("id"),
-    _one_of("device_type", DeviceType),
+    _one_of("device_type", choices.DeviceType),
     Index(None, "device_type"),
     Index(None, "iccid"),
     Index(None, "last_seen"),
@@ -180,7 +172,7 @@ card_profiles = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     PrimaryKeyConstraint("iccid"),
-    _one_of("card_type", CardType),
+    _one_of("card_type", choices.CardType),
     UniqueConstraint("psk_identity"),
     Index(None, "card_type"),
 )
@@ -206,8 +198,8 @@ ota_sessions = Table(
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
-    _one_of("session_type", SessionType),
-    _one_of("status", SessionStatus),
+    _one_of("session_type", choices.SessionType),
+    _one_of("status", choices.SessionStatus),
     CheckConstraint("duration_ms >= 0", name="duration_ms"),
     # Newest first by device, card and status, without a sort.
     Index(None, "device_id", "created_at", "id"),
@@ -231,7 +223,7 @@ comm_logs = Table(
     Column("status_message", String(128)),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["session_id"], ["ota_sessions.id"], ondelete="CASCADE"),
-    _one_of("direction", Direction),
+    _one_of("direction", choices.Direction),
     # A session's log in the order of writing. Every further B-tree would slow the writing of APDUs
     # by a third or more; only PostgreSQL's BRIN, a range of times for each 128 pages, is nearly
     # free.
@@ -262,7 +254,7 @@ test_results = Table(
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["device_id"], ["devices.id"], ondelete="SET NULL"),
     ForeignKeyConstraint(["card_iccid"], ["card_profiles.iccid"], ondelete="SET NULL"),
-    _one_of("status", TestStatus),
+    _one_of("status", choices.TestStatus),
     CheckConstraint("duration_ms >= 0", name="duration_ms"),
     # The runs with their starts, only from the index.
     Index(None, "run_id", "started_at"),

@@ -41,11 +41,7 @@ class Digests:
         self._parts = {query.title: list(_parts(query)) for query in library.all()}
 
     def find(self, text: str) -> list[str]:
-        """Return the titles of the queries that a digest may belong to; none if it fits none.
-
-        Args:
-            text: the digest's.
-        """
+        """Return the titles of the queries that a digest may belong to; none if it fits none."""
         words = list(_words(text))
         found = [title for title, parts in self._parts.items() if _fits(parts, words)]
         if found or len(text) < _MAY_BE_CUT:

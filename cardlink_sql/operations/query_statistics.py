@@ -55,26 +55,24 @@ def take_query_statistics(manager: DatabaseManager) -> QueryStatistics:
         is_approximate = manager.config.is_mysql and server.is_mariadb
     name_of = _by_words(Digests(manager.library)) if is_approximate else title_in
     grouped = _grouped(counted, name_of)
-    others = grouped.pop(None, None)
-    ordered = sorted(
-        ((name, figures) for name, figures in grouped.items() if name is not None),
-        key=lambda one: (-one[1].total_ms, one[0]),
-    )
+    others = grouped.pop("", None)
+    ordered = sorted(grouped.items(), key=lambda one: (-one[1].total_ms, one[0]))
     lost = sum(one.calls for one in counted if one.text is None)
     return QueryStatistics(dict(ordered), others, lost, is_approximate)
 
 
-def _by_words(digests: Digests) -> Callable[[str], str | None]:
-    return lambda text: " or ".join(digests.find(text)) or None
+def _by_words(digests: Digests) -> Callable[[str], str]:
+    return lambda text: " or ".join(digests.find(text))
 
 
 def _grouped(
     counted: Iterable[CountedStatement], name_of: Callable[[str], str | None]
-) -> dict[str | None, QueryFigures]:
-    alike: dict[str | None, list[CountedStatement]] = defaultdict(list)
+) -> dict[str, QueryFigures]:
+    """Return the figures by query; those of other statements under an empty name."""
+    alike: dict[str, list[CountedStatement]] = defaultdict(list)
     for one in counted:
         if one.text is not None:
-            alike[name_of(one.text)].append(one)
+            alike[name_of(one.text) or ""].append(one)
     return {name: _sum(statements) for name, statements in alike.items()}
 
 

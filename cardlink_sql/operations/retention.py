@@ -13,9 +13,9 @@ that other writers can proceed. Purging twice at once does no harm.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
@@ -25,8 +25,6 @@ from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.unit_of_work import UnitOfWork
-
-T = TypeVar("T")
 
 TABLES: Final = ("logs", "sessions", "tests", "events")
 _SETTINGS: Final = {
@@ -79,10 +77,9 @@ def count_old(
     counts = Counter[str]()
     with UnitOfWork(manager, read_only=True) as uow:
         if "sessions" in days:
-            counts["logs"] = uow.sessions.count_old_logs(
-                days["sessions"], days.get("logs"), on_rows
-            )
-            counts["sessions"] = uow.sessions.count_old(days["sessions"])
+            ended = days["sessions"]
+            counts["logs"] = uow.sessions.count_old_logs(ended, days.get("logs"), on_rows)
+            counts["sessions"] = uow.sessions.count_old(ended)
         if "logs" in days:
             counts["logs"] += uow.logs.count_old(days["logs"], on_rows)
         if "tests" in days:
@@ -141,31 +138,32 @@ class _Purge:
         self.purged.update(logs=0, sessions=0)
         stuck: object = None
         while True:
-            found = self._read(partial(self._next_sessions, days=days))
+            with UnitOfWork(self._manager, read_only=True) as uow:
+                found = self._next_sessions(uow, days)
             # Where another purge was quicker, the next look finds others. Rows that stay
             # although they were to be deleted are skipped, not tried for ever.
             if not found[0] or found == stuck:
                 return
-            gone = self._write(partial(self._delete_sessions, ids=found[0], entries=found[1]))
+            gone = self._write(partial(self._delete, sessions=found[0], entries=found[1]))
             stuck = None if gone else found
 
     def logs(self, days: float) -> None:
         self.purged.update(logs=0)
         after = 0
         while True:
-            ids = self._read(partial(self._next_logs, days=days, after=after))
-            if not ids:
+            with UnitOfWork(self._manager, read_only=True) as uow:
+                entries = uow.logs.find_old(days, self._batch, after)
+            if not entries:
                 return
-            self._write(partial(self._delete_logs, ids=ids))
-            after = ids[-1]
+            self._write(partial(self._delete, entries=entries))
+            after = entries[-1]
 
     def counted(self, table: str, days: float) -> None:
         """Purge a table whose old rows are quick to count."""
         self.purged[table] = 0
-        count = partial(self._count_old, table=table, days=days)
         before: float = math.inf
         # Where another purge deletes the same rows first, a round leaves some.
-        while 0 < (left := self._read(count)) < before:
+        while 0 < (left := self._count_old(table, days)) < before:
             before = left
             while left > 0:
                 # Not more than there are, or the last batch would read the table to its end.
@@ -183,30 +181,21 @@ class _Purge:
         self._sessions_at_once = min(2 * len(ids) or 1, _SESSIONS)
         return ids, entries
 
-    def _delete_sessions(
-        self, uow: UnitOfWork, ids: list[str], entries: list[int]
+    def _delete(
+        self, uow: UnitOfWork, entries: list[int], sessions: Sequence[str] = ()
     ) -> dict[str, int]:
         gone = {"logs": uow.logs.delete_many(entries)}
-        if len(entries) < self._batch:
-            gone["sessions"] = uow.sessions.delete_many(ids)
+        if sessions and len(entries) < self._batch:
+            gone["sessions"] = uow.sessions.delete_many(sessions)
         return gone
 
-    def _next_logs(self, uow: UnitOfWork, days: float, after: int) -> list[int]:
-        return uow.logs.find_old(days, self._batch, after)
-
-    def _delete_logs(self, uow: UnitOfWork, ids: list[int]) -> dict[str, int]:
-        return {"logs": uow.logs.delete_many(ids)}
-
-    def _count_old(self, uow: UnitOfWork, table: str, days: float) -> int:
-        return (uow.tests if table == "tests" else uow.outbox).count_old(days)
+    def _count_old(self, table: str, days: float) -> int:
+        with UnitOfWork(self._manager, read_only=True) as uow:
+            return (uow.tests if table == "tests" else uow.outbox).count_old(days)
 
     def _purge_old(self, uow: UnitOfWork, table: str, days: float, limit: int) -> dict[str, int]:
         gateway = uow.tests if table == "tests" else uow.outbox
         return {table: gateway.purge_old(days, limit)}
-
-    def _read(self, work: Callable[[UnitOfWork], T]) -> T:
-        with UnitOfWork(self._manager, read_only=True) as uow:
-            return work(uow)
 
     def _write(self, work: Callable[[UnitOfWork], dict[str, int]]) -> int:
         """Run one batch in a separate transaction; return the number of its rows."""

@@ -1,5 +1,6 @@
 """The figures of ``cardlink-db stats``: the state of a database and the traffic of some days."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,12 +15,7 @@ from cardlink_sql.model.apdu_names import command_name
 from cardlink_sql.model.json_value import Record
 from cardlink_sql.model.records.server import TableSize
 from cardlink_sql.model.records.session import SessionStatistics
-from cardlink_sql.model.records.statistics import (
-    CardCount,
-    ExchangeCount,
-    SessionDay,
-    SlowExchange,
-)
+from cardlink_sql.model.records.statistics import CardCount, ExchangeCount, SessionDay, SlowExchange
 from cardlink_sql.model.records.test_result import TestRun
 from cardlink_sql.model.status_words import describe, is_error
 from cardlink_sql.model.times import utc_now
@@ -168,9 +164,9 @@ def _every_day(
 
 
 def _by_status_word(exchanges: list[ExchangeCount]) -> list[StatusWordCount]:
-    counts: dict[str | None, int] = {}
+    counts = Counter[str | None]()
     for one in exchanges:
-        counts[one.status_word] = counts.get(one.status_word, 0) + one.responses
+        counts[one.status_word] += one.responses
     listed = [
         StatusWordCount(word, None if word is None else describe(word), count)
         for word, count in counts.items()
@@ -179,11 +175,8 @@ def _by_status_word(exchanges: list[ExchangeCount]) -> list[StatusWordCount]:
 
 
 def _by_command(exchanges: list[ExchangeCount]) -> list[CommandFigures]:
-    named = sorted(((_name(one), one) for one in exchanges), key=lambda pair: pair[0])
-    figures = [
-        _command_figures(name, [one for _, one in group])
-        for name, group in groupby(named, key=lambda pair: pair[0])
-    ]
+    named = groupby(sorted(exchanges, key=_name), key=_name)
+    figures = [_command_figures(name, list(group)) for name, group in named]
     return sorted(figures, key=lambda one: (-(one.average_latency_ms or 0), one.command))
 
 
@@ -201,7 +194,5 @@ def _command_figures(name: str, exchanges: list[ExchangeCount]) -> CommandFigure
         responses=sum(one.responses for one in exchanges),
         errors=sum(one.responses for one in exchanges if is_error(one.status_word)),
         average_latency_ms=total / latencies if latencies else None,
-        maximum_latency_ms=(
-            max(one.maximum_latency_ms for one in exchanges) if latencies else None
-        ),
+        maximum_latency_ms=max(one.maximum_latency_ms for one in exchanges) if latencies else None,
     )

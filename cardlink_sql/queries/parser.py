@@ -81,15 +81,6 @@ class _Block:
     tokens: list[Token] = field(default_factory=list)
 
 
-def parse(text: str, path: str, dialect: Dialect, *, needs_reason: bool = False) -> list[Query]:
-    """Return the queries of a file's text, each as :func:`outline` finds it.
-
-    Raises:
-        QueryError: the file is malformed; the message names file, line and column.
-    """
-    return [make() for make in outline(text, path, dialect, needs_reason=needs_reason).values()]
-
-
 def outline(
     text: str, path: str, dialect: Dialect, *, needs_reason: bool = False
 ) -> dict[str, Callable[[], Query]]:
@@ -118,10 +109,6 @@ def outline(
                 "choose another name",
             )
     return {name: partial(_query, file, block) for name, block in blocks.items()}
-
-
-def _query(file: _File, block: _Block) -> Query:
-    return Query(_source(file, block), file.dialect)
 
 
 def _blocks(file: _File) -> Iterator[_Block]:
@@ -158,7 +145,7 @@ def _header(file: _File, token: Token) -> _Block | None:
     return _Block(token, name, Rows(rows))
 
 
-def _source(file: _File, block: _Block) -> Source:
+def _query(file: _File, block: _Block) -> Query:
     documentation = list(takewhile(lambda token: token.kind in BLANK, block.tokens))
     body = block.tokens[len(documentation) :]
     doc, directives = _documentation(file, block, documentation)
@@ -178,7 +165,7 @@ def _source(file: _File, block: _Block) -> Source:
     if not doc:
         raise file.fault(block.header, f"{block.name} has no documentation", "add -- lines below")
     lines = tuple(_lines(file, _statement(file, block, body)))
-    lists = frozenset(re.split(r"[,\s]+", directives["list"])) if "list" in directives else None
+    lists = re.split(r"[,\s]+", directives["list"]) if "list" in directives else ()
     source = Source(
         gateway=file.path.rpartition("/")[2].removesuffix(".sql"),
         name=block.name,
@@ -189,13 +176,13 @@ def _source(file: _File, block: _Block) -> Source:
         needs=directives.get("needs"),
         allow_scan=directives.get("allow-scan"),
         allows={word: directives[word] for word in _ALLOWS if word in directives},
-        lists=lists or frozenset(),
+        lists=frozenset(lists),
         lines=lines,
         file=file.path,
         line=block.header.line,
     )
     _check(file, block, source)
-    return source
+    return Query(source, file.dialect)
 
 
 def _documentation(file: _File, block: _Block, tokens: list[Token]) -> tuple[str, dict[str, str]]:

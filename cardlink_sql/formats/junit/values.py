@@ -87,17 +87,12 @@ def _spelled(text: str) -> datetime | None:
     zone = found and _ZONE.fullmatch(found["zone"] or "UTC")
     if not found or not zone:
         return None
-    hour, minute, second = map(int, found["time"].split(":"))
     offset = timedelta(hours=int(zone["hours"] or 0), minutes=int(zone["minutes"] or 0))
     try:
-        return datetime(
-            int(found["year"]),
-            _MONTHS.index(found["month"]) // 3 + 1,
-            int(found["day"]),
-            hour,
-            minute,
-            second,
-            tzinfo=timezone(-offset if zone["sign"] == "-" else offset),
+        month = _MONTHS.index(found["month"]) // 3 + 1
+        text = f"{found['year']}-{month:02}-{found['day']:0>2}T{found['time']:0>8}"
+        return datetime.fromisoformat(text).replace(
+            tzinfo=timezone(-offset if zone["sign"] == "-" else offset)
         )
     except ValueError:
         return None

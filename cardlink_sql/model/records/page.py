@@ -13,7 +13,11 @@ Position = NewType("Position", tuple[Any, ...])
 
 @dataclass(frozen=True, slots=True)
 class Page(Record, Generic[R]):
-    """One page of a list. ``pages`` is 0 if there are no rows; pages count from 1."""
+    """One page of a list, numbered from 1; beyond the last one it is empty.
+
+    A deep page costs as much as all before it, which a :class:`KeysetPage` does not. ``pages`` is 0
+    if there are no rows.
+    """
 
     items: list[R]
     total: int
