@@ -64,12 +64,18 @@ async def run(
 
     def unless_cancelled(uow: UnitOfWork) -> T:
         refuse_if_cancelled()
-        result = _call(work, uow)
+        try:
+            result = work(uow)
+        except StopIteration as error:
+            # A future cannot carry it, so the coroutine would wait for ever (PEP 479).
+            raise RuntimeError("the work raised StopIteration") from error
         refuse_if_cancelled()
         return result
 
     try:
-        return await _in_thread(manager, partial(manager.run, unless_cancelled, **options))
+        once = partial(manager.run, unless_cancelled, **options)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(manager.threads, copy_context().run, once)
     except asyncio.CancelledError:
         is_cancelled = True
         raise
@@ -233,16 +239,3 @@ class EventStream(AsyncIterator[DatabaseEvent]):
         if listener.is_closed:
             self._is_closed = True
         return event
-
-
-def _call(work: Callable[[UnitOfWork], T], uow: UnitOfWork) -> T:
-    try:
-        return work(uow)
-    except StopIteration as error:
-        # A future cannot carry it, so the coroutine would wait for ever (PEP 479).
-        raise RuntimeError("the work raised StopIteration") from error
-
-
-async def _in_thread(manager: DatabaseManager, work: Callable[[], T]) -> T:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(manager.threads, copy_context().run, work)

@@ -277,9 +277,9 @@ class DatabaseManager:
             health["hint"], health["host"] = self.encoding_note(), self.pool.host_in_use()
         except DatabaseError as error:
             health["error"], health["hint"] = error.what, error.remedy
-            return health
-        health["status"] = "healthy"
-        health["server_version"], health["latency_ms"] = version, round(latency, 3)
+        else:
+            health["status"] = "healthy"
+            health["server_version"], health["latency_ms"] = version, round(latency, 3)
         return health
 
     def encoding_note(self) -> str | None:

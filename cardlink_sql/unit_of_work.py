@@ -1,13 +1,13 @@
 """A unit of work: one transaction, and the gateways that work inside it."""
 
 import logging
+import sys
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from cardlink_sql.database import event_loop
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.errors import (
     CommitInDoubtError,
@@ -321,8 +321,14 @@ def _refuse_unfinished(result: object) -> None:
         )
 
 
+def runs_event_loop() -> bool:
+    """Return whether this thread runs an event loop, without importing asyncio for it."""
+    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return running is not None and running() is not None
+
+
 def _look_for_event_loop(manager: Database) -> None:
     """Warn, once for each manager, where this thread runs an event loop."""
-    if event_loop.is_running():
+    if runs_event_loop():
         manager._warned_of_loop = True
         warnings.warn(_IN_EVENT_LOOP, RuntimeWarning, stacklevel=3)

@@ -40,6 +40,7 @@ class Backend(ABC):
             Under READ COMMITTED each statement sees what was committed before it, so that a
             read needs none.
         begin_snapshot: opens one that reads one state of all tables and holds up no writer.
+        begins_together: ``BEGIN`` may go with a statement, which does not run where it fails.
         settings: what every new connection is sent, by the names in ``connection.sql``.
         leaves_answers: an interrupted statement may leave its answer unread, which the next
             one over the same connection would read as its own.
@@ -58,6 +59,7 @@ class Backend(ABC):
     read_only_mode: ClassVar[str] = ""
     begins_before_reading: ClassVar[bool] = False
     begin_snapshot: ClassVar[tuple[str, ...]]
+    begins_together: ClassVar[bool] = False
     settings: ClassVar[tuple[str, ...]]
     leaves_answers: ClassVar[bool] = True
     copy_from: ClassVar[int | None] = None
@@ -85,11 +87,6 @@ class Backend(ABC):
     @property
     def pipelines(self) -> bool:
         """Return whether :meth:`send_together` can be used."""
-        return False
-
-    @property
-    def begins_together(self) -> bool:
-        """Return whether ``BEGIN`` may go with a statement, which does not run where it fails."""
         return False
 
     def send_together(

@@ -83,7 +83,7 @@ class Connection:
                 raise error_for(Fault.LOCKED, None, begin)
             self._queue = queue
             self._limit()
-        if self._backend.begins_together:
+        if self._backend.begins_together and self._backend.pipelines:
             self._deferred.append(DeferredStatement(begin, begin, None))
             return
         try:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 from cardlink_sql.config import TARGET, without_secrets
 from cardlink_sql.database.backend import Backend
-from cardlink_sql.database.faults import Fault, error_for, remedy
+from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.errors import ConnectionError, DatabaseError
 
 _NO_DATABASE: Final = re.compile(r'database ".*" does not exist|Unknown database')
@@ -47,7 +47,7 @@ def connection_error(backend: Backend, error: Exception, url: URL) -> DatabaseEr
     if _NO_DATABASE.search(line):
         return ConnectionError(f"cannot connect: {line}", where, "create the database first")
     is_option = not isinstance(error, DBAPIError) and bool(url.query.keys() - _PLACE)
-    hint = remedy(fault) if fault is Fault.LOCKED else backend.hint
+    hint = fault.remedy if fault is Fault.LOCKED else backend.hint
     if is_option:
         hint = "check the options after ? in the URL"
     return ConnectionError(f"cannot connect: {line}", where, hint)

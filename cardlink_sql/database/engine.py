@@ -112,8 +112,7 @@ class LimitedPool(QueuePool):
     def recreate(self) -> "LimitedPool":
         """Return a new pool with the configured timeout, whatever limit the thread has."""
         # The new pool reads its timeout from this one.
-        made = super().recreate()
-        assert isinstance(made, LimitedPool)  # noqa: S101 - QueuePool makes one of its own class
+        made: LimitedPool = super().recreate()  # type: ignore[assignment]
         made._timeout, made.gate = self._configured, self.gate
         return made
 

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.model.times import utc_now
@@ -98,40 +98,8 @@ class PendingEvents:
         self._logged.clear()
 
 
-class Noting(Protocol):
-    """Where a gateway notes its writes; a transaction is one."""
-
-    @property
-    def events(self) -> "EventBus":
-        """Return the bus, which knows which events anybody waits for."""
-
-    @property
-    def pending_events(self) -> PendingEvents:
-        """Return the events so far."""
-
-
-def note_many(
-    transaction: Noting, event_type: EventType, entity: str, action: str, count: int, **scope: str
-) -> None:
-    """Note that many rows were written at once, if any, as one event without a key.
-
-    ``scope`` is what they have in common, such as their run.
-    """
-    if count and event_type in transaction.events.wanted:
-        data = {"count": count, **scope}
-        transaction.pending_events.add(DatabaseEvent(event_type, entity, None, action, data=data))
-
-
-def note_batch(transaction: Noting, entity: str, table: str, operation: str, count: int) -> None:
-    """Note that a method or a command has done its work on many rows of a table."""
-    if count and EventType.BATCH_COMPLETED in transaction.events.wanted:
-        data = {"table": table, "operation": operation, "count": count}
-        event = DatabaseEvent(EventType.BATCH_COMPLETED, entity, None, "completed", data=data)
-        transaction.pending_events.add(event)
-
-
 class Bus(Generic[E]):
-    """Handlers that any thread may add or remove, each in an entry of a bus."""
+    """The handlers of a process, each with what it waits for; any thread may change them."""
 
     def __init__(self) -> None:
         self._registered: tuple[E, ...] = ()

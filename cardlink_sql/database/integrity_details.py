@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from cardlink_sql.database.backend import Backend
-from cardlink_sql.database.faults import Fault, sentence
+from cardlink_sql.database.faults import Fault
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import IntegrityError, shown
@@ -124,5 +124,5 @@ def _sentence(fault: Fault, table: Table, name: str, value: Any) -> str:
             return f"a row refers to a {parent} that does not exist ({column})"
         return f"there is no {parent} {shown(value)} ({column})"
     if fault is Fault.NOT_NULL or value is _SEVERAL:
-        return f"{sentence(fault)}: {column}"
-    return f"{sentence(fault)}: {column} {shown(value)}"
+        return f"{fault.what}: {column}"
+    return f"{fault.what}: {column} {shown(value)}"

@@ -47,16 +47,13 @@ class PostgreSQL(Backend):
     begin = "BEGIN"
     read_only_mode = " READ ONLY"
     begin_snapshot = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
+    begins_together = True
     row_converters: ClassVar = {}
     copy_from = 32  # for fewer, its own round trips cost more than an INSERT saves
 
     @property
     def pipelines(self) -> bool:
         return _pipelines()
-
-    @property
-    def begins_together(self) -> bool:
-        return self.pipelines
 
     def send_together(
         self,

@@ -21,8 +21,6 @@ class QueryRunner:
     """The queries of ``sql/*/NAME.sql``, in one transaction."""
 
     name: ClassVar[str]
-    # A query's result where that is not the gateway's record: another record, every column of a
-    # table, or its columns with their types.
     gives: ClassVar[Gives] = {}
 
     __slots__ = ("_clock", "_queries", "_transaction")

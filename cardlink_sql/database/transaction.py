@@ -6,7 +6,7 @@ from threading import current_thread
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from cardlink_sql.database.connection import Connection
-from cardlink_sql.database.event_bus import DatabaseEvent, PendingEvents
+from cardlink_sql.database.event_bus import DatabaseEvent, EventType, PendingEvents
 from cardlink_sql.database.owner import refusal, this_thread
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.errors import DatabaseError, IntegrityError, QueryError
@@ -239,6 +239,13 @@ class Transaction:
         if self._pending_events is None:
             self._pending_events = PendingEvents()
         return self._pending_events
+
+    def note(
+        self, event_type: EventType, entity: str, key: str | None, action: str, /, **data: Any
+    ) -> None:
+        """Note what was written, as an event for the commit, where anybody waits for its type."""
+        if event_type in self.events.wanted:
+            self.pending_events.add(DatabaseEvent(event_type, entity, key, action, data=data))
 
     def buffer(self, writes: BufferedWrites) -> None:
         """Flush ``writes`` before the next statement or commit, so that order is kept."""

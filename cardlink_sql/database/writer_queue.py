@@ -110,17 +110,14 @@ class WriterQueue:
         with self._lock:
             if waiter.is_first and not waiter.has_turn:
                 if self._is_held and self._thread is not None and not self._thread.is_alive():
-                    self._take_from_dead()
+                    # It ended inside its unit of work, whose transaction ends now.
+                    holder = self._holder()
+                    if holder is not None:
+                        holder.abandon()
+                    self._is_held = False
                 if not self._is_held:
                     self._hand_to(waiter)
             return waiter.has_turn
-
-    def _take_from_dead(self) -> None:
-        """End the transaction of a thread that ended inside its unit of work."""
-        holder = self._holder()
-        if holder is not None:
-            holder.abandon()
-        self._is_held = False
 
     def _gives_up(self, waiter: "_Waiter") -> bool:
         """Leave the queue; return false where the turn came at this moment."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table
 
-from cardlink_sql.database.event_bus import DatabaseEvent, EventType, note_batch, note_many
+from cardlink_sql.database.event_bus import DatabaseEvent, EventType
 from cardlink_sql.database.query_runner import QueryRunner
 from cardlink_sql.database.rows import field_names, reader
 from cardlink_sql.database.transaction import Transaction
@@ -162,21 +162,23 @@ class Gateway(QueryRunner, Generic[R, K]):
 
     def _note_key(self, action: str, key: str) -> None:
         """Note a row of which only the key is known, such as one that is gone."""
-        if self.event in self._transaction.events.wanted:
-            self._transaction.pending_events.add(
-                DatabaseEvent(self.event, self.entity, key, action)
-            )
+        self._transaction.note(self.event, self.entity, key, action)
 
     def _note_many(self, action: str, count: int, **scope: str) -> None:
         """Note rows that were written at once, if any, as one event without a key.
 
         ``scope`` is what they have in common, such as their run.
         """
-        note_many(self._transaction, self.event, self.entity, action, count, **scope)
+        if count:
+            self._transaction.note(self.event, self.entity, None, action, count=count, **scope)
 
     def _note_batch(self, operation: str, count: int) -> None:
         """Note that a method has done its work on many rows; nothing is noted of none."""
-        note_batch(self._transaction, self.entity, self.table.name, operation, count)
+        if count:
+            done = {"table": self.table.name, "operation": operation, "count": count}
+            self._transaction.note(
+                EventType.BATCH_COMPLETED, self.entity, None, "completed", **done
+            )
 
     def _one(self, name: str, parameters: Mapping[str, Any]) -> R | None:
         query = self._query(name)

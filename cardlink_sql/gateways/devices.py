@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Unpack
 
-from cardlink_sql.database.event_bus import EventType, note_many
+from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.gateways.filters import DeviceFilter, DeviceOrder
 from cardlink_sql.gateways.search import like_pattern
@@ -135,7 +135,7 @@ class DeviceGateway(Gateway[Device, str]):
         """
         key = self._key(device_id)
         gone = self._execute("delete_sessions", {"device_id": key})
-        note_many(
-            self._transaction, EventType.SESSION_CHANGED, "session", "deleted", gone, device_id=key
-        )
+        if gone:
+            scope = {"count": gone, "device_id": key}
+            self._transaction.note(EventType.SESSION_CHANGED, "session", None, "deleted", **scope)
         return self.delete_by_id(key)

@@ -167,12 +167,11 @@ def _described(
 def _handshake(
     cipher_suite: str | None, psk_identity: str | None, metadata: JSONValue | None
 ) -> dict[str, Any]:
-    tls = _checked(ota_sessions, tls_cipher_suite=cipher_suite, tls_psk_identity=psk_identity)
+    check = checks(ota_sessions)
     return {
-        "cipher_suite": tls["tls_cipher_suite"],
-        "psk_identity": tls["tls_psk_identity"],
-        # The caller may go on changing its own.
-        "metadata": deepcopy(_checked(ota_sessions, metadata=metadata)["metadata"]),
+        "cipher_suite": check["tls_cipher_suite"](cipher_suite),
+        "psk_identity": check["tls_psk_identity"](psk_identity),
+        "metadata": deepcopy(check["metadata"](metadata)),  # the caller may go on changing its own
     }
 
 

@@ -11,7 +11,6 @@ from itertools import chain
 from time import monotonic
 from typing import Any, Final, Literal
 
-from cardlink_sql.database import event_loop
 from cardlink_sql.errors import (
     ConnectionError,
     DatabaseError,
@@ -25,7 +24,7 @@ from cardlink_sql.live.persistent_writer import PersistentWriter
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.json_value import Record
-from cardlink_sql.unit_of_work import check_instance
+from cardlink_sql.unit_of_work import check_instance, runs_event_loop
 
 _log: Final = logging.getLogger(__name__)
 
@@ -207,7 +206,7 @@ class Recorder(Calls):
                 self._changed.notify_all()
 
     def _wait_for_room(self, weight: int) -> None:
-        may_wait = self.waits_when_full and not event_loop.is_running()
+        may_wait = self.waits_when_full and not runs_event_loop()
         limit = self.full_timeout
         if not may_wait or threading.current_thread() is self._thread:
             limit = 0.0

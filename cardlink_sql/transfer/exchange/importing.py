@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cardlink_sql.database.event_bus import note_batch, note_many
+from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.dialect import Dialect
@@ -123,8 +123,10 @@ def _note(transaction: Transaction, report: ImportReport) -> None:
     for shape in SHAPES:
         counts, gateway = report.tables[shape.name], shape.gateway
         count = counts.created + counts.updated
-        note_many(transaction, gateway.event, gateway.entity, "imported", count)
-        note_batch(transaction, gateway.entity, shape.name, "import", count)
+        if count:
+            done = {"table": shape.name, "operation": "import", "count": count}
+            transaction.note(gateway.event, gateway.entity, None, "imported", count=count)
+            transaction.note(EventType.BATCH_COMPLETED, gateway.entity, None, "completed", **done)
 
 
 @dataclass(frozen=True, slots=True)
