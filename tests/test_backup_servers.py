@@ -27,10 +27,9 @@ from cardlink_sql.transfer.backup import (
     Method,
     check_backup,
     create_backup,
-    mysql,
-    postgresql,
     restore_backup,
 )
+from cardlink_sql.transfer.backup.tools import Tool, lines
 from tests.conftest import ANOTHER, MakeDatabase, Migrated, Restore, Run
 from tests.roles import database_user, execute
 from tests.test_backup import LOGS, change, content, fill, rewritten, writers
@@ -419,13 +418,13 @@ def test_a_kill_while_a_dump_is_loaded_leaves_no_migrated_database(
 def kill_at_line(last: int) -> None:
     """Let this process be killed when it has given a tool so many lines of a dump."""
 
-    def cut(lines: Iterable[bytes]) -> Iterator[bytes]:
-        for number, line in enumerate(lines):
+    def cut(script: Iterable[bytes]) -> Iterator[bytes]:
+        for number, line in enumerate(script):
             if number == last:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield line
 
-    script = postgresql.without_unknown_settings
-    postgresql.without_unknown_settings = lambda lines, known: cut(script(lines, known))
-    load = mysql.load
-    mysql.load = lambda *given: load(*given[:-1], cut(mysql.lines(given[-1], "")))
+    feed = Tool.feed
+    Tool.feed = lambda tool, arguments, pieces, remedy: feed(  # type: ignore[method-assign]
+        tool, arguments, cut(lines(pieces, "")), remedy
+    )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from cardlink_sql.errors import DatabaseError, ValidationError
-from cardlink_sql.formats.leftovers import MAKE_ROOM
+from cardlink_sql.formats.leftovers import MAKE_ROOM, temporary_folder
 from cardlink_sql.transfer.backup.manifest import (
     PAYLOAD_NAMES,
     Manifest,
@@ -93,7 +93,8 @@ def write_container(
 class Container:
     """A backup that is read; a damaged file raises ``ValidationError``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_progress: OnProgress = no_progress) -> None:
+        self._on_progress = on_progress
         self.where: Final = str(path)
         with self._refused():
             self._zip = zipfile.ZipFile(path)
@@ -109,19 +110,19 @@ class Container:
     def __exit__(self, *_error: object) -> None:
         self._zip.close()
 
-    def chunks(self, on_progress: OnProgress = no_progress) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """Return the payload piece by piece; after the last one it is known to be whole."""
         digest, size = hashlib.sha256(), 0
         with self._refused(), self._zip.open(self._payload) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
-                on_progress(len(chunk))
+                self._on_progress(len(chunk))
                 yield chunk
         if size != self.manifest.size or digest.hexdigest() != self.manifest.sha256:
             raise self._damaged("its payload is not the one that the manifest describes")
 
-    def unpack(self, target: Path, on_progress: OnProgress) -> None:
+    def unpack(self, target: Path) -> None:
         """Write the payload to a new file."""
         free = shutil.disk_usage(target.parent).free
         if self.manifest.size > free:
@@ -131,7 +132,15 @@ class Container:
                 MAKE_ROOM,
             )
         with target.open("xb") as file:
-            file.writelines(self.chunks(on_progress))
+            file.writelines(self.chunks())
+
+    @contextmanager
+    def unpacked(self) -> Iterator[Path]:
+        """Unpack the payload to a file that only this user can read, while the block lasts."""
+        with temporary_folder() as folder:
+            path = folder / PAYLOAD_NAMES[self.manifest.kind]
+            self.unpack(path)
+            yield path
 
     def _read_manifest(self) -> Manifest:
         info = self._zip.getinfo(MANIFEST_NAME)

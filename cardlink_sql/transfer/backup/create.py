@@ -1,23 +1,17 @@
 """Making a backup."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import IO
 
-from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite
 from cardlink_sql.transfer.backup.container import Container, write_container
 from cardlink_sql.transfer.backup.manifest import Manifest, PayloadKind
+from cardlink_sql.transfer.backup.payload import payload_of
 from cardlink_sql.transfer.backup.tools import UnusableToolError
 from cardlink_sql.transfer.progress import OnProgress, no_progress
-
-_Way = tuple[PayloadKind, Callable[[IO[bytes]], Manifest]]
 
 
 class Method(StrEnum):
@@ -76,31 +70,19 @@ def create_backup(
     if file.exists() and not file.is_file():
         raise DatabaseError("not a file", str(file), "name a file to make")
     refuse_existing(file, force=force)
-    obstacle = None
-    way: _Way = PayloadKind.JSONL, partial(jsonl.write_payload, manager)
-    if method is not Method.JSONL:
-        try:
-            way = _native(manager, file.resolve().parent)
-        except UnusableToolError as found:
-            if method is Method.NATIVE:
-                raise
-            obstacle = found.what
+    folder, obstacle = file.resolve().parent, None
+    payload = payload_of(PayloadKind.JSONL if method is Method.JSONL else None, manager.dialect)
+    try:
+        write = payload.writer(manager, folder)
+    except UnusableToolError as found:
+        if method is Method.NATIVE:
+            raise
+        obstacle = found.what
+        payload = payload_of(PayloadKind.JSONL, manager.dialect)
+        write = payload.writer(manager, folder)
     with write_atomically(file, binary=True, private=True) as part:
-        manifest = write_container(part, *way, on_progress)
-        with Container(Path(part.name)) as written:
-            for _ in written.chunks(on_progress):
+        manifest = write_container(part, payload.kind, write, on_progress)
+        with Container(Path(part.name), on_progress) as written:
+            for _ in written.chunks():
                 pass  # each is checked
     return Backup(file, file.stat().st_size, manifest, obstacle)
-
-
-def _native(manager: DatabaseManager, folder: Path) -> _Way:
-    """Return what writes a native payload; SQLite's copy is in the folder meanwhile."""
-    match manager.dialect:
-        case Dialect.SQLITE:
-            return PayloadKind.SQLITE, partial(sqlite.write_payload, manager, folder)
-        case Dialect.POSTGRESQL:
-            dumper = postgresql.usable_dumper(manager)
-            return PayloadKind.PG_DUMP, partial(postgresql.write_payload, manager, dumper)
-        case Dialect.MYSQL:
-            dumper = mysql.usable_dumper(manager)
-            return PayloadKind.MYSQLDUMP, partial(mysql.write_payload, manager, dumper)

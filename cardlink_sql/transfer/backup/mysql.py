@@ -7,10 +7,12 @@ line; a line break in a value is written as ``\\n``.
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import IO, Any, Final
 
 from cardlink_sql.config import TARGET
@@ -21,18 +23,17 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.migrator.backend import migration_backend
-from cardlink_sql.transfer.backup.contents import (
-    LET_READ,
-    own_connection,
-    read_whole_contents,
-    refuse_difference,
-)
+from cardlink_sql.transfer.backup.container import Container
+from cardlink_sql.transfer.backup.contents import own_connection, read_contents
 from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
+from cardlink_sql.transfer.backup.payload import Payload
+from cardlink_sql.transfer.backup.refusals import LET_READ, refuse_difference, refuse_unseen
 from cardlink_sql.transfer.backup.tools import Tool, UnusableToolError, find_tool, lines, missing
 
 MARIADB: Final = "MariaDB"
 MYSQL: Final = "MySQL"
 
+_LOCK_TIMEOUT: Final = LOCK_TIMEOUT_MS / 1000
 # PyMySQL's options, and the tools' names for them.
 _CONNECTION: Final = {
     "host": "host",
@@ -74,30 +75,65 @@ _OPTIONS: Final = (
 )
 
 
-def usable_dumper(manager: DatabaseManager) -> Tool:
-    """Return the dump tool of the server's own product.
+class MySQLDump(Payload):
+    """A dump of ``mariadb-dump`` or ``mysqldump``."""
 
-    Raises:
-        UnusableToolError: none can be used.
-    """
-    options = _parameters(manager)
-    ssl = options.get("ssl") or {}
-    untold = [
-        *(name for name in options if name not in _CONNECTION and name not in _DISPENSABLE),
-        *(f"ssl_{name}" for name in ssl if name not in _SSL and name != "check_hostname"),
-    ]
-    if untold:
-        raise UnusableToolError(f"mysqldump cannot be given {untold[0]}", manager)
-    with own_connection(manager) as server:
-        product = _product(server)
-    tool = _find_of_product(product, _DUMPERS)
-    if tool is None:
-        what = f"there is no {' or '.join(_DUMPERS)} of {product}'s on the PATH"
-        raise UnusableToolError(what, manager)
-    return tool
+    kind = PayloadKind.MYSQLDUMP
+
+    def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
+        """Return what writes a dump of CardLink's tables."""
+        options = _parameters(manager)
+        ssl = options.get("ssl") or {}
+        untold = [
+            *(name for name in options if name not in _CONNECTION and name not in _DISPENSABLE),
+            *(f"ssl_{name}" for name in ssl if name not in _SSL and name != "check_hostname"),
+        ]
+        if untold:
+            raise UnusableToolError(f"mysqldump cannot be given {untold[0]}", manager)
+        with own_connection(manager) as server:
+            product = _product(server)
+        tool = _find_of_product(product, _DUMPERS)
+        if tool is None:
+            what = f"there is no {' or '.join(_DUMPERS)} of {product}'s on the PATH"
+            raise UnusableToolError(what, manager)
+        return partial(_write, manager, tool)
+
+    def examine(self, backup: Container) -> None:
+        """Compare the rows of a dump with the manifest."""
+        found, expected = (
+            _count_rows(lines(backup.chunks(), backup.where)),
+            backup.manifest.contents,
+        )
+        if found is None:
+            raise ValidationError("the dump has no end", backup.where, "use another backup")
+        tables = {**dict.fromkeys(expected.tables, 0), **found}
+        refuse_difference(Contents(expected.migrations, tables), expected, backup.where)
+
+    def load(self, manager: DatabaseManager, backup: Container) -> None:
+        """Load a dump statement by statement.
+
+        The bookkeeping of the migrations is the last table of a dump, so a database that is loaded
+        in part has no migration applied, and nothing mistakes it for a whole one.
+        """
+        database = manager.config.engine_url.database or ""
+        commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()
+        again = "DDL commits by itself here: drop the database, make it again, and restore again"
+        with own_connection(manager) as server:
+            client = _client_for(manager, server, backup.manifest)
+            self.examine(backup)
+            with (
+                migration_backend(Dialect.MYSQL, server.connection).locked(_LOCK_TIMEOUT),
+                _connecting(client, manager, server) as (connecting, options),
+            ):
+                arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
+                connecting.feed(arguments, chain([commit_each], backup.chunks()), again)
+                refuse_difference(read_contents(server), backup.manifest.contents, backup.where)
 
 
-def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest:
+PAYLOAD: Final = MySQLDump()
+
+
+def _write(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest:
     """Write a dump of CardLink's tables, and count its rows as they pass by.
 
     It is of one snapshot; writers go on meanwhile, migrations wait.
@@ -112,8 +148,9 @@ def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> M
     with own_connection(manager) as server:
         backend = migration_backend(Dialect.MYSQL, server.connection)
         # A change to a table ends the snapshot's view of it.
-        with backend.locked(LOCK_TIMEOUT_MS / 1000):
-            contents = read_whole_contents(server, where)
+        with backend.locked(_LOCK_TIMEOUT):
+            contents = read_contents(server)
+            refuse_unseen(contents, Dialect.MYSQL, where)
             version = str(server.value("backup.version"))
             names = [manager.config.engine_url.database or "", *contents.tables]
             with _connecting(tool, manager, server) as (connecting, options):
@@ -126,16 +163,7 @@ def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> M
     return Manifest(*origin, tool=tool.version)
 
 
-def examine(dump: Iterable[bytes], manifest: Manifest, where: str) -> None:
-    """Read a dump from end to end and compare it with the manifest, without a database."""
-    found = _count_rows(lines(dump, where))
-    if found is None:
-        raise ValidationError("the dump has no end", where, "use another backup")
-    tables = {**dict.fromkeys(manifest.contents.tables, 0), **found}
-    refuse_difference(Contents(manifest.contents.migrations, tables), manifest.contents, where)
-
-
-def client_for(manager: DatabaseManager, server: InternalStatements, manifest: Manifest) -> Tool:
+def _client_for(manager: DatabaseManager, server: InternalStatements, manifest: Manifest) -> Tool:
     """Return the client that loads a dump: the one of the dump's product and the server's."""
     product = _product(server)
     if manifest.product != product:
@@ -148,22 +176,6 @@ def client_for(manager: DatabaseManager, server: InternalStatements, manifest: M
     if client is None:
         raise missing(*_CLIENTS, product=product)
     return client
-
-
-def load(
-    manager: DatabaseManager, server: InternalStatements, client: Tool, dump: Iterable[bytes]
-) -> None:
-    """Load a dump into an empty database.
-
-    The bookkeeping of the migrations is the last table of a dump, so a database that is loaded
-    in part has no migration applied, and nothing mistakes it for a whole one.
-    """
-    database = manager.config.engine_url.database or ""
-    commit_each = f"{text_to_paste(Dialect.MYSQL, 'backup.commit_each')};\n".encode()
-    again = "DDL commits by itself here: drop the database, make it again, and restore again"
-    with _connecting(client, manager, server) as (connecting, options):
-        arguments = [options, "--batch", "--default-character-set=utf8mb4", database]
-        connecting.feed(arguments, chain([commit_each], dump), again)
 
 
 def product_of(version: str) -> str:

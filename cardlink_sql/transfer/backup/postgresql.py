@@ -6,24 +6,24 @@ line; a line break in a value is written as ``\\n``.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
+from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.internal import InternalStatements, quoted
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.backup.contents import (
-    LET_READ,
-    TABLES,
-    own_connection,
-    read_whole_contents,
-    refuse_difference,
-)
+from cardlink_sql.schema.migrator.backend import migration_backend
+from cardlink_sql.transfer.backup.container import Container
+from cardlink_sql.transfer.backup.contents import TABLES, own_connection, read_contents
 from cardlink_sql.transfer.backup.manifest import Contents, Manifest, PayloadKind
+from cardlink_sql.transfer.backup.payload import Payload
+from cardlink_sql.transfer.backup.refusals import LET_READ, refuse_difference, refuse_unseen
 from cardlink_sql.transfer.backup.tools import (
     Tool,
     ToolError,
@@ -33,6 +33,7 @@ from cardlink_sql.transfer.backup.tools import (
     missing,
 )
 
+_LOCK_TIMEOUT: Final = LOCK_TIMEOUT_MS / 1000
 _SCRIPT: Final = ("--no-owner", "--no-privileges", "--file=-")
 _NO_RIGHT: Final = "permission denied", "must be owner", "must be able to SET ROLE"
 _PSQL: Final = (
@@ -50,35 +51,52 @@ _COPY_END: Final = b"\\.\n"
 _SETTING: Final = re.compile(rb"SET (?P<name>\w+) = .*;\n")
 
 
-def usable_dumper(manager: DatabaseManager) -> Tool:
-    """Return ``pg_dump``.
+class PostgreSQLDump(Payload):
+    """A dump of ``pg_dump`` in its custom format."""
 
-    Raises:
-        UnusableToolError: it cannot be used.
-    """
-    tool = find_tool("pg_dump")
-    with own_connection(manager) as server:
-        version = str(server.value("backup.version"))
-        unreadable = server.rows("backup.unreadable_sequences", tables=list(TABLES))
-        untold = [
-            option.keyword.decode()
-            for option in _parameters(server)
-            if not option.envvar and not option.keyword.decode().startswith(_DISPENSABLE)
-        ]
-    if untold:
-        raise UnusableToolError(f"pg_dump cannot be given {untold[0]}", manager)
-    if tool is None:
-        raise UnusableToolError("there is no pg_dump on the PATH", manager)
-    if tool.major < int(version.partition(".")[0]):
-        raise UnusableToolError(f"{tool.version} is older than the server, {version}", manager)
-    if unreadable:
-        what = f"pg_dump needs a right of the role: GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
-        raise UnusableToolError(what, manager)
-    return tool
+    kind = PayloadKind.PG_DUMP
+
+    def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
+        """Return what writes a dump of CardLink's tables."""
+        tool = find_tool("pg_dump")
+        with own_connection(manager) as server:
+            version = str(server.value("backup.version"))
+            unreadable = server.rows("backup.unreadable_sequences", tables=list(TABLES))
+            untold = [
+                option.keyword.decode()
+                for option in _parameters(server)
+                if not option.envvar and not option.keyword.decode().startswith(_DISPENSABLE)
+            ]
+        if untold:
+            raise UnusableToolError(f"pg_dump cannot be given {untold[0]}", manager)
+        if tool is None:
+            raise UnusableToolError("there is no pg_dump on the PATH", manager)
+        if tool.major < int(version.partition(".")[0]):
+            raise UnusableToolError(f"{tool.version} is older than the server, {version}", manager)
+        if unreadable:
+            what = f"pg_dump needs a right of the role: GRANT SELECT ON SEQUENCE {unreadable[0][0]}"
+            raise UnusableToolError(what, manager)
+        return partial(_write, manager, tool)
+
+    def examine(self, backup: Container) -> None:
+        """Compare the rows of a dump with the manifest, where there is a ``pg_restore``."""
+        with backup.unpacked() as dump:
+            _examine(dump, backup)
+
+    def load(self, manager: DatabaseManager, backup: Container) -> None:
+        """Load a dump in one transaction."""
+        with backup.unpacked() as dump, own_connection(manager) as server:
+            _examine(dump, backup)
+            with migration_backend(Dialect.POSTGRESQL, server.connection).locked(_LOCK_TIMEOUT):
+                _load(manager, server, dump, backup.manifest)
+                refuse_difference(read_contents(server), backup.manifest.contents, backup.where)
 
 
-def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest:
-    """Write a dump of CardLink's tables, in the custom format, and count their rows.
+PAYLOAD: Final = PostgreSQLDump()
+
+
+def _write(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest:
+    """Write a dump of CardLink's tables, and count their rows.
 
     Both are of one snapshot; writers go on meanwhile, changes to the schema wait.
     """
@@ -87,7 +105,8 @@ def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> M
         server.execute("backup.begin_snapshot")
         server.execute("backup.may_idle")
         snapshot = server.value("backup.export_snapshot")
-        contents = read_whole_contents(server, where)
+        contents = read_contents(server)
+        refuse_unseen(contents, Dialect.POSTGRESQL, where)
         tables = server.rows("backup.tables", tables=list(TABLES))
         schemas = sorted({schema for schema, _ in tables})
         if len(schemas) != 1:
@@ -105,28 +124,24 @@ def write_payload(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> M
     return Manifest(*origin, schema=schemas[0], tool=tool.version)
 
 
-def examine(dump: Path, manifest: Manifest, where: str) -> None:
-    """Read a dump from end to end and compare it with the manifest, without a database.
-
-    Nothing is compared where there is no ``pg_restore``, which it takes to read one.
-    """
+def _examine(dump: Path, backup: Container) -> None:
     tool = find_tool("pg_restore")
     if tool is None:
-        return
+        return  # it takes one to read a dump
     remedy = missing("pg_restore").remedy
     try:
-        rows = _count_rows(lines(tool.output([*_SCRIPT, str(dump)], ""), where))
+        rows = _count_rows(lines(tool.output([*_SCRIPT, str(dump)], ""), backup.where))
     except ToolError as failed:
         said = f"the dump cannot be read: {failed.said.strip()}"
-        raise ValidationError(said, where, remedy) from None
+        raise ValidationError(said, backup.where, remedy) from None
     # A script says nothing of the migrations but their table.
-    refuse_difference(Contents(manifest.contents.migrations, rows), manifest.contents, where)
+    expected = backup.manifest.contents
+    refuse_difference(Contents(expected.migrations, rows), expected, backup.where)
 
 
-def load(
+def _load(
     manager: DatabaseManager, server: InternalStatements, dump: Path, manifest: Manifest
 ) -> None:
-    """Load a dump into an empty database."""
     reader, psql = (_needed(name, server) for name in ("pg_restore", "psql"))
     schema = server.value("backup.schema")
     if schema != manifest.schema:

@@ -1,30 +1,21 @@
 """Restoring a backup, or only checking whether it can be restored."""
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cardlink_sql.config import DatabaseConfig, without_secrets
-from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
+from cardlink_sql.config import without_secrets
 from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import StateError, ValidationError
-from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.schema.migrator.backend import migration_backend
-from cardlink_sql.transfer.backup import jsonl, mysql, postgresql, sqlite
+from cardlink_sql.transfer.backup import sqlite
 from cardlink_sql.transfer.backup.container import Container
-from cardlink_sql.transfer.backup.contents import (
-    go_on,
-    own_connection,
-    read_contents,
-    refuse_difference,
-    refuse_newer,
-)
-from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Manifest, PayloadKind
+from cardlink_sql.transfer.backup.contents import go_on, own_connection, read_contents
+from cardlink_sql.transfer.backup.manifest import Manifest, PayloadKind
+from cardlink_sql.transfer.backup.payload import payload_of
+from cardlink_sql.transfer.backup.refusals import refuse_newer
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 
@@ -61,10 +52,10 @@ def check_backup(file: Path, *, on_progress: OnProgress = no_progress) -> Manife
         ValidationError: it is damaged.
         MigrationError: it is of a newer version.
     """
-    with Container(file) as backup:
+    with Container(file, on_progress) as backup:
         manifest = backup.manifest
         refuse_newer(manifest.contents, manifest.dialect, str(file))
-        _check(backup, on_progress)
+        payload_of(manifest.kind, manifest.dialect).examine(backup)
         return manifest
 
 
@@ -89,7 +80,7 @@ def restore_backup(
         ConflictError: the SQLite file is in use.
         DatabaseError: a file cannot be written, a tool is missing, or the role may not.
     """
-    with Container(file) as backup:
+    with Container(file, on_progress) as backup:
         manifest = backup.manifest
         refuse_newer(manifest.contents, manifest.dialect, str(file))
         if manifest.kind is not PayloadKind.JSONL and manifest.dialect is not manager.dialect:
@@ -98,72 +89,20 @@ def restore_backup(
                 str(file),
                 "make one that every backend takes: cardlink-db backup --method jsonl",
             )
-        replaced = None
+        payload, replaced = payload_of(manifest.kind, manifest.dialect), None
         if manager.dialect is Dialect.SQLITE:
-            make = partial(_make_sqlite_file, backup, on_progress)
-            replaced = sqlite.replace_database(manager, make)
+            make_file = partial(payload.make_file, backup)
+            replaced = sqlite.replace_database(manager, make_file)
         else:
-            _fill_server(manager, backup, on_progress)
+            with own_connection(manager) as server:
+                _refuse_filled(manager, server, backup)
+            payload.load(manager, backup)
+            with own_connection(manager) as server:
+                go_on(server)
     manager.close()
     pending = manager.migrator.status().pending
     manager.close()
     return Restored(manifest, replaced, pending)
-
-
-def _check(backup: Container, on_progress: OnProgress) -> None:
-    manifest = backup.manifest
-    match manifest.kind:
-        case PayloadKind.PG_DUMP:
-            with _unpacked(backup, on_progress) as dump:
-                postgresql.examine(dump, manifest, backup.where)
-        case PayloadKind.MYSQLDUMP:
-            mysql.examine(backup.chunks(on_progress), manifest, backup.where)
-        case PayloadKind.SQLITE | PayloadKind.JSONL:
-            with temporary_folder() as folder:
-                _make_sqlite_file(backup, on_progress, folder / "checked.db")
-
-
-def _make_sqlite_file(backup: Container, on_progress: OnProgress, target: Path) -> None:
-    manifest = backup.manifest
-    if manifest.kind is PayloadKind.SQLITE:
-        backup.unpack(target, on_progress)
-        refuse_difference(sqlite.examine(target, backup.where), manifest.contents, backup.where)
-        return
-    aside = DatabaseConfig(f"sqlite:///{target}")
-    with _unpacked(backup, on_progress) as file, DatabaseManager(aside) as manager:
-        jsonl.load(manager, file, manifest, backup.where)
-
-
-def _fill_server(manager: DatabaseManager, backup: Container, on_progress: OnProgress) -> None:
-    manifest = backup.manifest
-    with own_connection(manager) as server:
-        _refuse_filled(manager, server, backup)
-        if manifest.kind is PayloadKind.JSONL:
-            with _unpacked(backup, on_progress) as file:
-                jsonl.load(manager, file, manifest, backup.where)
-        else:
-            backend = migration_backend(manager.dialect, server.connection)
-            with backend.locked(LOCK_TIMEOUT_MS / 1000):
-                _load_dump(manager, server, backup, on_progress)
-                refuse_difference(read_contents(server), manifest.contents, backup.where)
-        go_on(server)
-
-
-def _load_dump(
-    manager: DatabaseManager,
-    server: InternalStatements,
-    backup: Container,
-    on_progress: OnProgress,
-) -> None:
-    manifest = backup.manifest
-    if manifest.kind is PayloadKind.PG_DUMP:
-        with _unpacked(backup, on_progress) as dump:
-            postgresql.examine(dump, manifest, backup.where)
-            postgresql.load(manager, server, dump, manifest)
-    else:
-        client = mysql.client_for(manager, server, manifest)
-        mysql.examine(backup.chunks(on_progress), manifest, backup.where)
-        mysql.load(manager, server, client, backup.chunks(on_progress))
 
 
 def _refuse_filled(manager: DatabaseManager, server: InternalStatements, backup: Container) -> None:
@@ -205,12 +144,3 @@ def _way_out(manager: DatabaseManager, server: InternalStatements, backup: Conta
         f"then: cardlink-db restore {shlex.quote(backup.where)} -d {shlex.quote(target)}; "
         "then point DATABASE_URL at that database"
     )
-
-
-@contextmanager
-def _unpacked(backup: Container, on_progress: OnProgress) -> Iterator[Path]:
-    """Unpack the payload to a file that only this user can read, while the block lasts."""
-    with temporary_folder() as folder:
-        path = folder / PAYLOAD_NAMES[backup.manifest.kind]
-        backup.unpack(path, on_progress)
-        yield path

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, Final
@@ -25,9 +26,11 @@ from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import locks
-from cardlink_sql.transfer.backup.container import CHUNK
-from cardlink_sql.transfer.backup.contents import go_on, read_contents, refuse_nothing
+from cardlink_sql.transfer.backup.container import CHUNK, Container
+from cardlink_sql.transfer.backup.contents import go_on, read_contents
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Manifest, PayloadKind
+from cardlink_sql.transfer.backup.payload import Payload
+from cardlink_sql.transfer.backup.refusals import refuse_difference, refuse_nothing
 
 # 16 MB with the usual page of 4 KiB.
 _PAGES: Final = 4096
@@ -38,12 +41,29 @@ _LOGS: Final = ("-wal", "-journal")
 _DAMAGED: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 
 
-def write_payload(manager: DatabaseManager, folder: Path, payload: IO[bytes]) -> Manifest:
-    """Write a copy of the database, once it is found whole; ``folder`` holds it meanwhile."""
+class SQLitePayload(Payload):
+    """A copy of the file."""
+
+    kind = PayloadKind.SQLITE
+
+    def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
+        """Return what writes a copy of the database, once it is found whole."""
+        return partial(_write, manager, folder)
+
+    def make_file(self, backup: Container, target: Path) -> None:
+        """Unpack the file."""
+        backup.unpack(target)
+        refuse_difference(_examine(target, backup.where), backup.manifest.contents, backup.where)
+
+
+PAYLOAD: Final = SQLitePayload()
+
+
+def _write(manager: DatabaseManager, folder: Path, payload: IO[bytes]) -> Manifest:
     with temporary_folder(folder) as aside:
         copy = aside / PAYLOAD_NAMES[PayloadKind.SQLITE]
         _copy_database(manager, copy)
-        contents = examine(copy, manager.config.safe_url)
+        contents = _examine(copy, manager.config.safe_url)
         refuse_nothing(contents, manager.config.safe_url)
         with copy.open("rb") as file:
             shutil.copyfileobj(file, payload, CHUNK)
@@ -75,7 +95,7 @@ def _copy_database(manager: DatabaseManager, target: Path) -> None:
         connection.close()
 
 
-def examine(file: Path, where: str) -> Contents:
+def _examine(file: Path, where: str) -> Contents:
     """Check a database file from end to end and return its contents. Nobody else has it open."""
     try:
         with _connected(file, "ro") as statements:
