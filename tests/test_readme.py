@@ -60,3 +60,14 @@ def test_the_sample_of_a_query_parses(dialect: Dialect) -> None:
     (query,) = parse(blocks("sql")[0], "sql/common/sample.sql", dialect)
     assert query.conditions == {"device_id"}
     assert query.orders == ("started_at",)
+
+
+def test_the_places_to_change_are_there() -> None:
+    section = README.partition("## Where to change what\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w*/.]+(?:\.\w+|/))`", section)
+    files = [
+        file.relative_to(ROOT).as_posix() for file in ROOT.rglob("*") if ".venv" not in file.parts
+    ]
+    for name in named:
+        place = re.compile(rf"(.*/)?{re.escape(name).replace(re.escape('*'), '[^/]+')}".rstrip("/"))
+        assert any(map(place.fullmatch, files)), name
