@@ -54,6 +54,7 @@ SERVER_URLS = {
     Dialect.MYSQL: "CARDLINK_TEST_MYSQL_URL",
 }
 ALL_DIALECTS = tuple(Dialect)
+COMMAND = Path(sys.executable).parent / "cardlink-db"
 # A backend whose files another reads: each writes once and reads once.
 ANOTHER = {
     Dialect.SQLITE: Dialect.POSTGRESQL,

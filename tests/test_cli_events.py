@@ -4,18 +4,14 @@ import json
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from cardlink_sql import Dialect, UnitOfWork
 from cardlink_sql.cli.following import _Follower
 from cardlink_sql.manager import DatabaseManager
-from tests.conftest import Run, add, committed, device, session_id
-
-COMMAND = Path(sys.executable).parent / "cardlink-db"
+from tests.conftest import COMMAND, Run, add, committed, device, session_id
 
 
 @pytest.fixture

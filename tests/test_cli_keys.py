@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 
 from cardlink_sql.manager import DatabaseManager
 from tests.conftest import Run, dump, iccid, sqlite
-from tests.test_keys import LOST, NEW, OLD, SECRET, claim, opened, psk, store
+from tests.test_keys import LOST, NEW, OLD, claim, opened, psk, store
 
 dialect = sqlite
 
@@ -98,26 +98,6 @@ def test_import_keys(run: Run, manager: DatabaseManager, tmp_path: Path) -> None
     again = json.loads(run(*command, "--json", **key).stdout)
     known = [iccid(1), iccid(2)]
     assert again == {"updated": [], "unchanged": known, "created": [], "dry_run": False}
-
-
-def test_faults_of_a_key_file_are_named_without_a_key(
-    run: Run, manager: DatabaseManager, tmp_path: Path
-) -> None:
-    claim(manager, "card_1")
-    text = f"keys:\n  card_1: {SECRET}\n  card_7: {SECRET}\n  card_8: {SECRET}X\nold: {SECRET}\n"
-    (tmp_path / "keys.yaml").write_text(text, "utf-8")
-    before = dump(manager)
-    done = run("import-keys", "keys.yaml", "-d", manager.config.url, CARDLINK_ENCRYPTION_KEY=NEW)
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "error: keys.yaml: 3 problems",
-        "  line 3: keys.card_7: no card claims this identity",
-        "  line 4: keys.card_8: the PSK is not hex: write whole bytes as hex digits",
-        "  line 5: only keys: is read, take the rest out",
-        "hint: an entry is identity: hex for a card that claims it, or identity: "
-        "{iccid: …, key: hex}",
-    ]
-    assert dump(manager) == before
 
 
 def test_a_malformed_key_is_told_and_not_shown(run: Run, url: str) -> None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from datetime import timedelta
 from itertools import product
@@ -28,10 +27,20 @@ from cardlink_sql.cli.shared.output import visible
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.model.apdu_names import command_name, name_of
 from cardlink_sql.model.times import utc_now
-from tests.conftest import MOMENT, Run, card, committed, device, entry, iccid, session_id, sqlite
+from tests.conftest import (
+    COMMAND,
+    MOMENT,
+    Run,
+    card,
+    committed,
+    device,
+    entry,
+    iccid,
+    session_id,
+    sqlite,
+)
 
 CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"
-COMMAND = Path(sys.executable).parent / "cardlink-db"
 
 
 dialect = sqlite

@@ -3,17 +3,14 @@
 import json
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from cardlink_sql import DatabaseManager, Dialect, SessionStatus, UnitOfWork
-from tests.conftest import Run, committed, dump, entry, session_id
+from tests.conftest import COMMAND, Run, committed, dump, entry, session_id
 from tests.test_retention import OLD, add_mixture, add_session, ago, rows
 
-COMMAND = Path(sys.executable).parent / "cardlink-db"
 ENTRIES = 60_000
 
 

@@ -12,11 +12,8 @@ import yaml
 
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import declared_settings as registry
-from tests.conftest import Run, committed, dump, sqlite
+from tests.conftest import COMMAND, Run, committed, dump, sqlite
 from tests.test_settings import DEFAULTS
-
-COMMAND = Path(sys.executable).parent / "cardlink-db"
-
 
 dialect = sqlite
 
@@ -164,23 +161,6 @@ def test_export_and_import_carry_settings_over(
         "unchanged": ["lab.x", "server.port", "lab.new"],
         "dry_run": False,
     }
-
-
-def test_a_file_with_faults_changes_nothing_and_names_each(
-    run: Run, url: str, manager: DatabaseManager, tmp_path: Path
-) -> None:
-    (tmp_path / "bad.yaml").write_text(
-        "lab.good: 1\nserver.port: 0\n'a\\nb\\e[2J': 2026-11-23\n", "utf-8"
-    )
-    done = run("settings", "import", "bad.yaml", "-d", url)
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "error: bad.yaml: 2 problems",
-        "  line 2: server.port: 0 is not a whole number from 1 to 65535",
-        "  line 3: a\\nb\\e[2J: a date is not a JSON value: write it in quotes",
-        "hint: run: cardlink-db settings list, which shows keys and values",
-    ]
-    assert dump(manager)["settings"] == []
 
 
 def test_a_file_that_is_not_utf_8_is_refused(run: Run, url: str, tmp_path: Path) -> None:

@@ -122,9 +122,6 @@ def test_a_device_that_is_not_there_is_an_error(uow: UnitOfWork) -> None:
             getattr(uow.devices, method)("nobody")
 
 
-# Search
-
-
 def test_search_looks_into_id_name_and_model_in_any_case(uow: UnitOfWork) -> None:
     uow.devices.create_all(
         [
@@ -152,9 +149,6 @@ def test_search_takes_every_sign_as_itself(uow: UnitOfWork) -> None:
     for refused in ("", "x" * 257):
         with pytest.raises(ValidationError):
             uow.devices.search(refused)
-
-
-# Deleting
 
 
 def test_a_device_may_go_with_its_sessions_and_their_logs(uow: UnitOfWork) -> None:

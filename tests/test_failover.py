@@ -1,10 +1,8 @@
 """Two servers of a kind: the one in use is killed under load, and nothing is lost or doubled."""
 
-import importlib.util
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -23,8 +21,10 @@ from sqlalchemy.engine import URL, make_url
 from cardlink_sql import CommitInDoubtError, DatabaseManager, Dialect, Direction, UnitOfWork
 from tests.conftest import wait_until
 from tests.roles import ask, execute
+from tests.test_servers import script
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "_servers.py"
+servers = script
+
 WRITERS = 6
 APDUS = 4
 # Units of work of each writer before, between and after what happens to the servers.
@@ -58,19 +58,6 @@ class Pair:
     second: DatabaseManager
     kill: Callable[[], None]
     promote: Callable[[], None]
-
-
-@pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """scripts/_servers.py, which is not a module of the package."""
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    spec = importlib.util.spec_from_file_location("servers_of_a_pair", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(params=["postgresql", "mysql"])

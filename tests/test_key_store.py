@@ -94,9 +94,6 @@ def test_eight_threads_get_the_right_keys(store: KeyStore) -> None:
         assert list(threads.map(look_up, range(8))) == [50] * 8
 
 
-# The callbacks
-
-
 def test_the_callback_of_ssl(store: KeyStore) -> None:
     assert store.ssl_callback("card_1") == KEY[1:]
     assert store.ssl_callback("nobody") == b""

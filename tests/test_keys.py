@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +18,20 @@ from cardlink_sql.formats.text import read_text
 from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.operations.key_rotation import check_keys, rotate_keys
 from cardlink_sql.transfer.key_import import import_keys
-from tests.conftest import Migrated, add, card, committed, dump, iccid, on_sqlite, wait_until
+from tests.conftest import (
+    COMMAND,
+    Migrated,
+    add,
+    card,
+    committed,
+    dump,
+    iccid,
+    on_sqlite,
+    wait_until,
+)
 from tests.roles import execute
 
 NEW, OLD, LOST = Keyring.generate(), Keyring.generate(), Keyring.generate()
-COMMAND = Path(sys.executable).parent / "cardlink-db"
 
 
 @contextmanager
@@ -61,9 +69,6 @@ def opened(manager: DatabaseManager, key: str) -> dict[str, bytes]:
     return {name: Keyring([key]).decrypt(token, name) for name, token in stored(manager).items()}
 
 
-# The gateway
-
-
 def test_tokens_come_in_pages_and_show_nothing(manager: DatabaseManager) -> None:
     store(manager, OLD, range(1, 6))
     with UnitOfWork(manager) as uow:
@@ -95,9 +100,6 @@ def test_a_token_is_replaced_where_it_is_as_it_was_read(manager: DatabaseManager
     assert dump(manager)["card_profiles"] != before
 
 
-# Check
-
-
 def test_check_tells_the_keys_by_their_position(manager: DatabaseManager) -> None:
     found = check_keys(manager)
     assert (found.by_key, found.unopened, found.cards) == ([0], [], 0)
@@ -116,9 +118,6 @@ def test_check_tells_the_keys_by_their_position(manager: DatabaseManager) -> Non
         assert (found.by_key, found.cards) == ([1], 6)
         assert found.unopened == [iccid(n) for n in (1, 2, 3, 5, 6)]
     assert dump(manager) == before
-
-
-# Rotation
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 500])
@@ -265,9 +264,6 @@ def test_a_killed_rotation_is_gone_on_with(manager: DatabaseManager) -> None:
     assert opened(manager, NEW) == {iccid(n): psk(n) for n in range(1, count + 1)}
 
 
-# Import
-
-
 def claim(manager: DatabaseManager, *identities: str) -> None:
     """A card without a PSK for each identity."""
     add(manager, *(card(number, psk_identity=one) for number, one in enumerate(identities, 1)))
@@ -356,6 +352,12 @@ SECRET = "5EC2E7" * 5
         ("keys:\n  '89490000000000001005': ab", ":2: keys.89490000000000001005: no card claims"),
         ("keys:\n  '': " + SECRET, ":2: keys.: a PSK identity has 1 to 128 octets"),
         ("keys:\n  ? [" + SECRET + "]\n  : x", ":2: a key is not text"),
+        ("keys:\n  card_1: ab\nold: " + SECRET, ":3: only keys: is read, take the rest out"),
+        (
+            f"keys:\n  card_7: {SECRET}\n  card_8: {SECRET}X",
+            "2 problems\n  line 2: keys.card_7: no card claims this identity\n"
+            "  line 3: keys.card_8: the PSK is not hex: write whole bytes as hex digits",
+        ),
         ("keys:\n  - " + SECRET, ":1: keys: write keys:"),
         ("keys: " + SECRET, ":1: keys: write keys:"),
         ("- " + SECRET, "no keys: write keys:"),

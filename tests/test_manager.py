@@ -77,9 +77,6 @@ def small(manager: DatabaseManager) -> Iterator[DatabaseManager]:
         yield one
 
 
-# Connecting
-
-
 def test_a_manager_connects_to_nothing_before_its_first_use() -> None:
     manager = DatabaseManager(DatabaseConfig(unreachable(Dialect.POSTGRESQL)))
 
@@ -175,9 +172,6 @@ def test_an_empty_database_is_healthy_and_its_queries_name_the_command(empty_url
             uow.devices.count()
 
 
-# Health
-
-
 def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
     health = manager.health_check()
 
@@ -238,9 +232,6 @@ def test_a_folder_that_cannot_be_made_is_a_connection_error(tmp_path: Path) -> N
 
     with pytest.raises(ConnectionError, match="folder"):
         manager.create_tables()
-
-
-# The pool
 
 
 def test_a_pool_that_is_used_up_waits_and_then_says_so(small: DatabaseManager) -> None:
@@ -366,9 +357,6 @@ def test_a_transaction_that_lost_its_connection_is_an_error_and_keeps_nothing(
     assert [row[0] for row in dump(manager)["devices"]] == ["device-0005"]
 
 
-# SQLite
-
-
 @on_sqlite
 def test_every_connection_to_sqlite_is_set_as_promised(manager: DatabaseManager) -> None:
     promised = {
@@ -419,9 +407,6 @@ def test_a_database_in_memory_is_shared_by_threads(in_memory: DatabaseManager) -
     assert in_memory.run(lambda uow: uow.devices.count()) == 40
 
 
-# Servers
-
-
 @on_mysql
 def test_mysql_is_set_as_promised(manager: DatabaseManager) -> None:
     assert value(manager, "SELECT @@session.time_zone") == "+00:00"
@@ -439,9 +424,6 @@ def test_postgresql_is_set_as_promised_whatever_the_role_prefers(manager: Databa
     with DatabaseManager(options.render_as_string(hide_password=False)) as one:
         assert value(one, "SHOW TIME ZONE") == "UTC"
         assert value(one, "SHOW client_encoding") == "UTF8"
-
-
-# The engine, for those who use SQLAlchemy themselves
 
 
 def test_the_engine_begins_commits_and_rolls_back(manager: DatabaseManager) -> None:
@@ -483,9 +465,6 @@ def test_the_tables_read_what_the_gateways_write(manager: DatabaseManager) -> No
     assert row.is_active is True
 
 
-# Schema
-
-
 def test_the_sizes_of_the_tables_are_reported(manager: DatabaseManager) -> None:
     add(manager, device(1), device(2))
 
@@ -510,9 +489,6 @@ def test_the_rows_of_a_large_table_are_estimated(
     # PostgreSQL has no estimate before VACUUM or ANALYZE, so it counts.
     assert sizes["comm_logs"].is_estimate is (manager.dialect is not Dialect.POSTGRESQL)
     assert (sizes["ota_sessions"].rows, sizes["ota_sessions"].is_estimate) == (1, False)
-
-
-# The password
 
 
 @pytest.fixture
@@ -587,9 +563,6 @@ def test_a_password_is_any_text(dialect: Dialect) -> None:
     for password in ("€", "пароль", "日本", "a\tb", "😀", " "):
         manager = DatabaseManager(unreachable(dialect, password))
         assert "cannot connect" in str(manager.health_check()["error"])
-
-
-# Echo
 
 
 def test_echo_logs_each_statement_and_never_its_values(

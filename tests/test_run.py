@@ -144,9 +144,6 @@ def test_the_pauses_grow_to_a_limit_and_differ() -> None:
     assert len({pause_after(3) for _ in range(50)}) > 40
 
 
-# Real conflicts
-
-
 @on_servers
 def test_both_sides_of_a_deadlock_get_through(manager: DatabaseManager) -> None:
     add(manager, device(1), device(2))
@@ -185,9 +182,6 @@ def test_a_writer_that_waited_too_long_for_the_lock_gets_through(
             holder.rollback()
             assert done.result(20)
     assert len(device_ids(manager)) == 1
-
-
-# Real breaks
 
 
 @on_servers
@@ -247,9 +241,6 @@ def test_sqlite_is_never_in_doubt(manager: DatabaseManager) -> None:
         with pytest.raises(Exception) as raised:
             uow.commit()
         assert not isinstance(raised.value, CommitInDoubtError)
-
-
-# On the thread of an event loop
 
 
 def test_a_unit_of_work_for_writing_in_an_event_loop_warns_once(manager: DatabaseManager) -> None:

@@ -1,12 +1,11 @@
 """The throwaway servers of scripts/_servers.py go away with the process that asked for them."""
 
-import importlib.util
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -32,24 +31,11 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    """Patches that last for this module."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def script(monkeypatch_module: pytest.MonkeyPatch) -> ModuleType:
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/_servers.py, which is not a module of the package."""
-    monkeypatch_module.syspath_prepend(SCRIPT.parent)
-    spec = importlib.util.spec_from_file_location("throwaway_servers", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    return importlib.import_module("_servers")
 
 
 @pytest.fixture

@@ -67,9 +67,6 @@ def ids(sessions: list[OTASession]) -> list[int]:
     return [int(session.id[-4:], 16) for session in sessions]
 
 
-# Creating
-
-
 def test_a_new_session_is_pending_and_has_a_new_id(uow: UnitOfWork) -> None:
     sessions = [uow.sessions.create_session() for _ in range(20)]
 
@@ -103,9 +100,6 @@ def test_a_session_names_its_device_card_and_type_and_outlives_them(uow: UnitOfW
     assert session.session_type is SessionType.POLLED
     (left,) = uow.sessions.get_all()
     assert (left.device_id, left.card_iccid) == (None, None)
-
-
-# Steps
 
 
 @pytest.mark.parametrize(("status", "step"), LEGAL, ids=str)
@@ -264,9 +258,6 @@ def test_of_two_workers_who_end_a_session_exactly_one_does(
     assert sum("the session has ended as" in result for result in results) == 1
 
 
-# Describing
-
-
 def test_tls_info_and_metadata_are_kept_until_they_are_replaced(uow: UnitOfWork) -> None:
     in_status(uow, SessionStatus.PENDING)
     facts = {"client": "192.0.2.7:40312", "tls_version": "1.2", "handshake_ms": 12.5}
@@ -314,9 +305,6 @@ def test_an_update_does_not_change_what_the_steps_change(uow: UnitOfWork) -> Non
     assert updated.error_code == "E1"
     assert updated.status is SessionStatus.ACTIVE
     assert (updated.started_at, updated.ended_at, updated.duration_ms) == (MOMENT, None, None)
-
-
-# Lists
 
 
 def test_lists_are_newest_first_and_have_one_order_for_a_moment(uow: UnitOfWork) -> None:
@@ -370,9 +358,6 @@ def test_a_date_range_holds_its_start_and_not_its_end(uow: UnitOfWork) -> None:
         find(at, at - step)
 
 
-# Stale sessions
-
-
 @pytest.fixture
 def two_hours_ago() -> datetime:
     """Longer ago than a session may stand still in these tests."""
@@ -417,9 +402,6 @@ def test_close_stale_ends_the_open_sessions_of_find_stale(
     }
     assert uow.sessions.find_stale(60) == []
     assert uow.sessions.close_stale(60) == 0
-
-
-# Statistics
 
 
 def test_there_is_no_success_rate_before_a_session_ended(uow: UnitOfWork) -> None:

@@ -55,9 +55,6 @@ def same(first: Any, second: Any) -> bool:
     return repr(first) == repr(second) or (type(first) is type(second) and first == second)
 
 
-# What is declared
-
-
 def test_a_new_database_has_the_defaults(uow: UnitOfWork) -> None:
     assert {key: uow.settings.get_value(key) for key in DEFAULTS} == DEFAULTS
     assert uow.settings.get_all_settings() == DEFAULTS
@@ -109,9 +106,6 @@ def test_the_category_of_a_declared_setting_is_fixed(uow: UnitOfWork) -> None:
     with refused:
         uow.settings.update(stored)
     assert uow.settings.set_value("server.port", 1, category="server").category == "server"
-
-
-# Values
 
 
 def test_a_value_reads_back_as_it_was_stored(uow: UnitOfWork) -> None:
@@ -173,18 +167,12 @@ def test_keys_differ_by_case_and_by_every_sign(uow: UnitOfWork) -> None:
     assert [uow.settings.get_value(key) for key in keys] == list(range(len(keys)))
 
 
-# Absence
-
-
 def test_an_absent_key_is_an_error_or_the_default_given(uow: UnitOfWork) -> None:
     with pytest.raises(NotFoundError, match=r"'lab\.none'"):
         uow.settings.get_value("lab.none")
     for value in (None, False, 0, ""):
         assert same(uow.settings.get_value("lab.none", value), value)
     assert uow.settings.get_value("server.port", 1) == 8443
-
-
-# Typed reads
 
 
 def test_typed_reads(uow: UnitOfWork) -> None:
@@ -214,9 +202,6 @@ def test_a_typed_read_of_another_type_is_refused(uow: UnitOfWork) -> None:
             with pytest.raises(ValidationError, match=f"is not {accepted}") as refused:
                 getattr(uow.settings, read)("lab.value")
             assert refused.value.where == "settings[lab.value]"
-
-
-# Writing
 
 
 def test_a_second_value_keeps_what_is_not_given(uow: UnitOfWork) -> None:
@@ -273,9 +258,6 @@ def test_two_writers_of_one_new_key_do_not_collide(manager: DatabaseManager) -> 
     assert errors == []
     with UnitOfWork(manager) as uow:
         assert uow.settings.get_value("lab.race") in (1, 2)
-
-
-# Lists
 
 
 def test_what_holds_says_what_is_stored_and_what_is_declared(uow: UnitOfWork) -> None:

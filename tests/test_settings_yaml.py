@@ -59,9 +59,6 @@ def refusal(uow: UnitOfWork, text: str) -> ValidationError:
     return refused.value
 
 
-# Round trip
-
-
 def in_force(key: str, value: Any) -> SettingInForce:
     return SettingInForce(
         key, value, "lab", None,
@@ -153,9 +150,6 @@ def test_the_export_is_what_a_person_would_write(uow: UnitOfWork) -> None:
     }
     assert "\nserver.port: 9443\n" in text
     assert "\n# server.timeout: 60\n" in text
-
-
-# Import
 
 
 def test_an_import_merges_and_says_what_it_did(uow: UnitOfWork) -> None:
@@ -257,16 +251,17 @@ def test_one_fault_keeps_the_rest_from_being_stored_and_all_are_named(uow: UnitO
     error = refusal(
         uow,
         "lab.good: 1\nserver.port: 70000\nlab.when: 2026-11-23\nlab.good: 2\n"
-        "metrics.enabled: 'no'\n'': 1\n",
+        "metrics.enabled: 'no'\n'': 1\n'a\\nb\\e[2J': 2026-11-23\n",
     )
     assert error.where == "lab.yaml"
     assert error.what.splitlines() == [
-        "5 problems",
+        "6 problems",
         "  line 2: server.port: 70000 is not a whole number from 1 to 65535",
         "  line 3: lab.when: a date is not a JSON value: write it in quotes",
         "  line 4: a key appears twice, first in line 1",
         "  line 5: metrics.enabled: 'no' is not true or false",
         "  line 6: settings.key: '' is empty or has blanks around it",
+        "  line 7: a\\nb\\e[2J: a date is not a JSON value: write it in quotes",
     ]
 
 

@@ -37,9 +37,6 @@ class BrokenError(Exception):
     """What a caller's own code raises."""
 
 
-# The end
-
-
 def test_leaving_keeps_what_was_committed_and_rolls_back_the_rest(manager: DatabaseManager) -> None:
     with UnitOfWork(manager) as uow:
         uow.commit()
@@ -109,9 +106,6 @@ def test_others_see_nothing_before_the_commit(manager: DatabaseManager) -> None:
         assert other.devices.count() == 1
 
 
-# Outside
-
-
 def outside_calls(uow: UnitOfWork) -> list[Callable[[], Any]]:
     """What may be done inside the ``with`` block only."""
     return [
@@ -172,9 +166,6 @@ def test_a_unit_of_work_is_not_entered_twice(manager: DatabaseManager) -> None:
     assert device_ids(manager) == ["device-0001"]
 
 
-# Read-only
-
-
 def writes(uow: UnitOfWork) -> list[Callable[[], Any]]:
     """Every way to write."""
     return [
@@ -227,9 +218,6 @@ def test_read_only_refuses_every_write(manager: DatabaseManager) -> None:
     assert dump(manager) == before
 
 
-# Failing
-
-
 def fail(uow: UnitOfWork) -> None:
     """A statement that every database refuses."""
     with pytest.raises(IntegrityError):
@@ -271,9 +259,6 @@ def test_a_refused_value_does_not_end_the_unit_of_work(manager: DatabaseManager)
         uow.commit()
 
     assert device_ids(manager) == ["device-0001"]
-
-
-# Savepoints
 
 
 def test_a_savepoint_undoes_only_its_block(manager: DatabaseManager) -> None:
@@ -340,9 +325,6 @@ def test_the_buffer_from_before_a_savepoint_survives_it(manager: DatabaseManager
 
     with UnitOfWork(manager) as uow:
         assert [log.raw_data for log in uow.logs.get_all()] == ["AA", "CC"]
-
-
-# Threads
 
 
 @on_sqlite

@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from cardlink_sql import Direction, ValidationError
 from cardlink_sql.model import times, validation
 from cardlink_sql.model.luhn import luhn_is_right
+from tests.exchange_data import nested
 
 WHERE = "table.column"
 MESSY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -285,14 +286,6 @@ def test_what_json_cannot_hold_is_refused_with_its_place(value: Any, place: str)
         validation.document(value, WHERE)
 
     assert refused.value.where == place
-
-
-def nested(depth: int) -> list[Any]:
-    """Lists in lists."""
-    value: list[Any] = []
-    for _ in range(depth - 1):
-        value = [value]
-    return value
 
 
 def test_json_is_nested_31_levels_deep_at_most() -> None:
