@@ -31,7 +31,6 @@ from cardlink_sql import (
 from tests.conftest import (
     add,
     card,
-    committed,
     device,
     device_ids,
     on_sqlite,
@@ -71,23 +70,24 @@ async def longest_standstill(work: Coroutine[Any, Any, Any]) -> float:
     return longest
 
 
-def test_work_is_committed_on_a_thread_and_its_result_returned(manager: DatabaseManager) -> None:
+@in_loop
+async def test_work_is_committed_on_a_thread_and_its_result_returned(
+    manager: DatabaseManager,
+) -> None:
     names = []
 
     def work(uow: UnitOfWork) -> str:
         names.append(threading.current_thread().name)
         return uow.devices.create(device(1)).id
 
-    async def main() -> None:
-        assert await aio.run(manager, work) == "device-0001"
-        found = await aio.run(manager, lambda uow: uow.devices.count(), read_only=True)
-        assert found == 1
-
-    in_loop(main)()
+    assert await aio.run(manager, work) == "device-0001"
+    found = await aio.run(manager, lambda uow: uow.devices.count(), read_only=True)
+    assert found == 1
     assert names[0].startswith("cardlink-aio")
 
 
-def test_it_runs_again_and_raises_as_run_does(manager: DatabaseManager) -> None:
+@in_loop
+async def test_it_runs_again_and_raises_as_run_does(manager: DatabaseManager) -> None:
     runs = []
 
     def work(uow: UnitOfWork) -> None:
@@ -98,19 +98,17 @@ def test_it_runs_again_and_raises_as_run_does(manager: DatabaseManager) -> None:
     async def coroutine(uow: UnitOfWork) -> None:
         pass
 
-    async def main() -> None:
-        await aio.run(manager, work)
-        assert len(runs) == 3
-        with pytest.raises(NotFoundError):
-            await aio.run(manager, lambda uow: uow.devices.update(device(1)))
-        with pytest.raises(ValidationError, match="coroutine function"):
-            await aio.run(manager, coroutine)
-
-    in_loop(main)()
+    await aio.run(manager, work)
+    assert len(runs) == 3
+    with pytest.raises(NotFoundError):
+        await aio.run(manager, lambda uow: uow.devices.update(device(1)))
+    with pytest.raises(ValidationError, match="coroutine function"):
+        await aio.run(manager, coroutine)
 
 
-def test_the_loop_goes_on_while_two_wait_for_each_other(manager: DatabaseManager) -> None:
-    add(manager, device(1))
+@in_loop
+async def test_the_loop_goes_on_while_two_wait_for_each_other(manager: DatabaseManager) -> None:
+    await asyncio.to_thread(add, manager, device(1))
     held, let_go = threading.Event(), threading.Event()
 
     def first(uow: UnitOfWork) -> None:
@@ -130,10 +128,7 @@ def test_the_loop_goes_on_while_two_wait_for_each_other(manager: DatabaseManager
         let_go.set()
         await asyncio.gather(holding, waiting)
 
-    async def main() -> None:
-        assert await longest_standstill(both()) < 2.0
-
-    in_loop(main)()
+    assert await longest_standstill(both()) < 2.0
 
 
 def test_there_are_no_more_threads_than_connections(manager: DatabaseManager) -> None:
@@ -172,14 +167,12 @@ def test_a_manager_may_be_used_again_after_its_close(manager: DatabaseManager) -
         in_loop(main)()
 
 
-def test_the_context_comes_along(manager: DatabaseManager) -> None:
+@in_loop
+async def test_the_context_comes_along(manager: DatabaseManager) -> None:
     request: ContextVar[str] = ContextVar("request")
 
-    async def main() -> None:
-        request.set("one")
-        assert await aio.run(manager, lambda _uow: request.get(), read_only=True) == "one"
-
-    in_loop(main)()
+    request.set("one")
+    assert await aio.run(manager, lambda _uow: request.get(), read_only=True) == "one"
 
 
 def test_cancelled_work_is_rolled_back(manager: DatabaseManager) -> None:
@@ -221,20 +214,20 @@ def test_a_forked_child_has_threads_of_its_own(manager: DatabaseManager) -> None
     in_loop(main)()
 
 
-def test_key_look_ups(manager: DatabaseManager) -> None:
-    with committed(manager) as uow:
-        uow.cards.create_with_psk(card(1), psk_identity="card_1", psk_key=b"k" * 16)
+@in_loop
+async def test_key_look_ups(manager: DatabaseManager) -> None:
+    await aio.run(
+        manager,
+        lambda uow: uow.cards.create_with_psk(card(1), psk_identity="card_1", psk_key=b"k" * 16),
+    )
     store = KeyStore(manager)
 
-    async def main() -> None:
-        assert await aio.get_key(store, "card_1") == b"k" * 16
-        assert await aio.get_key(store, "nobody") is None
-        assert await aio.identity_exists(store, "card_1")
-        assert await aio.get_all_identities(store) == ["card_1"]
-        with pytest.raises(ValidationError):
-            await aio.get_key(store, 5)  # type: ignore[arg-type]
-
-    in_loop(main)()
+    assert await aio.get_key(store, "card_1") == b"k" * 16
+    assert await aio.get_key(store, "nobody") is None
+    assert await aio.identity_exists(store, "card_1")
+    assert await aio.get_all_identities(store) == ["card_1"]
+    with pytest.raises(ValidationError):
+        await aio.get_key(store, 5)  # type: ignore[arg-type]
 
 
 # The recorder
@@ -414,26 +407,24 @@ def test_a_loop_over_events_that_is_cancelled_or_left_leaves_no_thread(
     wait_until(lambda: "cardlink-listen" not in str(threading.enumerate()))
 
 
-def test_closing_ends_the_wait_for_an_event(
+@in_loop
+async def test_closing_ends_the_wait_for_an_event(
     manager: DatabaseManager, published: DatabaseManager
 ) -> None:
     async def collect(stream: aio.EventStream) -> list[DatabaseEvent]:
         return [event async for event in stream]
 
-    async def main() -> None:
-        stream = aio.listen(manager, interval=0.02)
-        collecting = asyncio.create_task(collect(stream))
-        await asyncio.sleep(0.1)
-        await stream.aclose()
-        assert await collecting == []
-        with DatabaseManager(manager.config) as other:
-            async with aio.listen(other, interval=0.02) as stream:
-                collecting = asyncio.create_task(collect(stream))
-                await asyncio.sleep(0.1)
-                await asyncio.to_thread(other.close)
-                assert await collecting == []
-
-    in_loop(main)()
+    stream = aio.listen(manager, interval=0.02)
+    collecting = asyncio.create_task(collect(stream))
+    await asyncio.sleep(0.1)
+    await stream.aclose()
+    assert await collecting == []
+    with DatabaseManager(manager.config) as other:
+        async with aio.listen(other, interval=0.02) as stream:
+            collecting = asyncio.create_task(collect(stream))
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(other.close)
+            assert await collecting == []
 
 
 @in_loop
@@ -453,9 +444,7 @@ async def test_without_publishing_nobody_listens(manager: DatabaseManager) -> No
         await anext(aio.listen(manager))
 
 
-def test_stop_iteration_of_the_work_is_an_error(manager: DatabaseManager) -> None:
-    async def main() -> None:
-        with pytest.raises(RuntimeError, match="StopIteration"):
-            await asyncio.wait_for(aio.run(manager, lambda _uow: next(iter([]))), 20)
-
-    asyncio.run(main())
+@in_loop
+async def test_stop_iteration_of_the_work_is_an_error(manager: DatabaseManager) -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await aio.run(manager, lambda _uow: next(iter([])))

@@ -135,8 +135,13 @@ TABLE = [
     Bad("nothing there", NotFoundError, lambda uow, v: v(uow), [
         lambda uow: uow.devices.update(device(9)),
         lambda uow: uow.devices.activate("nobody"),
+        lambda uow: uow.devices.deactivate("nobody"),
+        lambda uow: uow.devices.update_last_seen("nobody"),
         lambda uow: uow.cards.update(card(9)),
         lambda uow: uow.cards.clear_psk(iccid(9)),
+        lambda uow: uow.cards.get_psk_key(iccid(9)),
+        lambda uow: uow.cards.update_psk(iccid(9), "card-9", b"key"),
+        lambda uow: uow.cards.export_profile(iccid(9)),
         lambda uow: uow.sessions.start_session(session_id(9)),
         lambda uow: uow.sessions.update(OTASession(session_id(9))),
         lambda uow: uow.logs.update(entry(id=999_999)),

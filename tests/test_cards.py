@@ -19,7 +19,6 @@ from cardlink_sql import (
     EncryptionError,
     IntegrityError,
     Keyring,
-    NotFoundError,
     StateError,
     UnitOfWork,
     ValidationError,
@@ -113,18 +112,6 @@ def test_a_key_is_given_as_bytes_or_hex_and_a_short_one_is_warned_of(
     assert uow.cards.get_psk_key(iccid()) == octets
     assert ["octets" in record.getMessage() for record in caplog.records].count(True) == warnings
     assert "5e5e" not in caplog.text.lower()
-
-
-def test_the_key_of_no_card_is_an_error(uow: UnitOfWork) -> None:
-    calls: list[Callable[[], object]] = [
-        lambda: uow.cards.get_psk_key(iccid()),
-        lambda: uow.cards.update_psk(iccid(), "card-1", KEY),
-        lambda: uow.cards.clear_psk(iccid()),
-        lambda: uow.cards.export_profile(iccid()),
-    ]
-    for call in calls:
-        with pytest.raises(NotFoundError, match=iccid()):
-            call()
 
 
 def test_an_identity_that_no_card_has_is_unknown(uow: UnitOfWork) -> None:

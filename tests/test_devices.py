@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cardlink_sql import Device, DeviceType, NotFoundError, UnitOfWork, ValidationError
+from cardlink_sql import Device, DeviceType, UnitOfWork, ValidationError
 from tests.conftest import MOMENT, card, device, entry, iccid, session_id
 
 IMEI = "490154203237518"
@@ -114,12 +114,6 @@ def test_last_seen_is_now_or_the_time_given_and_never_moves_back(uow: UnitOfWork
     assert given.last_seen == earlier.last_seen == MOMENT
     assert now.last_seen is not None
     assert before <= now.last_seen <= datetime.now(UTC)
-
-
-def test_a_device_that_is_not_there_is_an_error(uow: UnitOfWork) -> None:
-    for method in ["update_last_seen", "activate", "deactivate"]:
-        with pytest.raises(NotFoundError, match="nobody"):
-            getattr(uow.devices, method)("nobody")
 
 
 def test_search_looks_into_id_name_and_model_in_any_case(uow: UnitOfWork) -> None:

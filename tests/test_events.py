@@ -2,14 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,7 +25,17 @@ from cardlink_sql import (
 )
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.transfer.exchange import export, import_file
-from tests.conftest import add, card, device, entry, iccid, on_postgresql, on_sqlite, session_id
+from tests.conftest import (
+    add,
+    card,
+    committed,
+    device,
+    entry,
+    iccid,
+    on_postgresql,
+    on_sqlite,
+    session_id,
+)
 from tests.test_transaction import query
 
 KEY, OTHER = session_id(1), session_id(2)
@@ -47,17 +55,6 @@ def heard(manager: DatabaseManager) -> list[DatabaseEvent]:
 def short(events: list[DatabaseEvent]) -> list[tuple[str, str | None, str]]:
     """What distinguishes events."""
     return [(event.event_type.value, event.entity_id, event.action) for event in events]
-
-
-def reported(manager: DatabaseManager, work: Callable[[UnitOfWork], Any]) -> list[DatabaseEvent]:
-    """The events of some work that is committed."""
-    events: list[DatabaseEvent] = []
-    manager.events.on("*", events.append)
-    with UnitOfWork(manager) as uow:
-        work(uow)
-        assert events == []
-        uow.commit()
-    return events
 
 
 # When they fire
@@ -158,8 +155,8 @@ def test_nothing_fires_when_the_connection_breaks_before_the_commit(
 # What they say
 
 
-def test_devices(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_devices(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         made = uow.devices.create(device(1, connection_settings={"baud": [9600]}))
         assert made.connection_settings is not None
         made.connection_settings["baud"] = "changed by the caller"  # type: ignore[call-overload]
@@ -170,9 +167,7 @@ def test_devices(manager: DatabaseManager) -> None:
         uow.sessions.create_session(session_id=KEY, device_id="device-0001")
         assert uow.devices.delete_with_sessions("device-0001")
         assert not uow.devices.delete_by_id("device-0001")
-
-    events = reported(manager, work)
-    assert short(events) == [
+    assert short(heard) == [
         *[
             ("device_changed", "device-0001", action)
             for action in ("created", "updated", "activated", "deactivated", "seen")
@@ -181,36 +176,34 @@ def test_devices(manager: DatabaseManager) -> None:
         ("session_changed", None, "deleted"),
         ("device_changed", "device-0001", "deleted"),
     ]
-    assert events[0].data["connection_settings"] == {"baud": [9600]}
-    assert events[1].data["name"] == "Lab"
-    assert events[4].data["last_seen"].endswith("+00:00")
-    assert events[6].data == {"count": 1, "device_id": "device-0001"}
-    assert events[7].data == {}
+    assert heard[0].data["connection_settings"] == {"baud": [9600]}
+    assert heard[1].data["name"] == "Lab"
+    assert heard[4].data["last_seen"].endswith("+00:00")
+    assert heard[6].data == {"count": 1, "device_id": "device-0001"}
+    assert heard[7].data == {}
 
 
 @on_sqlite
-def test_cards_without_their_keys(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_cards_without_their_keys(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(1), PSK, psk_identity="identity")
         uow.cards.update_psk(iccid(1), "other", PSK)
         uow.cards.clear_psk(iccid(1))
         uow.cards.delete_by_id(iccid(1))
-
-    events = reported(manager, work)
-    assert short(events) == [
+    assert short(heard) == [
         ("profile_changed", iccid(1), action)
         for action in ("created", "psk_updated", "psk_cleared", "deleted")
     ]
-    assert [event.data.get("has_psk") for event in events] == [True, True, False, None]
-    assert events[1].data["psk_identity"] == "other"
-    for event in events:
+    assert [event.data.get("has_psk") for event in heard] == [True, True, False, None]
+    assert heard[1].data["psk_identity"] == "other"
+    for event in heard:
         assert not {"psk", "psk_key", "psk_key_encrypted"} & event.data.keys()
         assert PSK not in repr(event)
         assert "gAAAA" not in repr(event)
 
 
-def test_sessions(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_sessions(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         session = uow.sessions.create_session(session_id=KEY)
         uow.sessions.update(session)
         uow.sessions.start_session(KEY)
@@ -218,9 +211,7 @@ def test_sessions(manager: DatabaseManager) -> None:
         uow.sessions.complete_session(KEY)
         uow.sessions.create_session(session_id=OTHER)
         uow.sessions.fail_session(OTHER, "E1")
-
-    events = reported(manager, work)
-    assert short(events) == [
+    assert short(heard) == [
         *[
             ("session_changed", KEY, action)
             for action in ("created", "updated", "started", "tls_info_set", "completed")
@@ -228,8 +219,8 @@ def test_sessions(manager: DatabaseManager) -> None:
         ("session_changed", OTHER, "created"),
         ("session_changed", OTHER, "failed"),
     ]
-    assert events[4].data["status"] == "completed"
-    assert events[6].data["error_code"] == "E1"
+    assert heard[4].data["status"] == "completed"
+    assert heard[6].data["error_code"] == "E1"
 
 
 def test_a_session_that_may_not_change_reports_nothing(
@@ -246,14 +237,13 @@ def test_a_session_that_may_not_change_reports_nothing(
     assert heard == []
 
 
-def test_close_stale_is_one_event(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_close_stale_is_one_event(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         for number in (1, 2):
             at = utc_now() - timedelta(hours=3)
             uow.sessions.create_session(session_id=session_id(number), at=at)
         assert uow.sessions.close_stale() == 2
-
-    events = reported(manager, work)[2:]
+    events = heard[2:]
     assert short(events) == [
         ("session_changed", None, "timeout"),
         ("batch_completed", None, "completed"),
@@ -262,8 +252,8 @@ def test_close_stale_is_one_event(manager: DatabaseManager) -> None:
     assert events[1].data == {"table": "ota_sessions", "operation": "close_stale", "count": 2}
 
 
-def test_a_log_is_one_event_a_session(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_a_log_is_one_event_a_session(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         for key in (KEY, OTHER):
             uow.sessions.create_session(session_id=key)
         for _ in range(3):
@@ -273,8 +263,7 @@ def test_a_log_is_one_event_a_session(manager: DatabaseManager) -> None:
         uow.logs.create(entry(OTHER))
         uow.devices.create(device(1))
         uow.logs.add_log(KEY, "command", "00")
-
-    events = reported(manager, work)[2:]
+    events = heard[2:]
     assert [(event.entity_id, event.data.get("count")) for event in events] == [
         (KEY, 3),
         (OTHER, 4),
@@ -284,8 +273,10 @@ def test_a_log_is_one_event_a_session(manager: DatabaseManager) -> None:
     assert {event.entity_type for event in events} == {"session", "device"}
 
 
-def test_many_rows_are_reported_as_a_batch(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_many_rows_are_reported_as_a_batch(
+    manager: DatabaseManager, heard: list[DatabaseEvent]
+) -> None:
+    with committed(manager) as uow:
         uow.devices.create_all([device(1), device(2)])
         uow.sessions.create_session(session_id=KEY)
         uow.logs.add_log_batch([entry(KEY)] * 20)
@@ -293,13 +284,11 @@ def test_many_rows_are_reported_as_a_batch(manager: DatabaseManager) -> None:
         uow.logs.update(last)
         uow.logs.delete_by_id(last.id)
         assert uow.logs.purge_old(1) == 20
-
-    events = reported(manager, work)
-    assert short(events)[:2] == [
+    assert short(heard)[:2] == [
         ("device_changed", None, "created"),
         ("batch_completed", None, "completed"),
     ]
-    batches = [event for event in events if event.event_type is EventType.BATCH_COMPLETED]
+    batches = [event for event in heard if event.event_type is EventType.BATCH_COMPLETED]
     assert [tuple(event.data.values()) for event in batches] == [
         ("devices", "create_all", 2),
         ("comm_logs", "add_log_batch", 20),
@@ -309,8 +298,8 @@ def test_many_rows_are_reported_as_a_batch(manager: DatabaseManager) -> None:
     ]
 
 
-def test_test_results(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_test_results(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         made = uow.tests.create_result("run", "suite", "test", "passed", metadata={"a": [1]})
         uow.tests.update(made)
         uow.tests.create_results(
@@ -319,9 +308,7 @@ def test_test_results(manager: DatabaseManager) -> None:
         assert uow.tests.create_all([]) == []
         uow.tests.delete(made)
         assert uow.tests.purge_old(1) == 0
-
-    events = reported(manager, work)
-    assert [(event.event_type.value, event.action) for event in events] == [
+    assert [(event.event_type.value, event.action) for event in heard] == [
         ("test_result_added", "created"),
         ("test_result_added", "updated"),
         ("test_result_added", "created"),
@@ -329,32 +316,30 @@ def test_test_results(manager: DatabaseManager) -> None:
         ("batch_completed", "completed"),
         ("batch_completed", "completed"),
     ]
-    assert events[0].data["metadata"] == {"a": [1]}
-    assert events[0].entity_id == events[0].data["id"]
-    assert [event.data for event in events[2:5]] == [
+    assert heard[0].data["metadata"] == {"a": [1]}
+    assert heard[0].entity_id == heard[0].data["id"]
+    assert [event.data for event in heard[2:5]] == [
         {"count": 2, "run_id": "even"},
         {"count": 1, "run_id": "odd"},
         {"table": "test_results", "operation": "create_results", "count": 3},
     ]
-    assert events[5].data["operation"] == "delete_by_id"
+    assert heard[5].data["operation"] == "delete_by_id"
 
 
 @on_sqlite
-def test_settings(manager: DatabaseManager) -> None:
-    def work(uow: UnitOfWork) -> None:
+def test_settings(manager: DatabaseManager, heard: list[DatabaseEvent]) -> None:
+    with committed(manager) as uow:
         uow.settings.set_value("lab.name", None)
         uow.settings.set_value("server.port", 9000)
         assert uow.settings.reset_to_defaults() == ["server.port"]
         uow.settings.delete("lab.name")
-
-    events = reported(manager, work)
-    assert short(events) == [
+    assert short(heard) == [
         ("settings_changed", "lab.name", "set"),
         ("settings_changed", "server.port", "set"),
         ("settings_changed", "server.port", "deleted"),
         ("settings_changed", "lab.name", "deleted"),
     ]
-    assert [event.data.get("value", "none") for event in events] == [None, 9000, "none", "none"]
+    assert [event.data.get("value", "none") for event in heard] == [None, 9000, "none", "none"]
 
 
 def test_an_import_is_reported_by_table(manager: DatabaseManager, tmp_path: Path) -> None:

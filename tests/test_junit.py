@@ -15,7 +15,6 @@ from cardlink_sql import (
     DatabaseManager,
     IntegrityError,
     JUnitImport,
-    NotFoundError,
     TestResult,
     TestStatus,
     UnitOfWork,
@@ -119,11 +118,6 @@ def test_what_is_open_and_stands_as_failed_is_not_hidden(status: str, element: s
     found = root.find(f"testsuite/testcase/{element}")
     assert found is not None
     assert (found.get("message"), found.text) == ("still open", "still open")
-
-
-def test_an_unknown_run_is_no_report(uow: UnitOfWork) -> None:
-    with pytest.raises(NotFoundError, match="there is no run 'none'"):
-        uow.tests.export_junit_xml("none")
 
 
 def test_what_xml_forbids_is_written_visibly_wherever_it_stands() -> None:

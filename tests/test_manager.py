@@ -114,18 +114,6 @@ def test_threads_that_come_first_together_share_one_engine() -> None:
     assert len(engines) == 1
 
 
-def test_the_default_is_a_file_in_the_folder_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    with DatabaseManager() as manager:
-        manager.create_tables()
-
-    assert (tmp_path / "data" / "cardlink.db").is_file()
-
-
 def test_a_manager_that_was_closed_can_be_used_again(manager: DatabaseManager) -> None:
     with DatabaseManager(manager.config) as again:
         add(again, device())
@@ -146,19 +134,6 @@ def test_close_ends_every_connection(manager: DatabaseManager) -> None:
 
     with pytest.raises(one.driver_errors):
         driver_connection.cursor().execute("SELECT 1")
-
-
-@pytest.mark.parametrize(
-    ("dialect", "module", "wanted"),
-    [(Dialect.MYSQL, "pymysql", "pymysql"), (Dialect.POSTGRESQL, "psycopg", "psycopg[binary]")],
-)
-def test_a_missing_driver_gives_the_pip_command(
-    monkeypatch: pytest.MonkeyPatch, dialect: Dialect, module: str, wanted: str
-) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-
-    with pytest.raises(ConnectionError, match=re.escape(f"run: pip install '{wanted}'")):
-        DatabaseManager(DatabaseConfig(unreachable(dialect))).initialize()
 
 
 def test_an_empty_database_is_healthy_and_its_queries_name_the_command(empty_url: str) -> None:

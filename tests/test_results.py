@@ -412,11 +412,6 @@ def test_a_summary_sums_more_than_an_integer_of_32_bits(uow: UnitOfWork) -> None
     assert uow.tests.get_run_summary("run").duration_ms == 3 * 2**61
 
 
-def test_an_unknown_run_has_no_summary(runs: UnitOfWork) -> None:
-    with pytest.raises(NotFoundError, match="there is no run 'fourth'"):
-        runs.tests.get_run_summary("fourth")
-
-
 def test_runs_are_given_in_figures(runs: UnitOfWork) -> None:
     third, second, first = runs.tests.get_runs()
 

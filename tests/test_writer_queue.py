@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from cardlink_sql import (
 from cardlink_sql.database import connection as connection_module, fork_gate
 from cardlink_sql.database.writer_queue import WriterQueue, queue_of
 from tests.conftest import add, device, device_ids, on_sqlite, wait_until
+from tests.test_threads import in_thread
 
 LONG = 20.0
 
@@ -107,7 +109,7 @@ def test_an_error_and_a_rollback_end_the_turn(manager: DatabaseManager) -> None:
         with UnitOfWork(manager) as uow:
             uow.devices.create(device(number))
             uow.rollback()
-            in_thread(manager, 100 + number)
+            assert in_thread(partial(add, manager, device(100 + number))) is None
     assert len(device_ids(manager)) == 3
 
 
@@ -121,7 +123,7 @@ def test_a_thread_that_waits_for_itself_is_refused_at_once(manager: DatabaseMana
     with pytest.raises(QueryError, match="would wait for itself"):
         manager.run(nested)
     assert time.monotonic() - started < 1
-    in_thread(manager, 3)
+    assert in_thread(partial(add, manager, device(3))) is None
 
 
 @on_sqlite
@@ -141,7 +143,7 @@ def test_a_thread_that_died_in_its_unit_of_work_lets_the_others_in(
     thread.start()
     thread.join(LONG)
     gc.collect()
-    in_thread(manager, 2)
+    assert in_thread(partial(add, manager, device(2))) is None
     assert device_ids(manager) == [device(2).id]
 
 
@@ -199,7 +201,7 @@ def test_a_child_forked_while_another_thread_reads_on_is_refused(
     assert child_of(lambda: add(manager, device(1))) == REFUSED
     done.set()
     thread.join(LONG)
-    in_thread(manager, 1)
+    assert in_thread(partial(add, manager, device(1))) is None
 
 
 REFUSED = 3
@@ -219,15 +221,3 @@ def child_of(work: Callable[[], object]) -> int:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def in_thread(manager: DatabaseManager, number: int) -> None:
-    """Write a device on another thread, which must not wait."""
-    done = threading.Event()
-
-    def write() -> None:
-        add(manager, device(number))
-        done.set()
-
-    threading.Thread(target=write, daemon=True).start()
-    assert done.wait(5)
