@@ -45,7 +45,6 @@ def mutated(target: Path, mutation: Mutation) -> tuple[Path, int]:
     file = target / mutation.file
     text = file.read_text("utf-8")
     header = re.search(rf"^-- name: {mutation.query} ", text, re.MULTILINE)
-    assert header is not None
     at = text.index(mutation.old, header.start())
     edited = text[:at] + mutation.new + text[at + len(mutation.old) :]
     file.write_text(edited, "utf-8")

@@ -59,7 +59,6 @@ def test_an_interrupt_ends_it_with_a_line(url: str, manager: DatabaseManager) ->
         [COMMAND, "events", "listen", "-d", url],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout is not None
     # It listens from some moment on, so devices are added until it has heard of one.
     for number in range(1, 300):
         add_device(manager, number)
@@ -88,7 +87,6 @@ def test_a_session_is_followed_until_it_ends(
         [COMMAND, "sessions", "follow", session[:10], "-d", url],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout is not None
     assert f"{session[:8]} active device-0001" in process.stdout.readline()
     with committed(manager) as uow:
         uow.logs.add_log(session, "command", "00A40004023F00")

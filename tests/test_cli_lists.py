@@ -585,7 +585,6 @@ def test_ctrl_c_is_one_line(manager: DatabaseManager) -> None:
         uow.logs.add_log_batch(entry() for _ in range(20_000))
     command = [COMMAND, "sessions", "show", session_id(), "-d", manager.config.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
         assert process.stdout.read(1)  # it has begun, and waits for its reader
         process.send_signal(signal.SIGINT)
         _, printed = process.communicate(timeout=30)

@@ -61,7 +61,6 @@ def test_a_profile_may_have_a_replica(file: Path) -> None:
     )
     config = config_of(profile_url("lab"))
     assert config.url == "postgresql://db/x"
-    assert config.replica is not None
     assert config.replica.safe_url == "postgresql://app@replica/x"
     with open_manager(profile_url("lab"), read_only=True) as manager:
         assert manager.pool.replica is not None

@@ -242,7 +242,6 @@ def test_a_replica_is_of_the_same_backend_and_follows_the_environment_with_the_u
     monkeypatch.setenv("DATABASE_REPLICA_URL", "mysql://ann:hunter2@r1,r2/d")
     config = DatabaseConfig(connect_timeout=3)
 
-    assert config.replica is not None
     assert config.replica.connect_timeout == 3
     assert config.replica.engine_url.query["target_session_attrs"] == "any"
     assert "@r1:3306,r2:3306/d" in repr(config)

@@ -168,7 +168,6 @@ def dashboard(url: str) -> Iterator[Callable[[], dict[str, Any]]]:
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        assert process.stdout is not None
         first = process.stdout.readline()
         assert first == "listening\n", process.communicate()[1]
 

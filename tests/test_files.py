@@ -90,7 +90,6 @@ with write_atomically(folder / "out"), temporary_folder(folder):
 def test_what_a_killed_process_left_goes_with_the_next_write_and_not_before(folder: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
-        assert writer.stdout is not None
         assert writer.stdout.readline() == b"open\n"
         leftovers.clear(folder)
         assert len(list(folder.iterdir())) == 2

@@ -303,7 +303,6 @@ class TestConflicts:
         report = take(Conflict.OVERWRITE, devices=self.FILE)
         assert report.tables["devices"] == TableReport(created=1, updated=1)
         found = manager.run(lambda uow: uow.devices.get_by_id("a"), read_only=True)
-        assert found is not None
         assert (found.name, found.notes, found.model) == ("file", None, "file")
         assert found.connection_settings == self.FILE[0]["connection_settings"]
         # What the file leaves out stays.
@@ -318,7 +317,6 @@ class TestConflicts:
         report = take(Conflict.MERGE, devices=self.FILE)
         assert report.tables["devices"] == TableReport(created=1, updated=1)
         found = manager.run(lambda uow: uow.devices.get_by_id("a"), read_only=True)
-        assert found is not None
         assert (found.name, found.notes, found.model) == ("", "known", "file")
         assert found.connection_settings == {
             "both": None, "deep": {"a": 1, "b": 2}, "list": [1],
@@ -347,8 +345,6 @@ class TestConflicts:
         take(Conflict.MERGE, ota_sessions=[session(1, **ended), session(2, **ended)])
         with UnitOfWork(manager) as uow:
             one, two = (uow.sessions.get_by_id(session_id(number)) for number in (1, 2))
-        assert one is not None
-        assert two is not None
         assert (one.error_code, one.tls_cipher_suite) == (None, "suite")
         assert (two.error_code, two.tls_cipher_suite) == ("x", "suite")
 

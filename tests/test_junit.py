@@ -97,14 +97,12 @@ def test_a_run_is_a_report_that_the_schema_accepts(uow: UnitOfWork) -> None:
     }  # fmt: skip
     assert (second.get("tests"), second.get("skipped"), second.get("failures")) == ("3", "2", "1")
     failure = second.find("testcase/failure")
-    assert failure is not None
     assert failure.text == "expected <9000> & got 6A84\nline two"
     assert failure.attrib == {"type": "failed", "message": "expected <9000> & got 6A84"}
     skipped = [found.get("message") for found in second.iter("skipped")]
     assert skipped == ["needs a card", "still open"]
     assert (third.get("hostname"), third.get("errors")) == ("bench", "1")
     error = third.find("testcase/error")
-    assert error is not None
     assert error.attrib == {"type": "OSError", "message": "no reader"}
 
 
@@ -116,7 +114,6 @@ def test_what_is_open_and_stands_as_failed_is_not_hidden(status: str, element: s
 
     assert (root.get("failures"), root.get("errors")).count("1") == 1
     found = root.find(f"testsuite/testcase/{element}")
-    assert found is not None
     assert (found.get("message"), found.text) == ("still open", "still open")
 
 
@@ -247,7 +244,6 @@ def found(report: str, test: str) -> TestResult:
 def test_what_pytest_printed_is_in_the_metadata() -> None:
     fails, xfails = found("pytest", "test_fails"), found("pytest", "test_xfails")
 
-    assert fails.metadata is not None
     assert "before <the> failure #x00#x1B[31m" in fails.metadata["system_out"]  # type: ignore[call-overload]
     assert fails.error_message is not None
     assert "E         {'sw': '6A84'} != {'sw': '9000'}" in fails.error_message
@@ -257,7 +253,6 @@ def test_what_pytest_printed_is_in_the_metadata() -> None:
 def test_all_failures_of_a_gtest_are_kept() -> None:
     message = found("gtest", "FailsTwice").error_message
 
-    assert message is not None
     assert message.count("t.cc:3") == 2
     assert "status <word> & more" in message
     assert "Value of: false" in message
@@ -270,7 +265,6 @@ def test_what_surefire_tried_again_is_flaky(uow: UnitOfWork) -> None:
     assert (flaky.test_name, flaky.passed, flaky.failed) == ("flaky", 1, 1)
     latest, earlier = uow.tests.history("com.example.CardTest", "flaky")
     assert (latest.status, earlier.status) == (TestStatus.PASSED, TestStatus.FAILED)
-    assert earlier.error_message is not None
     assert earlier.error_message.startswith("org.opentest4j.AssertionFailedError: first try")
     # Of Java's system properties none is kept.
     assert (latest.metadata, latest.duration_ms) == (None, 0)
@@ -484,7 +478,6 @@ def test_names_that_are_too_long_are_cut_and_told_apart(uow: UnitOfWork) -> None
 def test_of_much_output_the_end_is_kept() -> None:
     (one,) = imported(case(f"<system-out>begin {'x' * 200_000} end</system-out>"))
 
-    assert one.metadata is not None
     output = one.metadata["system_out"]  # type: ignore[call-overload]
     assert output.startswith("(200,010 characters, cut)\n")
     assert output.endswith("x end")
@@ -501,7 +494,6 @@ def test_as_much_output_as_is_kept_fits(uow: UnitOfWork) -> None:
     )
 
     (one,) = uow.tests.find_by_run("run")
-    assert one.metadata is not None
     assert sorted(one.metadata) == ["properties", "system_err", "system_out"]
     assert len(one.metadata["properties"]["19"]) == elements.MAX_PROPERTY  # type: ignore[call-overload]
 

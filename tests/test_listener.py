@@ -249,7 +249,6 @@ def test_nothing_is_missed_of_many_writers(
 
 
 def _number(event: DatabaseEvent) -> int:
-    assert event.entity_id is not None
     return int(event.entity_id[7:])
 
 
@@ -270,7 +269,6 @@ manager.run(lambda uow: uow.devices.create(device(7)))
 """,
     )
     with manager.listen(interval=0.02) as heard, process:
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         add(manager, device(1))
         assert process.stdout.readline() == "device-0001\n"
@@ -294,7 +292,6 @@ with UnitOfWork(manager) as uow:
 """,
     )
     with process:
-        assert process.stdout is not None
         assert process.stdout.readline() == "numbered\n"
         process.send_signal(signal.SIGKILL)
         process.wait(LONG)
@@ -367,7 +364,6 @@ def test_nothing_is_missed_when_every_connection_is_killed(
     kill_connections(manager)
     add(other, device(4))
     thread.join()
-    assert waiting[0] is not None
     assert waiting[0].entity_id == "device-0004"
 
 
@@ -586,7 +582,6 @@ def test_a_counter_that_another_holds_is_a_conflict(
         holder.exec_driver_sql("UPDATE event_counter SET last_id = last_id")
         uow.devices.create(device(1))
         connection = uow._transaction._connection
-        assert connection is not None
         connection.command(wait)
         with pytest.raises(ConflictError):
             uow.commit()

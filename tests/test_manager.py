@@ -127,7 +127,6 @@ def test_close_ends_every_connection(manager: DatabaseManager) -> None:
     one = DatabaseManager(manager.config)
     with UnitOfWork(one) as uow:
         connection = uow._transaction._connection
-        assert connection is not None
         driver_connection: Any = connection.pooled.driver_connection
 
     one.close()
@@ -156,7 +155,6 @@ def test_a_healthy_database_says_what_it_is(manager: DatabaseManager) -> None:
     assert health["backend"] == manager.dialect
     assert health["url"] == manager.config.safe_url
     assert re.match(r"\d+\.\d+", health["server_version"] or "")
-    assert health["latency_ms"] is not None
     assert 0 < health["latency_ms"] < 10_000
     assert (health["error"], health["hint"]) == (None, None)
 

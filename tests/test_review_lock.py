@@ -74,7 +74,6 @@ def test_a_change_of_a_query_is_seen_and_one_of_its_looks_is_not(
 
 def test_a_change_of_an_internal_statement_is_seen() -> None:
     lock = read_lock(SQLITE)
-    assert lock is not None
     lock["internal"]["review.gather"] = "another"
     lock["internal"]["review.gone"] = lock["internal"].pop("review.averages")
     faults = check_lock(load_library(SQLITE), lock)
@@ -146,7 +145,6 @@ def edit(file: Path, old: str, new: str) -> None:
 
 def test_a_migration_that_the_lock_does_not_know_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     lock = read_lock(SQLITE)
-    assert lock is not None
     lock["migrations"] = {**lock["migrations"], "0001_initial_schema": "0", "0000_gone": "1"}
     what = [fault.what for fault in check_lock(load_library(SQLITE), lock)]
     assert what == [

@@ -173,7 +173,6 @@ def test_a_description_that_the_file_does_not_give_stays(uow: UnitOfWork) -> Non
     uow.settings.set_value("lab.a", 1, "a note", "people")
     uow.settings.import_yaml("lab.a: 2")
     kept = uow.settings.get_by_id("lab.a")
-    assert kept is not None
     assert (kept.value, kept.description, kept.category) == (2, "a note", "people")
     assert uow.settings.import_yaml("lab.a: {value: 2, description: other}").updated == ["lab.a"]
 

@@ -23,7 +23,6 @@ def older(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "sql", old / "sql")
     for dialect in Dialect:
         lock = read_lock(dialect)
-        assert lock is not None
         queries: dict[str, Any] = lock["queries"]
         del queries["devices.create"]
         queries["devices.find_gone"] = queries["devices.find_by"]

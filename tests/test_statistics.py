@@ -159,8 +159,6 @@ def test_all_figures_agree_with_a_reckoning(manager: DatabaseManager) -> None:
         "SELECT", "INSTALL", "GET STATUS", "INS 5A",
     }  # fmt: skip
     for one in taken.commands:
-        assert one.average_latency_ms is not None
-        assert one.maximum_latency_ms is not None
         assert one.average_latency_ms <= one.maximum_latency_ms
     latencies = sorted((entry.latency_ms or 0 for entry in responses), reverse=True)
     assert [one.latency_ms for one in taken.slowest] == latencies[:10]

@@ -57,7 +57,6 @@ class TestReplay:
                 assert uow.cards.get_psk_key(card["iccid"]) == bytes.fromhex(card["psk_key"])
             for started in events("session_started"):
                 session = uow.sessions.get_by_id(started["session"])
-                assert session is not None
                 assert session.started_at == when(started)
                 handshake = session.started_at - session.created_at
                 assert handshake.total_seconds() * 1000 == pytest.approx(started["handshake_ms"])
@@ -65,7 +64,6 @@ class TestReplay:
                 assert session.tls_cipher_suite == started["cipher_suite"]
             for ended in events("session_ended"):
                 session = uow.sessions.get_by_id(ended["session"])
-                assert session is not None
                 assert session.ended_at == when(ended)
             apdus = [line for line in LINES if line["event"] in ("command", "response")]
             for entry, line in zip(uow.logs.get_all(), apdus, strict=True):
