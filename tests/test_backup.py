@@ -25,7 +25,6 @@ from cardlink_sql import (
     DeviceType,
     MigrationError,
     SessionType,
-    UnitOfWork,
     ValidationError,
 )
 from cardlink_sql.database.keyring import Keyring
@@ -39,7 +38,7 @@ from cardlink_sql.transfer.backup import (
 )
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.manifest import Manifest
-from tests.conftest import MOMENT, add, card, device, dump, entry, iccid, session_id
+from tests.conftest import MOMENT, add, card, committed, device, dump, entry, iccid, session_id
 
 LOGS = 40
 STRANGE = "'; DROP TABLE x; -- \\ \\. \\N \n\t\"` ŝĉ 💳"
@@ -47,7 +46,7 @@ STRANGE = "'; DROP TABLE x; -- \\ \\. \\N \n\t\"` ŝĉ 💳"
 
 def fill(manager: DatabaseManager) -> None:
     """Rows in every table, with signs that dump tools must quote."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device(1, name=STRANGE, connection_settings={"a": [1, None, STRANGE]}))
         uow.devices.create(device(2, device_type=DeviceType.MODEM, is_active=False))
         uow.cards.create_with_psk(card(1, notes=STRANGE), "00" * 16, psk_identity=STRANGE[:40])
@@ -67,7 +66,6 @@ def fill(manager: DatabaseManager) -> None:
                 )
                 for line in range(LOGS)
             )
-        uow.commit()
     with manager.engine.begin() as connection:
         connection.execute(
             tables.settings.insert(),
@@ -111,10 +109,9 @@ def file_of(manager: DatabaseManager) -> Path:
 
 def change(manager: DatabaseManager) -> None:
     """Make the database another than the one that was backed up."""
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device(77))
         uow.sessions.delete_by_id(session_id(1))
-        uow.commit()
 
 
 def content(manager: DatabaseManager) -> dict[str, list[tuple[Any, ...]]]:
@@ -143,7 +140,6 @@ def test_a_restored_file_is_the_database_of_the_backup(
     done = restore_backup(sqlite_manager, made.file)
     assert done.pending == []
     assert content(sqlite_manager) == before
-    assert done.replaced is not None
     with DatabaseManager(DatabaseConfig(f"sqlite:///{done.replaced.name}")) as replaced:
         assert content(replaced) == changed
     subprocess.run(done.replaced.removal, shell=True, check=True)
@@ -261,7 +257,6 @@ def test_a_database_that_another_process_has_open_is_not_replaced(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
-        assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(ConflictError, match="another process has the database open"):
             restore_backup(sqlite_manager, made.file)
@@ -306,7 +301,6 @@ def test_a_damaged_database_is_replaced_and_kept(
     file.write_bytes(b"no database at all" * 100)
     done = restore_backup(sqlite_manager, made.file)
     assert content(sqlite_manager) == before
-    assert done.replaced is not None
     assert Path(done.replaced.name).read_bytes().startswith(b"no database")
 
 

@@ -14,7 +14,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.transfer.backup import Method, create_backup, restore_backup
-from tests.conftest import MakeDatabase, Restore, delete_rows, device
+from tests.conftest import MakeDatabase, Restore, committed, delete_rows, device
 from tests.test_backup import rewritten
 
 # More than all the numbers of these tests: milliseconds since 1970.
@@ -37,10 +37,9 @@ def other_process(manager: DatabaseManager) -> DatabaseManager:
 
 def publish(manager: DatabaseManager, first: int, last: int) -> None:
     """An event for each of these devices, from another process."""
-    with other_process(manager) as other, UnitOfWork(other) as uow:
+    with other_process(manager) as other, committed(other) as uow:
         for number in range(first, last + 1):
             uow.devices.create(device(number))
-        uow.commit()
 
 
 def counter(manager: DatabaseManager) -> tuple[int, bool]:
@@ -68,7 +67,6 @@ def test_a_listener_with_a_kept_position_is_told_that_events_are_gone(
                 while event := listening.get(0):
                     assert event.position <= 10
             event = listening.get(0)
-            assert event is not None
             assert (event.position, event.entity_id) == (last + 1, "device-0111")
 
 

@@ -41,7 +41,16 @@ from cardlink_sql import (
 from cardlink_sql.live import persistent_writer
 from cardlink_sql.live.batch import BatchWriter
 from cardlink_sql.model.records.session import OTASession
-from tests.conftest import MOMENT, card, iccid, on_servers, on_sqlite, session_id, wait_until
+from tests.conftest import (
+    MOMENT,
+    card,
+    committed,
+    iccid,
+    on_servers,
+    on_sqlite,
+    session_id,
+    wait_until,
+)
 from tests.cutting_proxy import CuttingProxy
 from tests.roles import ask, execute
 from tests.test_manager import kill_connections
@@ -137,16 +146,14 @@ def test_times_are_those_of_the_call(recorder: Recorder, manager: DatabaseManage
     wait_until(lambda: time.time() > put_in + 0.05)
     recorder.flush()
     ended_at = row_of(manager, session).ended_at
-    assert ended_at is not None
     assert ended_at.timestamp() <= put_in
 
 
 def test_a_session_gets_the_card_of_its_identity(
     recorder: Recorder, manager: DatabaseManager
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.cards.create_with_psk(card(1), psk_identity="card_1", psk_key=b"k" * 16)
-        uow.commit()
     known = recorder.open_session(psk_identity="card_1")
     unknown = recorder.open_session(psk_identity="nobody")
     timed_out = recorder.open_session(card_iccid=iccid(1), psk_identity="nobody")
@@ -497,10 +504,9 @@ def test_a_lost_answer_to_a_commit_doubles_nothing_and_loses_nothing(
 def test_apdus_of_a_session_that_another_opened_are_not_doubled(
     manager: DatabaseManager, proxy: CuttingProxy
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         session = uow.sessions.create_session().id
         uow.logs.add_log(session, "command", "00A4")
-        uow.commit()
     with through(proxy, manager) as recorder:
         for number, what in enumerate(("answer", "lose", "answer")):
             recorder.add_log(session, "response", f"0{number}9000")
@@ -523,12 +529,11 @@ def test_a_lost_commit_is_judged_by_more_than_one_session(
 
     def touch(writer: BatchWriter, attempt: Any) -> bool:
         """Change one session of the batch before it is looked at, as another program may."""
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             if what == "answer":
                 uow.sessions.delete_by_id(touched)
             else:
                 uow.sessions.timeout_session(touched)
-            uow.commit()
         return took_place(writer, attempt)
 
     with through(proxy, manager) as recorder:
@@ -631,9 +636,8 @@ def test_a_full_disk_refuses_no_item(empty_url: str) -> None:
 
 @on_servers
 def test_holding_a_session_waits_for_the_apdus_under_way(manager: DatabaseManager) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.sessions.create_session(session_id=session_id())
-        uow.commit()
 
     def look(uow: UnitOfWork) -> tuple[bool, int]:
         return uow.sessions.lock(session_id()), uow.logs.count_by_session(session_id())
@@ -695,10 +699,9 @@ def test_a_session_that_was_refused_may_be_created_once_its_card_is_there(
         for number in (1, 2):
             recorder.open_session(card_iccid=iccid(9), session_id=session_id(number))
         recorder.flush()
-        with UnitOfWork(manager) as uow:
+        with committed(manager) as uow:
             uow.cards.create(card(9))
             uow.sessions.create_session(session_id=session_id(2), card_iccid=iccid(9))
-            uow.commit()
         recorder.open_session(card_iccid=iccid(9), session_id=session_id(1))
         for number in (1, 2):
             recorder.add_log(session_id(number), "command", "00A4")
@@ -796,7 +799,6 @@ def start_process(what: str, url: str, interval: float) -> "subprocess.Popen[str
 @on_sqlite
 def test_a_process_that_forgets_to_close_it_loses_nothing(manager: DatabaseManager) -> None:
     with start_process("print(record_session(recorder))", manager.config.url, 60) as process:
-        assert process.stdout is not None
         session = process.stdout.read().strip()
     assert is_whole(manager, session)
 
@@ -817,7 +819,6 @@ while True:
     time.sleep(0.002)
 """
     with start_process(what, manager.config.url, 0.05) as process:
-        assert process.stdout is not None
         _, flushed = process.stdout.readline().split()
         lines = [process.stdout.readline() for _ in range(200)]
         first = lines[0].split()[1]
@@ -923,5 +924,4 @@ def test_a_connection_that_never_answers_is_given_up(
         wait_until(lambda: "tries again until it can write" in caplog.text)
         proxy.flows.set()
         recorder.flush()
-    with UnitOfWork(manager) as uow:
-        assert uow.logs.count_by_session(session) == 1
+    assert manager.run(lambda uow: uow.logs.count_by_session(session)) == 1

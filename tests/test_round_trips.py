@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cardlink_sql import DatabaseManager, Dialect, IntegrityError, OTASession, UnitOfWork
-from tests.conftest import card, iccid
+from tests.conftest import add, card, committed, iccid
 from tests.cutting_proxy import CuttingProxy
 
 pytestmark = pytest.mark.parametrize(
@@ -38,19 +38,15 @@ def trips(proxy: CuttingProxy, work: Callable[[], object]) -> int:
 
 
 def open_session(manager: DatabaseManager) -> OTASession:
-    with UnitOfWork(manager) as uow:
-        session = uow.sessions.open_session(
+    with committed(manager) as uow:
+        return uow.sessions.open_session(
             card_iccid=iccid(1), cipher_suite="TLS_PSK_WITH_AES_128_CBC_SHA256", psk_identity="a"
         )
-        uow.commit()
-    return session
 
 
 def open_session_without_card(manager: DatabaseManager) -> OTASession:
-    with UnitOfWork(manager) as uow:
-        session = uow.sessions.open_session()
-        uow.commit()
-    return session
+    with committed(manager) as uow:
+        return uow.sessions.open_session()
 
 
 def test_a_look_up_is_one_round_trip(remote: DatabaseManager, proxy: CuttingProxy) -> None:
@@ -72,9 +68,7 @@ def test_a_unit_of_work_that_only_reads_has_no_transaction_to_end(
 
 
 def test_a_session_is_opened_by_one_insert(remote: DatabaseManager, proxy: CuttingProxy) -> None:
-    with UnitOfWork(remote) as uow:
-        uow.cards.create(card(1))
-        uow.commit()
+    add(remote, card(1))
     assert trips(proxy, lambda: open_session(remote)) == by(remote, postgresql=2, mysql=3)
 
 
@@ -83,16 +77,14 @@ def test_a_session_is_opened_by_one_insert(remote: DatabaseManager, proxy: Cutti
 def test_apdus_go_out_together(
     remote: DatabaseManager, proxy: CuttingProxy, exchanges: int, postgresql: int, mysql: int
 ) -> None:
-    with UnitOfWork(remote) as uow:
+    with committed(remote) as uow:
         session = uow.sessions.create_session()
-        uow.commit()
 
     def exchange() -> None:
-        with UnitOfWork(remote) as uow:
+        with committed(remote) as uow:
             for _ in range(exchanges):
                 uow.logs.add_log(session.id, "command", "00A40004023F00")
                 uow.logs.add_log(session.id, "response", "9000")
-            uow.commit()
 
     assert trips(proxy, exchange) == by(remote, postgresql=postgresql, mysql=mysql)
 
@@ -100,14 +92,12 @@ def test_apdus_go_out_together(
 def test_a_step_of_a_session_returns_it_as_stored(
     remote: DatabaseManager, proxy: CuttingProxy
 ) -> None:
-    with UnitOfWork(remote) as uow:
+    with committed(remote) as uow:
         waiting = [uow.sessions.open_session() for _ in range(7)]
-        uow.commit()
 
     def complete() -> None:
-        with UnitOfWork(remote) as uow:
+        with committed(remote) as uow:
             assert uow.sessions.complete_session(waiting.pop().id).duration_ms is not None
-            uow.commit()
 
     assert trips(proxy, complete) == by(remote, postgresql=2, mysql=3)
 

@@ -22,7 +22,7 @@ from cardlink_sql import (
 )
 from cardlink_sql.database import connection as connection_module, fork_gate
 from cardlink_sql.database.writer_queue import WriterQueue, queue_of
-from tests.conftest import add, device, device_ids, on_sqlite, wait_until
+from tests.conftest import add, committed, device, device_ids, on_sqlite, wait_until
 from tests.test_threads import in_thread
 
 LONG = 20.0
@@ -173,10 +173,9 @@ def test_a_child_forked_next_to_threads_reads_and_writes(manager: DatabaseManage
 def test_a_child_forked_inside_a_unit_of_work_that_writes_is_refused(
     manager: DatabaseManager,
 ) -> None:
-    with UnitOfWork(manager) as uow:
+    with committed(manager) as uow:
         uow.devices.create(device(1))
         assert child_of(lambda: add(manager, device(2))) == REFUSED
-        uow.commit()
     assert child_of(lambda: add(manager, device(2))) == 0
     assert len(device_ids(manager)) == 2
 
