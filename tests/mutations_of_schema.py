@@ -30,65 +30,6 @@ class Migration:
 
 FIRST = "0001_initial_schema"
 MIGRATIONS = {
-    "an index missing in one dialect": Migration(
-        f"postgresql/{FIRST}.sql", "CREATE INDEX ix_devices_iccid ON devices (iccid);\n", "",
-        "schema", "the index ix_devices_iccid is missing",
-    ),
-    "the columns of an index in another order": Migration(
-        f"mysql/{FIRST}.sql", "_created_at_id (device_id, created_at, id)",
-        "_created_at_id (device_id, id, created_at)", "schema", "(device_id, id, created_at), not",
-    ),
-    "another default": Migration(
-        "sqlite/0005_test_tries.sql", "DEFAULT 1", "DEFAULT 0",
-        "schema", "the default of tries is 0, not 1",
-    ),
-    "a default left out": Migration(
-        f"postgresql/{FIRST}.sql", "NOT NULL DEFAULT 'UICC'", "NOT NULL",
-        "schema", "the default of card_type is missing",
-    ),
-    "a shorter text": Migration(
-        f"mysql/{FIRST}.sql", "imei                VARCHAR(20)", "imei                VARCHAR(15)",
-        "schema", "the type of imei is VARCHAR(15), not VARCHAR(20)",
-    ),
-    "a time without its zone": Migration(
-        f"postgresql/{FIRST}.sql", "last_seen           TIMESTAMPTZ",
-        "last_seen           TIMESTAMP", "schema", "the type of last_seen is",
-    ),
-    "a time without its microseconds": Migration(
-        f"mysql/{FIRST}.sql", "last_seen           DATETIME(6)", "last_seen           DATETIME",
-        "schema", "the type of last_seen is",
-    ),
-    "NULL allowed": Migration(
-        f"sqlite/{FIRST}.sql", "direction      VARCHAR(20)  NOT NULL", "direction      VARCHAR(20)",
-        "schema", "NULL in direction is allowed, not refused",
-    ),
-    "another action of a foreign key": Migration(
-        f"postgresql/{FIRST}.sql", "ON DELETE CASCADE", "ON DELETE RESTRICT",
-        "schema", "on delete RESTRICT, not",
-    ),
-    "a foreign key that does nothing": Migration(
-        f"mysql/{FIRST}.sql", " REFERENCES ota_sessions (id) ON DELETE CASCADE",
-        " REFERENCES ota_sessions (id)", "schema", "the foreign key fk_comm_logs_session_id is",
-    ),
-    "a value that a check lacks": Migration(
-        f"sqlite/{FIRST}.sql", "'skipped', 'error'", "'skipped'",
-        "schema", "the check ck_test_results_status is",
-    ),
-    "a check that allows less": Migration(
-        f"mysql/{FIRST}.sql", "CHECK (duration_ms >= 0)", "CHECK (duration_ms > 0)",
-        "schema", "ck_ota_sessions_duration_ms is",
-    ),
-    "a key that is not unique": Migration(
-        f"postgresql/{FIRST}.sql",
-        ",\n    -- The TLS handshake looks the card up by its PSK identity:"
-        " one card, or none.\n    CONSTRAINT uq_card_profiles_psk_identity UNIQUE (psk_identity)",
-        "",
-        "schema", "the unique constraint uq_card_profiles_psk_identity is missing",
-    ),
-    "a text in the server's order": Migration(
-        f"postgresql/{FIRST}.sql", 'psk_identity      VARCHAR(128) COLLATE "C"',
-        "psk_identity      VARCHAR(128)", "schema", "the collation of psk_identity",
-    ),
     "a table that another storage holds": Migration(
         f"mysql/{FIRST}.sql", "(category)\n) ENGINE = InnoDB", "(category)\n) ENGINE = MyISAM",
         "schema", "its storage is",

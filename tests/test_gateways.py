@@ -287,23 +287,6 @@ def test_the_pages_hold_everything_once(case: Case, uow: UnitOfWork) -> None:
         assert (beyond.items, beyond.total, beyond.pages, beyond.page) == ([], 7, 3, number)
 
 
-def test_bad_arguments_of_a_page_are_refused(uow: UnitOfWork) -> None:
-    bad: list[dict[str, Any]] = [
-        *({"page": number} for number in (0, 2**63)),
-        *({"per_page": number} for number in (0, 10_001)),
-        {"descending": 1, "order_by": "id"},
-        {"descending": None},
-    ]
-    for arguments in bad:
-        with pytest.raises(ValidationError):
-            uow.devices.paginate(**arguments)
-    for limit in (0, 10_001):
-        with pytest.raises(ValidationError):
-            uow.devices.page_after(limit=limit)
-    with pytest.raises(ValidationError, match="order_by"):
-        uow.devices.paginate(descending=True)
-
-
 def test_null_comes_first_and_text_is_ordered_by_code_point(uow: UnitOfWork) -> None:
     models = ["Z", "a", "_", "é", "B", "\U0001f600", "\uffee", "1", "ab", "a b", "e\u0301", ""]
     uow.devices.create_all(device(n, model=model) for n, model in enumerate([None, *models, None]))

@@ -57,7 +57,7 @@ SAMPLE = {
     "two columns under each other's name", "a :one with two rows", "ESCAPE left out in one dialect",
     "a hint left out", "a header left out",
     "an order turned round in one dialect", "a count without a filter",
-    "another action of a foreign key", "a rollback that forgets a table",
+    "a table that another storage holds", "a rollback that forgets a table",
 }  # fmt: skip
 
 
