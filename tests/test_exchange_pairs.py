@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from cardlink_sql import DatabaseManager, Dialect, UnitOfWork
-from cardlink_sql.formats.files import write_atomically
-from cardlink_sql.transfer.exchange import Conflict, Format, Keys, Selection, export, import_file
+from cardlink_sql.transfer.exchange import Conflict, Format, Keys, export, import_file
 from tests.conftest import ANOTHER, Migrated, delete_rows, dump, iccid
 from tests.exchange_data import KEY, fill
 
@@ -34,8 +33,6 @@ def exported(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> Ex
             fill(manager)
             for each in FORMATS:
                 export(manager, folder / f"all.{each}")
-            with write_atomically(folder / "backup.jsonl", binary=True) as file:
-                export(manager, file, selection=Selection(secrets=True), keys=Keys.STORED)
             export(manager, folder / "keys.jsonl", keys=Keys.ENCRYPTED, passphrase="long enough")
             return folder, dump(manager)
         finally:
@@ -108,11 +105,3 @@ def test_keys_under_a_passphrase_open_in_another_backend(
         assert uow.cards.get_psk_key("0" * 18) == b"\0" * 64
         assert uow.cards.get_psk_key(iccid(2)) is None
     assert without_keys(dump(manager)) == without_keys(rows)
-
-
-def test_a_backup_gives_every_byte_back(
-    origin: tuple[Path, Rows], manager: DatabaseManager
-) -> None:
-    folder, rows = origin
-    import_file(manager, folder / "backup.jsonl", keys=Keys.STORED)
-    assert dump(manager) == rows

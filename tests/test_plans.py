@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import closing
 
 import pytest
 
@@ -13,10 +12,9 @@ from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.review.databases import dataset
-from cardlink_sql.review.databases.backend import Sent, asking, review_backend
+from cardlink_sql.review.databases.backend import asking
 from cardlink_sql.review.databases.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
-from tests.parsing import parse
 
 SQLITE, MYSQL, POSTGRESQL = Dialect.SQLITE, Dialect.MYSQL, Dialect.POSTGRESQL
 
@@ -83,38 +81,6 @@ def test_values_are_read_as_the_driver_takes_them() -> None:
     assert many == {"ids": [1, 2, 3]}
     with pytest.raises(ValidationError, match="is not a valid json"):
         given(query, ["connection_settings={"])
-
-
-@pytest.mark.parametrize(
-    ("dialect", "hint", "changed"),
-    [
-        (MYSQL, "/*! SQL_BUFFER_RESULT */", "Using temporary"),
-        (MYSQL, "/*+ NO_INDEX(ota_sessions) */", "'ALL'"),
-        (POSTGRESQL, "/*+ SeqScan(ota_sessions) */", "Seq Scan"),
-    ],
-    ids=["what MySQL runs", "what MySQL optimizes by", "pg_hint_plan"],
-)
-def test_a_hint_changes_the_plan(
-    dialect: Dialect, owner: DatabaseManager, hint: str, changed: str
-) -> None:
-    def plan(hint: str) -> str:
-        sql = f"SELECT {hint}\n  id FROM ota_sessions WHERE status = :v;"
-        text = f"-- name: find :many\n-- Finds.\n{sql}\n"
-        (query,) = parse(text, "sql/common/things.sql", dialect)
-        asked = review_backend(dialect, connection.driver_connection)
-        return str(asked.explain(Sent(query, {"v": "failed"})))
-
-    with closing(owner.take_connection()) as connection:
-        cursor = connection.cursor()
-        if dialect is POSTGRESQL:
-            try:
-                cursor.execute("LOAD 'pg_hint_plan'")
-            except owner.driver_errors:
-                pytest.skip("the PostgreSQL server has no pg_hint_plan")
-        elif hint.startswith("/*+") and "MariaDB" in connection.get_server_info():
-            pytest.skip("MariaDB before 12 reads no hints in /*+ */")
-        assert changed not in plan("")
-        assert changed in plan(hint)
 
 
 def test_a_column_that_the_data_set_lacks_is_planned_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,6 @@ def methods(title: str) -> list[str]:
     return [one.method.partition(".")[2] for one in senders(gateway)[query]]
 
 
-def test_every_query_has_a_sender() -> None:
-    titles = {query.title for dialect in Dialect for query in load_library(dialect).all()}
-    assert [title for title in sorted(titles) if not methods(title)] == []
-
-
 @pytest.mark.parametrize(
     ("title", "sent_by"),
     [
