@@ -12,7 +12,7 @@ from cardlink_sql.model import tables
 from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Rows, load_library
 from cardlink_sql.review.databases import dataset
-from cardlink_sql.review.databases.backend import asking
+from cardlink_sql.review.databases.backend import Sent, asking
 from cardlink_sql.review.databases.samples import given, placeholders
 from tests.conftest import Run, card, device, dump
 
