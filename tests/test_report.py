@@ -234,8 +234,7 @@ def made(statement: str, doc: str = "Q.", **entry: Any) -> QueryFacts:
     text = f"-- name: q :many\n-- {doc}\n{statement};"
     (query,) = parse(text, "sql/common/things.sql", Dialect.SQLITE)
     locked = {Dialect.SQLITE: {"queries": {"things.q": {"hash": hash_of(query), **entry}}}}
-    found = footprints(Dialect.SQLITE)["sessions.find_open"]
-    return query_facts({Dialect.SQLITE: query}, {Dialect.SQLITE: found}, locked, ())
+    return query_facts([query], locked, ())
 
 
 def section(query: QueryFacts) -> Element:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from cardlink_sql.review.lock import Lock, hash_of, names_in, plans_in, read_loc
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.review.statements.expected import gateway_classes
-from cardlink_sql.review.statements.footprint import Footprint, footprints
+from cardlink_sql.review.statements.footprint import footprint
 from cardlink_sql.review.statements.forms import by_text, forms_of
 from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.ddl.declared import declared_tables
@@ -228,13 +228,13 @@ def gather() -> Facts:
         DatabaseError: a lock cannot be read.
     """
     locks = {dialect: lock for dialect in Dialect if (lock := read_lock(dialect)) is not None}
-    seen = {dialect: footprints(dialect) for dialect in Dialect}
     gateways = []
     for name, made in sorted(gateway_classes().items()):
-        queries = []
-        for query, forms in _forms(name).items():
-            own = {dialect: seen[dialect][form.title] for dialect, form in forms.items()}
-            queries.append(query_facts(forms, own, locks, senders(name)[query]))
+        forms = defaultdict(list)
+        for dialect in Dialect:
+            for query in load_library(dialect).gateway(name).values():
+                forms[query.source.name].append(query)
+        queries = (query_facts(of, locks, senders(name)[one]) for one, of in forms.items())
         gateways.append(GatewayFacts(name, made, tuple(queries)))
     migrations = sorted({name for lock in locks.values() for name in lock["migrations"]})
     servers = {dialect: lock["server"] for dialect, lock in locks.items()}
@@ -248,29 +248,17 @@ def internal_statements() -> dict[str, list[Query]]:
 
 
 def query_facts(
-    forms: Mapping[Dialect, Query],
-    seen: Mapping[Dialect, Footprint],
-    locks: Mapping[Dialect, Lock],
-    sent: tuple[Sender, ...],
+    forms: Sequence[Query], locks: Mapping[Dialect, Lock], sent: tuple[Sender, ...]
 ) -> QueryFacts:
-    """Return the facts of one query, from its form, footprint and lock in each dialect."""
+    """Return the facts of one query, from its forms and their locks."""
     locked = {
-        dialect: _locked(entry, query)
-        for dialect, query in forms.items()
-        if (entry := locks.get(dialect, {}).get("queries", {}).get(query.title)) is not None
+        form.dialect: _locked(entry, form)
+        for form in forms
+        if (entry := locks.get(form.dialect, {}).get("queries", {}).get(form.title)) is not None
     }
-    title = next(iter(forms.values())).title
-    shared = by_text(forms.values())
-    made = tuple(Form(same[0], tuple(form.dialect for form in same)) for same in shared)
-    return QueryFacts(made, tuple(impacts(title, seen)), locked, sent)
-
-
-def _forms(gateway: str) -> dict[str, dict[Dialect, Query]]:
-    forms: dict[str, dict[Dialect, Query]] = defaultdict(dict)
-    for dialect in Dialect:
-        for name, query in load_library(dialect).gateway(gateway).items():
-            forms[name][dialect] = query
-    return forms
+    touches = impacts(forms[0].title, {form.dialect: footprint(form) for form in forms})
+    made = (Form(same[0], tuple(form.dialect for form in same)) for same in by_text(forms))
+    return QueryFacts(tuple(made), tuple(touches), locked, sent)
 
 
 def _locked(entry: Lock, query: Query) -> Locked:
