@@ -1,7 +1,7 @@
 """The queries that read or write a table or a column."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -10,7 +10,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
-from cardlink_sql.review.statements.footprint import Footprint, footprints
+from cardlink_sql.review.statements.footprint import footprint
 from cardlink_sql.review.statements.forms import forms_of
 
 STATEMENT: Final = "statement"
@@ -53,29 +53,24 @@ def impact(table: str, column: str | None = None) -> list[Impact]:
     columns = metadata.tables[table].columns.keys()
     if column is not None and column not in columns:
         raise ValidationError(f"{table} has no column {column!r}; {_near(column, columns)}")
-    seen = {dialect: footprints(dialect) for dialect in Dialect}
-    titles = sorted({title for of in seen.values() for title in of})
     return [
         one
-        for title in titles
-        for one in impacts(title, {d: of[title] for d, of in seen.items() if title in of})
+        for _, forms in sorted(forms_of(map(load_library, Dialect)).items())
+        for one in impacts(forms)
         if one.table == table
         and (column is None or column in one.columns or one.does in ("inserts", "deletes"))
     ]
 
 
-def impacts(title: str, seen: Mapping[Dialect, Footprint]) -> list[Impact]:
-    """Return the effects of a query by table, those of its statement first.
-
-    Args:
-        title: the query's.
-        seen: its footprint in each dialect that has it.
-    """
+def impacts(forms: Sequence[Query]) -> list[Impact]:
+    """Return the effects of a query's forms by table, those of their statements first."""
     found: dict[tuple[bool, str, str, tuple[str, ...]], list[Dialect]] = defaultdict(list)
-    for dialect, footprint in seen.items():
-        for is_own, access in ((True, footprint.own), (False, footprint.by_foreign_key)):
+    for form in forms:
+        touched = footprint(form)
+        for is_key, access in ((False, touched.own), (True, touched.by_foreign_key)):
             for does, table, columns in access.effects():
-                found[not is_own, table, does, columns].append(dialect)
+                found[is_key, table, does, columns].append(form.dialect)
+    title = forms[0].title
     return [
         Impact(title, does, table, columns, "foreign key" if is_key else STATEMENT, tuple(dialects))
         for (is_key, table, does, columns), dialects in sorted(found.items())

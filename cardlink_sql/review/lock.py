@@ -21,7 +21,7 @@ from cardlink_sql.review.databases.backend import NO_REASON, Description, Planne
 from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statements.access import Access
-from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.footprint import footprint
 from cardlink_sql.review.statements.forms import by_text
 from cardlink_sql.review.statements.variants import as_written, query_text
 from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
@@ -222,7 +222,7 @@ def _internal(dialect: Dialect) -> dict[str, str]:
 
 
 def _entry(query: Query, found: Description, plans: Sequence[Planned]) -> Lock:
-    footprint = footprints(query.dialect)[query.title]
+    touched = footprint(query)
     shapes = {planned.variant.label: planned.shape for planned in plans}
     scans = {table for shape in shapes.values() for table in shape.scans}
     sorts = {table for shape in shapes.values() for table in shape.sorts}
@@ -235,8 +235,8 @@ def _entry(query: Query, found: Description, plans: Sequence[Planned]) -> Lock:
         "needs": query.source.needs,
         "may_be_given": ", ".join(sorted(query.conditions)),
         "orders": ", ".join(query.orders),
-        **_listed(footprint.own),
-        "by_foreign_key": _listed(footprint.by_foreign_key),
+        **_listed(touched.own),
+        "by_foreign_key": _listed(touched.by_foreign_key),
         "plan": {label: _text(shape.lines) for label, shape in shapes.items()},
         "scans": ", ".join(sorted(scans)),
         "sorts": ", ".join(sorted(sorts)),

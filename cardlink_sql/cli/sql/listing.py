@@ -15,7 +15,7 @@ from cardlink_sql.queries import Query, load_internal, load_library
 from cardlink_sql.review.impact import Impact, find_query, impact as find_impact
 from cardlink_sql.review.senders import internal_senders, senders
 from cardlink_sql.review.statements.access import Access
-from cardlink_sql.review.statements.footprint import footprints
+from cardlink_sql.review.statements.footprint import footprint
 from cardlink_sql.review.statements.forms import by_text, forms_of
 from cardlink_sql.review.statements.variants import query_text
 
@@ -190,7 +190,7 @@ def _of(dialects: tuple[Dialect, ...]) -> str | None:
 
 def _described(forms: list[Query]) -> dict[str, Any]:
     first = forms[0]
-    access = [footprints(form.dialect)[form.title].own for form in forms]
+    access = [footprint(form).own for form in forms]
     read = {name for one in access for name in one.tables_read}
     written = {name for one in access for name in one.tables_written}
     return {
@@ -216,7 +216,7 @@ def _takes(described: dict[str, Any]) -> list[str]:
 
 def _shown(forms: list[Query]) -> dict[str, Any]:
     first = forms[0]
-    footprint = footprints(first.dialect)[first.title]
+    touched = footprint(first)
     return {
         "name": first.title,
         "rows": first.rows.value,
@@ -230,22 +230,22 @@ def _shown(forms: list[Query]) -> dict[str, Any]:
         "parameters": sorted(first.required),
         "optional": sorted(first.conditions),
         "orders": list(first.orders),
-        "access": footprint.own.as_json(),
-        "by_foreign_key": footprint.by_foreign_key.as_json(),
+        "access": touched.own.as_json(),
+        "by_foreign_key": touched.by_foreign_key.as_json(),
         "sql": query_text(first),
     }
 
 
 def _commented(forms: list[Query]) -> str:
-    shown, footprint = _shown(forms), footprints(forms[0].dialect)[forms[0].title]
+    shown, touched = _shown(forms), footprint(forms[0])
     about = [
         f"{shown['name']} :{shown['rows']}",
         *shown["documentation"].splitlines(),
         *(f"{word.replace('_', '-')}: {shown[word]}" for word in _REASONS if shown[word]),
         f"for {', '.join(shown['dialects'])}, from {shown['place']}",
         f"takes: {', '.join(_takes(shown)) or 'nothing'}",
-        *_sentences(footprint.own, ""),
-        *_sentences(footprint.by_foreign_key, "by foreign key: "),
+        *_sentences(touched.own, ""),
+        *_sentences(touched.by_foreign_key, "by foreign key: "),
     ]
     return "\n".join([*(f"-- {line}".rstrip() for line in about), shown["sql"]])
 

@@ -19,7 +19,6 @@ from cardlink_sql.review.lock import Lock, hash_of, names_in, plans_in, read_loc
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.review.statements.expected import gateway_classes
-from cardlink_sql.review.statements.footprint import footprint
 from cardlink_sql.review.statements.forms import by_text, forms_of
 from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.ddl.declared import declared_tables
@@ -256,9 +255,8 @@ def query_facts(
         for form in forms
         if (entry := locks.get(form.dialect, {}).get("queries", {}).get(form.title)) is not None
     }
-    touches = impacts(forms[0].title, {form.dialect: footprint(form) for form in forms})
     made = (Form(same[0], tuple(form.dialect for form in same)) for same in by_text(forms))
-    return QueryFacts(tuple(made), tuple(touches), locked, sent)
+    return QueryFacts(tuple(made), tuple(impacts(forms)), locked, sent)
 
 
 def _locked(entry: Lock, query: Query) -> Locked:

@@ -28,12 +28,12 @@ class Footprint:
     by_foreign_key: Access
 
 
-@cache
 def footprints(dialect: Dialect) -> dict[str, Footprint]:
     """Return the footprint of each query of a dialect, by title."""
     return {query.title: footprint(query) for query in load_library(dialect).all()}
 
 
+@cache
 def footprint(query: Query) -> Footprint:
     """Return the footprint of one query, or raise ``QueryError`` if sqlglot cannot parse it."""
     own = ParsedStatement(as_written(query)).access
@@ -42,7 +42,7 @@ def footprint(query: Query) -> Footprint:
 
 def writes(query: Query) -> bool:
     """Return whether running the query would change anything."""
-    own = footprints(query.dialect)[query.title].own
+    own = footprint(query).own
     return query.rows in WRITING or bool(own.tables_written)
 
 
