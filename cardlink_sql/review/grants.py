@@ -102,37 +102,33 @@ def _mysql_grants(role: Role, user: str, database: str) -> list[Grant]:
 
 def _needs(role: Role, dialect: Dialect) -> dict[str, dict[str, list[str]]]:
     """Return the rights on each table, also those that no query needs."""
-    needs = required_rights(role, dialect)
+    accesses = {title: one.own for title, one in footprints(dialect).items()}
+    needs = required_rights(role, dialect, accesses)
     further = list(BOOKKEEPING_TABLES)
     if role is Role.READER:
-        known = required_rights(Role.APP, dialect)
+        known = required_rights(Role.APP, dialect, accesses)
         further += [name for name in known if name.endswith(_SEQUENCE)]
     return needs | {name: {"SELECT": []} for name in further}
 
 
 def required_rights(
-    role: Role, dialect: Dialect, accesses: Mapping[str, Access] | None = None
+    role: Role, dialect: Dialect, accesses: Mapping[str, Access]
 ) -> dict[str, dict[str, list[str]]]:
     """Return the queries by table and right, with the schema's tables first, in its order.
 
     Args:
         role: ``app``, or ``reader``, who runs what writes nothing.
         dialect: of the server.
-        accesses: of the queries of another release, by title.
+        accesses: what each query itself reads and writes, by title.
     """
-    known = (
-        {title: one.own for title, one in footprints(dialect).items()}
-        if accesses is None
-        else accesses
-    )
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for title, own in known.items():
+    for title, own in accesses.items():
         access = own | _also(own, dialect)
         if not (role is Role.READER and access.tables_written):
             for does, table, _ in access.effects():
                 found[table][_RIGHTS[does]].append(title)
     # Every role can read the catalogs, which no query writes.
-    granted = union(known.values()).tables_written
+    granted = union(accesses.values()).tables_written
     order = [*(table.name for table in metadata.sorted_tables), *sorted(found)]
     return {
         name: {right: found[name][right] for right in ROW_RIGHTS if right in found[name]}

@@ -155,14 +155,13 @@ def check_reasons(
     A shared form needs its reason if it does in any dialect, so it is checked only if the locks
     of all its dialects are up to date.
     """
-    known = {dialect: (lock or {"queries": {}})["queries"] for dialect, lock in locks.items()}
-    return [
-        fault
-        for forms in by_text(query for library in libraries for query in library.all())
-        for shared in [[(form, known[form.dialect].get(form.title, {})) for form in forms]]
-        for fault in _check_reason(shared)
-        if all(entry.get("hash") == hash_of(query) for query, entry in shared)
-    ]
+    faults: list[Finding] = []
+    for forms in by_text(query for library in libraries for query in library.all()):
+        known = ((form, (locks[form.dialect] or {"queries": {}})["queries"]) for form in forms)
+        shared = [(form, queries.get(form.title, {})) for form, queries in known]
+        if all(entry.get("hash") == hash_of(form) for form, entry in shared):
+            faults += _check_reason(shared)
+    return faults
 
 
 def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
