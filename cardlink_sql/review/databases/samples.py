@@ -62,11 +62,11 @@ def kinds_of(query: Query) -> dict[str, ValueKind]:
 def placeholders(
     query: Query, names: Iterable[str], at: datetime, kinds: Mapping[str, ValueKind] | None = None
 ) -> Values:
-    """Return a value for each name, as its driver takes it.
+    """Return a value for each parameter, as its driver takes it; ``True`` for a mere condition.
 
     Args:
         query: the query with these parameters and conditions.
-        names: of parameters; a condition without its own parameter gets ``True``.
+        names: theirs.
         at: the time to use as now.
         kinds: the kinds of the parameters; by default those of :func:`kinds_of`.
     """

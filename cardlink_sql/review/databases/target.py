@@ -38,7 +38,6 @@ class Target:
     """A database whose schema a review checks against.
 
     Attributes:
-        dialect: its dialect.
         name: a name for people: the URL without secrets, or a scratch database.
         asked: describes queries on it.
         faults: differences between its schema, the migrations and the tables.
@@ -129,13 +128,7 @@ def seeded_database(
 ) -> Iterator[DatabaseManager]:
     """Yield a scratch database with the data set and fresh statistics, dropped at the end.
 
-    Args:
-        dialect: SQLite's is in memory.
-        server: the server on which to create it, next to the configured database.
-
-    Raises:
-        DatabaseError: the user may not create a database.
-        ConnectionError: no connection.
+    It is made as by :func:`scratch`, but never replaced by the configured one.
     """
     if dialect is Dialect.SQLITE or server is None:
         server = DatabaseConfig("sqlite:///:memory:")
@@ -146,11 +139,7 @@ def seeded_database(
 
 
 def seed(manager: DatabaseManager) -> None:
-    """Fill an empty, migrated database with the data set, and gather its statistics.
-
-    Raises:
-        DatabaseError: the database refuses a row.
-    """
+    """Fill an empty, migrated database with the data set, and gather its statistics."""
     with manager.transaction(read_only=False) as transaction:
         for table, (gateway, name) in _INSERTS.items():
             query = manager.library.query(gateway, name)
