@@ -69,7 +69,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
     ) -> OTASession:
         """Insert a session that is active already, by one INSERT. The query is ``create``.
 
-        Args, in addition to those of :meth:`create_session`:
+        Args:
+            device_id, card_iccid, session_type, session_id: as of :meth:`create_session`.
             cipher_suite: the TLS cipher suite that the handshake settled.
             psk_identity: the PSK identity that the card sent.
             metadata: other facts of the handshake, such as the client's address.

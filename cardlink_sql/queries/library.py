@@ -1,10 +1,10 @@
 """All queries of a dialect: ``sql/common`` and, where it differs, ``sql/<dialect>``."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Final, TypeVar
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -14,6 +14,8 @@ from cardlink_sql.queries.query import Query
 
 _IS_QUERY_FILE: Final = re.compile(r"[a-z][a-z0-9_]*\.sql\Z")
 COMMON: Final = "common"
+
+T = TypeVar("T")
 
 
 class Library:
@@ -73,7 +75,7 @@ def load_library(dialect: Dialect) -> Library:
     A file is read when a gateway first needs it, and a query parsed when it is first sent; either
     raises ``QueryError`` if it is malformed.
     """
-    return Library(dialect, _Files(resources.folder("sql"), dialect, "sql", needs_reason=True))
+    return Library(dialect, _files(resources.folder("sql"), dialect, "sql", needs_reason=True))
 
 
 @cache
@@ -86,7 +88,7 @@ def load_internal(dialect: Dialect) -> Library:
     It is read as :func:`load_library` reads the gateways' files.
     """
     folder = resources.folder("sql").joinpath("internal")
-    return Library(dialect, _Files(folder, dialect, "sql/internal", needs_reason=False))
+    return Library(dialect, _files(folder, dialect, "sql/internal", needs_reason=False))
 
 
 def read_library(folder: Traversable, dialect: Dialect) -> Library:
@@ -95,80 +97,67 @@ def read_library(folder: Traversable, dialect: Dialect) -> Library:
     Raises:
         QueryError: a file is malformed; the message names file, line and column.
     """
-    library = Library(dialect, _Files(folder, dialect, "sql", needs_reason=True))
+    library = Library(dialect, _files(folder, dialect, "sql", needs_reason=True))
     library.all()
     return library
 
 
-class _Files(Mapping[str, Mapping[str, Query]]):
-    """The queries of a folder by gateway; a file is read when its gateway is first asked for."""
+def _files(
+    folder: Traversable, dialect: Dialect, path: str, *, needs_reason: bool
+) -> Mapping[str, Mapping[str, Query]]:
+    """Return the queries of a folder by gateway; a file is read when its gateway is asked for."""
+    files: dict[str, list[tuple[str, str, Traversable]]] = {}
+    for part in (COMMON, dialect.value):
+        for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
+            place = f"{path}/{part}/{file.name}"
+            if _IS_QUERY_FILE.match(file.name) and file.is_file():
+                files.setdefault(file.name.removesuffix(".sql"), []).append((part, place, file))
+            else:
+                resources.warn_skipped(place, "query")
 
-    def __init__(
-        self, folder: Traversable, dialect: Dialect, path: str, *, needs_reason: bool
-    ) -> None:
-        self._dialect = dialect
-        self._needs_reason = needs_reason
-        self._read: dict[str, Mapping[str, Query]] = {}
-        self._files: dict[str, list[tuple[str, str, Traversable]]] = {}
-        for part in (COMMON, dialect.value):
-            for file in sorted(folder.joinpath(part).iterdir(), key=lambda file: file.name):
-                place = f"{path}/{part}/{file.name}"
-                if _IS_QUERY_FILE.match(file.name) and file.is_file():
-                    name = file.name.removesuffix(".sql")
-                    self._files.setdefault(name, []).append((part, place, file))
-                else:
-                    resources.warn_skipped(place, "query")
+    def read(gateway: str) -> Mapping[str, Query]:
+        # By query, the parsers of its forms: the common one, the dialect's own or both.
+        forms: dict[str, list[Callable[[], Query]]] = {}
+        for part, place, file in files[gateway]:
+            is_own = needs_reason and part != COMMON
+            found = outline(_text(file, place), place, dialect, needs_reason=is_own)
+            for name, parse in found.items():
+                forms.setdefault(name, []).append(parse)
+        return _Lazy(forms, lambda name: _parsed(forms[name]))
 
-    def __getitem__(self, name: str) -> Mapping[str, Query]:
-        found = self._read.get(name)
-        if found is None:
-            # Two threads may read a file at once; what they read is equal.
-            found = self._read[name] = self._queries(self._files[name])
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def _queries(self, files: list[tuple[str, str, Traversable]]) -> Mapping[str, Query]:
-        queries = _Queries()
-        for part, place, file in files:
-            needs_reason = self._needs_reason and part != COMMON
-            text = _text(file, place)
-            made = outline(text, place, self._dialect, needs_reason=needs_reason)
-            for name, make in made.items():
-                queries.forms.setdefault(name, []).append(make)
-        return queries
+    return _Lazy(files, read)
 
 
-class _Queries(dict[str, Query]):
-    """The queries of a gateway; each is parsed when it is first asked for.
+def _parsed(forms: list[Callable[[], Query]]) -> Query:
+    *common, query = [parse() for parse in forms]
+    for twin in common:
+        _check_twin(query, twin)
+    return query
 
-    Attributes:
-        forms: by name, what parses a query: the common form, the dialect's own or both.
+
+class _Lazy(dict[str, T]):
+    """A mapping whose values are made when they are first asked for.
+
+    Two threads may make a value at once: both are equal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str], make: Callable[[str], T]) -> None:
         super().__init__()
-        self.forms: dict[str, list[Callable[[], Query]]] = {}
+        self._names = names
+        self._make = make
 
-    def __missing__(self, name: str) -> Query:
-        *common, query = [make() for make in self.forms[name]]
-        for twin in common:
-            _check_twin(query, twin)
-        self[name] = query
-        return query
+    def __missing__(self, name: str) -> T:
+        value = self[name] = self._make(name)
+        return value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.forms)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self.forms)
+        return len(self._names)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.forms
+        return name in self._names
 
     # dict's own would show what has been asked for.
     keys = Mapping.keys  # type: ignore[assignment]
