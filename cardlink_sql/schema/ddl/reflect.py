@@ -155,7 +155,6 @@ class _MySQL(_TableReader):
         return replace(
             made,
             unique=tuple(unique),
-            checks=tuple(check for check in made.checks if check.name != "None"),
             indexes=tuple(index for index in made.indexes if not index.is_unique),
         )
 
