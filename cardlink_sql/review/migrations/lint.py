@@ -43,7 +43,7 @@ _USING_INDEX: Final = f"{_CONCURRENTLY}; then ADD … USING INDEX"
 _LOCKS_TABLES: Final = (Dialect.POSTGRESQL, Dialect.MYSQL)
 # Those that block writes on MySQL; a change of type has its own rule.
 _COPIES: Final = tuple(
-    kind for kind in Action if kind.value.copies_on_mysql and kind is not Action.CHANGE_TYPE
+    kind for kind in Action if kind.value.blocks_writes_on_mysql and kind is not Action.CHANGE_TYPE
 )
 _BUILDS_INDEX: Final = {
     Action.CREATE_INDEX: _CONCURRENTLY,

@@ -83,7 +83,7 @@ class Locks:
         return self.mysql or self.mariadb
 
     @property
-    def copies_on_mysql(self) -> bool:
+    def blocks_writes_on_mysql(self) -> bool:
         """Return whether MySQL's algorithm blocks writes."""
         return self.on_mysql is not None and self.on_mysql.level in (_SHARED, "COPY")
 
