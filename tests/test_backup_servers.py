@@ -271,6 +271,18 @@ def test_a_tool_that_fails_leaves_nothing(
     assert {path.name for path in tmp_path.iterdir()} == {"bin"}
 
 
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL])
+def test_the_url_counts_for_a_tool_and_not_libpqs_variables(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where the URL says what libpq takes by itself."""
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    url = manager.config.engine_url.update_query_dict({"sslmode": "prefer"})
+    with DatabaseManager(url.render_as_string(hide_password=False)) as other:
+        made = create_backup(other, tmp_path / "one.backup", method=Method.NATIVE)
+    assert made.obstacle is None
+
+
 PASSWORD = "p w'\"\\s#=;%é\\n"
 
 

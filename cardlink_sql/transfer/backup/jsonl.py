@@ -27,7 +27,6 @@ class JSONLines(Payload):
     kind = PayloadKind.JSONL
 
     def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
-        """Return what writes every table."""
         return partial(_write, manager)
 
     def make_file(self, backup: Container, target: Path) -> None:

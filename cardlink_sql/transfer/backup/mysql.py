@@ -81,7 +81,6 @@ class MySQLDump(Payload):
     kind = PayloadKind.MYSQLDUMP
 
     def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
-        """Return what writes a dump of CardLink's tables."""
         options = _parameters(manager)
         ssl = options.get("ssl") or {}
         untold = [

@@ -45,7 +45,9 @@ _PSQL: Final = (
     "--set=VERBOSITY=terse",
 )
 # How a connection that went dead is noticed; libpq has no variables for these.
-_DISPENSABLE: Final = ("keepalives", "tcp_user_timeout")
+_DISPENSABLE: Final = (b"keepalives", b"tcp_user_timeout")
+# A tool has a name of its kind, and dumps in the encoding of the database.
+_OURS: Final = (b"application_name", b"client_encoding")
 _COPY: Final = re.compile(rb"COPY (?:.*\.)?(?P<table>\w+) \(.*\) FROM stdin;\n")
 _COPY_END: Final = b"\\.\n"
 _SETTING: Final = re.compile(rb"SET (?P<name>\w+) = .*;\n")
@@ -57,7 +59,6 @@ class PostgreSQLDump(Payload):
     kind = PayloadKind.PG_DUMP
 
     def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
-        """Return what writes a dump of CardLink's tables."""
         tool = find_tool("pg_dump")
         with own_connection(manager) as server:
             version = str(server.value("backup.version"))
@@ -65,7 +66,9 @@ class PostgreSQLDump(Payload):
             untold = [
                 option.keyword.decode()
                 for option in _parameters(server)
-                if not option.envvar and not option.keyword.decode().startswith(_DISPENSABLE)
+                if not option.envvar
+                and option.val != option.compiled
+                and not option.keyword.startswith(_DISPENSABLE)
             ]
         if untold:
             raise UnusableToolError(f"pg_dump cannot be given {untold[0]}", manager)
@@ -186,9 +189,12 @@ def _connected(tool: Tool, server: InternalStatements) -> Tool:
 
 
 def _parameters(server: InternalStatements) -> list[Any]:
-    """Return the parameters of a connection that are not what libpq has without any."""
-    options = server.connection.pgconn.info
-    return [one for one in options if one.val and one.val != one.compiled]
+    """Return the parameters of a connection that a tool needs, too."""
+    return [
+        option
+        for option in server.connection.pgconn.info
+        if option.val and option.keyword not in _OURS
+    ]
 
 
 def _count_rows(script: Iterable[bytes]) -> dict[str, int]:

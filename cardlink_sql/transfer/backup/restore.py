@@ -91,8 +91,7 @@ def restore_backup(
             )
         payload, replaced = payload_of(manifest.kind, manifest.dialect), None
         if manager.dialect is Dialect.SQLITE:
-            make_file = partial(payload.make_file, backup)
-            replaced = sqlite.replace_database(manager, make_file)
+            replaced = sqlite.replace_database(manager, partial(payload.make_file, backup))
         else:
             with own_connection(manager) as server:
                 _refuse_filled(manager, server, backup)

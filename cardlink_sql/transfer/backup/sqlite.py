@@ -47,7 +47,6 @@ class SQLitePayload(Payload):
     kind = PayloadKind.SQLITE
 
     def writer(self, manager: DatabaseManager, folder: Path) -> Callable[[IO[bytes]], Manifest]:
-        """Return what writes a copy of the database, once it is found whole."""
         return partial(_write, manager, folder)
 
     def make_file(self, backup: Container, target: Path) -> None:
@@ -60,6 +59,7 @@ PAYLOAD: Final = SQLitePayload()
 
 
 def _write(manager: DatabaseManager, folder: Path, payload: IO[bytes]) -> Manifest:
+    """Write a copy of the database, once it is found whole."""
     with temporary_folder(folder) as aside:
         copy = aside / PAYLOAD_NAMES[PayloadKind.SQLITE]
         _copy_database(manager, copy)
