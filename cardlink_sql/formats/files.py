@@ -52,11 +52,7 @@ def write_atomically(
 
 
 def refuse_existing(path: Path | None, *, force: bool) -> None:
-    """Refuse to replace a file unless it is forced; a pipe or ``/dev/stdout`` is never refused.
-
-    Raises:
-        DatabaseError: the file is there.
-    """
+    """Raise ``DatabaseError`` if a file is there, unless forced; a pipe is never refused."""
     if path is not None and path.is_file() and not force:
         raise DatabaseError(
             "the file is there already", str(path), "name another, or replace it: --force"

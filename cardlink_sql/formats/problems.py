@@ -38,11 +38,7 @@ class Problems:
         self.add(f"{error.what}: {error.remedy}" if error.remedy else error.what, error.where, line)
 
     def refuse(self) -> None:
-        """Raise the problems found, in the order of the lines.
-
-        Raises:
-            ValidationError: there is a problem.
-        """
+        """Raise the problems found, if any, as a ``ValidationError``, in the order of the lines."""
         if not self._found:
             return
         found = sorted(self._found, key=lambda problem: problem[0] or 0)

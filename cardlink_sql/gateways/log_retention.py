@@ -71,9 +71,7 @@ class LogRetention(Gateway[CommLog, int]):
     def count_old(self, days: float, on_rows: Callable[[int], None] = ignore_rows) -> int:
         """Return the number of entries older than ``days``; this reads the whole log, in pages.
 
-        Args:
-            days: since their timestamp.
-            on_rows: called with the number of entries read, after each page.
+        ``on_rows`` is called with the number of entries read, after each page.
         """
         parameters = {"before": self._days_ago(days), "after": 0, "limit": _COUNTED}
         counted, entries = 0, _COUNTED
@@ -97,7 +95,6 @@ class LogRetention(Gateway[CommLog, int]):
             pattern: whole bytes as hex, any case, blanks allowed. ``A482`` is found in
                 ``00A482`` and not in ``0A4820``: bytes match bytes.
             session_id: within this session, which is quick; without one, all logs are read.
-            limit: entries at most.
             since: sent or received then or later.
         """
         wanted = validation.hex_pattern(pattern, "pattern")

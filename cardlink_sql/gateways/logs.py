@@ -223,10 +223,7 @@ class LogGateway(LogRetention):
     def stream_session(self, session_id: str, after: int = 0) -> OwnedIterator[CommLog]:
         """Yield a session's entries one by one, in constant memory.
 
-        Args:
-            session_id: the session.
-            after: the ``id`` of an entry; only those that were written after it are read.
-
+        Only those written after the entry with the ``id`` ``after`` are read.
         They are read in pages by key (``stream_session``), so other statements of the unit of
         work may run between.
         """

@@ -40,11 +40,7 @@ class RunFigures(Gateway[TestResult, str]):
     def get_runs(self, limit: int = 20, since: datetime | None = None) -> list[TestRun]:
         """Return the figures of the latest runs, newest first.
 
-        ``find_latest_runs`` or ``get_run_ids`` finds them.
-
-        Args:
-            limit: runs at most.
-            since: started then or later.
+        ``since`` is the earliest start. ``find_latest_runs`` or ``get_run_ids`` finds them.
         """
         bound = {} if since is None else {"since": self._time(since)}
         listed = self._latest_runs(validation.whole(limit, "limit", least=0), **bound)

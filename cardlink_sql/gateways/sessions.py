@@ -126,9 +126,7 @@ class SessionGateway(SessionLifecycle):
     def find_by_prefix(self, prefix: str, limit: int | None = None) -> list[OTASession]:
         """Return the sessions whose id begins with ``prefix``, in the order of their ids.
 
-        Args:
-            prefix: the first hex digits of a UUID, any case, with or without its hyphens.
-            limit: sessions at most.
+        ``prefix`` is the first hex digits of a UUID, any case, with or without its hyphens.
         """
         first = validation.uuid_prefix(prefix)
         # g sorts after every digit, and after the hyphen.
@@ -184,7 +182,6 @@ class SessionGateway(SessionLifecycle):
         ``count_old_logs``.
 
         Args:
-            days: as there.
             within_days: only the entries of the last so many days; without it, all.
             on_rows: called with the number of entries counted, after each look.
         """

@@ -79,7 +79,6 @@ class SettingGateway(Gateway[Setting, str]):
         A stored ``None``, ``False``, ``0`` or ``""`` is a value. The query is ``get_by_id``.
 
         Args:
-            key: the setting.
             default: the value where nothing is stored or declared; ``None`` is one, too.
 
         Raises:

@@ -315,7 +315,6 @@ class TestGateway(RunFigures):
 
         Args:
             source: the file, or the XML itself: text that begins with ``<``.
-            run_id: the run.
             device_id: the device of all; without it, what the property ``device`` names, if known.
             card_iccid: the card of all; without it, what the property ``iccid`` names.
             started_at: when a report began that does not say; now, where none is given.

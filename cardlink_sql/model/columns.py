@@ -135,16 +135,8 @@ def _conversion(column: Column[Any], dialect: Dialect) -> Binder | None:
     return None
 
 
-def _mysql_time(moment: datetime) -> str:
-    return times.utc_to_text(moment)[:26]
-
-
-def _postgresql_time(moment: datetime) -> datetime:
-    return moment
-
-
 _TIMES: Final[dict[Dialect, Callable[[datetime], Any]]] = {
     Dialect.SQLITE: times.utc_to_text,
-    Dialect.MYSQL: _mysql_time,
-    Dialect.POSTGRESQL: _postgresql_time,
+    Dialect.MYSQL: lambda moment: times.utc_to_text(moment)[:26],
+    Dialect.POSTGRESQL: lambda moment: moment,
 }

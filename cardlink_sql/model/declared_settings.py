@@ -49,11 +49,7 @@ class DeclaredSetting:
         return category_of(self.key)
 
     def check(self, value: Any, where: str) -> None:
-        """Refuse a value that the setting does not take.
-
-        Raises:
-            ValidationError: it does not; the error names what it takes.
-        """
+        """Refuse a value that the setting does not take, by an error that names what it takes."""
         if self.secret and value == HIDDEN:
             raise ValidationError(f"{HIDDEN} replaces a secret that is not shown", where)
         try:

@@ -102,8 +102,7 @@ def is_error(status_word: str | None) -> bool:
 
     9000 is a normal ending, and so are 61xx, 91xx, 92xx and 9Fxx, which say what is to be fetched
     or how often was tried (ETSI TS 102 221 §10.2.1.1, 3GPP TS 51.011 §9.4). 9240 is a memory
-    problem.
-    ``None``, no status word, is not an error.
+    problem. ``None``, no status word, is not an error.
     """
     if status_word is None:
         return False

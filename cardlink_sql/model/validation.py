@@ -216,7 +216,9 @@ def _check_json(value: Any, where: str, levels: int) -> None:
         )
     elif isinstance(value, dict):
         for key, item in value.items():
-            _check_json_key(key, where)
+            if not isinstance(key, str):
+                raise ValidationError(f"the key {_shown(key)} is not text", where)
+            text(key, where)
             _check_json(item, f"{where}.{key}", levels - 1)
     else:
         for index, item in enumerate(value):
@@ -228,12 +230,6 @@ def _check_json_float(value: float, where: str) -> None:
         raise ValidationError(f"{value} is not a JSON number", where)
     if abs(value) >= _FIRST_INEXACT_FLOAT:
         raise ValidationError(f"{value} is too large for a float", where, "use a whole number")
-
-
-def _check_json_key(key: Any, where: str) -> None:
-    if not isinstance(key, str):
-        raise ValidationError(f"the key {_shown(key)} is not text", where)
-    text(key, where)
 
 
 def octets(value: Any, where: str) -> bytes:

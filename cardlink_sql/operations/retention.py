@@ -66,12 +66,7 @@ def count_old(
 ) -> dict[str, int]:
     """Count the rows that :func:`purge` would delete, by table.
 
-    It reads the whole log, in pages.
-
-    Args:
-        manager: the database.
-        days: as for :func:`purge`.
-        on_rows: called with a number of log entries as often as so many are read.
+    It reads the whole log, in pages; ``on_rows`` is called with the number of entries of each.
     """
     _checked(days)
     counts = Counter[str]()

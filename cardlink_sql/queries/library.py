@@ -26,11 +26,7 @@ class Library:
         self._queries = queries
 
     def gateway(self, name: str) -> Mapping[str, Query]:
-        """Return the queries of the file ``name``.sql.
-
-        Raises:
-            QueryError: there is no such file.
-        """
+        """Return the queries of the file ``name``.sql, or raise ``QueryError``."""
         try:
             return self._queries[name]
         except KeyError:
@@ -41,11 +37,7 @@ class Library:
             ) from None
 
     def query(self, gateway: str, name: str) -> Query:
-        """Return the query ``name`` of the file ``gateway``.sql.
-
-        Raises:
-            QueryError: there is no such query.
-        """
+        """Return the query ``name`` of the file ``gateway``.sql, or raise ``QueryError``."""
         queries = self.gateway(gateway)
         try:
             return queries[name]

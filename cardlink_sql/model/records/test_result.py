@@ -58,9 +58,8 @@ class SuiteSummary(Record):
 
     Each counts tests by their last try. An open test counts only as ``open``, so that the five add
     up to ``total``. ``tries`` counts every try, and ``flaky`` the tests that passed after others.
-    ``pass_rate`` is the passed share (0 to 1)
-    of the results that ended and were not skipped, ``None`` if there are none; ``duration_ms``
-    is the total.
+    ``pass_rate`` is the passed share (0 to 1) of the results that ended and were not skipped,
+    ``None`` if there are none; ``duration_ms`` is the total.
     """
 
     suite_name: str
