@@ -295,6 +295,12 @@ def manager(
 
 
 @pytest.fixture
+def url(manager: DatabaseManager) -> str:
+    """The URL of ``manager``."""
+    return manager.config.url
+
+
+@pytest.fixture
 def proxy(manager: DatabaseManager) -> Iterator[CuttingProxy]:
     """A proxy before the server of ``manager``."""
     made = CuttingProxy(manager)

@@ -124,7 +124,6 @@ class _Pair:
 
 
 def close(one: socket.socket) -> None:
-    """Close a socket that another thread may be reading."""
     with suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
     one.close()

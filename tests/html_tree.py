@@ -42,10 +42,8 @@ def parse_html(text: str) -> Element:
 
 
 def text_of(element: Element) -> str:
-    """All text inside an element."""
     return "".join(element.itertext())
 
 
 def of_class(root: Element, name: str) -> list[Element]:
-    """The elements of a class."""
     return [one for one in root.iter() if name in one.get("class", "").split()]

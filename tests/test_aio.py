@@ -314,7 +314,6 @@ def published(manager: DatabaseManager, owner: DatabaseManager) -> Iterator[Data
 
 
 def ids(events: list[DatabaseEvent]) -> list[str | None]:
-    """What the events are about."""
     return [event.entity_id for event in events]
 
 

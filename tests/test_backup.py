@@ -103,7 +103,6 @@ def sqlite_manager(original: Path, tmp_path: Path) -> Iterator[DatabaseManager]:
 
 
 def file_of(manager: DatabaseManager) -> Path:
-    """The file of an SQLite database."""
     return Path(manager.config.engine_url.database or "")
 
 
@@ -122,7 +121,6 @@ def content(manager: DatabaseManager) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def names(folder: Path) -> set[str]:
-    """The files of a folder."""
     return {path.name for path in folder.iterdir()}
 
 

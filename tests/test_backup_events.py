@@ -43,7 +43,6 @@ def publish(manager: DatabaseManager, first: int, last: int) -> None:
 
 
 def counter(manager: DatabaseManager) -> tuple[int, bool]:
-    """The number of the last event, and whether events are published."""
     with UnitOfWork(manager, read_only=True) as uow:
         return uow.outbox.get_counter()
 

@@ -60,7 +60,6 @@ def new(dialect: Dialect, make_database: MakeDatabase) -> Iterator[DatabaseManag
 
 
 def table_names(manager: DatabaseManager) -> set[str]:
-    """The tables of a database."""
     return set(inspect(manager.engine).get_table_names())
 
 
@@ -240,7 +239,6 @@ def test_a_tool_that_will_not_do_is_not_taken(
 
 
 def script(path: Path, line: str) -> None:
-    """A program of one line."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o755)

@@ -262,20 +262,6 @@ def test_the_password_is_shown_nowhere(run: Run) -> None:
         assert "s3cret" not in done.stdout + done.stderr
 
 
-def test_a_bad_trace_names_its_line_and_writes_nothing(run: Run, tmp_path: Path) -> None:
-    run("init", "-d", "sqlite:///a.db")
-    (tmp_path / "bad.jsonl").write_text(SAMPLE.read_text("utf-8") + "{}\n", "utf-8")
-    done = run(
-        "replay", "bad.jsonl", "-d", "sqlite:///a.db",
-        CARDLINK_ENCRYPTION_KEY=Fernet.generate_key().decode(),
-    )  # fmt: skip
-    assert done.returncode == 1
-    lines = len(SAMPLE.read_text("utf-8").splitlines())
-    assert done.stderr.startswith(f"error: bad.jsonl:{lines + 1}: event None")
-    report = json.loads(run("status", "-v", "--json", "-d", "sqlite:///a.db").stdout)
-    assert {table["rows"] for table in report["tables"]} == {0}
-
-
 def test_status_changes_no_byte_of_a_database(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "old.db"
     with sqlite3.connect(file) as connection:

@@ -15,13 +15,7 @@ from tests.conftest import MOMENT, Run, add, card, committed, entry, iccid, sess
 
 PSK = "00112233445566778899AABBCCDDEEFF"
 
-
 dialect = sqlite
-
-
-@pytest.fixture
-def url(manager: DatabaseManager) -> str:
-    return manager.config.url
 
 
 def test_a_device_is_added_changed_and_removed(

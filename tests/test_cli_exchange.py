@@ -27,7 +27,6 @@ from tests.conftest import (
 
 PSK = b"\x01" * 16
 
-
 dialect = sqlite
 
 

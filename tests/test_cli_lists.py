@@ -42,7 +42,6 @@ from tests.conftest import (
 
 CLEAR_SCREEN = "\x1b[2J\x9b1m\u202e"
 
-
 dialect = sqlite
 
 

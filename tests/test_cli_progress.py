@@ -34,7 +34,6 @@ class Terminal(io.StringIO):
     """Text that a terminal would show."""
 
     def isatty(self) -> bool:
-        """It is one."""
         return True
 
 
@@ -60,7 +59,6 @@ class Lines:
         self.show()
 
     def show(self) -> None:
-        """Note the state."""
         self.shown.append(self._form.format(self._done))
 
     def close(self) -> None:

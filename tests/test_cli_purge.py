@@ -109,6 +109,5 @@ def test_a_signal_ends_it_between_two_batches(
 
 
 def count(manager: DatabaseManager) -> int:
-    """How many entries are committed."""
     with UnitOfWork(manager, read_only=True) as uow:
         return uow.logs.count()

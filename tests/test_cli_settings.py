@@ -18,12 +18,6 @@ from tests.test_settings import DEFAULTS
 dialect = sqlite
 
 
-@pytest.fixture
-def url(manager: DatabaseManager) -> str:
-    """A database without settings."""
-    return manager.config.url
-
-
 def test_list_shows_what_holds(run: Run, url: str, manager: DatabaseManager) -> None:
     with committed(manager) as uow:
         uow.settings.set_value("server.port", 9443)

@@ -80,7 +80,6 @@ def url(manager: DatabaseManager) -> str:
 
 
 def keys_of(value: Any) -> set[str]:
-    """The keys of an object, or of the objects in a list."""
     return {key for one in (value if isinstance(value, list) else [value]) for key in one}
 
 

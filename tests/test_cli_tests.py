@@ -13,7 +13,6 @@ from tests.test_cli_lists import on_a_terminal
 REPORTS = Path(__file__).parent / "junit_reports"
 SECOND = timedelta(seconds=1)
 
-
 dialect = sqlite
 
 

@@ -32,14 +32,6 @@ def test_the_url_is_the_given_one_that_of_the_environment_or_a_file(
     assert (DatabaseConfig(given) if given else DatabaseConfig()).url == url
 
 
-def test_the_defaults_are_those_of_the_design() -> None:
-    config = DatabaseConfig("sqlite:///x.db")
-
-    assert (config.pool_size, config.max_overflow, config.pool_timeout) == (5, 10, 30)
-    assert config.echo is False
-    assert config.slow_query_ms is None
-
-
 @pytest.mark.parametrize(
     ("value", "threshold"), [(None, None), ("", None), ("0", 0), ("250", 250), ("0.5", 0.5)]
 )

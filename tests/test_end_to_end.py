@@ -46,12 +46,10 @@ ENDS = (SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.TIMEOUT)
 
 
 def identity(number: int) -> str:
-    """The PSK identity of a card."""
     return f"card_{number:04d}"
 
 
 def key(number: int) -> bytes:
-    """The PSK of a card."""
     return number.to_bytes(16, "big")
 
 
@@ -92,7 +90,6 @@ class Server:
         self.ends[session_id] = end
 
     def open_session(self, uow: UnitOfWork, number: int) -> str:
-        """What happens when the handshake is over."""
         session = uow.sessions.create_session(
             card_iccid=iccid(number), session_type=SessionType.POLLED
         )
@@ -101,7 +98,6 @@ class Server:
         return session.id
 
     def log(self, uow: UnitOfWork, session_id: str, *, by_one: bool) -> None:
-        """A batch of APDUs, one by one or together."""
         if by_one:
             for _ in range(PAIRS_OF_A_BATCH):
                 uow.logs.add_log(session_id, Direction.COMMAND, "80F2400002")

@@ -65,7 +65,6 @@ def filled(manager: DatabaseManager) -> DatabaseManager:
 
 
 def written(manager: DatabaseManager, path: Path, **selected: Any) -> dict[str, Any]:
-    """What an export as JSON holds."""
     export(manager, path, selection=Selection(**selected))
     document: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return document

@@ -82,7 +82,6 @@ def pair(
 
 
 def both(first: URL, second: URL) -> str:
-    """The URL of two servers."""
     hosts = ",".join(f"{url.host}:{url.port}" for url in (first, second))
     return first.render_as_string(hide_password=False).replace(f"{first.host}:{first.port}", hosts)
 

@@ -18,7 +18,6 @@ from cardlink_sql.formats.text import decode, open_to_read, read_bytes
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An empty folder."""
     made = tmp_path / "out"
     made.mkdir()
     return made

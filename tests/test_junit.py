@@ -41,7 +41,6 @@ def plain(one: TestResult) -> TestResult:
 
 
 def outcomes(results: list[TestResult]) -> list[tuple[str, str, str]]:
-    """Suite, test and status."""
     return [(one.suite_name, one.test_name, one.status.value) for one in results]
 
 

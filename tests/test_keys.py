@@ -53,7 +53,6 @@ def store(manager: DatabaseManager, key: str, numbers: range) -> None:
 
 
 def stored(manager: DatabaseManager, limit: int = 10_000) -> dict[str, bytes]:
-    """The PSKs as they are stored."""
     with UnitOfWork(manager, read_only=True) as uow:
         return {token.iccid: token.token for token in uow.cards.page_psk_tokens(limit=limit)}
 

@@ -73,7 +73,6 @@ def ids(events: list[DatabaseEvent]) -> list[str | None]:
 
 
 def take(listening: Listener, count: int) -> list[DatabaseEvent]:
-    """So many events, which must come."""
     events = []
     for _ in range(count):
         event = listening.get(LONG)

@@ -273,7 +273,6 @@ def dialogue(logs: LogGateway) -> LogGateway:
 
 
 def raw(entries: list[CommLog]) -> list[str]:
-    """The bytes of the entries."""
     return [found.raw_data for found in entries]
 
 

@@ -54,13 +54,11 @@ NOBODY = 1
 
 
 def value(manager: DatabaseManager, sql: str) -> Any:
-    """The value that a statement returns over a connection of the pool."""
     with manager.engine.connect() as connection:
         return connection.exec_driver_sql(sql).scalar()
 
 
 def unreachable(dialect: Dialect, password: str = "secret") -> str:
-    """The URL of a server that is not there."""
     return f"{dialect}://ann:{quote(password, safe='')}@127.0.0.1:{NOBODY}/cards"
 
 
@@ -185,17 +183,6 @@ def test_a_file_that_is_not_there_is_an_answer_and_is_not_made(tmp_path: Path) -
     assert health["status"] == "unhealthy"
     assert health["hint"] == "run: cardlink-db init"
     assert not file.parent.exists()
-
-
-def test_a_file_that_is_not_a_database_is_an_answer(tmp_path: Path) -> None:
-    file = tmp_path / "x.db"
-    file.write_text("no database " * 200)
-
-    health = DatabaseManager(DatabaseConfig(f"sqlite:///{file}")).health_check()
-
-    assert health["status"] == "unhealthy"
-    assert health["error"]
-    assert health["hint"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_connection_error(tmp_path: Path) -> None:

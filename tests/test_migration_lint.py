@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cardlink_sql.cli import main
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.migrations.lint import RULES, lint
 from cardlink_sql.schema.migrator.files import read_migrations
+from tests.conftest import Result, Run
 
 ROOT = Path(__file__).parent.parent
 SQUAWK = Path(sys.executable).parent / "squawk"
@@ -214,26 +214,21 @@ def test_the_packages_own_migrations_keep_the_rules() -> None:
 
 
 def test_the_command_tells_what_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    def run(*arguments: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["schema", "lint", *arguments])
-        return int(ended.value.code or 0), capsys.readouterr().out
-
-    assert run() == (0, "Nothing is wrong.\n")
-    assert run("--json") == (0, "[]\n")
+    lint = ("schema", "lint")
+    assert run(*lint) == Result(0, "Nothing is wrong.\n", "")
+    assert run(*lint, "--json") == Result(0, "[]\n", "")
     linted(tmp_path, "DROP TABLE settings;\n")
     monkeypatch.setattr("cardlink_sql.cli.schema.folder", lambda name: tmp_path / name)
-    code, printed = run()
-    assert code == 1
-    assert printed.startswith("migrations/postgresql/0001_one.sql:1:1: (postgresql): ")
-    assert "\n  breaks-old-servers: " in printed
-    _, printed = run("--format", "github")
+    done = run(*lint)
+    assert done.returncode == 1
+    assert done.stdout.startswith("migrations/postgresql/0001_one.sql:1:1: (postgresql): ")
+    assert "\n  breaks-old-servers: " in done.stdout
     at = "::error file=migrations/postgresql/0001_one.sql,line=1,col=1,title=breaks-old-servers::"
-    assert printed.startswith(at)
-    code, printed = run("--json")
-    assert (code, json.loads(printed)[0]["check"]) == (1, "breaks-old-servers")
+    assert run(*lint, "--format", "github").stdout.startswith(at)
+    done = run(*lint, "--json")
+    assert (done.returncode, json.loads(done.stdout)[0]["check"]) == (1, "breaks-old-servers")
 
 
 # --- squawk ------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of one language."""
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 

@@ -90,7 +90,6 @@ def record_session(recorder: Recorder, exchanges: int = 3) -> str:
 
 
 def apdus(manager: DatabaseManager, session: str) -> list[str]:
-    """The APDUs of a session, in their order."""
     found = manager.run(lambda uow: uow.logs.find_by_session(session), read_only=True)
     return [entry.raw_data for entry in found]
 
@@ -101,7 +100,6 @@ def whole(exchanges: int = 3) -> list[str]:
 
 
 def row_of(manager: DatabaseManager, session: str) -> OTASession:
-    """A session as it is stored."""
     row = manager.run(lambda uow: uow.sessions.get_by_id(session), read_only=True)
     assert row is not None
     return row

@@ -56,7 +56,6 @@ def pages(files: Mapping[str, str]) -> dict[str, Element]:
 
 
 def section_of(pages: Mapping[str, Element], title: str) -> Element:
-    """The section of a query."""
     gateway, _, name = title.partition(".")
     section = pages[f"gateway-{gateway}.html"].find(f".//section[@id='{name}']")
     assert section is not None, f"{title} is not in the report"
@@ -103,7 +102,6 @@ def test_a_query_shows_types_columns_and_its_sender(pages: Mapping[str, Element]
 
 
 def cells(element: Element) -> list[list[str]]:
-    """Return the rows of the tables in an element."""
     return [[text_of(cell).strip() for cell in row] for row in element.iter("tr")]
 
 
@@ -198,7 +196,6 @@ def test_a_column_has_the_queries_that_touch_it(pages: Mapping[str, Element]) ->
 
 
 def marked(section: Element) -> list[list[str]]:
-    """The marked words of each form."""
     return [[text_of(mark) for mark in one.iter("mark")] for one in of_class(section, "version")]
 
 

@@ -63,7 +63,6 @@ def overlap(one: Box | Segment, other: Box | Segment, room: float = 0) -> bool:
 
 
 def edges(of: Box | Segment) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom."""
     if isinstance(of, Box):
         return of.x, of.y, of.x + of.width, of.y + of.height
     return *of[0], *of[1]

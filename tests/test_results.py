@@ -422,7 +422,6 @@ def test_runs_are_given_in_figures(runs: UnitOfWork) -> None:
 
 
 def kinds(comparison: RunComparison) -> dict[str, str]:
-    """The changes by test."""
     return {f"{c.suite_name}.{c.test_name}": c.kind.value for c in comparison.changes}
 
 

@@ -60,7 +60,6 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def ago(days: float) -> datetime:
-    """A time so many days ago."""
     return utc_now() - timedelta(days=days)
 
 
@@ -89,14 +88,12 @@ def add_session(
 
 
 def add_old(manager: DatabaseManager, sessions: int, logs: int) -> None:
-    """Old sessions with so many old entries each."""
     with committed(manager) as uow:
         for number in range(sessions):
             add_session(uow, number, created=OLD, ended=OLD, logs=(OLD,) * logs)
 
 
 def add_test(uow: UnitOfWork, number: int, age: float) -> None:
-    """A test result recorded so many days ago."""
     uow.tests.create(
         TestResult(session_id(number), "run", "suite", "test", "passed", created_at=ago(age))  # type: ignore[arg-type]
     )
@@ -128,13 +125,11 @@ def add_mixture(manager: DatabaseManager) -> None:
 
 
 def rows(manager: DatabaseManager) -> dict[str, int]:
-    """The number of rows of each table that can be purged."""
     dumped = dump(manager)
     return {name: len(dumped[NAMES[name]]) for name in TABLES}
 
 
 def left(manager: DatabaseManager) -> list[int]:
-    """The numbers of the sessions that are left."""
     return [int(row[0][-2:], 16) for row in dump(manager)["ota_sessions"]]
 
 

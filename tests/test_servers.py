@@ -64,7 +64,6 @@ def run_command(code: str, without: list[str]) -> subprocess.Popen[str]:
 
 
 def data_folder(engine: Engine) -> Path:
-    """Where the server keeps its data."""
     with engine.connect() as connection:
         query = DATA_FOLDER[Dialect(engine.dialect.name)]
         return Path(connection.exec_driver_sql(query).scalar_one())

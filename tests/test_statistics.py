@@ -22,13 +22,11 @@ from tests.conftest import card, committed, iccid, session_id
 
 
 def add_session(uow: UnitOfWork, number: int, created: datetime, **fields: Any) -> None:
-    """A completed session."""
     values = {"status": SessionStatus.COMPLETED, "created_at": created, **fields}
     uow.sessions.create(OTASession(session_id(number), **values))
 
 
 def exchange(number: int, command: str | None, word: str, latency: float | None) -> list[CommLog]:
-    """A command and the response to it."""
     response = CommLog(session_id(number), Direction.RESPONSE, word, latency)
     if command is None:
         return [response]

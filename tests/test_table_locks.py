@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from cardlink_sql.cli import main
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.engine import make_engine
 from cardlink_sql.dialect import Dialect
@@ -21,7 +20,7 @@ from cardlink_sql.schema.migrator import Migrator
 from cardlink_sql.schema.migrator.actions import Action, TableLock, Work
 from cardlink_sql.schema.migrator.kinds import Change, changes
 from cardlink_sql.schema.migrator.table_locks import locks
-from tests.conftest import MakeDatabase, on_sqlite, wait_until
+from tests.conftest import MakeDatabase, Result, Run, on_sqlite, wait_until
 
 ALTER = "ALTER TABLE child"
 
@@ -406,19 +405,19 @@ def test_mysql_does_it_in_the_way_that_is_told(statement: str, kind: str, mysql:
 def test_on_sqlite_writers_wait_and_readers_go_on(tmp_path: Path) -> None:
     engine = make_engine(DatabaseConfig(f"sqlite:///{tmp_path}/locks.db"))
     with closing(engine.raw_connection()) as migrator, closing(engine.raw_connection()) as other:
-        run(
+        send(
             migrator, *SCHEMA, "BEGIN IMMEDIATE", f"{ALTER} ADD COLUMN x INTEGER", "DROP TABLE heap"
         )
-        assert run(other, "SELECT COUNT(*) FROM heap") == [(1,)]
-        run(other, "PRAGMA busy_timeout = 0")
+        assert send(other, "SELECT COUNT(*) FROM heap") == [(1,)]
+        send(other, "PRAGMA busy_timeout = 0")
         with pytest.raises(Exception, match="locked"):
-            run(other, "UPDATE child SET b = 'x'")
-        run(migrator, "COMMIT")
-        run(other, "UPDATE child SET x = 1")
+            send(other, "UPDATE child SET b = 'x'")
+        send(migrator, "COMMIT")
+        send(other, "UPDATE child SET x = 1")
     engine.dispose()
 
 
-def run(connection: Any, *statements: str) -> list[Any]:
+def send(connection: Any, *statements: str) -> list[Any]:
     cursor = connection.cursor()
     for statement in statements:
         cursor.execute(statement)
@@ -438,63 +437,46 @@ def test_a_statement_of_an_unknown_kind_is_assumed_the_strongest(dialect: Dialec
     assert sentence == "unknown: assume the strongest lock, on every table that it names"
 
 
-def dry_run(url: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(["migrate", "--dry-run", "--url", url, *arguments])
-    assert not ended.value.code
-    return capsys.readouterr().out
-
-
-def stamp(
-    url: str, capsys: pytest.CaptureFixture[str], revision: str, *arguments: str
-) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["migrate", "--url", url, "--stamp", revision, *arguments])
-    printed = capsys.readouterr()
-    return int(ended.value.code or 0), printed.out + printed.err
-
-
 def test_what_the_dry_run_prints_can_be_pasted_and_recorded(
-    dialect: Dialect, empty_url: str, capsys: pytest.CaptureFixture[str]
+    dialect: Dialect, empty_url: str, run: Run
 ) -> None:
-    printed = dry_run(empty_url, capsys)
+    printed = run("migrate", "--dry-run", "-d", empty_url).stdout
     with DatabaseManager(DatabaseConfig(empty_url)) as manager:
         statements = [step.statements for step in manager.migrator.plan()]
-        run(manager.engine.raw_connection(), *re.split(r"(?<=;)\n\n", printed.strip()))
+        send(manager.engine.raw_connection(), *re.split(r"(?<=;)\n\n", printed.strip()))
         assert differences(manager.engine) == []
-        assert stamp(empty_url, capsys, "head")[0] == 0
+        assert run("migrate", "--stamp", "head", "-d", empty_url).returncode == 0
         assert manager.migrator.status().is_current
-    printed += dry_run(empty_url, capsys, "--revision", "base")
+    printed += run("migrate", "--dry-run", "--revision", "base", "-d", empty_url).stdout
     assert "unknown" not in printed, "a migration of ours is of an unknown kind"
     assert printed.count("-- locks: ") > sum(map(len, statements))
 
 
 @on_sqlite
-def test_a_schema_made_by_hand_is_recorded_if_it_is_the_right_one(
-    empty_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_schema_made_by_hand_is_recorded_if_it_is_the_right_one(empty_url: str, run: Run) -> None:
     with DatabaseManager(DatabaseConfig(empty_url)) as manager:
         plan = manager.migrator.plan("0003")
         connection = manager.engine.raw_connection()
-        run(connection, *(statement for step in plan for statement in step.statements))
-        run(connection, "CREATE INDEX ix_by_hand ON devices (name)")
+        send(connection, *(statement for step in plan for statement in step.statements))
+        send(connection, "CREATE INDEX ix_by_hand ON devices (name)")
         connection.close()
         for wrong in ("0003", "0002"):
-            code, printed = stamp(empty_url, capsys, wrong)
-            assert code == 4
+            done = run("migrate", "--stamp", wrong, "-d", empty_url)
+            printed = done.stdout + done.stderr
+            assert done.returncode == 4
             assert "the index ix_by_hand is not in the schema" in printed
         assert "test_" in printed  # a table or a column of a later migration
         assert "cardlink_migration_journal" not in inspect(manager.engine).get_table_names()
-        run(manager.engine.raw_connection(), "DROP INDEX ix_by_hand")
+        send(manager.engine.raw_connection(), "DROP INDEX ix_by_hand")
         recorded = "".join(f"Recorded {step.id}\n" for step in plan)
-        assert stamp(empty_url, capsys, "0003") == (0, recorded)
+        stamp = ("migrate", "--stamp", "0003", "-d", empty_url)
+        assert run(*stamp) == Result(0, recorded, "")
         status = manager.migrator.status()
         assert ([one.id for one in status.applied], status.drift) == ([s.id for s in plan], [])
-        assert stamp(empty_url, capsys, "0003")[1].startswith("Nothing to record")
+        assert run(*stamp).stdout.startswith("Nothing to record")
         manager.migrator.migrate()
         assert differences(manager.engine) == []
-    assert stamp(empty_url, capsys, "0003", "--dry-run")[0] == 2
+    assert run(*stamp, "--dry-run").returncode == 2
 
 
 def test_the_note_tells_a_migration_without_a_transaction(tmp_path: Path) -> None:

@@ -26,12 +26,10 @@ SESSION = LINES[3]["session"]
 
 
 def events(kind: str) -> list[dict[str, Any]]:
-    """The events of the sample of one kind."""
     return [line for line in LINES if line["event"] == kind]
 
 
 def when(event: dict[str, Any]) -> datetime:
-    """The time of an event."""
     return datetime.fromisoformat(event["timestamp"])
 
 
