@@ -47,10 +47,6 @@ _PERCENT_ENCODE: Final = "percent-encode @ as %40 and / as %2F in the user name 
 _SECRET_OPTION: Final = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 
 
-def _default_url() -> str:
-    return os.environ.get("DATABASE_URL") or DEFAULT_URL
-
-
 def _default_slow_query_ms() -> float | None:
     text = os.environ.get(_SLOW_QUERY_VARIABLE)
     try:
@@ -98,7 +94,7 @@ class DatabaseConfig:
         ValidationError: a value is refused; the message names the field.
     """
 
-    url: str = field(default_factory=_default_url)
+    url: str = field(default_factory=lambda: os.environ.get("DATABASE_URL") or DEFAULT_URL)
     pool_size: int = 5
     max_overflow: int = 10
     pool_timeout: float = 30

@@ -155,8 +155,10 @@ class UnitOfWork:
     def __enter__(self) -> "UnitOfWork":
         if self._transaction.is_open:
             raise QueryError("this unit of work is open already", remedy="make another one")
-        if not self._transaction.read_only and not self._manager._warned_of_loop:
-            _look_for_event_loop(self._manager)
+        is_quiet = self._transaction.read_only or self._manager._warned_of_loop
+        if not is_quiet and runs_event_loop():
+            self._manager._warned_of_loop = True
+            warnings.warn(_IN_EVENT_LOOP, RuntimeWarning, stacklevel=2)
         self._transaction.open()
         self.has_committed = False
         return self
@@ -325,10 +327,3 @@ def runs_event_loop() -> bool:
     """Return whether this thread runs an event loop, without importing asyncio for it."""
     running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
     return running is not None and running() is not None
-
-
-def _look_for_event_loop(manager: Database) -> None:
-    """Warn, once for each manager, where this thread runs an event loop."""
-    if runs_event_loop():
-        manager._warned_of_loop = True
-        warnings.warn(_IN_EVENT_LOOP, RuntimeWarning, stacklevel=3)

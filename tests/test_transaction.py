@@ -1,5 +1,6 @@
 """Queries as they run: rows as declared, values bound, lists of any size, on each backend."""
 
+import gc
 import os
 import signal
 import time
@@ -16,10 +17,12 @@ from cardlink_sql import (
     DeviceType,
     Dialect,
     Direction,
+    IntegrityError,
     QueryError,
     UnitOfWork,
     ValidationError,
 )
+from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.transaction import Transaction
 from cardlink_sql.queries import Query
 from tests.conftest import add, device, on_servers
@@ -53,6 +56,25 @@ def test_one_that_gives_two_is_an_error(manager: DatabaseManager, transaction: T
     with pytest.raises(QueryError, match="to return one row, got more") as caught:
         transaction.one(query(manager, "one", "SELECT id FROM devices;"), {})
     assert caught.value.where == "sql/common/trials.sql:1"
+
+
+def test_an_error_leaves_no_cursor_open(manager: DatabaseManager) -> None:
+    def fail(kind: type[Exception], work: Callable[[UnitOfWork], object]) -> None:
+        with pytest.raises(kind), UnitOfWork(manager) as uow:
+            work(uow)
+
+    def connections() -> int:
+        return sum(type(one) is Connection for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()  # on SQLite an open cursor keeps its locks until it is collected
+    before = connections()
+    try:
+        fail(IntegrityError, lambda uow: uow.sessions.create_session(device_id="nobody"))
+        fail(QueryError, lambda uow: uow._transaction.savepoint("SELEKT", "a"))
+        assert connections() == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """One connection of the pool, and the one place where statements go out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeVar
 from weakref import ref
@@ -9,8 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
 from cardlink_sql.database.faults import Fault, error_for
-from cardlink_sql.database.observation import Sent
-from cardlink_sql.database.pipeline import Call, DeferredStatement, place_of, report, send_together
+from cardlink_sql.database.pipeline import Statement, place_of, report, send_together
 from cardlink_sql.database.pool import Pool
 from cardlink_sql.database.writer_queue import WriterQueue
 from cardlink_sql.errors import CommitInDoubtError, ConnectionError, DatabaseError
@@ -41,7 +41,7 @@ class Connection:
         self._backend: Final = pool.backend
         self._errors: Final = pool.backend.driver_errors
         self._observer = pool.statements if pool.statements.is_observed else None
-        self._deferred: list[DeferredStatement] = []
+        self._deferred: list[Statement] = []
         self._take()
 
     def _take(self) -> None:
@@ -84,7 +84,7 @@ class Connection:
             self._queue = queue
             self._limit()
         if self._backend.begins_together and self._backend.pipelines:
-            self._deferred.append(DeferredStatement(begin, begin, None))
+            self._deferred.append(Statement(begin, begin))
             return
         try:
             self.command(begin, again=True)
@@ -114,9 +114,9 @@ class Connection:
         for statement in others:
             self.command(statement)
 
-    def defer(self, query: Query, sql: str, values: tuple[Any, ...]) -> DeferredStatement:
+    def defer(self, query: Query, sql: str, values: tuple[Any, ...]) -> Statement:
         """Send a statement that writes together with the next one, which a pipeline can."""
-        deferred = DeferredStatement(query, sql, values)
+        deferred = Statement(query, sql, values)
         self._deferred.append(deferred)
         return deferred
 
@@ -125,8 +125,8 @@ class Connection:
     ) -> Sequence[Row]:
         """Return all rows; ``again`` sends it once more where the connection is found dead."""
         if self._observer is not None or self._deferred:
-            call = Call(query, sql, lambda: self._cursor.execute(sql, values), self._all_rows, len)
-            return self._run(call, again=again)
+            statement = Statement(query, sql, values)
+            return self._run(statement, self._all_rows, count=len, again=again)
         if self._deadline is not None:
             self._refuse_late(query)
         try:
@@ -140,20 +140,11 @@ class Connection:
 
     def write(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Send a statement that writes; return the number of matched rows."""
-        call = Call(
-            query,
-            sql,
-            lambda: self._cursor.execute(sql, values),
-            lambda: int(self._cursor.rowcount),
-        )
-        return self._run(call)
+        return self._run(Statement(query, sql, values), lambda: int(self._cursor.rowcount))
 
     def insert(self, query: Query, sql: str, values: tuple[Any, ...]) -> int:
         """Insert a row; return the key that the database made for it, 0 where it made none."""
-        call = Call(
-            query, sql, lambda: self._cursor.execute(sql, values), self._new_key, _one_if_made
-        )
-        return self._run(call)
+        return self._run(Statement(query, sql, values), self._new_key, count=_one_if_made)
 
     def write_many(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows; return their number."""
@@ -161,7 +152,7 @@ class Connection:
         def send() -> None:
             self._backend.write_many(self._cursor, query, sql, rows)
 
-        return self._run(Call(query, sql, send, lambda: len(rows)))
+        return self._run(Statement(query, sql), lambda: len(rows), send=send)
 
     def copy(self, query: Query, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert many rows by PostgreSQL's COPY; return their number."""
@@ -175,11 +166,12 @@ class Connection:
         def send() -> None:
             self._backend.copy(self._cursor.connection, whole, rows)
 
-        return self._run(Call(query, sql, send, lambda: len(rows)), again=bool(deferred))
+        began = bool(deferred)
+        return self._run(Statement(query, sql), lambda: len(rows), send=send, again=began)
 
     def command(self, sql: str, *, again: bool = False) -> None:
         """Send a statement that frames a transaction, such as ``BEGIN``."""
-        self._run(Call(sql, sql, lambda: self._cursor.execute(sql), _no_rows), again=again)
+        self._run(Statement(sql, sql), _no_rows, again=again)
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -195,7 +187,8 @@ class Connection:
             if self._queue is not None:
                 self._leave_queue()
         except ConnectionError as error:
-            if not self._pool.leaves_doubt(error):
+            refused = self._backend.refuses_to_write(error.__cause__)
+            if refused or not self._backend.leaves_answers:
                 raise
             raise CommitInDoubtError(
                 "the connection to the database broke during COMMIT, so its answer is lost",
@@ -210,7 +203,7 @@ class Connection:
             self._drop()  # the server rolls back what a closed connection began
         elif self.pooled.is_valid and self._backend.in_transaction(self.pooled.driver_connection):
             # By the driver's own means, which know what becomes of its prepared statements.
-            self._run(Call("ROLLBACK", "ROLLBACK", self.pooled.rollback, _no_rows))
+            self._run(Statement("ROLLBACK", "ROLLBACK"), _no_rows, send=self.pooled.rollback)
         self._leave_queue()
 
     def abandon(self) -> None:
@@ -239,45 +232,60 @@ class Connection:
             return int(row[0]) if row else 0
         return int(self._cursor.lastrowid)
 
-    def _run(self, call: Call[T], *, again: bool = False) -> T:
-        """Send a statement, after the deferred ones, and report it."""
-        if self._deadline is not None and not isinstance(call.what, str):
-            self._refuse_late(call.what)
+    def _execute(self, statement: Statement) -> None:
+        if statement.values is None:
+            self._cursor.execute(statement.sql)
+        else:
+            self._cursor.execute(statement.sql, statement.values)
+
+    def _run(
+        self,
+        statement: Statement,
+        result: Callable[[], T],
+        *,
+        count: Callable[[T], int] = int,  # type: ignore[assignment]  # most answers are the number
+        send: Callable[[], object] | None = None,
+        again: bool = False,
+    ) -> T:
+        """Send a statement, after the deferred ones, and report it.
+
+        ``result`` reads its answer, in which ``count`` finds the number of rows. ``send`` hands it
+        to the driver in another way than by its cursor.
+        """
+        if self._deadline is not None and not statement.is_command:
+            self._refuse_late(statement.what)
         deferred, self._deferred = self._deferred, []
-        observer = self._observer
-        sent: list[Sent] = []
-        if observer is not None:
-            sent = [observer.begin(sql) for sql in (*(one.sql for one in deferred), call.sql)]
+        statements, observer = [*deferred, statement], self._observer
+        sent = [] if observer is None else [observer.begin(one.sql) for one in statements]
+        send_last = send or partial(self._execute, statement)
         try:
             if deferred:
-                send_together(self._backend, self._cursor.connection, deferred, call.send)
+                send_together(self._backend, self._cursor.connection, deferred, send_last)
             else:
-                call.send()
-            answer = call.result()
+                send_last()
+            answer = result()
         except BaseException as error:
             if observer is not None:
-                report(observer, sent, deferred, 0, error)
-            refused = self._refused(error, call, deferred)
+                report(observer, sent, statements, error)
             # Nothing was committed where the transaction was to begin with it.
             begins = bool(deferred) and deferred[0].is_command
-            self._recover(error, refused, again=again or begins)
+            self._recover(error, self._refused(error, statements), again=again or begins)
         else:
             if observer is not None:
-                report(observer, sent, deferred, call.count(answer))
+                statement.matched = count(answer)
+                report(observer, sent, statements)
             return answer
         self._deferred = deferred
-        return self._run(call)
+        return self._run(statement, result, count=count, send=send)
 
-    def _refused(
-        self, error: BaseException, call: Call[T], deferred: list[DeferredStatement]
-    ) -> Query | str:
+    def _refused(self, error: BaseException, statements: list[Statement]) -> Query | str:
         """Return which of the statements that went out together an error is about."""
         if isinstance(error, self._errors) and self._backend.is_timeout(error):
             # A query takes the server's time, and not the BEGIN in the same message.
-            candidates = [one for one in deferred if not one.is_command]
+            candidates = (one for one in statements if not one.is_command)
         else:
-            candidates = [one for one in deferred if not one.is_answered]
-        return candidates[0].what if candidates else call.what
+            candidates = (one for one in statements if not one.is_answered)
+        return next(candidates, statements[-1]).what
 
     def _recover(self, error: BaseException, what: Query | str, *, again: bool) -> None:
         """Return only where the statement may be sent again, over a new connection."""
@@ -298,6 +306,7 @@ class Connection:
             ) from error
         if again and self._is_replaced(error):
             return
+        # No local name for it: the error would hold this frame, and so the cursor and its locks.
         raise self._fault(error, where) from error
 
     def _fault(self, error: Exception, where: str) -> DatabaseError:

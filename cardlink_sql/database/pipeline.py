@@ -1,49 +1,28 @@
-"""A statement, and those that were deferred to go out in one round trip with it."""
+"""Statements that go out in one round trip."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from cardlink_sql.database.backend import Backend
 from cardlink_sql.database.observation import Sent, StatementBus
 from cardlink_sql.queries import Query
 
-T = TypeVar("T")
-
 
 @dataclass(slots=True)
-class Call(Generic[T]):
-    """A statement that is sent now, and how.
-
-    Attributes:
-        what: the query, or the statement where it belongs to none.
-        sql: the statement.
-        send: hands it to the driver.
-        result: reads the answer.
-        count: returns the number of rows in the answer.
-    """
-
-    what: Query | str
-    sql: str
-    send: Callable[[], object]
-    result: Callable[[], T]
-    count: Callable[[T], int] = int  # type: ignore[assignment]  # most answers are the number
-
-
-@dataclass(slots=True)
-class DeferredStatement:
-    """A statement that goes out together with the next one.
+class Statement:
+    """A statement that is sent now, or together with the next one.
 
     Attributes:
         what: the query, or the statement where it belongs to none.
         sql: the statement.
         values: its parameters.
-        matched: the number of rows that it matched; ``None`` until the server has run it.
+        matched: the number of rows in its answer; ``None`` until the server has run it.
     """
 
     what: Query | str
     sql: str
-    values: tuple[Any, ...] | None
+    values: tuple[Any, ...] | None = None
     matched: int | None = None
 
     @property
@@ -58,7 +37,7 @@ class DeferredStatement:
 
     @property
     def rows(self) -> int:
-        """Return the number of rows that it matched; 0 for one that frames the transaction."""
+        """Return the number of rows in its answer; 0 for one that frames the transaction."""
         return 0 if self.is_command else self.matched or 0
 
 
@@ -68,7 +47,7 @@ def place_of(what: Query | str) -> str:
 
 
 def send_together(
-    backend: Backend, connection: Any, deferred: list[DeferredStatement], send: Callable[[], object]
+    backend: Backend, connection: Any, deferred: list[Statement], send: Callable[[], object]
 ) -> None:
     """Send statements in one round trip, and note how many rows those that go first matched."""
     matched: list[int] = []
@@ -83,22 +62,11 @@ def send_together(
 def report(
     observer: StatementBus,
     sent: list[Sent],
-    deferred: list[DeferredStatement],
-    rows: int,
+    statements: list[Statement],
     error: BaseException | None = None,
 ) -> None:
-    """Report the statements of one round trip, up to the one that failed.
-
-    Args:
-        observer: receives the reports.
-        sent: the statements.
-        deferred: those of them that went first.
-        rows: in the answer to the last one.
-        error: what the driver raised; ``None`` where all have their answers.
-    """
-    for its, one in zip(sent, deferred, strict=False):
-        failure = None if one.is_answered else error
-        observer.end(its, one.rows, failure)
-        if failure is not None:
+    """Report the statements of one round trip, up to the one that failed."""
+    for its, one in zip(sent, statements, strict=True):
+        observer.end(its, one.rows, None if one.is_answered else error)
+        if not one.is_answered:
             return
-    observer.end(sent[-1], rows, error)

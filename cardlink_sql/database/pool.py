@@ -135,11 +135,6 @@ class Pool:
             self.discard()
         return fault
 
-    def leaves_doubt(self, error: ConnectionError) -> bool:
-        """Return whether a COMMIT that raised this may have taken place."""
-        refused = self.backend.refuses_to_write(error.__cause__)
-        return self.backend.leaves_answers and not refused
-
     def discard(self) -> None:
         """Close the idle connections, and those in use when they are returned.
 

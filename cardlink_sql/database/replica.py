@@ -42,7 +42,10 @@ class ReplicaPool(Pool):
         except Exception as error:
             # One that is only busy is asked again by the next unit of work.
             if not isinstance(error, PoolTimeoutError):
-                self._rest(error)
+                if not self._resting_until:
+                    fault = connection_error(self.backend, error, self.config.engine_url)
+                    _log.warning("no replica answers, so the primary serves its readers: %s", fault)
+                self._resting_until = monotonic() + _REST_S
             return self._primary.take(deadline)
         self._resting_until = 0.0
         return connection
@@ -51,9 +54,3 @@ class ReplicaPool(Pool):
         """Close the idle connections to both: the one that died may belong to either."""
         super().discard()
         self._primary.discard()
-
-    def _rest(self, error: Exception) -> None:
-        if not self._resting_until:
-            fault = connection_error(self.backend, error, self.config.engine_url)
-            _log.warning("no replica answers, so the primary serves its readers: %s", fault)
-        self._resting_until = monotonic() + _REST_S

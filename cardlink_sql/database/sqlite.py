@@ -83,7 +83,8 @@ class SQLite(Backend):
         return getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT"
 
     def settle(self, connection: Any, config: DatabaseConfig, *, read_only: bool) -> None:
-        add_functions(connection)
+        # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         if not read_only:
             self._use_wal(connection)
         super().settle(connection, config, read_only=read_only)
@@ -141,12 +142,6 @@ class SQLite(Backend):
             cursor.execute(query.for_rows(_BATCH_ROWS), list(chain.from_iterable(chunk)))
         if whole < len(rows):
             cursor.executemany(sql, rows[whole:])
-
-
-def add_functions(connection: sqlite3.Connection) -> None:
-    """Add the SQL functions that the queries expect to a connection."""
-    # SQLite's own knows ASCII only; its ICU extension replaces it in the same way.
-    connection.create_function("lower", 1, _lower, deterministic=True)
 
 
 def _lower(value: Any) -> Any:

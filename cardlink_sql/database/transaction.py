@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import current_thread
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from cardlink_sql.database.connection import Connection
 from cardlink_sql.database.event_bus import DatabaseEvent, EventType, PendingEvents
@@ -257,7 +257,7 @@ class Transaction:
     def check_owner(self) -> None:
         """Refuse a thread other than the one that opened the transaction, or one that is closed."""
         if this_thread.token is not self._owner:
-            self._refuse_thread()
+            raise refusal(self._owner, self._owner_name)
 
     def _fetch(
         self, query: Query, parameters: Mapping[str, Any], order: str | None
@@ -270,7 +270,7 @@ class Transaction:
         except KeyError:  # the right number, and one is misnamed
             raise query.wrong_parameters(parameters) from None
         if this_thread.token is not self._owner or (connection := self._connection) is None:
-            self._refuse_thread()
+            raise refusal(self._owner, self._owner_name)
         if self._failed is not None:
             self._refuse_failed()
         if self._buffered is not None:
@@ -296,16 +296,21 @@ class Transaction:
         try:
             return write()
         except IntegrityError as error:
-            # Few processes need it.
-            from cardlink_sql.database.integrity_details import with_column_and_value
-
-            driver = self._check_open().pooled.driver_connection
-            named = with_column_and_value(error, self.backend, driver, query, rows)
-            self._fail(query.title, named)
-            raise named from None  # the driver's own text may quote the row, and a key in it
+            # The driver's own text may quote the row, and a key in it. No local name for the error:
+            # it would hold this frame, and so the cursor and its locks.
+            raise self._named(error, query, rows) from None
         except BaseException as error:
             self._fail(query.title, error)
             raise
+
+    def _named(self, error: IntegrityError, query: Query, rows: Sequence[Any]) -> IntegrityError:
+        # Few processes need it.
+        from cardlink_sql.database.integrity_details import with_column_and_value
+
+        driver = self._check_open().pooled.driver_connection
+        named = with_column_and_value(error, self.backend, driver, query, rows)
+        self._fail(query.title, named)
+        return named
 
     def begin(self) -> None:
         """Begin unless it has begun; a connection that died in the pool is replaced, once."""
@@ -364,10 +369,7 @@ class Transaction:
         if self.read_only:
             raise QueryError("the unit of work is read-only", remedy="open one without read_only")
 
-    def _refuse_thread(self) -> NoReturn:
-        raise refusal(self._owner, self._owner_name)
-
     def _check_open(self) -> Connection:
         if this_thread.token is not self._owner or self._connection is None:
-            self._refuse_thread()
+            raise refusal(self._owner, self._owner_name)
         return self._connection
