@@ -29,6 +29,9 @@ class MigrationBackend:
     has_transactional_ddl: ClassVar[bool] = True
     # The statements, by their code, that can commit together with their entry in the journal.
     shares: ClassVar[re.Pattern[str]]
+    # The errors of a CREATE whose object is there, and of a DROP whose object is not.
+    exists: ClassVar[frozenset[Any]] = frozenset()
+    gone: ClassVar[frozenset[Any]] = frozenset()
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -80,6 +83,10 @@ class MigrationBackend:
         """Return schema and name of the indexes that a statement left invalid, where one can."""
         del statement
         return []
+
+    def code(self, error: Exception) -> Any:
+        """Return the server's code of a driver's error, where it has one."""
+        return getattr(error, "sqlstate", None)
 
     def lock_holders(self) -> str:
         """Return who may hold the lock that a statement waited for."""

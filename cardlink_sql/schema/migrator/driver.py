@@ -1,7 +1,5 @@
 """The three drivers' errors, in one form."""
 
-from typing import Any
-
 
 def message(error: BaseException) -> str:
     """Return the driver's message with the server's code.
@@ -15,12 +13,3 @@ def message(error: BaseException) -> str:
         case (int() as number, str() as text):
             return f"{text} (error {number})"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def code(error: Exception) -> Any:
-    """Return MySQL's error number or PostgreSQL's SQLSTATE; None if there is none."""
-    # PyMySQL's errors have a SQLSTATE too, but it does not distinguish an index from a table.
-    match error.args:
-        case (int() as number, *_):
-            return number
-    return getattr(error, "sqlstate", None)

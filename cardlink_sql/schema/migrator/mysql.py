@@ -1,7 +1,7 @@
 """MySQL's and MariaDB's side of the migrator, with the lock of a Galera cluster."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.dialect import Dialect
@@ -18,6 +18,9 @@ class MySQL(ServerBackend):
     dialect = Dialect.MYSQL
     has_transactional_ddl = False
     ends_a_session = "KILL {};"
+    # Of a table, a column, an index, a key, a routine, a trigger, an event and a constraint.
+    exists = frozenset({1007, 1050, 1060, 1061, 1068, 1304, 1359, 1537, 1826, 3822})
+    gone = frozenset({1008, 1051, 1091, 1305, 1360, 1539, 3821, 4092})
     shares = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE)
 
     def try_acquire(self) -> bool:
@@ -32,6 +35,13 @@ class MySQL(ServerBackend):
             return f"connection {number} of the server (the PROCESS privilege would show whose)"
         doing = f", {state}" if state else ""
         return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
+
+    def code(self, error: Exception) -> Any:
+        """Return the server's number; its SQLSTATE does not distinguish an index from a table."""
+        # MariaDB has no separate number for a foreign key that is there.
+        if error.args[:1] == (1005,) and "errno: 121" in str(error):
+            return 1826
+        return error.args[0] if error.args else None
 
     def join_cluster(self) -> bool:
         """Read what all nodes of a Galera cluster committed; return whether there is one."""

@@ -21,6 +21,8 @@ class PostgreSQL(ServerBackend):
 
     dialect = Dialect.POSTGRESQL
     ends_a_session = "SELECT pg_terminate_backend({});"
+    exists = frozenset({"42P06", "42P07", "42701", "42710", "42723"})
+    gone = frozenset({"3F000", "42P01", "42703", "42704", "42883"})
     shares = re.compile(
         r"(?!.*\bCONCURRENTLY\b)\s*(?!VACUUM|REINDEX|CALL|DO\b|ALTER\s+SYSTEM"
         r"|(?:CREATE|DROP|ALTER)\s+(?:DATABASE|TABLESPACE|SUBSCRIPTION))\w",

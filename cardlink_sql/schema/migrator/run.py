@@ -12,7 +12,6 @@ from cardlink_sql.database.faults import CONFLICTS, error_for
 from cardlink_sql.database.internal import text_to_paste
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS, run_again
 from cardlink_sql.errors import DriftError, MigrationError
-from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.backend import MigrationBackend
 from cardlink_sql.schema.migrator.bookkeeping import (
     JOURNAL_TABLE,
@@ -40,15 +39,6 @@ _NAMELESS: Final = re.compile(
     r"|FOREIGN\s+KEY|CHECK)\s*\(",
     re.IGNORECASE,
 )
-# MySQL and MariaDB: table, column, index, key, routine, trigger, event, constraint.
-_EXISTS: Final = frozenset(
-    {1007, 1050, 1060, 1061, 1068, 1304, 1359, 1537, 1826, 3822}
-    | {"42P06", "42P07", "42701", "42710", "42723"}
-)
-_GONE: Final = frozenset(
-    {1008, 1051, 1091, 1305, 1360, 1539, 3821, 4092} | {"3F000", "42P01", "42703", "42704", "42883"}
-)
-_MARIADB_DUPLICATE_FOREIGN_KEY: Final = (1005, "errno: 121")
 _AGAIN = {"apply": "migrate", "rollback": "roll back"}
 
 
@@ -145,7 +135,7 @@ class _ByStatement:
         try:
             self._backend.run(statement)
         except StatementFailed as failure:
-            if not (is_uncertain and _took_effect(statement, failure.cause)):
+            if not (is_uncertain and _took_effect(self._backend, statement, failure.cause)):
                 raise self._failed(failure, is_uncertain=is_uncertain) from failure.cause
         write_entry(self._backend, self._after(statement.number))
 
@@ -206,13 +196,13 @@ def _check_unfinished(entry: JournalEntry, migration: SQLMigration, direction: D
         raise _undecided(migration, cut_off[0])
 
 
-def _took_effect(statement: MigrationStatement, error: Exception) -> bool:
+def _took_effect(
+    backend: MigrationBackend, statement: MigrationStatement, error: Exception
+) -> bool:
     """Return whether the error of a repeated statement shows that its first run took effect."""
-    code = driver.code(error)
-    word = statement.code.split(maxsplit=1)[0].upper()
-    number, words = _MARIADB_DUPLICATE_FOREIGN_KEY
-    exists = code in _EXISTS or (code == number and words in driver.message(error))
-    return (word in ("CREATE", "ALTER") and exists) or (word in ("DROP", "ALTER") and code in _GONE)
+    code, word = backend.code(error), statement.code.split(maxsplit=1)[0].upper()
+    is_made = word in ("CREATE", "ALTER") and code in backend.exists
+    return is_made or (word in ("DROP", "ALTER") and code in backend.gone)
 
 
 def _undecided(migration: SQLMigration, statement: MigrationStatement) -> MigrationError:
