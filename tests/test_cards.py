@@ -221,12 +221,11 @@ def test_a_damaged_token_is_an_error(manager: DatabaseManager) -> None:
         with manager.engine.begin() as connection:
             connection.execute(card_profiles.update().values(psk_key_encrypted=damage))
         with UnitOfWork(manager) as uow:
-            reads: list[Callable[[], object]] = [
+            for read in [
                 partial(uow.cards.get_psk_key, iccid()),
                 partial(uow.cards.get_psk_key_by_identity, "card-1"),
                 partial(uow.cards.export_profile, iccid(), include_key=True),
-            ]
-            for read in reads:
+            ]:
                 with pytest.raises(EncryptionError, match=said):
                     read()
 
@@ -245,12 +244,11 @@ def test_without_an_encryption_key_no_psk_is_stored_or_read(
     before = dump(manager)
 
     with UnitOfWork(sharing()) as uow:
-        calls: list[Callable[[], object]] = [
+        for call in [
             lambda: uow.cards.create_with_psk(card(2), KEY, psk_identity="card-2"),
             lambda: uow.cards.update_psk(iccid(1), "card-1", KEY),
             lambda: uow.cards.get_psk_key(iccid()),
-        ]
-        for call in calls:
+        ]:
             with pytest.raises(EncryptionError, match="cardlink-db keys generate"):
                 call()
         uow.commit()
@@ -406,8 +404,7 @@ def test_an_export_is_json_and_holds_the_key_only_on_demand(uow: UnitOfWork) -> 
     assert all(form not in json.dumps(profile) for form in FORMS_OF_KEY)
     assert uow.cards.export_profile(iccid(1), include_key=True)["psk_key"] == KEY.hex().upper()
     assert uow.cards.export_profile(iccid(2), include_key=True)["psk_key"] is None
-    asked: list[Any] = [1, "yes", None]
-    for value in asked:
+    for value in [1, "yes", None]:
         with pytest.raises(ValidationError):
             uow.cards.export_profile(iccid(), include_key=value)
 

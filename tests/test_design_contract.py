@@ -37,7 +37,7 @@ from cardlink_sql.gateways.sessions import SessionGateway
 from cardlink_sql.gateways.settings import SettingGateway
 from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.transfer.exchange import Conflict, import_file
-from tests.conftest import card, device, dump, entry, iccid, on_sqlite, session_id
+from tests.conftest import card, device, dump, iccid, on_sqlite, session_id
 
 GUIDE = Path(__file__).parents[1] / "cardlink_sql" / "guides" / "gateways.md"
 
@@ -214,14 +214,6 @@ def test_a_log_is_written_as_the_design_writes_it(uow: UnitOfWork) -> None:
     assert stored[1] == added
     assert uow.logs.find_by_direction(key, "command") == stored[:1]
     assert uow.logs.find_by_status(key, "9000") == stored[2:]
-
-
-def test_a_purge_deletes_all_or_what_its_limit_says(uow: UnitOfWork) -> None:
-    uow.sessions.create_session(session_id=session_id())
-    uow.logs.add_log_batch([entry()] * 7)
-    assert uow.logs.purge_old(30, limit=3) == 3
-    assert uow.logs.purge_old(30) == 4
-    assert uow.logs.purge_old(30) == 0
 
 
 # What differs fails, and does not do something else.

@@ -348,9 +348,7 @@ def test_paging_by_key_is_not_disturbed_by_rows_that_come_in_between(
 
 @every_gateway
 def test_a_place_that_no_page_gave_is_refused(case: Case, uow: UnitOfWork) -> None:
-    places: list[Any] = ["x", 5, (), ("a", "b", "c"), [1], (None,), {}, (None, None)]
-
-    for place in places:
+    for place in ["x", 5, (), ("a", "b", "c"), [1], (None,), {}, (None, None)]:
         with pytest.raises(ValidationError):
             case.gateway(uow).page_after(place)
 
@@ -501,9 +499,7 @@ def test_every_latency_and_text_of_a_log_comes_back_equal(
 @every_gateway
 def test_a_record_of_another_class_is_refused(case: Case, uow: UnitOfWork) -> None:
     gateway = case.gateway(uow)
-    others: list[Any] = [device(), card(), None, {}]
-
-    for other in others:
+    for other in [device(), card(), None, {}]:
         if not isinstance(other, gateway.record):
             for call in (gateway.create, gateway.update, gateway.delete):
                 with pytest.raises(ValidationError):

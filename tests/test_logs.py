@@ -118,8 +118,7 @@ def test_status_word_and_message_are_read_from_a_response(
 def test_a_command_is_stored_as_bare_hex_without_a_status_word(
     logs: LogGateway, write: Callable[[LogGateway, CommLog], object]
 ) -> None:
-    written: list[Any] = ["00 a4 90 00", "00:A4:90:00", "0x00 0xA4 0x90 00", b"\x00\xa4\x90\x00"]
-    for raw_data in written:
+    for raw_data in ["00 a4 90 00", "00:A4:90:00", "0x00 0xA4 0x90 00", b"\x00\xa4\x90\x00"]:
         write(logs, entry(raw_data=raw_data))
         found = logs.get_all()[-1]
         assert (found.raw_data, found.status_word) == ("00A49000", None)
@@ -402,12 +401,13 @@ def test_the_summary_of_an_empty_session_is_empty(logs: LogGateway) -> None:
 
 def test_old_entries_are_purged(logs: LogGateway) -> None:
     now = datetime.now(UTC)
-    ages = [timedelta(days=days) for days in (0, 6.99, 7.01, 30)]
+    ages = [timedelta(days=days) for days in (0, 6.99, 7.01, 30, 31, 32)]
     logs.add_log_batch(
         entry(raw_data=f"{n:08X}", timestamp=now - age) for n, age in enumerate(ages)
     )
 
-    assert logs.purge_old(days=7) == 2
+    assert logs.purge_old(days=7, limit=1) == 1
+    assert logs.purge_old(days=7) == 3
     assert numbers(logs.get_all()) == [0, 1]
     assert logs.purge_old(days=7) == 0
 

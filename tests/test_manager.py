@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -504,14 +504,13 @@ def test_an_odd_password_opens_its_account_and_is_not_shown(
 def test_no_error_shows_the_password(dialect: Dialect) -> None:
     manager = DatabaseManager(DatabaseConfig(unreachable(dialect, ODD_PASSWORD)))
 
-    calls: list[Callable[[], object]] = [
+    for call in [
         UnitOfWork(manager).__enter__,
         UnitOfWork(manager, read_only=True).__enter__,
         manager.create_tables,
         manager.drop_tables,
         manager.table_sizes,
-    ]
-    for call in calls:
+    ]:
         with pytest.raises(ConnectionError) as refused:
             call()
         assert all(form not in shown(refused.value) for form in FORMS_OF_PASSWORD)

@@ -691,47 +691,48 @@ def test_a_closed_recorder_has_written_all_and_takes_nothing(manager: DatabaseMa
 
 
 def test_a_session_that_was_refused_may_be_created_once_its_card_is_there(
-    manager: DatabaseManager,
+    recorder: Recorder, manager: DatabaseManager
 ) -> None:
-    with Recorder(manager, interval=FOREVER) as recorder:
-        for number in (1, 2):
-            recorder.open_session(card_iccid=iccid(9), session_id=session_id(number))
-        recorder.flush()
-        with committed(manager) as uow:
-            uow.cards.create(card(9))
-            uow.sessions.create_session(session_id=session_id(2), card_iccid=iccid(9))
-        recorder.open_session(card_iccid=iccid(9), session_id=session_id(1))
-        for number in (1, 2):
-            recorder.add_log(session_id(number), "command", "00A4")
-        recorder.flush()
-        assert recorder.figures() == RecorderFigures(0, 3, 2, 0.0)
+    for number in (1, 2):
+        recorder.open_session(card_iccid=iccid(9), session_id=session_id(number))
+    recorder.flush()
+    with committed(manager) as uow:
+        uow.cards.create(card(9))
+        uow.sessions.create_session(session_id=session_id(2), card_iccid=iccid(9))
+    recorder.open_session(card_iccid=iccid(9), session_id=session_id(1))
+    for number in (1, 2):
+        recorder.add_log(session_id(number), "command", "00A4")
+    recorder.flush()
+    assert recorder.figures() == RecorderFigures(0, 3, 2, 0.0)
     assert apdus(manager, session_id(1)) == apdus(manager, session_id(2)) == ["00A4"]
 
 
-def test_many_refusals_among_many_items_take_little_time(manager: DatabaseManager) -> None:
+def test_many_refusals_among_many_items_take_little_time(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
     statements: list[ObservedStatement] = []
-    with Recorder(manager, interval=FOREVER) as recorder:
-        good = [recorder.create_session() for _ in range(50)]
-        for number in range(1500):
-            recorder.add_log(good[number % 50], "command", f"00A4{number:04X}")
-            recorder.add_log(session_id(1000 + number % 50), "command", "00A4")
-        manager.statements.on(statements.append)
-        recorder.flush()
-        manager.statements.off(statements.append)
-        assert recorder.figures() == RecorderFigures(0, 1550, 1500, 0.0)
+    good = [recorder.create_session() for _ in range(50)]
+    for number in range(1500):
+        recorder.add_log(good[number % 50], "command", f"00A4{number:04X}")
+        recorder.add_log(session_id(1000 + number % 50), "command", "00A4")
+    manager.statements.on(statements.append)
+    recorder.flush()
+    manager.statements.off(statements.append)
+    assert recorder.figures() == RecorderFigures(0, 1550, 1500, 0.0)
     assert len(apdus(manager, good[0])) == 30
     assert 50 < len(statements) < 750
 
 
-def test_a_clock_that_is_set_back_loses_nothing(manager: DatabaseManager) -> None:
+def test_a_clock_that_is_set_back_loses_nothing(
+    recorder: Recorder, manager: DatabaseManager
+) -> None:
     soon = datetime.now(UTC) + timedelta(hours=1)
-    with Recorder(manager, interval=FOREVER) as recorder:
-        ids = [recorder.open_session(at=soon) for _ in range(3)]
-        recorder.complete_session(ids[0])
-        recorder.fail_session(ids[1], "E1")
-        recorder.complete_session(ids[2], at=MOMENT)
-        recorder.flush()
-        assert recorder.figures().refused == 1
+    ids = [recorder.open_session(at=soon) for _ in range(3)]
+    recorder.complete_session(ids[0])
+    recorder.fail_session(ids[1], "E1")
+    recorder.complete_session(ids[2], at=MOMENT)
+    recorder.flush()
+    assert recorder.figures().refused == 1
     assert [row_of(manager, one).duration_ms for one in ids] == [0, 0, None]
 
 

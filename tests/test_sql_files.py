@@ -174,8 +174,7 @@ class TestOptionalLines:
             query.statement({"limit": 1}, "size")
 
     def test_wrong_parameters_are_an_error_with_the_right_ones(self) -> None:
-        wrong: list[dict[str, int]] = [{}, {"limit": 1, "x": 2}, {"LIMIT": 1}]
-        for parameters in wrong:
+        for parameters in [{}, {"limit": 1, "x": 2}, {"LIMIT": 1}]:
             with pytest.raises(QueryError, match=r"it takes: limit, \[a\], \[b_is_null\]"):
                 one(FILTERED).statement(parameters)
 

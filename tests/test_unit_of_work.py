@@ -229,7 +229,7 @@ def test_a_failed_unit_of_work_does_nothing_before_its_rollback(manager: Databas
         uow.devices.create(device(1))
         fail(uow)
 
-        calls: list[Callable[[], object]] = [
+        for call in [
             uow.commit,
             lambda: uow.devices.create(device(2)),
             lambda: uow.logs.add_log(KEY, "command", "00"),
@@ -237,8 +237,7 @@ def test_a_failed_unit_of_work_does_nothing_before_its_rollback(manager: Databas
             uow.devices.count,
             lambda: uow.devices.get_by_id("x"),
             uow.logs.get_all,
-        ]
-        for call in calls:
+        ]:
             with pytest.raises(
                 QueryError, match=r"sessions\.create failed earlier in this unit of work .roll back"
             ):
