@@ -153,6 +153,7 @@ BAD_TRACES: list[tuple[list[Any], int, str]] = [
     ([*START, {**COMMAND, "timestamp": "2020-01-01T00:00:00Z"}], 3, "before that of the event"),
     ([*START, {**ENDED, "timestamp": STARTED["timestamp"]}, COMMAND], 4, "has ended"),
     ([*START, {**ENDED, "reason": ""}], 3, "reason"),
+    ([CARD, "{}"], 2, "event None"),
     (["", ""], 0, "holds no event"),
 ]
 
