@@ -288,21 +288,13 @@ def run_once(
 
 
 def check_callable(work: object) -> None:
-    """Refuse work that cannot be called.
-
-    Raises:
-        ValidationError: it is something else.
-    """
+    """Refuse work that cannot be called."""
     if not callable(work):
         raise ValidationError(f"expected a function, got {type(work).__name__}", "work")
 
 
 def check_instance(value: object, kind: type, where: str) -> None:
-    """Refuse an argument of another class.
-
-    Raises:
-        ValidationError: it is something else.
-    """
+    """Refuse an argument of another class."""
     if not isinstance(value, kind):
         raise ValidationError(f"expected a {kind.__name__}, got {type(value).__name__}", where)
 

@@ -315,8 +315,12 @@ class Connection:
         return fault
 
     def _is_replaced(self, error: Exception) -> bool:
-        """Take another connection if the error means that this one is dead."""
-        if not self._pool.is_disconnect(error, self.pooled, self._cursor):
+        """Take another connection if the driver's error means that this one is dead."""
+        if not isinstance(error, self._backend.driver_error):
+            return False
+        # One that is not valid died before, and no other could be made.
+        dialect: Any = self._pool.engine.dialect
+        if self.pooled.is_valid and not dialect.is_disconnect(error, self.pooled, self._cursor):
             return False
         self._drop()
         self._pool.discard()

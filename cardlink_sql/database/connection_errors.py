@@ -20,10 +20,7 @@ _PLACE: Final = {"host", "port", TARGET}
 def connection_error(backend: Backend, error: Exception, url: URL) -> DatabaseError:
     """Return the error for a connection that could not be made; the password never shows.
 
-    Args:
-        backend: of the database.
-        error: of its driver, or of the pool.
-        url: of the database.
+    ``error`` is the driver's or the pool's.
     """
     where = without_secrets(url.difference_update_query([TARGET]))  # set where the user did not
     if isinstance(error, PoolTimeoutError):

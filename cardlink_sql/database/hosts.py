@@ -24,13 +24,8 @@ class Hosts:
     def connect(self, options: dict[str, Any]) -> Any:
         """Return the driver's connection to the first host that will do.
 
-        Each host has ``connect_timeout``, or its share of what is left of the thread's limit.
-
-        Args:
-            options: what the driver's ``connect`` takes, with the hosts and their ports.
-
-        Raises:
-            Exception: the driver's error, with each host's reason.
+        Each host has ``connect_timeout``, or its share of what is left of the thread's limit. The
+        driver's error has the reason of each host.
         """
         attempts = list(self._attempts(options))
         end = self._limit.within(self._seconds * len(attempts))

@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -141,16 +141,6 @@ class Pool:
         One died, and the others may have died with it.
         """
         self.engine.pool.discard()  # type: ignore[attr-defined]
-
-    def is_disconnect(
-        self, error: Exception, connection: PoolProxiedConnection, cursor: Any
-    ) -> bool:
-        """Return whether a driver's error means that the connection is dead."""
-        if not isinstance(error, self.backend.driver_error):
-            return False
-        if not connection.is_valid:  # it died before, and no other could be made
-            return True
-        return self.engine.dialect.is_disconnect(error, connection, cursor)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Close the idle connections, and those in use when they are returned.

@@ -52,11 +52,7 @@ def skipped_keys() -> AbstractContextManager[list[Any]]:
 
 
 def without_unreadable(rows: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """Return the rows without an :class:`UnreadableTime`, where they may be left out.
-
-    Args:
-        rows: of one result.
-        names: of its columns.
+    """Return the rows of a result without those that have an :class:`UnreadableTime`.
 
     Raises:
         QueryError: a row has one, and rows may not be left out.
