@@ -62,11 +62,10 @@ class LiveIndexes:
     uses: Mapping[str, int]
     notes: tuple[str, ...]
 
-    def state(self, name: str) -> str:
-        """Return ``valid``, ``invalid`` or ``missing``."""
-        if name not in self.valid:
-            return "missing"
-        return "valid" if self.valid[name] else "invalid"
+    def figures(self, name: str) -> dict[str, str | int | None]:
+        """Return an index's ``state`` (valid, invalid or missing), ``uses`` and ``bytes``."""
+        state = {True: "valid", False: "invalid", None: "missing"}[self.valid.get(name)]
+        return {"state": state, "uses": self.uses.get(name), "bytes": self.bytes.get(name)}
 
 
 def index_uses(*dialects: Dialect) -> list[IndexUse]:

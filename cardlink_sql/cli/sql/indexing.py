@@ -36,27 +36,17 @@ def indexes(*, as_json: AsJson = False, url: Url = None) -> None:
         for note in live.notes:
             typer.echo(f"note: {note}", err=True)
     if as_json:
-        print_json([asdict(one) | _figures(one, live) for one in found])
+        print_json([asdict(one) | (live.figures(one.name) if live else {}) for one in found])
         return
     print_rows(found, (*_COLUMNS, *(_columns(live) if live else ())))
 
 
 def _columns(live: LiveIndexes) -> tuple[Column[IndexUse], ...]:
     return (
-        Column("State", lambda one: live.state(one.name)),
-        Column("Uses", lambda one: live.uses.get(one.name), right=True),
-        Column("Bytes", lambda one: live.bytes.get(one.name), right=True),
+        Column("State", lambda one: live.figures(one.name)["state"]),
+        Column("Uses", lambda one: live.figures(one.name)["uses"], right=True),
+        Column("Bytes", lambda one: live.figures(one.name)["bytes"], right=True),
     )
-
-
-def _figures(one: IndexUse, live: LiveIndexes | None) -> dict[str, str | int | None]:
-    if live is None:
-        return {}
-    return {
-        "state": live.state(one.name),
-        "uses": live.uses.get(one.name),
-        "bytes": live.bytes.get(one.name),
-    }
 
 
 def _needed_by(one: IndexUse) -> str | None:
