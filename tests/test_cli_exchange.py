@@ -118,19 +118,6 @@ def test_unencrypted_keys_are_asked_for_in_so_many_words(recorded: Run) -> None:
     assert PSK.hex() in Path("f.json").read_text()
 
 
-def test_faults_are_listed_and_nothing_is_imported(manager: DatabaseManager, recorded: Run) -> None:
-    recorded("export", "-o", "f.jsonl")
-    text = Path("f.jsonl").read_text()
-    Path("f.jsonl").write_text(text.replace('"phone"', '"tab\\u001b[2Jlet"'))
-    delete_rows(manager)
-    done = recorded("import", "f.jsonl")
-    assert done.returncode == 1
-    assert done.stderr == (
-        "error: f.jsonl:2: devices[0].device_type: 'tab\\x1b[2Jlet' is not phone or modem\n"
-    )
-    assert not any(dump(manager).values())
-
-
 @pytest.mark.parametrize("dialect", Dialect, ids=str)
 def test_a_database_without_tables_says_so(
     make_database: MakeDatabase, dialect: Dialect, run: Run
