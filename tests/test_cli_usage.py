@@ -188,3 +188,14 @@ def test_a_refusal_is_a_line_and_a_hint_and_changes_nothing(
     assert len(hint) <= 1
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
     assert dump(manager) == before
+
+
+def test_an_error_does_not_control_the_terminal(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "keys\x1b[31m.yaml"
+    file.write_text("keys: [", "utf-8")
+    run("init", "-d", "sqlite:///x.db")
+
+    done = run("import-keys", str(file), "-d", "sqlite:///x.db")
+
+    assert r"keys\x1b[31m.yaml" in done.stderr
+    assert "\x1b" not in done.stderr

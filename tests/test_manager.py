@@ -28,6 +28,8 @@ from cardlink_sql import (
     QueryError,
     UnitOfWork,
 )
+from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.connection_errors import connection_error
 from cardlink_sql.gateways import server
 from cardlink_sql.model import tables
 from cardlink_sql.model.records.session import OTASession
@@ -544,3 +546,14 @@ def test_echo_logs_each_statement_and_never_its_values(
     for statement in ("devices.create", "devices.find_by", "comm_logs", "COMMIT"):
         assert statement in caplog.text
     assert "SECRET" not in caplog.text
+
+
+@on_servers
+def test_a_password_that_the_driver_quotes_is_hidden(dialect: Dialect) -> None:
+    backend = backend_of(dialect)
+    url = DatabaseConfig(f"{dialect}://app:s3cret@localhost/cardlink").engine_url
+
+    refused = connection_error(backend, backend.driver_error("'s3cret' was refused"), url)
+
+    assert "'***' was refused" in str(refused)
+    assert "s3cret" not in str(refused)

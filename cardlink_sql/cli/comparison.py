@@ -42,7 +42,7 @@ def comparison_as_json(comparison: RunComparison) -> dict[str, Any]:
 
 
 def print_comparison(comparison: RunComparison) -> None:
-    """Return a table of the differences, regressions first, and a line with their numbers."""
+    """Print a table of the differences, regressions first, and a line with their numbers."""
     changes = sorted(comparison.changes, key=lambda change: _KINDS.index(change.kind))
     if changes:
         print_rows(changes, _COLUMNS)

@@ -129,7 +129,11 @@ class Gateway(QueryRunner, Generic[R, K]):
         return [self._as_written(row) for row in rows]
 
     def update(self, record: R) -> R:
-        """Write all fields but the key and ``created_at``, or raise ``NotFoundError``."""
+        """Write all fields but the key and ``created_at``; ``updated_at`` becomes now.
+
+        Raises:
+            NotFoundError: there is no such row.
+        """
         values = self._values(record, leave=self.not_updated)
         if "updated_at" in values:
             values["updated_at"] = self._bind["updated_at"](utc_now())

@@ -69,7 +69,9 @@ class LogRetention(Gateway[CommLog, int]):
         return self._firsts("find_of_sessions", {"session_ids": ids, "limit": most})
 
     def count_old(self, days: float, on_rows: Callable[[int], None] = ignore_rows) -> int:
-        """Return the number of entries older than ``days``; this reads the whole log, in pages.
+        """Return the number of entries with a timestamp more than ``days`` ago.
+
+        This reads the whole log, in pages.
 
         ``on_rows`` is called with the number of entries read, after each page.
         """

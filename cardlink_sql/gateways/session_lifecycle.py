@@ -45,6 +45,8 @@ class SessionLifecycle(Gateway[OTASession, str]):
         """Insert a pending session.
 
         Args:
+            device_id: the device, if known.
+            card_iccid: the card, if known.
             session_type: triggered by the server or polled by the card; ``None`` if unknown.
             session_id: its UUID; without one it is made.
             at: when it was created; now, where none is given.
@@ -70,9 +72,12 @@ class SessionLifecycle(Gateway[OTASession, str]):
         """Insert a session that is active already, by one INSERT. The query is ``create``.
 
         Args:
-            device_id, card_iccid, session_type, session_id: as of :meth:`create_session`.
+            device_id: the device, if known.
+            card_iccid: the card, if known.
+            session_type: triggered by the server or polled by the card; ``None`` if unknown.
             cipher_suite: the TLS cipher suite that the handshake settled.
             psk_identity: the PSK identity that the card sent.
+            session_id: its UUID; without one it is made.
             metadata: other facts of the handshake, such as the client's address.
             at: when it was created and started; now, where none is given.
 

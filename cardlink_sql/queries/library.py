@@ -90,7 +90,7 @@ def read_library(folder: Traversable, dialect: Dialect) -> Library:
         QueryError: a file is malformed; the message names file, line and column.
     """
     library = Library(dialect, _files(folder, dialect, "sql", needs_reason=True))
-    library.all()
+    library.all()  # reads and parses each
     return library
 
 
@@ -130,7 +130,8 @@ def _parsed(forms: list[Callable[[], Query]]) -> Query:
 class _Lazy(dict[str, T]):
     """A mapping whose values are made when they are first asked for.
 
-    Two threads may make a value at once: both are equal.
+    It is a dict, for a look-up of what has been made runs no Python. Two threads may make a
+    value at once: both are equal.
     """
 
     def __init__(self, names: Collection[str], make: Callable[[str], T]) -> None:
