@@ -112,6 +112,7 @@ def _read_session(path: Path, content: bytes) -> Trace:
     if session.status is SessionStatus.FAILED:
         session.error_code = session.error_code or "failed"
     elif session.status is not SessionStatus.TIMEOUT:
+        # An open session, too: a replay leaves the status out where there is no `ended_at`.
         session.status = SessionStatus.COMPLETED
     trace = Trace(sessions={session.id: session})
     if capture.cut_after is not None:

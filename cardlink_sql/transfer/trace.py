@@ -60,7 +60,7 @@ class TraceCard:
 
 @dataclass(slots=True)
 class TraceSession(OTASession):
-    """A session of the trace with its APDUs; a failed handshake is one without a card."""
+    """A session of the trace with its APDUs; a failed handshake is one that never started."""
 
     entries: list[CommLog] = field(default_factory=list)
 
