@@ -45,7 +45,7 @@ def read_contents(statements: InternalStatements) -> Contents:
     return Contents(tuple(name for name, _ in applied), counted)
 
 
-def go_on(statements: InternalStatements) -> None:
+def advance_event_counter(statements: InternalStatements) -> None:
     """Let the events of a restored database count on, so that no number is given twice.
 
     A listener keeps the number up to which it has read. A restored database would count on from the

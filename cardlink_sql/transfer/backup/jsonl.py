@@ -15,7 +15,7 @@ from cardlink_sql.transfer.backup.contents import own_connection
 from cardlink_sql.transfer.backup.manifest import Contents, Counter, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.mysql import product_of
 from cardlink_sql.transfer.backup.payload import Payload
-from cardlink_sql.transfer.backup.refusals import refuse_difference, refuse_nothing
+from cardlink_sql.transfer.backup.refusals import refuse_difference, refuse_empty
 from cardlink_sql.transfer.exchange import Format, Keys, Selection, export, import_file
 
 _PRODUCTS: Final = {Dialect.SQLITE: "SQLite", Dialect.POSTGRESQL: "PostgreSQL"}
@@ -62,7 +62,7 @@ def _write(manager: DatabaseManager, payload: IO[bytes]) -> Manifest:
     where = manager.config.safe_url
     status = manager.migrator.status()
     applied = tuple(one.id for one in status.applied)
-    refuse_nothing(Contents(applied, {}), where)
+    refuse_empty(Contents(applied, {}), where)
     if not status.is_current:
         raise MigrationError(
             "JSON lines are of the current schema, and this database has another",

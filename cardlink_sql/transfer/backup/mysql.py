@@ -158,8 +158,14 @@ def _write(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest
     if counted is None:
         raise DatabaseError(f"{tool.name} wrote no end", remedy="look at the server's log")
     dumped = replace(contents, tables={name: counted.get(name, 0) for name in contents.tables})
-    origin = (PayloadKind.MYSQLDUMP, Dialect.MYSQL, product_of(version), version, dumped)
-    return Manifest(*origin, tool=tool.version)
+    return Manifest(
+        kind=PayloadKind.MYSQLDUMP,
+        dialect=Dialect.MYSQL,
+        product=product_of(version),
+        server_version=version,
+        contents=dumped,
+        tool=tool.version,
+    )
 
 
 def _client_for(manager: DatabaseManager, server: InternalStatements, manifest: Manifest) -> Tool:

@@ -123,8 +123,15 @@ def _write(manager: DatabaseManager, tool: Tool, payload: IO[bytes]) -> Manifest
         ]
         payload.writelines(_connected(tool, server).output(arguments, LET_READ))
         version = str(server.value("backup.version"))
-    origin = (PayloadKind.PG_DUMP, Dialect.POSTGRESQL, "PostgreSQL", version, contents)
-    return Manifest(*origin, schema=schemas[0], tool=tool.version)
+    return Manifest(
+        kind=PayloadKind.PG_DUMP,
+        dialect=Dialect.POSTGRESQL,
+        product="PostgreSQL",
+        server_version=version,
+        contents=contents,
+        schema=schemas[0],
+        tool=tool.version,
+    )
 
 
 def _examine(dump: Path, backup: Container) -> None:

@@ -13,7 +13,7 @@ from cardlink_sql.transfer.backup.manifest import Contents
 LET_READ: Final = "let the role read the tables: cardlink-db sql grants --role reader"
 
 
-def refuse_nothing(contents: Contents, where: str) -> None:
+def refuse_empty(contents: Contents, where: str) -> None:
     """Refuse to back up a database without a schema."""
     if not contents.migrations:
         raise MigrationError(
@@ -28,7 +28,7 @@ def refuse_unseen(contents: Contents, dialect: Dialect, where: str) -> None:
 
     A server hides a table from who has no right to it.
     """
-    refuse_nothing(contents, where)
+    refuse_empty(contents, where)
     is_current = set(contents.migrations) >= _known_migrations(dialect)
     unseen = [name for name in TABLES if name not in contents.tables]
     if is_current and unseen:

@@ -12,7 +12,11 @@ from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.transfer.backup import sqlite
 from cardlink_sql.transfer.backup.container import Container
-from cardlink_sql.transfer.backup.contents import go_on, own_connection, read_contents
+from cardlink_sql.transfer.backup.contents import (
+    advance_event_counter,
+    own_connection,
+    read_contents,
+)
 from cardlink_sql.transfer.backup.manifest import Manifest, PayloadKind
 from cardlink_sql.transfer.backup.payload import payload_of
 from cardlink_sql.transfer.backup.refusals import refuse_newer
@@ -97,7 +101,7 @@ def restore_backup(
                 _refuse_filled(manager, server, backup)
             payload.load(manager, backup)
             with own_connection(manager) as server:
-                go_on(server)
+                advance_event_counter(server)
     manager.close()
     pending = manager.migrator.status().pending
     manager.close()

@@ -27,10 +27,10 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
 from cardlink_sql.schema.migrator import locks
 from cardlink_sql.transfer.backup.container import CHUNK, Container
-from cardlink_sql.transfer.backup.contents import go_on, read_contents
+from cardlink_sql.transfer.backup.contents import advance_event_counter, read_contents
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Manifest, PayloadKind
 from cardlink_sql.transfer.backup.payload import Payload
-from cardlink_sql.transfer.backup.refusals import refuse_difference, refuse_nothing
+from cardlink_sql.transfer.backup.refusals import refuse_difference, refuse_empty
 
 # 16 MB with the usual page of 4 KiB.
 _PAGES: Final = 4096
@@ -64,7 +64,7 @@ def _write(manager: DatabaseManager, folder: Path, payload: IO[bytes]) -> Manife
         copy = aside / PAYLOAD_NAMES[PayloadKind.SQLITE]
         _copy_database(manager, copy)
         contents = _examine(copy, manager.config.safe_url)
-        refuse_nothing(contents, manager.config.safe_url)
+        refuse_empty(contents, manager.config.safe_url)
         with copy.open("rb") as file:
             shutil.copyfileobj(file, payload, CHUNK)
     version = sqlite3.sqlite_version
@@ -175,7 +175,7 @@ def _put_in_place(new: Path, target: Path) -> Replaced | None:
         # The numbers of the events go on, and all of it is on the disk, in one file.
         with _translated(new), _connected(new, timeout=_LOCK_TIMEOUT) as statements:
             statements.value("backup.use_one_file")
-            go_on(statements)
+            advance_event_counter(statements)
         _sync(new)
         kept = _free_name(target)
         is_there = target.exists()
