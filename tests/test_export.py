@@ -25,7 +25,7 @@ from cardlink_sql.model.choices import TestStatus
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.model.records.test_result import TestResult
 from cardlink_sql.transfer.exchange import Format, Keys, Selection, export
-from cardlink_sql.transfer.exchange.writers import harmless
+from cardlink_sql.transfer.exchange.formats import harmless
 from tests.conftest import MOMENT, add, card, committed, device, entry, iccid, on_sqlite, session_id
 
 KEY = bytes(range(16))

@@ -20,7 +20,7 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.choices import SessionStatus
 from cardlink_sql.model.records.session import OTASession
 from cardlink_sql.transfer.exchange import Conflict, Format, ImportReport, Keys, export, import_file
-from cardlink_sql.transfer.exchange.conflict import TableReport
+from cardlink_sql.transfer.exchange.table_writers import TableReport
 from tests.conftest import (
     MOMENT,
     Migrated,

@@ -42,9 +42,9 @@ from cardlink_sql.transfer.exchange import (
     export,
     import_file,
 )
+from cardlink_sql.transfer.exchange.formats import format_of
 from cardlink_sql.transfer.exchange.keys import MIN_PASSPHRASE
 from cardlink_sql.transfer.exchange.shapes import BY_NAME
-from cardlink_sql.transfer.exchange.writers import format_of
 from cardlink_sql.unit_of_work import UnitOfWork
 
 PASSPHRASE_VARIABLE: Final = "CARDLINK_EXPORT_PASSPHRASE"  # noqa: S105 - a name

@@ -1,19 +1,15 @@
 """Checks the rows of a file: each for itself, against each other, and against the database."""
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile
-from typing import Any, Final
+from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError, shown
 from cardlink_sql.formats.problems import Problems
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.model.declared_settings import declared_settings
-from cardlink_sql.transfer.exchange.conflict import Conflict
 from cardlink_sql.transfer.exchange.keys import FileKeys
 from cardlink_sql.transfer.exchange.readers import FileRow
 from cardlink_sql.transfer.exchange.shapes import (
@@ -22,51 +18,12 @@ from cardlink_sql.transfer.exchange.shapes import (
     PSK_KEY,
     SHAPES,
     STORED_KEY,
-    Shape,
     Values,
     accepted,
     from_row,
 )
-from cardlink_sql.transfer.exchange.writers import to_json
-
-_ROWS: Final = 500
-_IN_MEMORY: Final = 2**20
-
-
-class Spool(ExitStack):
-    """Rows of each table, written once and then read in batches, in flat memory.
-
-    The files have no name, so that nobody else reads them and nothing is left of them. PSKs
-    are in them only as the database stores them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._files = {
-            shape.name: self.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
-            for shape in SHAPES
-        }
-        self._batches: dict[str, list[Any]] = {shape.name: [] for shape in SHAPES}
-
-    def add(self, shape: Shape, row: Any) -> None:
-        """Keep a row, which is JSON."""
-        batch = self._batches[shape.name]
-        batch.append(row)
-        if len(batch) >= _ROWS:
-            self._write(shape.name)
-
-    def batches(self, shape: Shape) -> Iterator[list[Any]]:
-        """Yield the rows of a table in the order of the file, up to 500 at a time."""
-        self._write(shape.name)
-        file = self._files[shape.name]
-        file.seek(0)
-        yield from map(json.loads, file)
-
-    def _write(self, name: str) -> None:
-        # A line for a batch: for a row, JSON would take five times as long.
-        if self._batches[name]:
-            self._files[name].write(f"{to_json(self._batches[name])}\n".encode())
-            self._batches[name] = []
+from cardlink_sql.transfer.exchange.spool import BATCH_ROWS, Spool
+from cardlink_sql.transfer.exchange.table_writers import Conflict
 
 
 @dataclass(slots=True)
@@ -251,8 +208,8 @@ class References:
             references = self.checker.references[shape.name]
             outside = [key for key in references if key not in self.checker.keys[shape.name]]
             position = shape.columns.index(shape.key)
-            for start in range(0, len(outside), _ROWS):
-                keys = outside[start : start + _ROWS]
+            for start in range(0, len(outside), BATCH_ROWS):
+                keys = outside[start : start + BATCH_ROWS]
                 known = {row[position] for row in self.gateway.find(shape.word, keys)}
                 for key in (key for key in keys if key not in known):
                     first = references[key]

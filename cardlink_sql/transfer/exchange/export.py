@@ -17,6 +17,7 @@ from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.declared_settings import is_secret
 from cardlink_sql.queries import Row
+from cardlink_sql.transfer.exchange.formats import Format, Writer, format_of, writer
 from cardlink_sql.transfer.exchange.header import make_header
 from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, key_writer
 from cardlink_sql.transfer.exchange.shapes import (
@@ -29,7 +30,6 @@ from cardlink_sql.transfer.exchange.shapes import (
     from_row,
     shapes_of,
 )
-from cardlink_sql.transfer.exchange.writers import Format, Writer, format_of, writer
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 PAGE: Final = 1000

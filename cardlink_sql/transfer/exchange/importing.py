@@ -18,19 +18,20 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.transfer.exchange.checking import Checker, References, Spool
-from cardlink_sql.transfer.exchange.conflict import (
+from cardlink_sql.transfer.exchange.checking import Checker, References
+from cardlink_sql.transfer.exchange.formats import Format, format_of
+from cardlink_sql.transfer.exchange.header import read_header
+from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, Passphrase, key_reader
+from cardlink_sql.transfer.exchange.readers import FileRow, open_source
+from cardlink_sql.transfer.exchange.shapes import SHAPES
+from cardlink_sql.transfer.exchange.spool import Spool
+from cardlink_sql.transfer.exchange.table_writers import (
     Conflict,
     LogWriter,
     RowWriter,
     TableReport,
     TableWriter,
 )
-from cardlink_sql.transfer.exchange.header import read_header
-from cardlink_sql.transfer.exchange.keys import FileKeys, Keys, Passphrase, key_reader
-from cardlink_sql.transfer.exchange.readers import FileRow, open_source
-from cardlink_sql.transfer.exchange.shapes import SHAPES
-from cardlink_sql.transfer.exchange.writers import Format, format_of
 from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 _STEP: Final = 500
@@ -169,10 +170,12 @@ class _Import:
         for shape in SHAPES:
             counts, dialect = report.tables[shape.name], self.manager.dialect
             shared = shape, gateway, dialect, self.conflict, self.keys, counts
-            writer: TableWriter = RowWriter(*shared)
+            writer: TableWriter
             if shape.word == "logs":
                 may_number = self._may_number(gateway)
                 writer = LogWriter(*shared, new_sessions=new_sessions, may_number=may_number)
+            else:
+                writer = RowWriter(*shared)
             for batch in self.checker.spool.batches(shape):
                 size = len(batch)
                 writer.write(batch)

@@ -11,9 +11,9 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_json import load_json
 from cardlink_sql.formats.strict_yaml import Author, read_yaml
 from cardlink_sql.formats.text import decode, read_rest
+from cardlink_sql.transfer.exchange.formats import Format
 from cardlink_sql.transfer.exchange.header import FORMAT, FORMAT_VERSION
 from cardlink_sql.transfer.exchange.shapes import BY_NAME, Shape
-from cardlink_sql.transfer.exchange.writers import Format
 
 # No row that the checks let pass is longer, however its letters are escaped.
 _MAX_LINE: Final = 2**25
