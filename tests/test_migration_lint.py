@@ -296,3 +296,16 @@ def test_a_rollback_that_forgets_a_table_or_an_index_is_seen(
     found = [one for one in lint(tmp_path / "migrations") if one.check == "incomplete-rollback"]
     assert [one for one in found if said in one.what], found
     assert {one.where for one in found} == {f"migrations/{dialect}/0002_two.rollback.sql:1:1"}
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("kind", ["VARCHAR(64)", "DECIMAL(10, 2)", "ENUM('a', 'b')"])
+def test_a_column_named_key_is_no_index(dialect: Dialect, kind: str, tmp_path: Path) -> None:
+    linted(tmp_path, "SELECT 1;")
+    key = "`key`" if dialect is MYSQL else "key"
+    folder = tmp_path / "migrations" / dialect
+    for name, table in (("0001_one", "t"), ("0002_two", "u")):
+        (folder / f"{name}.sql").write_text(f"CREATE TABLE {table} (a INT, {key} {kind});")
+        (folder / f"{name}.rollback.sql").write_text(f"DROP TABLE {table};")
+    found = lint(tmp_path / "migrations")
+    assert not [one for one in found if one.check == "incomplete-rollback"], found

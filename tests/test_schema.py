@@ -2,16 +2,19 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.engine import make_engine
+from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.model.tables import metadata
@@ -64,6 +67,25 @@ def test_comparing_makes_no_sqlite_file(tmp_path: Path) -> None:
     engine = make_engine(DatabaseConfig(f"sqlite:///{tmp_path}/none.db"))
     assert len(differences(engine)) == len(metadata.tables)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_reads_what_a_table_has_once(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Counter[str]()
+    rows = InternalStatements.rows
+
+    def counted(statements: InternalStatements, title: str, **given: Any) -> list[Any]:
+        if title.startswith("catalog."):
+            sent[f"{title} {given}"] += 1
+        return rows(statements, title, **given)
+
+    with migrated(empty_url) as engine:
+        monkeypatch.setattr(InternalStatements, "rows", counted)
+        assert differences(engine) == []
+    # A CREATE TABLE is also read for a column whose facts are nowhere else.
+    assert {sent[one] for one in sent if not one.startswith("catalog.definition")} == {1}
+    assert sent.total() <= 5 * len(metadata.tables)
 
 
 def test_a_database_that_cannot_be_reached_is_a_connection_error() -> None:
@@ -127,7 +149,15 @@ PARTS: list[list[Edit]] = [
             "ix_ota_sessions_created_at_id_status_duration_ms is",
         ),
     ],
-    [(Dialect, r"model( +)VARCHAR\(64\)", r"model\1VARCHAR(65)", "type of model is VARCHAR(65)")],
+    [
+        (Dialect, r"model( +)VARCHAR\(64\)", r"model\1VARCHAR(65)", "type of model is VARCHAR(65)"),
+        (
+            Dialect,
+            "ON DELETE CASCADE",
+            "ON DELETE CASCADE ON UPDATE CASCADE",
+            "on delete CASCADE on update CASCADE, not",
+        ),
+    ],
 ]
 
 

@@ -103,9 +103,10 @@ def _facts(table: Table, names: set[str]) -> Iterator[tuple[str, str]]:
         name = f" {table.primary_key.name}" if table.primary_key.name else ""
         yield f"the primary key{name}", _list(table.primary_key.columns)
     for foreign in table.foreign_keys:
-        action = foreign.on_delete or "NO ACTION"
-        to = f"to {foreign.table} {_list(foreign.referred)} on delete {action}"
-        yield f"the foreign key {foreign.name}", f"{_list(foreign.columns)} {to}"
+        to = f"to {foreign.table} {_list(foreign.referred)}"
+        actions = f"on delete {foreign.on_delete or 'NO ACTION'}"
+        actions += f" on update {foreign.on_update}" if foreign.on_update else ""
+        yield f"the foreign key {foreign.name}", f"{_list(foreign.columns)} {to} {actions}"
     for unique in table.unique:
         yield f"the unique constraint {unique.name}", _list(unique.columns)
     for check in table.checks:

@@ -25,7 +25,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key and its ON DELETE action; ``None`` is NO ACTION."""
+    """A foreign key with its ON DELETE and ON UPDATE actions; ``None`` is NO ACTION."""
 
     name: str
     columns: tuple[str, ...]

@@ -80,15 +80,16 @@ class _TableReader:
             kind = self._type(column)
             numbering = self._numbering(column)
             default = column.server_default
+            sql = None
+            if isinstance(default, DefaultClause) and not numbering:
+                sql = str(default.arg)
             yield Column(
-                column.name,
-                kind,
-                self._collation(column),
-                bool(column.nullable),
-                _default(str(default.arg), kind)
-                if isinstance(default, DefaultClause) and not numbering
-                else None,
-                numbering,
+                name=column.name,
+                type=kind,
+                collation=self._collation(column),
+                is_nullable=bool(column.nullable),
+                default=_default(sql, kind),
+                numbering=numbering,
             )
 
     def _type(self, column: AnyColumn) -> str:
@@ -148,7 +149,12 @@ class _PostgreSQL(_TableReader):
 
 
 class _MySQL(_TableReader):
+    # Of the table that is read.
+    _engine: str
+    _table_collation: str
+
     def table(self, name: str) -> Table:
+        self._engine, self._table_collation = self._rows("options", name)[0]
         made = super().table(name)
         # A unique constraint is an index here; one with a direction or a length is just an index.
         unique = [Key(index.name, index.parts) for index in made.indexes if index.is_unique]
@@ -169,8 +175,7 @@ class _MySQL(_TableReader):
 
     def _collation(self, column: AnyColumn) -> str | None:
         name = super()._collation(column)
-        _engine, of_table = self._rows("options", column.table.name)[0]
-        return None if name == of_table or self._type(column) == "JSON" else name
+        return None if name == self._table_collation or self._type(column) == "JSON" else name
 
     def _numbering(self, column: AnyColumn) -> str | None:
         return "AUTO_INCREMENT" if column.autoincrement is True else None
@@ -189,8 +194,8 @@ class _MySQL(_TableReader):
         for name, of in parts.items():
             yield Index(name, tuple(of), name in unique)
 
-    def _options(self, table: str) -> str | None:
-        engine, collation = self._rows("options", table)[0]
+    def _options(self, _table: str) -> str | None:
+        engine, collation = self._engine, self._table_collation
         usual = str(FORMS[Dialect.MYSQL].options)
         if f"COLLATE = {collation} " in usual:
             return usual.replace("InnoDB", engine)

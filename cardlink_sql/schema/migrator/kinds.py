@@ -135,8 +135,9 @@ _FOREIGN_KEY: Final = re.compile(
 )
 
 
-# MySQL's tables are made with their indexes.
-_INLINE_INDEX: Final = re.compile(r"[(,] (?:index|key) (\w+) \(")
+# MySQL's tables are made with their indexes. After the type of a column named key comes a number
+# or a string.
+_INLINE_INDEX: Final = re.compile(r"[(,] (?:index|key) (\w+) \( (?!['\d])")
 
 
 Lengths = dict[tuple[str, str], int]
@@ -174,7 +175,7 @@ class Made:
         self.lengths |= lengths
         for change in made:
             self._follow(change)
-        if made[0].kind is Action.CREATE_TABLE:
+        if made[0].kind is Action.CREATE_TABLE and self._dialect is Dialect.MYSQL:
             self.names |= dict.fromkeys(_INLINE_INDEX.findall(text), table)
         if table:
             self._follow_foreign_keys(table, text)
