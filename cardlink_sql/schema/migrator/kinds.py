@@ -267,7 +267,7 @@ def _action(action: str, table: str) -> Change:
 def _plain(statement: str, dialect: Dialect) -> str:
     """Return the statement on one line, in small letters, without comments and quotes of names.
 
-    Names have no schema if that is the default.
+    Names have no schema if that is the default, except that of a function in DEFAULT.
     """
     words = list[str]()
     for token in tokenize(statement, dialect):
@@ -280,7 +280,9 @@ def _plain(statement: str, dialect: Dialect) -> str:
         else:
             words.append(token.text)
     text = " ".join(words).replace(" . ", ".").lower()
-    return re.sub(rf"\b{schema}\.", "", text) if (schema := _DEFAULT_SCHEMA[dialect]) else text
+    if schema := _DEFAULT_SCHEMA[dialect]:
+        text = re.sub(rf"(?<!default )\b{schema}\.", "", text)
+    return text
 
 
 def _split(actions: str) -> list[str]:

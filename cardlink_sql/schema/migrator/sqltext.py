@@ -23,7 +23,6 @@ _TRANSACTION: Final = re.compile(
     r"|SET\s+(?:@@)?(?:SESSION\s+|SESSION\.)?AUTOCOMMIT)\b",
     re.IGNORECASE,
 )
-_ROUTINES: Final = frozenset({"TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"})
 # CREATE OR REPLACE DEFINER = user @ host AGGREGATE FUNCTION
 _LONGEST_HEAD: Final = 12
 _BLOCKS: Final = frozenset({"CASE", "IF", "LOOP", "WHILE", "REPEAT", "FOR"})
@@ -95,7 +94,7 @@ def split(text: str, dialect: Dialect) -> list[str]:
 
 def _ends(tokens: list[Token], dialect: Dialect) -> Iterator[Token]:
     """Yield each ``;`` that ends a statement; the tokens have no comments."""
-    words = [token.text.upper() if token.kind is Kind.WORD else token.text for token in tokens]
+    words = ["" if token.kind in _HIDDEN else token.text.upper() for token in tokens]
     start, brackets, blocks = 0, 0, 0
     for position, (token, word) in enumerate(zip(tokens, words, strict=True)):
         if token.kind is Kind.SEMICOLON and brackets == blocks == 0:
@@ -109,7 +108,7 @@ def _ends(tokens: list[Token], dialect: Dialect) -> Iterator[Token]:
 
 
 def _is_routine(head: list[str]) -> bool:
-    return head[0] == "CREATE" and not _ROUTINES.isdisjoint(head)
+    return _ROUTINE.match(" ".join(head)) is not None
 
 
 def _opened(word: str, before: str, after: list[str], dialect: Dialect) -> int:
