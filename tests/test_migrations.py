@@ -27,7 +27,7 @@ from cardlink_sql.errors import ConnectionError, DriftError, MigrationError
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder, warn_skipped
-from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, locks
+from cardlink_sql.schema.migrator import MigrationStatus, Migrator, PlannedMigration, mutex
 from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
 from cardlink_sql.schema.migrator.bookkeeping import JournalEntry, write_entry
 from cardlink_sql.schema.migrator.files import read_migrations
@@ -630,7 +630,7 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
     pooled = site.engine.raw_connection()
     if site.dialect is SQLITE:
         file = Path(str(site.config.engine_url.database))
-        lock: locks.MigrationLock = locks.FileLock(file)
+        lock: mutex.MigrationLock = mutex.FileLock(file)
         named = f"process {os.getpid()} on {socket.gethostname()}, since 20"
     else:
         lock = migration_backend(site.dialect, pooled.driver_connection)
@@ -644,7 +644,7 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
             if site.dialect is MYSQL
             else f"process {own} of the server, user {user}, application 'cardlink-sql'"
         )
-    with locks.held(lock, 1):
+    with mutex.held(lock, 1):
         started = time.monotonic()
         with pytest.raises(MigrationError) as caught:
             site.migrator(lock_timeout=0.2).migrate()
@@ -658,32 +658,32 @@ def test_waiting_for_the_lock_names_its_holder(site: Site) -> None:
 def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = locks.FileLock(tmp_path / "x.db")
-    take = locks._lock_file
+    lock = mutex.FileLock(tmp_path / "x.db")
+    take = mutex._lock_file
 
     def remove_and_take(file: Any) -> bool:
         Path(file.name).unlink()
         return take(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(locks, "_lock_file", remove_and_take)
+        patch.setattr(mutex, "_lock_file", remove_and_take)
         assert not lock.try_acquire()
     assert lock.try_acquire()
-    assert not locks.FileLock(tmp_path / "x.db").try_acquire()
+    assert not mutex.FileLock(tmp_path / "x.db").try_acquire()
     lock.release()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_needs_no_room_on_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
-    lock = locks.FileLock(tmp_path / "x.db")
+    lock = mutex.FileLock(tmp_path / "x.db")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         assert lock.try_acquire()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert not locks.FileLock(tmp_path / "x.db").try_acquire()
+    assert not mutex.FileLock(tmp_path / "x.db").try_acquire()
     assert lock.holder() == "it has not identified itself"
     lock.release()
     assert list(tmp_path.iterdir()) == []

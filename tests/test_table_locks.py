@@ -18,7 +18,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.schema.drift import differences
 from cardlink_sql.schema.migrator import Migrator
 from cardlink_sql.schema.migrator.actions import Action, TableLock, Work
-from cardlink_sql.schema.migrator.kinds import Change, changes
+from cardlink_sql.schema.migrator.kinds import Change, changes_of
 from cardlink_sql.schema.migrator.table_locks import locks
 from tests.conftest import MakeDatabase, Run, on_sqlite, wait_until
 
@@ -169,17 +169,17 @@ ROWS = SCHEMA[5].replace("')", "', POINT(0, 0))")
 
 @pytest.mark.parametrize(("dialect", "statement", "kind"), READ)
 def test_a_statement_is_taken_for_what_it_is(dialect: Dialect, statement: str, kind: str) -> None:
-    assert [change.kind for change in changes(statement + ";", dialect)] == [Action[kind]]
+    assert [change.kind for change in changes_of(statement + ";", dialect)] == [Action[kind]]
 
 
 def test_each_action_is_a_change() -> None:
     statement = "ALTER TABLE ONLY t ADD a NUMERIC(10, 2), DROP b, ADD FOREIGN KEY (a) REFERENCES u"
-    assert changes(statement, Dialect.POSTGRESQL) == [
+    assert changes_of(statement, Dialect.POSTGRESQL) == [
         Change(Action.ADD_COLUMN, "t"),
         Change(Action.DROP_COLUMN, "t", name="b"),
         Change(Action.ADD_FOREIGN_KEY, "t", "u"),
     ]
-    assert [change.table for change in changes("DROP TABLE a, b CASCADE", Dialect.MYSQL)] == [
+    assert [change.table for change in changes_of("DROP TABLE a, b CASCADE", Dialect.MYSQL)] == [
         "a",
         "b",
     ]

@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any, Final
 
 from cardlink_sql.config import DatabaseConfig
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.rows import JSON_TYPES
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import QueryError
@@ -36,7 +37,6 @@ from cardlink_sql.review.statements.footprint import WRITING
 from cardlink_sql.review.statements.forms import without
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import as_written
-from cardlink_sql.schema.migrator import driver
 
 Answer = list[tuple[Any, ...]]
 # By query, the rows for each binding, by its text.
@@ -73,7 +73,7 @@ class Respondent:
             self._cursor.execute(statement.sql, statement.pick(values))
             rows = self._cursor.fetchall()
         except self._errors as error:
-            raise query.fault(f"refused with {binding}: {driver.message(error)}") from error
+            raise query.fault(f"refused with {binding}: {driver_message(error)}") from error
         found = [
             tuple(self._document(v) if n in facts.documents else _plain(v) for n, v in enumerate(r))
             for r in rows

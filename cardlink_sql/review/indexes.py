@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Table
 
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
@@ -18,7 +19,6 @@ from cardlink_sql.review.findings import Finding
 from cardlink_sql.review.lock import Lock, locked_queries
 from cardlink_sql.review.migrations.schema_dump import place_in_schema
 from cardlink_sql.review.statements.single_row import unique_constraints
-from cardlink_sql.schema.migrator import driver
 
 _INDEXES: Final = "review.secondary_indexes"
 _NO_READER: Final = "drop it by a migration, for each row written pays for it, or add its query"
@@ -115,7 +115,7 @@ def _figures(
     try:
         rows = statements.rows(f"review.{name}")
     except manager.driver_errors as error:
-        return {}, [f"no {name.replace('_', ' ')}: {driver.message(error)}"]
+        return {}, [f"no {name.replace('_', ' ')}: {driver_message(error)}"]
     return {_name(index): int(figure or 0) for index, figure in rows}, []
 
 

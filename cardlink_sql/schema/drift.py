@@ -9,13 +9,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from cardlink_sql.config import without_secrets
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.sqlite_file import database_file, open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ConnectionError
 from cardlink_sql.schema.ddl.declared import declared_tables
 from cardlink_sql.schema.ddl.model import Column, Table
 from cardlink_sql.schema.ddl.reflect import read_some
-from cardlink_sql.schema.migrator import driver
 
 
 def differences(engine: Engine, expected: Sequence[Table] | None = None) -> list[str]:
@@ -43,7 +43,7 @@ def differences(engine: Engine, expected: Sequence[Table] | None = None) -> list
             found, unknown = read_some(connection, [table.name for table in declared])
     except DBAPIError as error:
         raise ConnectionError(
-            driver.message(error.orig or error),
+            driver_message(error.orig or error),
             without_secrets(engine.url),
             "check that the server runs, and the rights of the user",
         ) from error

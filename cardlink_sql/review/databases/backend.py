@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database.backend import backend_of
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
@@ -24,7 +25,6 @@ from cardlink_sql.review.databases.dataset import SIZES
 from cardlink_sql.review.statements.expected import ValueKind
 from cardlink_sql.review.statements.single_row import unique_constraints
 from cardlink_sql.review.statements.variants import Variant
-from cardlink_sql.schema.migrator import driver
 
 # A result narrowed by an index to at most this part of a table is small and cheap to sort.
 SMALL_PART: Final = 1 / 20
@@ -223,7 +223,7 @@ class ReviewBackend(ABC):
                 cursor.execute(f"{verb} {statement.sql}".strip(), statement.pick(sent.parameters))
                 rows = [tuple(row) for row in cursor.fetchall()]
             except backend_of(self.dialect).driver_errors as error:
-                said = driver.message(error)
+                said = driver_message(error)
                 needs = query.source.needs
                 remedy = f"it needs {needs}" if needs else "see: cardlink-db sql check"
                 raise query.fault(f"no plan: {said}", remedy) from error

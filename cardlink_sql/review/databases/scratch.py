@@ -6,11 +6,11 @@ from contextlib import closing, contextmanager
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.dead_scratch import clear_dead_scratch
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.schema.migrator import driver
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def _run(session: InternalStatements, config: DatabaseConfig, title: str, name: 
         session.rows(title, database=name)
     except session.connection.Error as error:
         raise DatabaseError(
-            f"no scratch database: {driver.message(error)}",
+            f"no scratch database: {driver_message(error)}",
             config.safe_url,
             "connect as a user with CREATE DATABASE, on a test server",
         ) from error

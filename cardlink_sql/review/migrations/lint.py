@@ -22,7 +22,7 @@ from cardlink_sql.model.tables import GROWING
 from cardlink_sql.review.findings import Finding
 from cardlink_sql.schema.migrator.actions import Action
 from cardlink_sql.schema.migrator.files import MigrationStatement, SQLMigration, read_each
-from cardlink_sql.schema.migrator.kinds import Change, Made, changes, names_no_rows
+from cardlink_sql.schema.migrator.kinds import Change, KnownSchema, changes_of, has_no_where
 
 _ALLOW: Final = re.compile(r"^[ \t]*--[ \t]*allow-lint\b:?(?P<rest>.*)$", re.MULTILINE)
 _ALLOWED: Final = re.compile(r"\s*(?P<rule>[a-z-]+):\s*(?P<why>\S.*)")
@@ -113,7 +113,9 @@ class _Linted:
 
     def _steps(self) -> Iterator[_Step]:
         new = set[str]()
-        read = [changes(s.text, self._migration.dialect) for s in self._migration.apply_statements]
+        read = [
+            changes_of(s.text, self._migration.dialect) for s in self._migration.apply_statements
+        ]
         for number, (statement, made) in enumerate(
             zip(self._migration.apply_statements, read, strict=True)
         ):
@@ -221,7 +223,7 @@ def _rewrites_table(step: _Step) -> Found:
 
 
 def _every_row(step: _Step) -> Found:
-    is_of_all = names_no_rows(step.statement.text, step.migration.dialect)
+    is_of_all = has_no_where(step.statement.text, step.migration.dialect)
     for change in step.on_old_tables(Action.UPDATE, Action.DELETE):
         if change.table in GROWING and is_of_all:
             yield (
@@ -305,10 +307,10 @@ def _check_rollbacks(migrations: list[SQLMigration], dialect: Dialect) -> Iterat
     before: dict[str, str] = {}
     for migration in migrations:
         sent += [statement.text for statement in migration.apply_statements]
-        after = Made(dialect, sent).names
+        after = KnownSchema(dialect, sent).names
         if migration.rollback_statements is not None:
             undone = [statement.text for statement in migration.rollback_statements]
-            left = Made(dialect, sent + undone).names
+            left = KnownSchema(dialect, sent + undone).names
             for name in sorted(before.keys() ^ left.keys()):
                 what = "an index" if (before | after | left)[name] else "a table"
                 done = "leaves" if name in left else "does not bring back"

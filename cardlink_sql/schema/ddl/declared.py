@@ -76,11 +76,10 @@ def table_of(
         model.Key(str(key.name) if is_named else None, tuple(key.columns.keys()))
         if key.columns
         else None,
-        # By their names, which come first.
-        tuple(sorted(unique, key=str)),
-        tuple(sorted(foreign_keys, key=str)),
-        tuple(sorted(checks, key=str)),
-        tuple(sorted(indexes, key=str)),
+        tuple(sorted(unique, key=lambda one: (str(one.name), one.columns))),
+        tuple(sorted(foreign_keys, key=lambda one: one.name)),
+        tuple(sorted(checks, key=lambda one: one.name)),
+        tuple(sorted(indexes, key=lambda one: one.name)),
         options,
     )
 

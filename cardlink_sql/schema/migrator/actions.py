@@ -4,7 +4,7 @@ The tests verify the locks: on PostgreSQL with ``pg_locks`` inside the transacti
 MariaDB by requesting the declared algorithm and lock, on SQLite with readers and writers during a
 migration.
 
-Sources: PostgreSQL 13 to 17, "Explicit Locking" (13.3) and ALTER TABLE; MySQL 8.0, "Online DDL
+Sources: PostgreSQL 13 to 18, "Explicit Locking" (13.3) and ALTER TABLE; MySQL 8.0, "Online DDL
 Operations" (15.12.1); MariaDB, "InnoDB Online DDL Overview"; SQLite, "Write-Ahead Logging". Where
 versions differ, the strongest lock comes first.
 """

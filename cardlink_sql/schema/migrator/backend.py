@@ -15,8 +15,13 @@ from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
-from cardlink_sql.schema.migrator.files import MigrationStatement, StatementFailed
-from cardlink_sql.schema.migrator.locks import held
+from cardlink_sql.schema.migrator.files import (
+    Direction,
+    MigrationStatement,
+    SQLMigration,
+    StatementFailed,
+)
+from cardlink_sql.schema.migrator.mutex import held
 
 # How many sessions to name; the one in its transaction for longest is the likeliest.
 _HOLDERS: Final = 3
@@ -30,12 +35,12 @@ class MigrationBackend:
     # The statements, by their code, that can commit together with their entry in the journal.
     shares: ClassVar[re.Pattern[str]]
     # The errors of a CREATE whose object is there, and of a DROP whose object is not.
-    exists: ClassVar[frozenset[Any]] = frozenset()
-    gone: ClassVar[frozenset[Any]] = frozenset()
+    exists_codes: ClassVar[frozenset[Any]] = frozenset()
+    gone_codes: ClassVar[frozenset[Any]] = frozenset()
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
-        self.driver = backend_of(self.dialect)
+        self.database_backend = backend_of(self.dialect)
         self._statements = InternalStatements(self.dialect, connection)
 
     @contextmanager
@@ -44,10 +49,10 @@ class MigrationBackend:
 
         Inside another one it does nothing: that one commits or rolls back.
         """
-        if self.driver.in_transaction(self.connection):
+        if self.database_backend.in_transaction(self.connection):
             yield
             return
-        self.connection.cursor().execute(self.driver.begin)
+        self.connection.cursor().execute(self.database_backend.begin)
         try:
             yield
             self.connection.commit()
@@ -84,7 +89,7 @@ class MigrationBackend:
         del statement
         return []
 
-    def code(self, error: Exception) -> Any:
+    def error_code(self, error: Exception) -> Any:
         """Return the server's code of a driver's error, where it has one."""
         return getattr(error, "sqlstate", None)
 
@@ -125,11 +130,11 @@ class MigrationBackend:
         finally:
             cursor.close()
 
-    def run_whole(self, migration: Any, direction: str) -> None:
+    def run_whole(self, migration: SQLMigration, direction: Direction) -> None:
         """Run all statements of a migration inside the transaction that is open."""
         for statement in migration.statements(direction):
             self.run(statement)
-        if not self.driver.in_transaction(self.connection):
+        if not self.database_backend.in_transaction(self.connection):
             raise MigrationError(
                 "a statement ended the transaction, so what ran before it is committed",
                 migration.where,

@@ -19,10 +19,11 @@ from yoyo.migrations import (
 )
 from yoyo.topologicalsort import CycleError
 
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
 from cardlink_sql.queries.resources import warn_skipped
-from cardlink_sql.schema.migrator import driver, sqltext
+from cardlink_sql.schema.migrator import sqltext
 
 Direction = Literal["apply", "rollback"]
 
@@ -39,7 +40,7 @@ class StatementFailed(Exception):  # noqa: N818 - a signal inside the package, c
         super().__init__(statement.where)
         self.statement = statement
         self.cause = cause
-        self.what = driver.message(cause)
+        self.what = driver_message(cause)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Change:
 
     ``table`` is the table that changes, if the statement names it; ``refers_to`` the table
     that a foreign key refers to; ``name`` the index that is created or dropped, the column that is
-    dropped or gets a type, or the new name of a renamed object.
+    dropped or gets a type, or the new name of a renamed table.
     """
 
     kind: Action
@@ -30,16 +30,17 @@ class Change:
     name: str | None = None
 
 
+# The patterns read the text of _plain, which is in small letters.
 _NAME: Final = r"(?P<table>\S+)"
 _INDEX: Final = r"(?P<name>\S+)"
 # PostgreSQL names an index itself if the statement does not.
-_INDEX_ON: Final = rf"(?:(?!ON ){_INDEX} )?ON (?:ONLY )?{_NAME}"
-_IF: Final = r"(?:IF (?:NOT )?EXISTS )?"
-_COLUMN: Final = r"(?:COLUMN )?"
-_CONSTRAINT: Final = r"ADD (?:CONSTRAINT (?!(?:FOREIGN|CHECK|UNIQUE|PRIMARY|EXCLUDE) )\S+ )?"
+_INDEX_ON: Final = rf"(?:(?!on ){_INDEX} )?on (?:only )?{_NAME}"
+_IF: Final = r"(?:if (?:not )?exists )?"
+_COLUMN: Final = r"(?:column )?"
+_CONSTRAINT: Final = r"add (?:constraint (?!(?:foreign|check|unique|primary|exclude) )\S+ )?"
 # Without the word COLUMN, these name something else that is added or dropped.
 _NEW_COLUMN: Final = (
-    r"ADD (?:COLUMN (?!\()|(?!(?:CONSTRAINT|PARTITION|PERIOD|SYSTEM|INDEX|KEY|VALUE|TABLE|\() ))"
+    r"add (?:column (?!\()|(?!(?:constraint|partition|period|system|index|key|value|table|\() ))"
 )
 # MySQL's databases have names of their users' choice.
 _DEFAULT_SCHEMA: Final = {
@@ -47,91 +48,87 @@ _DEFAULT_SCHEMA: Final = {
     Dialect.MYSQL: None,
     Dialect.POSTGRESQL: "public",
 }
-_REFERENCES: Final = re.compile(r"\bREFERENCES (\S+)", re.IGNORECASE)
+_REFERENCES: Final = re.compile(r"\breferences (\S+)")
 
 # Tried in this order; each matches at the start of the statement.
 _STATEMENTS: Final = (
-    (Action.CREATE_TABLE, rf"CREATE TABLE {_IF}{_NAME}(?!.* (?:PARTITION OF|INHERITS) )"),
-    (Action.DROP_TABLE, rf"DROP TABLE {_IF}{_NAME}"),
-    (Action.TRUNCATE, rf"TRUNCATE (?:TABLE )?(?:ONLY )?{_NAME}"),
-    (Action.RENAME_TABLE, rf"RENAME TABLE {_NAME} TO (?P<name>\S+)$"),
+    (Action.CREATE_TABLE, rf"create table {_IF}{_NAME}(?!.* (?:partition of|inherits) )"),
+    (Action.DROP_TABLE, rf"drop table {_IF}{_NAME}"),
+    (Action.TRUNCATE, rf"truncate (?:table )?(?:only )?{_NAME}"),
+    (Action.RENAME_TABLE, rf"rename table {_NAME} to (?P<name>\S+)$"),
     (
         Action.CREATE_INDEX_CONCURRENTLY,
-        rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY {_IF}{_INDEX_ON}",
+        rf"create (?:unique )?index concurrently {_IF}{_INDEX_ON}",
     ),
-    (Action.CREATE_INDEX, rf"CREATE (?:UNIQUE )?INDEX {_IF}{_INDEX_ON}"),
-    (Action.CREATE_FULLTEXT_INDEX, rf"CREATE FULLTEXT INDEX {_IF}{_INDEX_ON}"),
-    (Action.CREATE_SPATIAL_INDEX, rf"CREATE SPATIAL INDEX {_IF}{_INDEX_ON}"),
-    (Action.DROP_INDEX_CONCURRENTLY, rf"DROP INDEX CONCURRENTLY {_IF}{_INDEX}$"),
-    (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX} ON {_NAME}"),
-    (Action.DROP_INDEX, rf"DROP INDEX {_IF}{_INDEX}(?: CASCADE| RESTRICT)?$"),
-    (Action.RENAME_INDEX, r"ALTER INDEX \S+ RENAME TO "),
-    (Action.INSERT, rf"INSERT INTO {_NAME}"),
-    (Action.UPDATE, rf"UPDATE (?:ONLY )?(?!OR |IGNORE |LOW_PRIORITY ){_NAME}"),
-    (Action.DELETE, rf"DELETE FROM (?:ONLY )?{_NAME}"),  # noqa: S608 - a pattern
-    (Action.SELECT, r"SELECT "),
-    (Action.COMMENT, rf"COMMENT ON TABLE {_NAME}"),
-    (Action.COMMENT, r"COMMENT ON COLUMN (?P<table>\S+)\.[^\s.]+ IS "),
-    (Action.SET, r"SET (?!.*\b(?:GLOBAL|PERSIST|PERSIST_ONLY)\b)|PRAGMA "),
+    (Action.CREATE_INDEX, rf"create (?:unique )?index {_IF}{_INDEX_ON}"),
+    (Action.CREATE_FULLTEXT_INDEX, rf"create fulltext index {_IF}{_INDEX_ON}"),
+    (Action.CREATE_SPATIAL_INDEX, rf"create spatial index {_IF}{_INDEX_ON}"),
+    (Action.DROP_INDEX_CONCURRENTLY, rf"drop index concurrently {_IF}{_INDEX}$"),
+    (Action.DROP_INDEX, rf"drop index {_IF}{_INDEX} on {_NAME}"),
+    (Action.DROP_INDEX, rf"drop index {_IF}{_INDEX}(?: cascade| restrict)?$"),
+    (Action.RENAME_INDEX, r"alter index \S+ rename to "),
+    (Action.INSERT, rf"insert into {_NAME}"),
+    (Action.UPDATE, rf"update (?:only )?(?!or |ignore |low_priority ){_NAME}"),
+    (Action.DELETE, rf"delete from (?:only )?{_NAME}"),  # noqa: S608 - a pattern
+    (Action.SELECT, r"select "),
+    (Action.COMMENT, rf"comment on table {_NAME}"),
+    (Action.COMMENT, r"comment on column (?P<table>\S+)\.[^\s.]+ is "),
+    (Action.SET, r"set (?!.*\b(?:global|persist|persist_only)\b)|pragma "),
 )
 _ACTIONS: Final = (
-    (Action.ADD_KEY_USING_INDEX, rf"{_CONSTRAINT}(?:UNIQUE|PRIMARY KEY) USING INDEX"),
-    (Action.ADD_FOREIGN_KEY_NOT_VALID, rf"{_CONSTRAINT}FOREIGN KEY .* NOT VALID"),
-    (Action.ADD_FOREIGN_KEY, rf"{_CONSTRAINT}FOREIGN KEY"),
-    (Action.ADD_CHECK_NOT_VALID, rf"{_CONSTRAINT}CHECK .* NOT VALID"),
-    (Action.ADD_CHECK, rf"{_CONSTRAINT}CHECK\b"),
-    (Action.ADD_PRIMARY_KEY, rf"{_CONSTRAINT}PRIMARY KEY"),
-    (Action.ADD_UNIQUE, rf"{_CONSTRAINT}UNIQUE\b"),
-    (Action.ADD_EXCLUSION, rf"{_CONSTRAINT}EXCLUDE\b"),
-    (Action.CREATE_FULLTEXT_INDEX, r"ADD FULLTEXT\b"),
-    (Action.CREATE_SPATIAL_INDEX, r"ADD SPATIAL\b"),
-    (Action.CREATE_INDEX, r"ADD (?:INDEX|KEY)\b(?: (?P<name>\w+))?"),
+    (Action.ADD_KEY_USING_INDEX, rf"{_CONSTRAINT}(?:unique|primary key) using index"),
+    (Action.ADD_FOREIGN_KEY_NOT_VALID, rf"{_CONSTRAINT}foreign key .* not valid"),
+    (Action.ADD_FOREIGN_KEY, rf"{_CONSTRAINT}foreign key"),
+    (Action.ADD_CHECK_NOT_VALID, rf"{_CONSTRAINT}check .* not valid"),
+    (Action.ADD_CHECK, rf"{_CONSTRAINT}check\b"),
+    (Action.ADD_PRIMARY_KEY, rf"{_CONSTRAINT}primary key"),
+    (Action.ADD_UNIQUE, rf"{_CONSTRAINT}unique\b"),
+    (Action.ADD_EXCLUSION, rf"{_CONSTRAINT}exclude\b"),
+    (Action.CREATE_FULLTEXT_INDEX, r"add fulltext\b"),
+    (Action.CREATE_SPATIAL_INDEX, r"add spatial\b"),
+    (Action.CREATE_INDEX, r"add (?:index|key)\b(?: (?P<name>\w+))?"),
     (
         Action.ADD_COMPUTED_COLUMN,
-        rf"{_NEW_COLUMN}.* (?:GENERATED|SERIAL|BIGSERIAL|AUTO_INCREMENT)\b",
+        rf"{_NEW_COLUMN}.* (?:generated|serial|bigserial|auto_increment)\b",
     ),
     # now() is one value for the whole statement; any other function may return a new one per row.
     (
         Action.ADD_COMPUTED_COLUMN,
-        rf"{_NEW_COLUMN}.* DEFAULT (?!NOW |CURRENT_TIMESTAMP )\(?\s?[\w.]+ \(",
+        rf"{_NEW_COLUMN}.* default (?!now |current_timestamp )\(?\s?[\w.]+ \(",
     ),
-    (Action.ADD_REQUIRED_COLUMN, rf"{_NEW_COLUMN}(?!.* DEFAULT\b).* NOT NULL\b"),
-    (Action.ADD_CHECKED_COLUMN, rf"{_NEW_COLUMN}.* (?:UNIQUE|PRIMARY KEY|CHECK)\b"),
+    (Action.ADD_REQUIRED_COLUMN, rf"{_NEW_COLUMN}(?!.* default\b).* not null\b"),
+    (Action.ADD_CHECKED_COLUMN, rf"{_NEW_COLUMN}.* (?:unique|primary key|check)\b"),
     (Action.ADD_COLUMN, rf"{_NEW_COLUMN}"),
-    (Action.VALIDATE, r"VALIDATE CONSTRAINT"),
-    (Action.DROP_FOREIGN_KEY, r"DROP FOREIGN KEY"),
-    (Action.DROP_FOREIGN_KEY, rf"DROP CONSTRAINT {_IF}fk_"),
-    (Action.DROP_CONSTRAINT, r"DROP (?:CONSTRAINT|CHECK)\b"),
-    (Action.DROP_INDEX, rf"DROP (?:INDEX|KEY)\b(?: {_IF}{_INDEX})?"),
-    (Action.UNKNOWN, r"DROP (?:PRIMARY KEY|PARTITION|PERIOD|SYSTEM)\b"),
-    (Action.DROP_COLUMN, rf"DROP {_COLUMN}{_IF}(?P<name>\S+)"),
-    (Action.CHANGE_TYPE, rf"ALTER {_COLUMN}(?P<name>\S+) (?:SET DATA )?TYPE\b|MODIFY\b|CHANGE\b"),
-    (Action.CHANGE_DEFAULT, rf"ALTER {_COLUMN}\S+ (?:SET|DROP) DEFAULT"),
-    (Action.SET_NOT_NULL, rf"ALTER {_COLUMN}\S+ SET NOT NULL"),
-    (Action.DROP_NOT_NULL, rf"ALTER {_COLUMN}\S+ DROP NOT NULL"),
-    (Action.RENAME_CONSTRAINT, r"RENAME CONSTRAINT"),
-    (Action.RENAME_INDEX, r"RENAME (?:INDEX|KEY)\b"),
-    (Action.RENAME_COLUMN, rf"RENAME {_COLUMN}(?!TO )\S+ TO "),
-    (Action.RENAME_TABLE, r"RENAME (?:TO |AS |= )?(?P<name>\S+)$"),
+    (Action.VALIDATE, r"validate constraint"),
+    (Action.DROP_FOREIGN_KEY, r"drop foreign key"),
+    (Action.DROP_FOREIGN_KEY, rf"drop constraint {_IF}fk_"),
+    (Action.DROP_CONSTRAINT, r"drop (?:constraint|check)\b"),
+    (Action.DROP_INDEX, rf"drop (?:index|key)\b(?: {_IF}{_INDEX})?"),
+    (Action.UNKNOWN, r"drop (?:primary key|partition|period|system)\b"),
+    (Action.DROP_COLUMN, rf"drop {_COLUMN}{_IF}(?P<name>\S+)"),
+    (Action.CHANGE_TYPE, rf"alter {_COLUMN}(?P<name>\S+) (?:set data )?type\b|modify\b|change\b"),
+    (Action.CHANGE_DEFAULT, rf"alter {_COLUMN}\S+ (?:set|drop) default"),
+    (Action.SET_NOT_NULL, rf"alter {_COLUMN}\S+ set not null"),
+    (Action.DROP_NOT_NULL, rf"alter {_COLUMN}\S+ drop not null"),
+    (Action.RENAME_CONSTRAINT, r"rename constraint"),
+    (Action.RENAME_INDEX, r"rename (?:index|key)\b"),
+    (Action.RENAME_COLUMN, rf"rename {_COLUMN}(?!to )\S+ to "),
+    (Action.RENAME_TABLE, r"rename (?:to |as |= )?(?P<name>\S+)$"),
 )
-_ALTER_TABLE: Final = re.compile(
-    rf"ALTER TABLE {_IF}(?:ONLY )?{_NAME} (?P<actions>.*)", re.IGNORECASE
-)
+_ALTER_TABLE: Final = re.compile(rf"alter table {_IF}(?:only )?{_NAME} (?P<actions>.*)")
 # MySQL refuses the statement where it would lock more.
-_ONLINE: Final = re.compile(r"(?:ALGORITHM|LOCK)\b", re.IGNORECASE)
+_ONLINE: Final = re.compile(r"(?:algorithm|lock)\b")
 
 
 # In the plain text of CREATE TABLE, ADD COLUMN and ALTER COLUMN.
 _LENGTH: Final = re.compile(
-    r"(?P<column>\w+) (?:(?:SET DATA )?TYPE )?(?:VARCHAR|CHARACTER VARYING) \( (?P<length>\d+) \)",
-    re.IGNORECASE,
+    r"(?P<column>\w+) (?:(?:set data )?type )?(?:varchar|character varying) \( (?P<length>\d+) \)"
 )
 
 
 _FOREIGN_KEY: Final = re.compile(
-    rf"(?:.*\bFOREIGN KEY \( (?P<columns>[^)]+) \)|(?:ADD )?{_COLUMN}{_IF}(?P<column>\w+) .*)"
-    r" ?\bREFERENCES (?P<other>\S+)(?: \( (?P<referred>[^)]+) \))?",
-    re.IGNORECASE,
+    rf"(?:.*\bforeign key \( (?P<columns>[^)]+) \)|(?:add )?{_COLUMN}{_IF}(?P<column>\w+) .*)"
+    r" ?\breferences (?P<other>\S+)(?: \( (?P<referred>[^)]+) \))?"
 )
 
 
@@ -143,7 +140,7 @@ _INLINE_INDEX: Final = re.compile(r"[(,] (?:index|key) (\w+) \( (?!['\d])")
 Lengths = dict[tuple[str, str], int]
 
 
-class Made:
+class KnownSchema:
     """The schema that statements make, as far as the locks of later ones depend on it.
 
     Attributes:
@@ -164,30 +161,30 @@ class Made:
     def read(self, statement: str) -> list[Change]:
         """Return a statement's changes in view of the earlier ones, and follow them."""
         text = _plain(statement, self._dialect)
-        made = [
+        changes = [
             replace(change, table=change.table or self.names.get(change.name or ""))
-            for change in changes(statement, self._dialect)
+            for change in changes_of(statement, self._dialect)
         ]
-        table = made[0].table or ""
+        table = changes[0].table or ""
         lengths = {(table, one["column"]): int(one["length"]) for one in _LENGTH.finditer(text)}
         if self._dialect is Dialect.POSTGRESQL:
-            made = self._lengthened(made, lengths)
+            changes = self._lengthened(changes, lengths)
         self.lengths |= lengths
-        for change in made:
+        for change in changes:
             self._follow(change)
-        if made[0].kind is Action.CREATE_TABLE and self._dialect is Dialect.MYSQL:
+        if changes[0].kind is Action.CREATE_TABLE and self._dialect is Dialect.MYSQL:
             self.names |= dict.fromkeys(_INLINE_INDEX.findall(text), table)
         if table:
             self._follow_foreign_keys(table, text)
-        return made
+        return changes
 
-    def _lengthened(self, made: list[Change], lengths: Lengths) -> list[Change]:
+    def _lengthened(self, changes: list[Change], lengths: Lengths) -> list[Change]:
         """Return the changes of types as such of VARCHARs to longer ones, if they all are."""
         known = lengths.keys() & self.lengths.keys()
-        types = [change for change in made if change.kind is Action.CHANGE_TYPE]
+        types = [change for change in changes if change.kind is Action.CHANGE_TYPE]
         if len(types) != len(known) or any(lengths[one] < self.lengths[one] for one in known):
-            return made
-        return [replace(one, kind=Action.LENGTHEN) if one in types else one for one in made]
+            return changes
+        return [replace(one, kind=Action.LENGTHEN) if one in types else one for one in changes]
 
     def _follow(self, change: Change) -> None:
         table, name = change.table or "", change.name or ""
@@ -216,7 +213,7 @@ class Made:
                 self.other_ends.setdefault(column, set()).add(end)
 
 
-def changes(statement: str, dialect: Dialect) -> list[Change]:
+def changes_of(statement: str, dialect: Dialect) -> list[Change]:
     """Return the changes that a statement makes; at least one, unknown in another schema."""
     return [
         replace(change, kind=Action.UNKNOWN)
@@ -226,7 +223,7 @@ def changes(statement: str, dialect: Dialect) -> list[Change]:
     ]
 
 
-def names_no_rows(statement: str, dialect: Dialect) -> bool:
+def has_no_where(statement: str, dialect: Dialect) -> bool:
     """Return whether a statement has no WHERE, except in what is within brackets."""
     depth = 0
     for word in _plain(statement, dialect).split(" "):
@@ -241,7 +238,7 @@ def _read(text: str) -> list[Change]:
         actions = [one for one in _split(altered["actions"]) if not _ONLINE.match(one)]
         return [_action(action, altered["table"]) for action in actions]
     for kind, pattern in _STATEMENTS:
-        if found := re.match(pattern, text, re.IGNORECASE):
+        if found := re.match(pattern, text):
             named = found.groupdict()
             if kind in (Action.DROP_TABLE, Action.TRUNCATE):
                 names = text[found.start("table") :].split(" , ")
@@ -257,7 +254,7 @@ def _read(text: str) -> list[Change]:
 def _action(action: str, table: str) -> Change:
     referred = _REFERENCES.search(action)
     for kind, pattern in _ACTIONS:
-        if found := re.match(pattern, action, re.IGNORECASE):
+        if found := re.match(pattern, action):
             name = found.groupdict().get("name")
             return Change(kind, table, referred[1] if referred else None, name)
     return Change(Action.UNKNOWN, table)

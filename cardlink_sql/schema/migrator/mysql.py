@@ -19,8 +19,8 @@ class MySQL(ServerBackend):
     has_transactional_ddl = False
     ends_a_session = "KILL {};"
     # Of a table, a column, an index, a key, a routine, a trigger, an event and a constraint.
-    exists = frozenset({1007, 1050, 1060, 1061, 1068, 1304, 1359, 1537, 1826, 3822})
-    gone = frozenset({1008, 1051, 1091, 1305, 1360, 1539, 3821, 4092})
+    exists_codes = frozenset({1007, 1050, 1060, 1061, 1068, 1304, 1359, 1537, 1826, 3822})
+    gone_codes = frozenset({1008, 1051, 1091, 1305, 1360, 1539, 3821, 4092})
     shares = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH|SELECT)\b", re.IGNORECASE)
 
     def try_acquire(self) -> bool:
@@ -36,7 +36,7 @@ class MySQL(ServerBackend):
         doing = f", {state}" if state else ""
         return f"connection {number} of the server, user {user} from {host}, for {seconds} s{doing}"
 
-    def code(self, error: Exception) -> Any:
+    def error_code(self, error: Exception) -> Any:
         """Return the server's number; its SQLSTATE does not distinguish an index from a table."""
         # MariaDB has no separate number for a foreign key that is there.
         if error.args[:1] == (1005,) and "errno: 121" in str(error):
@@ -67,14 +67,14 @@ class ClusterLock:
         self._keeper = keeper
 
     def try_acquire(self) -> bool:
-        driver, keeper = self._keeper.driver, self._keeper
+        database, keeper = self._keeper.database_backend, self._keeper
         try:
             make_lock_row(self._backend)
             keeper.send("stream")
-            keeper.connection.cursor().execute(driver.begin)
+            keeper.connection.cursor().execute(database.begin)
             is_taken = bool(keeper.send("lock_cluster", now=utc_text()).rowcount)
         except keeper.connection.Error as error:
-            if driver.diagnose(error)[0] not in _OTHERS_WON:
+            if database.diagnose(error)[0] not in _OTHERS_WON:
                 raise
             is_taken = False
         if not is_taken:

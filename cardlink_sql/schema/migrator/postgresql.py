@@ -21,8 +21,8 @@ class PostgreSQL(ServerBackend):
 
     dialect = Dialect.POSTGRESQL
     ends_a_session = "SELECT pg_terminate_backend({});"
-    exists = frozenset({"42P06", "42P07", "42701", "42710", "42723"})
-    gone = frozenset({"3F000", "42P01", "42703", "42704", "42883"})
+    exists_codes = frozenset({"42P06", "42P07", "42701", "42710", "42723"})
+    gone_codes = frozenset({"3F000", "42P01", "42703", "42704", "42883"})
     shares = re.compile(
         r"(?!.*\bCONCURRENTLY\b)\s*(?!VACUUM|REINDEX|CALL|DO\b|ALTER\s+SYSTEM"
         r"|(?:CREATE|DROP|ALTER)\s+(?:DATABASE|TABLESPACE|SUBSCRIPTION))\w",
@@ -68,7 +68,7 @@ class PostgreSQL(ServerBackend):
         try:
             super().run(statement)
         except StatementFailed:
-            if not self.driver.in_transaction(self.connection):
+            if not self.database_backend.in_transaction(self.connection):
                 self._set_search_path(self._own_path)
             raise
         self._path = self._search_path()

@@ -65,7 +65,7 @@ def run(
 
 def _advice(backend: MigrationBackend, failure: StatementFailed, faulty: str, again: str) -> str:
     """Return what to do about a lock that others hold, or about a faulty statement."""
-    if backend.driver.diagnose(failure.cause)[0] not in CONFLICTS:
+    if backend.database_backend.diagnose(failure.cause)[0] not in CONFLICTS:
         return f"correct {faulty} and {again} again"
     return (
         f"the statement waited for a lock, and is not at fault: {backend.lock_holders()}; "
@@ -115,7 +115,7 @@ class _ByStatement:
                 write_entry(self._backend, self._after(statement.number))
         except (StatementFailed, self._backend.connection.Error) as failure:
             cause = getattr(failure, "cause", failure)
-            fault = self._backend.driver.diagnose(cause)[0]
+            fault = self._backend.database_backend.diagnose(cause)[0]
             if fault in CONFLICTS:  # a Galera cluster's may come at the COMMIT
                 raise error_for(fault, None, statement.where) from cause
             if not isinstance(failure, StatementFailed):
@@ -200,9 +200,10 @@ def _took_effect(
     backend: MigrationBackend, statement: MigrationStatement, error: Exception
 ) -> bool:
     """Return whether the error of a repeated statement shows that its first run took effect."""
-    code, word = backend.code(error), statement.code.split(maxsplit=1)[0].upper()
-    is_made = word in ("CREATE", "ALTER") and code in backend.exists
-    return is_made or (word in ("DROP", "ALTER") and code in backend.gone)
+    code = backend.error_code(error)
+    word = statement.code.split(maxsplit=1)[0].upper()
+    is_made = word in ("CREATE", "ALTER") and code in backend.exists_codes
+    return is_made or (word in ("DROP", "ALTER") and code in backend.gone_codes)
 
 
 def _undecided(migration: SQLMigration, statement: MigrationStatement) -> MigrationError:

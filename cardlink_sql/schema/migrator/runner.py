@@ -12,12 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from cardlink_sql.config import without_secrets
 from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.connection_errors import connection_error
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.sqlite_file import database_file, make_parent_folder, open_read_only
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import DriftError, MigrationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries.resources import folder as resource_folder
-from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.backend import MigrationBackend, migration_backend
 from cardlink_sql.schema.migrator.bookkeeping import (
     BOOKKEEPING_TABLES,
@@ -26,7 +26,7 @@ from cardlink_sql.schema.migrator.bookkeeping import (
     record,
 )
 from cardlink_sql.schema.migrator.files import Direction, SQLMigration, read_migrations
-from cardlink_sql.schema.migrator.locks import FileLock, held
+from cardlink_sql.schema.migrator.mutex import FileLock, held
 from cardlink_sql.schema.migrator.mysql import ClusterLock
 from cardlink_sql.schema.migrator.run import run
 from cardlink_sql.schema.migrator.state import (
@@ -59,7 +59,7 @@ class Migrator:
     ) -> None:
         self._engine = engine
         self._dialect = dialect
-        self._driver = backend_of(dialect)
+        self._database_backend = backend_of(dialect)
         self._folder = folder
         self._lock_timeout = lock_timeout
 
@@ -161,7 +161,7 @@ class Migrator:
         if start is not None:
             return State(self._read_files()).planned_after(start, revision)
         state = self._read_state()
-        if revision is not None and state.is_applied(revision):
+        if revision is not None and state.can_roll_back_to(revision):
             state.check("rollback")
             return [state.planned(file, "rollback") for file in state.to_roll_back(revision)]
         state.check("apply")
@@ -235,16 +235,16 @@ class Migrator:
     def _connect(self) -> Any:
         try:
             return self._engine.raw_connection()
-        except (self._driver.driver_error, SQLAlchemyError) as error:
-            raise connection_error(self._driver, error, self._engine.url) from error
+        except (self._database_backend.driver_error, SQLAlchemyError) as error:
+            raise connection_error(self._database_backend, error, self._engine.url) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except self._driver.driver_error as error:
+        except self._database_backend.driver_error as error:
             raise MigrationError(
-                driver.message(error),
+                driver_message(error),
                 without_secrets(self._engine.url),
                 "check the rights of the user, and that no other program holds a lock",
             ) from error

@@ -3,12 +3,13 @@
 import re
 from collections import Counter
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
+from cardlink_sql.database.faults import driver_message
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import MigrationError
-from cardlink_sql.schema.migrator import driver
 from cardlink_sql.schema.migrator.backend import MigrationBackend
+from cardlink_sql.schema.migrator.files import Direction, SQLMigration
 
 
 class SQLite(MigrationBackend):
@@ -30,7 +31,7 @@ class SQLite(MigrationBackend):
         with suppress(self.connection.Error):
             self.send("foreign_keys_on")
 
-    def run_whole(self, migration: Any, direction: str) -> None:
+    def run_whole(self, migration: SQLMigration, direction: Direction) -> None:
         """Run the statements, then check that every row still has the row that it refers to."""
         before = self._orphans(migration)
         super().run_whole(migration, direction)
@@ -42,12 +43,12 @@ class SQLite(MigrationBackend):
                 "nothing was kept; correct the migration",
             )
 
-    def _orphans(self, migration: Any) -> Counter[tuple[str, str]]:
+    def _orphans(self, migration: SQLMigration) -> Counter[tuple[str, str]]:
         try:
             rows = self.send("orphans").fetchall()
         except self.connection.Error as error:
             raise MigrationError(
-                driver.message(error),
+                driver_message(error),
                 migration.where,
                 "nothing was kept; a foreign key must refer to a primary key or a unique one",
             ) from error

@@ -139,7 +139,7 @@ class State:
             f"{revision!r} names {what}", remedy=f"write one of these, or its number: {names}"
         )
 
-    def is_applied(self, revision: str) -> bool:
+    def can_roll_back_to(self, revision: str) -> bool:
         """Return whether a revision is one to roll back to, such as ``base``."""
         return revision == "base" or self.resolve(revision).id in self.applied
 
@@ -159,7 +159,7 @@ class State:
 
     def to_roll_back(self, revision: str) -> list[SQLMigration]:
         """Return the applied migrations after a revision, newest first; each has a rollback."""
-        if not self.is_applied(revision):
+        if not self.can_roll_back_to(revision):
             raise MigrationError(
                 f"{self.resolve(revision).id} is not applied, so it is not possible to roll back "
                 "to it",

@@ -5,7 +5,7 @@ from typing import Final
 
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.schema.migrator.actions import EXCLUSIVE, REFERRED, WAITS, Action, TableLock, Work
-from cardlink_sql.schema.migrator.kinds import Change, Made
+from cardlink_sql.schema.migrator.kinds import Change, KnownSchema
 
 # They drop the foreign keys of their column; a change of type makes them again.
 _REBUILDS: Final = (Action.CHANGE_TYPE, Action.LENGTHEN, Action.DROP_COLUMN)
@@ -43,20 +43,24 @@ def locks(statements: list[str], dialect: Dialect, before: Iterable[str] = ()) -
     and the foreign keys are known.
     """
     new = set[str]()
-    known = Made(dialect, before)
+    known = KnownSchema(dialect, before)
     lines = list[str]()
     for statement in statements:
-        made = known.read(statement)
-        lines.append("; ".join(dict.fromkeys(_sentences(made, new, known, dialect))))
+        changes = known.read(statement)
+        lines.append("; ".join(dict.fromkeys(_sentences(changes, new, known, dialect))))
         new |= {
-            change.table for change in made if change.kind is Action.CREATE_TABLE and change.table
+            change.table
+            for change in changes
+            if change.kind is Action.CREATE_TABLE and change.table
         }
     return lines
 
 
-def _sentences(made: list[Change], new: set[str], known: Made, dialect: Dialect) -> Iterator[str]:
+def _sentences(
+    changes: list[Change], new: set[str], known: KnownSchema, dialect: Dialect
+) -> Iterator[str]:
     own = {Dialect.SQLITE: _sqlite, Dialect.POSTGRESQL: _postgresql, Dialect.MYSQL: _mysql}[dialect]
-    for change in made:
+    for change in changes:
         if change.kind is Action.UNKNOWN:
             yield "unknown: assume the strongest lock, on every table that it names"
         elif change.kind is Action.CREATE_TABLE or change.table in new:

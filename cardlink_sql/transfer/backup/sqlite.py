@@ -25,7 +25,7 @@ from cardlink_sql.formats.files import sync_folder
 from cardlink_sql.formats.leftovers import temporary_folder
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import times
-from cardlink_sql.schema.migrator import locks
+from cardlink_sql.schema.migrator import mutex
 from cardlink_sql.transfer.backup.container import CHUNK, Container
 from cardlink_sql.transfer.backup.contents import advance_event_counter, read_contents
 from cardlink_sql.transfer.backup.manifest import PAYLOAD_NAMES, Contents, Manifest, PayloadKind
@@ -143,7 +143,7 @@ def replace_database(manager: DatabaseManager, fill: Callable[[Path], None]) -> 
         )
     manager.close()
     make_parent_folder(target)
-    with locks.held(locks.FileLock(target), _LOCK_TIMEOUT), _written(target.parent):
+    with mutex.held(mutex.FileLock(target), _LOCK_TIMEOUT), _written(target.parent):
         target = target.resolve()
         _clear(target)
         try:
@@ -156,7 +156,7 @@ def replace_database(manager: DatabaseManager, fill: Callable[[Path], None]) -> 
 
 def clear_scratch(target: Path) -> None:
     """Remove what a killed restore left next to a database; a living one is left in peace."""
-    with suppress(DatabaseError, OSError), locks.held(locks.FileLock(target), 0):
+    with suppress(DatabaseError, OSError), mutex.held(mutex.FileLock(target), 0):
         _clear(target.resolve())
 
 
