@@ -105,7 +105,7 @@ class QueryError(DatabaseError):
 
 
 class ConflictError(DatabaseError):
-    """A conflicting transaction forced a rollback. Run the unit of work again."""
+    """A conflicting transaction forced a rollback, or kept a lock too long. Run the work again."""
 
 
 def shown(value: object, longest: int = 200) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from threading import Barrier, Event
 from typing import Any
 
@@ -11,6 +12,7 @@ from cardlink_sql import (
     ConflictError,
     DatabaseEvent,
     DatabaseManager,
+    Dialect,
     IntegrityError,
     QueryError,
     UnitOfWork,
@@ -392,6 +394,24 @@ def test_a_deadlock_is_a_conflict_for_one_and_nothing_of_it_is_kept_or_reported(
         assert {d.notes for d in uow.devices.get_all()} == {winner}
     updates = [event.data["notes"] for event in heard if event.action == "updated"]
     assert updates == [winner, winner]
+
+
+@on_servers
+def test_a_lock_that_others_keep_is_a_conflict_that_says_so(manager: DatabaseManager) -> None:
+    add(manager, device())
+    soon = {
+        Dialect.POSTGRESQL: "SET lock_timeout = '50ms'",
+        Dialect.MYSQL: "SET innodb_lock_wait_timeout = 1",
+    }
+    with DatabaseManager(manager.config) as impatient, UnitOfWork(manager) as holder:
+        with closing(impatient.take_connection()) as pooled:
+            pooled.cursor().execute(soon[manager.dialect])
+        holder.devices.update(device(notes="first"))
+        with (
+            UnitOfWork(impatient) as uow,
+            pytest.raises(ConflictError, match="another transaction kept a lock for too long"),
+        ):
+            uow.devices.update(device(notes="second"))
 
 
 @on_servers

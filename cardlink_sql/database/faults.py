@@ -39,6 +39,11 @@ class Fault(Enum):
         "a conflicting transaction forced a rollback",
         "run the unit of work again",
     )
+    LOCK_WAIT = (
+        ConflictError,
+        "another transaction kept a lock for too long",
+        "run the unit of work again, and let long ones commit sooner",
+    )
     LOCKED = (
         ConflictError,
         "another program or transaction kept the file locked",
@@ -79,7 +84,7 @@ class Fault(Enum):
 
 
 # Others were in between, and the same work may succeed.
-CONFLICTS: Final = (Fault.CONFLICT, Fault.LOCKED)
+CONFLICTS: Final = (Fault.CONFLICT, Fault.LOCK_WAIT, Fault.LOCKED)
 
 
 def error_for(fault: Fault, detail: str | None, where: str | None) -> DatabaseError:

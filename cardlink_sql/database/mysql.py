@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import TARGET, DatabaseConfig
 from cardlink_sql.database.backend import Backend, socket_limits
-from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
 
@@ -23,7 +23,8 @@ _FAULTS: Final = {
     **dict.fromkeys((1048, 1364), Fault.NOT_NULL),
     **dict.fromkeys((3819, 4025), Fault.CHECK),
     # 1180 and 1213 are Galera's certification failures too; 1020 is MariaDB's snapshot check.
-    **dict.fromkeys((1020, 1180, 1205, 1213, 3572), Fault.CONFLICT),
+    **dict.fromkeys((1020, 1180, 1213), Fault.CONFLICT),
+    **dict.fromkeys((1205, 3572), Fault.LOCK_WAIT),
     **dict.fromkeys(
         (1040, 1045, 1047, 1049, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
          1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031),
@@ -149,7 +150,7 @@ class MySQL(Backend):
         fault = _FAULTS.get(number, Fault.OTHER)
         if number == 0 or (fault is Fault.OTHER and type(error).__name__ == "InterfaceError"):
             return Fault.CONNECTION, None
-        if fault is Fault.CONFLICT:
+        if fault in CONFLICTS:
             return fault, None
         if fault in _SHOWS_A_NAME:
             named = _NAME.search(message)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.database.backend import Backend, socket_limits
-from cardlink_sql.database.faults import Fault
+from cardlink_sql.database.faults import CONFLICTS, Fault
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.queries import Query
@@ -25,7 +25,7 @@ _FAULTS: Final = {
     "23502": Fault.NOT_NULL,
     "23514": Fault.CHECK,
     "40": Fault.CONFLICT,
-    "55P03": Fault.CONFLICT,
+    "55P03": Fault.LOCK_WAIT,
     "08": Fault.CONNECTION,
     "53300": Fault.CONNECTION,
     "57P": Fault.CONNECTION,
@@ -132,7 +132,7 @@ class PostgreSQL(Backend):
             return Fault.CONNECTION, str(error).strip().splitlines()[0]
         classes = (state, state[:3], state[:2])
         fault = next((_FAULTS[key] for key in classes if key in _FAULTS), Fault.OTHER)
-        if fault in (Fault.CONFLICT, Fault.VALUE):
+        if fault in (*CONFLICTS, Fault.VALUE):
             return fault, None
         detail: Any = getattr(error, "diag", None)
         if detail.severity_nonlocalized in ("FATAL", "PANIC"):  # they end the connection
