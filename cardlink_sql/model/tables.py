@@ -311,3 +311,8 @@ event_outbox = Table(
 # Tables that grow with the traffic. cardlink-db schema lint and cardlink-db sql check report
 # statements that read or lock one of them as a whole.
 GROWING: Final = frozenset({"ota_sessions", "comm_logs", "test_results", "event_outbox"})
+
+
+def unique_constraints(table: Table) -> list[UniqueConstraint]:
+    """Return the unique constraints of a table."""
+    return [one for one in table.constraints if isinstance(one, UniqueConstraint)]

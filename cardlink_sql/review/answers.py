@@ -63,9 +63,9 @@ class Respondent:
         Raises:
             QueryError: the database refuses the statement.
         """
-        facts = facts_of(query)
+        judged = judged_by(query)
         values = {
-            name: self._time(value) if facts.kinds.get(name) is ValueKind.TIME else value
+            name: self._time(value) if judged.kinds.get(name) is ValueKind.TIME else value
             for name, value in binding.values.items()
         }
         statement = query.statement(values, binding.order)
@@ -74,19 +74,20 @@ class Respondent:
             rows = self._cursor.fetchall()
         except self._errors as error:
             raise query.fault(f"refused with {binding}: {driver_message(error)}") from error
+        documents = judged.documents
         found = [
-            tuple(self._document(v) if n in facts.documents else _plain(v) for n, v in enumerate(r))
+            tuple(self._document(v) if n in documents else _plain(v) for n, v in enumerate(r))
             for r in rows
         ]
-        return found if facts.ordered else sorted(found, key=repr)
+        return found if judged.ordered else sorted(found, key=repr)
 
     def _document(self, value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) and not self._reads_documents else value
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The parameters and rows of a query, for judging its answers.
+class Judged:
+    """The parameters and rows of a query by which its answers are judged.
 
     Attributes:
         kinds: of its parameters.
@@ -102,12 +103,13 @@ class Facts:
 
 
 @cache
-def facts_of(query: Query) -> Facts:
+def judged_by(query: Query) -> Judged:
+    """Return the parameters and rows of a query by which its answers are judged."""
     fields = expected_fields(query) or ()
     documents = frozenset(n for n, field in enumerate(fields) if field.kinds == JSON_TYPES)
     ordered = ParsedStatement(as_written(query)).ordered
     names = tuple(field.name for field in fields)
-    return Facts(kinds_of(query), names, documents, tuple(ordered))
+    return Judged(kinds_of(query), names, documents, tuple(ordered))
 
 
 @contextmanager
@@ -254,7 +256,7 @@ def _check_pages(query: Query, asked: Respondent) -> Iterator[Finding]:
     whole = asked.ask(query, Binding(first))
     found: Answer = []
     given = {**first, "limit": 2}
-    names = facts_of(query).names
+    names = judged_by(query).names
     while (page := asked.ask(query, Binding(given))) and len(found) <= len(whole):
         found += page
         given |= {name: page[-1][names.index(column)] for name, column in keys.items()}
@@ -269,7 +271,7 @@ def _cursor_of(query: Query) -> dict[str, str] | None:
     """Return the parameters of a page by key, each with the column of the row before."""
     if not query.source.name.startswith(("page_", "stream_", "read_after")):
         return None
-    ordered = facts_of(query).ordered
+    ordered = judged_by(query).ordered
     if "after" in query.required:
         return {"after": ordered[0]}
     return {name: name for name in ordered} if set(ordered) <= query.conditions else None
@@ -277,7 +279,7 @@ def _cursor_of(query: Query) -> dict[str, str] | None:
 
 def _check_limit(query: Query, asked: Respondent) -> Iterator[Finding]:
     """Check that a limit returns the first of the rows."""
-    if "limit" not in query.required or query.rows is not Rows.MANY or not facts_of(query).ordered:
+    if "limit" not in query.required or query.rows is not Rows.MANY or not judged_by(query).ordered:
         return
     given = widest(query, {})
     few, every = (asked.ask(query, Binding({**given, "limit": n})) for n in (2, ALL))
@@ -306,7 +308,7 @@ def _check_orders(query: Query, asked: Respondent) -> Iterator[Finding]:
 
 def _check_filters(query: Query, asked: Respondent) -> Iterator[Finding]:
     """Check that a line that is named like a column keeps the rows that have its value."""
-    names = facts_of(query).names
+    names = judged_by(query).names
     if query.rows is not Rows.MANY or _cursor_of(query) is not None:
         return
     every = asked.ask(query, Binding(widest(query, {})))

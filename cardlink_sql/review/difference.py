@@ -11,7 +11,16 @@ from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.grants import Role, required_rights
-from cardlink_sql.review.lock import Lock, access_of, names_in, plans_in, read_lock
+from cardlink_sql.review.lock import (
+    Entries,
+    Entry,
+    Lock,
+    access_of,
+    entries_of,
+    names_in,
+    plans_in,
+    read_lock,
+)
 from cardlink_sql.review.release import Release
 from cardlink_sql.schema.migrator.files import read_migrations
 from cardlink_sql.schema.migrator.state import State
@@ -96,7 +105,7 @@ def difference(base: Release) -> Difference:
         ValidationError: the other one has no lock.
     """
     locks = {dialect: _locks(base, dialect) for dialect in Dialect}
-    queries = {d: (old["queries"], new["queries"]) for d, (old, new) in locks.items()}
+    queries = {d: (entries_of(old), entries_of(new)) for d, (old, new) in locks.items()}
     migrations = (one for dialect, pair in locks.items() for one in _migrations(dialect, *pair))
     return Difference(
         new=_grouped(_new, queries),
@@ -133,7 +142,10 @@ def _locks(base: Release, dialect: Dialect) -> _Pair:
 def _grouped(
     of: Callable[[Lock, Lock], Mapping[str, tuple[str, ...]]], pairs: Mapping[Dialect, _Pair]
 ) -> list[ChangedQuery]:
-    """Return what changed from one lock to another by title; dialects with the same are one."""
+    """Return what changed from one lock, or its entries, to another, by title.
+
+    Dialects with the same changes are one.
+    """
     alike: dict[tuple[str, tuple[str, ...]], list[Dialect]] = defaultdict(list)
     for dialect, pair in pairs.items():
         for title, effects in of(*pair).items():
@@ -144,7 +156,7 @@ def _grouped(
     ]
 
 
-def _new(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
+def _new(before: Entries, now: Entries) -> dict[str, tuple[str, ...]]:
     return {
         title: tuple(_sentences("", _effects(entry)))
         for title, entry in now.items()
@@ -152,7 +164,7 @@ def _new(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _changed(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
+def _changed(before: Entries, now: Entries) -> dict[str, tuple[str, ...]]:
     return {
         title: tuple(_changes(before[title], entry))
         for title, entry in now.items()
@@ -160,7 +172,7 @@ def _changed(before: Lock, now: Lock) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _effects(entry: Lock) -> set[tuple[str, str, str]]:
+def _effects(entry: Entry) -> set[tuple[str, str, str]]:
     """Return what a query does, to which table and column; to rows, where no column is named."""
     found = set[tuple[str, str, str]]()
     for by, of in (("", entry), (" by foreign key", entry.get("by_foreign_key", {}))):
@@ -180,7 +192,7 @@ def _sentences(word: str, effects: Iterable[tuple[str, str, str]]) -> Iterator[s
         yield f"{word}{does} {table}" + (f" ({', '.join(names)})" if names else "")
 
 
-def _changes(before: Lock, now: Lock) -> Iterator[str]:
+def _changes(before: Entry, now: Entry) -> Iterator[str]:
     """Yield a sentence for each difference of a query's entries."""
     old, new = before["gives"], now["gives"]
     said = [
@@ -205,13 +217,13 @@ def _changed_types(what: str, before: dict[str, str], now: dict[str, str]) -> It
             yield f"{what} {name} is {now[name] or 'unknown'}, not {before[name] or 'unknown'}"
 
 
-def _changed_names(what: str, before: Lock, now: Lock, part: str) -> Iterator[str]:
+def _changed_names(what: str, before: Entry, now: Entry, part: str) -> Iterator[str]:
     old, new = (names_in(entry.get(part, "")) for entry in (before, now))
     yield from (f"new {what} {name}" for name in new if name not in old)
     yield from (f"no {what} {name}" for name in old if name not in new)
 
 
-def _plans(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedPlan]:
+def _plans(dialect: Dialect, before: Entries, now: Entries) -> Iterator[ChangedPlan]:
     """Yield the plans that changed, of queries that both releases have."""
     for title in sorted(before.keys() & now.keys()):
         old, new = plans_in(before[title]), plans_in(now[title])
@@ -220,7 +232,7 @@ def _plans(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedPlan]:
                 yield ChangedPlan(title, dialect, variant, old.get(variant), new.get(variant))
 
 
-def _rights(dialect: Dialect, before: Lock, now: Lock) -> Iterator[ChangedRight]:
+def _rights(dialect: Dialect, before: Entries, now: Entries) -> Iterator[ChangedRight]:
     if dialect is Dialect.SQLITE:
         return
     accesses = [{title: access_of(one) for title, one in of.items()} for of in (before, now)]

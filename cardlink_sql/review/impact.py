@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from cardlink_sql.dialect import Dialect
@@ -11,7 +10,7 @@ from cardlink_sql.errors import ValidationError
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query, load_library
 from cardlink_sql.review.statements.footprint import footprint
-from cardlink_sql.review.statements.forms import forms_of
+from cardlink_sql.review.statements.forms import forms_of, near
 
 STATEMENT: Final = "statement"
 
@@ -49,10 +48,10 @@ def impact(table: str, column: str | None = None) -> list[Impact]:
         ValidationError: the schema has no such table or column; the error lists similar names.
     """
     if table not in metadata.tables:
-        raise ValidationError(f"there is no table {table!r}; {_near(table, [*metadata.tables])}")
+        raise ValidationError(f"there is no table {table!r}; {near(table, [*metadata.tables])}")
     columns = metadata.tables[table].columns.keys()
     if column is not None and column not in columns:
-        raise ValidationError(f"{table} has no column {column!r}; {_near(column, columns)}")
+        raise ValidationError(f"{table} has no column {column!r}; {near(column, columns)}")
     return [
         one
         for _, forms in sorted(forms_of(map(load_library, Dialect)).items())
@@ -75,22 +74,3 @@ def impacts(forms: Sequence[Query]) -> list[Impact]:
         Impact(title, does, table, columns, "foreign key" if is_key else STATEMENT, tuple(dialects))
         for (is_key, table, does, columns), dialects in sorted(found.items())
     ]
-
-
-def find_query(title: str) -> list[Query]:
-    """Return the forms of a query, one for each dialect that has it.
-
-    Raises:
-        ValidationError: no dialect has it; the error lists similar names.
-    """
-    forms = forms_of(map(load_library, Dialect))
-    if title not in forms:
-        raise ValidationError(f"there is no query {title!r}; {_near(title, sorted(forms))}")
-    return forms[title]
-
-
-def _near(name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        return f"near: {', '.join(near)}"
-    return f"there are: {', '.join(names)}" if len(names) < 20 else "cardlink-db sql list shows all"

@@ -13,12 +13,11 @@ from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.tables import metadata
+from cardlink_sql.model.tables import metadata, unique_constraints
 from cardlink_sql.review.databases.backend import index_heads
 from cardlink_sql.review.findings import Finding
-from cardlink_sql.review.lock import Lock, locked_queries
+from cardlink_sql.review.lock import Entries, entries_of, read_lock
 from cardlink_sql.review.migrations.schema_dump import place_in_schema
-from cardlink_sql.review.statements.single_row import unique_constraints
 
 _INDEXES: Final = "review.secondary_indexes"
 _NO_READER: Final = "drop it by a migration, for each row written pays for it, or add its query"
@@ -75,7 +74,7 @@ def index_uses(*dialects: Dialect) -> list[IndexUse]:
         dialects: only those that one of these has; of all if none is named.
     """
     of = dialects or tuple(Dialect)
-    needed = {dialect: _needed(locked_queries(dialect)) for dialect in of}
+    needed = {dialect: _needed(entries_of(read_lock(dialect))) for dialect in of}
     return [
         IndexUse(name, table.name, columns, {one: needed[one].get(name, ()) for one in of}, reason)
         for table in metadata.sorted_tables
@@ -119,7 +118,7 @@ def _figures(
     return {_name(index): int(figure or 0) for index, figure in rows}, []
 
 
-def _needed(queries: Lock) -> dict[str, tuple[str, ...]]:
+def _needed(queries: Entries) -> dict[str, tuple[str, ...]]:
     """Return the queries by the index that their plans name."""
     found: dict[str, list[str]] = {}
     for title, entry in queries.items():

@@ -22,11 +22,14 @@ from cardlink_sql.review.databases.target import Target
 from cardlink_sql.review.findings import Finding, fault_of
 from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprint
-from cardlink_sql.review.statements.forms import by_text
+from cardlink_sql.review.statements.forms import by_place
 from cardlink_sql.review.statements.variants import as_written, query_text
 from cardlink_sql.schema.migrator.files import read_migrations, statements_checksum
 
+# The lock of a dialect; what it has of a query; and the entries of its queries, by title.
 Lock = dict[str, Any]
+Entry = dict[str, Any]
+Entries = dict[str, Entry]
 
 REMEDY: Final = "review the change, then rewrite the lock: scripts/lock"
 
@@ -64,8 +67,9 @@ def write_lock(folder: Path, dialect: Dialect, lock: Lock) -> Path:
     """Write the lock of a dialect; return its folder."""
     place = folder / dialect
     place.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Lock] = {_SCHEMA: {name: lock[name] for name in lock if name != "queries"}}
-    for title, entry in lock["queries"].items():
+    schema = {name: lock[name] for name in lock if name != "queries"}
+    parts: dict[str, dict[str, Any]] = {_SCHEMA: schema}
+    for title, entry in entries_of(lock).items():
         gateway, _, name = title.partition(".")
         parts.setdefault(gateway, {})[name] = entry
     for name, part in parts.items():
@@ -105,13 +109,13 @@ def read_lock(dialect: Dialect, folder: Traversable | None = None) -> Lock | Non
     return {**schema, "queries": queries}
 
 
-def locked_queries(dialect: Dialect) -> Lock:
-    """Return the entries of the lock of a dialect, by title; empty if there is none."""
-    lock = read_lock(dialect)
-    return lock["queries"] if lock else {}
+def entries_of(lock: Lock | None) -> Entries:
+    """Return the entries of a lock, by title; empty if there is no lock."""
+    entries: Entries = lock["queries"] if lock else {}
+    return entries
 
 
-def _read(file: Traversable, dialect: Dialect) -> Lock:
+def _read(file: Traversable, dialect: Dialect) -> dict[str, Any]:
     try:
         part = json.loads(file.read_text("utf-8"))
         if isinstance(part, dict):
@@ -135,8 +139,9 @@ def check_lock(library: Library, lock: Lock | None) -> list[Finding]:
         for what in sentences
     ]
     now = {query.title: query for query in library.all()}
-    for title in sorted(now.keys() | lock["queries"].keys()):
-        query, entry = now.get(title), lock["queries"].get(title)
+    entries = entries_of(lock)
+    for title in sorted(now.keys() | entries.keys()):
+        query, entry = now.get(title), entries.get(title)
         if query is None:
             what = "the lock has this query, but the SQL files do not"
             file = f"{place}/{title.partition('.')[0]}.json"
@@ -156,15 +161,14 @@ def check_reasons(
     of all its dialects are up to date.
     """
     faults: list[Finding] = []
-    for forms in by_text(query for library in libraries for query in library.all()):
-        known = ((form, (locks[form.dialect] or {"queries": {}})["queries"]) for form in forms)
-        shared = [(form, queries.get(form.title, {})) for form, queries in known]
+    for forms in by_place(query for library in libraries for query in library.all()):
+        shared = [(form, entries_of(locks[form.dialect]).get(form.title, {})) for form in forms]
         if all(entry.get("hash") == hash_of(form) for form, entry in shared):
             faults += _check_reason(shared)
     return faults
 
 
-def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
+def _check_reason(shared: Sequence[tuple[Query, Entry]]) -> Iterator[Finding]:
     query = shared[0][0]
     heavy = [
         (form.dialect, f"{does} {entry[does]}")
@@ -184,7 +188,7 @@ def _check_reason(shared: Sequence[tuple[Query, Lock]]) -> Iterator[Finding]:
 
 def changed_plans(query: Query, plans: Sequence[Planned], lock: Lock | None) -> Iterator[Finding]:
     """Yield the first plan of a query that differs from the lock; one that it lacks does not."""
-    locked = plans_in((lock or {"queries": {}})["queries"].get(query.title, {}))
+    locked = plans_in(entries_of(lock).get(query.title, {}))
     for planned in plans:
         label, now = planned.variant.label, planned.shape.lines or (_NO_TABLE,)
         before = locked.get(label, now)
@@ -220,7 +224,7 @@ def _internal(dialect: Dialect) -> dict[str, str]:
     return {query.title: hash_of(query) for query in load_internal(dialect).all()}
 
 
-def _entry(query: Query, found: Description, plans: Sequence[Planned]) -> Lock:
+def _entry(query: Query, found: Description, plans: Sequence[Planned]) -> Entry:
     touched = footprint(query)
     shapes = {planned.variant.label: planned.shape for planned in plans}
     scans = {table for shape in shapes.values() for table in shape.scans}
@@ -248,7 +252,7 @@ def _text(lines: Sequence[str]) -> str | list[str]:
     return list(lines) if len(lines) > 1 else (*lines, _NO_TABLE)[0]
 
 
-def _listed(access: Access) -> Lock:
+def _listed(access: Access) -> dict[str, Any]:
     """Return each table's columns on one line, so that a diff has one line per table."""
     return {
         does: {table: ", ".join(columns) for table, columns in tables.items()}
@@ -258,7 +262,7 @@ def _listed(access: Access) -> Lock:
     }
 
 
-def access_of(entry: Lock) -> Access:
+def access_of(entry: Entry) -> Access:
     """Return what an entry has of reads and writes: of a query, or of its foreign keys."""
     reads, inserts, updates = (
         {table: frozenset(names_in(columns)) for table, columns in entry.get(does, {}).items()}
@@ -272,7 +276,7 @@ def names_in(listed: str) -> list[str]:
     return [name for name in listed.split(", ") if name]
 
 
-def plans_in(entry: Lock) -> dict[str, tuple[str, ...]]:
+def plans_in(entry: Entry) -> dict[str, tuple[str, ...]]:
     """Return the lines of each plan of an entry, by variant."""
     return {
         variant: (lines,) if isinstance(lines, str) else tuple(lines)

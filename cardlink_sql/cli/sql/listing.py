@@ -12,11 +12,11 @@ from cardlink_sql.cli.shared.rows import Column, listing, print_rows
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.queries import Query, load_internal, load_library
-from cardlink_sql.review.impact import Impact, find_query, impact as find_impact
+from cardlink_sql.review.impact import Impact, impact as find_impact
 from cardlink_sql.review.senders import internal_senders, senders
 from cardlink_sql.review.statements.access import Access
 from cardlink_sql.review.statements.footprint import footprint
-from cardlink_sql.review.statements.forms import by_text, forms_of
+from cardlink_sql.review.statements.forms import by_place, find_query, forms_of
 from cardlink_sql.review.statements.variants import query_text
 
 # The reasons in the header of a query.
@@ -132,7 +132,7 @@ def show(
         forms = [f for f in find_query(name) if dialect in (None, f.dialect)]
         if not forms:
             raise ValidationError(f"{name} is not a query of {dialect}")
-    same = by_text(forms)
+    same = by_place(forms)
     if as_json:
         print_json(list(map(_shown, same)))
     else:

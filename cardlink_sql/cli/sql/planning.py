@@ -19,8 +19,8 @@ from cardlink_sql.model.times import utc_now
 from cardlink_sql.queries import Query, Rows
 from cardlink_sql.review.databases.backend import Plan, Sent, asking
 from cardlink_sql.review.databases.samples import given, placeholders
-from cardlink_sql.review.impact import find_query
 from cardlink_sql.review.statements.footprint import writes
+from cardlink_sql.review.statements.forms import find_query
 
 Params = Annotated[
     list[str] | None,

@@ -19,11 +19,10 @@ from cardlink_sql.database.faults import driver_message
 from cardlink_sql.database.internal import InternalStatements
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.manager import DatabaseManager
-from cardlink_sql.model.tables import UTCDateTime, metadata
+from cardlink_sql.model.tables import UTCDateTime, metadata, unique_constraints
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases.dataset import SIZES
 from cardlink_sql.review.statements.expected import ValueKind
-from cardlink_sql.review.statements.single_row import unique_constraints
 from cardlink_sql.review.statements.variants import Variant
 
 # A result narrowed by an index to at most this part of a table is small and cheap to sort.

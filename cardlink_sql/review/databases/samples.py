@@ -13,7 +13,7 @@ from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.tables import metadata
 from cardlink_sql.queries import Query
 from cardlink_sql.review.databases import dataset
-from cardlink_sql.review.lock import locked_queries
+from cardlink_sql.review.lock import entries_of, read_lock
 from cardlink_sql.review.statements.expected import POSTGRESQL_KINDS, ValueKind, kind_of
 from cardlink_sql.review.statements.statement import ParsedStatement
 from cardlink_sql.review.statements.variants import as_written
@@ -110,7 +110,7 @@ def _locked_kinds() -> Mapping[str, Mapping[str, ValueKind]]:
             for name, typed in entry.get("parameters", {}).items()
             if (kind := POSTGRESQL_KINDS.get(typed.partition(" ")[0])) is not None
         }
-        for title, entry in locked_queries(Dialect.POSTGRESQL).items()
+        for title, entry in entries_of(read_lock(Dialect.POSTGRESQL)).items()
     }
 
 

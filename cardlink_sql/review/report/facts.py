@@ -15,11 +15,11 @@ from cardlink_sql.queries import Query, Rows, load_internal, load_library
 from cardlink_sql.queries.lexer import tokenize
 from cardlink_sql.queries.resources import folder
 from cardlink_sql.review.impact import STATEMENT, Impact, impacts
-from cardlink_sql.review.lock import Lock, hash_of, names_in, plans_in, read_lock
+from cardlink_sql.review.lock import Entry, Lock, entries_of, hash_of, names_in, plans_in, read_lock
 from cardlink_sql.review.report.comparison import Part, compare
 from cardlink_sql.review.senders import Sender, senders
 from cardlink_sql.review.statements.expected import gateway_classes
-from cardlink_sql.review.statements.forms import by_text, forms_of
+from cardlink_sql.review.statements.forms import by_place, forms_of
 from cardlink_sql.review.statements.variants import query_text
 from cardlink_sql.schema.ddl.declared import declared_tables
 from cardlink_sql.schema.ddl.model import Column, ForeignKey, Table
@@ -243,7 +243,7 @@ def gather() -> Facts:
 def internal_statements() -> dict[str, list[Query]]:
     """Return the forms of each statement of ``sql/internal``, by title; a shared one once."""
     found = sorted(forms_of(map(load_internal, Dialect)).items())
-    return {title: [same[0] for same in by_text(forms)] for title, forms in found}
+    return {title: [same[0] for same in by_place(forms)] for title, forms in found}
 
 
 def query_facts(
@@ -253,13 +253,13 @@ def query_facts(
     locked = {
         form.dialect: _locked(entry, form)
         for form in forms
-        if (entry := locks.get(form.dialect, {}).get("queries", {}).get(form.title)) is not None
+        if (entry := entries_of(locks.get(form.dialect)).get(form.title)) is not None
     }
-    made = (Form(same[0], tuple(form.dialect for form in same)) for same in by_text(forms))
+    made = (Form(same[0], tuple(form.dialect for form in same)) for same in by_place(forms))
     return QueryFacts(tuple(made), tuple(impacts(forms)), locked, sent)
 
 
-def _locked(entry: Lock, query: Query) -> Locked:
+def _locked(entry: Entry, query: Query) -> Locked:
     plans = defaultdict(list)
     for label, lines in plans_in(entry).items():
         plans[lines].append(label)

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sqlalchemy import Table, UniqueConstraint
 from sqlglot import exp
 
-from cardlink_sql.model.tables import metadata
+from cardlink_sql.model.tables import metadata, unique_constraints
 
 # The tables that an equality narrows, the column, and the expression that equals it.
 _Equality = tuple[Collection[str], exp.Column, exp.Expr]
@@ -126,8 +125,3 @@ def _keys(table: str) -> list[frozenset[str]]:
     keys = [one.columns.keys() for one in (known.primary_key, *unique_constraints(known))]
     keys += [index.columns.keys() for index in known.indexes if index.unique]
     return [frozenset(key) for key in keys]
-
-
-def unique_constraints(table: Table) -> list[UniqueConstraint]:
-    """Return the unique constraints of a table."""
-    return [one for one in table.constraints if isinstance(one, UniqueConstraint)]
