@@ -22,8 +22,10 @@ from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
 from cardlink_sql.gateways.base import ignore_rows
+from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.unit_of_work import UnitOfWork
 
 TABLES: Final = ("logs", "sessions", "tests", "events")
@@ -77,10 +79,9 @@ def count_old(
             counts["sessions"] = uow.sessions.count_old(ended)
         if "logs" in days:
             counts["logs"] += uow.logs.count_old(days["logs"], on_rows)
-        if "tests" in days:
-            counts["tests"] = uow.tests.count_old(days["tests"])
-        if "events" in days:
-            counts["events"] = uow.outbox.count_old(days["events"])
+        for table in ("tests", "events"):
+            if table in days:
+                counts[table] = _gateway(uow, table).count_old(days[table])
     return _in_order(counts)
 
 
@@ -186,11 +187,10 @@ class _Purge:
 
     def _count_old(self, table: str, days: float) -> int:
         with UnitOfWork(self._manager, read_only=True) as uow:
-            return (uow.tests if table == "tests" else uow.outbox).count_old(days)
+            return _gateway(uow, table).count_old(days)
 
     def _purge_old(self, uow: UnitOfWork, table: str, days: float, limit: int) -> dict[str, int]:
-        gateway = uow.tests if table == "tests" else uow.outbox
-        return {table: gateway.purge_old(days, limit)}
+        return {table: _gateway(uow, table).purge_old(days, limit)}
 
     def _write(self, work: Callable[[UnitOfWork], dict[str, int]]) -> int:
         """Run one batch in a separate transaction; return the number of its rows."""
@@ -201,6 +201,11 @@ class _Purge:
         if self._manager.dialect is Dialect.SQLITE:
             time.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
         return sum(gone.values())
+
+
+def _gateway(uow: UnitOfWork, table: str) -> TestGateway | OutboxGateway:
+    """Return the gateway of a table whose old rows are quick to count."""
+    return uow.tests if table == "tests" else uow.outbox
 
 
 def _known(tables: Iterable[str]) -> list[str]:

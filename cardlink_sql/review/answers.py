@@ -119,7 +119,7 @@ def respondent(server: DatabaseConfig | None = None) -> Iterator[Respondent]:
     Args:
         server: the server on which to create it; without one, SQLite's is in memory.
     """
-    with scratch_database(server or DatabaseConfig("sqlite:///:memory:")) as manager:
+    with scratch_database(server) as manager:
         manager.create_tables()
         insert_edge_rows(manager.engine)
         with closing(manager.take_connection()) as pooled, closing(pooled.cursor()) as cursor:

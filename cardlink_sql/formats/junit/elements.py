@@ -50,14 +50,6 @@ class Suite:
     failed: int = 0
 
 
-def number_tries(tries: list[Case]) -> None:
-    """Let the last try count, and say how many there were."""
-    total = sum(case.result.tries for case in tries)
-    for case in tries:
-        case.result.tries = 0
-    tries[-1].result.tries = total
-
-
 def count_of(attributes: dict[str, str], name: str) -> int:
     written = attributes.get(name, "")
     return int(written) if written.isascii() and written.isdecimal() and len(written) < 10 else 0

@@ -38,13 +38,12 @@ from cardlink_sql.formats.junit.elements import (
     message_of,
     metadata_of,
     names_of,
-    number_tries,
     outputs_of,
     status_of,
 )
 from cardlink_sql.formats.junit.markup import text_of
 from cardlink_sql.formats.junit.report import Case, Report
-from cardlink_sql.formats.junit.tries import find_tries
+from cardlink_sql.formats.junit.tries import find_tries, number_tries
 from cardlink_sql.formats.junit.vocabulary import EARLIER, FAILING, LATER, VERDICTS
 from cardlink_sql.formats.text import read_bytes
 from cardlink_sql.model import validation
@@ -79,7 +78,7 @@ def read_report(source: str | bytes | Path) -> Report:
             f"the report is longer than {MAX_BYTES:,} bytes", name, "split the report"
         )
     report = Report(hashlib.sha256(data).hexdigest())
-    return _ReportReader(name).read(text_of(data, name, encoding), report)
+    return _ReportReader(name, report).read(text_of(data, name, encoding))
 
 
 def _data(source: str | bytes | Path) -> tuple[bytes, str, str | None]:
@@ -96,8 +95,9 @@ def _data(source: str | bytes | Path) -> tuple[bytes, str, str | None]:
 class _ReportReader:
     """Takes the events of the parser."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, report: Report) -> None:
         self._name = name
+        self._report = report
         self._parser = parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -109,11 +109,9 @@ class _ReportReader:
         # The element in a suite that is being read, and how deep it is.
         self._tree: TreeBuilder | None = None
         self._tree_depth = 0
-        self._report = Report("")
 
-    def read(self, text: str, report: Report) -> Report:
-        """Read all of it into the report."""
-        self._report = report
+    def read(self, text: str) -> Report:
+        """Read all of it into the report, and return that."""
         try:
             self._parser.Parse(text, True)  # noqa: FBT003 - expat takes it so
         except expat.ExpatError as error:
@@ -121,8 +119,8 @@ class _ReportReader:
             reason = expat.ErrorString(error.code)
             remedy = _UNFINISHED if error.code == _NO_ELEMENTS else None
             raise ValidationError(f"not XML: {reason}", where, remedy) from None
-        report.cases = [case for case in report.cases if not case.is_joined]
-        return report
+        self._report.cases = [case for case in self._report.cases if not case.is_joined]
+        return self._report
 
     def _fault(self, what: str, remedy: str | None = None) -> ValidationError:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1

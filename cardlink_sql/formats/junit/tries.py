@@ -7,7 +7,7 @@ that failed and whose teardown broke off as two.
 
 from typing import Final
 
-from cardlink_sql.formats.junit.elements import MAX_OUTPUT, Suite, count_of, cut, number_tries
+from cardlink_sql.formats.junit.elements import MAX_OUTPUT, Suite, count_of, cut
 from cardlink_sql.formats.junit.report import Case
 from cardlink_sql.formats.junit.vocabulary import OUTPUTS, facts_of
 from cardlink_sql.model.choices import TestStatus
@@ -93,6 +93,14 @@ def _has_tries_of_pytest(tests: list[list[Case]], said: int) -> bool:
     cases = [case for group in tests for case in group]
     exact = sum(max(1, len(case.elements)) for case in cases)
     return bool(said) and (said != exact or any(_broke_off(case) for case in cases))
+
+
+def number_tries(tries: list[Case]) -> None:
+    """Let the last try count, and say how many there were."""
+    total = sum(case.result.tries for case in tries)
+    for case in tries:
+        case.result.tries = 0
+    tries[-1].result.tries = total
 
 
 def _numbered(group: list[Case]) -> list[Case]:

@@ -14,17 +14,17 @@ from cardlink_sql.manager import DatabaseManager
 
 
 @contextmanager
-def scratch_database(config: DatabaseConfig) -> Iterator[DatabaseManager]:
+def scratch_database(config: DatabaseConfig | None = None) -> Iterator[DatabaseManager]:
     """Yield an empty database on the same server, dropped at the end; on SQLite one in memory.
 
     Args:
-        config: of any database on that server, which is not changed.
+        config: of any database on that server, which is not changed; without one, SQLite.
 
     Raises:
         DatabaseError: the user may not create a database.
         ConnectionError: no connection.
     """
-    if config.dialect is Dialect.SQLITE:
+    if config is None or config.dialect is Dialect.SQLITE:
         with DatabaseManager(DatabaseConfig("sqlite:///:memory:")) as manager:
             yield manager
         return

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from sqlalchemy.pool import PoolProxiedConnection
 
-from cardlink_sql.config import DatabaseConfig
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.model.tables import GROWING, metadata
 from cardlink_sql.review.databases.backend import (
@@ -107,7 +106,7 @@ class SQLite(ReviewBackend):
         }
         # No component gathers statistics, so most files have none. Plans are then the same
         # whatever the rows are.
-        with scratch_database(DatabaseConfig("sqlite:///:memory:")) as empty:
+        with scratch_database() as empty:
             empty.create_tables()
             with asking(empty) as self._without_statistics:
                 yield

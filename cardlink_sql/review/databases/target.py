@@ -130,9 +130,7 @@ def seeded_database(
 
     It is made as by :func:`scratch`, but never replaced by the configured one.
     """
-    if dialect is Dialect.SQLITE or server is None:
-        server = DatabaseConfig("sqlite:///:memory:")
-    with scratch_database(server) as manager:
+    with scratch_database(None if dialect is Dialect.SQLITE else server) as manager:
         manager.create_tables()
         seed(manager)
         yield manager
