@@ -286,6 +286,25 @@ def test_who_has_opened_the_old_file_without_a_lock_can_write_nothing_to_it(
     late.close()
 
 
+def test_a_replacement_leaves_alone_the_journal_of_who_opens_the_new_file(
+    sqlite_manager: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = file_of(sqlite_manager)
+    journal = file.with_name(f"{file.name}-journal")
+
+    def opened_by_another(_folder: Path) -> None:
+        journal.write_bytes(b"hot")
+
+    def fill(new: Path) -> None:
+        shutil.copy(file, new)
+
+    monkeypatch.setattr(sqlite, "sync_folder", opened_by_another)
+    done = sqlite.replace_database(sqlite_manager, fill)
+
+    assert journal.read_bytes() == b"hot"
+    assert names(tmp_path) == {file.name, journal.name, Path(done.name).name}
+
+
 # Damage
 
 

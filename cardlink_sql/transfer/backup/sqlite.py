@@ -210,22 +210,33 @@ def _alone(file: Path) -> Iterator[None]:
 
     One that is missing or damaged is held by nobody.
     """
-    if not file.exists():
-        yield
-        return
-    with _translated(file), _connected(file, timeout=_LOCK_TIMEOUT) as statements:
-        try:
-            # Every connection in WAL mode holds a lock for as long as it is open, also when idle.
-            # To be exclusive is to have the file to ourselves, not to be its only writer.
+    with _translated(file):
+        if not file.exists() or not _write_log_back(file):
+            yield
+            return
+        # Not by the exclusive connection: that one leaves a journal, and deletes it by its name
+        # when it is closed, by then the journal of whoever has opened the new file.
+        with _connected(file, timeout=_LOCK_TIMEOUT) as statements:
+            statements.execute("backup.lock")
+            if statements.value("backup.journal_mode") == "wal":
+                raise _in_use(file)  # opened since, by a component that has started
+            yield
+
+
+def _write_log_back(file: Path) -> bool:
+    """Return whether it could be: SQLite cannot read a damaged file."""
+    # Every connection in WAL mode holds a lock for as long as it is open, also when idle. To
+    # be exclusive is to have the file to ourselves, not to be its only writer.
+    try:
+        with _connected(file, timeout=_LOCK_TIMEOUT) as statements:
             statements.value("backup.exclude_others")
             statements.value("backup.read_schema")
             statements.value("backup.use_one_file")
-            statements.execute("backup.lock")
-        except sqlite3.DatabaseError as error:
-            if not (error.sqlite_errorname or "").startswith(_DAMAGED):
-                raise
-            statements.connection.close()
-        yield
+    except sqlite3.DatabaseError as error:
+        if (error.sqlite_errorname or "").startswith(_DAMAGED):
+            return False
+        raise
+    return True
 
 
 @contextmanager
@@ -234,12 +245,16 @@ def _translated(file: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if (error.sqlite_errorname or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise ConflictError(
-                "another process has the database open",
-                str(file),
-                "stop the components that use it, and restore again; nothing was changed",
-            ) from error
+            raise _in_use(file) from error
         raise backend_of(Dialect.SQLITE).translate(error, str(file)) from error
+
+
+def _in_use(file: Path) -> ConflictError:
+    return ConflictError(
+        "another process has the database open",
+        str(file),
+        "stop the components that use it, and restore again; nothing was changed",
+    )
 
 
 @contextmanager

@@ -20,6 +20,10 @@ FROM sqlite_master;
 -- Write the log back and go on without one.
 PRAGMA journal_mode = DELETE;
 
+-- name: journal_mode :scalar
+-- Whether others have switched the log on again.
+PRAGMA journal_mode;
+
 -- name: lock :exec
 -- Keep every other connection out, readers too.
 BEGIN EXCLUSIVE;
