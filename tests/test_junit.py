@@ -474,6 +474,12 @@ def test_names_that_are_too_long_are_cut_and_told_apart(uow: UnitOfWork) -> None
     assert len(uow.tests.history(one.suite_name, one.test_name)) == 2
 
 
+def test_output_in_an_unknown_element_is_that_of_the_test() -> None:
+    (one,) = imported(case("<system-out>a</system-out><x><system-out>b</system-out></x>"))
+
+    assert one.metadata == {"system_out": "ab"}
+
+
 def test_of_much_output_the_end_is_kept() -> None:
     (one,) = imported(case(f"<system-out>begin {'x' * 200_000} end</system-out>"))
 

@@ -1,7 +1,6 @@
 """Names, status and metadata of a test, from the elements of a JUnit report."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,8 +23,9 @@ _SAID: Final = {
     **dict.fromkeys(("error", "errored", "broken"), TestStatus.ERROR),
 }
 _JAVA: Final = "java.version"
+_TRIES: Final = {*EARLIER, *LATER}
 # Elements that are not part of the text around them.
-_APART: Final = {*VERDICTS, *EARLIER, *LATER, *OUTPUTS, "property"}
+_APART: Final = {*VERDICTS, *_TRIES, *OUTPUTS, "property"}
 
 
 @dataclass
@@ -64,12 +64,14 @@ def add_properties(properties: dict[str, str], element: Element) -> None:
             properties[name] = cut(one.get("value") or _text_of(one).strip(), MAX_PROPERTY)
 
 
-def outputs_of(elements: Iterable[Element]) -> dict[str, str]:
-    """Return what the outputs among the elements hold, by their name in the metadata."""
+def outputs_of(source: Element) -> dict[str, str]:
+    """Return the outputs of a test or a try, without its tries', by their name in the metadata."""
     outputs: dict[str, str] = {}
-    for one in elements:
-        if name := OUTPUTS.get(one.tag):
-            outputs[name] = outputs.get(name, "") + _text_of(one)
+    for one in source:
+        name = OUTPUTS.get(one.tag)
+        found = {name: _text_of(one)} if name else outputs_of(one)
+        for key, text in found.items() if one.tag not in _TRIES else ():
+            outputs[key] = outputs.get(key, "") + text
     return outputs
 
 
