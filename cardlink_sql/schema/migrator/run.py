@@ -151,7 +151,10 @@ class _ByStatement:
             # The statement stays uncertain: this error may not be about its first run.
             if not is_uncertain:
                 refused = replace(
-                    self._after(len(done)), statement_started=statement.number, error=failure.what
+                    self._after(len(done)),
+                    statement_started=statement.number,
+                    started_checksum=statement.checksum,
+                    error=failure.what,
                 )
                 write_entry(self._backend, refused)
         except self._backend.connection.Error:
