@@ -1,6 +1,7 @@
 """No wait without an end: a host that stops answering, on connections old and new."""
 
 import asyncio
+import gc
 import sqlite3
 import time
 from collections.abc import Callable
@@ -43,6 +44,20 @@ def seconds_of(work: Callable[[], object], kind: type[DatabaseError] = Connectio
 
 def first(uow: UnitOfWork) -> object:
     return uow.devices.find_one_by()
+
+
+def test_the_limit_of_an_abandoned_unit_of_work_ends_with_it(manager: DatabaseManager) -> None:
+    config = replace(manager.config, pool_size=1, max_overflow=0)
+    with DatabaseManager(config) as small:
+        end = time.monotonic() + 1
+        abandoned = UnitOfWork(small, timeout=1).__enter__()
+        first(abandoned)
+        del abandoned
+        gc.collect()
+        with UnitOfWork(small) as uow:
+            while time.monotonic() < end:
+                first(uow)
+            assert first(uow) is None
 
 
 @on_servers

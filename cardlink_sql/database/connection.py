@@ -9,6 +9,7 @@ from weakref import ref
 from sqlalchemy.pool import PoolProxiedConnection
 
 from cardlink_sql.database.backend import LOCK_TIMEOUT_MS
+from cardlink_sql.database.engine import LIMITED
 from cardlink_sql.database.faults import Fault, error_for
 from cardlink_sql.database.pipeline import Statement, place_of, report, send_together
 from cardlink_sql.database.pool import Pool
@@ -52,6 +53,7 @@ class Connection:
 
     def _limit(self) -> None:
         if self._deadline is not None:
+            self.pooled.info[LIMITED] = True
             self._backend.limit(self.pooled.driver_connection, self._deadline)
 
     def close(self, *, roll_back: bool) -> None:
@@ -64,8 +66,6 @@ class Connection:
         finally:
             if self._is_unusable:
                 self._drop()
-            elif self._deadline is not None and self.pooled.is_valid:
-                self._backend.limit(self.pooled.driver_connection, None)
             self.pooled.close()
             self._leave_queue()
 

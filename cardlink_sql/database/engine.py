@@ -55,6 +55,8 @@ class _Limit(local):
 
 
 LIMIT: Final = _Limit()
+# Of a pooled connection whose answers have a deadline, until it is back in the pool.
+LIMITED: Final = "limited"
 
 
 class LimitedPool(QueuePool):
@@ -218,6 +220,8 @@ def _listen(engine: Engine, config: DatabaseConfig, backend: Backend, *, read_on
         try:
             if backend.in_transaction(connection):
                 connection.rollback()
+            if record is not None and record.info.pop(LIMITED, False):
+                backend.limit(connection, None)
         except backend.driver_error:
             if record is not None:
                 record.invalidate()
