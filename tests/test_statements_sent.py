@@ -38,7 +38,8 @@ ELSEWHERE = [
     r"DEALLOCATE ALL",
     # SQLAlchemy's inspector.
     r"SHOW (CREATE TABLE|FULL TABLES FROM) `\w+`",
-    r"SELECT (attr|pg_catalog\.pg_(attribute|class|constraint|index|type))\..* pg_catalog\..*",
+    r"SELECT (attr|pg_catalog\.pg_(am|attribute|class|constraint|index|opclass|type))\."
+    r".* pg_catalog\..*",
     r"SELECT name FROM sqlite_master WHERE type='table' .*",
     r"SELECT sql FROM \(SELECT \* FROM sqlite_master UNION ALL .* WHERE name = '\w+' .*",
     r'PRAGMA (main|temp)\.(foreign_key_list|index_info|index_list|table_x?info)\("\w+"\)',

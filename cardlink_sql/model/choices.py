@@ -38,7 +38,7 @@ class SessionStatus(StrEnum):
 
     @property
     def is_end(self) -> bool:
-        """Return whether a session in this status has ended."""
+        """Return whether a session in this status has ended; ``sql/`` asks for the same two."""
         return self not in (SessionStatus.PENDING, SessionStatus.ACTIVE)
 
 
