@@ -202,6 +202,9 @@ EXTRAS = {
     Dialect.MYSQL: {
         "CREATE TRIGGER t BEFORE DELETE ON comm_logs FOR EACH ROW SET @gone = 1":
             "comm_logs: the schema does not have the trigger t",
+        "ALTER TABLE devices DROP INDEX ix_devices_iccid, ADD INDEX ix_devices_iccid (iccid(5))":
+            "devices.ix_devices_iccid: the schema does not have an index on the first 5 characters "
+            "of iccid",
     },
     Dialect.POSTGRESQL: {
         "CREATE FUNCTION nop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'": None,

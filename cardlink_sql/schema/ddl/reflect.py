@@ -185,7 +185,9 @@ class _MySQL(_TableReader):
         unique = set[str]()
         for name, non_unique, column, direction, length, kind in self._rows("indexes", table):
             if column is None or length is not None or kind != "BTREE":
-                self.unknown.append((f"{table}.{name}", f"an index of the kind {kind}"))
+                begins = f"an index on the first {length} characters of {column}"
+                what = f"an index of the kind {kind}" if length is None else begins
+                self.unknown.append((f"{table}.{name}", what))
             if not non_unique:
                 unique.add(name)
             descends = " DESC" if direction == "D" else ""
