@@ -824,7 +824,8 @@ while True:
         wait_until(lambda: is_whole(manager, first))  # it writes by itself
         process.kill()
         lines += process.stdout.readlines()
-    put_in = [(float(at), session, float(since)) for at, session, since in map(str.split, lines)]
+    whole = [line.split() for line in lines if line.endswith("\n")]  # the kill may cut the last
+    put_in = [(float(at), session, float(since)) for at, session, since in whole]
     assert is_whole(manager, flushed)
     lost = [at for at, session, _ in put_in if not is_whole(manager, session)]
     # All that was put in before the oldest waiting item is written, however busy the machine.
