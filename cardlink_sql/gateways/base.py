@@ -26,10 +26,6 @@ K = TypeVar("K")
 _IS_NULL = "_is_null"
 
 
-def ignore_rows(_rows: int, /) -> None:
-    """Do nothing with a number of rows."""
-
-
 class Gateway(QueryRunner, Generic[R, K]):
     """Reads and writes one table as records. ``R`` is the record, ``K`` its key.
 

@@ -1,11 +1,12 @@
 """Walks through the log, page by page: bytes found, old entries counted and deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from cardlink_sql.gateways.base import Gateway, ignore_rows
+from cardlink_sql.gateways.base import Gateway
 from cardlink_sql.model import validation
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.model.records.log import CommLog
 from cardlink_sql.queries.query import MAX_LIST
 
@@ -68,7 +69,7 @@ class LogRetention(Gateway[CommLog, int]):
         most = validation.whole(limit, "limit", least=1)
         return self._firsts("find_of_sessions", {"session_ids": ids, "limit": most})
 
-    def count_old(self, days: float, on_rows: Callable[[int], None] = ignore_rows) -> int:
+    def count_old(self, days: float, on_rows: OnProgress = no_progress) -> int:
         """Return the number of entries with a timestamp more than ``days`` ago.
 
         This reads the whole log, in pages.

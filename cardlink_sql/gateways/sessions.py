@@ -2,18 +2,18 @@
 :mod:`cardlink_sql.gateways.session_lifecycle`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Unpack
 
 from cardlink_sql.database.event_bus import EventType
 from cardlink_sql.database.rows import Gives, columns_of, reader
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.gateways.filters import SessionFilter, SessionOrder
 from cardlink_sql.gateways.session_lifecycle import SessionLifecycle
 from cardlink_sql.model import validation
 from cardlink_sql.model.choices import AnySessionStatus, SessionStatus
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.model.records.page import Page
 from cardlink_sql.model.records.session import OTASession, SessionStatistics
 from cardlink_sql.model.tables import ota_sessions
@@ -174,7 +174,7 @@ class SessionGateway(SessionLifecycle):
         self,
         days: float,
         within_days: float | None = None,
-        on_rows: Callable[[int], None] = ignore_rows,
+        on_rows: OnProgress = no_progress,
     ) -> int:
         """Return the number of log entries of the sessions of :meth:`count_old`.
 

@@ -4,13 +4,14 @@ To rotate: make a key, put it in front of the others in ``CARDLINK_ENCRYPTION_KE
 layer runs, run :func:`rotate_keys`, and take the old key out once no PSK is under it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cardlink_sql.database.keyring import Keyring
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.model.records.card import PskToken
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -50,9 +51,7 @@ class KeyRotation:
     unopened: list[str] = field(default_factory=list)
 
 
-def check_keys(
-    manager: DatabaseManager, on_progress: Callable[[int], None] = lambda done: None
-) -> KeyCheck:
+def check_keys(manager: DatabaseManager, on_progress: OnProgress = no_progress) -> KeyCheck:
     """Try every PSK with every key; changes nothing.
 
     It reads a page at a time: memory grows only by the cards that no key opens.
@@ -76,7 +75,7 @@ def check_keys(
 def rotate_keys(
     manager: DatabaseManager,
     batch: int = 500,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: OnProgress = no_progress,
 ) -> KeyRotation:
     """Re-encrypt every PSK under the first key.
 

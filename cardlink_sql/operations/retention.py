@@ -21,10 +21,10 @@ from cardlink_sql.database.backend import backend_of
 from cardlink_sql.database.retry import PATIENT_ATTEMPTS, PATIENT_SECONDS
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import ValidationError
-from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.gateways.tests import TestGateway
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.outbox.gateway import OutboxGateway
 from cardlink_sql.unit_of_work import UnitOfWork
 
@@ -64,7 +64,7 @@ def retention_days(manager: DatabaseManager, tables: Iterable[str] = TABLES) -> 
 def count_old(
     manager: DatabaseManager,
     days: Mapping[str, float],
-    on_rows: Callable[[int], None] = ignore_rows,
+    on_rows: OnProgress = no_progress,
 ) -> dict[str, int]:
     """Count the rows that :func:`purge` would delete, by table.
 

@@ -1,18 +1,18 @@
 """The figures of ``cardlink-db stats``: the state of a database and the traffic of some days."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
 from cardlink_sql.database.unreadable_rows import skip
-from cardlink_sql.gateways.base import ignore_rows
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.apdu_names import command_name
 from cardlink_sql.model.json_value import Record
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.model.records.server import TableSize
 from cardlink_sql.model.records.session import SessionStatistics
 from cardlink_sql.model.records.statistics import CardCount, ExchangeCount, SessionDay, SlowExchange
@@ -90,7 +90,7 @@ class Statistics(Record):
 def take_statistics(
     manager: DatabaseManager,
     days: float = 30,
-    on_step: Callable[[int], None] = ignore_rows,
+    on_step: OnProgress = no_progress,
     *,
     exact: bool = True,
 ) -> Statistics:

@@ -123,7 +123,8 @@ def _files(
 def _parsed(forms: list[Callable[[], Query]]) -> Query:
     *common, query = [parse() for parse in forms]
     for twin in common:
-        _check_twin(query, twin)
+        for said in query.disagreements(twin):
+            raise query.fault(said, "make both forms agree")
     return query
 
 
@@ -166,24 +167,3 @@ def _text(file: Traversable, path: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise QueryError("the file is not UTF-8", f"{path}:{line}", "save it as UTF-8") from error
-
-
-def _check_twin(query: Query, common: Query) -> None:
-    """A dialect's form and the common one are called alike, so they must be alike."""
-    for what, here, there in (
-        ("returns", query.rows, common.rows),
-        ("requires", query.required, common.required),
-        ("may be given", query.conditions, common.conditions),
-        ("is ordered by", set(query.orders), set(common.orders)),
-    ):
-        if here != there:
-            raise query.fault(
-                f"{what} {_listed(here)}, but {_listed(there)} in {common.where}",
-                "make both forms agree",
-            )
-
-
-def _listed(value: object) -> str:
-    if isinstance(value, set | frozenset):
-        return ", ".join(sorted(value)) or "nothing"
-    return str(value)

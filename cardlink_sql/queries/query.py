@@ -6,7 +6,7 @@ in or out; each combination that is used is rendered once and kept.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -166,6 +166,18 @@ class Query:
     def fault(self, what: str, remedy: str | None = None) -> QueryError:
         """Return an error that names this query and its place."""
         return QueryError(f"{self.title}: {what}", self.where, remedy, detail=what)
+
+    def disagreements(self, other: "Query") -> Iterator[str]:
+        """Return how it is called otherwise than another form, which must be called alike."""
+        for what, here, there in (
+            ("returns", {self.rows.value}, {other.rows.value}),
+            ("requires", self.required, other.required),
+            ("may be given", self.conditions, other.conditions),
+            ("is ordered by", set(self.orders), set(other.orders)),
+        ):
+            if here != there:
+                shown, others = (", ".join(sorted(names)) or "nothing" for names in (here, there))
+                yield f"{what} {shown}, but {others} in {other.where}"
 
     def wrong_parameters(self, parameters: Mapping[str, Any]) -> QueryError:
         """Return the error for parameters that do not fit, with what does."""

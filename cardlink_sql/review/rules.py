@@ -49,20 +49,8 @@ def _check_dialects(libraries: Sequence[Library]) -> Iterator[Finding]:
                 remedy = "say why its form differs: -- differs: the reason"
                 yield fault_of("dialects", form, "is declared for one dialect only", remedy)
         for form in forms[1:]:
-            yield from _compare(forms[0], form)
-
-
-def _compare(first: Query, form: Query) -> Iterator[Finding]:
-    for what, here, there in (
-        ("gives", {form.rows.value}, {first.rows.value}),
-        ("requires", form.required, first.required),
-        ("may be given", form.conditions, first.conditions),
-        ("is ordered by", set(form.orders), set(first.orders)),
-    ):
-        if here != there:
-            shown, other = (", ".join(sorted(names)) or "nothing" for names in (here, there))
-            said = f"{what} {shown}, but {other} in {first.where}"
-            yield fault_of("dialects", form, said, "make both forms agree")
+            for said in form.disagreements(forms[0]):
+                yield fault_of("dialects", form, said, "make both forms agree")
 
 
 def _check_quotes(query: Query) -> Iterator[Finding]:

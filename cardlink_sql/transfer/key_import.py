@@ -20,8 +20,8 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.strict_yaml import Author, Fields, read_yaml
 from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.model.records.card import CardProfile
-from cardlink_sql.transfer.progress import OnProgress, no_progress
 from cardlink_sql.unit_of_work import UnitOfWork
 
 _FORM: Final = "write keys: and below it a line for each key, identity: hex"

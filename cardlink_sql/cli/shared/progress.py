@@ -4,19 +4,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
+
+from cardlink_sql.model.progress import OnProgress, no_progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _QUIET_SECONDS: Final = 1.0
-
-
-class OnProgress(Protocol):
-    """The function that long work calls after each step."""
-
-    def __call__(self, done: int, /) -> None:
-        """Count ``done`` more units."""
 
 
 @contextmanager
@@ -31,7 +26,7 @@ def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnPr
         unit: what is counted, such as ``rows``.
     """
     if not sys.stderr.isatty():
-        yield _ignore
+        yield no_progress
         return
     shown = _Bar(what, total, unit)
     # The first step may be long, and is shown all the same.
@@ -44,10 +39,6 @@ def progress(what: str, total: int | None = None, *, unit: str) -> Iterator[OnPr
         timer.cancel()
         timer.join()
         shown.close()
-
-
-def _ignore(done: int, /) -> None:
-    del done
 
 
 class _Bar:

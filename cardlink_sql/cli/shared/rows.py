@@ -89,13 +89,14 @@ class _Cells:
         return self.of([column for column in self.columns if column not in columns])
 
     @property
-    def fit(self) -> bool:
-        """Return whether the terminal is wide enough for a table of them."""
-        return 3 * len(self.columns) + sum(map(self._least_width, self.columns)) <= output.width
+    def width(self) -> int:
+        """Return the least width of a table of them."""
+        return sum(map(self.least_width, self.columns))
 
-    def _least_width(self, column: Column[Any]) -> int:
+    def least_width(self, column: Column[Any]) -> int:
+        """Return how much of the terminal a column takes in a table, with the gap after it."""
         wide = max(map(cell_len, (column.heading, *self.texts(column))))
-        return min(wide, _FOLDED) if column.folds else wide
+        return 3 + (min(wide, _FOLDED) if column.folds else wide)
 
 
 _shape: Final = ContextVar[Shape]("shape")
@@ -263,8 +264,12 @@ def _too_many(cells: _Cells, *, is_list: bool) -> Sequence[Column[Any]]:
     leaving = sorted((c for c in cells.columns if c.leaves), key=lambda column: column.leaves)
     if is_list:
         leaving += [c for c in reversed(cells.columns[1:]) if not c.leaves]
-    counts = range(len(leaving) + 1)
-    return next((leaving[:n] for n in counts if cells.without(leaving[:n]).fit), [])
+    width = cells.width
+    for number, column in enumerate(leaving, 1):
+        if width <= output.width:
+            return leaving[: number - 1]
+        width -= cells.least_width(column)
+    return leaving if width <= output.width else []
 
 
 def _note(text: str) -> None:
@@ -292,7 +297,7 @@ def _print_lines(cells: _Cells, *, as_csv: bool) -> None:
 
 def _print_table(cells: _Cells) -> None:
     """Print a table; where the terminal is too narrow for it, one row below the other."""
-    if not cells.fit:
+    if cells.width > output.width:
         headings = [column.heading for column in cells.columns]
         for line in cells.lines:
             print_facts(*((name, text) for name, text in zip(headings, line, strict=True) if text))

@@ -19,13 +19,13 @@ from typing import IO, Any, Final
 
 from cardlink_sql.errors import DatabaseError, ValidationError
 from cardlink_sql.formats.leftovers import MAKE_ROOM, temporary_folder
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.transfer.backup.manifest import (
     PAYLOAD_NAMES,
     Manifest,
     PayloadKind,
     parse_manifest,
 )
-from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 MANIFEST_NAME: Final = "manifest.json"
 CHUNK: Final = 1 << 20

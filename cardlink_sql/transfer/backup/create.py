@@ -7,11 +7,11 @@ from pathlib import Path
 from cardlink_sql.errors import DatabaseError
 from cardlink_sql.formats.files import refuse_existing, write_atomically
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.transfer.backup.container import Container, write_container
 from cardlink_sql.transfer.backup.manifest import Manifest, PayloadKind
 from cardlink_sql.transfer.backup.payload import payload_of
 from cardlink_sql.transfer.backup.tools import UnusableToolError
-from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 
 class Method(StrEnum):

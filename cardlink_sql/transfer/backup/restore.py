@@ -10,6 +10,7 @@ from cardlink_sql.database.internal import InternalStatements, text_to_paste
 from cardlink_sql.dialect import Dialect
 from cardlink_sql.errors import StateError, ValidationError
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.transfer.backup import sqlite
 from cardlink_sql.transfer.backup.container import Container
 from cardlink_sql.transfer.backup.contents import (
@@ -20,7 +21,6 @@ from cardlink_sql.transfer.backup.contents import (
 from cardlink_sql.transfer.backup.manifest import Manifest, PayloadKind
 from cardlink_sql.transfer.backup.payload import payload_of
 from cardlink_sql.transfer.backup.refusals import refuse_newer
-from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 
 @dataclass(frozen=True)

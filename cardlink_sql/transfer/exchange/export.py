@@ -16,6 +16,7 @@ from cardlink_sql.manager import DatabaseManager
 from cardlink_sql.model import validation
 from cardlink_sql.model.columns import driver_time
 from cardlink_sql.model.declared_settings import is_secret
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.queries import Row
 from cardlink_sql.transfer.exchange.formats import Format, Writer, format_of, writer
 from cardlink_sql.transfer.exchange.header import make_header
@@ -30,7 +31,6 @@ from cardlink_sql.transfer.exchange.shapes import (
     from_row,
     shapes_of,
 )
-from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 PAGE: Final = 1000
 # The rows that belong to one session.

@@ -18,6 +18,7 @@ from cardlink_sql.formats.problems import Problems
 from cardlink_sql.formats.text import open_to_read
 from cardlink_sql.gateways.exchange import ExchangeGateway
 from cardlink_sql.manager import DatabaseManager
+from cardlink_sql.model.progress import OnProgress, no_progress
 from cardlink_sql.transfer.exchange.checking import Checker, References
 from cardlink_sql.transfer.exchange.formats import Format, format_of
 from cardlink_sql.transfer.exchange.header import read_header
@@ -32,7 +33,6 @@ from cardlink_sql.transfer.exchange.table_writers import (
     TableReport,
     TableWriter,
 )
-from cardlink_sql.transfer.progress import OnProgress, no_progress
 
 _STEP: Final = 500
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class TableReport:
 
 
 @dataclass
-class TableWriter:
+class TableWriter(ABC):
     """Writes the rows of a file into a table, each new, or met with the one that is there.
 
     Args:
@@ -75,9 +76,9 @@ class TableWriter:
     now: str = field(default_factory=lambda: time_text(utc_now()))
     created: set[str] = field(default_factory=set)
 
+    @abstractmethod
     def write(self, batch: list[Any]) -> None:
         """Write a batch of rows, and count what became of them."""
-        raise NotImplementedError
 
     def meet(self, known: Values, values: Values) -> Values | None:
         """Return the row that results from the rule, ``None`` if the known one stays; count it.
