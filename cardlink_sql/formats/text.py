@@ -1,4 +1,4 @@
-"""Opens input files, limits their size and decodes them."""
+"""Opens input files, limits their size and decodes them; writes out odd characters."""
 
 from pathlib import Path
 from typing import IO, Final
@@ -7,6 +7,11 @@ from cardlink_sql.errors import ValidationError
 
 # The longest text that a person writes.
 MAX_TEXT_BYTES: Final = 1_048_576
+
+
+def escaped(code: int) -> str:
+    """Return a character as it is written out where it may not be itself, such as ``\\x1b``."""
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def open_to_read(path: Path) -> IO[bytes]:

@@ -15,6 +15,8 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
+from cardlink_sql.formats.text import escaped
+
 # Characters that move a terminal's cursor, set its colours or turn its text around (C0, DEL, C1,
 # the bidirectional controls of Unicode), and those that other programs take for the end of a line.
 CONTROLS: Final = re.compile(
@@ -88,12 +90,7 @@ def visible(text: object) -> str:
 
     Names come from phones and cards, and messages from servers.
     """
-    return CONTROLS.sub(_escaped, str(text))
-
-
-def _escaped(match: re.Match[str]) -> str:
-    number = ord(match[0])
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+    return CONTROLS.sub(lambda found: escaped(ord(found[0])), str(text))
 
 
 def styled(text: object, style: str) -> Text:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from cardlink_sql.errors import ValidationError
+from cardlink_sql.formats.text import escaped
 
 _MARKS: Final = {
     b"\xff\xfe": "utf-16",
@@ -48,14 +49,10 @@ def _declared(data: bytes) -> str:
 
 def visible(text: str) -> str:
     """Return text in which what XML forbids is written out, such as ``\\x1b``."""
-    return _FORBIDDEN.sub(lambda found: _escape(ord(found[0])), text)
+    return _FORBIDDEN.sub(lambda found: escaped(ord(found[0])), text)
 
 
 def _referred(found: re.Match[str]) -> str:
     code = int(found[1], 16) if found[1] else int(found[2])
     is_allowed = code <= 0x10FFFF and not _FORBIDDEN.fullmatch(chr(code))
-    return found[0] if is_allowed else _escape(code)
-
-
-def _escape(code: int) -> str:
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return found[0] if is_allowed else escaped(code)

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cardlink_sql.dialect import Dialect
+from cardlink_sql.formats.text import escaped
 from cardlink_sql.model.tables import GROWING
 from cardlink_sql.queries import Rows
 from cardlink_sql.review.indexes import index_uses
@@ -117,13 +118,8 @@ def _visible(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.1f}".removesuffix(".0")
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return _CONTROLS.sub(_escaped, value)
+        return _CONTROLS.sub(lambda found: escaped(ord(found[0])), value)
     return value
-
-
-def _escaped(found: re.Match[str]) -> str:
-    number = ord(found[0])
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def _one_line(text: str) -> str:

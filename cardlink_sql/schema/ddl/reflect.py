@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy
@@ -54,6 +55,7 @@ class _TableReader:
         self._statements = InternalStatements(self._dialect, driver)
         # Everything that the model cannot express: its place and a description.
         self.unknown: list[tuple[str, str]] = []
+        self._definition = cache(self._read_definition)
 
     def table(self, name: str) -> Table:
         """Read a table."""
@@ -98,6 +100,10 @@ class _TableReader:
     def _rows(self, title: str, table: str) -> list[Any]:
         return self._statements.rows(f"catalog.{title}", name=table)
 
+    def _read_definition(self, _table: str) -> str:
+        """Return the CREATE TABLE of a table; empty where nothing is read from it."""
+        return ""
+
     def _collation(self, column: AnyColumn) -> str | None:
         return getattr(column.type, "collation", None)
 
@@ -120,16 +126,18 @@ class _TableReader:
 
 class _SQLite(_TableReader):
     def table(self, name: str) -> Table:
-        if found := _SQLITE_UNKNOWN.search(self._sql(name)):
+        if found := _SQLITE_UNKNOWN.search(self._definition(name)):
             self.unknown.append((name, found[0]))
         return super().table(name)
 
     def _numbering(self, column: AnyColumn) -> str | None:
         # Only the single key of a table can have AUTOINCREMENT.
-        is_key = column.primary_key and "AUTOINCREMENT" in self._sql(column.table.name).upper()
+        is_key = (
+            column.primary_key and "AUTOINCREMENT" in self._definition(column.table.name).upper()
+        )
         return "AUTOINCREMENT" if is_key else None
 
-    def _sql(self, table: str) -> str:
+    def _read_definition(self, table: str) -> str:
         return str(self._rows("definition", table)[0][0])
 
 
@@ -169,9 +177,11 @@ class _MySQL(_TableReader):
         if kind != "LONGTEXT":
             return kind
         # MariaDB's JSON is a LONGTEXT with a json_valid check.
-        sql = self._statements.rows("catalog.definition", table=column.table.name)[0][1]
         is_json = rf"`{re.escape(column.name)}` longtext\b[^\n]* CHECK \(json_valid\("
-        return "JSON" if re.search(is_json, sql) else kind
+        return "JSON" if re.search(is_json, self._definition(column.table.name)) else kind
+
+    def _read_definition(self, table: str) -> str:
+        return str(self._statements.rows("catalog.definition", table=table)[0][1])
 
     def _collation(self, column: AnyColumn) -> str | None:
         name = super()._collation(column)
